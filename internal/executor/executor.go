@@ -1,0 +1,103 @@
+// Package executor is the contract between the engine and the technologies
+// that jobs run in: processes of this computer, containers, pods.
+//
+// The engine lays out folders, writes scripts and knows what a job means; an
+// executor only starts commands near those folders. It refuses to know of
+// pipelines, artifacts, caches, secrets and logs.
+package executor
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Executor starts sandboxes. It is safe for concurrent use; one Executor
+// serves every job of a run.
+type Executor interface {
+	// Name is "process", "docker" or "kubernetes".
+	Name() string
+	// Isolated reports whether a sandbox has a file system of its own, so that
+	// mounts appear at Mount.Target, or sees the host's as it is, so that
+	// Target is not used.
+	Isolated() bool
+	// Start brings up what one job needs (network, services, image, container)
+	// and returns when the first command can run. On an error nothing is left.
+	// Progress for the job's log (image pulled, service healthy) goes to
+	// spec.Log. Errors have a kind: Invalid for a spec that can never work,
+	// NotFound for an image that is not there, Denied for one that may not be
+	// pulled, Unavailable for an engine that does not answer.
+	Start(ctx context.Context, spec Spec) (Sandbox, error)
+	// Sweep removes what runs that were killed left behind (those whose
+	// process no longer lives). It is safe to call while others run.
+	Sweep(ctx context.Context) error
+	// Close gives back what the executor itself holds.
+	Close() error
+}
+
+// Sandbox is where the commands of one job run, one after the other.
+type Sandbox interface {
+	// Exec runs one command to its end. It returns the exit code and nil also
+	// when that is not 0. When ctx is done the command's whole process group is
+	// sent TERM, after cmd.Grace KILL, and the error is ctx's cause. Nothing
+	// that the command started is left running when Exec returns.
+	Exec(ctx context.Context, cmd Command) (exitCode int, err error)
+	// Close ends and removes everything Start made, and gives mounted files
+	// back to the user who runs this program. It is idempotent.
+	Close(ctx context.Context) error
+}
+
+// Spec says what one job needs around its commands.
+type Spec struct {
+	// RunID and JobID label what is made (letters, digits, dashes): a sweep
+	// finds it by them.
+	RunID, JobID string
+	// Image is the job's runtime; Name is empty when the executor may take
+	// its own default.
+	Image    Image
+	Services []Service
+	// Mounts are folders of the host that the commands must see.
+	Mounts []Mount
+	// Log gets lines about the preparation. Never nil.
+	Log io.Writer
+	// Registry credentials in the format of Docker's config.json
+	// (DOCKER_AUTH_CONFIG), empty for the user's own configuration.
+	DockerAuthConfig string
+	// ServiceWait is how long a service may take to get healthy; 0 means 30 s.
+	ServiceWait time.Duration
+}
+
+// Image names a container image. Every string is expanded already.
+type Image struct {
+	Name       string
+	Entrypoint []string // nil: the image's own; []string{""} clears it
+	PullPolicy []string // always, if-not-present, never; tried in order; empty: if-not-present
+	Platform   string   // os/arch[/variant], empty for the engine's
+	User       string   // user[:group], empty for the image's
+}
+
+// Service is a container beside the job, reachable by its aliases.
+type Service struct {
+	Image
+	Aliases []string // besides the two names GitLab derives from the image
+	Command []string
+	Env     []string // KEY=value
+}
+
+// Mount makes a host folder visible.
+type Mount struct {
+	Source   string // absolute, on the host
+	Target   string // absolute, in an isolated sandbox
+	ReadOnly bool
+}
+
+// Command is one process to run.
+type Command struct {
+	Args   []string // Args[0] is looked up in the sandbox's PATH
+	Dir    string   // working directory, as the sandbox sees it
+	Env    []string // KEY=value, the whole environment that is added to the sandbox's own
+	Stdout io.Writer
+	Stderr io.Writer
+	// Stdin is always /dev/null.
+	Grace time.Duration // between TERM and KILL; 0 means 2 s
+}
