@@ -30,10 +30,8 @@ type inclusion struct {
 	inputs *node // nil without
 }
 
-var (
-	includeKinds = []string{"local", "project", "remote", "template", "component"}
-	includeKeys  = append([]string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}, includeKinds...)
-)
+// includeKinds are the keys of which an include has one.
+func includeKinds() []string { return []string{"local", "project", "remote", "template", "component"} }
 
 // inclusions reads the value of an include keyword that stands in file from.
 func (l *loading) inclusions(value *node, from Source) []inclusion {
@@ -73,26 +71,25 @@ func (l *loading) written(entry *node, from Source) []inclusion {
 
 // described reads an include that is a map.
 func (l *loading) described(entry *node, from Source) []inclusion {
-	specReader{l.f}.onlyKeys(entry, "include", includeKeys...)
-	if a := entry.get("artifact"); a != nil {
+	kinds := includeKinds()
+	others := []string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}
+	specReader{l.f}.onlyKeys(entry, "include", append(others, kinds...)...)
+	if entry.get("artifact") != nil {
 		l.errorf(entry.keyAt("artifact"), "include", "include:artifact works only inside trigger:")
 		return nil
 	}
-	var kinds []string
-	for _, k := range includeKinds {
-		if n := entry.get(k); n != nil && n.kind != nullNode && n.text+"x" != "x" || n != nil && n.kind > stringNode {
-			kinds = append(kinds, k)
-		}
-	}
-	switch len(kinds) {
-	case 0:
+	given := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool {
+		n := entry.get(k)
+		return n == nil || n.kind == nullNode || n.kind == stringNode && n.text == ""
+	})
+	if len(given) == 0 {
 		l.errorf(entry.at, "include", "the include does not say what to include")
-		l.f.hint("give it one of " + strings.Join(includeKinds, ", "))
+		l.f.hint("give it one of " + strings.Join(kinds, ", "))
 		return nil
-	case 1:
-	default:
-		l.errorf(entry.keyAt(kinds[1]), "include", "an include has one of %s, not both %s and %s",
-			strings.Join(includeKinds, ", "), kinds[0], kinds[1])
+	}
+	if len(given) > 1 {
+		l.errorf(entry.keyAt(given[1]), "include", "an include has one of %s, not both %s and %s",
+			strings.Join(kinds, ", "), given[0], given[1])
 		return nil
 	}
 	if !l.included(entry.get("rules"), from) {
@@ -105,7 +102,7 @@ func (l *loading) described(entry *node, from Source) []inclusion {
 		}
 		inputs = nil
 	}
-	return l.named(entry, kinds[0], inputs, from)
+	return l.named(entry, given[0], inputs, from)
 }
 
 // named gives the files that one kind of include names.
