@@ -30,7 +30,7 @@ func load(ctx context.Context, in Input, cond conditions, f *findings) (*config,
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			l.unreachable(in.Root, diag.Place{}, err)
+			l.unreachable(inclusion{source: in.Root}, err)
 			return nil, nil
 		}
 	}
@@ -107,9 +107,17 @@ func newLoading(ctx context.Context, in Input, cond conditions, f *findings) *lo
 	return l
 }
 
-// expand replaces the variables in what an include names; unknown ones vanish.
-func (l *loading) expand(s string) string {
-	return replaceVariables(s, func(name, _ string) string { return l.variables[name].Value })
+// expand replaces the variables in what an include names. Those that are not
+// set vanish, and are named.
+func (l *loading) expand(s string) (expanded string, unset []string) {
+	expanded = replaceVariables(s, func(name, _ string) string {
+		v, ok := l.variables[name]
+		if !ok {
+			unset = append(unset, name)
+		}
+		return v.Value
+	})
+	return expanded, unset
 }
 
 func (l *loading) read(s Source) ([]byte, Source, error) {
@@ -244,7 +252,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	switch {
 	case file.err != nil:
 		if l.ctx.Err() == nil {
-			l.unreachable(inc.source, inc.at, file.err)
+			l.unreachable(inc, file.err)
 		}
 		return v, nil
 	case !file.ok:

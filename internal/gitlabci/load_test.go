@@ -12,6 +12,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/gitlabci/expr"
 	"refline/internal/pipeline"
 )
 
@@ -45,25 +46,38 @@ func (fs files) List(_ context.Context, s Source) ([]string, error) {
 	return paths, nil
 }
 
-// stubConditions holds expressions for true when they are "true", or when they
-// compare an input with a text as `$[[ inputs.x ]] == "a"`.
-type stubConditions struct{}
+// stubConditions evaluates expressions; exists and changes hold for ["yes"].
+type stubConditions map[string]string
 
-func (stubConditions) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
-	left, right, ok := strings.Cut(text, " == ")
-	if name, isInput := strings.CutPrefix(left, "$[[ inputs."); ok && isInput {
-		v := inputs[strings.TrimSuffix(name, " ]]")]
-		return v != nil && v.text == strings.Trim(right, `"`), nil
+func (c stubConditions) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
+	e, err := expr.Parse(text)
+	if err != nil {
+		return false, err
 	}
-	if text == "broken" {
-		return false, errs.E(errs.Invalid, "not an expression")
-	}
-	return text == "true", nil
+	return e.True(expr.Scope{
+		Variable: func(name string) (string, bool) { v, ok := c[name]; return v, ok },
+		Input: func(name string) (any, bool) {
+			v, ok := inputs[name]
+			switch {
+			case !ok:
+				return nil, false
+			case v.kind == boolNode:
+				return v.truth, true
+			case v.kind == intNode || v.kind == floatNode:
+				return v.num, true
+			}
+			return v.text, true
+		},
+	}), nil
 }
 
-func (stubConditions) Exists(clause *node, _ Source) (bool, error) { return clause.items[0].text == "yes", nil }
+func (stubConditions) Exists(clause *node, _ Source) (bool, error) {
+	return clause.kind == seqNode && clause.items[0].text == "yes", nil
+}
 
-func (stubConditions) Changes(clause *node, _ Source) (bool, error) { return clause.items[0].text == "yes", nil }
+func (stubConditions) Changes(clause *node, _ Source) (bool, error) {
+	return clause.kind == seqNode && clause.items[0].text == "yes", nil
+}
 
 func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List) {
 	t.Helper()
@@ -167,21 +181,21 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 				`.gitlab-ci.yml:6:1: warning: "c" stands twice; the last one (line 7) wins`,
 			},
 		},
-		"tab":          {"a:\n\tb: 1\n", []string{".gitlab-ci.yml:2:1: error: not valid YAML: a tab cannot indent YAML; indent with spaces"}},
-		"colon":        {"a: b: c\n", []string{`.gitlab-ci.yml:1:5: error: not valid YAML: unexpected ": "; put a text that holds ": " in quotes, or check the indentation of this line and of the lines above it`}},
-		"indentation":  {"a:\n  - x\n b: 1\n", []string{".gitlab-ci.yml:3:2: error: not valid YAML: did not find expected key while parsing a block mapping that starts at line 1; check the indentation of this line and of the lines above it"}},
-		"anchor":       {"a: *b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: *b refers to an anchor that this file does not define above; anchors do not reach across files; use extends or !reference for that"}},
-		"own anchor":   {"a: &x\n  b: *x\n", []string{".gitlab-ci.yml:2:6: error: *x stands inside the value that it refers to"}},
-		"open quote":   {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
-		"at sign":      {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
-		"a list":       {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
-		"a text":       {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
-		"date":         {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
-		"time":         {"a: {b: 2024-01-02 10:00:00}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 10:00:00 is a time in YAML, which GitLab does not accept; put it in quotes"}},
-		"symbol":       {"a: {b: :c}\n", []string{`.gitlab-ci.yml:1:8: warning: :c is read as "c": an unquoted text that starts with a colon loses it; put it in quotes`}},
-		"unknown tag":  {"a: {b: !refrence [c, d]}\n", []string{".gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean !reference?"}},
-		"ruby tag":     {"a: !ruby/object:X {}\n", []string{".gitlab-ci.yml:1:4: error: the tag !ruby/object:X is not allowed"}},
-		"complex key":  {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a text"}},
+		"tab":           {"a:\n\tb: 1\n", []string{".gitlab-ci.yml:2:1: error: not valid YAML: a tab cannot indent YAML; indent with spaces"}},
+		"colon":         {"a: b: c\n", []string{`.gitlab-ci.yml:1:5: error: not valid YAML: unexpected ": "; put a text that holds ": " in quotes, or check the indentation of this line and of the lines above it`}},
+		"indentation":   {"a:\n  - x\n b: 1\n", []string{".gitlab-ci.yml:3:2: error: not valid YAML: did not find expected key while parsing a block mapping that starts at line 1; check the indentation of this line and of the lines above it"}},
+		"anchor":        {"a: *b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: *b refers to an anchor that this file does not define above; anchors do not reach across files; use extends or !reference for that"}},
+		"own anchor":    {"a: &x\n  b: *x\n", []string{".gitlab-ci.yml:2:6: error: *x stands inside the value that it refers to"}},
+		"open quote":    {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
+		"at sign":       {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
+		"a list":        {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
+		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
+		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
+		"time":          {"a: {b: 2024-01-02 10:00:00}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 10:00:00 is a time in YAML, which GitLab does not accept; put it in quotes"}},
+		"symbol":        {"a: {b: :c}\n", []string{`.gitlab-ci.yml:1:8: warning: :c is read as "c": an unquoted text that starts with a colon loses it; put it in quotes`}},
+		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{".gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean !reference?"}},
+		"ruby tag":      {"a: !ruby/object:X {}\n", []string{".gitlab-ci.yml:1:4: error: the tag !ruby/object:X is not allowed"}},
+		"complex key":   {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a text"}},
 		"number as job": {"1: {a: b}\n", []string{".gitlab-ci.yml:1:1: error: the name of a job must be a text, not the number 1; put it in quotes"}},
 		"second document": {
 			"a: {b: c}\n---\nd: {e: f}\n",
@@ -382,7 +396,8 @@ func TestConformancePipelinesLoad(t *testing.T) {
 			var f findings
 			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
-			c, err := load(t.Context(), in, stubConditions{}, &f)
+			conditions := stubConditions{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
+			c, err := load(t.Context(), in, conditions, &f)
 			if err != nil || c == nil {
 				t.Fatalf("no config: %v\n%s", err, strings.Join(lines(f.list), "\n"))
 			}
