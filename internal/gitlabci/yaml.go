@@ -147,6 +147,8 @@ func reportYAML(file string, content []byte, err error, f *findings) {
 	}
 	message, hint := syntax.Message, "check the indentation of this line and of the lines above it"
 	switch {
+	case strings.Contains(message, "did not find expected ','") && strings.Contains(text, blockOpen):
+		message, hint = "$[[ … ]] cannot stand unquoted inside [ ] or { }", "put it in quotes"
 	case strings.HasPrefix(here, "\t"):
 		message, hint = "a tab cannot indent YAML", "indent with spaces"
 	case strings.Contains(message, "cannot start any token") && here != "":
