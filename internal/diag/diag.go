@@ -36,8 +36,8 @@ func (l Level) String() string {
 	}
 }
 
-// Place is a position in a source. Line and Column count from 1; 0 means
-// unknown. File is as the user would name it (relative to where they stand, or
+// Place is a position in a source. Line and Column count from 1, columns in
+// characters (code points); 0 means unknown. File is as the user would name it (relative to where they stand, or
 // "project@ref:path" for a file of another repository).
 type Place struct {
 	File   string `json:"file,omitempty"`
