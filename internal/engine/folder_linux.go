@@ -15,7 +15,7 @@ const smallFile = 64 << 10
 // nothing to find out beforehand.
 func copyContent(to, from int, size int64) (int64, error) {
 	if size <= smallFile {
-		return copyBuffered(to, from)
+		return copyBuffered(to, from, size)
 	}
 	var total int64
 	for {
@@ -24,12 +24,12 @@ func copyContent(to, from int, size int64) (int64, error) {
 		case errors.Is(err, unix.EINTR):
 		case err != nil && total == 0:
 			// Another device on an old kernel, a file system without it.
-			return copyBuffered(to, from)
+			return copyBuffered(to, from, size)
 		case err != nil:
 			return total, err
 		case n == 0 && total == 0:
 			// Some virtual file systems claim to have nothing to copy.
-			return copyBuffered(to, from)
+			return copyBuffered(to, from, size)
 		case n == 0:
 			return total, nil
 		default:

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -215,9 +216,17 @@ func (f folder) rename(from folder, old, name string) error {
 	return pathError("rename", old, unix.Renameat(from.fd, old, f.fd, name))
 }
 
-// copyBuffered is the way that works everywhere.
-func copyBuffered(to, from int) (int64, error) {
-	buf := make([]byte, 256<<10)
+// copyBuffers keeps what copyBuffered reads into.
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+const copyBuffer = 128 << 10
+
+// copyBuffered is the way that works everywhere. A file that fits the buffer
+// and is as long as expected takes one read and one write.
+func copyBuffered(to, from int, size int64) (int64, error) {
+	space := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(space)
+	buf := space[:]
 	var total int64
 	for {
 		n, err := ignoreEINTR(func() (int, error) { return unix.Read(from, buf) })
@@ -235,6 +244,9 @@ func copyBuffered(to, from int) (int64, error) {
 			rest = rest[k:]
 		}
 		total += int64(n)
+		if n < len(buf) && total == size {
+			return total, nil
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,6 +42,18 @@ func roles() map[string]func(dir string) error {
 			}
 			return sayAndWait("held")
 		},
+		"overlay": func(dir string) error {
+			unlock, err := LockFolder(dir)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			w, err := NewTree(os.Getenv("REFLINE_TEST_BASE")).Clone(context.Background(), filepath.Join(dir, "jobs", "1", "work"))
+			if err != nil {
+				return err
+			}
+			return sayAndWait(fmt.Sprint("overlay ", w.overlay))
+		},
 	}
 }
 
@@ -51,10 +64,11 @@ func sayAndWait(line string) error {
 }
 
 // startRole runs a role until it has printed its line.
-func startRole(t *testing.T, role, dir string) *exec.Cmd {
+func startRole(t *testing.T, role, dir string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "REFLINE_TEST_ROLE="+role, "REFLINE_TEST_DIR="+dir)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	_, err := cmd.StdinPipe()
 	must(t, err)

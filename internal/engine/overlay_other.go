@@ -4,6 +4,8 @@ package engine
 
 import "refline/internal/errs"
 
+func canMount() bool { return false }
+
 func mountOverlay(_, _ string) error {
 	return errs.E(errs.Unavailable, "overlay mounts are Linux's alone")
 }

@@ -11,33 +11,35 @@ import (
 	"sync/atomic"
 )
 
-// Limits of what a tree does in which way. A tree up to the first two is kept
-// in memory, so that a run over a small repository writes no base at all. From
-// parallelFiles on, several files are made at once; below, starting goroutines
-// costs more than it gives. From overlayFiles or overlayBytes on, a mount
-// (which has to be undone again) is cheaper than the files.
+// What a tree does in which way. Up to memoryFiles and memoryBytes its content
+// stays in memory, so that a run over a small repository writes no base at all.
+// From overlayFiles or overlayBytes on, a mount costs less than the files, where
+// one can be had. From parallelFiles or parallelBytes on, several files are made
+// at once; below, starting goroutines costs more than it gives.
 const (
 	memoryFiles   = 1000
 	memoryBytes   = 4 << 20
+	overlayFiles  = 200
+	overlayBytes  = 64 << 20
 	parallelFiles = 256
 	parallelBytes = 32 << 20
-	overlayFiles  = 500
-	overlayBytes  = 128 << 20
 )
 
 // Tree is the base of a run: the files that every job starts from. It is read
 // once; each job gets a clone whose files are its own, so that a job may write
 // in place without another one seeing it. A Tree is safe for concurrent use.
 type Tree struct {
-	dir  string // where the files are; "" while memory holds all of them
-	load func() error
+	base    string       // the folder it was made of, where an overlay finds it
+	dir     string       // where copies find the files; "" once memory holds them
+	load    func() error // makes dirs, files and bytes known
+	large   func() bool  // whether dir is worth an overlay
+	paths   func() map[string]bool
+	noMount atomic.Bool // an overlay was tried and refused
 
 	dirs  []treeDir // a parent before what is inside; the first is the root
 	files int
 	bytes int64
-
-	paths   func() map[string]bool
-	noMount atomic.Bool // an overlay was tried and refused
+	limit bool // stop at what is large
 }
 
 // treeDir is one directory of a tree, with its files and links.
@@ -50,18 +52,23 @@ type treeDir struct {
 // NewTree makes a tree of the files in dir, a checkout that nobody changes
 // while the run lasts. They are looked at on first use.
 func NewTree(dir string) *Tree {
-	t := &Tree{dir: dir}
+	t := &Tree{base: dir, dir: dir}
+	t.noMount.Store(!canMount())
 	t.load = sync.OnceValue(func() error {
 		root, err := openFolder(dir)
 		if err != nil {
-			return err
+			return fmt.Errorf("read the files of the run: %w", err)
 		}
 		defer root.close()
-		if err := t.scan(root, "."); err != nil {
+		if err = t.scan(root, "."); err == nil && t.small() {
+			err = t.keep(root)
+		}
+		if err != nil {
 			return fmt.Errorf("read the files of %s: %w", dir, err)
 		}
-		return t.keepSmall(root)
+		return nil
 	})
+	t.large = sync.OnceValue(t.isLarge)
 	t.paths = sync.OnceValue(t.pathSet)
 	return t
 }
@@ -106,28 +113,43 @@ func (t *Tree) CloneFiles(ctx context.Context, dst string) (*Workspace, error) {
 }
 
 func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace, error) {
-	if err := t.load(); err != nil {
-		return nil, err
-	}
 	if err := makeDir(dst); err != nil {
 		return nil, fmt.Errorf("workspace: %w", err)
 	}
 	w := &Workspace{Dir: dst}
-	large := t.dir != "" && (t.files >= overlayFiles || t.bytes >= overlayBytes)
-	if large && mayMount && !t.noMount.Load() {
-		if mountOverlay(t.dir, dst) == nil {
+	if mayMount && t.worthMount() {
+		if mountOverlay(t.base, dst) == nil {
 			w.overlay = true
 			return w, nil
 		}
 		t.noMount.Store(true)
 	}
-	if t.dir != "" && cloneTree(t.dir, dst) {
-		return w, nil
+	err := t.load()
+	if err == nil {
+		if t.dir != "" && cloneTree(t.dir, dst) {
+			return w, nil
+		}
+		err = t.copyTo(ctx, dst)
 	}
-	if err := t.copyTo(ctx, dst); err != nil {
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("workspace %s: %w", dst, err), removeAll(dst))
 	}
 	return w, nil
+}
+
+// worthMount reports whether the tree is on disk and large enough for an
+// overlay. It looks no further than it must: listing a large tree takes longer
+// than mounting it.
+func (t *Tree) worthMount() bool { return !t.noMount.Load() && t.large() }
+
+func (t *Tree) isLarge() bool {
+	root, err := openFolder(t.base)
+	if err != nil {
+		return false
+	}
+	defer root.close()
+	peek := &Tree{limit: true}
+	return errors.Is(peek.scan(root, "."), errLarge)
 }
 
 // makeDir makes dir, which must not be there, and what is above it.

@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 )
 
+// errLarge ends a scan that only asks whether a tree is large.
+var errLarge = errors.New("large")
+
 // scan adds the directory dir, which is f below the root at name, to the tree.
 func (t *Tree) scan(f folder, name string) error {
 	mode, err := f.mode()
@@ -45,6 +48,9 @@ func (t *Tree) scan(f folder, name string) error {
 		}
 	}
 	t.take(at, files)
+	if t.limit && (t.files >= overlayFiles || t.bytes >= overlayBytes) {
+		return errLarge
+	}
 	for _, base := range below {
 		sub, err := f.sub(base)
 		if err != nil {
@@ -67,17 +73,16 @@ func (t *Tree) take(dir int, files []fileNode) {
 	}
 }
 
-// small reports whether the tree is to be kept in memory.
-func (t *Tree) small() bool { return t.files <= memoryFiles && t.bytes <= memoryBytes }
-
-// keepSmall reads a small tree into memory.
-func (t *Tree) keepSmall(root folder) error {
-	if !t.small() {
-		return nil
+// small reports whether the tree is to be kept in memory. Where an overlay can
+// be had, that needs the files on disk.
+func (t *Tree) small() bool {
+	if !t.noMount.Load() && t.files >= overlayFiles {
+		return false
 	}
-	return t.keep(root)
+	return t.files <= memoryFiles && t.bytes <= memoryBytes
 }
 
+// keep reads the tree into memory.
 func (t *Tree) keep(root folder) error {
 	for i := range t.dirs {
 		d := &t.dirs[i]
@@ -145,12 +150,14 @@ func SnapshotTree(ctx context.Context, dst, root string, files []string) (*Tree,
 
 func snapshot(ctx context.Context, dst, root string, from folder, files []string) (*Tree, error) {
 	t := &Tree{load: func() error { return nil }}
+	t.noMount.Store(!canMount())
+	t.large = func() bool { return t.dir != "" }
 	t.paths = sync.OnceValue(t.pathSet)
 	if err := t.list(ctx, from, files); err != nil {
 		return nil, err
 	}
 	if t.small() {
-		return t, t.keepSmall(from)
+		return t, t.keep(from)
 	}
 	t.dir = root
 	if err := makeDir(dst); err != nil {
@@ -159,7 +166,7 @@ func snapshot(ctx context.Context, dst, root string, from folder, files []string
 	if err := t.copyTo(ctx, dst); err != nil {
 		return nil, errors.Join(err, removeAll(dst))
 	}
-	t.dir = dst
+	t.base, t.dir = dst, dst
 	return t, nil
 }
 
