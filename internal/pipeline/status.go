@@ -43,13 +43,13 @@ func (s Status) Active() bool {
 
 // JobState is what is known of one job while its pipeline runs.
 type JobState struct {
-	Status  Status `json:"status"`
-	Attempt int    `json:"attempt,omitempty"` // 1 for the first try, grows with each retry
+	Status   Status `json:"status"`
+	Reason   Reason `json:"reason,omitempty"`  // of the last failure
+	Attempt  int    `json:"attempt,omitempty"` // 1 for the first try, grows with each retry
+	ExitCode int    `json:"exit_code,omitempty"`
 	// AllowFailure starts as the job's and is set when a failure's exit code is
 	// one of AllowFailureCodes.
-	AllowFailure bool   `json:"allow_failure,omitempty"`
-	Reason       Reason `json:"reason,omitempty"` // of the last failure
-	ExitCode     int    `json:"exit_code,omitempty"`
+	AllowFailure bool `json:"allow_failure,omitempty"`
 	// Asked is set while a manual or delayed job that was retried waits for the
 	// jobs before it: it then starts without being played again.
 	Asked bool `json:"asked,omitempty"`
