@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"cmp"
 	"encoding/base64"
 	"regexp"
 	"slices"
@@ -27,13 +28,12 @@ type conditions interface {
 type inclusion struct {
 	source Source
 	at     diag.Place
-	inputs *node // nil without
+	inputs *node    // nil without
+	unset  []string // variables in its name that have no value
 }
 
-var (
-	includeKinds = []string{"local", "project", "remote", "template", "component"}
-	includeKeys  = append([]string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}, includeKinds...)
-)
+// includeKinds are the keys of which an include has one.
+func includeKinds() []string { return []string{"local", "project", "remote", "template", "component"} }
 
 // inclusions reads the value of an include keyword that stands in file from.
 func (l *loading) inclusions(value *node, from Source) []inclusion {
@@ -64,35 +64,36 @@ func (l *loading) inclusions(value *node, from Source) []inclusion {
 
 // written reads an include that is just a text: a path or an address.
 func (l *loading) written(entry *node, from Source) []inclusion {
-	text := l.expand(entry.text)
+	text, unset := l.expand(entry.text)
+	inc := inclusion{at: entry.at, unset: unset}
 	if isURL(text) {
-		return l.checked(inclusion{source: Source{Kind: Remote, Path: text}, at: entry.at})
+		inc.source = Source{Kind: Remote, Path: text}
+		return l.checked(inc)
 	}
-	return l.locals(text, entry.at, nil, from)
+	return l.locals(inc, text, from)
 }
 
 // described reads an include that is a map.
 func (l *loading) described(entry *node, from Source) []inclusion {
-	specReader{l.f}.onlyKeys(entry, "include", includeKeys...)
-	if a := entry.get("artifact"); a != nil {
+	kinds := includeKinds()
+	others := []string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}
+	specReader{l.f}.onlyKeys(entry, "include", append(others, kinds...)...)
+	if entry.get("artifact") != nil {
 		l.errorf(entry.keyAt("artifact"), "include", "include:artifact works only inside trigger:")
 		return nil
 	}
-	var kinds []string
-	for _, k := range includeKinds {
-		if n := entry.get(k); n != nil && n.kind != nullNode && n.text+"x" != "x" || n != nil && n.kind > stringNode {
-			kinds = append(kinds, k)
-		}
-	}
-	switch len(kinds) {
-	case 0:
+	given := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool {
+		n := entry.get(k)
+		return n == nil || n.kind == nullNode || n.kind == stringNode && n.text == ""
+	})
+	if len(given) == 0 {
 		l.errorf(entry.at, "include", "the include does not say what to include")
-		l.f.hint("give it one of " + strings.Join(includeKinds, ", "))
+		l.f.hint("give it one of " + strings.Join(kinds, ", "))
 		return nil
-	case 1:
-	default:
-		l.errorf(entry.keyAt(kinds[1]), "include", "an include has one of %s, not both %s and %s",
-			strings.Join(includeKinds, ", "), kinds[0], kinds[1])
+	}
+	if len(given) > 1 {
+		l.errorf(entry.keyAt(given[1]), "include", "an include has one of %s, not both %s and %s",
+			strings.Join(kinds, ", "), given[0], given[1])
 		return nil
 	}
 	if !l.included(entry.get("rules"), from) {
@@ -105,7 +106,7 @@ func (l *loading) described(entry *node, from Source) []inclusion {
 		}
 		inputs = nil
 	}
-	return l.named(entry, kinds[0], inputs, from)
+	return l.named(entry, given[0], inputs, from)
 }
 
 // named gives the files that one kind of include names.
@@ -118,7 +119,8 @@ func (l *loading) named(entry *node, kind string, inputs *node, from Source) []i
 		l.errorf(n.at, "include", "include:%s must be a text, not %s", kind, whatIs(n))
 		return nil
 	}
-	text, at := l.expand(n.text), n.at
+	text, unset := l.expand(n.text)
+	inc := inclusion{at: n.at, inputs: inputs, unset: unset}
 	integrity := entry.get("integrity")
 	if integrity != nil && kind != "remote" {
 		l.errorf(entry.keyAt("integrity"), "include", "integrity is for include:remote only")
@@ -127,26 +129,24 @@ func (l *loading) named(entry *node, kind string, inputs *node, from Source) []i
 	switch kind {
 	case "local":
 		if strings.Contains(n.text, "*") && text != n.text {
-			l.f.warnf(at, "", "include", "GitLab looks for files before it replaces variables, so this pattern matches nothing")
+			l.f.warnf(n.at, "", "include", "GitLab looks for files before it replaces variables, so this pattern matches nothing")
 			return nil
 		}
-		return l.locals(text, at, inputs, from)
+		return l.locals(inc, text, from)
 	case "project":
-		return l.project(entry, text, inputs)
+		return l.project(entry, text, inc)
 	case "remote":
-		s := Source{Kind: Remote, Path: text}
+		inc.source = Source{Kind: Remote, Path: text}
 		if integrity != nil {
-			if s.Integrity = integrity.text; !isIntegrity(s.Integrity) {
+			if inc.source.Integrity = integrity.text; !isIntegrity(integrity.text) {
 				l.errorf(integrity.at, "include", "integrity must be sha256- and a checksum in base64")
 				return nil
 			}
 		}
-		return l.checked(inclusion{source: s, at: at, inputs: inputs})
-	case "template":
-		return l.checked(inclusion{source: Source{Kind: Template, Path: text}, at: at, inputs: inputs})
 	default:
-		return l.checked(inclusion{source: Source{Kind: Component, Path: text}, at: at, inputs: inputs})
+		inc.source = Source{Kind: SourceKind(kind), Path: text}
 	}
+	return l.checked(inc)
 }
 
 func isIntegrity(s string) bool {
@@ -155,7 +155,7 @@ func isIntegrity(s string) bool {
 	return ok && err == nil && len(b) > 0
 }
 
-func (l *loading) project(entry *node, name string, inputs *node) []inclusion {
+func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
 	file := entry.get("file")
 	if file == nil || file.kind == nullNode || file.kind == seqNode && len(file.items) == 0 {
 		l.errorf(entry.keyAt("project"), "include", "include:project does not say which file to include")
@@ -168,7 +168,9 @@ func (l *loading) project(entry *node, name string, inputs *node) []inclusion {
 			l.errorf(n.at, "include", "include:ref must be a text, not %s", whatIs(n))
 			return nil
 		}
-		ref = l.expand(n.text)
+		var unset []string
+		ref, unset = l.expand(n.text)
+		inc.unset = append(inc.unset, unset...)
 	}
 	files := []*node{file}
 	if file.kind == seqNode {
@@ -180,38 +182,42 @@ func (l *loading) project(entry *node, name string, inputs *node) []inclusion {
 			l.errorf(fn.at, "include", "include:file must be a text, not %s", whatIs(fn))
 			continue
 		}
-		s := Source{Kind: Local, Project: name, Ref: ref, Path: strings.TrimLeft(l.expand(fn.text), "/")}
-		list = append(list, l.checked(inclusion{source: s, at: fn.at, inputs: inputs})...)
+		path, unset := l.expand(fn.text)
+		one := inc
+		one.at, one.unset = fn.at, append(slices.Clip(inc.unset), unset...)
+		one.source = Source{Kind: Local, Project: name, Ref: ref, Path: strings.TrimLeft(path, "/")}
+		list = append(list, l.checked(one)...)
 	}
 	return list
 }
 
 // locals gives the files that include:local names: one, or all that match.
-func (l *loading) locals(text string, at diag.Place, inputs *node, from Source) []inclusion {
+func (l *loading) locals(inc inclusion, text string, from Source) []inclusion {
 	s, ok := from.neighbour(text)
 	if !ok {
-		l.errorf(at, "include", "%s is in no project, so it cannot include a local file", l.redact.source(from).phrase())
+		l.errorf(inc.at, "include", "%s is in no project, so it cannot include a local file", l.redact.source(from).phrase())
 		l.incomplete = true
 		return nil
 	}
+	inc.source = s
 	if !strings.Contains(s.Path, "*") {
-		return l.checked(inclusion{source: s, at: at, inputs: inputs})
+		return l.checked(inc)
 	}
 	paths, err := l.paths(s)
 	if err != nil {
-		l.unreachable(s, at, err)
+		l.unreachable(inc, err)
 		return nil
 	}
 	re := includeGlob(s.Path)
 	var list []inclusion
 	for _, p := range paths {
-		one := s
-		if one.Path = p; re.MatchString(p) && isYAMLName(p) && !samePlace(one, from) {
-			list = append(list, inclusion{source: one, at: at, inputs: inputs})
+		one := inc
+		if one.source.Path = p; re.MatchString(p) && isYAMLName(p) && !samePlace(one.source, from) {
+			list = append(list, one)
 		}
 	}
 	if len(list) == 0 {
-		l.f.warnf(at, "", "include", "no YAML file matches %q", s.Path)
+		l.f.warnf(inc.at, "", "include", "no YAML file matches %q", s.Path)
 	}
 	return list
 }
@@ -232,30 +238,40 @@ func includeGlob(pattern string) *regexp.Regexp {
 // checked refuses names that GitLab refuses before it looks for the file.
 func (l *loading) checked(inc inclusion) []inclusion {
 	s := l.redact.source(inc.source)
+	problem, hint := "", ""
 	switch {
 	case inc.source.Path == "":
-		l.errorf(inc.at, "include", "the include names no file")
+		problem = "the include names no file"
 	case inc.source.Kind == Component:
-		if i := strings.LastIndexByte(s.Path, '@'); i < 0 || i == len(s.Path)-1 {
-			l.errorf(inc.at, "include", "%s has no version", s.phrase())
-			l.f.hint("end it with @ and a tag, a branch, a commit or ~latest")
-			break
+		_, version, _ := strings.Cut(s.Path, "@")
+		if version == "" {
+			problem, hint = s.phrase()+" has no version", "end it with @ and a tag, a branch, a commit or ~latest"
+		} else if strings.Count(s.Path, "/") < 2 {
+			problem, hint = s.phrase()+" is not the address of a component", "write it as HOST/PROJECT/NAME@VERSION"
 		}
-		if strings.Count(s.Path, "/") < 2 {
-			l.errorf(inc.at, "include", "%s is not the address of a component", s.phrase())
-			l.f.hint("write it as HOST/PROJECT/NAME@VERSION")
-			break
-		}
-		return []inclusion{inc}
 	case inc.source.Kind == Remote && !isURL(inc.source.Path):
-		l.errorf(inc.at, "include", "%s is not at an address that starts with https://", s.phrase())
+		problem = s.phrase() + " is not at an address that starts with https://"
 	case !isYAMLName(inc.source.Path):
-		l.errorf(inc.at, "include", "%s does not end in .yml or .yaml", s.phrase())
-	default:
+		problem = s.phrase() + " does not end in .yml or .yaml"
+	}
+	if problem == "" {
 		return []inclusion{inc}
 	}
 	l.incomplete = true
+	l.errorf(inc.at, "include", "%s", problem)
+	l.f.hint(cmp.Or(unsetHint(inc.unset), hint))
 	return nil
+}
+
+// unsetHint says which variables an include lacks.
+func unsetHint(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return "the variable " + names[0] + " is not set"
+	}
+	return "the variables " + strings.Join(names, ", ") + " are not set"
 }
 
 // included decides include:rules; without any the file is included.
@@ -323,19 +339,20 @@ func (l *loading) errorf(at diag.Place, rule, format string, args ...any) {
 }
 
 // unreachable reports a source that could not be read, and what would help.
-func (l *loading) unreachable(s Source, at diag.Place, err error) {
+func (l *loading) unreachable(inc inclusion, err error) {
 	l.incomplete = true
-	shown := l.redact.source(s)
-	if errs.Is(err, errs.NotFound) {
-		l.errorf(at, "include", "%s was not found: %s", shown.phrase(), l.redact.text(err.Error()))
-		if paths, err := l.paths(s); err == nil && s.Kind == Local {
-			if near := closest(s.Path, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isYAMLName(p) })); near != "" {
-				l.f.hint("did you mean \"" + near + "\"?")
-				return
-			}
-		}
-	} else {
-		l.errorf(at, "include", "%s cannot be reached: %s", shown.phrase(), l.redact.text(err.Error()))
+	shown := l.redact.source(inc.source)
+	if !errs.Is(err, errs.NotFound) {
+		l.errorf(inc.at, "include", "%s cannot be reached: %s", shown.phrase(), l.redact.text(err.Error()))
+		l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
+		return
 	}
-	l.f.hint(s.configure())
+	l.errorf(inc.at, "include", "%s was not found: %s", shown.phrase(), l.redact.text(err.Error()))
+	l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
+	if paths, err := l.paths(inc.source); err == nil && inc.source.Kind == Local {
+		names := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isYAMLName(p) })
+		if near := closest(inc.source.Path, names); near != "" {
+			l.f.hint("did you mean \"" + near + "\"?")
+		}
+	}
 }

@@ -83,6 +83,9 @@ func (x *inputResolver) resolve(s *inputSpec) {
 		if v, ok := x.fit(s, options, value, "input "+strconv.Quote(s.name)); ok {
 			x.values[s.name] = v
 		}
+	case fallback == nil && x.at.Line == 0: // of the root, given from outside
+		x.f.errorf(s.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
+		x.f.hint("give it a value, or a default here")
 	case fallback == nil:
 		x.f.errorf(x.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
 		x.f.hint("give it a value, or a default at " + s.at.String())

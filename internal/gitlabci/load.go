@@ -30,12 +30,12 @@ func load(ctx context.Context, in Input, cond conditions, f *findings) (*config,
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			l.unreachable(in.Root, diag.Place{}, err)
+			l.unreachable(inclusion{source: in.Root}, err)
 			return nil, nil
 		}
 	}
 	l.files = append(l.files, l.redact.source(root))
-	given, ok := l.rootInputs(in.Inputs)
+	given, ok := l.rootInputs(in.Inputs, diag.Place{File: root.label()})
 	docs, ok2 := readYAML(root.label(), content, f, l.b)
 	if !ok || !ok2 {
 		return nil, nil
@@ -44,10 +44,7 @@ func load(ctx context.Context, in Input, cond conditions, f *findings) (*config,
 		reposition(docs.content, nil, in.Positions)
 		reposition(docs.header, nil, in.Positions)
 	}
-	where := visit{source: root, given: given, at: diag.Place{File: root.label(), Line: 1, Column: 1}, who: root.label()}
-	if given != nil {
-		where.who = "the file"
-	}
+	where := visit{source: root, given: given, at: diag.Place{File: root.label()}, who: "the pipeline"}
 	tree := l.file(docs, bytes.Contains(content, []byte(blockOpen)), where)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -110,9 +107,17 @@ func newLoading(ctx context.Context, in Input, cond conditions, f *findings) *lo
 	return l
 }
 
-// expand replaces the variables in what an include names; unknown ones vanish.
-func (l *loading) expand(s string) string {
-	return replaceVariables(s, func(name, _ string) string { return l.variables[name].Value })
+// expand replaces the variables in what an include names. Those that are not
+// set vanish, and are named.
+func (l *loading) expand(s string) (expanded string, unset []string) {
+	expanded = replaceVariables(s, func(name, _ string) string {
+		v, ok := l.variables[name]
+		if !ok {
+			unset = append(unset, name)
+		}
+		return v.Value
+	})
+	return expanded, unset
 }
 
 func (l *loading) read(s Source) ([]byte, Source, error) {
@@ -139,13 +144,13 @@ func (l *loading) paths(s Source) ([]string, error) {
 }
 
 // rootInputs turns the inputs of the root file into nodes.
-func (l *loading) rootInputs(inputs map[string]any) (*node, bool) {
+func (l *loading) rootInputs(inputs map[string]any, at diag.Place) (*node, bool) {
 	if len(inputs) == 0 {
 		return nil, true
 	}
-	n, err := fromGo(inputs, diag.Place{}, 0)
+	n, err := fromGo(inputs, at, 0)
 	if err != nil {
-		l.errorf(diag.Place{}, "input-type", "an input is not a value that YAML has: %v", err)
+		l.errorf(at, "input-type", "an input is not a value that YAML has: %v", err)
 		return nil, false
 	}
 	return n, true
@@ -247,7 +252,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	switch {
 	case file.err != nil:
 		if l.ctx.Err() == nil {
-			l.unreachable(inc.source, inc.at, file.err)
+			l.unreachable(inc, file.err)
 		}
 		return v, nil
 	case !file.ok:

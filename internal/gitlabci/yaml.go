@@ -289,7 +289,7 @@ func (r *yamlReader) reference(y *yaml.Node) *node {
 		r.f.errorf(n.at, "", "reference", "!reference takes a list of names")
 		r.f.hint("write it as !reference [JOB, KEYWORD]")
 	}
-	return n
+	return n.seal()
 }
 
 func (r *yamlReader) scalar(y *yaml.Node) *node {
