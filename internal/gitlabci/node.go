@@ -30,6 +30,32 @@ type node struct {
 	at     diag.Place
 	via    string       // how it came here: "", "default", "extends .deploy"
 	before []diag.Place // places of values this one replaced
+
+	// What seal works out: the number of nodes in this one when everything
+	// shared is written out, how deep they nest, and whether a !reference is
+	// among them.
+	size   uint32
+	height uint16
+	refs   bool
+}
+
+// seal works out size, height and refs from the children and returns n.
+func (n *node) seal() *node {
+	n.size, n.height, n.refs = 1, 0, n.kind == referenceNode
+	for i := range n.items {
+		n.count(n.items[i])
+	}
+	for i := range n.keys {
+		n.count(n.keys[i].value)
+	}
+	return n
+}
+
+func (n *node) count(child *node) {
+	const ceiling = 1 << 30 // far above every limit, and sums of two fit
+	n.size = min(n.size+max(child.size, 1), ceiling)
+	n.height = max(n.height, min(child.height, 1<<15)+1)
+	n.refs = n.refs || child.refs
 }
 
 // field is one key of a map.
@@ -52,9 +78,42 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// keyAt returns the place of a key, that of the node when it lacks the key.
+func (n *node) keyAt(key string) diag.Place {
+	for i := range n.keys {
+		if n.keys[i].name == key {
+			return n.keys[i].at
+		}
+	}
+	return n.at
+}
+
+// whatIs names what a node is, for findings: "a list", "the number 5".
+func whatIs(n *node) string {
+	switch n.kind {
+	case nullNode:
+		return "nothing"
+	case boolNode:
+		return n.text
+	case intNode, floatNode:
+		return "the number " + n.text
+	case seqNode:
+		return "a list"
+	case mapNode:
+		return "a map"
+	case referenceNode:
+		return "a !reference"
+	default:
+		return "a text"
+	}
+}
+
 // config is the whole configuration after includes, extends and !reference:
 // what stands in front of rules and job validation.
 type config struct {
 	root  *node    // top-level keys and jobs, resolved
 	files []Source // read, the root first
+	// complete is false when something could not be read or resolved: names
+	// that are missing in root may stand there.
+	complete bool
 }

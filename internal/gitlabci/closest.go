@@ -1,0 +1,42 @@
+package gitlabci
+
+import "strings"
+
+// closest returns the name that was likely meant by a wrong one, "" when none
+// is near.
+func closest(wrong string, names []string) string {
+	best, least := "", max(1, len(wrong)/3)+1
+	for _, name := range names {
+		if name == wrong || len(name) >= len(wrong)+least || len(wrong) >= len(name)+least {
+			continue
+		}
+		if d := editDistance(strings.ToLower(wrong), strings.ToLower(name)); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// editDistance counts insertions, deletions, replacements and swaps of
+// neighbours between a and b.
+func editDistance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
