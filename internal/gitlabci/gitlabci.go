@@ -21,6 +21,10 @@ type Input struct {
 	Root    Source
 	Content []byte
 	Loader  Loader
+	// Positions gives the place in Root of the value at a path of keys and
+	// indices, for a Content that was made of it (Jsonnet). Nil when Content is
+	// Root's own.
+	Positions func(path []string) (diag.Place, bool)
 
 	// Variables by scope, low to high precedence; see GitLab's order. The yaml
 	// variables of the files come between Predefined and Instance.

@@ -1,0 +1,45 @@
+package gitlabci
+
+import "refline/internal/diag"
+
+// maxNodes bounds the values of a whole configuration, also as it looks with
+// everything shared written out. The largest public pipelines stay under a
+// twentieth of it.
+const maxNodes = 2_000_000
+
+// maxHeight bounds how deep values may nest once references are resolved.
+const maxHeight = 2 * maxDepth
+
+// budget keeps hostile input from taking memory without end: everything that
+// is made from the sources is taken from it.
+type budget struct {
+	f    *findings
+	left int
+	over bool
+}
+
+func newBudget(f *findings) *budget { return &budget{f: f, left: maxNodes} }
+
+// take reports whether n more values may be made; the first time they may not
+// it says so.
+func (b *budget) take(at diag.Place, n int) bool {
+	b.left -= n
+	if b.left < 0 && !b.over {
+		b.over = true
+		b.f.errorf(at, "", "config-size", "the configuration is too large: more than %d values", maxNodes)
+	}
+	return !b.over
+}
+
+// fits reports whether a tree is small enough to be walked with everything
+// shared written out; when it is not, it says so.
+func (b *budget) fits(n *node) bool {
+	if n.size <= maxNodes && n.height <= maxHeight {
+		return !b.over
+	}
+	if !b.over {
+		b.over = true
+		b.f.errorf(n.at, "", "config-size", "the configuration is too large: extends, aliases and references grow it to more than %d values, or nest them more than %d deep", maxNodes, maxHeight)
+	}
+	return false
+}

@@ -1,0 +1,358 @@
+package gitlabci
+
+import (
+	"cmp"
+	"encoding/base64"
+	"regexp"
+	"slices"
+	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+)
+
+// conditions decides the clauses that stand in front of the rules of jobs: in
+// include:rules and in the rules of inputs. An error says what is wrong with
+// the clause.
+type conditions interface {
+	// If evaluates an expression. inputs are the values of $[[ inputs.x ]] in
+	// it, nil where there are none.
+	If(text string, at diag.Place, inputs map[string]*node) (bool, error)
+	// Exists and Changes decide the value of such a clause; in is the file that
+	// holds it.
+	Exists(clause *node, in Source) (bool, error)
+	Changes(clause *node, in Source) (bool, error)
+}
+
+// inclusion is one file to include.
+type inclusion struct {
+	source Source
+	at     diag.Place
+	inputs *node    // nil without
+	unset  []string // variables in its name that have no value
+}
+
+// includeKinds are the keys of which an include has one.
+func includeKinds() []string { return []string{"local", "project", "remote", "template", "component"} }
+
+// inclusions reads the value of an include keyword that stands in file from.
+func (l *loading) inclusions(value *node, from Source) []inclusion {
+	if value == nil || value.kind == nullNode {
+		return nil
+	}
+	entries := []*node{value}
+	if value.kind == seqNode {
+		entries = value.items
+	}
+	var list []inclusion
+	for _, entry := range entries {
+		switch entry.kind {
+		case nullNode:
+		case stringNode:
+			list = append(list, l.written(entry, from)...)
+		case mapNode:
+			list = append(list, l.described(entry, from)...)
+		case referenceNode:
+			l.errorf(entry.at, "include", "include cannot be a !reference, which is resolved later")
+			l.f.hint("write the includes out")
+		default:
+			l.errorf(entry.at, "include", "an include is a text or a map, not %s", whatIs(entry))
+		}
+	}
+	return list
+}
+
+// written reads an include that is just a text: a path or an address.
+func (l *loading) written(entry *node, from Source) []inclusion {
+	text, unset := l.expand(entry.text)
+	inc := inclusion{at: entry.at, unset: unset}
+	if isURL(text) {
+		inc.source = Source{Kind: Remote, Path: text}
+		return l.checked(inc)
+	}
+	return l.locals(inc, text, from)
+}
+
+// described reads an include that is a map.
+func (l *loading) described(entry *node, from Source) []inclusion {
+	kinds := includeKinds()
+	others := []string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}
+	specReader{l.f}.onlyKeys(entry, "include", append(others, kinds...)...)
+	if entry.get("artifact") != nil {
+		l.errorf(entry.keyAt("artifact"), "include", "include:artifact works only inside trigger:")
+		return nil
+	}
+	given := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool {
+		n := entry.get(k)
+		return n == nil || n.kind == nullNode || n.kind == stringNode && n.text == ""
+	})
+	if len(given) == 0 {
+		l.errorf(entry.at, "include", "the include does not say what to include")
+		l.f.hint("give it one of " + strings.Join(kinds, ", "))
+		return nil
+	}
+	if len(given) > 1 {
+		l.errorf(entry.keyAt(given[1]), "include", "an include has one of %s, not both %s and %s",
+			strings.Join(kinds, ", "), given[0], given[1])
+		return nil
+	}
+	if !l.included(entry.get("rules"), from) {
+		return nil
+	}
+	inputs := entry.get("inputs")
+	if inputs != nil && inputs.kind != mapNode {
+		if inputs.kind != nullNode {
+			l.errorf(inputs.at, "include", "include:inputs must be a map, not %s", whatIs(inputs))
+		}
+		inputs = nil
+	}
+	return l.named(entry, given[0], inputs, from)
+}
+
+// named gives the files that one kind of include names.
+func (l *loading) named(entry *node, kind string, inputs *node, from Source) []inclusion {
+	n := entry.get(kind)
+	if kind == "project" && n.kind == seqNode && len(n.items) > 0 {
+		n = n.items[0]
+	}
+	if n.kind != stringNode {
+		l.errorf(n.at, "include", "include:%s must be a text, not %s", kind, whatIs(n))
+		return nil
+	}
+	text, unset := l.expand(n.text)
+	inc := inclusion{at: n.at, inputs: inputs, unset: unset}
+	integrity := entry.get("integrity")
+	if integrity != nil && kind != "remote" {
+		l.errorf(entry.keyAt("integrity"), "include", "integrity is for include:remote only")
+		return nil
+	}
+	switch kind {
+	case "local":
+		if strings.Contains(n.text, "*") && text != n.text {
+			l.f.warnf(n.at, "", "include", "GitLab looks for files before it replaces variables, so this pattern matches nothing")
+			return nil
+		}
+		return l.locals(inc, text, from)
+	case "project":
+		return l.project(entry, text, inc)
+	case "remote":
+		inc.source = Source{Kind: Remote, Path: text}
+		if integrity != nil {
+			if inc.source.Integrity = integrity.text; !isIntegrity(integrity.text) {
+				l.errorf(integrity.at, "include", "integrity must be sha256- and a checksum in base64")
+				return nil
+			}
+		}
+	default:
+		inc.source = Source{Kind: SourceKind(kind), Path: text}
+	}
+	return l.checked(inc)
+}
+
+func isIntegrity(s string) bool {
+	sum, ok := strings.CutPrefix(s, "sha256-")
+	b, err := base64.StdEncoding.Strict().DecodeString(sum)
+	return ok && err == nil && len(b) > 0
+}
+
+func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
+	file := entry.get("file")
+	if file == nil || file.kind == nullNode || file.kind == seqNode && len(file.items) == 0 {
+		l.errorf(entry.keyAt("project"), "include", "include:project does not say which file to include")
+		l.f.hint("add file: with a path in that project")
+		return nil
+	}
+	ref := ""
+	if n := entry.get("ref"); n != nil && n.kind != nullNode {
+		if n.kind == seqNode || n.kind == mapNode || n.kind == referenceNode {
+			l.errorf(n.at, "include", "include:ref must be a text, not %s", whatIs(n))
+			return nil
+		}
+		var unset []string
+		ref, unset = l.expand(n.text)
+		inc.unset = append(inc.unset, unset...)
+	}
+	files := []*node{file}
+	if file.kind == seqNode {
+		files = file.items
+	}
+	var list []inclusion
+	for _, fn := range files {
+		if fn.kind != stringNode {
+			l.errorf(fn.at, "include", "include:file must be a text, not %s", whatIs(fn))
+			continue
+		}
+		path, unset := l.expand(fn.text)
+		one := inc
+		one.at, one.unset = fn.at, append(slices.Clip(inc.unset), unset...)
+		one.source = Source{Kind: Local, Project: name, Ref: ref, Path: strings.TrimLeft(path, "/")}
+		list = append(list, l.checked(one)...)
+	}
+	return list
+}
+
+// locals gives the files that include:local names: one, or all that match.
+func (l *loading) locals(inc inclusion, text string, from Source) []inclusion {
+	s, ok := from.neighbour(text)
+	if !ok {
+		l.errorf(inc.at, "include", "%s is in no project, so it cannot include a local file", l.redact.source(from).phrase())
+		l.incomplete = true
+		return nil
+	}
+	inc.source = s
+	if !strings.Contains(s.Path, "*") {
+		return l.checked(inc)
+	}
+	paths, err := l.paths(s)
+	if err != nil {
+		l.unreachable(inc, err)
+		return nil
+	}
+	re := includeGlob(s.Path)
+	var list []inclusion
+	for _, p := range paths {
+		one := inc
+		if one.source.Path = p; re.MatchString(p) && isYAMLName(p) && !samePlace(one.source, from) {
+			list = append(list, one)
+		}
+	}
+	if len(list) == 0 {
+		l.f.warnf(inc.at, "", "include", "no YAML file matches %q", s.Path)
+	}
+	return list
+}
+
+func samePlace(a, b Source) bool {
+	return a.Project == b.Project && a.Ref == b.Ref && a.Path == b.Path
+}
+
+// includeGlob reads the patterns of include:local: ** is anything, * anything
+// but a slash, nothing else is special.
+func includeGlob(pattern string) *regexp.Regexp {
+	text := regexp.QuoteMeta(pattern)
+	text = strings.ReplaceAll(text, `\*\*`, `.*`)
+	text = strings.ReplaceAll(text, `\*`, `[^/]*`)
+	return regexp.MustCompile("^" + text + "$")
+}
+
+// checked refuses names that GitLab refuses before it looks for the file.
+func (l *loading) checked(inc inclusion) []inclusion {
+	s := l.redact.source(inc.source)
+	problem, hint := "", ""
+	switch {
+	case inc.source.Path == "":
+		problem = "the include names no file"
+	case inc.source.Kind == Component:
+		_, version, _ := strings.Cut(s.Path, "@")
+		if version == "" {
+			problem, hint = s.phrase()+" has no version", "end it with @ and a tag, a branch, a commit or ~latest"
+		} else if strings.Count(s.Path, "/") < 2 {
+			problem, hint = s.phrase()+" is not the address of a component", "write it as HOST/PROJECT/NAME@VERSION"
+		}
+	case inc.source.Kind == Remote && !isURL(inc.source.Path):
+		problem = s.phrase() + " is not at an address that starts with https://"
+	case !isYAMLName(inc.source.Path):
+		problem = s.phrase() + " does not end in .yml or .yaml"
+	}
+	if problem == "" {
+		return []inclusion{inc}
+	}
+	l.incomplete = true
+	l.errorf(inc.at, "include", "%s", problem)
+	l.f.hint(cmp.Or(unsetHint(inc.unset), hint))
+	return nil
+}
+
+// unsetHint says which variables an include lacks.
+func unsetHint(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return "the variable " + names[0] + " is not set"
+	}
+	return "the variables " + strings.Join(names, ", ") + " are not set"
+}
+
+// included decides include:rules; without any the file is included.
+func (l *loading) included(rules *node, from Source) bool {
+	if rules == nil || rules.kind == nullNode {
+		return true
+	}
+	if rules.kind != seqNode {
+		l.errorf(rules.at, "include", "include:rules must be a list, not %s", whatIs(rules))
+		return false
+	}
+	before := len(l.f.list)
+	verdict, decided := false, false
+	for _, rule := range rules.items {
+		matched, when := l.rule(rule, from)
+		if matched && !decided {
+			verdict, decided = when, true
+		}
+	}
+	return verdict && !l.f.list[before:].HasErrors()
+}
+
+// rule checks one rule and tells whether it matches and what it says then.
+func (l *loading) rule(rule *node, from Source) (matched, when bool) {
+	if rule.kind != mapNode {
+		l.errorf(rule.at, "include", "a rule of an include is a map, not %s", whatIs(rule))
+		return false, false
+	}
+	specReader{l.f}.onlyKeys(rule, "a rule of an include", "if", "exists", "changes", "when")
+	when = true
+	if n := rule.get("when"); n != nil && n.kind != nullNode {
+		if when = n.text == "always"; !when && n.text != "never" {
+			l.errorf(n.at, "include", "when in include:rules is always or never, not %s", shown(n))
+			return false, false
+		}
+	}
+	matched = true
+	for i := range rule.keys {
+		clause, holds, err := rule.keys[i].value, true, error(nil)
+		if clause.kind == nullNode || !matched {
+			continue
+		}
+		switch rule.keys[i].name {
+		case "if":
+			if clause.kind != stringNode {
+				err = errs.E(errs.Invalid, "if must be a text, not %s", whatIs(clause))
+				break
+			}
+			holds, err = l.cond.If(clause.text, clause.at, nil)
+		case "exists":
+			holds, err = l.cond.Exists(clause, from)
+		case "changes":
+			holds, err = l.cond.Changes(clause, from)
+		}
+		if err != nil {
+			l.errorf(clause.at, "rules", "include:rules: %v", err)
+		}
+		matched = matched && holds && err == nil
+	}
+	return matched, when
+}
+
+func (l *loading) errorf(at diag.Place, rule, format string, args ...any) {
+	l.f.errorf(at, "", rule, format, args...)
+}
+
+// unreachable reports a source that could not be read, and what would help.
+func (l *loading) unreachable(inc inclusion, err error) {
+	l.incomplete = true
+	shown := l.redact.source(inc.source)
+	if !errs.Is(err, errs.NotFound) {
+		l.errorf(inc.at, "include", "%s cannot be reached: %s", shown.phrase(), l.redact.text(err.Error()))
+		l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
+		return
+	}
+	l.errorf(inc.at, "include", "%s was not found: %s", shown.phrase(), l.redact.text(err.Error()))
+	l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
+	if paths, err := l.paths(inc.source); err == nil && inc.source.Kind == Local {
+		names := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isYAMLName(p) })
+		if near := closest(inc.source.Path, names); near != "" {
+			l.f.hint("did you mean \"" + near + "\"?")
+		}
+	}
+}

@@ -1,0 +1,394 @@
+package gitlabci
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"refline/internal/diag"
+)
+
+// resolvedInputs gives each declared input its value: the given one, else that
+// of its first matching rule, else its default. It returns false when any is
+// missing, unknown or does not fit, having said all of it. at is where inputs
+// are given (an include), who names the file that declares them.
+func resolvedInputs(s spec, given *node, at diag.Place, who string, cond conditions, f *findings) (map[string]*node, bool) {
+	x := inputResolver{f: f, at: at, who: who, cond: cond, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
+	before := len(f.list)
+	names := make([]string, len(s.inputs))
+	for i := range s.inputs {
+		names[i] = s.inputs[i].name
+	}
+	if given != nil {
+		for _, fd := range given.keys {
+			if !slices.Contains(names, fd.name) {
+				f.errorf(fd.at, "", "unknown-input", "%s has no input %q", who, fd.name)
+				f.hint(known(fd.name, names))
+				continue
+			}
+			if fd.value.kind != nullNode {
+				x.given[fd.name] = fd.value
+			}
+		}
+	}
+	for i := range s.inputs {
+		x.resolve(&s.inputs[i])
+	}
+	return x.values, !f.list[before:].HasErrors()
+}
+
+// known says which name was likely meant, or which there are.
+func known(wrong string, names []string) string {
+	if near := closest(wrong, names); near != "" {
+		return "did you mean \"" + near + "\"?"
+	}
+	if len(names) == 0 {
+		return "it declares none"
+	}
+	return "it has " + strings.Join(names, ", ")
+}
+
+type inputResolver struct {
+	f      *findings
+	at     diag.Place
+	who    string
+	cond   conditions
+	given  map[string]*node
+	values map[string]*node // of the inputs declared before
+}
+
+func (x *inputResolver) resolve(s *inputSpec) {
+	options, fallback := s.options, s.fallback
+	if s.rules != nil {
+		options, fallback = x.ruled(s)
+	}
+	value := x.given[s.name]
+	if value != nil && s.rules != nil && value.kind == stringNode && value.text == "" {
+		value = nil
+	}
+	if fallback != nil && fallback.kind != nullNode {
+		v, ok := x.fit(s, options, fallback, "the default of input "+strconv.Quote(s.name))
+		if !ok {
+			return
+		}
+		fallback = v
+	}
+	switch {
+	case value != nil:
+		if v, ok := x.fit(s, options, value, "input "+strconv.Quote(s.name)); ok {
+			x.values[s.name] = v
+		}
+	case fallback == nil && x.at.Line == 0: // of the root, given from outside
+		x.f.errorf(s.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
+		x.f.hint("give it a value, or a default here")
+	case fallback == nil:
+		x.f.errorf(x.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
+		x.f.hint("give it a value, or a default at " + s.at.String())
+	case fallback.kind == nullNode && s.kind == stringInput:
+		x.values[s.name] = (&node{kind: stringNode, at: fallback.at}).seal()
+	default:
+		x.values[s.name] = fallback
+	}
+}
+
+// ruled gives the options and the default of the first rule that holds. An
+// input none of whose rules has a default is required.
+func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
+	for _, rule := range s.rules {
+		if rule.fallback != nil {
+			fallback = &node{kind: nullNode, at: s.at, size: 1}
+		}
+	}
+	seen := make(map[string]*node, len(x.values)+len(x.given))
+	for name, v := range x.values {
+		seen[name] = v
+	}
+	for name, v := range x.given {
+		seen[name] = v
+	}
+	for _, rule := range s.rules {
+		holds := rule.condition == nil
+		if !holds {
+			var err error
+			if holds, err = x.cond.If(rule.condition.text, rule.condition.at, seen); err != nil {
+				x.f.errorf(rule.condition.at, "", "rules", "input %q: %v", s.name, err)
+				return nil, fallback
+			}
+		}
+		if holds {
+			if rule.fallback != nil {
+				fallback = rule.fallback
+			}
+			return rule.options, fallback
+		}
+	}
+	return nil, fallback
+}
+
+// fit gives a value the type of its input and holds it against options and
+// regex; what names it in findings.
+func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string) (*node, bool) {
+	typed, ok := asInput(s.kind, v)
+	if !ok {
+		x.f.errorf(v.at, "", "input-type", "%s must be %s, not %s", what, article(s.kind), shown(v))
+		return nil, false
+	}
+	if options != nil && !allowed(s.kind, typed, options) {
+		list := make([]string, len(options))
+		for i, o := range options {
+			list[i] = o.text
+		}
+		x.f.errorf(v.at, "", "input-option", "%s cannot be %s", what, shown(v))
+		x.f.hint("it can be " + strings.Join(list, ", "))
+		return nil, false
+	}
+	if s.regex != nil && !s.regex.MatchString(typed.text) {
+		x.f.errorf(v.at, "", "input-regex", "%s does not match %s: %s", what, s.regex, shown(v))
+		return nil, false
+	}
+	return typed, true
+}
+
+func article(k inputType) string {
+	if k == arrayInput {
+		return "an array"
+	}
+	return "a " + string(k)
+}
+
+// shown writes a value into a finding, short.
+func shown(n *node) string {
+	if n.kind != stringNode {
+		return whatIs(n)
+	}
+	if r := []rune(n.text); len(r) > 60 {
+		return strconv.Quote(string(r[:60])) + "…"
+	}
+	return strconv.Quote(n.text)
+}
+
+// asInput gives v the type of an input. A text is read as JSON where another
+// type is wanted, as GitLab does; a string takes any value's text.
+func asInput(k inputType, v *node) (*node, bool) {
+	if k == stringInput {
+		switch v.kind {
+		case stringNode:
+			return v, true
+		case referenceNode:
+			return nil, false
+		}
+		return (&node{kind: stringNode, text: rubyText(v), at: v.at}).seal(), true
+	}
+	if v.kind == stringNode {
+		parsed, err := fromJSON(v.text, v.at)
+		if err != nil {
+			return nil, false
+		}
+		v = parsed
+	}
+	switch k {
+	case numberInput:
+		return v, v.kind == intNode || v.kind == floatNode
+	case booleanInput:
+		return v, v.kind == boolNode
+	default:
+		return v, v.kind == seqNode
+	}
+}
+
+func allowed(k inputType, v *node, options []*node) bool {
+	is := func(v *node) bool {
+		return slices.ContainsFunc(options, func(o *node) bool {
+			if k == stringInput {
+				return o.text == v.text
+			}
+			return sameValue(o, v)
+		})
+	}
+	if k != arrayInput {
+		return is(v)
+	}
+	return !slices.ContainsFunc(v.items, func(item *node) bool { return !is(item) })
+}
+
+// sameValue compares as Ruby's == does: 5 equals 5.0, "5" does not.
+func sameValue(a, b *node) bool {
+	isNumber := func(n *node) bool { return n.kind == intNode || n.kind == floatNode }
+	switch {
+	case isNumber(a) && isNumber(b):
+		return a.num == b.num
+	case a.kind != b.kind || len(a.items) != len(b.items) || len(a.keys) != len(b.keys):
+		return false
+	case a.kind == mapNode:
+		for i := range a.keys {
+			other := b.get(a.keys[i].name)
+			if other == nil || !sameValue(a.keys[i].value, other) {
+				return false
+			}
+		}
+		return true
+	case a.kind == seqNode:
+		for i := range a.items {
+			if !sameValue(a.items[i], b.items[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return a.text == b.text
+}
+
+func fromJSON(text string, at diag.Place) (*node, error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if d.More() {
+		return nil, fmt.Errorf("more after the first value")
+	}
+	return fromGo(v, at, 0)
+}
+
+// fromGo makes a node of a Go value as encoding/json gives it, of any integer
+// or float, or of []string.
+func fromGo(v any, at diag.Place, depth int) (*node, error) {
+	n := &node{at: at, size: 1}
+	if depth > maxDepth {
+		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
+	}
+	switch v := v.(type) {
+	case nil:
+	case string:
+		n.kind, n.text = stringNode, v
+	case bool:
+		n.kind, n.text, n.truth = boolNode, strconv.FormatBool(v), v
+	case json.Number:
+		return numberNode(v.String(), at)
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		return numberNode(fmt.Sprint(v), at)
+	case float32:
+		return fromGo(float64(v), at, depth)
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return numberNode(strconv.FormatFloat(v, 'f', 0, 64), at)
+		}
+		n.kind, n.num, n.text = floatNode, v, rubyFloat(v)
+	case []any:
+		n.kind = seqNode
+		for _, item := range v {
+			c, err := fromGo(item, at, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.items = append(n.items, c)
+		}
+	case []string:
+		list := make([]any, len(v))
+		for i, s := range v {
+			list[i] = s
+		}
+		return fromGo(list, at, depth)
+	case map[string]any:
+		n.kind = mapNode
+		names := make([]string, 0, len(v))
+		for name := range v {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			c, err := fromGo(v[name], at, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.keys = append(n.keys, field{name: name, at: at, value: c})
+		}
+	default:
+		return nil, fmt.Errorf("a value of type %T", v)
+	}
+	return n.seal(), nil
+}
+
+// numberNode reads a number as JSON writes it.
+func numberNode(text string, at diag.Place) (*node, error) {
+	n := (&node{kind: intNode, text: text, at: at}).seal()
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, err
+	}
+	n.num = f
+	if strings.ContainsAny(text, ".eE") {
+		n.kind, n.text = floatNode, rubyFloat(f)
+	}
+	return n, nil
+}
+
+// rubyText writes a value as Ruby's to_s does.
+func rubyText(n *node) string {
+	if n.kind != seqNode && n.kind != mapNode {
+		return n.text
+	}
+	var b bytes.Buffer
+	inspect(&b, n)
+	return b.String()
+}
+
+// inspect writes a value as Ruby's inspect does; keys are symbols.
+func inspect(b *bytes.Buffer, n *node) {
+	switch n.kind {
+	case nullNode:
+		b.WriteString("nil")
+	case stringNode:
+		b.WriteString(rubyQuote(n.text))
+	case seqNode, referenceNode:
+		b.WriteByte('[')
+		for i, item := range n.items {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			inspect(b, item)
+		}
+		b.WriteByte(']')
+	case mapNode:
+		b.WriteByte('{')
+		for i := range n.keys {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteByte(':')
+			if name := n.keys[i].name; isRubyName(name) {
+				b.WriteString(name)
+			} else {
+				b.WriteString(rubyQuote(name))
+			}
+			b.WriteString("=>")
+			inspect(b, n.keys[i].value)
+		}
+		b.WriteByte('}')
+	default:
+		b.WriteString(n.text)
+	}
+}
+
+func isRubyName(s string) bool {
+	for i, r := range s {
+		if r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func rubyQuote(s string) string {
+	q := strconv.Quote(s)
+	if strings.Contains(q, "#") {
+		q = strings.NewReplacer("#{", `\#{`, "#$", `\#$`, "#@", `\#@`).Replace(q)
+	}
+	return q
+}

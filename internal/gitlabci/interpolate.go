@@ -1,0 +1,309 @@
+package gitlabci
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"refline/internal/diag"
+	"refline/internal/pipeline"
+)
+
+// GitLab's limits for the blocks of one file.
+const (
+	maxBlocks      = 10_000
+	maxBlockChars  = 1024
+	maxFunctions   = 3
+	maxAccess      = 5
+	maxTextBytes   = 1 << 20
+	textBytesPer   = 64 // that many bytes of text weigh as much as one value
+	blockOpen      = "$[["
+	matrixContext  = "matrix"
+	inputContext   = "inputs"
+	componentScope = "component"
+)
+
+// interpolation replaces the $[[ … ]] blocks of one file.
+type interpolation struct {
+	inputs    map[string]*node
+	component map[string]*node
+	variables map[string]pipeline.Variable // for expand_vars
+	f         *findings
+	b         *budget
+	done      map[*node]*node  // shared values are replaced once
+	blocks    map[string]*node // evaluated; nil for one that is wrong
+	subject   string           // the top-level key that is being read
+	stopped   bool
+}
+
+var blockPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\[\[\s*(\S.*?\S)\s*\]\]`)
+})
+
+// apply returns the content of a file with all blocks replaced. Blocks that
+// are wrong are left, having been reported.
+func (x *interpolation) apply(content *node) *node {
+	x.done, x.blocks = map[*node]*node{}, map[string]*node{}
+	n := *content
+	set := newFields(len(content.keys))
+	for _, fd := range content.keys {
+		x.subject = fd.name
+		set.put(x.field(fd))
+	}
+	n.keys = set.list
+	return n.seal()
+}
+
+func (x *interpolation) field(fd field) field {
+	if strings.Contains(fd.name, blockOpen) {
+		key := x.scalar(&node{kind: stringNode, text: fd.name, at: fd.at})
+		fd.name = rubyText(key)
+	}
+	fd.value = x.value(fd.value)
+	return fd
+}
+
+func (x *interpolation) value(n *node) *node {
+	switch n.kind {
+	case stringNode:
+		if strings.Contains(n.text, blockOpen) {
+			return x.scalar(n)
+		}
+		return n
+	case seqNode, mapNode, referenceNode:
+	default:
+		return n
+	}
+	if done := x.done[n]; done != nil {
+		return done
+	}
+	out := x.children(n)
+	x.done[n] = out
+	return out
+}
+
+// children replaces the blocks in a list or map, and gives n itself when there
+// are none. A list that stands for an item of a list takes its place.
+func (x *interpolation) children(n *node) *node {
+	var items []*node
+	for i, item := range n.items {
+		v := x.value(item)
+		if v != item && items == nil {
+			items = append(make([]*node, 0, len(n.items)), n.items[:i]...)
+		}
+		switch {
+		case items == nil && v == item:
+		case item.kind == stringNode && v.kind == seqNode:
+			if !x.b.take(n.at, len(v.items)) {
+				return n
+			}
+			items = append(items, v.items...)
+		default:
+			items = append(items, v)
+		}
+	}
+	var set *fields
+	for i, fd := range n.keys {
+		v := x.field(fd)
+		if set == nil && (v.value != fd.value || v.name != fd.name) {
+			set = newFields(len(n.keys))
+			for _, before := range n.keys[:i] {
+				set.put(before)
+			}
+		}
+		if set != nil {
+			set.put(v)
+		}
+	}
+	if items == nil && set == nil || !x.b.take(n.at, 1+len(items)+len(n.keys)) {
+		return n
+	}
+	out := *n
+	if items != nil {
+		out.items = items
+	}
+	if set != nil {
+		out.keys = set.list
+	}
+	return out.seal()
+}
+
+// scalar replaces the blocks of one text. A block that is the whole text gives
+// its value with its type, at the place of the block.
+func (x *interpolation) scalar(n *node) *node {
+	if x.stopped || !x.b.take(n.at, 1) {
+		return n
+	}
+	matches := blockPattern().FindAllStringSubmatchIndex(n.text, -1)
+	if len(matches) == 0 {
+		return n
+	}
+	if m := matches[0]; len(matches) == 1 && m[0] == 0 && m[1] == len(n.text) {
+		v := x.block(n.text, n.text[m[2]:m[3]], n.at)
+		if v == nil {
+			return n
+		}
+		out := *v
+		out.at, out.via, out.before = n.at, n.via, n.before
+		return &out
+	}
+	var text strings.Builder
+	last := 0
+	for _, m := range matches {
+		v := x.block(n.text[m[0]:m[1]], n.text[m[2]:m[3]], n.at)
+		if v == nil {
+			return n
+		}
+		text.WriteString(n.text[last:m[0]])
+		text.WriteString(rubyText(v))
+		last = m[1]
+		if text.Len() > maxTextBytes {
+			x.f.errorf(n.at, x.subject, "interpolation", "the text grows to more than %d bytes", maxTextBytes)
+			return n
+		}
+	}
+	text.WriteString(n.text[last:])
+	x.b.take(n.at, text.Len()/textBytesPer)
+	out := *n
+	out.text = text.String()
+	return &out
+}
+
+// block evaluates one block, or gives nil when it is wrong.
+func (x *interpolation) block(block, data string, at diag.Place) *node {
+	if v, known := x.blocks[block]; known {
+		return v
+	}
+	v, err := x.evaluate(block, data)
+	if err != nil {
+		x.f.errorf(at, x.subject, "interpolation", "%s: %s", block, err.text)
+		if err.hint != "" {
+			x.f.hint(err.hint)
+		}
+	}
+	x.blocks[block] = v
+	if len(x.blocks) > maxBlocks && !x.stopped {
+		x.stopped = true
+		x.f.errorf(at, x.subject, "interpolation", "the file has more than %d different blocks", maxBlocks)
+	}
+	return v
+}
+
+// blockError is what is wrong with a block, and what to do about it.
+type blockError struct{ text, hint string }
+
+func blockErrorf(format string, args ...any) *blockError {
+	return &blockError{text: fmt.Sprintf(format, args...)}
+}
+
+func (x *interpolation) evaluate(block, data string) (*node, *blockError) {
+	parts := strings.Split(data, "|")
+	for len(parts) > 1 && parts[len(parts)-1] == "" {
+		parts = parts[:len(parts)-1]
+	}
+	access := strings.TrimSpace(parts[0])
+	if context, _, _ := strings.Cut(access, "."); context == matrixContext {
+		// decided later, per job of the matrix
+		return (&node{kind: stringNode, text: block}).seal(), nil
+	}
+	v, err := x.access(access)
+	if err != nil {
+		return nil, err
+	}
+	if len(parts)-1 > maxFunctions {
+		return nil, blockErrorf("a block takes at most %d functions", maxFunctions)
+	}
+	for _, call := range parts[1:] {
+		if v, err = x.call(strings.TrimSpace(call), v); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// access follows a path as inputs.name, inputs.list[0].key.
+func (x *interpolation) access(path string) (*node, *blockError) {
+	segments := strings.SplitN(path, ".", maxAccess)
+	if len(segments) < 2 {
+		return nil, &blockError{"not a value that a block can have", "write $[[ inputs.NAME ]]"}
+	}
+	if len(path) > maxBlockChars {
+		return nil, blockErrorf("longer than %d bytes", maxBlockChars)
+	}
+	var at map[string]*node
+	switch context := segments[0]; context {
+	case inputContext:
+		at = x.inputs
+	case componentScope:
+		at = x.component
+	default:
+		err := blockErrorf("there is no %q", context)
+		err.hint = "a block can read inputs, and component in a component"
+		return nil, err
+	}
+	v, err := x.step(func(name string) *node { return at[name] }, segments[1], func() []string {
+		names := make([]string, 0, len(at))
+		for name := range at {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return names
+	})
+	for _, segment := range segments[2:] {
+		if err != nil {
+			return nil, err
+		}
+		parent := v
+		v, err = x.step(parent.get, segment, func() []string { return keyNames(parent) })
+	}
+	return v, err
+}
+
+func keyNames(n *node) []string {
+	names := make([]string, len(n.keys))
+	for i := range n.keys {
+		names[i] = n.keys[i].name
+	}
+	return names
+}
+
+// step reads one segment: a name and up to five indices.
+func (x *interpolation) step(get func(string) *node, segment string, names func() []string) (*node, *blockError) {
+	name, indices, _ := strings.Cut(segment, "[")
+	v := get(name)
+	if v == nil {
+		err := blockErrorf("there is no %q", name)
+		if near := closest(name, names()); near != "" {
+			err.hint = "did you mean \"" + near + "\"?"
+		} else {
+			err.hint = "declare it in spec:inputs"
+		}
+		return nil, err
+	}
+	if indices == "" {
+		if strings.Contains(segment, "[") {
+			return nil, blockErrorf("an index has no number")
+		}
+		return v, nil
+	}
+	list := strings.Split(indices, "[")
+	if len(list) > maxAccess {
+		return nil, blockErrorf("at most %d indices can follow each other", maxAccess)
+	}
+	for _, index := range list {
+		i, err := strconv.ParseUint(strings.TrimSuffix(index, "]"), 10, 31)
+		switch {
+		case err != nil || !strings.HasSuffix(index, "]"):
+			return nil, blockErrorf("[%s is not an index", index)
+		case v.kind != seqNode:
+			return nil, blockErrorf("[%d] needs a list, and this is %s", i, whatIs(v))
+		case int(i) >= len(v.items):
+			return nil, blockErrorf("[%d] is past the end of a list of %d", i, len(v.items))
+		}
+		v = v.items[i]
+	}
+	return v, nil
+}

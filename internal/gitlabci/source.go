@@ -1,0 +1,121 @@
+package gitlabci
+
+import (
+	"path"
+	"strings"
+
+	"refline/internal/pipeline"
+)
+
+// label names a source for places and findings: as the user would, relative to
+// the project that is compiled.
+func (s Source) label() string {
+	switch s.Kind {
+	case Remote, Component:
+		return s.Path
+	case Template:
+		return "template:" + s.Path
+	}
+	if s.Project == "" {
+		return s.Path
+	}
+	if s.Ref == "" {
+		return s.Project + ":" + s.Path
+	}
+	return s.Project + "@" + s.Ref + ":" + s.Path
+}
+
+// phrase names a source within a sentence.
+func (s Source) phrase() string {
+	switch s.Kind {
+	case Remote:
+		return "the remote file \"" + s.Path + "\""
+	case Template:
+		return "the template \"" + s.Path + "\""
+	case Component:
+		return "the component \"" + s.Path + "\""
+	}
+	text := "the file \"" + s.Path + "\""
+	if s.Project != "" {
+		text += " of project \"" + s.Project + "\""
+	}
+	if s.Ref != "" {
+		text += " at \"" + s.Ref + "\""
+	}
+	return text
+}
+
+// configure says what gives access to sources of this kind.
+func (s Source) configure() string {
+	switch {
+	case s.Kind == Template:
+		return "GitLab's templates are not part of refline: name a folder that holds them as the source of templates"
+	case s.Kind == Component:
+		return "name the project of the component as a source, and give a token if it is not public"
+	case s.Kind == Remote:
+		return "check the address and the network, or name a local copy as its source"
+	case s.Project != "":
+		return "name the repository of the project as a source, and give a token if it is not public"
+	}
+	return ""
+}
+
+// neighbour is the source that include:local names from within s: of the same
+// project at the same commit. Files that are in no project have none.
+func (s Source) neighbour(file string) (Source, bool) {
+	if s.Kind == Remote || s.Kind == Template || s.Kind == Component && s.Project == "" {
+		return Source{}, false
+	}
+	return Source{Kind: Local, Project: s.Project, Ref: s.Ref, Path: strings.TrimLeft(file, "/")}, true
+}
+
+// isYAMLName reports whether GitLab takes a file of this name as configuration.
+func isYAMLName(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	return len(base) > len(".yml") && strings.HasSuffix(base, ".yml") || len(base) > len(".yaml") && strings.HasSuffix(base, ".yaml")
+}
+
+func isURL(s string) bool {
+	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
+}
+
+// redactor blanks the values of masked variables, and passwords in addresses.
+type redactor struct{ secrets *strings.Replacer }
+
+func newRedactor(variables map[string]pipeline.Variable) redactor {
+	var pairs []string
+	for _, v := range variables {
+		if v.Masked && v.Value != "" {
+			pairs = append(pairs, v.Value, "[MASKED]")
+		}
+	}
+	if pairs == nil {
+		return redactor{}
+	}
+	return redactor{secrets: strings.NewReplacer(pairs...)}
+}
+
+func (r redactor) text(s string) string {
+	if r.secrets != nil {
+		s = r.secrets.Replace(s)
+	}
+	for from := 0; ; {
+		i := strings.Index(s[from:], "://")
+		if i < 0 {
+			return s
+		}
+		from += i + len("://")
+		end := len(s)
+		if j := strings.IndexAny(s[from:], "/?# \""); j >= 0 {
+			end = from + j
+		}
+		if at := strings.LastIndexByte(s[from:end], '@'); at >= 0 {
+			s = s[:from] + s[from+at+1:]
+		}
+	}
+}
+
+func (r redactor) source(s Source) Source {
+	s.Path, s.Project, s.Ref = r.text(s.Path), r.text(s.Project), r.text(s.Ref)
+	return s
+}

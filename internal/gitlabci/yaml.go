@@ -1,0 +1,451 @@
+package gitlabci
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"refline/internal/diag"
+)
+
+// GitLab's limits for one file, and the guard that keeps aliases from growing
+// a small file without end.
+const (
+	maxFileBytes = 2 << 20
+	maxDepth     = 100
+	maxFileNodes = 500_000
+)
+
+// documents is what one file holds.
+type documents struct {
+	header  *node // the map with spec:, nil without one
+	content *node // never nil; an empty map for an empty file
+}
+
+// readYAML parses one file. It returns false when the file is unusable, having
+// said why in f.
+func readYAML(file string, content []byte, f *findings, b *budget) (documents, bool) {
+	start := diag.Place{File: file, Line: 1, Column: 1}
+	if len(content) > maxFileBytes {
+		f.errorf(start, "", "file-size", "the file has %d bytes; GitLab reads at most %d", len(content), maxFileBytes)
+		f.hint("move a part of it to a file of its own and include that")
+		return documents{}, false
+	}
+	roots, ok := parseDocuments(file, content, f)
+	if !ok {
+		return documents{}, false
+	}
+	r := yamlReader{file: file, f: f, b: b, anchors: map[*yaml.Node]*node{}}
+	before := len(f.list)
+	var nodes []*node
+	for _, root := range roots {
+		if n := r.value(root, 0, ""); n.kind != nullNode && !(n.kind == mapNode && len(n.keys) == 0) {
+			nodes = append(nodes, n)
+		}
+		if r.stopped {
+			return documents{}, false
+		}
+	}
+	for _, n := range nodes {
+		if n.kind != mapNode {
+			f.errorf(n.at, "", "not-a-map", "the file holds %s; a configuration is a map of keywords and jobs", whatIs(n))
+		}
+	}
+	if f.list[before:].HasErrors() {
+		return documents{}, false
+	}
+	return split(nodes, start, f)
+}
+
+// split tells the header from the content as GitLab does: with a first document
+// that has spec:, the last one is the content, else the first.
+func split(nodes []*node, start diag.Place, f *findings) (documents, bool) {
+	switch {
+	case len(nodes) == 0:
+		return documents{content: &node{kind: mapNode, at: start}}, true
+	case nodes[0].get("spec") == nil:
+		if len(nodes) > 1 {
+			f.warnf(nodes[1].at, "", "extra-document", "this second document is not read: the first one has no spec:")
+			f.hint("merge the two documents")
+		}
+		return documents{content: nodes[0]}, true
+	case len(nodes) == 1:
+		if len(nodes[0].keys) > 1 {
+			f.errorf(nodes[0].keyAt("spec"), "", "header", "spec: and the jobs stand in one document")
+			f.hint("put a line with --- after the spec: block")
+			return documents{}, false
+		}
+		return documents{header: nodes[0], content: &node{kind: mapNode, at: start}}, true
+	}
+	if len(nodes) > 2 {
+		f.warnf(nodes[1].at, "", "extra-document", "this document is not read: after a header, the last document is the content")
+		f.hint("merge the documents after the header")
+	}
+	return documents{header: nodes[0], content: nodes[len(nodes)-1]}, true
+}
+
+// parseDocuments gives the documents that GitLab looks at: two, or three when
+// the file does not start with ---.
+func parseDocuments(file string, content []byte, f *findings) ([]*yaml.Node, bool) {
+	loader, err := yaml.NewLoader(bytes.NewReader(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))))
+	if err != nil {
+		f.errorf(diag.Place{File: file}, "", "yaml", "not readable as YAML: %v", err)
+		return nil, false
+	}
+	limit := 3
+	var roots []*yaml.Node
+	for len(roots) < limit {
+		var doc yaml.Node
+		err := loader.Load(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			reportYAML(file, content, err, f)
+			return nil, false
+		}
+		if len(roots) == 0 && bytes.HasPrefix(lineOf(content, doc.Line), []byte("---")) {
+			limit = 2
+		}
+		if len(doc.Content) > 0 {
+			roots = append(roots, doc.Content[0])
+		}
+	}
+	return roots, true
+}
+
+func lineOf(content []byte, line int) []byte {
+	for ; line > 1; line-- {
+		_, after, found := bytes.Cut(content, []byte("\n"))
+		if !found {
+			return nil
+		}
+		content = after
+	}
+	text, _, _ := bytes.Cut(content, []byte("\n"))
+	return text
+}
+
+// reportYAML says where the syntax breaks, in the words of somebody who writes
+// such files.
+func reportYAML(file string, content []byte, err error, f *findings) {
+	var syntax *yaml.LoadError
+	if !errors.As(err, &syntax) {
+		f.errorf(diag.Place{File: file}, "", "yaml", "not valid YAML: %v", err)
+		return
+	}
+	at := diag.Place{File: file, Line: syntax.Mark.Line, Column: syntax.Mark.Column}
+	text := string(lineOf(content, at.Line))
+	here := ""
+	if runes := []rune(text); at.Column > 0 && at.Column <= len(runes) {
+		here = string(runes[at.Column-1:])
+	}
+	message, hint := syntax.Message, "check the indentation of this line and of the lines above it"
+	switch {
+	case strings.HasPrefix(here, "\t"):
+		message, hint = "a tab cannot indent YAML", "indent with spaces"
+	case strings.Contains(message, "cannot start any token") && here != "":
+		message, hint = fmt.Sprintf("a plain text cannot start with %q", here[:1]), "put the text in quotes"
+	case strings.HasPrefix(message, "mapping values are not allowed"):
+		message, hint = "unexpected \": \"", "put a text that holds \": \" in quotes, or "+hint
+	case strings.HasPrefix(message, "block sequence entries are not allowed"):
+		message, hint = "unexpected \"- \"", "start a list on the line below its key"
+	case strings.HasPrefix(message, "unknown anchor"):
+		name := strings.Trim(strings.TrimSuffix(strings.TrimPrefix(message, "unknown anchor "), " referenced"), "'")
+		message = fmt.Sprintf("*%s refers to an anchor that this file does not define above", name)
+		hint = "anchors do not reach across files; use extends or !reference for that"
+	case strings.Contains(message, "unexpected end of stream"):
+		message, hint = "the text that starts here has no closing quote", "close it, or escape the quote inside"
+		at.Line, at.Column = syntax.ContextMark.Line, syntax.ContextMark.Column
+	case syntax.ContextMsg != "":
+		message += " " + syntax.ContextMsg
+		if syntax.ContextMark.Line > 0 {
+			message += fmt.Sprintf(" that starts at line %d", syntax.ContextMark.Line)
+		}
+	}
+	f.errorf(at, "", "yaml", "not valid YAML: %s", message)
+	f.hint(hint)
+}
+
+// yamlReader turns parsed YAML into nodes.
+type yamlReader struct {
+	file    string
+	f       *findings
+	b       *budget
+	slab    []node
+	anchors map[*yaml.Node]*node // nil while the value is being read
+	stopped bool                 // too large: reading went no further
+}
+
+func (r *yamlReader) place(y *yaml.Node) diag.Place {
+	return diag.Place{File: r.file, Line: y.Line, Column: y.Column}
+}
+
+func (r *yamlReader) new(k kind, at diag.Place) *node {
+	if len(r.slab) == 0 {
+		r.slab = make([]node, 128)
+	}
+	n := &r.slab[0]
+	r.slab = r.slab[1:]
+	n.kind, n.at, n.size = k, at, 1
+	if !r.b.take(at, 1) {
+		r.stopped = true
+	}
+	return n
+}
+
+// stop ends the reading of a file that is too large.
+func (r *yamlReader) stop(at diag.Place, format string, args ...any) *node {
+	if !r.stopped {
+		r.f.errorf(at, "", "file-size", format, args...)
+	}
+	r.stopped = true
+	return r.new(nullNode, at)
+}
+
+// value reads y; owner is the top-level key it stands in, for findings.
+func (r *yamlReader) value(y *yaml.Node, depth int, owner string) *node {
+	if r.stopped || depth > maxDepth {
+		return r.stop(r.place(y), "values are nested more than %d deep", maxDepth)
+	}
+	var n *node
+	if y.Kind == yaml.AliasNode {
+		if n = r.anchors[y.Alias]; n == nil {
+			r.f.errorf(r.place(y), "", "yaml", "*%s stands inside the value that it refers to", y.Value)
+			return r.new(nullNode, r.place(y))
+		}
+	} else {
+		if n = r.fresh(y, depth, owner); y.Anchor != "" {
+			r.anchors[y] = n
+		}
+	}
+	if depth+int(n.height) > maxDepth {
+		return r.stop(r.place(y), "values are nested more than %d deep", maxDepth)
+	}
+	if n.size > maxFileNodes {
+		return r.stop(r.place(y), "the file has more than %d values with its aliases written out", maxFileNodes)
+	}
+	return n
+}
+
+func (r *yamlReader) fresh(y *yaml.Node, depth int, owner string) *node {
+	if y.Tag == "!reference" && y.Style&yaml.TaggedStyle != 0 {
+		return r.reference(y)
+	}
+	r.checkTag(y)
+	switch y.Kind {
+	case yaml.MappingNode:
+		return r.mapping(y, depth, owner)
+	case yaml.SequenceNode:
+		n := r.new(seqNode, r.place(y))
+		n.items = make([]*node, 0, len(y.Content))
+		for _, c := range y.Content {
+			n.items = append(n.items, r.value(c, depth+1, owner))
+		}
+		return n.seal()
+	default:
+		return r.scalar(y)
+	}
+}
+
+// checkTag refuses what Psych would make a Ruby object of, and mentions tags
+// that it passes over.
+func (r *yamlReader) checkTag(y *yaml.Node) {
+	if y.Style&yaml.TaggedStyle == 0 {
+		return
+	}
+	switch tag := y.Tag; {
+	case strings.HasPrefix(tag, "!ruby/"), tag == "!!set":
+		r.f.errorf(r.place(y), "", "yaml-tag", "the tag %s is not allowed", tag)
+	case strings.HasPrefix(tag, "!!"), tag == "!str", tag == "!float", tag == "!binary":
+	default:
+		r.f.warnf(r.place(y), "", "yaml-tag", "the tag %s means nothing and is passed over", tag)
+		if near := closest(tag, []string{"!reference"}); near != "" {
+			r.f.hint("did you mean !reference?")
+		}
+	}
+}
+
+func (r *yamlReader) reference(y *yaml.Node) *node {
+	n := r.new(referenceNode, r.place(y))
+	for _, c := range y.Content {
+		if y.Kind != yaml.SequenceNode || c.Kind != yaml.ScalarNode {
+			n.items = nil
+			break
+		}
+		item := r.scalar(c)
+		if item.kind != stringNode {
+			n.items = nil
+			break
+		}
+		n.items = append(n.items, item)
+	}
+	if len(n.items) == 0 {
+		r.f.errorf(n.at, "", "reference", "!reference takes a list of names")
+		r.f.hint("write it as !reference [JOB, KEYWORD]")
+	}
+	return n.seal()
+}
+
+func (r *yamlReader) scalar(y *yaml.Node) *node {
+	n := r.new(stringNode, r.place(y))
+	tagged := y.Style&yaml.TaggedStyle != 0
+	quoted := y.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	n.text = y.Value
+	switch {
+	case !tagged && quoted, tagged && (y.Tag == "!!str" || y.Tag == "!str"):
+		return n
+	case tagged && (y.Tag == "!!binary" || y.Tag == "!binary"):
+		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(y.Value), ""))
+		if err != nil {
+			r.f.errorf(n.at, "", "yaml-tag", "!!binary takes text in base64")
+		}
+		n.text = string(b)
+		return n
+	}
+	s := plainScalar(y.Value)
+	if tagged && (y.Tag == "!!float" || y.Tag == "!float") && s.kind == intNode {
+		s.kind, s.text = floatNode, rubyFloat(s.num)
+	}
+	n.kind, n.text, n.num, n.truth = s.kind, s.text, s.num, s.truth
+	switch {
+	case s.refused != "":
+		r.f.errorf(n.at, "", "yaml-date", "%s is a %s in YAML, which GitLab does not accept", y.Value, strings.ToLower(s.refused))
+		r.f.hint("put it in quotes")
+	case s.symbol:
+		r.f.warnf(n.at, "", "yaml-symbol", "%s is read as %q: an unquoted text that starts with a colon loses it", y.Value, s.text)
+		r.f.hint("put it in quotes")
+	}
+	return n
+}
+
+// mapping reads a map in the order of first appearance. A key that comes again
+// wins, and so does <<, which is merged where it stands, as Psych does it.
+func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
+	n := r.new(mapNode, r.place(y))
+	set := newFields(len(y.Content) / 2)
+	var inherited map[string]bool // set by << so far
+	var again []repeated
+	for i := 0; i+1 < len(y.Content) && !r.stopped; i += 2 {
+		name, ok := r.key(y.Content[i], depth)
+		if !ok {
+			continue
+		}
+		if depth == 0 {
+			owner = name
+		}
+		val := r.value(y.Content[i+1], depth+1, owner)
+		if isMergeKey(y.Content[i]) && mergeable(val) {
+			inherited = r.mergeInto(set, val, inherited)
+			continue
+		}
+		at := r.place(y.Content[i])
+		if old := set.find(name); old != nil {
+			if inherited[name] {
+				val = overriding(val, old.value)
+				delete(inherited, name)
+			} else {
+				again = noteRepeated(again, name, old.at, at)
+			}
+		}
+		set.put(field{name: name, at: at, value: val})
+	}
+	n.keys = set.list
+	for _, d := range again {
+		where, subject := fmt.Sprintf(" in %q", owner), owner
+		if depth == 0 {
+			where, subject = "", d.name
+		}
+		r.f.warnf(d.first, subject, "duplicate-key", "%q stands twice%s; the last one (line %d) wins", d.name, where, d.last.Line)
+	}
+	return n.seal()
+}
+
+// mergeInto lays the maps of a << over what stands before it and returns the
+// names that came by << so far.
+func (r *yamlReader) mergeInto(set *fields, val *node, inherited map[string]bool) map[string]bool {
+	if inherited == nil {
+		inherited = map[string]bool{}
+	}
+	for _, m := range mergeOrder(val) {
+		if !r.b.take(val.at, len(m.keys)) {
+			break
+		}
+		for _, fd := range m.keys {
+			set.put(fd)
+			inherited[fd.name] = true
+		}
+	}
+	return inherited
+}
+
+type repeated struct {
+	name        string
+	first, last diag.Place
+}
+
+func noteRepeated(list []repeated, name string, before, at diag.Place) []repeated {
+	for i := range list {
+		if list[i].name == name {
+			list[i].last = at
+			return list
+		}
+	}
+	return append(list, repeated{name, before, at})
+}
+
+// key gives the text of a key: Ruby's to_s of whatever scalar it is. At the
+// top it names a job, which must be a text.
+func (r *yamlReader) key(y *yaml.Node, depth int) (string, bool) {
+	target := y
+	if y.Kind == yaml.AliasNode {
+		target = y.Alias
+	}
+	if target.Kind != yaml.ScalarNode {
+		r.f.errorf(r.place(y), "", "yaml-key", "a key must be a text")
+		return "", false
+	}
+	n := r.scalar(target)
+	if y.Anchor != "" {
+		r.anchors[y] = n
+	}
+	if depth == 0 && n.kind != stringNode {
+		r.f.errorf(r.place(y), "", "yaml-key", "the name of a job must be a text, not %s", whatIs(n))
+		r.f.hint("put it in quotes")
+	}
+	return n.text, true
+}
+
+func isMergeKey(y *yaml.Node) bool {
+	return y.Kind == yaml.ScalarNode && y.Value == "<<" && (y.Style&yaml.TaggedStyle == 0 || y.Tag != "!!str")
+}
+
+func mergeable(n *node) bool {
+	if n.kind != seqNode {
+		return n.kind == mapNode
+	}
+	for _, item := range n.items {
+		if item.kind != mapNode {
+			return false
+		}
+	}
+	return true
+}
+
+// mergeOrder lists the maps of a << so that the later ones win: in a list the
+// first has precedence.
+func mergeOrder(n *node) []*node {
+	if n.kind == mapNode {
+		return []*node{n}
+	}
+	maps := make([]*node, 0, len(n.items))
+	for i := len(n.items) - 1; i >= 0; i-- {
+		maps = append(maps, n.items[i])
+	}
+	return maps
+}
