@@ -1,0 +1,220 @@
+package gitlabci
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sort"
+	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/gitlabci/expr"
+)
+
+// maxComparisons is how many times a pattern is held against a path; with more
+// GitLab takes the condition for true.
+const maxComparisons = 50_000
+
+// evaluator answers the conditions of rules: those of jobs and workflow, and
+// for the loader those of includes.
+type evaluator struct {
+	ctx     context.Context
+	in      *Input
+	outside environment
+	exprs   map[string]parsed
+	trees   map[Source][]string
+}
+
+type parsed struct {
+	expr *expr.Expr
+	err  error
+}
+
+func newEvaluator(ctx context.Context, in *Input) *evaluator {
+	return &evaluator{
+		ctx: ctx, in: in, outside: newEnvironment(in),
+		exprs: make(map[string]parsed), trees: make(map[Source][]string),
+	}
+}
+
+// parse compiles an expression once.
+func (c *evaluator) parse(text string) (*expr.Expr, error) {
+	p, ok := c.exprs[text]
+	if !ok {
+		p.expr, p.err = expr.Parse(text)
+		c.exprs[text] = p
+	}
+	return p.expr, p.err
+}
+
+// If evaluates an expression of include:rules, which sees no yaml variables.
+func (c *evaluator) If(text string, _ diag.Place) (bool, error) {
+	e, err := c.parse(text)
+	if err != nil {
+		return false, err
+	}
+	return e.True(expr.Scope{Variable: c.includeScope().lookup}), nil
+}
+
+// Exists answers rules:exists of an include.
+func (c *evaluator) Exists(patterns []string) (bool, error) {
+	yes, _, err := c.exists(c.includeScope(), fileCondition{patterns: patterns})
+	return yes, err
+}
+
+// Changes answers rules:changes of an include. compareTo may be empty.
+func (c *evaluator) Changes(patterns []string, compareTo string) (bool, error) {
+	yes, _, err := c.changes(c.includeScope(), fileCondition{patterns: patterns, compareTo: compareTo})
+	return yes, err
+}
+
+func (c *evaluator) includeScope() *scope { return &scope{outside: c.outside} }
+
+// fileCondition is changes or exists of a rule.
+type fileCondition struct {
+	patterns  []string
+	regexp    string // instead of patterns
+	compareTo string // changes only
+	project   string // exists only
+	ref       string
+}
+
+// text is the condition as it was written.
+func (f fileCondition) text() string {
+	s := strings.Join(f.patterns, ", ")
+	if f.regexp != "" {
+		s = f.regexp
+	}
+	if f.project != "" {
+		s += " in " + f.project
+		if f.ref != "" {
+			s += "@" + f.ref
+		}
+	}
+	if f.compareTo != "" {
+		s += " compared to " + f.compareTo
+	}
+	return s
+}
+
+// changes reports whether a changed file matches, and says which or why.
+func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string, err error) {
+	files := c.in.Changed.Files
+	switch {
+	case f.compareTo != "" && c.in.Changed.CompareTo != nil:
+		ref := s.expand(f.compareTo)
+		if files, err = c.in.Changed.CompareTo(ref); err != nil {
+			return false, "", err
+		}
+	case !c.in.Changed.Known:
+		return true, "there is no diff to look at", nil
+	}
+	if len(files) == 0 {
+		return false, "nothing changed", nil
+	}
+	return matchPaths(s, f, files, len(files))
+}
+
+// exists reports whether a file is in the repository, and says which.
+func (c *evaluator) exists(s *scope, f fileCondition) (yes bool, because string, err error) {
+	src := Source{Kind: Local, Project: c.in.Root.Project, Ref: c.in.Root.Ref}
+	if f.project != "" {
+		src = Source{Kind: Local, Project: s.expand(f.project), Ref: s.expand(f.ref)}
+	}
+	paths, err := c.tree(src)
+	if err != nil {
+		return false, "", err
+	}
+	var patterns []string
+	topLevel := true
+	for _, p := range f.patterns {
+		p = s.expand(p)
+		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
+		if !exact(p) {
+			patterns = append(patterns, p)
+			continue
+		}
+		i := sort.SearchStrings(paths, p)
+		if i < len(paths) && (paths[i] == p || strings.HasSuffix(p, "/") && strings.HasPrefix(paths[i], p)) {
+			return true, p + " is there", nil
+		}
+	}
+	count := len(paths)
+	if topLevel {
+		count = 0
+		for _, p := range paths {
+			if !strings.Contains(p, "/") {
+				count++
+			}
+		}
+	}
+	f.patterns = patterns
+	if len(patterns) == 0 && f.regexp == "" {
+		return false, "not there", nil
+	}
+	return matchPaths(s, f, paths, count)
+}
+
+// matchPaths looks for the first path that matches. count is how many paths
+// GitLab would look at.
+func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
+	if f.regexp != "" {
+		match, ok, err := expr.Pattern(s.expand(f.regexp))
+		if !ok || err != nil {
+			return false, "not a regular expression", nil
+		}
+		if i := slices.IndexFunc(paths, match); i >= 0 {
+			return true, paths[i] + " matches", nil
+		}
+		return false, "no file matches", nil
+	}
+	patterns := make([]string, 0, len(f.patterns))
+	for _, p := range f.patterns {
+		if p = s.expand(p); !slices.Contains(patterns, p) {
+			patterns = append(patterns, p)
+		}
+	}
+	if count*len(patterns) > maxComparisons {
+		return true, "there are too many files to compare", nil
+	}
+	for _, p := range patterns {
+		g := compileGlob(p)
+		if i := slices.IndexFunc(paths, g.match); i >= 0 {
+			return true, paths[i] + " matches " + p, nil
+		}
+	}
+	return false, "no file matches", nil
+}
+
+// tree lists the files of a project, sorted, once.
+func (c *evaluator) tree(src Source) ([]string, error) {
+	if c.in.Loader == nil {
+		return nil, nil
+	}
+	if paths, ok := c.trees[src]; ok {
+		return paths, nil
+	}
+	paths, err := c.in.Loader.List(c.ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.IsSorted(paths) {
+		paths = slices.Sorted(slices.Values(paths))
+	}
+	c.trees[src] = paths
+	return paths, nil
+}
+
+// syntaxError finds what is wrong with an expression in an error of parse.
+func syntaxError(err error) *expr.SyntaxError {
+	var e *expr.SyntaxError
+	if errors.As(err, &e) {
+		return e
+	}
+	return &expr.SyntaxError{Message: err.Error(), Column: 1, Width: 1}
+}
+
+// evalIf evaluates an expression and shows it with values.
+func evalIf(e *expr.Expr, s *scope) (yes bool, values string) {
+	return e.True(expr.Scope{Variable: s.lookup}), e.Show(s.show)
+}
