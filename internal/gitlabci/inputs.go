@@ -11,14 +11,15 @@ import (
 	"strings"
 
 	"refline/internal/diag"
+	"refline/internal/gitlabci/expr"
 )
 
 // resolvedInputs gives each declared input its value: the given one, else that
 // of its first matching rule, else its default. It returns false when any is
 // missing, unknown or does not fit, having said all of it. at is where inputs
 // are given (an include), who names the file that declares them.
-func resolvedInputs(s spec, given *node, at diag.Place, who string, cond conditions, f *findings) (map[string]*node, bool) {
-	x := inputResolver{f: f, at: at, who: who, cond: cond, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
+func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings) (map[string]*node, bool) {
+	x := inputResolver{f: f, at: at, who: who, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
 	before := len(f.list)
 	names := make([]string, len(s.inputs))
 	for i := range s.inputs {
@@ -57,7 +58,6 @@ type inputResolver struct {
 	f      *findings
 	at     diag.Place
 	who    string
-	cond   conditions
 	given  map[string]*node
 	values map[string]*node // of the inputs declared before
 }
@@ -114,11 +114,12 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 	for _, rule := range s.rules {
 		holds := rule.condition == nil
 		if !holds {
-			var err error
-			if holds, err = x.cond.If(rule.condition.text, rule.condition.at, seen); err != nil {
+			e, err := expr.Parse(rule.condition.text)
+			if err != nil {
 				x.f.errorf(rule.condition.at, "", "rules", "input %q: %v", s.name, err)
 				return nil, fallback
 			}
+			holds = e.True(expr.Scope{Input: func(name string) (any, bool) { return goValue(seen[name]) }})
 		}
 		if holds {
 			if rule.fallback != nil {
@@ -128,6 +129,21 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 		}
 	}
 	return nil, fallback
+}
+
+// goValue gives a scalar to an expression.
+func goValue(n *node) (any, bool) {
+	switch {
+	case n == nil:
+		return nil, false
+	case n.kind == stringNode:
+		return n.text, true
+	case n.kind == boolNode:
+		return n.truth, true
+	case n.kind == intNode || n.kind == floatNode:
+		return n.num, true
+	}
+	return n, true
 }
 
 // fit gives a value the type of its input and holds it against options and

@@ -20,8 +20,8 @@ const maxIncludes = 150
 // tree: inputs, includes, extends and !reference are done, in this order. What
 // is wrong is in f; the config is nil when nothing can be said of the rest. The
 // error is that of a context that ended.
-func load(ctx context.Context, in Input, cond conditions, f *findings) (*config, error) {
-	l := newLoading(ctx, in, cond, f)
+func load(ctx context.Context, in Input, rules includeRules, f *findings) (*config, error) {
+	l := newLoading(ctx, in, rules, f)
 	root := in.Root
 	content := in.Content
 	if content == nil {
@@ -67,7 +67,7 @@ func load(ctx context.Context, in Input, cond conditions, f *findings) (*config,
 type loading struct {
 	ctx        context.Context
 	loader     Loader
-	cond       conditions
+	rules      includeRules
 	f          *findings
 	b          *budget
 	variables  map[string]pipeline.Variable // what includes may use
@@ -93,9 +93,9 @@ type listing struct {
 	err   error
 }
 
-func newLoading(ctx context.Context, in Input, cond conditions, f *findings) *loading {
+func newLoading(ctx context.Context, in Input, rules includeRules, f *findings) *loading {
 	l := &loading{
-		ctx: ctx, loader: in.Loader, cond: cond, f: f, b: newBudget(f),
+		ctx: ctx, loader: in.Loader, rules: rules, f: f, b: newBudget(f),
 		variables: map[string]pipeline.Variable{}, parsed: map[Source]*parsedFile{}, listed: map[Source]listing{},
 	}
 	for _, scope := range [][]pipeline.Variable{in.Predefined, in.Instance, in.Group, in.Project, in.Pipeline} {
@@ -337,7 +337,7 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 			component[name] = value
 		}
 	}
-	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.cond, l.f)
+	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.f)
 	return inputs, component, ok
 }
 

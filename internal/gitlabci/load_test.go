@@ -46,38 +46,21 @@ func (fs files) List(_ context.Context, s Source) ([]string, error) {
 	return paths, nil
 }
 
-// stubConditions evaluates expressions; exists and changes hold for ["yes"].
-type stubConditions map[string]string
+// stubRules evaluates expressions over these variables; exists and changes hold
+// for [true].
+type stubRules map[string]string
 
-func (c stubConditions) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
+func (c stubRules) If(text string, _ diag.Place) (bool, error) {
 	e, err := expr.Parse(text)
 	if err != nil {
 		return false, err
 	}
-	return e.True(expr.Scope{
-		Variable: func(name string) (string, bool) { v, ok := c[name]; return v, ok },
-		Input: func(name string) (any, bool) {
-			v, ok := inputs[name]
-			switch {
-			case !ok:
-				return nil, false
-			case v.kind == boolNode:
-				return v.truth, true
-			case v.kind == intNode || v.kind == floatNode:
-				return v.num, true
-			}
-			return v.text, true
-		},
-	}), nil
+	return e.True(expr.Scope{Variable: func(name string) (string, bool) { v, ok := c[name]; return v, ok }}), nil
 }
 
-func (stubConditions) Exists(clause *node, _ Source) (bool, error) {
-	return clause.kind == seqNode && clause.items[0].text == "yes", nil
-}
+func (stubRules) Exists(clause *node, _ Source) (bool, error) { return show(clause) == "[true]", nil }
 
-func (stubConditions) Changes(clause *node, _ Source) (bool, error) {
-	return clause.kind == seqNode && clause.items[0].text == "yes", nil
-}
+func (stubRules) Changes(clause *node, _ Source) (bool, error) { return show(clause) == "[true]", nil }
 
 func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List) {
 	t.Helper()
@@ -86,7 +69,7 @@ func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List)
 		change(&in)
 	}
 	var f findings
-	c, err := load(t.Context(), in, stubConditions{}, &f)
+	c, err := load(t.Context(), in, stubRules{}, &f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +313,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var f findings
-	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubConditions{}, &f)
+	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
 	if c != nil || err != context.Canceled || len(f.list) > 0 {
 		t.Errorf("got %v, %v, %q", c, err, lines(f.list))
 	}
@@ -396,8 +379,8 @@ func TestConformancePipelinesLoad(t *testing.T) {
 			var f findings
 			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
-			conditions := stubConditions{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
-			c, err := load(t.Context(), in, conditions, &f)
+			rules := stubRules{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
+			c, err := load(t.Context(), in, rules, &f)
 			if err != nil || c == nil {
 				t.Fatalf("no config: %v\n%s", err, strings.Join(lines(f.list), "\n"))
 			}
