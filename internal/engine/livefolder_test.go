@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 )
 
 // TestMain lets a test start this program again as a process to be killed:
@@ -41,6 +42,17 @@ func roles() map[string]func(dir string) error {
 				return err
 			}
 			return sayAndWait("held")
+		},
+		"collect": func(dir string) error {
+			fmt.Println("collecting")
+			for {
+				_, err := Collect(context.Background(), ArtifactRequest{
+					Workspace: filepath.Join(dir, "w"), Artifacts: &pipeline.Artifacts{Paths: []string{"**"}},
+				}, filepath.Join(dir, "a"))
+				if err != nil {
+					return err
+				}
+			}
 		},
 		"overlay": func(dir string) error {
 			unlock, err := LockFolder(dir)
