@@ -1,7 +1,6 @@
 package gitlabci
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -48,6 +47,9 @@ type compiler struct {
 }
 
 func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator, f *findings) (*Result, error) {
+	if cfg == nil { // nothing can be said but what loading found
+		return &Result{Findings: f.sorted()}, nil
+	}
 	c := &compiler{
 		ctx: ctx, in: in, f: f, root: cfg.root, complete: cfg.complete, conditions: conditions,
 		seen:   make(map[string]bool),
@@ -72,7 +74,9 @@ func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator,
 	return &c.result, nil
 }
 
-func (c *compiler) reader(job string) reader { return reader{f: c.f, job: job, seen: c.seen} }
+func (c *compiler) reader(job string) reader {
+	return reader{f: c.f, job: job, seen: c.seen, partial: !c.complete}
+}
 
 // read decodes everything and checks what does not depend on rules.
 func (c *compiler) read() workflow {
@@ -82,7 +86,6 @@ func (c *compiler) read() workflow {
 	w := c.readWorkflow()
 	c.hasWorkflowRules = w.hasRules
 	c.defaults = c.readDefaults()
-	visible := false
 	for i := range c.root.keys {
 		f := &c.root.keys[i]
 		switch {
@@ -90,16 +93,11 @@ func (c *compiler) read() workflow {
 			c.checkHidden(f)
 		case slices.Contains(rootKeywords, f.name):
 		default:
-			visible = true
 			if job := c.readJob(f); job != nil {
 				c.jobs = append(c.jobs, job)
 				c.byName[job.name] = job
 			}
 		}
-	}
-	if !visible && c.complete {
-		c.f.errorf(c.root.at, "", "no-jobs", "there is no job")
-		c.f.hint("a job is a top-level key with a script; names that begin with a dot are only for others to extend")
 	}
 	for _, job := range c.jobs {
 		job.expand()
@@ -149,8 +147,11 @@ func (c *compiler) decide(w *workflow) bool {
 	c.settleNeeds()
 	c.fill(p)
 	switch {
+	case len(c.jobs) == 0:
+		c.result.NotCreated = "the files have no job"
+		return false
 	case len(p.Jobs) == 0:
-		c.result.NotCreated = cmp.Or(c.result.NotCreated, "the rules leave no job")
+		c.result.NotCreated = "the rules leave no job"
 		return false
 	case !slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage != preStage && j.Stage != postStage }):
 		c.result.NotCreated = "all jobs are in the stages .pre and .post"

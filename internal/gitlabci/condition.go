@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"refline/internal/diag"
+	"refline/internal/errs"
 	"refline/internal/gitlabci/expr"
 )
 
@@ -47,25 +48,53 @@ func (c *evaluator) parse(text string) (*expr.Expr, error) {
 	return p.expr, p.err
 }
 
-// If evaluates an expression of include:rules, which sees no yaml variables.
-func (c *evaluator) If(text string, _ diag.Place) (bool, error) {
+var _ conditions = (*evaluator)(nil)
+
+// If evaluates an expression of include:rules, which sees no yaml variables, or
+// of the rules of an input.
+func (c *evaluator) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
 	e, err := c.parse(text)
 	if err != nil {
 		return false, err
 	}
-	return e.True(expr.Scope{Variable: c.includeScope().lookup}), nil
+	s := expr.Scope{Variable: c.includeScope().lookup}
+	if inputs != nil {
+		s.Input = func(name string) (any, bool) {
+			n, ok := inputs[name]
+			return plain(n), ok
+		}
+	}
+	return e.True(s), nil
 }
 
-// Exists answers rules:exists of an include.
-func (c *evaluator) Exists(patterns []string) (bool, error) {
-	yes, _, err := c.exists(c.includeScope(), fileCondition{patterns: patterns})
+// Exists answers rules:exists of an include in a file.
+func (c *evaluator) Exists(clause *node, in Source) (bool, error) {
+	f, err := readClause(clause, "exists", "paths", "project", "ref", "regexp")
+	if f == nil || err != nil {
+		return false, err
+	}
+	yes, _, err := c.existsIn(c.includeScope(), *f, in)
 	return yes, err
 }
 
-// Changes answers rules:changes of an include. compareTo may be empty.
-func (c *evaluator) Changes(patterns []string, compareTo string) (bool, error) {
-	yes, _, err := c.changes(c.includeScope(), fileCondition{patterns: patterns, compareTo: compareTo})
+// Changes answers rules:changes of an include.
+func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
+	f, err := readClause(clause, "changes", "paths", "compare_to", "regexp")
+	if f == nil || err != nil {
+		return false, err
+	}
+	yes, _, err := c.changes(c.includeScope(), *f)
 	return yes, err
+}
+
+// readClause decodes a clause outside of a job: its first mistake is the error.
+func readClause(n *node, path string, keys ...string) (*fileCondition, error) {
+	r := reader{f: &findings{}}
+	f := r.readFiles(n, path, keys...)
+	if len(r.f.list) > 0 {
+		return nil, errs.E(errs.Invalid, "%s", r.f.list[0].Message)
+	}
+	return f, nil
 }
 
 func (c *evaluator) includeScope() *scope { return &scope{outside: c.outside} }
@@ -117,7 +146,12 @@ func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string
 
 // exists reports whether a file is in the repository, and says which.
 func (c *evaluator) exists(s *scope, f fileCondition) (yes bool, because string, err error) {
-	src := Source{Kind: Local, Project: c.in.Root.Project, Ref: c.in.Root.Ref}
+	return c.existsIn(s, f, c.in.Root)
+}
+
+// existsIn is exists for a file of another project than the root's.
+func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, because string, err error) {
+	src := Source{Kind: Local, Project: in.Project, Ref: in.Ref}
 	if f.project != "" {
 		src = Source{Kind: Local, Project: s.expand(f.project), Ref: s.expand(f.ref)}
 	}

@@ -22,8 +22,8 @@ func (c *compiler) decideInstance(in *instance) {
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	own := mergedVariables(inherited(c.rootVariables, w.inherit), w.variables)
-	all := mergedVariables(own, in.matrix)
+	own := pipeline.Merge(inherited(c.rootVariables, w.inherit), w.variables)
+	all := pipeline.Merge(own, in.matrix)
 	predefined := JobVariables(&job)
 	outside := c.conditions.outside
 	// Conditions do not see the variables of a matrix, patterns of files do.
@@ -77,7 +77,7 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	if u.interruptible != nil {
 		job.Interruptible = *u.interruptible
 	}
-	*variables = mergedVariables(*variables, u.variables)
+	*variables = pipeline.Merge(*variables, u.variables)
 	if u.needs != nil {
 		out.needs = c.resolveNeeds(in, u.needs)
 		out.dag = out.dag || len(out.needs) > 0
@@ -111,7 +111,7 @@ func (c *compiler) settle(in *instance) {
 		switch {
 		case other != nil && other.outcome.in:
 			job.Needs = append(job.Needs, need)
-		case need.Optional || other == nil: // not there at all is told by checkNeeds
+		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(w.needsNode().at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
 			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")

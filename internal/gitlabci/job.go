@@ -98,6 +98,9 @@ func (c *compiler) notAJob(f *field) {
 		c.f.hint(didYouMean(f.name, rootKeywords))
 		return
 	}
+	if !c.complete { // the script may stand in the file that is missing
+		return
+	}
 	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
 	for i := range n.keys {
 		if near := closest(n.keys[i].name, []string{"script", "trigger"}); near != "" {

@@ -73,7 +73,9 @@ func (r reader) exposeAs(n *node, path string, a *pipeline.Artifacts) {
 	}
 }
 
-func isIdentifierByte(c byte) bool { return nameLength(string(rune(c))) == 1 }
+func isIdentifierByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}
 
 // expiry checks a duration that may be "never" and returns it as written.
 func (r reader) expiry(n *node, path string) string {

@@ -10,22 +10,22 @@ import (
 // readCaches decodes cache: one map, or a list of at most four.
 func (r reader) readCaches(n *node, path string) []pipeline.Cache {
 	const most = 4
-	items := []*node{n}
-	if n.kind == seqNode {
-		items = n.items
-		if len(items) > most {
-			r.errorf(n, "limit", path, "may have at most %d caches, not %d", most, len(items))
-		}
-	} else if n.kind == mapNode && len(n.keys) == 0 {
+	if n.kind == mapNode && len(n.keys) == 0 {
 		return nil
 	}
-	caches := make([]pipeline.Cache, 0, len(items))
-	for _, item := range items {
+	var caches []pipeline.Cache
+	add := func(item *node) bool {
 		if item.kind != mapNode {
 			r.wrong(item, path, "a map or a list of maps")
-			continue
+			return false
 		}
 		caches = append(caches, r.readCache(item, path))
+		return true
+	}
+	if n.kind != seqNode {
+		add(n)
+	} else if r.nested(n, path, 1, add) && len(caches) > most {
+		r.errorf(n, "limit", path, "may have at most %d caches, not %d", most, len(caches))
 	}
 	return caches
 }

@@ -1,8 +1,6 @@
 package gitlabci
 
 import (
-	"crypto/sha256"
-	"math/big"
 	"strings"
 
 	"refline/internal/pipeline"
@@ -99,34 +97,6 @@ func (c *compiler) checkOnStop() {
 			}
 		}
 	}
-}
-
-// environmentSlug is the name made fit for DNS: at most 24 letters, digits and
-// dashes, with a hash at the end when anything had to be changed.
-func environmentSlug(name string) string {
-	const most, kept, hashed = 24, 17, 6
-	var b strings.Builder
-	for _, c := range strings.ToLower(name) {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
-			b.WriteRune(c)
-		} else {
-			b.WriteByte('-')
-		}
-	}
-	slug := b.String()
-	if slug == "" || slug[0] < 'a' || slug[0] > 'z' {
-		slug = "env-" + slug
-	}
-	for strings.Contains(slug, "--") {
-		slug = strings.ReplaceAll(slug, "--", "-")
-	}
-	if len(slug) <= most && slug == name {
-		return strings.TrimSuffix(slug, "-")
-	}
-	sum := sha256.Sum256([]byte(name))
-	hash := new(big.Int).SetBytes(sum[:]).Text(36)
-	slug = slug[:min(kept, len(slug))]
-	return strings.TrimSuffix(slug, "-") + "-" + hash[len(hash)-hashed:]
 }
 
 // guessTier is GitLab's guess for an environment that does not say.

@@ -102,5 +102,10 @@ func (r reader) stepReference(parent, n *node) string {
 }
 
 func isIdentifier(s string) bool {
-	return s != "" && nameLength(s) == len(s) && (s[0] < '0' || s[0] > '9')
+	for i := range len(s) {
+		if !isIdentifierByte(s[i]) {
+			return false
+		}
+	}
+	return s != "" && (s[0] < '0' || s[0] > '9')
 }

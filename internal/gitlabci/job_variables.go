@@ -2,7 +2,6 @@ package gitlabci
 
 import (
 	"strconv"
-	"strings"
 
 	"refline/internal/pipeline"
 )
@@ -14,7 +13,7 @@ func JobVariables(job *pipeline.Job) []pipeline.Variable {
 	vars := make([]pipeline.Variable, 0, 14)
 	add := func(name, value string) { vars = append(vars, pipeline.Variable{Name: name, Value: value, Raw: true}) }
 	add("CI_JOB_NAME", job.Name)
-	add("CI_JOB_NAME_SLUG", slug(job.Name))
+	add("CI_JOB_NAME_SLUG", pipeline.Slug(job.Name))
 	add("CI_JOB_GROUP_NAME", job.Base)
 	add("CI_JOB_STAGE", job.Stage)
 	total := 1
@@ -28,7 +27,7 @@ func JobVariables(job *pipeline.Job) []pipeline.Variable {
 	}
 	if e := job.Environment; e != nil {
 		add("CI_ENVIRONMENT_NAME", e.Name)
-		add("CI_ENVIRONMENT_SLUG", environmentSlug(e.Name))
+		add("CI_ENVIRONMENT_SLUG", pipeline.EnvironmentSlug(e.Name))
 		add("CI_ENVIRONMENT_ACTION", e.Action)
 		tier := e.DeploymentTier
 		if tier == "" {
@@ -40,20 +39,4 @@ func JobVariables(job *pipeline.Job) []pipeline.Variable {
 		}
 	}
 	return vars
-}
-
-// slug is a name in lower case with everything but letters and digits as a
-// dash, at most 63 characters, without dashes at its ends.
-func slug(name string) string {
-	const most = 63
-	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			b.WriteRune(r)
-		} else {
-			b.WriteByte('-')
-		}
-	}
-	s := b.String()
-	return strings.Trim(s[:min(most, len(s))], "-")
 }

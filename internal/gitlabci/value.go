@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"refline/internal/diag"
+	"refline/internal/pipeline"
 )
 
 // maxNesting is how deep lists may stand in each other where they are joined.
@@ -21,6 +22,9 @@ type reader struct {
 	f    *findings
 	job  string
 	seen map[string]bool // what was said already, when jobs share the place of a mistake
+	// partial is set when a file could not be read: what a !reference to it
+	// left empty in a list is no mistake.
+	partial bool
 }
 
 // name puts the job in front of what a message is about.
@@ -158,6 +162,9 @@ func (r reader) list(n *node, path string) []string {
 	}
 	out := make([]string, 0, len(n.items))
 	for _, item := range n.items {
+		if item.kind == nullNode && r.partial {
+			continue
+		}
 		if item.kind != stringNode {
 			r.wrong(item, path+"["+strconv.Itoa(len(out))+"]", "a string")
 			return nil
@@ -234,7 +241,10 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 		return false
 	}
 	for _, item := range n.items {
-		ok := false
+		ok := item.kind == nullNode && r.partial
+		if ok {
+			continue
+		}
 		if item.kind == seqNode {
 			ok = r.nested(item, path, depth+1, visit)
 		} else {
@@ -277,14 +287,14 @@ func (r reader) duration(n *node, path string, limit time.Duration, limitText st
 		return 0
 	}
 	if n.kind != stringNode {
-		if r.wrong(n, path, "a duration as a string") && n.kind == intNode {
+		if r.wrong(n, path, "a length of time as a string") && n.kind == intNode {
 			r.f.hint("write " + quote(n.text+" seconds"))
 		}
 		return 0
 	}
-	d, ok := parseDuration(n.text)
-	if !ok {
-		if r.errorf(n, "value", path, "must be a duration, not %s", quote(n.text)) {
+	d, err := pipeline.ParseDuration(n.text)
+	if err != nil || d == 0 {
+		if r.errorf(n, "value", path, "must be a length of time, not %s", quote(n.text)) {
 			r.f.hint(`as "1h 30m", "90 minutes" or "2 days"`)
 		}
 		return 0
@@ -311,24 +321,12 @@ func (r reader) together(n *node, path string, names ...string) {
 	}
 }
 
-// describe names the type of a node as people do.
+// describe names the type of a node, and shows a string.
 func describe(n *node) string {
-	switch n.kind {
-	case nullNode:
-		return "empty"
-	case boolNode:
-		return n.text
-	case intNode, floatNode:
-		return "the number " + n.text
-	case stringNode:
+	if n.kind == stringNode {
 		return "the string " + quote(shorten(n.text))
-	case seqNode:
-		return "a list"
-	case referenceNode:
-		return "a !reference"
-	default:
-		return "a map"
 	}
+	return whatIs(n)
 }
 
 // plain turns a node into strings, bools, numbers, lists and maps.

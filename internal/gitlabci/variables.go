@@ -68,23 +68,6 @@ func (r reader) detailedVariable(v *pipeline.Variable, n *node, path string, det
 	}
 }
 
-// mergedVariables returns low with the variables of high added; those of the same name
-// are replaced where they stand.
-func mergedVariables(low, high []pipeline.Variable) []pipeline.Variable {
-	if len(high) == 0 {
-		return low
-	}
-	out := slices.Clip(slices.Clone(low))
-	for _, v := range high {
-		if i := slices.IndexFunc(out, func(o pipeline.Variable) bool { return o.Name == v.Name }); i >= 0 {
-			out[i] = v
-		} else {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
 // inherited keeps those of the top-level variables that a job inherits.
 func inherited(root []pipeline.Variable, by *pipeline.InheritVariables) []pipeline.Variable {
 	if by == nil || by.All {
@@ -151,20 +134,27 @@ func (s *scope) lookup(name string) (string, bool) {
 	return "", false
 }
 
+// maxExpanded bounds what variables in variables may grow to, in bytes.
+const maxExpanded = 1 << 16
+
 // expand replaces the variables in text and, in turn, in their values. Unknown
 // ones stay as they are.
-func (s *scope) expand(text string) string { return s.expandWithin(text, nil) }
+func (s *scope) expand(text string) string {
+	left := maxExpanded
+	return s.expandWithin(text, nil, &left)
+}
 
-func (s *scope) expandWithin(text string, outer []string) string {
-	return expandVariables(text, func(name string) (string, bool) {
+func (s *scope) expandWithin(text string, outer []string, left *int) string {
+	return pipeline.Expand(text, func(name string) (string, bool) {
 		v := s.find(name)
 		if v == nil {
 			return "", false
 		}
-		if v.Raw || v.File || slices.Contains(outer, name) {
+		if v.Raw || v.File || slices.Contains(outer, name) || *left <= 0 {
 			return v.Value, true
 		}
-		return s.expandWithin(v.Value, append(slices.Clip(outer), name)), true
+		*left -= len(v.Value) + 1
+		return s.expandWithin(v.Value, append(slices.Clip(outer), name), left), true
 	})
 }
 
@@ -182,5 +172,5 @@ func (s *scope) show(name string) string {
 
 // expandAll is expand where an unknown variable becomes nothing.
 func (s *scope) expandAll(text string) string {
-	return expandVariables(s.expand(text), func(string) (string, bool) { return "", true })
+	return pipeline.Expand(s.expand(text), func(string) (string, bool) { return "", true })
 }
