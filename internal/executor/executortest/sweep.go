@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"refline/internal/executor"
 )
@@ -49,6 +50,7 @@ func testSweepDead(t *testing.T, s suite) {
 		victim := exec.Command(self)
 		victim.Env = append(os.Environ(), victimEnv+"="+b.host+"\n"+id)
 		victim.Stdout, victim.Stderr = &out, &out
+		victim.WaitDelay = time.Second // what is left running holds the output
 		if err := victim.Start(); err != nil {
 			t.Fatal(err)
 		}
