@@ -36,8 +36,8 @@ func (l Level) String() string {
 	}
 }
 
-// Place is a position in a source. Line and Column count from 1; 0 means
-// unknown. File is as the user would name it (relative to where they stand, or
+// Place is a position in a source. Line and Column count from 1, columns in
+// characters (code points); 0 means unknown. File is as the user would name it (relative to where they stand, or
 // "project@ref:path" for a file of another repository).
 type Place struct {
 	File   string `json:"file,omitempty"`
@@ -75,6 +75,15 @@ type Finding struct {
 	// name, or a template's path as Resources/Bucket/Properties.
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Related are the other places that explain the finding, the nearest first:
+	// the stack of an evaluation, or the two ends of a contradiction.
+	Related []Related `json:"related,omitempty"`
+}
+
+// Related is another place that a finding speaks of.
+type Related struct {
+	Place
+	Message string `json:"message,omitempty"`
 }
 
 // String gives "file:line:column: level: message; hint".
@@ -122,7 +131,12 @@ func (l List) Sort() List {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
 			cmp.Compare(a.Column, b.Column), cmp.Compare(b.Level, a.Level))
 	})
-	return slices.Compact(l)
+	return slices.CompactFunc(l, same)
+}
+
+func same(a, b Finding) bool {
+	return a.Place == b.Place && a.Width == b.Width && a.Level == b.Level && a.Rule == b.Rule &&
+		a.Subject == b.Subject && a.Message == b.Message && a.Hint == b.Hint && slices.Equal(a.Related, b.Related)
 }
 
 // Err returns nil when the list has no error, else an error of kind Invalid

@@ -43,13 +43,16 @@ func (s Status) Active() bool {
 
 // JobState is what is known of one job while its pipeline runs.
 type JobState struct {
-	Status  Status `json:"status"`
-	Attempt int    `json:"attempt,omitempty"` // 1 for the first try, grows with each retry
+	Status   Status `json:"status"`
+	Reason   Reason `json:"reason,omitempty"`  // of the last failure
+	Attempt  int    `json:"attempt,omitempty"` // 1 for the first try, grows with each retry
+	ExitCode int    `json:"exit_code,omitempty"`
 	// AllowFailure starts as the job's and is set when a failure's exit code is
 	// one of AllowFailureCodes.
-	AllowFailure bool   `json:"allow_failure,omitempty"`
-	Reason       Reason `json:"reason,omitempty"` // of the last failure
-	ExitCode     int    `json:"exit_code,omitempty"`
+	AllowFailure bool `json:"allow_failure,omitempty"`
+	// Asked is set while a manual or delayed job that was retried waits for the
+	// jobs before it: it then starts without being played again.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // Reason of a failure, by GitLab's names.
@@ -71,29 +74,41 @@ const (
 	UnknownFailure      Reason = "unknown_failure"
 )
 
-// State is a pipeline's whole state: one entry a job, in the order of
-// Pipeline.Jobs. It is a value; [Advance] returns a new one.
+// State is a pipeline's whole state. It is a value; [Advance] returns a new one
+// and never writes to the one it was given. The zero State is a pipeline before
+// its Create event.
 type State struct {
+	// Status is the pipeline's, Stages those of its stages in the order of
+	// Pipeline.Stages. As in GitLab they depend on what they were before: a
+	// skipped stage whose jobs wait again stays skipped until one of them moves,
+	// and a pipeline that ran once does not go back to pending.
+	Status Status   `json:"status"`
+	Stages []Status `json:"stages"`
+	// Jobs has one entry a job, in the order of Pipeline.Jobs.
 	Jobs []JobState `json:"jobs"`
+	// Held names the resource groups that jobs of this pipeline must not take
+	// now: a job of another pipeline has them, or comes first. The caller writes
+	// it before an event; Free takes a group out again.
+	Held []string `json:"held,omitempty"`
 }
 
 // EventKind names something that happened to a job or was asked for.
 type EventKind string
 
 // The kinds of events. Start, Succeed, Drop and CancelDone are told by whoever
-// runs jobs; Play, Cancel, Retry are asked for by people; Enqueue says that a
+// runs jobs; Play, Cancel, Again are asked for by people; Enqueue says that a
 // delayed job's time has come; Create is the first event of each pipeline.
 const (
 	Create     EventKind = "create"
 	Start      EventKind = "start"    // pending → running
-	Succeed    EventKind = "success"  // → success
-	Drop       EventKind = "drop"     // → failed, or a new attempt by retry:
-	Play       EventKind = "play"     // manual or scheduled → pending
+	Succeed    EventKind = "success"  // → success; canceling → canceled
+	Drop       EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
+	Play       EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
 	Enqueue    EventKind = "enqueue"  // scheduled → pending
 	Cancel     EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
 	CancelDone EventKind = "canceled" // canceling → canceled
-	Again      EventKind = "retry"    // a new attempt of a job that ended
-	Free       EventKind = "release"  // a resource group has become free: waiting_for_resource → pending
+	Again      EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
+	Free       EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 
 // Event is one thing that happened.
@@ -102,12 +117,15 @@ type Event struct {
 	Job      string    `json:"job,omitempty"`
 	Reason   Reason    `json:"reason,omitempty"`    // Drop
 	ExitCode int       `json:"exit_code,omitempty"` // Drop; 0 when the job had none
+	Group    string    `json:"group,omitempty"`     // Free
 }
 
 // Change is one transition that [Advance] decided. The caller acts on those to
 // Pending (start it), Scheduled (wake me after StartIn), Canceling (stop it).
+// A new attempt by retry: is one change, from running to pending.
 type Change struct {
-	Job      string `json:"job"`
-	From, To Status
-	Attempt  int `json:"attempt,omitempty"`
+	Job     string `json:"job"`
+	From    Status `json:"from"`
+	To      Status `json:"to"`
+	Attempt int    `json:"attempt,omitempty"`
 }

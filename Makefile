@@ -1,0 +1,51 @@
+# `make` lists the targets; `make check` is the gate and what .ci/run calls.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/refline
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/refline ./cmd/refline
+
+.PHONY: demo
+demo: build ## run an example pipeline and show its log
+	./bin/refline run --log -f examples/hello/.gitlab-ci.yml
+
+.PHONY: setup
+setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere says what is left out)
+	scripts/setup
+
+.PHONY: check
+check: setup build vet lint test generated ## the gate: build, vet, lint, tests with -race, generated files unchanged
+
+.PHONY: vet
+vet: ## vet for Linux, macOS and Windows
+	go vet ./...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+
+.PHONY: lint
+lint: ## run the linters of .golangci.yml
+	$(LINT) run ./...
+
+.PHONY: test
+test: ## run all tests with the race detector, Docker's too where it can be had
+	scripts/with-docker go test -race -timeout 15m ./...
+
+.PHONY: generated
+generated: ## fail when generated files differ from what their generators give
+	scripts/generated
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for 20 seconds
+	scripts/fuzz 20s
+
+.PHONY: bench
+bench: build ## measure against gitlab-ci-local and git clone; prints ratios
+	bench/run

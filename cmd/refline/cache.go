@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/engine"
+)
+
+func newCacheCmd(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cache",
+		Short: "List or clear what jobs cached on this computer",
+		Long:  "List or clear what jobs cached on this computer by cache:.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: `  refline cache list
+  refline cache clear`,
+	}
+	var asJSON bool
+	list := &cobra.Command{
+		Use: "list", Short: "List the caches", Args: noArgs,
+		Long:    "List the caches with their size and when each was used last.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline cache list",
+		RunE: func(*cobra.Command, []string) error {
+			caches, err := openCaches(e)
+			if err != nil {
+				return err
+			}
+			entries, err := caches.List()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return e.printJSON(entries)
+			}
+			if len(entries) == 0 {
+				e.notef("nothing is cached")
+				return nil
+			}
+			rows := [][]string{{"project", "key", "files", "size", "last used"}}
+			for _, c := range entries {
+				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), byteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
+			}
+			for _, line := range alignColumns(rows) {
+				fmt.Fprintln(e.stdout, line)
+			}
+			return nil
+		},
+	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	clear := &cobra.Command{
+		Use: "clear", Short: "Remove every cache", Args: noArgs,
+		Long:    "Remove every cache of every project.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline cache clear",
+		RunE: func(*cobra.Command, []string) error {
+			caches, err := openCaches(e)
+			if err != nil {
+				return err
+			}
+			return caches.Clear()
+		},
+	}
+	cmd.AddCommand(list, clear)
+	return cmd
+}
+
+func openCaches(e *env) (*engine.Caches, error) {
+	dir, err := e.cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return engine.NewCaches(filepath.Join(dir, "caches")), nil
+}
+
+// byteSize is a size for people: 12 B, 3.4 kB, 1.2 MB.
+func byteSize(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	f, i := float64(n), 0
+	for f >= 1000 && i < len(units)-1 {
+		f, i = f/1000, i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/term"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+)
+
+// env is what a command may touch of the world, so that tests can give another.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	environ        func() []string
+	now            func() time.Time
+	dir            string // where the command works; absolute after enter
+	terminal       bool   // stdout is one
+	interactive    bool   // stdin is a terminal too: questions can be asked
+
+	chdir   string
+	noColor bool
+	quiet   bool
+	stop    context.Context // done when an orderly end is asked for
+}
+
+func processEnv() *env {
+	out := term.IsTerminal(int(os.Stdout.Fd()))
+	return &env{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		getenv: os.Getenv, environ: os.Environ, now: time.Now,
+		terminal:    out,
+		interactive: out && term.IsTerminal(int(os.Stdin.Fd())),
+	}
+}
+
+// enter settles the folder to work in.
+func (e *env) enter() error {
+	dir := e.chdir
+	if dir == "" {
+		dir = "."
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(abs)
+	if err != nil || !info.IsDir() {
+		return errs.E(errs.NotFound, "no folder %s (from -C)", dir)
+	}
+	e.dir = abs
+	return nil
+}
+
+func (e *env) color() bool {
+	return e.terminal && !e.noColor && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"
+}
+
+// cacheDir holds what can be made again: mirrors, environments, job caches.
+func (e *env) cacheDir() (string, error) {
+	return e.userDir("REFLINE_CACHE_DIR", "XDG_CACHE_HOME", ".cache", os.UserCacheDir)
+}
+
+// stateDir holds what cannot: earlier runs, their logs and artifacts.
+func (e *env) stateDir() (string, error) {
+	return e.userDir("REFLINE_STATE_DIR", "XDG_STATE_HOME", filepath.Join(".local", "state"), os.UserConfigDir)
+}
+
+func (e *env) userDir(own, xdg, underHome string, platform func() (string, error)) (string, error) {
+	if dir := e.getenv(own); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := e.getenv(xdg); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "refline"), nil
+	}
+	if home := e.getenv("HOME"); home != "" && os.PathSeparator == '/' {
+		return filepath.Join(home, underHome, "refline"), nil
+	}
+	dir, err := platform()
+	if err != nil {
+		return "", errs.E(errs.NotFound, "no home folder: set %s to a folder that can be written", own)
+	}
+	return filepath.Join(dir, "refline"), nil
+}
+
+// printFindings writes findings as text to stderr.
+func (e *env) printFindings(list diag.List) {
+	for _, f := range list {
+		io.WriteString(e.stderr, f.String()+"\n")
+	}
+}

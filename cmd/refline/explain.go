@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+	"refline/internal/gitlabci"
+)
+
+type explainOptions struct {
+	pipelineOptions
+	json bool
+}
+
+func newExplainCmd(e *env) *cobra.Command {
+	o := &explainOptions{}
+	cmd := &cobra.Command{
+		Use:   "explain [JOB…]",
+		Short: "Tell why a job is in the pipeline or not, and where its keys come from",
+		Long: `Tell for each job why it is in the pipeline or not: each rule with the values
+that were compared, and the file and line that each of its keys comes from.
+
+Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
+		Example: "  refline explain deploy --branch feature/x",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runExplain(cmd.Context(), e, o, args)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	return cmd
+}
+
+func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) error {
+	c, err := compile(ctx, e, &o.pipelineOptions)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var chosen []gitlabci.Explanation
+	if len(names) == 0 {
+		chosen = c.result.Jobs
+	}
+	for _, name := range names {
+		x, err := findExplanation(c.result, name)
+		if err != nil {
+			return err
+		}
+		chosen = append(chosen, x)
+	}
+	if o.json {
+		return e.printJSON(map[string]any{"workflow": c.result.Workflow, "jobs": chosen})
+	}
+	if c.pipeline == nil || len(names) == 0 {
+		printWorkflow(e, c)
+	}
+	for i, x := range chosen {
+		if i > 0 {
+			fmt.Fprintln(e.stdout)
+		}
+		printExplanation(e, c, x, len(names) > 0)
+	}
+	return nil
+}
+
+// findExplanation takes a job's name as written or as unrolled.
+func findExplanation(r *gitlabci.Result, name string) (gitlabci.Explanation, error) {
+	base := name
+	if r.Pipeline != nil {
+		if j := r.Pipeline.Job(name); j != nil {
+			base = j.Base
+		}
+	}
+	var known []string
+	for _, x := range r.Jobs {
+		if x.Job == name || x.Job == base {
+			return x, nil
+		}
+		known = append(known, x.Job)
+	}
+	return gitlabci.Explanation{}, errs.E(errs.NotFound, "no job %q is written in this configuration%s", name, didYouMean(name, known))
+}
+
+func didYouMean(name string, known []string) string {
+	if near := diag.Nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+func printWorkflow(e *env, c *compiled) {
+	if c.pipeline == nil {
+		fmt.Fprintf(e.stdout, "no pipeline for %s: %s\n", c.where(), c.notCreated)
+	}
+	if len(c.result.Workflow) > 0 {
+		fmt.Fprintln(e.stdout, "workflow")
+		printRules(e, c.result.Workflow)
+		fmt.Fprintln(e.stdout)
+	}
+}
+
+func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
+	if x.In {
+		fmt.Fprintf(e.stdout, "%s is in the pipeline of %s, when: %s\n", x.Job, c.where(), x.When)
+	} else {
+		fmt.Fprintf(e.stdout, "%s is not in the pipeline of %s\n", x.Job, c.where())
+	}
+	if len(x.Rules) > 0 {
+		fmt.Fprintf(e.stdout, "  rules (%s)\n", x.Rules[0].Place)
+		matched := printRules(e, x.Rules)
+		if !matched {
+			fmt.Fprintln(e.stdout, "       no rule matched → never")
+		}
+	}
+	if x.Only != "" {
+		fmt.Fprintf(e.stdout, "  %s\n", x.Only)
+	}
+	if !keys || len(x.Keys) == 0 {
+		return
+	}
+	fmt.Fprintln(e.stdout, "  where its keys come from")
+	rows := make([][]string, 0, len(x.Keys))
+	for _, k := range x.Keys {
+		from := k.Place.String()
+		if k.Via != "" {
+			from = k.Via + ", " + from
+		}
+		for _, b := range k.Before {
+			from += ", over " + b.String()
+		}
+		rows = append(rows, []string{"    " + k.Key, from})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(e.stdout, line)
+	}
+}
+
+// printRules shows rules up to the one that matched; it tells whether one did.
+func printRules(e *env, rules []gitlabci.RuleTrace) bool {
+	var rows [][]string
+	matched := false
+	for i, r := range rules {
+		if !r.Reached {
+			rows = append(rows, []string{fmt.Sprintf("  %3d", i+1), clauseTexts(r), "", "not reached"})
+			continue
+		}
+		if len(r.Clauses) == 0 {
+			rows = append(rows, []string{fmt.Sprintf("  %3d", i+1), "always", "", yesNo(r.Matched, r.Result)})
+		}
+		for k, cl := range r.Clauses {
+			number, result := "", yesNo(cl.True, "")
+			if k == 0 {
+				number = fmt.Sprintf("  %3d", i+1)
+			}
+			if k == len(r.Clauses)-1 && r.Matched {
+				result = yesNo(true, r.Result)
+			}
+			rows = append(rows, []string{number, cl.Kind + ": " + cl.Text, cl.Values, result})
+		}
+		matched = matched || r.Matched
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(e.stdout, line)
+	}
+	return matched
+}
+
+func clauseTexts(r gitlabci.RuleTrace) string {
+	texts := make([]string, len(r.Clauses))
+	for i, c := range r.Clauses {
+		texts[i] = c.Kind + ": " + c.Text
+	}
+	return strings.Join(texts, ", ")
+}
+
+func yesNo(yes bool, result string) string {
+	switch {
+	case !yes:
+		return "no"
+	case result == "":
+		return "yes"
+	default:
+		return "yes → " + result
+	}
+}

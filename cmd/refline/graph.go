@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+func newGraphCmd(e *env) *cobra.Command {
+	o := &pipelineOptions{}
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "graph",
+		Short: "Draw the pipeline as SVG, Graphviz DOT or Mermaid",
+		Long: `Draw the pipeline's stages, jobs and needs.
+
+Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
+		Example: `  refline graph -o pipeline.svg
+  refline graph --format mermaid >> README.md`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			draw, ok := map[string]func(*pipeline.Pipeline) string{
+				"svg":     func(p *pipeline.Pipeline) string { return pipeline.SVG(p, nil) },
+				"dot":     pipeline.DOT,
+				"mermaid": pipeline.Mermaid,
+			}[format]
+			if !ok {
+				return usagef("--format %q is none of svg, dot, mermaid", format)
+			}
+			c, err := compile(cmd.Context(), e, o)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			if c.pipeline == nil {
+				return errs.E(errs.NotFound, "no pipeline for %s: %s", c.where(), c.notCreated)
+			}
+			text := draw(c.pipeline)
+			if out == "" {
+				_, err = io.WriteString(e.stdout, text)
+				return err
+			}
+			if !filepath.IsAbs(out) {
+				out = filepath.Join(e.dir, out)
+			}
+			if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
+				return fmt.Errorf("graph: %w", err)
+			}
+			return nil
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&format, "format", "svg", "svg, dot or mermaid")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write to this file")
+	return cmd
+}

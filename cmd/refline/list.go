@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/pipeline"
+)
+
+type listOptions struct {
+	pipelineOptions
+	json bool
+}
+
+func newListCmd(e *env) *cobra.Command {
+	o := &listOptions{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the jobs of the pipeline as it would be created",
+		Long: `List the jobs of the pipeline as it would be created for this ref and event,
+with their stage, when they run, and what they need.
+
+Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
+		Example: `  refline list
+  refline list --branch main --event schedule --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), e, o) },
+	}
+	o.bind(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the jobs as JSON")
+	return cmd
+}
+
+// listedJob is a job in list --json.
+type listedJob struct {
+	Name         string   `json:"name"`
+	Stage        string   `json:"stage"`
+	When         string   `json:"when"`
+	AllowFailure bool     `json:"allow_failure"`
+	Needs        []string `json:"needs,omitempty"`
+	Image        string   `json:"image,omitempty"`
+	Environment  string   `json:"environment,omitempty"`
+	Trigger      bool     `json:"trigger,omitempty"`
+}
+
+func runList(ctx context.Context, e *env, o *listOptions) error {
+	c, err := compile(ctx, e, &o.pipelineOptions)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	p := c.pipeline
+	jobs := make([]listedJob, 0)
+	if p != nil {
+		for i := range p.Jobs {
+			jobs = append(jobs, listed(&p.Jobs[i]))
+		}
+	}
+	if o.json {
+		return e.printJSON(jobs)
+	}
+	if p == nil {
+		e.notef("no pipeline: %s", c.notCreated)
+		return nil
+	}
+	rows := [][]string{{"job", "stage", "when", "needs"}}
+	for _, j := range jobs {
+		when := j.When
+		if j.AllowFailure {
+			when += ", may fail"
+		}
+		needs := strings.Join(j.Needs, ", ")
+		if p.Job(j.Name).DAG && len(j.Needs) == 0 {
+			needs = "nothing"
+		}
+		rows = append(rows, []string{j.Name, j.Stage, when, needs})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(e.stdout, line)
+	}
+	return nil
+}
+
+func listed(j *pipeline.Job) listedJob {
+	l := listedJob{
+		Name: j.Name, Stage: j.Stage, When: string(j.When),
+		AllowFailure: j.AllowFailure, Trigger: j.Trigger != nil,
+	}
+	for _, n := range j.Needs {
+		name := n.Job
+		if n.Project != "" {
+			name = n.Project + ":" + n.Job
+		}
+		l.Needs = append(l.Needs, name)
+	}
+	if j.Image != nil {
+		l.Image = j.Image.Name
+	}
+	if j.Environment != nil {
+		l.Environment = j.Environment.Name
+	}
+	return l
+}

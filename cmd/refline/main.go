@@ -1,0 +1,134 @@
+// Command refline runs what is in a git repository at the ref you name.
+//
+// This package alone wires the rooms together: it reads flags and
+// configuration, prints results, and turns an error's kind into an exit code.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() { os.Exit(run(os.Args[1:], processEnv())) }
+
+// Exit codes, in every command's help.
+const (
+	exitGood     = 0
+	exitError    = 1
+	exitUsage    = 2
+	exitRed      = 3
+	exitCanceled = 130
+)
+
+// errRed says that a run ended red. It was shown already.
+var errRed = errors.New("the run is red")
+
+// errShown says that an error was shown already.
+var errShown = errors.New("shown")
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func run(args []string, e *env) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stop, stopped := context.WithCancel(ctx)
+	defer stopped()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		stopped() // asks for an orderly end
+		<-signals
+		cancel() // the second one does not wait
+	}()
+	e.stop = stop
+
+	root := newRootCmd(e)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if stop.Err() != nil && err != nil {
+		code = exitCanceled
+	}
+	report(e, err)
+	return code
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitGood
+	case errors.Is(err, errRed):
+		return exitRed
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		return exitCanceled
+	default:
+		return exitError
+	}
+}
+
+// report prints what went wrong, unless the command did so itself.
+func report(e *env, err error) {
+	var list *diag.Failure
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, errRed), errors.Is(err, errShown), errors.Is(err, context.Canceled):
+	case errors.As(err, &list):
+		e.printFindings(list.Findings)
+	case errors.As(err, &usage):
+		fmt.Fprintf(e.stderr, "refline: %v\n", err)
+	case errs.KindOf(err) == errs.Internal:
+		fmt.Fprintf(e.stderr, "refline: %v\n", err)
+	default:
+		fmt.Fprintf(e.stderr, "refline: %v\n", err)
+	}
+}
+
+func newRootCmd(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "refline",
+		Short: "Run what is in a git repository at the ref you name",
+		Long: `Refline runs pipelines (.gitlab-ci.yml, or Jsonnet that evaluates to one) and
+scripts from the working tree or from any branch, tag or commit of a repository.`,
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	root.SetVersionTemplate("refline {{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.StringVarP(&e.chdir, "directory", "C", "", "work as if started in this folder")
+	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
+	flags.BoolVarP(&e.quiet, "quiet", "q", false, "print results only")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.enter() }
+	root.AddCommand(
+		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
+		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
+		newDoctorCmd(e),
+	)
+	return root
+}

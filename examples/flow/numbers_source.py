@@ -1,0 +1,5 @@
+"""Where the numbers come from."""
+
+
+def numbers(count):
+    return list(range(1, count + 1))

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// child runs the pipeline of a trigger job. By strategy the job waits for it
+// (depend, mirror) or is done as soon as it exists.
+func (r *runner) child(ctx, stop context.Context, i int, id string, g given) JobResult {
+	job := &r.Pipeline.Jobs[i]
+	fail := func(err error) JobResult {
+		if stop.Err() != nil || ctx.Err() != nil {
+			return JobResult{Status: pipeline.Canceled}
+		}
+		return JobResult{Status: pipeline.Failed, Reason: pipeline.DownstreamFailed, Err: err}
+	}
+	if r.Child == nil {
+		return fail(errs.E(errs.Invalid, "a child pipeline cannot be started here"))
+	}
+	vars, err := r.forwarded(job, g)
+	if err != nil {
+		return fail(err)
+	}
+	in, err := r.Child(ctx, ChildRequest{
+		Job: job, Variables: vars, ID: id, Dir: filepath.Join(r.Dir, "children", id),
+		Open: g.openArtifact, Work: filepath.Join(r.Work, id),
+	})
+	if err != nil {
+		return fail(err)
+	}
+	in.Prefix = r.Prefix + job.Name + " / "
+	in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.Slots, r.Emit, r.Now, r.Lock, r.Play
+	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"
+	in.Stop = stop
+	if !waits {
+		in.Stop = r.Stop
+	}
+	r.tell(i, Event{Kind: ChildRun})
+	if !waits {
+		r.loose.Add(1)
+		go func() {
+			defer r.loose.Done()
+			r.runChild(ctx, job.Name, *in)
+		}()
+		return JobResult{Status: pipeline.Success}
+	}
+	res, err := r.runChild(ctx, job.Name, *in)
+	switch {
+	case err != nil:
+		return fail(err)
+	case res.Status == pipeline.Success, res.Status == pipeline.Skipped:
+		return JobResult{Status: pipeline.Success}
+	case res.Status == pipeline.Canceled && stop.Err() != nil:
+		return JobResult{Status: pipeline.Canceled}
+	}
+	return JobResult{Status: pipeline.Failed, Reason: pipeline.UnknownFailure,
+		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
+}
+
+func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (RunResult, error) {
+	res, err := Run(ctx, in)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.children = append(r.children, ChildResult{Trigger: trigger, Input: &in, Result: res})
+	return res, err
+}
+
+// forwarded are the variables that a child gets: the trigger job's own yaml
+// variables (with those of dotenv reports that they use), and the pipeline's
+// when it says so.
+func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
+	below, above := r.Variables(job)
+	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
+	expanded, err := pipeline.ExpandVariables(all)
+	if err != nil {
+		return nil, err
+	}
+	value := make(map[string]pipeline.Variable, len(expanded))
+	for _, v := range expanded {
+		value[v.Name] = v
+	}
+	var out []pipeline.Variable
+	if job.Trigger.Forward.YAMLVariables {
+		for _, v := range job.Variables {
+			v.Value, v.Raw = value[v.Name].Value, true
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// openArtifact opens a file of the artifacts of a job that has run.
+func (g given) openArtifact(from, path string) (io.ReadCloser, error) {
+	dir := g.kept[from]
+	if dir == "" {
+		return nil, errs.E(errs.NotFound, "job %q kept no artifacts; %s is expected in them", from, path)
+	}
+	return OpenArtifact(dir, path)
+}

@@ -1,0 +1,494 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"refline/internal/pipeline"
+)
+
+// RunInput is a whole pipeline to run in this process.
+type RunInput struct {
+	Number   int64  // of the run, unique on this computer
+	Dir      string // what is kept of the run: logs/ and artifacts/
+	Work     string // where workspaces are while it runs
+	Prefix   string // "trigger job / " in a child pipeline
+	Pipeline *pipeline.Pipeline
+	// Job gives the base of a job's input; Run fills in what it knows itself
+	// (ID, Dir, Take, Keep, Log, Emit, Stop, Started and the dotenv variables).
+	Job func(*pipeline.Job) (JobInput, error)
+	// Variables gives a job's variables below and above those of the job itself
+	// and of dotenv reports, in GitLab's order of precedence.
+	Variables func(*pipeline.Job) (below, above []pipeline.Variable)
+	// Child compiles the pipeline that a trigger job starts. The reader opens a
+	// file of an earlier job's artifacts.
+	Child func(ctx context.Context, t ChildRequest) (*RunInput, error)
+	// Play tells whether a manual job is played when its turn comes.
+	Play func(job string) bool
+	// Ask is called when nothing is left to do but manual jobs: it returns the
+	// one to play, or "" for none. May be nil.
+	Ask func(ctx context.Context, jobs []string) string
+	// Now makes delayed jobs start at once.
+	Now bool
+	// Slots bounds how many jobs run at once; children share their parent's.
+	Slots chan struct{}
+	// Lock takes a resource group of this computer and returns its release.
+	Lock func(ctx context.Context, group string) (release func(), err error)
+	Emit func(Event) // called from several goroutines
+	Stop context.Context
+}
+
+// ChildRequest is what a trigger job asks for.
+type ChildRequest struct {
+	Job       *pipeline.Job
+	Variables []pipeline.Variable // forwarded, already expanded
+	Open      func(job, path string) (io.ReadCloser, error)
+	ID        string
+	Dir       string // for the child's logs and artifacts
+	Work      string // for its workspaces
+}
+
+// RunResult is what became of a run.
+type RunResult struct {
+	State    pipeline.State
+	Status   pipeline.Status
+	Jobs     []JobRecord // in the order of Pipeline.Jobs
+	Children []ChildResult
+	Seconds  float64
+}
+
+// ChildResult is a child pipeline's end.
+type ChildResult struct {
+	Trigger string
+	Input   *RunInput
+	Result  RunResult
+}
+
+// JobRecord is what is kept of a job's last attempt.
+type JobRecord struct {
+	Log       string // path of the log, empty when it never ran
+	Artifacts string // folder, empty for none
+	Seconds   float64
+	Result    JobResult
+}
+
+// Run runs a pipeline to its end. A red job is in the result; the error is for
+// what kept Run itself from going on.
+func Run(ctx context.Context, in RunInput) (RunResult, error) {
+	graph, err := pipeline.NewGraph(in.Pipeline)
+	if err != nil {
+		return RunResult{}, err
+	}
+	r := &runner{RunInput: in, graph: graph, done: make(chan outcome)}
+	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
+	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
+	r.dotenv = make([][]pipeline.Variable, len(in.Pipeline.Jobs))
+	r.index = make(map[string]int, len(in.Pipeline.Jobs))
+	for i := range in.Pipeline.Jobs {
+		r.index[in.Pipeline.Jobs[i].Name] = i
+	}
+	begin := time.Now()
+	err = r.loop(ctx)
+	return RunResult{
+		State: r.state, Status: r.state.Status, Jobs: r.records,
+		Children: r.children, Seconds: time.Since(begin).Seconds(),
+	}, err
+}
+
+// runner is the state of Run. Only the loop touches it, but for what job
+// goroutines send over done and timers.
+type runner struct {
+	RunInput
+	graph    *pipeline.Graph
+	state    pipeline.State
+	index    map[string]int
+	records  []JobRecord
+	dotenv   [][]pipeline.Variable
+	stops    []context.CancelFunc
+	ready    []int // pending jobs that wait for a slot
+	running  int
+	delayed  int
+	done     chan outcome
+	nextID   int64
+	mu       sync.Mutex // guards children
+	children []ChildResult
+	loose    sync.WaitGroup // children that no job waits for
+}
+
+// outcome is a message to the loop: a job's end, or a delayed job's time.
+type outcome struct {
+	job     int
+	attempt int
+	event   pipeline.EventKind // Enqueue, or "" for a result
+	res     JobResult
+	record  JobRecord
+}
+
+func (r *runner) loop(ctx context.Context) error {
+	r.nextID = r.Number * 10000
+	if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create}); err != nil {
+		return err
+	}
+	stop := r.Stop.Done()
+	for {
+		r.startReady(ctx)
+		if r.running == 0 && r.delayed == 0 && len(r.ready) == 0 {
+			if again, err := r.rest(ctx); !again || err != nil {
+				r.loose.Wait()
+				return err
+			}
+			continue
+		}
+		var slot chan struct{}
+		if len(r.ready) > 0 {
+			slot = r.Slots
+		}
+		var err error
+		select {
+		case slot <- struct{}{}:
+			<-r.Slots // startReady takes it; only the wake-up was wanted
+		case o := <-r.done:
+			err = r.finished(ctx, o)
+		case <-stop:
+			stop = nil
+			err = r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// rest is called when nothing moves any more; it returns true when a manual job
+// was played.
+func (r *runner) rest(ctx context.Context) (bool, error) {
+	if r.Ask == nil || r.Stop.Err() != nil {
+		return false, nil
+	}
+	var manual []string
+	for i, s := range r.state.Jobs {
+		if s.Status == pipeline.ManualStatus {
+			manual = append(manual, r.Pipeline.Jobs[i].Name)
+		}
+	}
+	if len(manual) == 0 {
+		return false, nil
+	}
+	name := r.Ask(ctx, manual)
+	if name == "" {
+		return false, nil
+	}
+	return true, r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: name})
+}
+
+// apply advances the state by one event and acts on what changed.
+func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
+	state, changes, err := r.graph.Advance(r.state, ev)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", ev.Kind, ev.Job, err)
+	}
+	r.state = state
+	for _, c := range changes {
+		r.changed(c)
+	}
+	for _, c := range changes {
+		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(c.Job) && r.Stop.Err() == nil {
+			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: c.Job}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *runner) changed(c pipeline.Change) {
+	i := r.index[c.Job]
+	switch c.To {
+	case pipeline.Pending:
+		r.ready = append(r.ready, i)
+	case pipeline.Scheduled:
+		r.delay(i)
+	case pipeline.Canceling:
+		if r.stops[i] != nil {
+			r.stops[i]()
+		}
+	case pipeline.Canceled, pipeline.Skipped:
+		r.ready = remove(r.ready, i)
+	}
+	s := r.state.Jobs[i]
+	rec := r.records[i]
+	r.tell(i, Event{Kind: JobStatus, From: c.From, Status: c.To, Attempt: c.Attempt,
+		AllowFailure: s.AllowFailure, Reason: s.Reason, ExitCode: s.ExitCode,
+		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err)})
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func remove(list []int, x int) []int {
+	for i, v := range list {
+		if v == x {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}
+
+func (r *runner) tell(i int, ev Event) {
+	ev.Time = time.Now()
+	ev.Job = r.Prefix + r.Pipeline.Jobs[i].Name
+	ev.Stage = r.Pipeline.Jobs[i].Stage
+	r.Emit(ev)
+}
+
+func (r *runner) delay(i int) {
+	wait := r.Pipeline.Jobs[i].StartIn
+	if r.Now {
+		wait = 0
+	}
+	r.delayed++
+	go func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-r.Stop.Done():
+		}
+		r.done <- outcome{job: i, event: pipeline.Enqueue}
+	}()
+}
+
+// startReady starts pending jobs while there are slots.
+func (r *runner) startReady(ctx context.Context) {
+	for len(r.ready) > 0 {
+		i := r.ready[0]
+		trigger := r.Pipeline.Jobs[i].Trigger != nil
+		if !trigger {
+			select {
+			case r.Slots <- struct{}{}:
+			default:
+				return
+			}
+		}
+		r.ready = r.ready[1:]
+		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Start, Job: r.Pipeline.Jobs[i].Name}); err != nil {
+			continue
+		}
+		stop, cancel := context.WithCancel(r.Stop)
+		r.stops[i] = cancel
+		r.running++
+		r.nextID++
+		go r.one(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), !trigger)
+	}
+}
+
+// given is what the loop knows for one attempt; made in the loop, read by the
+// job's goroutine.
+type given struct {
+	take    []string
+	dotenv  []pipeline.Variable
+	attempt int
+	kept    map[string]string // of each job that kept artifacts, the folder
+}
+
+func (r *runner) inputFor(i int) given {
+	g := given{attempt: r.state.Jobs[i].Attempt}
+	if r.Pipeline.Jobs[i].Trigger != nil {
+		g.kept = map[string]string{}
+		for j, rec := range r.records {
+			if rec.Artifacts != "" {
+				g.kept[r.Pipeline.Jobs[j].Name] = rec.Artifacts
+			}
+		}
+	}
+	for _, j := range r.sources(i) {
+		if dir := r.records[j].Artifacts; dir != "" {
+			g.take = append(g.take, dir)
+		}
+		g.dotenv = append(g.dotenv, r.dotenv[j]...)
+	}
+	return g
+}
+
+// sources are the jobs whose artifacts job i takes: those of dependencies, else
+// of its needs, else of all earlier stages.
+func (r *runner) sources(i int) []int {
+	job := &r.Pipeline.Jobs[i]
+	var out []int
+	byName := func(name string) {
+		if j, ok := r.index[name]; ok {
+			out = append(out, j)
+		}
+	}
+	switch {
+	case job.Dependencies != nil:
+		for _, d := range *job.Dependencies {
+			for j := range r.Pipeline.Jobs {
+				if n := r.Pipeline.Jobs[j]; n.Name == d || n.Base == d {
+					out = append(out, j)
+				}
+			}
+		}
+	case job.DAG:
+		for _, n := range job.Needs {
+			if n.Artifacts && n.Project == "" && n.Pipeline == "" {
+				byName(n.Job)
+			}
+		}
+	default:
+		for j := range r.Pipeline.Jobs {
+			if r.Pipeline.Jobs[j].Stage == job.Stage {
+				break
+			}
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// one runs one attempt, or a child pipeline, and reports to the loop.
+func (r *runner) one(ctx, stop context.Context, i int, id string, g given, slot bool) {
+	begin := time.Now()
+	o := outcome{job: i, attempt: g.attempt}
+	job := &r.Pipeline.Jobs[i]
+	release, err := r.lock(ctx, stop, i)
+	switch {
+	case err != nil:
+		o.res = JobResult{Status: pipeline.Canceled}
+	case job.Trigger != nil:
+		o.res = r.child(ctx, stop, i, id, g)
+	default:
+		o.res, o.record = r.attempt(ctx, stop, i, id, g)
+	}
+	release()
+	if slot {
+		<-r.Slots
+	}
+	o.record.Seconds = time.Since(begin).Seconds()
+	o.record.Result = o.res
+	r.done <- o
+}
+
+func (r *runner) lock(ctx, stop context.Context, i int) (func(), error) {
+	group := r.Pipeline.Jobs[i].ResourceGroup
+	if group == "" || r.Lock == nil {
+		return func() {}, nil
+	}
+	ctx, cancel := mergeDone(ctx, stop)
+	defer cancel()
+	release, err := r.Lock(ctx, group)
+	if err != nil {
+		return func() {}, err
+	}
+	return release, nil
+}
+
+func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (JobResult, JobRecord) {
+	job := &r.Pipeline.Jobs[i]
+	in, err := r.Job(job)
+	if err != nil {
+		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
+	}
+	rec := JobRecord{Log: filepath.Join(r.Dir, "logs", id+".log")}
+	f, err := os.OpenFile(rec.Log, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
+	}
+	defer f.Close()
+	below, above := r.Variables(job)
+	in.RunID = strconv.FormatInt(r.Number, 10)
+	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
+	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
+	in.Take = g.take
+	in.Dir = filepath.Join(r.Work, id)
+	in.Keep = filepath.Join(r.Dir, "artifacts", id)
+	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
+	in.Emit = func(ev Event) { r.tell(i, ev) }
+	res := RunJob(ctx, in)
+	if res.Artifacts {
+		rec.Artifacts = in.Keep
+	}
+	if leaked, err := rescan(in, f); err != nil {
+		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.DataIntegrity, err
+	} else if leaked != "" {
+		res.Status, res.Reason = pipeline.Failed, pipeline.DataIntegrity
+		res.Err = errors.New(leaked)
+	}
+	return res, rec
+}
+
+// rescan looks for secrets in the stored log once more. A finding fails closed:
+// the log is emptied and the job is red.
+func rescan(in JobInput, f *os.File) (string, error) {
+	if in.Secrets.Empty() {
+		return "", nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	found, err := in.Secrets.Scan(f)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	if err := f.Truncate(0); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("the log held a part of the secret %s after masking and was emptied; this is a fault of the masker, please report it", found[0].Name), nil
+}
+
+// jobLog writes a job's bytes to its file and tells whoever watches.
+type jobLog struct {
+	file *os.File
+	emit func([]byte)
+}
+
+func (l *jobLog) Write(p []byte) (int, error) {
+	n, err := l.file.Write(p)
+	if err == nil {
+		l.emit(p)
+	}
+	return n, err
+}
+
+// finished takes a message of a job's goroutine into the state.
+func (r *runner) finished(ctx context.Context, o outcome) error {
+	name := r.Pipeline.Jobs[o.job].Name
+	if o.event == pipeline.Enqueue {
+		r.delayed--
+		if r.state.Jobs[o.job].Status != pipeline.Scheduled || r.Stop.Err() != nil {
+			return nil
+		}
+		return r.apply(ctx, pipeline.Event{Kind: pipeline.Enqueue, Job: name})
+	}
+	r.running--
+	r.stops[o.job]()
+	r.stops[o.job] = nil
+	r.records[o.job] = o.record
+	r.dotenv[o.job] = o.res.Dotenv
+	ev := pipeline.Event{Job: name, Reason: o.res.Reason, ExitCode: o.res.ExitCode}
+	switch {
+	case r.state.Jobs[o.job].Status == pipeline.Canceling:
+		ev.Kind = pipeline.CancelDone
+	case o.res.Status == pipeline.Success:
+		ev.Kind = pipeline.Succeed
+	case o.res.Status == pipeline.Canceled:
+		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel, Job: name}); err != nil {
+			return err
+		}
+		ev.Kind = pipeline.CancelDone
+	default:
+		ev.Kind = pipeline.Drop
+	}
+	return r.apply(ctx, ev)
+}

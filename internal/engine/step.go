@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Steps are what a job tells of its own inside: JSON lines that it appends to
+// the file named by $REFLINE_EVENTS. docs/events.md describes them for users.
+type Step struct {
+	Type    string   `json:"type"` // step_started, step_finished, progress, markdown, table, plan
+	Step    string   `json:"step,omitempty"`
+	Status  string   `json:"status,omitempty"` // step_finished: success (default), failed, skipped
+	Message string   `json:"message,omitempty"`
+	Current float64  `json:"current,omitempty"` // progress
+	Total   float64  `json:"total,omitempty"`
+	Text    string   `json:"text,omitempty"` // markdown
+	Title   string   `json:"title,omitempty"`
+	Columns []string `json:"columns,omitempty"` // table
+	Rows    [][]any  `json:"rows,omitempty"`
+}
+
+var stepTypes = map[string]bool{
+	"step_started": true, "step_finished": true, "progress": true,
+	"markdown": true, "table": true, "plan": true,
+}
+
+const (
+	maxStepLine  = 1 << 20 // bytes; a longer line is told and dropped
+	maxStepBytes = 64 << 20
+	stepPoll     = 200 * time.Millisecond
+)
+
+// stepReader follows the events file of one job.
+type stepReader struct {
+	path string
+	read int64
+	rest []byte // an unfinished line
+	line int
+	over bool // the file is larger than we read
+	emit func(raw json.RawMessage)
+	note func(string)
+}
+
+// follow reads new lines until ctx is done.
+func (r *stepReader) follow(ctx context.Context) {
+	tick := time.NewTicker(stepPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.poll()
+		}
+	}
+}
+
+// poll reads what has been appended since the last call.
+func (r *stepReader) poll() {
+	info, err := os.Stat(r.path)
+	if err != nil || info.Size() <= r.read || !info.Mode().IsRegular() || r.over {
+		return
+	}
+	f, err := os.Open(r.path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if _, err := f.Seek(r.read, io.SeekStart); err != nil {
+		return
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxStepBytes-r.read))
+	r.read += int64(len(data))
+	r.lines(data)
+	if err == nil && r.read >= maxStepBytes {
+		r.over = true
+		r.note(fmt.Sprintf("$REFLINE_EVENTS: more than %d MiB; the rest is not read", maxStepBytes>>20))
+	}
+}
+
+// finish reads the last lines, one without a line break too.
+func (r *stepReader) finish() {
+	r.poll()
+	if len(r.rest) > 0 {
+		r.lines([]byte{'\n'})
+	}
+}
+
+func (r *stepReader) lines(data []byte) {
+	for {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			r.rest = append(r.rest, data...)
+			return
+		}
+		line := data[:i]
+		if len(r.rest) > 0 {
+			line = append(r.rest, line...)
+			r.rest = nil
+		}
+		data = data[i+1:]
+		r.line++
+		if len(bytes.TrimSpace(line)) > 0 {
+			r.one(line)
+		}
+	}
+}
+
+func (r *stepReader) one(line []byte) {
+	if len(line) > maxStepLine {
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: a line of %d bytes is too long (at most %d)", r.line, len(line), maxStepLine))
+		return
+	}
+	var s Step
+	if err := json.Unmarshal(line, &s); err != nil {
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: not a JSON object of an event: %v", r.line, err))
+		return
+	}
+	if !stepTypes[s.Type] {
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: step_started, step_finished, progress, markdown, table, plan", r.line, s.Type))
+		return
+	}
+	r.emit(bytes.Clone(line))
+}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// Graft adds the files of dir to the tree, under name, which the tree does not
+// have yet: a ".git" made for the run. It is called before the first Clone.
+func (t *Tree) Graft(ctx context.Context, name, dir string) error {
+	if err := t.load(); err != nil {
+		return err
+	}
+	branch := &Tree{dir: dir}
+	root, err := openFolder(dir)
+	if err != nil {
+		return fmt.Errorf("add %s: %w", name, err)
+	}
+	defer root.close()
+	if err := branch.scan(root, "."); err != nil {
+		return fmt.Errorf("add %s: %w", name, err)
+	}
+	if t.dir == "" {
+		err = branch.keep(root)
+	} else {
+		dst := filepath.Join(t.dir, name)
+		if err = makeDir(dst); err == nil {
+			err = branch.copyTo(ctx, dst)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("add %s: %w", name, err)
+	}
+	for _, d := range branch.dirs {
+		if d.path == "." {
+			d.path = name
+		} else {
+			d.path = name + "/" + d.path
+		}
+		t.dirs = append(t.dirs, d)
+	}
+	t.files += branch.files
+	t.bytes += branch.bytes
+	return nil
+}

@@ -1,0 +1,366 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// files is a tree as a test writes it down: a path, and what is there. A
+// content that starts with "-> " is a link, a path that ends in "/" an empty
+// directory, "!" before the content makes a file executable.
+type files map[string]string
+
+// plant makes the files below a new folder.
+func plant(t testing.TB, tree files) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "tree")
+	must(t, os.Mkdir(dir, 0o755))
+	plantIn(t, dir, tree)
+	return dir
+}
+
+func plantIn(t testing.TB, dir string, tree files) {
+	t.Helper()
+	for name, content := range tree {
+		at := filepath.Join(dir, filepath.FromSlash(name))
+		must(t, os.MkdirAll(filepath.Dir(at), 0o755))
+		switch {
+		case strings.HasSuffix(name, "/"):
+			must(t, os.MkdirAll(at, 0o755))
+		case strings.HasPrefix(content, "-> "):
+			must(t, os.Symlink(content[3:], at))
+		case strings.HasPrefix(content, "!"):
+			must(t, os.WriteFile(at, []byte(content[1:]), 0o755))
+		default:
+			must(t, os.WriteFile(at, []byte(content), 0o644))
+		}
+	}
+}
+
+// harvest is the reverse of plant; only empty directories are named.
+func harvest(t testing.TB, dir string) files {
+	t.Helper()
+	tree := files{}
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		rel = filepath.ToSlash(rel)
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			inside, err := os.ReadDir(path)
+			if err == nil && len(inside) == 0 {
+				tree[rel+"/"] = ""
+			}
+			return err
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			tree[rel] = "-> " + target
+			return err
+		case !d.Type().IsRegular():
+			tree[rel] = d.Type().String()
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		tree[rel] = string(content)
+		if info.Mode()&0o100 != 0 && runtime.GOOS != "windows" {
+			tree[rel] = "!" + tree[rel]
+		}
+		return err
+	}))
+	return tree
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same(t testing.TB, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("differs (-want +got):\n%s", diff)
+	}
+}
+
+// manyFiles is a tree that is neither kept in memory nor cloned one by one.
+func manyFiles(n int) files {
+	tree := files{}
+	for i := range n {
+		tree[fmt.Sprintf("d%d/e%d/f%d.txt", i%7, i%31, i)] = fmt.Sprint("content ", i)
+	}
+	return tree
+}
+
+var oddNames = files{
+	"plain.txt":              "text\n",
+	"bin/tool":               "!#!/bin/sh\n",
+	"deep/er/and/deep/er":    "x",
+	"ünïcode/日本語":            "utf-8",
+	"new\nline":              "a\nb",
+	"-rf":                    "dash",
+	"sp ace/*?[x]":           "glob",
+	"link":                   "-> plain.txt",
+	"dangling":               "-> nowhere/at/all",
+	"outside":                "-> /etc/hostname",
+	"dirlink":                "-> deep",
+	"empty/":                 "",
+	".hidden/.config":        "dots",
+	"big":                    strings.Repeat("0123456789abcdef", 20000),
+	"a":                      "one letter",
+	"-a/b":                   "sorts before a dot",
+	"zero":                   "",
+	strings.Repeat("n", 255): "longest name",
+}
+
+func TestCloneGivesTheSameFiles(t *testing.T) {
+	t.Parallel()
+	large := manyFiles(1200)
+	for name, content := range oddNames {
+		large["odd/"+name] = content
+	}
+	for name, tree := range map[string]files{"small": oddNames, "large": large, "nothing": {}} {
+		for _, how := range []string{"Clone", "CloneFiles"} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				base := plant(t, tree)
+				dst := filepath.Join(t.TempDir(), "jobs", "1", "work")
+				clone := NewTree(base).Clone
+				if how == "CloneFiles" {
+					clone = NewTree(base).CloneFiles
+				}
+				w, err := clone(t.Context(), dst)
+				must(t, err)
+				if len(tree) > 0 {
+					same(t, harvest(t, w.Dir), tree)
+				}
+				must(t, w.Close())
+				must(t, w.Close())
+				left, err := os.ReadDir(filepath.Dir(dst))
+				must(t, err)
+				same(t, len(left), 0)
+				if len(tree) > 0 {
+					same(t, harvest(t, base), tree)
+				}
+			})
+		}
+	}
+}
+
+func TestCloneKeepsTimesAndModes(t *testing.T) {
+	t.Parallel()
+	for name, tree := range map[string]files{"small": {"f": "x", "ro": "y"}, "large": func() files {
+		tree := manyFiles(1200)
+		tree["f"], tree["ro"] = "x", "y"
+		return tree
+	}()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := plant(t, tree)
+			old := time.Date(2020, 2, 3, 4, 5, 6, 789000000, time.UTC)
+			must(t, os.Chtimes(filepath.Join(base, "f"), old, old))
+			must(t, os.Chmod(filepath.Join(base, "f"), 0o666))
+			must(t, os.Chmod(filepath.Join(base, "ro"), 0o444))
+			must(t, os.Mkdir(filepath.Join(base, "sealed"), 0o755))
+			must(t, os.WriteFile(filepath.Join(base, "sealed", "in"), nil, 0o600))
+			must(t, os.Chmod(filepath.Join(base, "sealed"), 0o555))
+			t.Cleanup(func() { _ = os.Chmod(filepath.Join(base, "sealed"), 0o755) })
+			w, err := NewTree(base).CloneFiles(t.Context(), filepath.Join(t.TempDir(), "w"))
+			must(t, err)
+			info, err := os.Stat(filepath.Join(w.Dir, "f"))
+			must(t, err)
+			same(t, info.ModTime().UTC(), old)
+			if runtime.GOOS == "windows" {
+				return
+			}
+			for name, want := range map[string]fs.FileMode{"f": 0o666, "ro": 0o444, "sealed": 0o555, "sealed/in": 0o600} {
+				info, err := os.Stat(filepath.Join(w.Dir, name))
+				must(t, err)
+				if info.Mode().Perm() != want {
+					t.Errorf("%s has mode %v, want %v", name, info.Mode().Perm(), want)
+				}
+			}
+			must(t, w.Close())
+		})
+	}
+}
+
+func TestClonesDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
+	for name, tree := range map[string]files{"small": {"sub/f": "base"}, "large": func() files {
+		tree := manyFiles(1200)
+		tree["sub/f"] = "base"
+		return tree
+	}()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := plant(t, tree)
+			parent := t.TempDir()
+			tr := NewTree(base)
+			one, err := tr.Clone(t.Context(), filepath.Join(parent, "one"))
+			must(t, err)
+			// In place, as a job that appends would.
+			f, err := os.OpenFile(filepath.Join(one.Dir, "sub", "f"), os.O_WRONLY|os.O_APPEND, 0)
+			must(t, err)
+			_, err = f.WriteString(" changed")
+			must(t, errors.Join(err, f.Close()))
+			must(t, os.Rename(filepath.Join(one.Dir, "sub"), filepath.Join(one.Dir, "renamed")))
+			two, err := tr.Clone(t.Context(), filepath.Join(parent, "two"))
+			must(t, err)
+			same(t, harvest(t, two.Dir), tree)
+			got, err := os.ReadFile(filepath.Join(one.Dir, "renamed", "f"))
+			must(t, err)
+			same(t, string(got), "base changed")
+			must(t, one.Close())
+			must(t, two.Close())
+			same(t, harvest(t, base), tree)
+		})
+	}
+}
+
+func TestCloneIntoWhatIsThereIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tree := range map[string]files{"small": {"f": "x"}, "large": manyFiles(1200)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dst := plant(t, files{"mine": "keep"})
+			base := plant(t, tree)
+			if _, err := NewTree(base).Clone(t.Context(), dst); err == nil {
+				t.Fatal("no error for a folder that is there")
+			}
+			same(t, harvest(t, dst), files{"mine": "keep"})
+		})
+	}
+}
+
+func TestCanceledCloneLeavesNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("stop")
+	cancel(stop)
+	for name, tree := range map[string]files{"small": {"f": "x"}, "large": manyFiles(1200)} {
+		dst := filepath.Join(t.TempDir(), "w")
+		_, err := NewTree(plant(t, tree)).CloneFiles(ctx, dst)
+		if !errors.Is(err, stop) {
+			t.Errorf("%s: error %v, want the cause", name, err)
+		}
+		if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v is left", name, dst)
+		}
+	}
+}
+
+func TestSnapshotTakesWhatGitNames(t *testing.T) {
+	t.Parallel()
+	root := plant(t, files{
+		"tracked.txt": "changed, not committed",
+		"run.sh":      "!echo",
+		"link":        "-> tracked.txt",
+		"ignored.log": "no",
+		"moved":       "-> elsewhere",
+		"elsewhere/f": "behind a link",
+		"module/":     "",
+		"a/b/c":       "deep",
+	})
+	names := []string{"tracked.txt", "run.sh", "link", "deleted.txt", "moved", "moved/f", "module", "a/b/c", "a/b/c", "nested/", "../escape", "/abs", ""}
+	want := files{
+		"tracked.txt": "changed, not committed", "run.sh": "!echo", "link": "-> tracked.txt",
+		"moved": "-> elsewhere", "module/": "", "a/b/c": "deep",
+	}
+	dst := filepath.Join(t.TempDir(), "base")
+	tree, err := SnapshotTree(t.Context(), dst, root, names)
+	must(t, err)
+	// The snapshot is of that moment.
+	must(t, os.WriteFile(filepath.Join(root, "tracked.txt"), []byte("later"), 0o644))
+	w, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
+	must(t, err)
+	same(t, harvest(t, w.Dir), want)
+	if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a small tree was written to disk")
+	}
+	for path, want := range map[string]bool{"a/b/c": true, "link": true, "ignored.log": false, "moved/f": false, "module": false} {
+		if tree.Has(path) != want {
+			t.Errorf("Has(%q) = %v", path, !want)
+		}
+	}
+}
+
+func TestSnapshotOfALargeTree(t *testing.T) {
+	t.Parallel()
+	all := manyFiles(1500)
+	root := plant(t, all)
+	var names []string
+	for name := range all {
+		names = append(names, name)
+	}
+	dst := filepath.Join(t.TempDir(), "deep", "base")
+	tree, err := SnapshotTree(t.Context(), dst, root, names)
+	must(t, err)
+	must(t, os.RemoveAll(root))
+	w, err := tree.CloneFiles(t.Context(), filepath.Join(t.TempDir(), "w"))
+	must(t, err)
+	same(t, harvest(t, w.Dir), all)
+}
+
+func TestGraft(t *testing.T) {
+	t.Parallel()
+	git := plant(t, files{"HEAD": "ref: refs/heads/main\n", "objects/info/alternates": "x", "refs/": ""})
+	for name, all := range map[string]files{"small": {"f": "x"}, "large": manyFiles(1200)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := plant(t, all)
+			var names []string
+			for name := range all {
+				names = append(names, name)
+			}
+			tree, err := SnapshotTree(t.Context(), filepath.Join(t.TempDir(), "base"), root, names)
+			must(t, err)
+			must(t, tree.Graft(t.Context(), ".git", git))
+			w, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
+			must(t, err)
+			want := files{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/info/alternates": "x", ".git/refs/": ""}
+			for name, content := range all {
+				want[name] = content
+			}
+			same(t, harvest(t, w.Dir), want)
+			must(t, w.Close())
+		})
+	}
+}
+
+func TestCloseRemovesWhatAJobSealed(t *testing.T) {
+	t.Parallel()
+	w, err := NewTree(plant(t, files{"f": "x"})).Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
+	must(t, err)
+	plantIn(t, w.Dir, files{"mod/cache/x@v1/go.mod": "x", "locked/deep/er/f": "y", "out": "-> /"})
+	must(t, os.Chmod(filepath.Join(w.Dir, "mod/cache/x@v1/go.mod"), 0o444))
+	for _, dir := range []string{"mod/cache/x@v1", "mod/cache", "locked/deep/er", "locked/deep", "locked"} {
+		mode := fs.FileMode(0o555)
+		if strings.HasPrefix(dir, "locked") {
+			mode = 0
+		}
+		must(t, os.Chmod(filepath.Join(w.Dir, dir), mode))
+	}
+	must(t, os.Chmod(w.Dir, 0o500))
+	must(t, w.Close())
+	if _, err := os.Lstat(w.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the workspace is left: %v", err)
+	}
+}

@@ -1,0 +1,202 @@
+package gitlabci
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/pipeline"
+)
+
+// Compile reads the root file of in with all that it includes and decides what
+// jobs the pipeline has. What is wrong with the files is in the Findings of the
+// result, all of it; an error is only for a context that is done and for a
+// loader that fails in itself.
+func Compile(ctx context.Context, in Input) (*Result, error) {
+	f := &findings{}
+	conditions := newEvaluator(ctx, &in)
+	cfg, err := load(ctx, in, conditions, f)
+	if err != nil {
+		return nil, err
+	}
+	return compile(ctx, &in, cfg, conditions, f)
+}
+
+// compiler turns a resolved configuration into a pipeline.
+type compiler struct {
+	ctx        context.Context
+	in         *Input
+	f          *findings
+	root       *node
+	complete   bool // false: what is missing may stand in a file that could not be read
+	conditions *evaluator
+	seen       map[string]bool
+	result     Result
+
+	defaults         defaults
+	hasWorkflowRules bool
+	stages           []string
+	rootVariables    []pipeline.Variable
+	trigger          trigger
+
+	jobs       []*written
+	byName     map[string]*written
+	byInstance map[string]*instance
+	names      []string // of jobs and instances, for suggestions; see jobNames
+}
+
+func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator, f *findings) (*Result, error) {
+	if cfg == nil { // nothing can be said but what loading found
+		return &Result{Findings: f.sorted()}, nil
+	}
+	c := &compiler{
+		ctx: ctx, in: in, f: f, root: cfg.root, complete: cfg.complete, conditions: conditions,
+		seen:   make(map[string]bool),
+		result: Result{Files: cfg.files},
+		byName: make(map[string]*written), byInstance: make(map[string]*instance),
+	}
+	if c.root == nil {
+		c.root = &node{kind: mapNode}
+	}
+	var created bool
+	if c.root.kind == mapNode {
+		w := c.read()
+		created = c.decide(&w)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	c.result.Findings = f.sorted()
+	if c.result.Findings.HasErrors() || !created {
+		c.result.Pipeline = nil
+	}
+	return &c.result, nil
+}
+
+func (c *compiler) reader(job string) reader {
+	return reader{f: c.f, job: job, seen: c.seen, partial: !c.complete}
+}
+
+// read decodes everything and checks what does not depend on rules.
+func (c *compiler) read() workflow {
+	c.stages = c.readStages()
+	c.rootVariables = c.reader("").readVariables(c.root.get("variables"), "variables",
+		"value", "description", "expand", "options")
+	w := c.readWorkflow()
+	c.hasWorkflowRules = w.hasRules
+	c.defaults = c.readDefaults()
+	for i := range c.root.keys {
+		f := &c.root.keys[i]
+		switch {
+		case strings.HasPrefix(f.name, "."):
+			c.checkHidden(f)
+		case slices.Contains(rootKeywords, f.name):
+		default:
+			if job := c.readJob(f); job != nil {
+				c.jobs = append(c.jobs, job)
+				c.byName[job.name] = job
+			}
+		}
+	}
+	for _, job := range c.jobs {
+		job.expand()
+		for _, in := range job.instances {
+			c.byInstance[in.name] = in
+		}
+	}
+	for _, job := range c.jobs {
+		c.checkStage(job)
+	}
+	c.checkNeeds()
+	c.checkOnStop()
+	return w
+}
+
+// checkHidden is about keys that begin with a dot. They may hold anything, but
+// GitLab refuses those that hold nothing.
+func (c *compiler) checkHidden(f *field) {
+	n := f.value
+	empty := n.kind == nullNode || n.kind == stringNode && strings.TrimSpace(n.text) == "" ||
+		n.kind == seqNode && len(n.items) == 0 || n.kind == mapNode && len(n.keys) == 0 ||
+		n.kind == boolNode && !n.truth
+	if empty {
+		c.f.errorf(f.at, "", "value", "%s must not be empty", quote(f.name))
+		c.f.hint("leave it out, or put something in it")
+	}
+}
+
+// decide evaluates rules and fills the pipeline. It reports whether there is
+// one; jobs are explained either way.
+func (c *compiler) decide(w *workflow) bool {
+	outer := &scope{outside: c.conditions.outside}
+	c.trigger = newTrigger(outer)
+	created := c.decideWorkflow(w)
+	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
+	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expand(w.name))
+	c.result.Jobs = make([]Explanation, 0, len(c.jobs))
+	for _, job := range c.jobs {
+		for _, in := range job.instances {
+			c.decideInstance(in)
+		}
+		c.result.Jobs = append(c.result.Jobs, c.explain(job))
+	}
+	if !created {
+		return false
+	}
+	c.settleNeeds()
+	c.fill(p)
+	switch {
+	case len(c.jobs) == 0:
+		c.result.NotCreated = "the files have no job"
+		return false
+	case len(p.Jobs) == 0:
+		c.result.NotCreated = "the rules leave no job"
+		return false
+	case !slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage != preStage && j.Stage != postStage }):
+		c.result.NotCreated = "all jobs are in the stages .pre and .post"
+		return false
+	}
+	c.result.Pipeline = p
+	return true
+}
+
+// fill puts the jobs in order of stage, then as written.
+func (c *compiler) fill(p *pipeline.Pipeline) {
+	byStage := make([][]*instance, len(c.stages))
+	count := 0
+	for _, job := range c.jobs {
+		if i := c.stageIndex(job.job.Stage); i >= 0 {
+			for _, in := range job.instances {
+				if in.outcome.in && c.byInstance[in.name] == in {
+					byStage[i] = append(byStage[i], in)
+					count++
+				}
+			}
+		}
+	}
+	p.Jobs = make([]pipeline.Job, 0, count)
+	for i, instances := range byStage {
+		if len(instances) == 0 {
+			continue
+		}
+		p.Stages = append(p.Stages, c.stages[i])
+		for _, in := range instances {
+			p.Jobs = append(p.Jobs, in.job)
+		}
+	}
+}
+
+func (c *compiler) instanceNamed(name string) *instance { return c.byInstance[name] }
+
+// jobNames are the names that needs may use.
+func (c *compiler) jobNames() []string {
+	if c.names == nil {
+		for _, w := range c.jobs {
+			c.names = append(c.names, w.name)
+		}
+	}
+	return c.names
+}
+
+func isError(f diag.Finding) bool { return f.Level == diag.Error }

@@ -1,0 +1,254 @@
+package gitlabci
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sort"
+	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+	"refline/internal/gitlabci/expr"
+)
+
+// maxComparisons is how many times a pattern is held against a path; with more
+// GitLab takes the condition for true.
+const maxComparisons = 50_000
+
+// evaluator answers the conditions of rules: those of jobs and workflow, and
+// for the loader those of includes.
+type evaluator struct {
+	ctx     context.Context
+	in      *Input
+	outside environment
+	exprs   map[string]parsed
+	trees   map[Source][]string
+}
+
+type parsed struct {
+	expr *expr.Expr
+	err  error
+}
+
+func newEvaluator(ctx context.Context, in *Input) *evaluator {
+	return &evaluator{
+		ctx: ctx, in: in, outside: newEnvironment(in),
+		exprs: make(map[string]parsed), trees: make(map[Source][]string),
+	}
+}
+
+// parse compiles an expression once.
+func (c *evaluator) parse(text string) (*expr.Expr, error) {
+	p, ok := c.exprs[text]
+	if !ok {
+		p.expr, p.err = expr.Parse(text)
+		c.exprs[text] = p
+	}
+	return p.expr, p.err
+}
+
+var _ conditions = (*evaluator)(nil)
+
+// If evaluates an expression of include:rules, which sees no yaml variables, or
+// of the rules of an input.
+func (c *evaluator) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
+	e, err := c.parse(text)
+	if err != nil {
+		return false, err
+	}
+	s := expr.Scope{Variable: c.includeScope().lookup}
+	if inputs != nil {
+		s.Input = func(name string) (any, bool) {
+			n, ok := inputs[name]
+			return plain(n), ok
+		}
+	}
+	return e.True(s), nil
+}
+
+// Exists answers rules:exists of an include in a file.
+func (c *evaluator) Exists(clause *node, in Source) (bool, error) {
+	f, err := readClause(clause, "exists", "paths", "project", "ref", "regexp")
+	if f == nil || err != nil {
+		return false, err
+	}
+	yes, _, err := c.existsIn(c.includeScope(), *f, in)
+	return yes, err
+}
+
+// Changes answers rules:changes of an include.
+func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
+	f, err := readClause(clause, "changes", "paths", "compare_to", "regexp")
+	if f == nil || err != nil {
+		return false, err
+	}
+	yes, _, err := c.changes(c.includeScope(), *f)
+	return yes, err
+}
+
+// readClause decodes a clause outside of a job: its first mistake is the error.
+func readClause(n *node, path string, keys ...string) (*fileCondition, error) {
+	r := reader{f: &findings{}}
+	f := r.readFiles(n, path, keys...)
+	if len(r.f.list) > 0 {
+		return nil, errs.E(errs.Invalid, "%s", r.f.list[0].Message)
+	}
+	return f, nil
+}
+
+func (c *evaluator) includeScope() *scope { return &scope{outside: c.outside} }
+
+// fileCondition is changes or exists of a rule.
+type fileCondition struct {
+	patterns  []string
+	regexp    string // instead of patterns
+	compareTo string // changes only
+	project   string // exists only
+	ref       string
+}
+
+// text is the condition as it was written.
+func (f fileCondition) text() string {
+	s := strings.Join(f.patterns, ", ")
+	if f.regexp != "" {
+		s = f.regexp
+	}
+	if f.project != "" {
+		s += " in " + f.project
+		if f.ref != "" {
+			s += "@" + f.ref
+		}
+	}
+	if f.compareTo != "" {
+		s += " compared to " + f.compareTo
+	}
+	return s
+}
+
+// changes reports whether a changed file matches, and says which or why.
+func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string, err error) {
+	files := c.in.Changed.Files
+	switch {
+	case f.compareTo != "" && c.in.Changed.CompareTo != nil:
+		ref := s.expand(f.compareTo)
+		if files, err = c.in.Changed.CompareTo(ref); err != nil {
+			return false, "", err
+		}
+	case !c.in.Changed.Known:
+		return true, "there is no diff to look at", nil
+	}
+	if len(files) == 0 {
+		return false, "nothing changed", nil
+	}
+	return matchPaths(s, f, files, len(files))
+}
+
+// exists reports whether a file is in the repository, and says which.
+func (c *evaluator) exists(s *scope, f fileCondition) (yes bool, because string, err error) {
+	return c.existsIn(s, f, c.in.Root)
+}
+
+// existsIn is exists for a file of another project than the root's.
+func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, because string, err error) {
+	src := Source{Kind: Local, Project: in.Project, Ref: in.Ref}
+	if f.project != "" {
+		src = Source{Kind: Local, Project: s.expand(f.project), Ref: s.expand(f.ref)}
+	}
+	paths, err := c.tree(src)
+	if err != nil {
+		return false, "", err
+	}
+	var patterns []string
+	topLevel := true
+	for _, p := range f.patterns {
+		p = s.expand(p)
+		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
+		if !exact(p) {
+			patterns = append(patterns, p)
+			continue
+		}
+		i := sort.SearchStrings(paths, p)
+		if i < len(paths) && (paths[i] == p || strings.HasSuffix(p, "/") && strings.HasPrefix(paths[i], p)) {
+			return true, p + " is there", nil
+		}
+	}
+	count := len(paths)
+	if topLevel {
+		count = 0
+		for _, p := range paths {
+			if !strings.Contains(p, "/") {
+				count++
+			}
+		}
+	}
+	f.patterns = patterns
+	if len(patterns) == 0 && f.regexp == "" {
+		return false, "not there", nil
+	}
+	return matchPaths(s, f, paths, count)
+}
+
+// matchPaths looks for the first path that matches. count is how many paths
+// GitLab would look at.
+func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
+	if f.regexp != "" {
+		match, ok, err := expr.Pattern(s.expand(f.regexp))
+		if !ok || err != nil {
+			return false, "not a regular expression", nil
+		}
+		if i := slices.IndexFunc(paths, match); i >= 0 {
+			return true, paths[i] + " matches", nil
+		}
+		return false, "no file matches", nil
+	}
+	patterns := make([]string, 0, len(f.patterns))
+	for _, p := range f.patterns {
+		if p = s.expand(p); !slices.Contains(patterns, p) {
+			patterns = append(patterns, p)
+		}
+	}
+	if count*len(patterns) > maxComparisons {
+		return true, "there are too many files to compare", nil
+	}
+	for _, p := range patterns {
+		g := compileGlob(p)
+		if i := slices.IndexFunc(paths, g.match); i >= 0 {
+			return true, paths[i] + " matches " + p, nil
+		}
+	}
+	return false, "no file matches", nil
+}
+
+// tree lists the files of a project, sorted, once.
+func (c *evaluator) tree(src Source) ([]string, error) {
+	if c.in.Loader == nil {
+		return nil, nil
+	}
+	if paths, ok := c.trees[src]; ok {
+		return paths, nil
+	}
+	paths, err := c.in.Loader.List(c.ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.IsSorted(paths) {
+		paths = slices.Sorted(slices.Values(paths))
+	}
+	c.trees[src] = paths
+	return paths, nil
+}
+
+// syntaxError finds what is wrong with an expression in an error of parse.
+func syntaxError(err error) *expr.SyntaxError {
+	var e *expr.SyntaxError
+	if errors.As(err, &e) {
+		return e
+	}
+	return &expr.SyntaxError{Message: err.Error(), Column: 1, Width: 1}
+}
+
+// evalIf evaluates an expression and shows it with values.
+func evalIf(e *expr.Expr, s *scope) (yes bool, values string) {
+	return e.True(expr.Scope{Variable: s.lookup}), e.Show(s.show)
+}

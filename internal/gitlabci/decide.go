@@ -1,0 +1,142 @@
+package gitlabci
+
+import (
+	"slices"
+
+	"refline/internal/pipeline"
+)
+
+// outcome is what rules, or only and except, say about one instance.
+type outcome struct {
+	in    bool
+	when  pipeline.When
+	rules []RuleTrace
+	only  string
+	needs []pipeline.Need // what it needs, as far as rules decide
+	dag   bool
+}
+
+// decideInstance evaluates the rules of one job and fills in what they change.
+func (c *compiler) decideInstance(in *instance) {
+	w := in.of
+	job := w.job
+	job.Name, job.Index, job.Total = in.name, in.index, in.total
+	job.Dependencies = in.dependencies
+	own := pipeline.Merge(inherited(c.rootVariables, w.inherit), w.variables)
+	all := pipeline.Merge(own, in.matrix)
+	predefined := JobVariables(&job)
+	outside := c.conditions.outside
+	// Conditions do not see the variables of a matrix, patterns of files do.
+	conditions := &scope{outside: outside, local: own, job: predefined}
+	files := &scope{outside: outside, local: all, job: predefined}
+	out := &in.outcome
+	out.in, out.when = true, job.When
+	out.needs, out.dag = in.needs, w.hasNeeds && !(w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream))
+	// allow_failure of a manual job is true only when the job itself says
+	// manual; a rule that says it makes a job that blocks.
+	if absent(w.node.get("allow_failure")) {
+		job.AllowFailure = job.When == pipeline.Manual
+	}
+	if w.hasRules {
+		c.applyRules(in, &job, &all, conditions, files)
+	} else {
+		out.in, out.only = c.admits(w, conditions)
+	}
+	job.When = out.when
+	job.Variables = all
+	if e := job.Environment; e != nil {
+		expanded := *e
+		expanded.Name = (&scope{outside: outside, local: all, job: predefined}).expandAll(e.Name)
+		job.Environment = &expanded
+	}
+	in.job = job
+}
+
+// applyRules lets the first rule that matches change the job. A job whose rules
+// all fail is not in the pipeline.
+func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipeline.Variable, conditions, files *scope) {
+	w, out := in.of, &in.outcome
+	v := c.evaluate(w.r, w.rules, conditions, files)
+	out.rules = v.trace
+	u := v.matched
+	if u == nil {
+		out.in, out.when = false, pipeline.Never
+		return
+	}
+	if u.when != "" {
+		out.when = u.when
+	}
+	if out.when == pipeline.Never {
+		out.in = false
+		return
+	}
+	job.StartIn = u.startIn
+	if u.allowFailure != nil {
+		job.AllowFailure, job.AllowFailureCodes = *u.allowFailure, nil
+	}
+	if u.interruptible != nil {
+		job.Interruptible = *u.interruptible
+	}
+	*variables = pipeline.Merge(*variables, u.variables)
+	if u.needs != nil {
+		out.needs = c.resolveNeeds(in, u.needs)
+		out.dag = out.dag || len(out.needs) > 0
+	}
+}
+
+// settleNeeds drops what is optional and not there from the needs of the jobs
+// in the pipeline, and reports what is needed and not there.
+func (c *compiler) settleNeeds() {
+	for _, w := range c.jobs {
+		for _, in := range w.instances {
+			if in.outcome.in {
+				c.settle(in)
+			}
+		}
+	}
+}
+
+func (c *compiler) settle(in *instance) {
+	job, w := &in.job, in.of
+	job.DAG = in.outcome.dag
+	if len(in.outcome.needs) > maxNeeds {
+		w.r.errorf(w.needsNode(), "limit", "needs", "may name at most %d jobs, not %d", maxNeeds, len(in.outcome.needs))
+	}
+	for _, need := range in.outcome.needs {
+		if need.Project != "" || need.Pipeline != "" {
+			job.Needs = append(job.Needs, need)
+			continue
+		}
+		other := c.instanceNamed(need.Job)
+		switch {
+		case other != nil && other.outcome.in:
+			job.Needs = append(job.Needs, need)
+		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
+		case !w.r.again(w.at, "needs", other.of.name):
+			c.f.errorf(w.needsNode().at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
+			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")
+		}
+	}
+	if job.Dependencies != nil {
+		kept := []string{}
+		for _, name := range *job.Dependencies {
+			if other := c.instanceNamed(name); other != nil && other.outcome.in {
+				kept = append(kept, name)
+			}
+		}
+		job.Dependencies = &kept
+	}
+}
+
+// needsNode is where needs are written: in the job, else in one of its rules.
+func (w *written) needsNode() *node {
+	if n := w.node.get("needs"); n != nil {
+		return n
+	}
+	for _, u := range w.rules {
+		if n := u.node.get("needs"); n != nil {
+			return n
+		}
+	}
+	return w.node
+}

@@ -1,0 +1,243 @@
+package gitlabci
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"refline/internal/diag"
+	"refline/internal/pipeline"
+)
+
+// defaultStage is the stage of a job that names none.
+const defaultStage = "test"
+
+// written is a job as the files give it, checked and decoded. Its rules are
+// looked at later, for each of its instances.
+type written struct {
+	name string
+	at   diag.Place // of its name
+	node *node      // with the defaults applied
+	r    reader
+
+	job       pipeline.Job // what does not depend on rules
+	variables []pipeline.Variable
+	inherit   *pipeline.InheritVariables
+
+	hasRules bool
+	rules    []rule
+	only     *policy // nil: not written
+	except   *policy
+
+	hasNeeds bool
+	needs    []needSpec
+	parallel parallelSpec
+	bridge   bool
+
+	instances []*instance
+}
+
+// readJob decodes the job of a top-level key; nil when it is none.
+func (c *compiler) readJob(f *field) *written {
+	w := &written{name: f.name, at: f.at, r: c.reader(f.name)}
+	n := f.value
+	if !c.isJob(f) {
+		return nil
+	}
+	inherits, variables := w.r.readInherit(n)
+	w.bridge = n.get("script") == nil && n.get("run") == nil
+	w.inherit = variables
+	w.node = n
+	keywords := bridgeKeywords
+	if !w.bridge {
+		keywords = jobKeywords
+		w.node = c.defaults.apply(n, inherits)
+	} else {
+		w.node = c.defaults.only("interruptible").apply(n, inherits)
+	}
+	w.job = pipeline.Job{
+		Name: f.name, Base: f.name, Stage: defaultStage, When: pipeline.OnSuccess,
+		Inherit: variables, Origin: f.at,
+	}
+	for i := range w.node.keys {
+		c.readKeyword(w, &w.node.keys[i], keywords)
+	}
+	c.checkJob(w)
+	return w
+}
+
+// isJob reports whether a top-level key holds a job, and says what is wrong
+// with one that should.
+func (c *compiler) isJob(f *field) bool {
+	n := f.value
+	fault := func(rule, format string, args ...any) {
+		c.f.errorf(f.at, f.name, rule, format, args...)
+	}
+	switch {
+	case f.name == "":
+		fault("name", "a job must have a name")
+	case f.name == "true" || f.name == "false" || f.name == "nil":
+		fault("name", "%q cannot be the name of a job", f.name)
+	case len(f.name) > 255:
+		fault("name", "the name of a job may have at most 255 characters, this one has %d", len(f.name))
+	case n.kind == mapNode && (n.get("script") != nil || n.get("run") != nil || n.get("trigger") != nil):
+		return true
+	case n.kind == mapNode && n.get("needs") != nil && needsPipeline(n.get("needs")):
+		return true
+	default:
+		c.notAJob(f)
+	}
+	return false
+}
+
+// notAJob tells a mistyped keyword from a job that does nothing.
+func (c *compiler) notAJob(f *field) {
+	n := f.value
+	if n.kind != mapNode {
+		c.f.errorf(f.at, "", "unknown-keyword", "%s is not a keyword, and a job must be a map, not %s", quote(f.name), describe(n))
+		c.f.hint(didYouMean(f.name, rootKeywords))
+		return
+	}
+	if !c.complete { // the script may stand in the file that is missing
+		return
+	}
+	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
+	for i := range n.keys {
+		if near := closest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
+			c.f.errorf(n.keys[i].at, f.name, "unknown-keyword", "%s is not a keyword of a job", quote(n.keys[i].name))
+			c.f.hint("did you mean " + quote(near) + "?")
+			return
+		}
+	}
+	if near := closest(f.name, rootKeywords); near != "" {
+		c.f.hint("did you mean the keyword " + quote(near) + "?")
+		return
+	}
+	c.f.hint("give it a script, or a name that begins with a dot if others extend it")
+}
+
+// readKeyword decodes one keyword of a job.
+func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
+	r, n := w.r, f.value
+	if !slices.Contains(keywords, f.name) {
+		if r.again(f.at, "unknown-keyword", f.name) {
+			return
+		}
+		kind := "a job"
+		if w.bridge {
+			kind = "a job that triggers"
+		}
+		c.f.errorf(f.at, w.name, "unknown-keyword", "%s is not a keyword of %s", quote(f.name), kind)
+		c.f.hint(didYouMean(f.name, keywords))
+		return
+	}
+	if absent(n) {
+		c.emptyKeyword(w, f)
+		return
+	}
+	switch f.name {
+	case "script":
+		w.job.Script = r.script(n, "script")
+		if n.kind == seqNode && len(n.items) == 0 || n.kind == stringNode && strings.TrimSpace(n.text) == "" {
+			r.errorf(n, "missing-script", "script", "must not be empty")
+		}
+	case "stage":
+		w.job.Stage = r.text(n, "stage")
+	case "when":
+		r.readWhen(w, n)
+	case "start_in":
+		w.job.StartIn = r.duration(n, "start_in", 7*24*time.Hour, "1 week")
+	case "allow_failure":
+		r.readAllowFailure(w, n)
+	case "dependencies":
+		list := r.list(n, "dependencies")
+		w.job.Dependencies = &list
+	case "rules":
+		w.hasRules = true
+		w.rules = c.readRules(r, n, "rules", false)
+	case "only":
+		w.only = c.readPolicy(r, n, "only")
+	case "except":
+		w.except = c.readPolicy(r, n, "except")
+	case "variables":
+		w.variables = r.readVariables(n, "variables", "value", "expand")
+	case "needs":
+		w.hasNeeds = true
+		w.needs = r.readNeeds(n, "needs")
+	case "parallel":
+		w.parallel = r.readParallel(n, w.bridge)
+	case "trigger":
+		w.job.Trigger = r.readTrigger(n)
+	case "environment":
+		w.job.Environment = r.readEnvironment(n)
+	case "resource_group":
+		w.job.ResourceGroup = r.text(n, "resource_group")
+	case "manual_confirmation":
+		w.job.ManualConfirmation = r.text(n, "manual_confirmation")
+	case "coverage":
+		w.job.Coverage = r.readCoverage(n)
+	case "release":
+		w.job.Release = r.readRelease(n)
+	case "secrets":
+		w.job.Secrets = r.readSecrets(n)
+	case "run":
+		w.job.Run = r.readRun(n)
+	case "pages", "publish":
+		r.readPages(&w.job, f)
+	case "inherit", "extends", "inputs", "dast_configuration":
+		// read elsewhere, or of no consequence for a run
+	default:
+		r.decodeShared(&w.job, f.name, n, f.name)
+	}
+}
+
+// decodeShared decodes a keyword that default: may have too. path says where.
+func (r reader) decodeShared(job *pipeline.Job, keyword string, n *node, path string) {
+	if absent(n) {
+		return
+	}
+	switch keyword {
+	case "before_script":
+		job.BeforeScript = r.script(n, path)
+	case "after_script":
+		job.AfterScript = r.script(n, path)
+	case "hooks":
+		if r.mapping(n, path, "pre_get_sources_script") {
+			job.PreGetSources = r.script(n.get("pre_get_sources_script"), path+":pre_get_sources_script")
+		}
+	case "image":
+		job.Image = r.readImage(n, path)
+	case "services":
+		job.Services = r.readServices(n, path)
+	case "cache":
+		job.Caches = r.readCaches(n, path)
+	case "artifacts":
+		job.Artifacts = r.readArtifacts(n, path)
+	case "retry":
+		job.Retry = r.readRetry(n, path)
+	case "timeout":
+		job.Timeout = r.duration(n, path, 30*24*time.Hour, "1 month")
+	case "tags":
+		job.Tags = r.readTags(n, path)
+	case "interruptible":
+		job.Interruptible, _ = r.flag(n, path)
+	case "id_tokens":
+		job.IDTokens = r.readIDTokens(n, path)
+	case "identity":
+		job.Identity = r.choice(n, path, "google_cloud")
+	}
+}
+
+// emptyKeyword is about a keyword without a value. GitLab takes it for one that
+// is not written; the editor's schema refuses most.
+func (c *compiler) emptyKeyword(w *written, f *field) {
+	switch f.name {
+	case "script", "run":
+		w.r.errorf(f.value, "missing-script", f.name, "must not be empty")
+	case "trigger":
+		w.r.errorf(f.value, "value", "trigger", "must not be empty")
+	case "rules", "only", "except":
+	default:
+		w.r.editor(f.value, f.name, "is empty; it counts as not written")
+	}
+}

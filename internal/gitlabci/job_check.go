@@ -1,0 +1,167 @@
+package gitlabci
+
+import (
+	"slices"
+	"strings"
+
+	"refline/internal/gitlabci/expr"
+	"refline/internal/pipeline"
+)
+
+// checkJob is about keywords of a job that do not go together.
+func (c *compiler) checkJob(w *written) {
+	n, r := w.node, w.r
+	r.together(n, "it", "script", "trigger")
+	r.together(n, "it", "run", "trigger")
+	for _, key := range []string{"script", "before_script", "after_script"} {
+		// A default that run cannot have is one that the job must not inherit,
+		// as GitLab has it too; only what is written in the job is a conflict.
+		if v := n.get(key); !absent(v) && v.via != "default" {
+			r.together(n, "it", key, "run")
+		}
+	}
+	rules := n.get("rules")
+	if !absent(rules) {
+		for i := range n.keys {
+			f := &n.keys[i]
+			if (f.name == "only" || f.name == "except" || f.name == "start_in") && !absent(f.value) && !r.again(f.at, "conflict") {
+				c.f.errorf(f.at, w.name, "conflict", "%s cannot be used together with rules", r.name(f.name))
+				if f.name == "start_in" {
+					c.f.hint("put it into the rule that has when: delayed")
+				}
+			}
+		}
+	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) {
+		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
+	} else if w.job.When != pipeline.Delayed && !absent(startIn) {
+		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
+	}
+	if w.bridge && absent(n.get("trigger")) {
+		c.checkUpstream(w)
+	}
+	if inputs := n.get("inputs"); !absent(inputs) {
+		w.job.Script = r.applyInputs(inputs, w.job.Script)
+		w.job.BeforeScript = r.applyInputs(inputs, w.job.BeforeScript)
+		w.job.AfterScript = r.applyInputs(inputs, w.job.AfterScript)
+	}
+	c.finishPages(w)
+}
+
+// checkUpstream is about a job whose only work is needs:pipeline: it mirrors
+// the status of another project's pipeline.
+func (c *compiler) checkUpstream(w *written) {
+	upstream := 0
+	for _, n := range w.needs {
+		if n.upstream() {
+			upstream++
+		}
+	}
+	if upstream > 1 {
+		w.r.errorf(w.node.get("needs"), "needs", "needs", "may name one pipeline only")
+	}
+}
+
+// readWhen decodes when:.
+func (r reader) readWhen(w *written, n *node) {
+	values := []string{"on_success", "on_failure", "always", "manual", "delayed"}
+	if w.bridge {
+		values = values[:4]
+	}
+	if s := r.choice(n, "when", values...); s != "" {
+		w.job.When = pipeline.When(s)
+	} else if n.kind == stringNode && n.text == "never" {
+		r.f.hint("never is for rules only")
+	}
+}
+
+// readAllowFailure decodes allow_failure: of a job.
+func (r reader) readAllowFailure(w *written, n *node) {
+	switch {
+	case n.kind == boolNode:
+		w.job.AllowFailure = n.truth
+	case n.kind == mapNode && !w.bridge:
+		if r.mapping(n, "allow_failure", "exit_codes") {
+			w.job.AllowFailureCodes = r.integers(n.get("exit_codes"), "allow_failure:exit_codes")
+		}
+	case w.bridge:
+		r.wrong(n, "allow_failure", "true or false")
+	default:
+		r.wrong(n, "allow_failure", "true, false or a map with exit_codes")
+	}
+}
+
+// readTags decodes tags: by which runners are chosen.
+func (r reader) readTags(n *node, path string) []string {
+	const most = 50
+	tags := r.list(n, path)
+	if n.kind == seqNode && len(n.items) == 0 {
+		r.editor(n, path, "is an empty list")
+	}
+	if len(tags) >= most {
+		r.errorf(n, "limit", path, "must have fewer than %d tags, not %d", most, len(tags))
+	}
+	return tags
+}
+
+// readRetry decodes retry: a number, or a map of max, when and exit_codes.
+func (r reader) readRetry(n *node, path string) pipeline.Retry {
+	const most = 2
+	if n.kind != mapNode {
+		if n.kind != intNode {
+			r.wrong(n, path, "a whole number or a map")
+			return pipeline.Retry{}
+		}
+		count, _ := r.integer(n, path, 0, most)
+		return pipeline.Retry{Max: count, When: []string{"always"}}
+	}
+	r.mapping(n, path, "max", "when", "exit_codes")
+	var retry pipeline.Retry
+	retry.Max, _ = r.integer(n.get("max"), path+":max", 0, most)
+	if when := n.get("when"); !absent(when) {
+		retry.When = r.texts(when, path+":when")
+		for _, reason := range retry.When {
+			if !slices.Contains(retryReasons, reason) && r.errorf(when, "value", path+":when", "has no reason %s", quote(reason)) {
+				r.f.hint(didYouMean(reason, retryReasons))
+			}
+		}
+	}
+	retry.ExitCodes = r.integers(n.get("exit_codes"), path+":exit_codes")
+	if retry.When == nil && retry.ExitCodes == nil {
+		retry.When = []string{"always"}
+	}
+	return retry
+}
+
+// retryReasons are GitLab's failure reasons.
+var retryReasons = []string{
+	"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
+	"runner_system_failure", "missing_dependency_failure", "runner_unsupported", "stale_schedule",
+	"job_execution_timeout", "archived_failure", "unmet_prerequisites", "scheduler_failure",
+	"data_integrity_failure", "forward_deployment_failure", "user_blocked", "project_deleted",
+	"ci_quota_exceeded", "pipeline_loop_detected", "no_matching_runner", "trace_size_exceeded",
+	"builds_disabled", "environment_creation_failure", "deployment_rejected",
+	"failed_outdated_deployment_job", "image_pull_failure", "secrets_provider_not_found",
+	"insufficient_bridge_permissions", "downstream_bridge_project_not_found", "invalid_bridge_trigger",
+	"bridge_pipeline_is_child_pipeline", "downstream_pipeline_creation_failed",
+	"reached_max_descendant_pipelines_depth", "reached_max_pipeline_hierarchy_size",
+	"reached_downstream_pipeline_trigger_rate_limit", "upstream_bridge_project_not_found",
+	"insufficient_upstream_permissions", "protected_environment_failure", "ip_restriction_failure",
+	"runner_provisioning_timeout", "job_router_failure", "job_token_expired",
+}
+
+// readCoverage decodes the regular expression of coverage:.
+func (r reader) readCoverage(n *node) string {
+	text := r.text(n, "coverage")
+	if n.kind != stringNode {
+		return ""
+	}
+	if _, ok, err := expr.Pattern(text); !ok {
+		r.errorf(n, "value", "coverage", "must be a regular expression between slashes, not %s", quote(text))
+	} else if err != nil {
+		r.errorf(n, "value", "coverage", "cannot be read as a regular expression: %s", err)
+	}
+	if len(text) > 1 && strings.HasPrefix(text, "/") && strings.HasSuffix(text, "/") {
+		return text[1 : len(text)-1]
+	}
+	return text
+}

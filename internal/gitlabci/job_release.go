@@ -1,0 +1,52 @@
+package gitlabci
+
+import (
+	"time"
+
+	"refline/internal/pipeline"
+)
+
+// readRelease decodes release:.
+func (r reader) readRelease(n *node) *pipeline.Release {
+	if !r.mapping(n, "release", "tag_name", "tag_message", "name", "description", "ref", "released_at", "milestones", "assets") {
+		return nil
+	}
+	rel := &pipeline.Release{
+		TagName:     r.filled(n, n.get("tag_name"), "release:tag_name"),
+		TagMessage:  r.text(n.get("tag_message"), "release:tag_message"),
+		Name:        r.text(n.get("name"), "release:name"),
+		Description: r.filled(n, n.get("description"), "release:description"),
+		Ref:         r.text(n.get("ref"), "release:ref"),
+		Milestones:  r.texts(n.get("milestones"), "release:milestones"),
+		ReleasedAt:  r.text(n.get("released_at"), "release:released_at"),
+	}
+	if at := rel.ReleasedAt; at != "" && at[0] != '$' {
+		if _, err := time.Parse(time.RFC3339, at); err != nil {
+			if r.errorf(n.get("released_at"), "value", "release:released_at", "must be a time, not %s", quote(at)) {
+				r.f.hint("as 2026-11-22T09:30:00Z")
+			}
+		}
+	}
+	if assets := n.get("assets"); !absent(assets) && r.mapping(assets, "release:assets", "links") {
+		r.releaseLinks(assets)
+		rel.Assets = plainMap(assets)
+	}
+	return rel
+}
+
+func (r reader) releaseLinks(assets *node) {
+	const path = "release:assets:links"
+	links := assets.get("links")
+	if absent(links) || links.kind != seqNode {
+		r.errorf(orParent(links, assets), "type", path, "must be a list of maps")
+		return
+	}
+	for _, link := range links.items {
+		if r.mapping(link, path, "name", "url", "filepath", "link_type") {
+			r.filled(link, link.get("name"), path+":name")
+			r.filled(link, link.get("url"), path+":url")
+			r.text(link.get("filepath"), path+":filepath")
+			r.choice(link.get("link_type"), path+":link_type", "runbook", "package", "image", "other")
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package gitlabci
+
+import (
+	"encoding/json"
+
+	"refline/internal/pipeline"
+)
+
+// readRun decodes run: a list of steps.
+func (r reader) readRun(n *node) []pipeline.Step {
+	if n.kind != seqNode {
+		r.wrong(n, "run", "a list of steps")
+		return nil
+	}
+	steps := make([]pipeline.Step, 0, len(n.items))
+	for _, item := range n.items {
+		steps = append(steps, r.readStep(item))
+	}
+	return steps
+}
+
+// stepKeywords are the keys of a step that does what form says.
+func stepKeywords(form string) []string {
+	switch form {
+	case "script":
+		return []string{"name", "script", "env"}
+	case "exec":
+		return []string{"exec", "env"}
+	case "run":
+		return []string{"run", "env", "outputs", "delegate"}
+	default:
+		return []string{"name", form, "env", "inputs"}
+	}
+}
+
+func (r reader) readStep(n *node) pipeline.Step {
+	const path = "run"
+	var s pipeline.Step
+	if n.kind != mapNode {
+		r.wrong(n, path, "a list of maps")
+		return s
+	}
+	form := ""
+	for _, name := range []string{"step", "func", "script", "action", "exec", "run"} {
+		if n.get(name) != nil {
+			form = name
+			break
+		}
+	}
+	if form == "" {
+		r.errorf(n, "value", path, "must have in each step one of step, script, action, func")
+		return s
+	}
+	r.mapping(n, path, stepKeywords(form)...)
+	if form != "exec" && form != "run" {
+		s.Name = r.filled(n, n.get("name"), path+":name")
+		if s.Name != "" && !isIdentifier(s.Name) {
+			r.errorf(n.get("name"), "value", path+":name", "may only have letters, digits and _, and no digit in front")
+		}
+	}
+	switch form {
+	case "script":
+		s.Script = r.filled(n, n.get("script"), path+":script")
+	case "func", "action":
+		s.Func = r.filled(n, n.get(form), path+":"+form)
+	case "step":
+		s.Step = r.stepReference(n, n.get("step"))
+	}
+	s.Inputs = r.inputValues(n.get("inputs"), path+":inputs")
+	if env := n.get("env"); !absent(env) && env.kind == mapNode {
+		s.Env = make(map[string]string, len(env.keys))
+		for i := range env.keys {
+			s.Env[env.keys[i].name] = r.text(env.keys[i].value, path+":env:"+env.keys[i].name)
+		}
+	} else if !absent(env) {
+		r.wrong(env, path+":env", "a map of names and values")
+	}
+	return s
+}
+
+// stepReference reads where a step is: a path or address, or a map of a git or
+// OCI reference, which is kept as JSON.
+func (r reader) stepReference(parent, n *node) string {
+	if n.kind != mapNode {
+		return r.filled(parent, n, "run:step")
+	}
+	r.mapping(n, "run:step", "git", "oci")
+	if git := n.get("git"); !absent(git) && r.mapping(git, "run:step:git", "url", "rev", "dir", "file") {
+		r.filled(git, git.get("url"), "run:step:git:url")
+		r.filled(git, git.get("rev"), "run:step:git:rev")
+	}
+	if oci := n.get("oci"); !absent(oci) && r.mapping(oci, "run:step:oci", "registry", "repository", "tag", "dir", "file") {
+		for _, key := range []string{"registry", "repository", "tag"} {
+			r.filled(oci, oci.get(key), "run:step:oci:"+key)
+		}
+	}
+	text, err := json.Marshal(plainMap(n))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		if !isIdentifierByte(s[i]) {
+			return false
+		}
+	}
+	return s != "" && (s[0] < '0' || s[0] > '9')
+}

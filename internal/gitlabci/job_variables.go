@@ -1,0 +1,42 @@
+package gitlabci
+
+import (
+	"strconv"
+
+	"refline/internal/pipeline"
+)
+
+// JobVariables gives the predefined variables of a job that are known when it
+// is compiled: its names, stage, place among parallel jobs and environment.
+// What only a run knows (CI_JOB_ID, CI_JOB_STARTED_AT, …) is not among them.
+func JobVariables(job *pipeline.Job) []pipeline.Variable {
+	vars := make([]pipeline.Variable, 0, 14)
+	add := func(name, value string) { vars = append(vars, pipeline.Variable{Name: name, Value: value, Raw: true}) }
+	add("CI_JOB_NAME", job.Name)
+	add("CI_JOB_NAME_SLUG", pipeline.Slug(job.Name))
+	add("CI_JOB_GROUP_NAME", job.Base)
+	add("CI_JOB_STAGE", job.Stage)
+	total := 1
+	if job.Index > 0 {
+		add("CI_NODE_INDEX", strconv.Itoa(job.Index))
+		total = job.Total
+	}
+	add("CI_NODE_TOTAL", strconv.Itoa(total))
+	if job.When == pipeline.Manual {
+		add("CI_JOB_MANUAL", "true")
+	}
+	if e := job.Environment; e != nil {
+		add("CI_ENVIRONMENT_NAME", e.Name)
+		add("CI_ENVIRONMENT_SLUG", pipeline.EnvironmentSlug(e.Name))
+		add("CI_ENVIRONMENT_ACTION", e.Action)
+		tier := e.DeploymentTier
+		if tier == "" {
+			tier = guessTier(e.Name)
+		}
+		add("CI_ENVIRONMENT_TIER", tier)
+		if e.URL != "" {
+			vars = append(vars, pipeline.Variable{Name: "CI_ENVIRONMENT_URL", Value: e.URL})
+		}
+	}
+	return vars
+}

@@ -1,0 +1,176 @@
+package gitlabci
+
+import (
+	"slices"
+
+	"refline/internal/pipeline"
+)
+
+// readVariables decodes a map of variables. Besides a scalar, a value may be a
+// map with the keys in detail; none means that it may not.
+func (r reader) readVariables(n *node, path string, detail ...string) []pipeline.Variable {
+	if absent(n) {
+		return nil
+	}
+	if n.kind != mapNode {
+		r.wrong(n, path, "a map of names and values")
+		return nil
+	}
+	out := make([]pipeline.Variable, 0, len(n.keys))
+	for i := range n.keys {
+		f := &n.keys[i]
+		v := pipeline.Variable{Name: f.name}
+		where := path + ":" + f.name
+		switch f.value.kind {
+		case nullNode: // GitLab: an empty value
+			r.editor(f.value, where, `is empty, which is taken for ""`)
+		case stringNode, intNode, floatNode, boolNode:
+			v.Value = f.value.text
+		case mapNode:
+			if len(detail) == 0 {
+				r.errorf(f.value, "type", where, "must be a string here, not a map")
+				continue
+			}
+			r.detailedVariable(&v, f.value, where, detail)
+		default:
+			r.wrong(f.value, where, "a string, a number, true, false or a map")
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (r reader) detailedVariable(v *pipeline.Variable, n *node, path string, detail []string) {
+	r.mapping(n, path, detail...)
+	if value := n.get("value"); !absent(value) {
+		switch value.kind {
+		case stringNode, intNode, floatNode, boolNode:
+			v.Value = value.text
+		default:
+			r.wrong(value, path+":value", "a string, a number, true or false")
+		}
+	}
+	if d := n.get("description"); !absent(d) {
+		if d.kind != stringNode && d.kind != intNode {
+			r.wrong(d, path+":description", "a string")
+		}
+		v.Description = d.text
+	}
+	if expand, ok := r.flag(n.get("expand"), path+":expand"); ok {
+		v.Raw = !expand
+	}
+	if options := n.get("options"); !absent(options) {
+		v.Options = r.list(options, path+":options")
+		if len(v.Options) > 0 && !slices.Contains(v.Options, v.Value) {
+			r.errorf(options, "value", path+":options", "must contain the value %s", quote(v.Value))
+		}
+	}
+}
+
+// inherited keeps those of the top-level variables that a job inherits.
+func inherited(root []pipeline.Variable, by *pipeline.InheritVariables) []pipeline.Variable {
+	if by == nil || by.All {
+		return root
+	}
+	var out []pipeline.Variable
+	for _, v := range root {
+		if slices.Contains(by.Names, v.Name) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// environment holds the variables that do not come from the files: those below
+// the yaml variables and those above.
+type environment struct {
+	below, above map[string]*pipeline.Variable
+}
+
+func newEnvironment(in *Input) environment {
+	e := environment{
+		below: make(map[string]*pipeline.Variable, len(in.Predefined)),
+		above: map[string]*pipeline.Variable{},
+	}
+	for i := range in.Predefined {
+		e.below[in.Predefined[i].Name] = &in.Predefined[i]
+	}
+	for _, layer := range [][]pipeline.Variable{in.Instance, in.Group, in.Project, in.Pipeline} {
+		for i := range layer {
+			e.above[layer[i].Name] = &layer[i]
+		}
+	}
+	return e
+}
+
+// scope is what one condition may see.
+type scope struct {
+	outside environment
+	local   []pipeline.Variable // yaml variables, merged
+	job     []pipeline.Variable // predefined ones of the job
+}
+
+// find returns the variable that wins, nil when there is none.
+func (s *scope) find(name string) *pipeline.Variable {
+	if v := s.outside.above[name]; v != nil {
+		return v
+	}
+	for _, layer := range [][]pipeline.Variable{s.local, s.job} {
+		for i := range layer {
+			if layer[i].Name == name {
+				return &layer[i]
+			}
+		}
+	}
+	return s.outside.below[name]
+}
+
+// lookup gives values as they are written: conditions do not expand them.
+func (s *scope) lookup(name string) (string, bool) {
+	if v := s.find(name); v != nil {
+		return v.Value, true
+	}
+	return "", false
+}
+
+// maxExpanded bounds what variables in variables may grow to, in bytes.
+const maxExpanded = 1 << 16
+
+// expand replaces the variables in text and, in turn, in their values. Unknown
+// ones stay as they are.
+func (s *scope) expand(text string) string {
+	left := maxExpanded
+	return s.expandWithin(text, nil, &left)
+}
+
+func (s *scope) expandWithin(text string, outer []string, left *int) string {
+	return pipeline.Expand(text, func(name string) (string, bool) {
+		v := s.find(name)
+		if v == nil {
+			return "", false
+		}
+		if v.Raw || v.File || slices.Contains(outer, name) || *left <= 0 {
+			return v.Value, true
+		}
+		*left -= len(v.Value) + 1
+		return s.expandWithin(v.Value, append(slices.Clip(outer), name), left), true
+	})
+}
+
+// show is how explain writes a value.
+func (s *scope) show(name string) string {
+	switch v := s.find(name); {
+	case v == nil:
+		return "not set"
+	case v.Masked:
+		return "[masked]"
+	default:
+		return quote(shorten(v.Value))
+	}
+}
+
+// expandAll is expand where an unknown variable becomes nothing.
+func (s *scope) expandAll(text string) string {
+	return pipeline.Expand(s.expand(text), func(string) (string, bool) { return "", true })
+}

@@ -1,0 +1,132 @@
+package jsonnet
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/diag"
+)
+
+// A mark «n» before a value's name in a source stands for its place.
+func marked(tree map[string]string) (map[string]string, map[string]diag.Place) {
+	clean, places := map[string]string{}, map[string]diag.Place{}
+	for file, text := range tree {
+		for {
+			before, rest, ok := strings.Cut(text, "«")
+			if !ok {
+				break
+			}
+			mark, after, _ := strings.Cut(rest, "»")
+			line := strings.Count(before, "\n") + 1
+			column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+			places[mark] = diag.Place{File: file, Line: line, Column: column}
+			text = before + after
+		}
+		clean[file] = text
+	}
+	return clean, places
+}
+
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		tree map[string]string
+		want map[string]string // pointer → mark
+		args []Binding
+	}{
+		{
+			name: "literal, elements, quoted names",
+			tree: map[string]string{"m.jsonnet": "{\n  «a»a: { 'ü': 1, «b»'b/c': 2 },\n  «l»list: [1, «2»2, «o»{ «x»x: 1 }],\n}"},
+			want: map[string]string{"/a": "a", "/a/b~1c": "b", "/list": "l", "/list/1": "2", "/list/2": "o", "/list/2/x": "x", "/list/2/x/deeper": "x"},
+		},
+		{
+			name: "imports and inheritance: the last writer",
+			tree: map[string]string{
+				"m.jsonnet":   "local b = import 'b.libsonnet';\nb { «n»name: 'x', p+: { «q»q: 2 } }",
+				"b.libsonnet": "{ name: 'b', «k»kept: 1, p: { «r»r: 1, q: 1 } }",
+			},
+			want: map[string]string{"/name": "n", "/kept": "k", "/p/q": "q", "/p/r": "r"},
+		},
+		{
+			name: "computed names and comprehensions",
+			tree: map[string]string{"m.jsonnet": "local p = 'a';\n{ «c»[p + 'b']: 1, m: { «d»['x%d' % i]: { «e»n: i } for i in [1, 2] } }"},
+			want: map[string]string{"/ab": "c", "/m/x1": "d", "/m/x2": "d", "/m/x2/n": "e"},
+		},
+		{
+			name: "functions and top-level arguments",
+			tree: map[string]string{"m.jsonnet": "function(name, n=1) { «a»a: name, b: self.f(2), f(x):: { «g»g: x } }"},
+			args: []Binding{{Name: "name", Value: "given"}},
+			want: map[string]string{"/a": "a", "/b/g": "g"},
+		},
+		{
+			name: "merge patch drops the places: the nearest parent",
+			tree: map[string]string{"m.jsonnet": "{ «a»a: std.mergePatch({ b: 1 }, { c: 2 }) }"},
+			want: map[string]string{"/a/b": "a", "/a/c": "a"},
+		},
+		{
+			name: "a name by self stays out",
+			tree: map[string]string{"m.jsonnet": "{ n: 'x', o: { n: 'y', «o»o: { [self.n]: 1, «d»[$.n]: 3, «y»z: 2, local n = 'z' } } }"},
+			want: map[string]string{"/o/o/y": "o", "/o/o/x": "d", "/o/o/z": "y"},
+		},
+		{
+			name: "before a dot",
+			tree: map[string]string{"m.jsonnet": "local f(x) = { y: x }; { a: { b: { «c»c: 1 } }.b, d: f({ «e»e: 1 }).y }"},
+			want: map[string]string{"/a/c": "c", "/d/e": "e"},
+		},
+		{
+			name: "JSON",
+			tree: map[string]string{"m.json": "{\n  «a»\"a\": {«b»\"b\": [«c»1]}\n}"},
+			want: map[string]string{"/a": "a", "/a/b": "b", "/a/b/0": "c"},
+		},
+		{
+			name: "a program that looks at hidden fields has no places",
+			tree: map[string]string{"m.jsonnet": "«top»{ a: std.length(std.objectFieldsAll({ x: 1 })) }"},
+			want: map[string]string{"/a": "top"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tree, places := marked(tc.tree)
+			in := Input{File: "m.jsonnet", Read: files(tree), Arguments: tc.args}
+			if tree["m.json"] != "" {
+				in.File = "m.json"
+			}
+			clean, err := Evaluate(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			where, err := Locate(t.Context(), in, clean)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for pointer, mark := range tc.want {
+				want := places[mark]
+				if mark == "top" {
+					want.Column = 0
+				}
+				if d := cmp.Diff(want, where.At(pointer)); d != "" {
+					t.Errorf("%s: %s", pointer, d)
+				}
+			}
+		})
+	}
+}
+
+func TestLocateSnippet(t *testing.T) {
+	t.Parallel()
+	in := Input{Name: "<stdin>", Snippet: "{\n  a: 1 }", Read: files(nil)}
+	clean, err := Evaluate(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where, err := Locate(t.Context(), in, clean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := where.At("/a"), (diag.Place{File: "<stdin>", Line: 2, Column: 3}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

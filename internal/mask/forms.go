@@ -1,0 +1,364 @@
+package mask
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Form says how a secret was printed.
+type Form string
+
+// The forms. Those of one program or language stand for all that print alike.
+const (
+	Raw       Form = "raw"
+	CRLF      Form = "crlf"      // line ends of Windows
+	Unwrapped Form = "unwrapped" // lines joined, by nothing or by a space; dots as in a hex dump
+	JSON      Form = "json"
+	Quoted    Form = "quoted" // a string literal of Go, Python or C
+	URL       Form = "url"
+	Shell     Form = "shell"
+	XML       Form = "xml"
+	Base64    Form = "base64"
+	Base64URL Form = "base64url"
+	Hex       Form = "hex"
+)
+
+// pattern is one text to look for: whole when it is shorter than minPiece,
+// otherwise every piece of it.
+type pattern struct {
+	text string
+	name string // of the secret
+	form Form
+}
+
+// forms collects the patterns of one secret.
+type forms struct {
+	name     string
+	seen     map[string]bool
+	patterns []pattern
+}
+
+// put adds text as it is.
+func (f *forms) put(form Form, text string) {
+	if len(text) >= MinSecret && !f.seen[text] {
+		f.seen[text] = true
+		f.patterns = append(f.patterns, pattern{text: text, name: f.name, form: form})
+	}
+}
+
+// derived is a text that was made from another and where it differs.
+type derived struct {
+	text    []byte
+	changed []rang
+}
+
+func (d *derived) keep(b ...byte) { d.text = append(d.text, b...) }
+
+func (d *derived) replace(s string) {
+	from := len(d.text)
+	d.text = append(d.text, s...)
+	d.changed = append(d.changed, rang{from: from, to: len(d.text)})
+}
+
+// putDerived adds the places where d differs from its base, with as much
+// around them as a piece can reach: the rest is in the base. Patterns that
+// are looked for whole stay whole.
+func (f *forms) putDerived(form Form, d derived, whole bool) {
+	if len(d.changed) == 0 {
+		return
+	}
+	if whole || len(d.text) < 2*minPiece {
+		f.put(form, string(d.text))
+		return
+	}
+	from, to := -1, -1
+	flush := func() {
+		if from >= 0 {
+			f.put(form, string(d.text[from:to]))
+		}
+	}
+	for _, c := range d.changed {
+		if c.from-(minPiece-1) > to {
+			flush()
+			from = max(0, c.from-(minPiece-1))
+		}
+		to = min(len(d.text), c.to+minPiece-1)
+	}
+	flush()
+}
+
+// add adds all forms of s.
+func (f *forms) add(s segment) {
+	if !s.binary {
+		f.put(Raw, string(s.text))
+		whole := len(s.text) < minPiece
+		for _, e := range escapers() {
+			f.putDerived(e.form, e.apply(s.text), whole)
+		}
+	}
+	f.addBase64(s)
+	f.addHex(s)
+}
+
+// addBase64 adds what is the same in every base64 text that s is part of: its
+// digits at the three places s can have in a group of three bytes.
+func (f *forms) addBase64(s segment) {
+	whole := len(s.text) < minPiece
+	for shift := range 3 {
+		lead := []int{0, 2, 3}[shift] // digits that hold bits of what stands before
+		enc := base64.StdEncoding.EncodeToString(append(make([]byte, shift), s.text...))[lead:]
+		if rest := (shift + len(s.text)) % 3; rest != 0 && whole {
+			// The last digit holds bits of what follows, if anything does.
+			f.put(Base64, enc[:len(enc)-(4-rest)])
+		}
+		f.put(Base64, enc)
+		var d derived
+		for i := range len(enc) {
+			switch enc[i] {
+			case '+':
+				d.replace("-")
+			case '/':
+				d.replace("_")
+			default:
+				d.keep(enc[i])
+			}
+		}
+		f.putDerived(Base64URL, d, whole)
+		if shift != s.offset%3 {
+			continue
+		}
+		for _, width := range []int{64, 76} {
+			column := (s.offset/3*4 + lead) % width
+			f.putDerived(Base64, wrap(enc, column, width), false)
+		}
+	}
+}
+
+// wrap breaks text into lines of width; its first byte stands in column.
+func wrap(text string, column, width int) derived {
+	var d derived
+	for i := range len(text) {
+		if column == width {
+			d.replace("\n")
+			column = 0
+		}
+		d.keep(text[i])
+		column++
+	}
+	return d
+}
+
+// hexStyle is a way to print bytes in hex: group bytes, then a separator.
+type hexStyle struct {
+	before, after string
+	group         int
+	upper, lower  bool
+	binary        bool // also used for the bytes of a key
+}
+
+func hexStyles() []hexStyle {
+	return []hexStyle{
+		{group: 1, upper: true, lower: true, binary: true},
+		{after: ":", group: 1, upper: true, lower: true, binary: true},
+		{after: " ", group: 1, upper: true, lower: true},
+		{after: "-", group: 1, upper: true},
+		{before: `\x`, group: 1, lower: true},
+		{after: " ", group: 2, upper: true, lower: true}, // xxd
+	}
+}
+
+func (f *forms) addHex(s segment) {
+	for _, style := range hexStyles() {
+		if s.binary && !style.binary {
+			continue
+		}
+		for phase := range style.group {
+			var b strings.Builder
+			for i, c := range s.text {
+				b.WriteString(style.before)
+				b.WriteByte("0123456789abcdef"[c>>4])
+				b.WriteByte("0123456789abcdef"[c&15])
+				if (i+1+phase)%style.group == 0 && i+1 < len(s.text) {
+					b.WriteString(style.after)
+				}
+			}
+			if style.lower {
+				f.put(Hex, b.String())
+			}
+			if style.upper {
+				f.put(Hex, strings.ToUpper(b.String()))
+			}
+		}
+	}
+}
+
+// escaper is one way to write text so that some bytes look different.
+type escaper struct {
+	form Form
+	rune func(r rune, raw string) string // what stands for it; raw when it is the same
+}
+
+func (e escaper) apply(text []byte) derived {
+	var d derived
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		raw := string(text[i : i+size])
+		if s := e.rune(r, raw); s != raw {
+			d.replace(s)
+		} else {
+			d.keep(text[i : i+size]...)
+		}
+		i += size
+	}
+	return d
+}
+
+func escapers() []escaper {
+	list := []escaper{
+		{CRLF, table("\n", "\r\n")},
+		{Unwrapped, table("\n", "")},
+		{Unwrapped, table("\n", " ")},
+		{Unwrapped, func(r rune, raw string) string {
+			if len(raw) > 1 || r < ' ' || r > '~' {
+				return strings.Repeat(".", len(raw))
+			}
+			return raw
+		}},
+		{JSON, jsonRune("")},
+		{JSON, jsonRune("<>&\u2028\u2029")}, // as Go writes it for HTML
+		{JSON, jsonRune("é")},               // ASCII only
+		{JSON, func(r rune, raw string) string {
+			if r == '/' {
+				return `\/`
+			}
+			return jsonRune("")(r, raw)
+		}},
+		{JSON, func(r rune, raw string) string {
+			if r == '\n' {
+				return `\r\n`
+			}
+			return jsonRune("")(r, raw)
+		}},
+		{Quoted, func(_ rune, raw string) string { return unquoted(strconv.Quote(raw)) }},
+		{Quoted, func(_ rune, raw string) string { return unquoted(strconv.QuoteToASCII(raw)) }},
+		{Quoted, cRune},
+		{Shell, table("'", `'\''`)},
+		{Shell, table("'", `'"'"'`)},
+		{Shell, table(`"`, `\"`, "$", `\$`, "`", "\\`", `\`, `\\`)},
+		{Shell, func(r rune, raw string) string {
+			if r < 0x80 && r > ' ' && !isWord(byte(r)) && !strings.ContainsRune("%+-./:=@_", r) || r == ' ' {
+				return `\` + raw
+			}
+			return raw
+		}},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\n", "&#xA;", "\r", "&#xD;", "\t", "&#x9;")},
+		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\n", "&#10;", "\r", "&#13;", "\t", "&#9;")},
+	}
+	// What stays as it is in a URL, besides letters and digits: RFC 3986, a
+	// component in JavaScript, a path segment in Go, a path in Python.
+	for _, safe := range []string{"-._~", "-._~!'()*", "-._~$&+=:@", "-._~/"} {
+		list = append(list, escaper{URL, urlRune(safe, "%20", false)}, escaper{URL, urlRune(safe, "%20", true)})
+	}
+	return append(list, escaper{URL, urlRune("-._~", "+", false)}, escaper{URL, urlRune("-._~", "+", true)})
+}
+
+// table replaces what stands at even places by what follows it.
+func table(pairs ...string) func(rune, string) string {
+	return func(_ rune, raw string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == raw {
+				return pairs[i+1]
+			}
+		}
+		return raw
+	}
+}
+
+func unquoted(s string) string { return s[1 : len(s)-1] }
+
+// jsonRune escapes for a JSON string (RFC 8259), and those of also as \u; "é"
+// stands for everything that is not ASCII.
+func jsonRune(also string) func(rune, string) string {
+	return func(r rune, raw string) string {
+		switch r {
+		case '"', '\\':
+			return `\` + raw
+		case '\n':
+			return `\n`
+		case '\r':
+			return `\r`
+		case '\t':
+			return `\t`
+		case '\b':
+			return `\b`
+		case '\f':
+			return `\f`
+		}
+		if r < ' ' || strings.ContainsRune(also, r) || also == "é" && r >= 0x80 && r != utf8.RuneError {
+			if r > 0xffff {
+				high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
+				return `\u` + hex4(high) + `\u` + hex4(low)
+			}
+			return `\u` + hex4(r)
+		}
+		return raw
+	}
+}
+
+func hex4(r rune) string {
+	s := strconv.FormatInt(int64(r), 16)
+	return strings.Repeat("0", 4-len(s)) + s
+}
+
+// cRune is the single-quoted literal of Python and of the shells' $'...'.
+func cRune(r rune, raw string) string {
+	switch {
+	case r == '\'' || r == '\\':
+		return `\` + raw
+	case r == '\n':
+		return `\n`
+	case r == '\r':
+		return `\r`
+	case r == '\t':
+		return `\t`
+	case r < ' ' || r > '~':
+		var b strings.Builder
+		for _, c := range []byte(raw) {
+			b.WriteString(`\x`)
+			b.WriteByte("0123456789abcdef"[c>>4])
+			b.WriteByte("0123456789abcdef"[c&15])
+		}
+		return b.String()
+	}
+	return raw
+}
+
+func urlRune(safe, space string, lower bool) func(rune, string) string {
+	digits := "0123456789ABCDEF"
+	if lower {
+		digits = "0123456789abcdef"
+	}
+	return func(r rune, raw string) string {
+		if r < 0x80 && (isWord(byte(r)) || strings.ContainsRune(safe, r)) {
+			return raw
+		}
+		if r == ' ' {
+			return space
+		}
+		var b bytes.Buffer
+		for _, c := range []byte(raw) {
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		}
+		return b.String()
+	}
+}

@@ -1,0 +1,94 @@
+package mask
+
+import "slices"
+
+// span is a stretch of a text, start included, end not.
+type span struct{ start, end int }
+
+// matcher is a compiled set. It does not change; all writers share it.
+type matcher struct {
+	patterns []pattern
+	pieces   *pieces // nil when no pattern is long enough
+	wholes   *wholes // nil when all patterns are
+	pairs    [1 << 16 / 64]uint64
+	first    [256]bool // bytes that begin a match
+}
+
+func newMatcher(patterns []pattern) *matcher {
+	m := &matcher{patterns: patterns[:len(patterns):len(patterns)]}
+	var long, short []int
+	for i, p := range m.patterns {
+		if len(p.text) >= minPiece {
+			long = append(long, i)
+		} else {
+			short = append(short, i)
+		}
+		for j := 1; j < len(p.text); j++ {
+			pair := uint16(p.text[j-1])<<8 | uint16(p.text[j])
+			m.pairs[pair>>6] |= 1 << (pair & 63)
+		}
+	}
+	if long != nil {
+		m.pieces = newPieces(m.patterns, long)
+		m.first = m.pieces.first
+	}
+	if short != nil {
+		m.wholes = newWholes(m.patterns, short)
+		for _, text := range m.wholes.text {
+			m.first[text[0]] = true
+		}
+	}
+	return m
+}
+
+// find appends what is to be masked in b to spans, in order, apart from each
+// other: spans that touch are one.
+func (m *matcher) find(b []byte, spans []span) []span {
+	if m.pieces != nil {
+		spans = m.pieces.find(b, spans)
+	}
+	if m.wholes != nil {
+		spans = m.wholes.find(b, spans)
+	}
+	if len(spans) < 2 {
+		return spans
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+	out := spans[:1]
+	for _, s := range spans[1:] {
+		if last := &out[len(out)-1]; s.start <= last.end {
+			last.end = max(last.end, s.end)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// hold returns how many bytes at the end of b, fewer than minPiece, may be the
+// beginning of a match.
+func (m *matcher) hold(b []byte) int {
+	n := len(b)
+	if n == 0 {
+		return 0
+	}
+	if n > 1 {
+		if pair := uint16(b[n-2])<<8 | uint16(b[n-1]); m.pairs[pair>>6]&(1<<(pair&63)) == 0 {
+			n = 1
+		}
+	}
+	if n == 1 {
+		if m.first[b[len(b)-1]] {
+			return 1
+		}
+		return 0
+	}
+	held := 0
+	if m.pieces != nil {
+		held = m.pieces.hold(b)
+	}
+	if m.wholes != nil {
+		held = max(held, m.wholes.hold(b))
+	}
+	return held
+}

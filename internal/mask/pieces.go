@@ -1,0 +1,246 @@
+package mask
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sort"
+	"strings"
+)
+
+// How pieces are found. A piece has at least minPiece-maxSoft bytes, so one of
+// its grams starts at a multiple of sampleStep, wherever the piece lies. Only
+// those grams of the text are looked up, in a Bloom filter of the grams of all
+// patterns; the few that pass are compared with the patterns around them.
+const (
+	minPiece   = 16
+	gramSize   = 6
+	sampleStep = minPiece - maxSoft - gramSize + 1
+
+	// maxSoft is how many soft bytes at the start of a piece are not needed to
+	// recognise it. Prompts end with soft bytes: without this rule a secret
+	// that holds ": " would hold back the end of every prompt.
+	maxSoft = 2
+
+	// reach is how far a piece can stretch to either side of one of its grams.
+	reach = minPiece - gramSize
+
+	gramMask   = 1<<(8*gramSize) - 1
+	padding    = 8 // bytes after the last pattern, so that grams load as words
+	multiplier = 0x9E3779B97F4A7C15
+)
+
+// soft reports whether c ends prompts but begins nothing worth hiding.
+func soft(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', ':', '>', '?', ']', ')', '$', '#', '%', '.', ',', ';':
+		return true
+	}
+	return false
+}
+
+// pieces finds all pieces of its patterns in a text.
+type pieces struct {
+	arena  []byte   // the patterns, one after the other, then padding
+	starts []uint32 // of the patterns in arena, and the end of the last one
+	id     []int    // of each pattern in the matcher
+	filter []uint64 // Bloom filter of all grams, two bits of one word each
+	shift  uint8    // hash >> shift is the word of filter
+	bucket []uint32 // hash >> bshift → first of its places in place
+	bshift uint8
+	place  []uint32 // places in arena of all grams, by bucket
+	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
+	first  [256]bool
+}
+
+func newPieces(patterns []pattern, ids []int) *pieces {
+	x := &pieces{id: ids}
+	size, grams := padding, 0
+	for _, i := range ids {
+		size += len(patterns[i].text)
+		grams += len(patterns[i].text) - gramSize + 1
+	}
+	x.arena = make([]byte, 0, size)
+	x.starts = make([]uint32, 0, len(ids)+1)
+	for _, i := range ids {
+		x.starts = append(x.starts, uint32(len(x.arena)))
+		x.arena = append(x.arena, patterns[i].text...)
+	}
+	x.starts = append(x.starts, uint32(len(x.arena)))
+	x.arena = append(x.arena, make([]byte, padding)...)
+
+	logGrams := bits.Len(uint(grams))
+	x.filter = make([]uint64, 1<<max(8, logGrams-2))
+	x.shift = uint8(64 - max(8, logGrams-2))
+	x.bshift = uint8(64 - logGrams)
+	x.heads = make([]uint64, 1<<max(9, logGrams-2))
+	x.fill(grams, logGrams)
+	return x
+}
+
+// fill sorts the places of all grams into buckets, in two passes.
+func (x *pieces) fill(grams, logGrams int) {
+	x.bucket = make([]uint32, 1<<logGrams+1)
+	x.place = make([]uint32, grams)
+	x.eachGram(func(_ uint32, hash uint64) {
+		x.bucket[hash>>x.bshift]++
+		x.filter[hash>>x.shift] |= filterBits(hash)
+	})
+	var sum uint32
+	for i, n := range x.bucket {
+		sum += n
+		x.bucket[i] = sum
+	}
+	x.eachGram(func(at uint32, hash uint64) {
+		b := hash >> x.bshift
+		x.bucket[b]--
+		x.place[x.bucket[b]] = at
+	})
+	for k := range len(x.starts) - 1 {
+		for at := x.starts[k]; at+minPiece-maxSoft <= x.starts[k+1]; at++ {
+			x.addHead(at, k)
+		}
+	}
+	x.dedupe()
+}
+
+func (x *pieces) eachGram(do func(at uint32, hash uint64)) {
+	for k := len(x.starts) - 2; k >= 0; k-- { // backwards, so that the first pattern comes first in a bucket
+		for at := int(x.starts[k+1]) - gramSize; at >= int(x.starts[k]); at-- {
+			do(uint32(at), gramAt(x.arena, at)*multiplier)
+		}
+	}
+}
+
+// gramAt returns the gram at b[i:]; b must go on for 8 bytes.
+func gramAt(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) & gramMask }
+
+// lastGram returns the gram at b[i:] near the end of b.
+func lastGram(b []byte, i int) uint64 {
+	return uint64(binary.LittleEndian.Uint32(b[i:])) | uint64(binary.LittleEndian.Uint16(b[i+4:]))<<32
+}
+
+// filterBits takes middle bits of the hash: the low ones know little of the
+// gram, the high ones choose the word.
+func filterBits(hash uint64) uint64 { return 1<<(hash>>34&63) | 1<<(hash>>40&63) }
+
+// dedupe drops places whose surroundings are the same as those of another
+// place in the bucket. Without it a pattern such as a long run of one byte,
+// or many secrets with the same beginning, would make lookups slow.
+func (x *pieces) dedupe() {
+	const crowded = 16
+	out := x.place[:0]
+	from := x.bucket[0]
+	for b := range len(x.bucket) - 1 {
+		to := x.bucket[b+1]
+		x.bucket[b] = uint32(len(out))
+		if to-from < crowded {
+			out = append(out, x.place[from:to]...)
+		} else {
+			seen := make(map[string]bool, to-from)
+			for _, at := range x.place[from:to] {
+				s, e := x.bounds(at)
+				left, right := max(s, int(at)-reach-maxSoft), min(e, int(at)+minPiece)
+				key := string(x.arena[left:right]) + strings.Repeat("<", int(at)-left)
+				if !seen[key] {
+					seen[key] = true
+					out = append(out, at)
+				}
+			}
+		}
+		from = to
+	}
+	x.bucket[len(x.bucket)-1] = uint32(len(out))
+	x.place = out
+}
+
+// owner returns the index in starts of the pattern that arena[at] belongs to.
+func (x *pieces) owner(at uint32) int {
+	return sort.Search(len(x.starts), func(k int) bool { return x.starts[k] > at }) - 1
+}
+
+// bounds returns the pattern around arena[at].
+func (x *pieces) bounds(at uint32) (start, end int) {
+	k := x.owner(at)
+	return int(x.starts[k]), int(x.starts[k+1])
+}
+
+// softBefore counts the soft bytes just before arena[at] that a piece starting
+// there leaves out. A piece may start at at when arena[at] is hard or all
+// maxSoft bytes before it are soft; it then needs minPiece minus the count.
+func (x *pieces) softBefore(at, start int) (n int, mayStart bool) {
+	for n < maxSoft && at-n > start && soft(x.arena[at-n-1]) {
+		n++
+	}
+	return n, n == maxSoft || !soft(x.arena[at])
+}
+
+// candidates returns the places that may hold gram; some hold others.
+func (x *pieces) candidates(hash uint64) []uint32 {
+	b := hash >> x.bshift
+	return x.place[x.bucket[b]:x.bucket[b+1]]
+}
+
+// passes reports whether a gram with this hash may be in a pattern.
+func (x *pieces) passes(hash uint64) bool {
+	want := filterBits(hash)
+	return x.filter[hash>>x.shift]&want == want
+}
+
+// find appends to spans the pieces in b.
+func (x *pieces) find(b []byte, spans []span) []span {
+	filter, shift := x.filter, x.shift&63
+	p := 0
+	for ; p+8 <= len(b); p += sampleStep {
+		gram := binary.LittleEndian.Uint64(b[p:]) & gramMask
+		hash := gram * multiplier
+		want := filterBits(hash)
+		if filter[hash>>shift]&want == want {
+			spans = x.around(b, p, gram, spans)
+		}
+	}
+	if p+gramSize <= len(b) {
+		gram := lastGram(b, p)
+		if x.passes(gram * multiplier) {
+			spans = x.around(b, p, gram, spans)
+		}
+	}
+	return spans
+}
+
+// around appends the union of the pieces around the gram at b[p:].
+func (x *pieces) around(b []byte, p int, gram uint64, spans []span) []span {
+	union := span{start: p, end: p}
+	for _, at := range x.candidates(gram * multiplier) {
+		if gramAt(x.arena, int(at)) != gram {
+			continue
+		}
+		if start, end, ok := x.extend(b, p, at); ok {
+			union.start, union.end = min(union.start, start), max(union.end, end)
+		}
+	}
+	if union.end > p {
+		spans = append(spans, union)
+	}
+	return spans
+}
+
+// extend compares b around p with the pattern around arena[at], where their
+// grams are equal, and returns the union of the pieces that both share.
+func (x *pieces) extend(b []byte, p int, at uint32) (start, end int, ok bool) {
+	s, e := x.bounds(at)
+	a := int(at)
+	left, right := 0, gramSize
+	for left < reach && a-left > s && p-left > 0 && b[p-left-1] == x.arena[a-left-1] {
+		left++
+	}
+	for right < minPiece && a+right < e && p+right < len(b) && b[p+right] == x.arena[a+right] {
+		right++
+	}
+	for ; left >= 0; left-- {
+		n, mayStart := x.softBefore(a-left, s)
+		if mayStart {
+			return p - left, p + right, left+right+n >= minPiece
+		}
+	}
+	return 0, 0, false
+}

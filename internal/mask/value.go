@@ -1,0 +1,192 @@
+package mask
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// segment is a stretch of a value that nobody may see: the value without what
+// is public in it.
+type segment struct {
+	text   []byte
+	offset int  // of text in the value it was cut from; sets the columns of base64
+	binary bool // decoded from the value: never printed as it is
+}
+
+// maxNesting bounds how deep values are taken apart (base64 of JSON of PEM).
+const maxNesting = 3
+
+// patternsOf returns what to look for, or the reason why value is refused.
+func patternsOf(name string, value []byte) ([]pattern, string) {
+	value = bytes.TrimSpace(value)
+	switch {
+	case len(value) < MinSecret:
+		return nil, fmt.Sprintf("it has %d bytes; at least %d are needed, since shorter text also stands in ordinary output",
+			len(value), MinSecret)
+	case len(value) > MaxSecret:
+		return nil, fmt.Sprintf("it has %d bytes; at most %d can be looked for", len(value), MaxSecret)
+	}
+	segments := take(value, 0)
+	if len(segments) == 0 {
+		return nil, fmt.Sprintf("nothing in it is secret and has %d bytes or more (JSON is masked by its strings, keys by their private half)", MinSecret)
+	}
+	f := forms{name: name, seen: make(map[string]bool)}
+	for _, s := range segments {
+		f.add(s)
+	}
+	return f.patterns, ""
+}
+
+// take cuts value into its secret segments of at least MinSecret bytes.
+func take(value []byte, depth int) []segment {
+	value = bytes.ReplaceAll(bytes.TrimSpace(value), []byte("\r\n"), []byte("\n"))
+	if len(value) < MinSecret {
+		return nil
+	}
+	if depth < maxNesting {
+		if leaves, ok := jsonStrings(value); ok {
+			var all []segment
+			for _, leaf := range leaves {
+				if !publicConstants()[leaf] {
+					all = append(all, take([]byte(leaf), depth+1)...)
+				}
+			}
+			return all
+		}
+	}
+	if segments := takeKeys(value); segments != nil {
+		return segments
+	}
+	segments := withoutRules(value)
+	if decoded := decodedText(value); decoded != nil && depth < maxNesting {
+		inner := take(decoded, depth+1)
+		if isPEM(decoded) {
+			return inner // the encoded value has public parts as well
+		}
+		segments = append(segments, inner...)
+	}
+	return segments
+}
+
+// jsonStrings returns the string leaves of a JSON object or array.
+func jsonStrings(value []byte) ([]string, bool) {
+	if value[0] != '{' && value[0] != '[' {
+		return nil, false
+	}
+	var tree any
+	if json.Unmarshal(value, &tree) != nil {
+		return nil, false
+	}
+	var leaves []string
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			leaves = append(leaves, v)
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(tree)
+	return leaves, true
+}
+
+// publicConstants are strings that stand in every credentials file of Google
+// and in many ordinary logs.
+func publicConstants() map[string]bool {
+	return map[string]bool{
+		"service_account": true,
+		"authorized_user": true,
+		"googleapis.com":  true,
+		"https://accounts.google.com/o/oauth2/auth":  true,
+		"https://oauth2.googleapis.com/token":        true,
+		"https://www.googleapis.com/oauth2/v1/certs": true,
+	}
+}
+
+// decodedText returns what value is the base64 of, when that is text: a job
+// that gets a key in base64 will decode it.
+func decodedText(value []byte) []byte {
+	decoded := decodeBase64(value)
+	if len(decoded) < minPiece || !utf8.Valid(decoded) {
+		return nil
+	}
+	for _, r := range string(decoded) {
+		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return nil
+		}
+	}
+	return decoded
+}
+
+// decodeBase64 decodes value, standard or URL alphabet, padded or not, white
+// space ignored; nil when it is not base64.
+func decodeBase64(value []byte) []byte {
+	clean := make([]byte, 0, len(value))
+	for _, c := range value {
+		switch c {
+		case ' ', '\t', '\n', '\r':
+		case '-':
+			clean = append(clean, '+')
+		case '_':
+			clean = append(clean, '/')
+		default:
+			clean = append(clean, c)
+		}
+	}
+	clean = bytes.TrimRight(clean, "=")
+	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(clean)))
+	n, err := base64.RawStdEncoding.Decode(out, clean)
+	if err != nil {
+		return nil
+	}
+	return out[:n]
+}
+
+// withoutRules cuts a value at long runs of one byte (indentation, ruled
+// lines): they say nothing and stand in every log. A value of which nothing
+// would be left stays whole.
+func withoutRules(value []byte) []segment {
+	var segments []segment
+	cut := func(from, to int) {
+		if trimmed := bytes.TrimSpace(value[from:to]); len(trimmed) >= MinSecret {
+			lead := bytes.Index(value[from:to], trimmed)
+			segments = append(segments, segment{text: trimmed, offset: from + lead})
+		}
+	}
+	from := 0
+	for i := 0; i < len(value); {
+		j := i + 1
+		for j < len(value) && value[j] == value[i] {
+			j++
+		}
+		limit := minPiece
+		if !isWord(value[i]) {
+			limit = minPiece / 2
+		}
+		if j-i >= limit {
+			cut(from, i)
+			from = j
+		}
+		i = j
+	}
+	cut(from, len(value))
+	if len(segments) == 0 {
+		return []segment{{text: value}}
+	}
+	return segments
+}
+
+func isWord(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}

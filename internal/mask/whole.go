@@ -1,0 +1,87 @@
+package mask
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// wholes finds patterns of 8 to 15 bytes, each only as a whole. Of the text
+// every step-th group of four bytes is looked up, so that each pattern has one
+// of its first step groups among them.
+type wholes struct {
+	step   int
+	filter []uint64
+	shift  uint8
+	places map[uint32][]wholePlace
+	text   []string
+	id     []int        // of each text in the matcher
+	heads  [256][]int32 // first byte → texts that begin with it
+}
+
+type wholePlace struct{ text, offset int32 }
+
+const groupSize = 4
+
+func newWholes(patterns []pattern, ids []int) *wholes {
+	x := &wholes{id: ids, places: make(map[uint32][]wholePlace)}
+	shortest := minPiece
+	for k, i := range ids {
+		text := patterns[i].text
+		x.text = append(x.text, text)
+		shortest = min(shortest, len(text))
+		x.heads[text[0]] = append(x.heads[text[0]], int32(k))
+	}
+	x.step = shortest - groupSize + 1
+	logBits := max(12, bits.Len(uint(len(ids)*x.step))+4)
+	x.filter = make([]uint64, 1<<(logBits-6))
+	x.shift = uint8(64 - logBits)
+	for k, text := range x.text {
+		for offset := range x.step {
+			g := binary.LittleEndian.Uint32([]byte(text[offset : offset+groupSize]))
+			x.places[g] = append(x.places[g], wholePlace{int32(k), int32(offset)})
+			h := uint64(g) * multiplier >> x.shift
+			x.filter[h>>6] |= 1 << (h & 63)
+		}
+	}
+	return x
+}
+
+// find appends to spans where the patterns stand in b.
+func (x *wholes) find(b []byte, spans []span) []span {
+	filter, shift, step := x.filter, x.shift&63, x.step
+	for p := 0; p+groupSize <= len(b); p += step {
+		g := binary.LittleEndian.Uint32(b[p:])
+		h := uint64(g) * multiplier >> shift
+		if filter[h>>6]&(1<<(h&63)) != 0 {
+			spans = x.at(b, p, g, spans)
+		}
+	}
+	return spans
+}
+
+func (x *wholes) at(b []byte, p int, group uint32, spans []span) []span {
+	for _, w := range x.places[group] {
+		if start := p - int(w.offset); x.standsAt(b, start, w.text) {
+			spans = append(spans, span{start, start + len(x.text[w.text])})
+		}
+	}
+	return spans
+}
+
+func (x *wholes) standsAt(b []byte, start int, k int32) bool {
+	text := x.text[k]
+	return start >= 0 && start+len(text) <= len(b) && string(b[start:start+len(text)]) == text
+}
+
+// hold returns how many bytes at the end of b may be the beginning of a pattern.
+func (x *wholes) hold(b []byte) int {
+	for size := min(minPiece-2, len(b)); size > 0; size-- {
+		tail := b[len(b)-size:]
+		for _, k := range x.heads[tail[0]] {
+			if text := x.text[k]; len(text) > size && text[:size] == string(tail) {
+				return size
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,475 @@
+package pipeline_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// build makes a pipeline of jobs written as "stage/name", in the order given.
+func build(jobs ...pipeline.Job) *pipeline.Pipeline {
+	p := &pipeline.Pipeline{}
+	for _, j := range jobs {
+		j.Stage, j.Name, _ = strings.Cut(j.Name, "/")
+		if len(j.Needs) > 0 {
+			j.DAG = true
+		}
+		if len(p.Stages) == 0 || p.Stages[len(p.Stages)-1] != j.Stage {
+			p.Stages = append(p.Stages, j.Stage)
+		}
+		p.Jobs = append(p.Jobs, j)
+	}
+	return p
+}
+
+func needs(names ...string) []pipeline.Need {
+	var list []pipeline.Need
+	for _, n := range names {
+		list = append(list, pipeline.Need{Job: n})
+	}
+	return list
+}
+
+// play applies events written as "kind job" one after the other, the first
+// being create, and gives the last state and what the last event changed.
+func play(t *testing.T, p *pipeline.Pipeline, s pipeline.State, events ...string) (pipeline.State, []pipeline.Change) {
+	t.Helper()
+	var changes []pipeline.Change
+	for _, text := range events {
+		kind, job, _ := strings.Cut(text, " ")
+		var err error
+		s, changes, err = pipeline.Advance(p, s, pipeline.Event{Kind: pipeline.EventKind(kind), Job: job})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	return s, changes
+}
+
+// statuses gives "name=status" for every job, then the pipeline's.
+func statuses(p *pipeline.Pipeline, s pipeline.State) string {
+	var parts []string
+	for i, j := range p.Jobs {
+		parts = append(parts, j.Name+"="+string(s.Jobs[i].Status))
+	}
+	return strings.Join(parts, " ") + " → " + string(pipeline.PipelineStatus(p, s))
+}
+
+func TestAdvance(t *testing.T) {
+	t.Parallel()
+	type job = pipeline.Job
+	retry := func(max int, when ...string) pipeline.Retry { return pipeline.Retry{Max: max, When: when} }
+	tests := []struct {
+		name   string
+		jobs   []job
+		cancel string // auto_cancel:on_job_failure
+		events []string
+		want   string
+	}{
+		{
+			name:   "a delayed job is scheduled and blocks the stages after it",
+			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			events: []string{"create"},
+			want:   "wait=scheduled next=created → scheduled",
+		},
+		{
+			name:   "its time comes",
+			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			events: []string{"create", "enqueue wait"},
+			want:   "wait=pending next=created → pending",
+		},
+		{
+			name:   "or somebody is impatient",
+			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			events: []string{"create", "play wait"},
+			want:   "wait=pending next=created → pending",
+		},
+		{
+			name:   "a delayed job waits for the jobs before it first",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/wait", When: pipeline.Delayed}},
+			events: []string{"create", "start x", "success x"},
+			want:   "x=success wait=scheduled → scheduled",
+		},
+		{
+			name:   "a canceled predecessor skips even always",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}},
+			events: []string{"create", "start x", "cancel x", "canceled x"},
+			want:   "x=canceled y=skipped → canceled",
+		},
+		{
+			name:   "a job that is being canceled holds up what comes after",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}},
+			events: []string{"create", "start x", "cancel x"},
+			want:   "x=canceling y=created → running",
+		},
+		{
+			name:   "a job that ended while it was being canceled is canceled",
+			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}},
+			events: []string{"create", "start x", "start y", "cancel x", "cancel y", "success x", "drop y"},
+			want:   "x=canceled y=canceled → canceled",
+		},
+		{
+			name:   "cancel of the pipeline reaches what runs, waits or is to come, not manual jobs",
+			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "a/d", When: pipeline.Delayed}, {Name: "b/z"}},
+			events: []string{"create", "start x", "cancel"},
+			want:   "x=canceling y=canceled m=manual d=canceled z=canceled → canceling",
+		},
+		{
+			name:   "a manual job can be canceled by name",
+			jobs:   []job{{Name: "a/m", When: pipeline.Manual}, {Name: "b/z"}},
+			events: []string{"create", "cancel m"},
+			want:   "m=canceled z=skipped → canceled",
+		},
+		{
+			name:   "allowed failure: on_failure does not fire",
+			jobs:   []job{{Name: "a/x", AllowFailure: true}, {Name: "b/y"}, {Name: "b/z", When: pipeline.OnFailure}},
+			events: []string{"create", "start x", "drop x"},
+			want:   "x=failed y=pending z=skipped → running",
+		},
+		{
+			name:   "on_failure looks at all earlier stages",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}, {Name: "c/z", When: pipeline.OnFailure}},
+			events: []string{"create", "drop x", "success y"},
+			want:   "x=failed y=success z=pending → running",
+		},
+		{
+			name:   "always among stages waits for all of them",
+			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "b/z", When: pipeline.Always}},
+			events: []string{"create", "drop x"},
+			want:   "x=failed y=pending z=created → running",
+		},
+		{
+			name:   "a skipped need decides at once, though another still runs",
+			jobs:   []job{{Name: "a/x"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "b/z", Needs: needs("x", "m")}, {Name: "b/w", When: pipeline.Always, Needs: needs("x", "m")}},
+			events: []string{"create"},
+			want:   "x=pending m=manual z=skipped w=pending → pending",
+		},
+		{
+			name:   "retry begins the next attempt",
+			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
+			events: []string{"create", "start x", "drop x"},
+			want:   "x=pending y=created → running",
+		},
+		{
+			name:   "but not for ever",
+			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
+			events: []string{"create", "start x", "drop x", "start x", "drop x"},
+			want:   "x=failed y=skipped → failed",
+		},
+		{
+			name:   "an attempt that is retried does not cancel the others",
+			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "a/y"}},
+			cancel: "all",
+			events: []string{"create", "start x", "start y", "drop x"},
+			want:   "x=pending y=running → running",
+		},
+		{
+			name:   "the last one does",
+			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "a/y"}, {Name: "b/z"}},
+			cancel: "all",
+			events: []string{"create", "start x", "start y", "drop x", "drop x"},
+			want:   "x=failed y=canceling z=canceled → canceling",
+		},
+		{
+			name:   "a manual job that fails and is retried by itself needs not be played again",
+			jobs:   []job{{Name: "a/m", When: pipeline.Manual, Retry: retry(2)}},
+			events: []string{"create", "play m", "start m", "drop m"},
+			want:   "m=pending → running",
+		},
+		{
+			name:   "retry by a person lets skipped jobs hope again",
+			jobs:   []job{{Name: "a/x"}, {Name: "a/s", Needs: needs("x")}, {Name: "b/y"}, {Name: "c/z"}},
+			events: []string{"create", "drop x", "retry x"},
+			want:   "x=pending s=created y=created z=created → running",
+		},
+		{
+			name:   "jobs that ended well stay as they are",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y"}, {Name: "c/z"}},
+			events: []string{"create", "success x", "success y", "drop z", "retry x"},
+			want:   "x=pending y=success z=failed → running",
+		},
+		{
+			name:   "a retried job waits when those before it run again",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y"}},
+			events: []string{"create", "success x", "drop y", "retry x", "retry y"},
+			want:   "x=pending y=created → running",
+		},
+		{
+			name:   "and a manual one that was asked for starts by itself then",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/m", When: pipeline.Manual}},
+			events: []string{"create", "success x", "play m", "drop m", "retry x", "retry m", "success x"},
+			want:   "x=success m=pending → running",
+		},
+		{
+			name:   "play of a manual job that ended is a retry",
+			jobs:   []job{{Name: "a/m", When: pipeline.Manual}},
+			events: []string{"create", "play m", "success m", "play m"},
+			want:   "m=pending → running",
+		},
+		{
+			name:   "retry of the pipeline renews what failed or was canceled",
+			jobs:   []job{{Name: "a/ok"}, {Name: "a/bad"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next"}},
+			events: []string{"create", "success ok", "play m", "drop m", "drop bad", "retry"},
+			want:   "ok=success bad=pending m=manual next=created → running",
+		},
+		{
+			name:   "no needs: starts at once, whatever its stage",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", DAG: true}},
+			events: []string{"create"},
+			want:   "x=pending y=pending → pending",
+		},
+		{
+			name:   "a need of another project is not waited for",
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", Needs: []pipeline.Need{{Job: "x", Project: "group/other"}}}},
+			events: []string{"create"},
+			want:   "x=pending y=pending → pending",
+		},
+		{
+			name:   "one at a time in a resource group",
+			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}, {Name: "a/z", ResourceGroup: "dev"}},
+			events: []string{"create", "start x"},
+			want:   "x=running y=waiting_for_resource z=pending → running",
+		},
+		{
+			name:   "the group goes to the next when its job ends, however",
+			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}, {Name: "a/z", ResourceGroup: "prod"}},
+			events: []string{"create", "start x", "cancel x", "canceled x"},
+			want:   "x=canceled y=pending z=waiting_for_resource → running",
+		},
+		{
+			name:   "not before it has really ended",
+			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}},
+			events: []string{"create", "start x", "cancel x"},
+			want:   "x=canceling y=waiting_for_resource → waiting_for_resource",
+		},
+		{
+			name:   "who waits comes before who tries again",
+			jobs:   []job{{Name: "a/x", ResourceGroup: "prod", Retry: retry(2)}, {Name: "a/y", ResourceGroup: "prod"}},
+			events: []string{"create", "start x", "drop x"},
+			want:   "x=waiting_for_resource y=pending → running",
+		},
+		{
+			name:   "a job of its own stage is needed, not waited for by stage",
+			jobs:   []job{{Name: "a/z", Needs: needs("y")}, {Name: "a/y", Needs: needs("x")}, {Name: "a/x"}},
+			events: []string{"create", "drop x"},
+			want:   "z=skipped y=skipped x=failed → failed",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := build(tt.jobs...)
+			p.AutoCancel.OnJobFailure = tt.cancel
+			s, _ := play(t, p, pipeline.State{}, tt.events...)
+			if got := statuses(p, s); got != tt.want {
+				t.Errorf("after %v\n got %s\nwant %s", tt.events, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAdvanceRefuses(t *testing.T) {
+	t.Parallel()
+	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/m", When: pipeline.Manual})
+	created, _ := play(t, p, pipeline.State{}, "create")
+	running, _ := play(t, p, created, "start x")
+	done, _ := play(t, p, running, "success x", "success y", "play m", "success m")
+	tests := []struct {
+		name  string
+		state pipeline.State
+		event pipeline.Event
+		want  errs.Kind
+	}{
+		{"start of a job that waits", created, pipeline.Event{Kind: pipeline.Start, Job: "y"}, errs.Conflict},
+		{"start of a job that runs", running, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Conflict},
+		{"play of a job that is not manual", running, pipeline.Event{Kind: pipeline.Play, Job: "x"}, errs.Conflict},
+		{"play of a manual job before its turn", running, pipeline.Event{Kind: pipeline.Play, Job: "m"}, errs.Conflict},
+		{"success of a job that has not begun", created, pipeline.Event{Kind: pipeline.Succeed, Job: "y"}, errs.Conflict},
+		{"drop of a job that ended", done, pipeline.Event{Kind: pipeline.Drop, Job: "x"}, errs.Conflict},
+		{"enqueue of a job that is not scheduled", running, pipeline.Event{Kind: pipeline.Enqueue, Job: "x"}, errs.Conflict},
+		{"retry of a job that runs", running, pipeline.Event{Kind: pipeline.Again, Job: "x"}, errs.Conflict},
+		{"retry of a pipeline without failures", done, pipeline.Event{Kind: pipeline.Again}, errs.Conflict},
+		{"cancel of a job that ended", done, pipeline.Event{Kind: pipeline.Cancel, Job: "x"}, errs.Conflict},
+		{"cancel of a pipeline that ended", done, pipeline.Event{Kind: pipeline.Cancel}, errs.Conflict},
+		{"canceled without cancel", running, pipeline.Event{Kind: pipeline.CancelDone, Job: "x"}, errs.Conflict},
+		{"create twice", created, pipeline.Event{Kind: pipeline.Create}, errs.Conflict},
+		{"no such job", created, pipeline.Event{Kind: pipeline.Start, Job: "nope"}, errs.NotFound},
+		{"no such event", created, pipeline.Event{Kind: "explode", Job: "x"}, errs.Invalid},
+		{"release of nothing", created, pipeline.Event{Kind: pipeline.Free}, errs.Invalid},
+		{"before create", pipeline.State{}, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Invalid},
+		{"a state of another pipeline", pipeline.State{Jobs: created.Jobs[:1]}, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Invalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, changes, err := pipeline.Advance(p, tt.state, tt.event)
+			if !errs.Is(err, tt.want) {
+				t.Fatalf("got error %v (%v), want a %v one", err, errs.KindOf(err), tt.want)
+			}
+			if d := cmp.Diff(tt.state, s); d != "" || changes != nil {
+				t.Errorf("something happened: %v %s", changes, d)
+			}
+		})
+	}
+}
+
+func TestAdvanceTellsChangesInOrder(t *testing.T) {
+	t.Parallel()
+	p := build(
+		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}},
+		pipeline.Job{Name: "b/y"},
+		pipeline.Job{Name: "c/clean", When: pipeline.OnFailure},
+		pipeline.Job{Name: "c/note", Needs: needs("y")},
+	)
+	s, first := play(t, p, pipeline.State{}, "create")
+	s, started := play(t, p, s, "start x")
+	s, retried := play(t, p, s, "drop x")
+	_, failed := play(t, p, s, "drop x")
+	want := [][]pipeline.Change{
+		{{Job: "x", From: "created", To: "pending", Attempt: 1}},
+		{{Job: "x", From: "pending", To: "running", Attempt: 1}},
+		{{Job: "x", From: "running", To: "pending", Attempt: 2}},
+		{
+			{Job: "x", From: "pending", To: "failed", Attempt: 2},
+			{Job: "y", From: "created", To: "skipped", Attempt: 1},
+			{Job: "clean", From: "created", To: "pending", Attempt: 1},
+			{Job: "note", From: "created", To: "skipped", Attempt: 1},
+		},
+	}
+	if d := cmp.Diff(want, [][]pipeline.Change{first, started, retried, failed}); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestDropRemembersWhy(t *testing.T) {
+	t.Parallel()
+	p := build(pipeline.Job{Name: "a/x", AllowFailureCodes: []int{7}}, pipeline.Job{Name: "b/y"})
+	tests := []struct {
+		name string
+		drop pipeline.Event
+		want pipeline.JobState
+		next pipeline.Status
+	}{
+		{
+			"a code that is allowed", pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 7},
+			pipeline.JobState{Status: "failed", Attempt: 1, AllowFailure: true, Reason: pipeline.ScriptFailure, ExitCode: 7}, pipeline.Pending,
+		},
+		{
+			"a code that is not", pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 1},
+			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.ScriptFailure, ExitCode: 1}, pipeline.Skipped,
+		},
+		{
+			"nothing known", pipeline.Event{},
+			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.UnknownFailure}, pipeline.Skipped,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := play(t, p, pipeline.State{}, "create", "start x")
+			tt.drop.Kind, tt.drop.Job = pipeline.Drop, "x"
+			s, _, err := pipeline.Advance(p, s, tt.drop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, s.Jobs[0]); d != "" || s.Jobs[1].Status != tt.next {
+				t.Errorf("y is %s, want %s; x: %s", s.Jobs[1].Status, tt.next, d)
+			}
+			if s.Jobs[0].AllowFailure {
+				again, _ := play(t, p, s, "retry x")
+				if again.Jobs[0].AllowFailure {
+					t.Error("the next attempt may fail for any reason")
+				}
+			}
+		})
+	}
+}
+
+func TestRetryWhen(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		retry pipeline.Retry
+		drop  pipeline.Event
+		want  pipeline.Status
+	}{
+		{"no retry", pipeline.Retry{}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Failed},
+		{"any reason by default", pipeline.Retry{Max: 1}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Pending},
+		{"always", pipeline.Retry{Max: 1, When: []string{"always"}}, pipeline.Event{Reason: pipeline.JobTimeout}, pipeline.Pending},
+		{"the reason", pipeline.Retry{Max: 1, When: []string{"api_failure", "script_failure"}}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Pending},
+		{"another reason", pipeline.Retry{Max: 1, When: []string{"api_failure"}}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Failed},
+		{"the exit code", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 137}, pipeline.Pending},
+		{"another exit code: when is empty then", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 1}, pipeline.Failed},
+		{"the reason or the exit code", pipeline.Retry{Max: 1, When: []string{"api_failure"}, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.APIFailure, ExitCode: 1}, pipeline.Pending},
+		{"what would only happen again", pipeline.Retry{Max: 2, When: []string{"always"}}, pipeline.Event{Reason: pipeline.MissingDependency}, pipeline.Failed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := build(pipeline.Job{Name: "a/x", Retry: tt.retry})
+			s, _ := play(t, p, pipeline.State{}, "create", "start x")
+			tt.drop.Kind, tt.drop.Job = pipeline.Drop, "x"
+			s, _, err := pipeline.Advance(p, s, tt.drop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Jobs[0].Status; got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestEventsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/z"})
+	s, _ := play(t, p, pipeline.State{}, "create")
+	s, _, err := pipeline.Advance(p, s,
+		pipeline.Event{Kind: pipeline.Cancel, Job: "x"}, pipeline.Event{Kind: pipeline.Cancel, Job: "y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := statuses(p, s), "x=canceled y=canceled z=skipped → canceled"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestNewGraphRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]*pipeline.Pipeline{
+		"two jobs of one name":    build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "a/x"}),
+		"a stage twice":           {Stages: []string{"a", "a"}},
+		"an unknown stage":        {Stages: []string{"a"}, Jobs: []pipeline.Job{{Name: "x", Stage: "b"}}},
+		"an unknown need":         build(pipeline.Job{Name: "a/x", Needs: needs("nope")}),
+		"a need of a later one":   build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "b/y"}),
+		"a job that needs itself": build(pipeline.Job{Name: "a/x", Needs: needs("x")}),
+		"a circle":                build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "a/y", Needs: needs("x")}),
+	}
+	for name, p := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := pipeline.NewGraph(p); !errs.Is(err, errs.Invalid) {
+				t.Errorf("got %v, want an invalid one", err)
+			}
+		})
+	}
+}
+
+func TestStageStatus(t *testing.T) {
+	t.Parallel()
+	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
+	s, _ := play(t, p, pipeline.State{}, "create", "drop x")
+	if got, err := pipeline.StageStatus(p, s, "b"); got != pipeline.Skipped || err != nil {
+		t.Errorf("got %s, %v, want skipped", got, err)
+	}
+	if _, err := pipeline.StageStatus(p, s, "c"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("got %v, want not found", err)
+	}
+	if got := pipeline.PipelineStatus(p, pipeline.State{}); got != pipeline.Created {
+		t.Errorf("a pipeline before its first event is %s, want created", got)
+	}
+}

@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DOT is the pipeline as a Graphviz digraph: stages as clusters, needs as
+// edges, and dotted edges where a stage waits for the one before.
+func DOT(p *Pipeline) string {
+	var b strings.Builder
+	b.WriteString("digraph pipeline {\n  rankdir=LR; compound=true;\n" +
+		"  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n" +
+		"  graph [fontname=\"sans-serif\", style=rounded, color=gray];\n")
+	for k, stage := range p.Stages {
+		fmt.Fprintf(&b, "  subgraph cluster_%d {\n    label=%s;\n", k, dotText(stage))
+		for i := range p.Jobs {
+			if j := &p.Jobs[i]; j.Stage == stage {
+				fmt.Fprintf(&b, "    j%d [label=%s%s];\n", i, dotText(j.label()), dotStyle(j))
+			}
+		}
+		b.WriteString("  }\n")
+	}
+	eachNeed(p, func(from, to int) { fmt.Fprintf(&b, "  j%d -> j%d;\n", from, to) })
+	for k := range p.Stages {
+		if k == 0 {
+			continue
+		}
+		if from, to := firstJob(p, k-1), waitingJob(p, k); from >= 0 && to >= 0 {
+			fmt.Fprintf(&b, "  j%d -> j%d [style=dotted, ltail=cluster_%d, lhead=cluster_%d];\n", from, to, k-1, k)
+		}
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+func firstJob(p *Pipeline, k int) int {
+	return slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Stage == p.Stages[k] })
+}
+
+func dotStyle(j *Job) string {
+	switch {
+	case j.Trigger != nil:
+		return ", peripheries=2"
+	case j.action():
+		return ", style=\"rounded,dashed\""
+	default:
+		return ""
+	}
+}
+
+func dotText(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, text)
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}

@@ -1,0 +1,164 @@
+package pipeline_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// showcase is a pipeline that has everything a drawing can show.
+func showcase() (*pipeline.Pipeline, pipeline.State) {
+	p := build(
+		pipeline.Job{Name: "build/compile: [linux, amd64]"},
+		pipeline.Job{Name: "build/compile: [darwin, arm64]"},
+		pipeline.Job{Name: "build/docs", DAG: true},
+		pipeline.Job{Name: "test/unit", Needs: needs("compile: [linux, amd64]")},
+		pipeline.Job{Name: "test/integration", Retry: pipeline.Retry{Max: 1}},
+		pipeline.Job{Name: "test/lint", AllowFailure: true, Needs: needs("compile: [linux, amd64]")},
+		pipeline.Job{Name: "test/report", Needs: needs("unit", "lint"), When: pipeline.Always},
+		pipeline.Job{Name: "test/bench", ResourceGroup: "machine", DAG: true},
+		pipeline.Job{Name: "test/soak", ResourceGroup: "machine", DAG: true},
+		pipeline.Job{Name: "package/image", Needs: needs("compile: [linux, amd64]", "compile: [darwin, arm64]")},
+		pipeline.Job{Name: "package/child", Trigger: &pipeline.Trigger{}, DAG: true},
+		pipeline.Job{Name: "deploy/staging", Needs: needs("image", "unit"), Environment: &pipeline.Environment{Name: "staging"}},
+		pipeline.Job{Name: "deploy/production", When: pipeline.Manual, Needs: needs("unit"), Environment: &pipeline.Environment{Name: "production"}},
+		pipeline.Job{Name: "deploy/site", Needs: needs("docs"), When: pipeline.Delayed, StartIn: 90 * time.Minute},
+		pipeline.Job{Name: "cleanup/page & <b>\"notify\"</b> everybody", When: pipeline.OnFailure, Needs: needs("lint")},
+		pipeline.Job{Name: "cleanup/sweep", When: pipeline.Always},
+	)
+	p.Name = "release & <ship>"
+	s := pipeline.State{Status: pipeline.Running}
+	for _, status := range strings.Fields("success success success success running failed running running waiting_for_resource success pending failed manual scheduled skipped created") {
+		s.Jobs = append(s.Jobs, pipeline.JobState{Status: pipeline.Status(status), Attempt: 1})
+	}
+	s.Jobs[4].Attempt = 2
+	s.Jobs[5].AllowFailure, s.Jobs[5].ExitCode = true, 1
+	s.Jobs[11].ExitCode = 137
+	s.Stages = []pipeline.Status{"success", "running", "pending", "failed", "created"}
+	return p, s
+}
+
+func TestDrawings(t *testing.T) {
+	t.Parallel()
+	p, s := showcase()
+	svg, err := pipeline.SVG(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withState, err := pipeline.SVG(p, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{
+		"showcase.mmd": pipeline.Mermaid(p), "showcase.dot": pipeline.DOT(p),
+		"showcase.svg": svg, "showcase-state.svg": withState,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join("testdata", name)
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Errorf("differs from %s; if it should, run with -update and look at it: %s", file, d)
+			}
+		})
+	}
+}
+
+// TestDrawingsHoldEveryName draws pipelines with names that try to break out.
+func TestDrawingsHoldEveryName(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := drawPipeline(t, false)
+		name := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+			`"]`, `</text><script>`, "`x`", "a\\", "]]>", "\x00\n\t", "end", "&amp;", strings.Repeat("長い名前", 40),
+		}))
+		rename := map[string]string{}
+		for i := range p.Jobs {
+			suffix := p.Jobs[i].Name
+			rename[suffix] = name.Draw(t, "name") + suffix
+			p.Jobs[i].Name = rename[suffix]
+			for k, n := range p.Jobs[i].Needs {
+				p.Jobs[i].Needs[k].Job = rename[n.Job]
+			}
+		}
+		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.Create})
+		for _, state := range []*pipeline.State{nil, &s} {
+			svg, err := pipeline.SVG(p, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wellFormed(t, svg, len(p.Jobs))
+		}
+		lines := strings.Split(pipeline.Mermaid(p), "\n")
+		for _, line := range lines {
+			if strings.Count(line, `"`)%2 != 0 || strings.Contains(line, "\\") {
+				t.Fatalf("mermaid: %s", line)
+			}
+		}
+		if dot := pipeline.DOT(p); strings.Count(strings.ReplaceAll(strings.ReplaceAll(dot, `\\`, ""), `\"`, ""), `"`)%2 != 0 {
+			t.Fatalf("dot: %s", dot)
+		}
+	})
+}
+
+// wellFormed reads the SVG as XML and counts the jobs.
+func wellFormed(t *rapid.T, svg string, jobs int) {
+	found := 0
+	for d := xml.NewDecoder(strings.NewReader(svg)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, svg)
+		}
+		if e, ok := token.(xml.StartElement); ok {
+			if e.Name.Local == "script" {
+				t.Fatal("a script in the drawing")
+			}
+			for _, a := range e.Attr {
+				if a.Name.Local == "class" && strings.HasPrefix(a.Value, "job ") {
+					found++
+				}
+				if strings.Contains(a.Value, "NaN") {
+					t.Fatalf("%s=%q", a.Name.Local, a.Value)
+				}
+			}
+		}
+	}
+	if found != jobs {
+		t.Fatalf("%d jobs drawn, want %d", found, jobs)
+	}
+}
+
+func TestSVGRefusesWhatIsNoPipeline(t *testing.T) {
+	t.Parallel()
+	if _, err := pipeline.SVG(build(pipeline.Job{Name: "a/x", Needs: needs("x")}), nil); !errs.Is(err, errs.Invalid) {
+		t.Errorf("got %v, want an invalid one", err)
+	}
+	if svg, err := pipeline.SVG(&pipeline.Pipeline{}, nil); err != nil || !strings.HasPrefix(svg, "<svg") {
+		t.Errorf("an empty pipeline gives %q, %v", svg, err)
+	}
+}

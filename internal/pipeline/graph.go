@@ -1,0 +1,167 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+
+	"refline/internal/errs"
+)
+
+// Graph is a pipeline prepared for decisions: who waits for whom, by position.
+// It is made once and never changes, so many goroutines may use one. The
+// pipeline must not be changed while it is in use. Resource groups are compared
+// as they are written: variables in them are the caller's to expand before.
+type Graph struct {
+	p      *Pipeline
+	at     map[string]int   // a job's position by its name
+	stage  []int            // of each job, the position of its stage
+	needs  [][]int          // of each job, those it needs in this pipeline
+	after  [][]int          // of each job, those that need it
+	stages [][]int          // of each stage, its jobs, what is needed before what needs it
+	groups map[string][]int // of each resource group, the jobs that use it
+}
+
+// NewGraph prepares p. Errors are Invalid and mean that whoever compiled p was
+// wrong: two jobs of one name, a stage that is not listed, a need that is not
+// there or stands in a later stage, jobs that need each other.
+func NewGraph(p *Pipeline) (*Graph, error) {
+	n := len(p.Jobs)
+	g := &Graph{
+		p:      p,
+		at:     make(map[string]int, n),
+		stage:  make([]int, n),
+		needs:  make([][]int, n),
+		after:  make([][]int, n),
+		stages: make([][]int, len(p.Stages)),
+		groups: map[string][]int{},
+	}
+	stageAt := make(map[string]int, len(p.Stages))
+	for i, name := range p.Stages {
+		if _, twice := stageAt[name]; twice {
+			return nil, errs.E(errs.Invalid, "two stages are called %q", name)
+		}
+		stageAt[name] = i
+	}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if _, twice := g.at[j.Name]; twice {
+			return nil, errs.E(errs.Invalid, "two jobs are called %q", j.Name)
+		}
+		stage, ok := stageAt[j.Stage]
+		if !ok {
+			return nil, errs.E(errs.Invalid, "job %q is in stage %q, which is not a stage of the pipeline", j.Name, j.Stage)
+		}
+		g.at[j.Name], g.stage[i] = i, stage
+		if j.ResourceGroup != "" {
+			g.groups[j.ResourceGroup] = append(g.groups[j.ResourceGroup], i)
+		}
+	}
+	for i := range p.Jobs {
+		if err := g.connect(i); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.sort(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Pipeline is what the graph was made of.
+func (g *Graph) Pipeline() *Pipeline { return g.p }
+
+// connect fills the needs of job i.
+func (g *Graph) connect(i int) error {
+	job := &g.p.Jobs[i]
+	for _, need := range job.Needs {
+		if need.Project != "" || need.Pipeline != "" {
+			continue // artifacts only, nothing to wait for
+		}
+		n, ok := g.at[need.Job]
+		switch {
+		case !ok && need.Optional:
+			continue
+		case !ok:
+			return errs.E(errs.Invalid, "job %q needs %q, which is not in the pipeline", job.Name, need.Job)
+		case g.stage[n] > g.stage[i]:
+			return errs.E(errs.Invalid, "job %q needs %q, which is in a later stage", job.Name, need.Job)
+		case slices.Contains(g.needs[i], n):
+			continue
+		}
+		g.needs[i] = append(g.needs[i], n)
+		g.after[n] = append(g.after[n], i)
+	}
+	return nil
+}
+
+// sort puts the jobs of each stage in an order in which a job comes after
+// those of the same stage that it needs, else as written.
+func (g *Graph) sort() error {
+	n := len(g.p.Jobs)
+	depth := make([]int, n)
+	missing := make([]int, n) // needs of the same stage that have no depth yet
+	ready := make([]int, 0, n)
+	for i := range n {
+		for _, need := range g.needs[i] {
+			if g.stage[need] == g.stage[i] {
+				missing[i]++
+			}
+		}
+		if missing[i] == 0 {
+			ready = append(ready, i)
+		}
+		g.stages[g.stage[i]] = append(g.stages[g.stage[i]], i)
+	}
+	for k := 0; k < len(ready); k++ {
+		i := ready[k]
+		for _, next := range g.after[i] {
+			if g.stage[next] != g.stage[i] {
+				continue
+			}
+			depth[next] = max(depth[next], depth[i]+1)
+			if missing[next]--; missing[next] == 0 {
+				ready = append(ready, next)
+			}
+		}
+	}
+	if len(ready) < n {
+		stuck := slices.IndexFunc(missing, func(m int) bool { return m > 0 })
+		return errs.E(errs.Invalid, "job %q needs itself by way of its needs", g.p.Jobs[stuck].Name)
+	}
+	for _, jobs := range g.stages {
+		slices.SortStableFunc(jobs, func(a, b int) int { return cmp.Compare(depth[a], depth[b]) })
+	}
+	return nil
+}
+
+// position finds a job.
+func (g *Graph) position(job string) (int, error) {
+	i, ok := g.at[job]
+	if !ok {
+		return 0, ErrNotInPipeline(job)
+	}
+	return i, nil
+}
+
+// downstream calls do for all jobs that wait for job i, whatever they are
+// waiting by: every job of a later stage, and those of its own stage that need
+// it, directly or not. What is needed comes before what needs it.
+func (g *Graph) downstream(i int, do func(int)) {
+	first := g.stage[i]
+	reached := map[int]bool{i: true}
+	for _, j := range g.stages[first] {
+		if slices.ContainsFunc(g.needs[j], func(n int) bool { return reached[n] }) {
+			reached[j] = true
+			do(j)
+		}
+	}
+	for _, jobs := range g.stages[first+1:] {
+		for _, j := range jobs {
+			do(j)
+		}
+	}
+}
+
+func errNoStage(stage string) error {
+	return errs.E(errs.NotFound, "no stage %q in this pipeline", stage)
+}

@@ -1,0 +1,26 @@
+package pipeline
+
+import (
+	"slices"
+)
+
+// neverAgain are failures that another attempt would only repeat.
+var neverAgain = [...]Reason{
+	MissingDependency, "ci_quota_exceeded", "no_matching_runner",
+	"forward_deployment_failure", "environment_creation_failure",
+}
+
+// wants reports whether a job that failed so is tried again by itself. All
+// attempts count, those that people asked for too.
+func (r Retry) wants(failed JobState) bool {
+	if failed.Attempt > r.Max || slices.Contains(neverAgain[:], failed.Reason) {
+		return false
+	}
+	if failed.ExitCode != 0 && slices.Contains(r.ExitCodes, failed.ExitCode) {
+		return true
+	}
+	if len(r.When) == 0 {
+		return len(r.ExitCodes) == 0
+	}
+	return slices.Contains(r.When, "always") || slices.Contains(r.When, string(failed.Reason))
+}

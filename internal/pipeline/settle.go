@@ -1,0 +1,109 @@
+package pipeline
+
+import "slices"
+
+// settle decides every job that was not decided yet and whose predecessors have
+// ended, and says what the pipeline and its stages are then. One pass suffices:
+// a job is looked at after all that it can depend on.
+func (t *turn) settle(before State) (Status, []Status) {
+	t.grant()
+	g := t.g
+	stages := make([]Status, len(g.stages))
+	kinds := make([]kind, len(t.jobs))
+	var earlier kind // of all jobs in the stages before
+	for stage, jobs := range g.stages {
+		byStage := earlier.composite()
+		var here kind
+		for _, i := range jobs {
+			if t.jobs[i].Status == Created {
+				previous := byStage
+				if g.p.Jobs[i].DAG {
+					previous = needed(kinds, g.needs[i]).compositeNeeds()
+				}
+				if previous.Done() {
+					t.decide(i, previous)
+				}
+			}
+			kinds[i] = kindOf(t.jobs[i])
+			here |= kinds[i]
+		}
+		earlier |= here
+		stages[stage] = here.composite()
+		if stage < len(before.Stages) {
+			stages[stage] = nextStage(before.Stages[stage], stages[stage])
+		}
+	}
+	return nextPipeline(before.Status, earlier.composite()), stages
+}
+
+func needed(kinds []kind, needs []int) kind {
+	var all kind
+	for _, n := range needs {
+		all |= kinds[n]
+	}
+	return all
+}
+
+// decide says what becomes of a job, now that all it waited for is done.
+func (t *turn) decide(i int, previous Status) {
+	job := &t.g.p.Jobs[i]
+	switch {
+	case !job.accepts(previous):
+		t.set(i, Skipped)
+	case t.jobs[i].Asked:
+		t.enqueue(i)
+	case job.When == Delayed:
+		t.set(i, Scheduled)
+	case job.When == Manual:
+		t.set(i, ManualStatus)
+	default:
+		t.enqueue(i)
+	}
+}
+
+// accepts reports whether a job's turn has come when what it waited for ended
+// so. Canceled predecessors skip every job, always included.
+func (j *Job) accepts(previous Status) bool {
+	switch j.When {
+	case OnSuccess, Manual, Delayed, "":
+		return previous == Success || previous == Skipped && !j.DAG
+	case OnFailure:
+		return previous == Failed
+	case Always:
+		return previous == Success || previous == Failed || previous == Skipped
+	default:
+		return false
+	}
+}
+
+// enqueue lets a job start, or wait for its resource group.
+func (t *turn) enqueue(i int) {
+	if group := t.g.p.Jobs[i].ResourceGroup; group != "" && t.taken(group) {
+		t.set(i, WaitingForResource)
+		return
+	}
+	t.set(i, Pending)
+}
+
+// grant gives groups that are free to the jobs that wait for them.
+func (t *turn) grant() {
+	for i := range t.jobs {
+		if t.jobs[i].Status == WaitingForResource && !t.taken(t.g.p.Jobs[i].ResourceGroup) {
+			t.set(i, Pending)
+		}
+	}
+}
+
+// taken reports whether a job of this pipeline or of another has the group.
+func (t *turn) taken(group string) bool {
+	if slices.Contains(t.held, group) {
+		return true
+	}
+	for _, i := range t.g.groups[group] {
+		switch t.jobs[i].Status {
+		case Preparing, Pending, Running, Canceling:
+			return true
+		}
+	}
+	return false
+}

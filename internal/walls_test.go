@@ -1,0 +1,116 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const ours = "refline/internal/"
+
+// walls says which of our packages each package may import. A package that is
+// not in the table fails the test: a new room or a new arrow is a decision,
+// made here and with a line in docs/adr.
+var walls = map[string]string{
+	"errs":                  "",
+	"diag":                  "errs",
+	"mask":                  "",
+	"secret":                "errs",
+	"sshagent":              "errs",
+	"pipeline":              "diag errs",
+	"gitlabci":              "gitlabci/expr pipeline diag errs",
+	"gitlabci/expr":         "diag errs",
+	"jsonnet":               "diag errs",
+	"git":                   "errs",
+	"executor":              "errs",
+	"executor/process":      "executor errs",
+	"executor/docker":       "executor errs",
+	"executor/executortest": "executor errs",
+	"engine":                "pipeline executor secret sshagent git mask diag errs",
+	"cfn":                   "jsonnet diag errs",
+	"cfn/lint":              "cfn diag errs",
+	"cfn/lint/generate":     "",
+}
+
+// outside says which packages alone may import a module that is heavy or that
+// must stay in one place.
+var outside = map[string]string{
+	"github.com/moby/":                "executor/docker",
+	"github.com/docker/":              "executor/docker",
+	"github.com/google/go-jsonnet":    "jsonnet",
+	"go.yaml.in/yaml":                 "gitlabci cfn",
+	"filippo.io/age":                  "secret",
+	"golang.org/x/crypto/ssh":         "sshagent secret",
+	"github.com/aws/":                 "stack/awscloud",
+	"k8s.io/":                         "executor/kubernetes",
+	"database/sql":                    "store",
+	"github.com/bmatcuk/doublestar":   "engine gitlabci",
+	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
+	"net/http":                        "executor/docker",
+	"github.com/spf13/cobra":          "", // cmd/refline only
+	"github.com/dlclark/regexp2":      "cfn/lint",
+	"pgregory.net/rapid":              "", // tests only
+	"github.com/google/go-cmp":        "",
+	"github.com/rogpeppe/go-internal": "",
+	"go.uber.org/goleak":              "",
+}
+
+// testHelpers may be imported by tests of any package.
+var testHelpers = []string{"executor/executortest"}
+
+func TestWalls(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "testdata" {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || filepath.Dir(path) == "." {
+			return nil
+		}
+		checkFile(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkFile(t *testing.T, path string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := filepath.ToSlash(filepath.Dir(path))
+	may, known := walls[room]
+	if !known {
+		t.Errorf("%s: package %s is not in the table of walls", path, room)
+	}
+	test := strings.HasSuffix(path, "_test.go")
+	for _, spec := range f.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, is := strings.CutPrefix(imp, ours); is {
+			allowed := own == room || slices.Contains(strings.Fields(may), own) ||
+				test && slices.Contains(testHelpers, own)
+			if !allowed {
+				t.Errorf("%s: %s must not import %s", path, room, own)
+			}
+		}
+		for prefix, owners := range outside {
+			if strings.HasPrefix(imp, prefix) && !test && !slices.Contains(strings.Fields(owners), room) {
+				t.Errorf("%s: %s must not import %s (only: %s)", path, room, imp, owners)
+			}
+		}
+	}
+}
