@@ -54,6 +54,10 @@ func roles() map[string]func(dir string) error {
 				}
 			}
 		},
+		"save": func(dir string) error {
+			fmt.Println("saving")
+			return saveGenerations(dir, os.Getenv("REFLINE_TEST_NAME"), 1<<30)
+		},
 		"overlay": func(dir string) error {
 			unlock, err := LockFolder(dir)
 			if err != nil {
