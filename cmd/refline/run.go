@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -236,9 +236,9 @@ func (s *session) header() string {
 	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
 }
 
-func (s *session) headerTo() interface{ Write([]byte) (int, error) } {
+func (s *session) headerTo() io.Writer {
 	if s.o.json || s.e.quiet {
-		return s.e.stderrUnlessQuiet()
+		return s.e.notes()
 	}
 	return s.e.stdout
 }
@@ -288,7 +288,7 @@ func (s *session) slots() int {
 func (s *session) jobInput(tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches *engine.Caches
 	if !s.o.noCache {
-		caches, _ = s.c.caches(s.e)
+		caches, _ = openCaches(s.e)
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
 		ex, err := s.places.forJob(j)
@@ -296,7 +296,7 @@ func (s *session) jobInput(tree *engine.Tree) func(*pipeline.Job) (engine.JobInp
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Environ: s.e.environ(), Tree: tree, Caches: caches,
+			Version: version, Environ: s.e.environ(), Tree: tree, Caches: caches, Project: s.c.project(),
 			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e, j),
 		}
 		if s.o.inPlace {
@@ -540,5 +540,3 @@ func (s *session) showFailure(j runJob) {
 		fmt.Fprintf(s.e.stdout, "  | %s\n", line)
 	}
 }
-
-var _ = time.Now

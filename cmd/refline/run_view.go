@@ -69,20 +69,25 @@ func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
 		v.json = json.NewEncoder(e.stdout)
 		v.json.SetEscapeHTML(false)
 	}
-	if mode == viewLive {
-		v.ticking = make(chan struct{})
-		go v.tick()
-	}
+	v.reopen()
 	return v
 }
 
+// reopen starts the live lines, again after close.
+func (v *runView) reopen() {
+	if v.mode == viewLive {
+		v.ticking = make(chan struct{})
+		go v.tick(v.ticking)
+	}
+}
+
 // tick redraws the live lines so that durations grow.
-func (v *runView) tick() {
+func (v *runView) tick(done chan struct{}) {
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {
-		case <-v.ticking:
+		case <-done:
 			return
 		case <-t.C:
 			v.mu.Lock()
@@ -96,6 +101,7 @@ func (v *runView) tick() {
 func (v *runView) close() {
 	if v.ticking != nil {
 		close(v.ticking)
+		v.ticking = nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -392,7 +398,7 @@ func (v *runView) erase() {
 
 // draw shows a line for each job that runs now.
 func (v *runView) draw() {
-	if v.mode != viewLive {
+	if v.mode != viewLive || v.ticking == nil {
 		return
 	}
 	cols, rows, err := term.GetSize(int(os.Stdout.Fd()))
