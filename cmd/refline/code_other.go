@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -18,6 +21,7 @@ type otherProjects struct {
 	origin  string // URL of the project's own remote
 	mu      sync.Mutex
 	open    map[string]*otherProject // by project and ref
+	down    map[string]error         // hosts that did not answer: asked once is enough
 }
 
 // otherProject is one repository at one ref.
@@ -64,17 +68,17 @@ func (o *otherProjects) list(ctx context.Context, src gitlabci.Source) ([]string
 
 // project resolves a ref of another project, once, and brings the commit here.
 func (o *otherProjects) project(ctx context.Context, name, ref string) (*otherProject, error) {
-	url, err := projectURL(o.sources.projects, o.origin, name)
+	where, err := projectURL(o.sources.projects, o.origin, name)
 	if err != nil {
 		return nil, err
 	}
-	return o.at(ctx, url, ref, func(remote *git.Remote) (git.Resolved, error) { return resolveAny(ctx, remote, ref) })
+	return o.at(ctx, where, ref, func(remote *git.Remote) (git.Resolved, error) { return resolveAny(ctx, remote, ref) })
 }
 
-func (o *otherProjects) at(ctx context.Context, url, ref string, resolve func(*git.Remote) (git.Resolved, error)) (*otherProject, error) {
+func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(*git.Remote) (git.Resolved, error)) (*otherProject, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key := url + "\x00" + ref
+	key := where + "\x00" + ref
 	if p := o.open[key]; p != nil {
 		return p, nil
 	}
@@ -82,11 +86,22 @@ func (o *otherProjects) at(ctx context.Context, url, ref string, resolve func(*g
 	if err != nil {
 		return nil, err
 	}
-	remote, err := git.NewRemote(url, cache, userAccess(o.e, o.sources))
+	if err := o.down[hostOf(where)]; err != nil {
+		return nil, err
+	}
+	access := userAccess(o.e, o.sources)
+	access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
+	remote, err := git.NewRemote(where, cache, access)
 	if err != nil {
 		return nil, err
 	}
 	resolved, err := resolve(remote)
+	if errs.Is(err, errs.Unavailable) {
+		if o.down == nil {
+			o.down = map[string]error{}
+		}
+		o.down[hostOf(where)] = err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +114,15 @@ func (o *otherProjects) at(ctx context.Context, url, ref string, resolve func(*g
 	p := &otherProject{remote.Reader(ctx), resolved.Commit}
 	o.open[key] = p
 	return p, nil
+}
+
+// hostOf is the part of a URL before the path, for remembering who is down.
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Host
+	}
+	host, _, _ := strings.Cut(address, ":")
+	return host
 }
 
 // resolveAny takes a ref that may be a branch, a tag or a commit, in GitLab's
@@ -126,15 +150,15 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 	if err != nil {
 		return nil, src, err
 	}
-	url, err := o.sources.componentURL(host, project)
+	where, err := o.sources.componentURL(host, project)
 	if err != nil {
 		return nil, src, err
 	}
-	p, err := o.at(ctx, url, version, func(remote *git.Remote) (git.Resolved, error) {
+	p, err := o.at(ctx, where, version, func(remote *git.Remote) (git.Resolved, error) {
 		return resolveVersion(ctx, remote, version)
 	})
 	if err != nil {
-		return nil, src, err
+		return nil, src, fmt.Errorf("%w; a copy elsewhere: --components URL-OR-FOLDER", err)
 	}
 	for _, path := range []string{"templates/" + name + ".yml", "templates/" + name + "/template.yml"} {
 		data, err := p.reader.ReadFile(p.commit, path)

@@ -142,8 +142,12 @@ func (t *workingTree) describe(f gitlabci.Facts) {
 // pushed, and what is not committed. On a branch that the remote does not know
 // there is no diff to look at, as on GitLab.
 func (t *workingTree) changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed {
-	c := gitlabci.Changed{CompareTo: func(ref string) ([]string, error) { return t.Changed(ctx, ref) }}
-	if f.Event != gitlabci.EventPush && f.Event != gitlabci.EventMergeRequest || f.Tag != "" || !t.InRepository() {
+	var c gitlabci.Changed
+	if t.SHA == "" {
+		return c
+	}
+	c.CompareTo = func(ref string) ([]string, error) { return t.compare(ctx, ref) }
+	if f.Event != gitlabci.EventPush && f.Event != gitlabci.EventMergeRequest || f.Tag != "" {
 		return c
 	}
 	c.Load = func() ([]string, bool, error) {
@@ -158,6 +162,19 @@ func (t *workingTree) changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 		return files, err == nil, err
 	}
 	return c
+}
+
+// compare finds a branch here or, where it was never checked out, at the remote.
+func (t *workingTree) compare(ctx context.Context, ref string) ([]string, error) {
+	files, err := t.Changed(ctx, ref)
+	if !errs.Is(err, errs.NotFound) || t.RemoteName == "" {
+		return files, err
+	}
+	branch := strings.TrimPrefix(ref, "refs/heads/")
+	if files, rerr := t.Changed(ctx, "refs/remotes/"+t.RemoteName+"/"+branch); rerr == nil {
+		return files, nil
+	}
+	return nil, err
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.
