@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -101,5 +100,4 @@ func (e *env) printFindings(list diag.List) {
 	p := e.printer()
 	p.Source = e.source
 	_ = p.Print(e.stderr, diag.Text, list)
-	fmt.Fprintln(e.stderr, diag.Summary(list))
 }

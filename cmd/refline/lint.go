@@ -67,8 +67,8 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	if err := p.Print(e.stdout, format, all); err != nil {
 		return err
 	}
-	if format == diag.Text {
-		fmt.Fprintln(e.stdout, diag.Summary(all))
+	if format == diag.Text && len(all) == 0 {
+		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
 	failed, warned := all.Count()
 	if failed > 0 || o.strict && warned > 0 {

@@ -51,7 +51,7 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 	}
 	return &engine.RunInput{
 		Number: s.record.Number, FirstID: req.ID, Dir: req.Dir, Work: req.Work,
-		Pipeline: c.pipeline, Variables: c.variables, Job: s.jobInput(tree),
+		Pipeline: c.pipeline, Variables: c.variables, Job: s.jobInput(ctx, tree),
 		Child: func(ctx context.Context, inner engine.ChildRequest) (*engine.RunInput, error) {
 			return s.startChild(ctx, tree, c, inner, depth+1)
 		},

@@ -57,14 +57,17 @@ type jobView struct {
 
 type stepView struct{ name, status, progress string }
 
-const tailLines = 20
+const (
+	tailLines   = 20
+	longestName = 48 // columns that job names may take
+)
 
 func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
 	v := &runView{e: e, mode: mode, number: number, jobs: map[string]*jobView{}}
 	for _, n := range names {
 		v.width = max(v.width, utf8.RuneCountInString(n))
 	}
-	v.width = min(max(v.width, 12), 48)
+	v.width = min(max(v.width, 12), longestName)
 	if mode == viewJSON {
 		v.json = json.NewEncoder(e.stdout)
 		v.json.SetEscapeHTML(false)
@@ -135,6 +138,7 @@ func (v *runView) job(name string) *jobView {
 		j = &jobView{name: name}
 		j.lines = &logLines{plain: !v.e.color(), line: func(s string) { v.logLine(j, s) }}
 		v.jobs[name] = j
+		v.width = max(v.width, min(utf8.RuneCountInString(name), longestName))
 		v.order = append(v.order, name)
 	}
 	return j

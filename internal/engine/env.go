@@ -22,7 +22,7 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 	v := func(name, value string) pipeline.Variable {
 		return pipeline.Variable{Name: name, Value: value, Raw: true}
 	}
-	return []pipeline.Variable{
+	vars := []pipeline.Variable{
 		v("CI_PROJECT_DIR", paths.project),
 		v("CI_BUILDS_DIR", paths.builds),
 		v("CI_JOB_ID", in.ID),
@@ -39,6 +39,10 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("REFLINE_RUN", in.RunID),
 		v("REFLINE_EVENTS", paths.temp+"/events.jsonl"),
 	}
+	if in.Binary != "" && !in.Executor.Isolated() {
+		vars = append(vars, v("REFLINE_BIN", in.Binary))
+	}
+	return vars
 }
 
 // environment writes file variables into temp (a folder of the host, seen by

@@ -30,6 +30,7 @@ type JobInput struct {
 	RunID   string // labels what executors make
 	ID      string // CI_JOB_ID, unique in the run
 	Version string // of the program, as CI_RUNNER_VERSION
+	Binary  string // of the program, for jobs on the host: REFLINE_BIN
 	Started time.Time
 	Job     *pipeline.Job
 
