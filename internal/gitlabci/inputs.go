@@ -2,6 +2,7 @@ package gitlabci
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -18,18 +19,19 @@ import (
 // of its first matching rule, else its default. It returns false when any is
 // missing, unknown or does not fit, having said all of it. at is where inputs
 // are given (an include), who names the file that declares them.
-func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings) (map[string]*node, bool) {
+func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings, b *budget) (map[string]*node, bool) {
 	x := inputResolver{f: f, at: at, who: who, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
 	before := len(f.list)
-	names := make([]string, len(s.inputs))
+	names, declared := make([]string, len(s.inputs)), make(map[string]bool, len(s.inputs))
 	for i := range s.inputs {
 		names[i] = s.inputs[i].name
+		declared[names[i]] = true
 	}
 	if given != nil {
 		for _, fd := range given.keys {
-			if !slices.Contains(names, fd.name) {
+			if !declared[fd.name] {
 				f.errorf(fd.at, "", "unknown-input", "%s has no input %q", who, fd.name)
-				f.hint(known(fd.name, names))
+				f.hint(cmp.Or(b.suggest(fd.name, names), allNames(names)))
 				continue
 			}
 			if fd.value.kind != nullNode {
@@ -43,13 +45,13 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings)
 	return x.values, !f.list[before:].HasErrors()
 }
 
-// known says which name was likely meant, or which there are.
-func known(wrong string, names []string) string {
-	if near := closest(wrong, names); near != "" {
-		return "did you mean \"" + near + "\"?"
-	}
-	if len(names) == 0 {
+// allNames says which names there are, when they are few.
+func allNames(names []string) string {
+	switch n := len(names); {
+	case n == 0:
 		return "it declares none"
+	case n > 20:
+		return ""
 	}
 	return "it has " + strings.Join(names, ", ")
 }
@@ -104,13 +106,8 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 			fallback = &node{kind: nullNode, at: s.at, size: 1}
 		}
 	}
-	seen := make(map[string]*node, len(x.values)+len(x.given))
-	for name, v := range x.values {
-		seen[name] = v
-	}
-	for name, v := range x.given {
-		seen[name] = v
-	}
+	// a rule sees what was given, and the inputs declared before this one
+	scope := expr.Scope{Input: func(name string) (any, bool) { return goValue(cmp.Or(x.given[name], x.values[name])) }}
 	for _, rule := range s.rules {
 		holds := rule.condition == nil
 		if !holds {
@@ -119,7 +116,7 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 				x.f.errorf(rule.condition.at, "", "rules", "input %q: %v", s.name, err)
 				return nil, fallback
 			}
-			holds = e.True(expr.Scope{Input: func(name string) (any, bool) { return goValue(seen[name]) }})
+			holds = e.True(scope)
 		}
 		if holds {
 			if rule.fallback != nil {

@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -275,13 +276,10 @@ func (x *interpolation) step(get func(string) *node, segment string, names func(
 	name, indices, _ := strings.Cut(segment, "[")
 	v := get(name)
 	if v == nil {
-		err := blockErrorf("there is no %q", name)
-		if near := closest(name, names()); near != "" {
-			err.hint = "did you mean \"" + near + "\"?"
-		} else {
-			err.hint = "declare it in spec:inputs"
+		return nil, &blockError{
+			text: fmt.Sprintf("there is no %q", name),
+			hint: cmp.Or(x.b.suggest(name, names()), "declare it in spec:inputs"),
 		}
-		return nil, err
 	}
 	if indices == "" {
 		if strings.Contains(segment, "[") {

@@ -72,7 +72,7 @@ func TestInputs(t *testing.T) {
 				`.gitlab-ci.yml:8:3: error: $[[ inputs.nmae ]]: there is no "nmae"; did you mean "name"?`,
 				`.gitlab-ci.yml:9:3: error: $[[ name ]]: not a value that a block can have; write $[[ inputs.NAME ]]`,
 				`.gitlab-ci.yml:10:3: error: $[[ vars.x ]]: there is no "vars"; a block can read inputs, and component in a component`,
-				`.gitlab-ci.yml:11:3: error: $[[ inputs.name | upper ]]: there is no function upper; it has expand_vars, posix_escape, split, truncate`,
+				`.gitlab-ci.yml:11:3: error: $[[ inputs.name | upper ]]: there is no function upper; there are expand_vars, posix_escape, split, truncate`,
 				`.gitlab-ci.yml:12:3: error: $[[ inputs.n | truncate(0,1) ]]: truncate takes a text, and this is the number 5; apply it to an input of type string`,
 				`.gitlab-ci.yml:13:3: error: $[[ inputs.name | truncate(a) ]]: truncate(a) is not a call of truncate; write truncate(OFFSET,LENGTH)`,
 				`.gitlab-ci.yml:14:3: error: $[[ inputs.name | split('') ]]: split('') is not a call of split; write split('SEPARATOR')`,

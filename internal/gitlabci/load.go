@@ -224,8 +224,12 @@ func (l *loading) include(inc inclusion, from *visit) *node {
 	if file == nil {
 		return nil
 	}
-	if len(file.docs.content.keys) == 0 && file.docs.header == nil {
-		l.errorf(inc.at, "include", "%s is empty", l.redact.source(inc.source).phrase())
+	if len(file.docs.content.keys) == 0 {
+		what := "is empty"
+		if file.docs.header != nil {
+			what = "has a header and nothing else"
+		}
+		l.errorf(inc.at, "include", "%s %s", l.redact.source(inc.source).phrase(), what)
 		return nil
 	}
 	return l.file(file.docs, file.blocks, v)
@@ -337,7 +341,7 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 			component[name] = value
 		}
 	}
-	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.f)
+	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.f, l.b)
 	return inputs, component, ok
 }
 

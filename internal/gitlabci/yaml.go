@@ -267,9 +267,7 @@ func (r *yamlReader) checkTag(y *yaml.Node) {
 	case strings.HasPrefix(tag, "!!"), tag == "!str", tag == "!float", tag == "!binary":
 	default:
 		r.f.warnf(r.place(y), "", "yaml-tag", "the tag %s means nothing and is passed over", tag)
-		if near := closest(tag, []string{"!reference"}); near != "" {
-			r.f.hint("did you mean !reference?")
-		}
+		r.f.hint(r.b.suggest(tag, []string{"!reference"}))
 	}
 }
 
@@ -332,7 +330,7 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 	n := r.new(mapNode, r.place(y))
 	set := newFields(len(y.Content) / 2)
 	var inherited map[string]bool // set by << so far
-	var again []repeated
+	var again repetitions
 	for i := 0; i+1 < len(y.Content) && !r.stopped; i += 2 {
 		name, ok := r.key(y.Content[i], depth)
 		if !ok {
@@ -352,13 +350,13 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 				val = overriding(val, old.value)
 				delete(inherited, name)
 			} else {
-				again = noteRepeated(again, name, old.at, at)
+				again.note(name, old.at, at)
 			}
 		}
 		set.put(field{name: name, at: at, value: val})
 	}
 	n.keys = set.list
-	for _, d := range again {
+	for _, d := range again.list {
 		where, subject := fmt.Sprintf(" in %q", owner), owner
 		if depth == 0 {
 			where, subject = "", d.name
@@ -386,19 +384,27 @@ func (r *yamlReader) mergeInto(set *fields, val *node, inherited map[string]bool
 	return inherited
 }
 
+// repetitions are the keys of one map that stand in it more than once.
+type repetitions struct {
+	list  []repeated
+	index map[string]int
+}
+
 type repeated struct {
 	name        string
 	first, last diag.Place
 }
 
-func noteRepeated(list []repeated, name string, before, at diag.Place) []repeated {
-	for i := range list {
-		if list[i].name == name {
-			list[i].last = at
-			return list
-		}
+func (r *repetitions) note(name string, before, at diag.Place) {
+	if i, ok := r.index[name]; ok {
+		r.list[i].last = at
+		return
 	}
-	return append(list, repeated{name, before, at})
+	if r.index == nil {
+		r.index = map[string]int{}
+	}
+	r.index[name] = len(r.list)
+	r.list = append(r.list, repeated{name, before, at})
 }
 
 // key gives the text of a key: Ruby's to_s of whatever scalar it is. At the
