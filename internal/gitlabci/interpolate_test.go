@@ -80,8 +80,8 @@ func TestInputs(t *testing.T) {
 				`.gitlab-ci.yml:16:3: error: $[[ inputs.l[1] ]]: [1] is past the end of a list of 1`,
 				`.gitlab-ci.yml:17:3: error: $[[ inputs.name[0] ]]: [0] needs a list, and this is a text`,
 				`.gitlab-ci.yml:18:3: error: $[[ inputs.l[x] ]]: [x] is not an index`,
-				`.gitlab-ci.yml:19:3: error: $[[ inputs.l[0].k ]]: there is no "k"; declare it in spec:inputs`,
-				`.gitlab-ci.yml:20:3: error: $[[ component.name ]]: there is no "name"; declare it in spec:inputs`,
+				`.gitlab-ci.yml:19:3: error: $[[ inputs.l[0].k ]]: there is no "k"`,
+				`.gitlab-ci.yml:20:3: error: $[[ component.name ]]: there is no "name"; list it in spec:component, and include the file as a component`,
 			},
 		},
 		"masked variable": {
