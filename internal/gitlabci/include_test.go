@@ -132,6 +132,25 @@ func TestInclude(t *testing.T) {
 				`a.yml:1:41: error: the file "f.yml" of project "g/q" at "v2" cannot be reached: no source for it; name the repository of the project as a source, and give a token if it is not public`,
 			},
 		},
+		"integrity": {
+			files: files{
+				".gitlab-ci.yml": "include:\n- {remote: " + remote + ", integrity: sha256-cu5CSMK8m+K4KK+YihukstgQVa/4/fLRgBO0YW93RQc=}\n- {remote: " + remote + ", integrity: sha256-AAAA}\n",
+				remote:           "a: {x: 1}\n",
+			},
+			want: "{a: {x: 1}}",
+			says: []string{`.gitlab-ci.yml:3:12: error: the remote file "https://example.com/x.yml" is not the one that integrity names: it has sha256-cu5CSMK8m+K4KK+YihukstgQVa/4/fLRgBO0YW93RQc=; if the change is known and good, write that checksum`},
+		},
+		"a commit is shown short": {
+			files: files{
+				".gitlab-ci.yml":         "include: [{project: g/p, ref: 0123456789abcdef0123456789abcdef01234567, file: a.yml}]\n",
+				"g/p@0123456789ab:a.yml": "include: b.yml\n",
+			},
+			says: []string{`g/p@0123456789ab:a.yml:1:10: error: the file "b.yml" of project "g/p" at "0123456789ab" cannot be reached: no source for it; name the repository of the project as a source, and give a token if it is not public`},
+		},
+		"header alone": {
+			files: files{".gitlab-ci.yml": "include: a.yml\n", "a.yml": "spec: {inputs: {a: {default: b}}}\n---\n"},
+			says:  []string{`.gitlab-ci.yml:1:10: error: the file "a.yml" has a header and nothing else`},
+		},
 		"variables": {
 			files: files{".gitlab-ci.yml": "include: ['$DIR/${NAME}.yml', '%NAME%.yml']\n", "ci/a.yml": "a: {x: 1}\n", "a.yml": "b: {x: 1}\n"},
 			change: func(in *Input) {

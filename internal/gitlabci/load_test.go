@@ -177,7 +177,7 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
 		"time":          {"a: {b: 2024-01-02 10:00:00}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 10:00:00 is a time in YAML, which GitLab does not accept; put it in quotes"}},
 		"symbol":        {"a: {b: :c}\n", []string{`.gitlab-ci.yml:1:8: warning: :c is read as "c": an unquoted text that starts with a colon loses it; put it in quotes`}},
-		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{".gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean !reference?"}},
+		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{`.gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean "!reference"?`}},
 		"ruby tag":      {"a: !ruby/object:X {}\n", []string{".gitlab-ci.yml:1:4: error: the tag !ruby/object:X is not allowed"}},
 		"complex key":   {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a text"}},
 		"number as job": {"1: {a: b}\n", []string{".gitlab-ci.yml:1:1: error: the name of a job must be a text, not the number 1; put it in quotes"}},
