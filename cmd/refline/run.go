@@ -298,7 +298,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		}
 		in := engine.JobInput{
 			Version: version, Binary: s.binary(), Environ: s.e.environ(), Tree: tree, Caches: caches, Project: s.c.project(),
-			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e, j),
+			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root

@@ -58,9 +58,9 @@ type JobInput struct {
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
-	// Setup prepares what the script needs of the machine and returns folders
-	// to put first in PATH; may be nil.
-	Setup func(ctx context.Context, workspace string, log io.Writer) (bin string, err error)
+	// Setup prepares what the script needs of the machine and returns a folder
+	// to put first in PATH; env is what the job will run with. May be nil.
+	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
 
 	Executor executor.Executor
 	Secrets  *mask.Set

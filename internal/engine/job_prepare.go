@@ -137,12 +137,13 @@ func (a *attempt) start(ctx context.Context) error {
 		return &reasonError{reason, err}
 	}
 	if a.Setup != nil {
-		bin, err := a.Setup(ctx, a.workspace, a.log)
+		env := append(hostEnvironment(a.Environ), a.env...)
+		bin, err := a.Setup(ctx, a.workspace, env, a.log)
 		if err != nil {
 			return err
 		}
 		if bin != "" {
-			a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+envValue(a.Environ, "PATH"))
+			a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+envValue(env, "PATH"))
 		}
 	}
 	if len(a.Job.PreGetSources) > 0 {
@@ -155,15 +156,6 @@ func (a *attempt) start(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func envValue(environ []string, name string) string {
-	for _, kv := range environ {
-		if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
-			return kv[len(name)+1:]
-		}
-	}
-	return ""
 }
 
 func (a *attempt) image(i pipeline.Image) executor.Image {
