@@ -33,6 +33,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	if err != nil {
 		return fail(err)
 	}
+	in.Parent = func(name string) string { return g.kept[name] }
 	in.Prefix = r.Prefix + job.Name + " / "
 	in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.Slots, r.Emit, r.Now, r.Lock, r.Play
 	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"

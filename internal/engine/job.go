@@ -176,7 +176,7 @@ func (a *attempt) exec(ctx context.Context, name, script string, extra []string)
 	})
 }
 
-// script runs before_script and script in one shell, under the job's timeout.
+// script runs the job's own commands under its timeout.
 func (a *attempt) script(ctx context.Context) JobResult {
 	timeout := a.Job.Timeout
 	if timeout <= 0 {
@@ -186,23 +186,32 @@ func (a *attempt) script(ctx context.Context) JobResult {
 	defer cancel()
 	tctx, done := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer done()
-	entries := append(append([]string{}, a.Job.BeforeScript...), a.Job.Script...)
-	code, err := a.exec(tctx, "script", shellScript(entries), nil)
+	code, err := a.commands(tctx)
 	switch {
+	case err == nil && code == 0:
+		return JobResult{Status: pipeline.Success}
+	case err == nil:
+		return JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: code}
 	case ctx.Err() != nil:
 		return JobResult{Status: pipeline.Canceled}
-	case errors.Is(context.Cause(tctx), errTimeout):
+	case errors.Is(err, errTimeout):
 		fmt.Fprintf(a.log, "\nstopped: the job's timeout of %s is over\n", timeout)
 		return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
-	case err != nil:
+	default:
 		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
-	case code != 0:
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: code}
 	}
-	return JobResult{Status: pipeline.Success}
 }
 
 var errTimeout = errors.New("the job's timeout is over")
+
+// commands runs before_script and script in one shell, or the steps of run:.
+func (a *attempt) commands(ctx context.Context) (int, error) {
+	if len(a.Job.Run) > 0 {
+		return a.runSteps(ctx)
+	}
+	entries := append(append([]string{}, a.Job.BeforeScript...), a.Job.Script...)
+	return a.exec(ctx, "script", shellScript(entries), nil)
+}
 
 // afterScript runs in a shell of its own, after failure and cancel too but not
 // after a timeout; what becomes of it does not matter to the job.

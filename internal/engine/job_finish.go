@@ -23,11 +23,25 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if err := a.sandbox.Close(ctx); err != nil {
 		a.note(fmt.Sprintf("not cleaned up: %v", err))
 	}
+	a.tellDeployment(res)
 	failed := res.Status == pipeline.Failed
 	a.saveCaches(ctx, failed)
 	if err := a.keepArtifacts(ctx, failed, res); err != nil && !failed {
 		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
 	}
+}
+
+// tellDeployment says which environment a job reached, and where it is seen.
+func (a *attempt) tellDeployment(res *JobResult) {
+	env := a.Job.Environment
+	if env == nil || res.Status != pipeline.Success || env.Action != "" && env.Action != "start" {
+		return
+	}
+	text := "deployed to " + a.expand(env.Name)
+	if env.URL != "" {
+		text += ": " + a.expand(env.URL)
+	}
+	a.note(text)
 }
 
 // keepArtifacts collects what artifacts: names, and the variables of dotenv

@@ -31,6 +31,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 		return err
 	}
 	a.lookup = lookupOf(a.env)
+	a.tellSecrets()
 	if err := os.WriteFile(filepath.Join(a.temp, "events.jsonl"), nil, 0o666); err != nil {
 		return err
 	}
@@ -63,6 +64,21 @@ func (a *attempt) setPaths() {
 	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp"}
 }
 
+// tellSecrets names what GitLab would fetch from a secret store or sign, and
+// nobody gave here.
+func (a *attempt) tellSecrets() {
+	for _, s := range a.Job.Secrets {
+		if _, ok := a.lookup[s.Name]; !ok {
+			a.note(fmt.Sprintf("secret %s comes from a store that only a server reaches; give it: --secret %s", s.Name, s.Name))
+		}
+	}
+	for _, t := range a.Job.IDTokens {
+		if _, ok := a.lookup[t.Name]; !ok {
+			a.note(fmt.Sprintf("token %s is signed by a server; give one: --secret %s", t.Name, t.Name))
+		}
+	}
+}
+
 func lookupOf(env []string) map[string]string {
 	m := make(map[string]string, len(env))
 	for _, kv := range env {
@@ -93,8 +109,8 @@ func (a *attempt) section(name, title string, f func() error) error {
 }
 
 func (a *attempt) takeArtifacts(ctx context.Context) error {
-	if len(a.Take) == 0 {
-		return nil
+	if len(a.Take) == 0 || a.InPlace != "" {
+		return nil // in place they are where they were made
 	}
 	return a.section("download_artifacts", "Taking artifacts", func() error {
 		for _, dir := range a.Take {
@@ -136,7 +152,9 @@ func (a *attempt) start(ctx context.Context) error {
 		}
 		return &reasonError{reason, err}
 	}
-	if a.Setup != nil {
+	if a.Setup != nil && a.Executor.Isolated() {
+		a.note("dependencies of the script are taken from the image, not installed")
+	} else if a.Setup != nil {
 		env := append(hostEnvironment(a.Environ), a.env...)
 		bin, err := a.Setup(ctx, a.workspace, env, a.log)
 		if err != nil {
