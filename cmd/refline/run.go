@@ -15,6 +15,7 @@ import (
 
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/executor/process"
 	"refline/internal/pipeline"
 )
 
@@ -121,6 +122,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
+	s.sweep(ctx)
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -131,6 +133,20 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	return s.choose(jobs)
+}
+
+// sweep removes what runs that were killed left behind: folders, mounts and
+// processes. Where nothing is left but what this run made, it costs a look.
+func (s *session) sweep(ctx context.Context) {
+	if !s.store.othersAtWork(s.record.Number) {
+		return
+	}
+	if err := engine.Sweep(s.store.work); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
+	if err := process.New().Sweep(ctx); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
 }
 
 // choose keeps the named jobs and what they need.
