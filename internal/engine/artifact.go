@@ -248,7 +248,7 @@ func (a *ArtifactFolder) Restore(ctx context.Context, workspace string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil // reports alone
 	}
-	if err := unstow(ctx, NewTree(dir), workspace); err != nil {
+	if err := unstow(ctx, NewTree(dir), workspace, nil); err != nil {
 		return fmt.Errorf("restore artifacts: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -53,6 +54,15 @@ func roles() map[string]func(dir string) error {
 					return err
 				}
 			}
+		},
+		"save": func(dir string) error {
+			fmt.Println("saving")
+			return saveGenerations(dir, os.Getenv("REFLINE_TEST_NAME"), 1<<30)
+		},
+		"python": func(dir string) error {
+			fmt.Println("making")
+			_, err := PythonEnv(context.Background(), filepath.Join(dir, "cache"), filepath.Join(dir, "root"), "s.py", io.Discard, os.Environ())
+			return err
 		},
 		"overlay": func(dir string) error {
 			unlock, err := LockFolder(dir)

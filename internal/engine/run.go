@@ -17,6 +17,7 @@ import (
 // RunInput is a whole pipeline to run in this process.
 type RunInput struct {
 	Number   int64  // of the run, unique on this computer
+	FirstID  string // the trigger job's CI_JOB_ID in a child pipeline, else empty
 	Dir      string // what is kept of the run: logs/ and artifacts/
 	Work     string // where workspaces are while it runs
 	Prefix   string // "trigger job / " in a child pipeline
@@ -132,7 +133,7 @@ type outcome struct {
 }
 
 func (r *runner) loop(ctx context.Context) error {
-	r.nextID = r.Number * 10000
+	r.firstID()
 	if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create}); err != nil {
 		return err
 	}
@@ -163,6 +164,14 @@ func (r *runner) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// firstID makes job ids of runs and of their children distinct numbers.
+func (r *runner) firstID() {
+	r.nextID = r.Number * 10000
+	if n, err := strconv.ParseInt(r.FirstID, 10, 64); err == nil {
+		r.nextID = n * 1000
 	}
 }
 
@@ -431,9 +440,6 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 // rescan looks for secrets in the stored log once more. A finding fails closed:
 // the log is emptied and the job is red.
 func rescan(in JobInput, f *os.File) (string, error) {
-	if in.Secrets.Empty() {
-		return "", nil
-	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}

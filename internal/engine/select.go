@@ -108,7 +108,7 @@ func (s *selection) path(ctx context.Context, workspace string, w wanted, writte
 	case found == 0:
 		s.warnings = append(s.warnings, fmt.Sprintf("nothing matches %q (paths are relative to the project's folder)", written))
 	default:
-		s.notes = append(s.notes, fmt.Sprintf("%s: %s", written, count(s.files-before, "file")))
+		s.notes = append(s.notes, fmt.Sprintf("%s: %s", written, howMany(s.files-before, "file")))
 	}
 	return nil
 }
@@ -371,7 +371,7 @@ func (s *selection) addUntracked(ctx context.Context, is func(path string) bool)
 	if err := s.untrackedIn(ctx, f, ".", is); err != nil {
 		return err
 	}
-	s.notes = append(s.notes, fmt.Sprintf("untracked: %s", count(s.files-before, "file")))
+	s.notes = append(s.notes, fmt.Sprintf("untracked: %s", howMany(s.files-before, "file")))
 	return nil
 }
 
@@ -430,8 +430,8 @@ func (s *selection) alive(ctx context.Context) error {
 	return nil
 }
 
-// count gives "1 file", "2 files".
-func count(n int, what string) string {
+// howMany gives "1 file", "2 files".
+func howMany(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

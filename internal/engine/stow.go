@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -115,7 +116,7 @@ func (st *stowing) subdir(from, to folder, full string, q *pick) error {
 		return err
 	}
 	if q.mode&0o700 != 0o700 || q.mode&st.extra != 0 {
-		st.sealed = append(st.sealed, pickedDir{full, q.mode})
+		st.sealed = append(st.sealed, pickedDir{full, q.mode | 0o500}) // we have to read it again
 	}
 	below, err := from.sub(q.name)
 	if err != nil { // a link to a directory, on the way to a pattern
@@ -173,8 +174,9 @@ func (st *stowing) link(to folder, at string, n *fileNode) error {
 
 // unstow copies the files of src, a folder that stow made, into a workspace.
 // What is in the way of a file is replaced; a directory in the way is an
-// error. Links of the workspace are followed only inside it.
-func unstow(ctx context.Context, src *Tree, workspace string) error {
+// error. Links of the workspace are followed only inside it. When seen is not
+// nil it gets the identity of every file that was made.
+func unstow(ctx context.Context, src *Tree, workspace string, seen map[string]identity) error {
 	if err := src.load(); err != nil {
 		return err
 	}
@@ -200,13 +202,26 @@ func unstow(ctx context.Context, src *Tree, workspace string) error {
 		}
 		defer from.close()
 	}
+	var mu sync.Mutex
 	err = src.each(ctx, func(d *treeDir, files []fileNode) error {
 		to, err := openFolderIn(root, d.path)
 		if err != nil {
 			return err
 		}
 		defer to.close()
-		return src.putFiles(from, to, d, files)
+		if err := src.putFiles(from, to, d, files); err != nil || seen == nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range files {
+			n, err := to.stat(files[i].name)
+			if err != nil {
+				return err
+			}
+			seen[joinPath(d.path, n.name)] = n.id
+		}
+		return nil
 	})
 	if err != nil {
 		return err

@@ -62,7 +62,15 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 			return err
 		}
 	}
-	return r.extras(ctx, c, dst, o)
+	if o.LFS {
+		if err := r.pullLFS(ctx, c, dst); err != nil {
+			return err
+		}
+	}
+	if o.Submodules != SubmodulesNone {
+		return r.checkoutSubmodules(ctx, c, dst, o)
+	}
+	return nil
 }
 
 // heal answers a local command that failed on the mirror: somebody may have
@@ -105,7 +113,9 @@ func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, 
 	if err := r.gitDir(c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
 		return errs.E(errs.Conflict, "make %s: %w", dst, err)
 	}
-	_, err := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit).output(ctx)
+	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
+	readTree.strict = true
+	_, err := readTree.output(ctx)
 	return r.explainTree(err, dst)
 }
 

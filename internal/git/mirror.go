@@ -127,7 +127,7 @@ func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth
 	if c.Object != "" {
 		args = append(args, "+"+c.Object+":refs/keep/"+c.Object)
 	}
-	fetch := process{args: args, dir: r.dir, hold: held}
+	fetch := process{args: args, dir: r.dir, hold: held, strict: true}
 	_, err = r.ask(ctx, fetch)
 	if err != nil && refusesCommits(err) {
 		err = r.fetchRefs(ctx, mirror, c, held)

@@ -23,6 +23,7 @@ type process struct {
 	config []setting // on top of every configuration file, by environment
 	stdin  string
 	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
+	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
 }
 
 // setting is one line of git configuration.
@@ -60,6 +61,9 @@ func (p process) output(ctx context.Context) ([]byte, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := supervise(cmd)
 	if err == nil {
+		if text := "\n" + stderr.String(); p.strict && strings.Contains(text, "\nerror: ") {
+			return nil, &failure{p.verb(), 0, text}
+		}
 		return stdout.Bytes(), nil
 	}
 	if ctx.Err() != nil {

@@ -85,14 +85,17 @@ func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, 
 		return false
 	}
 	if from == c.Commit {
-		return true
+		// Undo what putSpare did: from here on a job may write.
+		return os.Chtimes(filepath.Join(dst, ".git", "index"), time.Time{}, time.Now()) == nil
 	}
 	attributes := make(chan bool, 1)
 	go func() {
 		differ, err := r.differentAttributes(ctx, from, c.Commit)
 		attributes <- differ || err != nil
 	}()
-	_, err := r.inTree(dst, "read-tree", "-m", "-u", from, c.Commit).output(ctx)
+	readTree := r.inTree(dst, "read-tree", "-m", "-u", from, c.Commit)
+	readTree.strict = true
+	_, err := readTree.output(ctx)
 	return !<-attributes && err == nil
 }
 
@@ -162,6 +165,11 @@ func (r *Remote) putSpare(tree, commit string) error {
 		if err := os.RemoveAll(filepath.Join(tree, ".git", e.Name())); err != nil {
 			return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 		}
+	}
+	// git reads again every file as young as the index. These will not change
+	// while they wait, and an index from the future says so.
+	if err := os.Chtimes(filepath.Join(tree, ".git", "index"), time.Time{}, time.Now().Add(2*time.Second)); err != nil {
+		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 	}
 	folder := filepath.Join(r.dir, "spare")
 	if err := os.MkdirAll(folder, 0o700); err != nil {

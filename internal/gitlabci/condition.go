@@ -120,6 +120,12 @@ func (f fileCondition) text() string {
 
 // changes reports whether a changed file matches, and says which or why.
 func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string, err error) {
+	if load := c.in.Changed.Load; load != nil {
+		if c.in.Changed.Files, c.in.Changed.Known, err = load(); err != nil {
+			return false, "", err
+		}
+		c.in.Changed.Load = nil
+	}
 	files := c.in.Changed.Files
 	switch {
 	case f.compareTo != "" && c.in.Changed.CompareTo != nil:
