@@ -315,7 +315,7 @@ func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 		switch rule.keys[i].name {
 		case "if":
 			if clause.kind != stringNode {
-				err = errs.E(errs.Invalid, "if must be a text, not %s", whatIs(clause))
+				err = errs.E(errs.Invalid, "must be a text, not %s", whatIs(clause))
 				break
 			}
 			holds, err = l.rules.If(clause.text, clause.at)
@@ -325,7 +325,7 @@ func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 			holds, err = l.rules.Changes(clause, from)
 		}
 		if err != nil {
-			l.errorf(clause.at, "rules", "include:rules: %v", err)
+			l.f.unreadable(clause, "include:rules:"+rule.keys[i].name, err)
 		}
 		matched = matched && holds && err == nil
 	}

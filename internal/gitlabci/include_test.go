@@ -192,7 +192,7 @@ include:
 		"wrong rules": {
 			files: files{".gitlab-ci.yml": "include:\n- local: a.yml\n  rules: [{if: $X =}, {iff: x}, {when: manual}, x]\n- {local: a.yml, rules: x}\n", "a.yml": "a: {}"},
 			says: []string{
-				`.gitlab-ci.yml:3:16: error: include:rules: "=" is not part of the language of rules`,
+				`.gitlab-ci.yml:3:16: error: include:rules:if cannot be read at character 4 of "$X =": "=" is not part of the language of rules; use == to compare, =~ to match`,
 				`.gitlab-ci.yml:3:24: error: "iff" is not a keyword of a rule of an include; did you mean "if"?`,
 				`.gitlab-ci.yml:3:40: error: when in include:rules is always or never, not "manual"`,
 				`.gitlab-ci.yml:3:49: error: a rule of an include is a map, not a text`,

@@ -108,7 +108,7 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 		if !holds {
 			e, err := expr.Parse(rule.condition.text)
 			if err != nil {
-				x.f.errorf(rule.condition.at, "", "rules", "input %q: %v", s.name, err)
+				x.f.unreadable(rule.condition, "rules:if of input "+strconv.Quote(s.name), err)
 				return nil, fallback
 			}
 			holds = e.True(scope)

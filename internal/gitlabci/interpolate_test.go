@@ -148,6 +148,10 @@ func TestInputs(t *testing.T) {
 			files: withSpec("s:\n  rules:\n  - options: [a]", "j: '$[[ inputs.s ]]'"),
 			says:  []string{`.gitlab-ci.yml:3:5: error: the pipeline needs the input "s"; give it a value, or a default here`},
 		},
+		"rule that cannot be read": {
+			files: withSpec("s:\n  rules:\n  - {if: '$[[ inputs.s ] == 1', default: a}", "j: 1"),
+			says:  []string{`.gitlab-ci.yml:5:14: error: rules:if of input "s" cannot be read at character 1 of "$[[ inputs.s ] == 1": $[[ ]] may only hold inputs.NAME here`},
+		},
 		"header alone": {files: files{".gitlab-ci.yml": "spec: {inputs: {a: {default: x}}}\n---\n"}, want: "{}"},
 		"included inputs": {
 			files: files{

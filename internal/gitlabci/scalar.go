@@ -179,9 +179,13 @@ func base60FloatScalar(s string) scalar {
 	return scalar{kind: floatNode, text: rubyFloat(sum), num: sum}
 }
 
+// digits drops what may stand between the digits of a number.
+func digits(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, ",", ""), "_", "")
+}
+
 func floatScalar(s string) scalar {
-	clean := strings.NewReplacer(",", "", "_", "").Replace(s)
-	n, err := strconv.ParseFloat(clean, 64)
+	n, err := strconv.ParseFloat(digits(s), 64)
 	if err != nil && !math.IsInf(n, 0) {
 		return scalar{kind: stringNode, text: s}
 	}
@@ -189,8 +193,7 @@ func floatScalar(s string) scalar {
 }
 
 func intScalar(s string) scalar {
-	clean := strings.NewReplacer(",", "", "_", "", "+", "").Replace(s)
-	n, ok := new(big.Int).SetString(clean, 0)
+	n, ok := new(big.Int).SetString(digits(s), 0)
 	if !ok {
 		return scalar{kind: stringNode, text: s}
 	}
