@@ -140,7 +140,9 @@ func TestStateCasesCompile(t *testing.T) {
 		}
 		var c struct {
 			Config yaml.Node
-			Init   struct{ Expect struct{ Jobs map[string]string } }
+			Init   struct {
+				Expect struct{ Jobs map[string]string }
+			}
 		}
 		if err := yaml.Unmarshal(content, &c); err != nil {
 			t.Fatalf("%s: %v", file, err)

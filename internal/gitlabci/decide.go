@@ -12,7 +12,7 @@ type outcome struct {
 	when  pipeline.When
 	rules []RuleTrace
 	only  string
-	needs []pipeline.Need // what it needs, as far as rules decide
+	needs []resolved // what it needs, as far as rules decide
 	dag   bool
 }
 
@@ -100,20 +100,20 @@ func (c *compiler) settle(in *instance) {
 	job, w := &in.job, in.of
 	job.DAG = in.outcome.dag
 	if len(in.outcome.needs) > maxNeeds {
-		w.r.errorf(w.needsNode(), "limit", "needs", "may name at most %d jobs, not %d", maxNeeds, len(in.outcome.needs))
+		w.r.errorf(in.outcome.needs[maxNeeds].node, "limit", "needs", "may name at most %d jobs, not %d", maxNeeds, len(in.outcome.needs))
 	}
 	for _, need := range in.outcome.needs {
 		if need.Project != "" || need.Pipeline != "" {
-			job.Needs = append(job.Needs, need)
+			job.Needs = append(job.Needs, need.Need)
 			continue
 		}
 		other := c.instanceNamed(need.Job)
 		switch {
 		case other != nil && other.outcome.in:
-			job.Needs = append(job.Needs, need)
+			job.Needs = append(job.Needs, need.Need)
 		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
 		case !w.r.again(w.at, "needs", other.of.name):
-			c.f.errorf(w.needsNode().at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
+			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
 			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")
 		}
 	}
@@ -126,17 +126,4 @@ func (c *compiler) settle(in *instance) {
 		}
 		job.Dependencies = &kept
 	}
-}
-
-// needsNode is where needs are written: in the job, else in one of its rules.
-func (w *written) needsNode() *node {
-	if n := w.node.get("needs"); n != nil {
-		return n
-	}
-	for _, u := range w.rules {
-		if n := u.node.get("needs"); n != nil {
-			return n
-		}
-	}
-	return w.node
 }

@@ -76,8 +76,6 @@ func (c *compiler) isJob(f *field) bool {
 	switch {
 	case f.name == "":
 		fault("name", "a job must have a name")
-	case f.name == "true" || f.name == "false" || f.name == "nil":
-		fault("name", "%q cannot be the name of a job", f.name)
 	case len(f.name) > 255:
 		fault("name", "the name of a job may have at most 255 characters, this one has %d", len(f.name))
 	case n.kind == mapNode && (n.get("script") != nil || n.get("run") != nil || n.get("trigger") != nil):
@@ -120,7 +118,8 @@ func (c *compiler) notAJob(f *field) {
 func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 	r, n := w.r, f.value
 	if !slices.Contains(keywords, f.name) {
-		if r.again(f.at, "unknown-keyword", f.name) {
+		// script beside trigger is told by checkJob.
+		if f.name == "trigger" || r.again(f.at, "unknown-keyword", f.name) {
 			return
 		}
 		kind := "a job"

@@ -29,6 +29,9 @@ func (r reader) applyInputs(n *node, script []string) []string {
 			values[n.keys[i].name] = inputText(d)
 		}
 	}
+	if script == nil {
+		return nil
+	}
 	out := make([]string, len(script))
 	for i, line := range script {
 		out[i] = replaceInputs(line, values)

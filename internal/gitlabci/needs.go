@@ -118,15 +118,21 @@ func (r reader) needMap(spec *needSpec, n *node, path string) {
 	}
 }
 
+// resolved is a need by the full name of an instance, and the entry it is from.
+type resolved struct {
+	pipeline.Need
+	node *node
+}
+
 // resolveNeeds turns what a job needs into full names of instances. Names that
 // are no job stay as they are.
-func (c *compiler) resolveNeeds(in *instance, specs []needSpec) []pipeline.Need {
+func (c *compiler) resolveNeeds(in *instance, specs []needSpec) []resolved {
 	if specs == nil {
 		return nil
 	}
-	out := make([]pipeline.Need, 0, len(specs))
+	out := make([]resolved, 0, len(specs))
 	for _, spec := range specs {
-		need := spec.need
+		need := resolved{spec.need, spec.node}
 		need.Job = c.matrixText(in, spec.node, need.Job)
 		if !spec.local() {
 			need.Project, need.Ref = c.matrixText(in, spec.node, need.Project), c.matrixText(in, spec.node, need.Ref)

@@ -3,8 +3,6 @@ package gitlabci
 import (
 	"slices"
 	"strings"
-
-	"refline/internal/pipeline"
 )
 
 // checkNeeds is about the names in needs, dependencies and triggers of all jobs
@@ -15,10 +13,10 @@ func (c *compiler) checkNeeds() {
 		for _, in := range w.instances {
 			in.needs = c.resolveNeeds(in, w.needs)
 			in.dependencies = c.resolveDependencies(w)
-			c.checkNeedNames(in, w.node.get("needs"), w.needs, in.needs, "needs")
+			c.checkNeedNames(in, in.needs, "needs")
 			for _, rule := range w.rules {
 				if rule.needs != nil {
-					c.checkNeedNames(in, rule.node.get("needs"), rule.needs, c.resolveNeeds(in, rule.needs), "rules:needs")
+					c.checkNeedNames(in, c.resolveNeeds(in, rule.needs), "rules:needs")
 				}
 			}
 		}
@@ -46,43 +44,25 @@ func (c *compiler) checkNeedTypes(w *written) {
 	}
 }
 
-// checkNeedNames checks the resolved needs of one instance. Errors stand at the
-// entry that gave the name, when there is one to each.
-func (c *compiler) checkNeedNames(in *instance, list *node, specs []needSpec, needs []pipeline.Need, path string) {
+// checkNeedNames checks the resolved needs of one instance.
+func (c *compiler) checkNeedNames(in *instance, needs []resolved, path string) {
 	seen := make(map[string]bool, len(needs))
-	for i, need := range needs {
+	for _, need := range needs {
 		if need.Project != "" || need.Pipeline != "" {
 			continue
 		}
-		at := list
-		if len(specs) == len(needs) {
-			at = specs[i].node
-		} else if s := specOf(specs, need.Job); s != nil {
-			at = s
-		}
 		if seen[need.Job] {
-			in.of.r.errorf(at, "needs", path, "names %s twice", quote(need.Job))
+			in.of.r.errorf(need.node, "needs", path, "names %s twice", quote(need.Job))
 		}
 		seen[need.Job] = true
-		if need.Job == "" || need.Optional && c.instanceNamed(need.Job) == nil {
-			continue
-		}
-		if need.Job == in.name {
-			in.of.r.errorf(at, "needs", path, "names the job itself")
-			continue
-		}
-		c.checkNeighbour(in.of, at, need.Job, path)
-	}
-}
-
-// specOf finds the entry that an expanded name came from.
-func specOf(specs []needSpec, name string) *node {
-	for _, s := range specs {
-		if s.need.Job == name || strings.HasPrefix(name, s.need.Job+" ") || strings.HasPrefix(name, s.need.Job+": [") {
-			return s.node
+		switch {
+		case need.Job == "", need.Optional && c.instanceNamed(need.Job) == nil:
+		case need.Job == in.name:
+			in.of.r.errorf(need.node, "needs", path, "names the job itself")
+		default:
+			c.checkNeighbour(in.of, need.node, need.Job, path)
 		}
 	}
-	return nil
 }
 
 // checkNeighbour checks that a job exists and is not in a later stage.

@@ -25,7 +25,7 @@ type instance struct {
 	total  int
 	matrix []pipeline.Variable
 
-	needs        []pipeline.Need
+	needs        []resolved
 	dependencies *[]string
 	outcome      outcome
 	job          pipeline.Job // when it is in the pipeline

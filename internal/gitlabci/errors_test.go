@@ -1,0 +1,119 @@
+package gitlabci
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMistakes: what is said, with line and column, and what to do.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, want string }{
+		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
+		"a mistyped script":             {"job: {scirpt: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scirpt\" is not a keyword of a job; did you mean \"script\"?"},
+		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
+		"a mistyped top keyword":        {"stage: [a]\njob: {script: x}", `1:1: error: "stage" is not a keyword, and a job must be a map, not a list; did you mean "stages"?`},
+		"a mistyped top map":            {"varables: {A: b}\njob: {script: x}", `1:1: error: job "varables" has no script, run or trigger; did you mean the keyword "variables"?`},
+		"an empty script":               {"job: {script: []}", `1:15: error: job "job": script must not be empty`},
+		"a blank script":                {"job: {script: ' '}", `1:15: error: job "job": script must not be empty`},
+		"a script of nothing":           {"job: {script: }", `1:15: error: job "job": script must not be empty`},
+		"a colon in a script":           {"job:\n  script:\n    - echo: hi", `3:7: error: job "job": script must be a list of strings, not a map; a colon and a space make this line a map; put the whole line in quotes, or write it below a |`},
+		"a number in a script":          {"job: {script: [1]}", `1:16: error: job "job": script must be a list of strings, not the number 1`},
+		"script and trigger":            {"job: {script: x, trigger: a/b}", `1:18: error: job "job": it cannot have both script and trigger`},
+		"script and run":                {"job: {script: x, run: [{name: a, script: y}]}", `1:18: error: job "job": it cannot have both script and run`},
+		"before_script and run":         {"job: {before_script: x, run: [{name: a, script: y}]}", `1:25: error: job "job": it cannot have both before_script and run`},
+		"an unknown stage":              {"job: {stage: tset, script: x}", `1:14: error: job "job": stage "tset" is not among the stages; did you mean "test"?`},
+		"no stage test":                 {"stages: [a]\njob: {script: x}", `2:1: error: job "job" has no stage, and the default, test, is not among the stages; give it one of .pre, a, .post`},
+		"an unknown when":               {"job: {script: x, when: manuel}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "manuel"; did you mean "manual"?`},
+		"never outside of rules":        {"job: {script: x, when: never}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "never"; never is for rules only`},
+		"delayed without start_in":      {"job: {script: x, when: delayed}", `1:24: error: job "job": when is delayed, so start_in must say for how long`},
+		"start_in without delayed":      {"job: {script: x, start_in: 1 day}", `1:28: error: job "job": start_in needs when: delayed`},
+		"start_in too long":             {"job: {script: x, when: delayed, start_in: 8 days}", `1:43: error: job "job": start_in must not be longer than 1 week`},
+		"rules and only":                {"job: {script: x, rules: [{if: $A}], only: [main]}", `1:37: error: job "job": only cannot be used together with rules`},
+		"no rules":                      {"job: {script: x, rules: []}", `1:25: error: job "job": rules must not be empty`},
+		"an empty rule":                 {"job: {script: x, rules: [{}]}", `1:26: error: job "job": rules must not have an empty rule`},
+		"a rule that is a string":       {"job: {script: x, rules: [main]}", `1:26: error: job "job": rules must be a list of maps, not the string "main"`},
+		"a mistyped rule":               {"job: {script: x, rules: [{fi: $A}]}", `1:27: error: "fi" is not a keyword of rules in job "job"; did you mean "if"?`},
+		"a broken condition":            {"job: {script: x, rules: [{if: '$A = \"b\"'}]}", `1:31: error: job "job": rules:if cannot be read at character 4 of "$A = \"b\"": "=" is not part of the language of rules; use == to compare, =~ to match`},
+		"a delayed rule":                {"job: {script: x, rules: [{when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
+		"a variable in a rule":          {"job: {script: x, rules: [{variables: {A: {value: b}}}]}", `1:42: error: job "job": rules:variables:A must be a string here, not a map`},
+		"a condition of only":           {"job: {script: x, only: {variables: ['$A &&']}}", `1:37: error: job "job": only:variables cannot be read at character 6 of "$A &&": a value is missing at the end`},
+		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
+		"only as a string":              {"job: {script: x, only: main}", `1:24: error: job "job": only must be a list or a map, not the string "main"`},
+		"a variable that is a list":     {"variables: {A: [b]}\njob: {script: x}", `1:16: error: variables:A must be a string, a number, true, false or a map, not a list`},
+		"an option that is missing":     {"variables: {A: {value: x, options: [y]}}\njob: {script: x}", `1:36: error: variables:A:options must contain the value "x"`},
+		"a description in a job":        {"job: {script: x, variables: {A: {value: b, description: c}}}", `1:44: error: "description" is not a keyword of variables:A in job "job"; known are value, expand`},
+		"an image without a name":       {"job: {script: x, image: {entrypoint: [a]}}", `1:25: error: job "job": image:name is missing`},
+		"an image as a number":          {"job: {script: x, image: 7}", `1:25: error: job "job": image must be a string or a map, not the number 7`},
+		"a default that is wrong":       {"default: {image: 7, scrip: x}\na: {script: x}\nb: {script: x}", "1:18: error: default:image must be a string or a map, not the number 7\n1:21: error: \"scrip\" is not a keyword of default; known are after_script, artifacts, before_script, cache, hooks, id_tokens, identity, image, interruptible, retry, services, tags, timeout"},
+		"a default that is there twice": {"default: {image: a}\nimage: b\njob: {script: x}", `2:1: error: image is at the top level and in default; keep the one in default; the top level is its older place`},
+		"a mistake that jobs share":     {".base: {script: x, retry: 5}\na: {extends: .base}\nb: {extends: .base}", `1:27: error: job "a": retry must be a number from 0 to 2, not 5`},
+		"inherit of no default":         {"job: {script: x, inherit: {default: [imagee]}}", `1:37: error: job "job": inherit:default names "imagee", which is not a keyword of default; did you mean "image"?`},
+		"a timeout in seconds":          {"job: {script: x, timeout: 3600}", `1:27: error: job "job": timeout must be a length of time as a string, not the number 3600; write "3600 seconds"`},
+		"a timeout in nothing":          {"job: {script: x, timeout: soon}", `1:27: error: job "job": timeout must be a length of time, not "soon"; as "1h 30m", "90 minutes" or "2 days"`},
+		"too many retries":              {"job: {script: x, retry: {max: 3, when: script_failur}}", "1:31: error: job \"job\": retry:max must be a number from 0 to 2, not 3\n1:40: error: job \"job\": retry:when has no reason \"script_failur\"; did you mean \"script_failure\"?"},
+		"allow_failure as a string":     {"job: {script: x, allow_failure: 'yes'}", `1:33: error: job "job": allow_failure must be true, false or a map with exit_codes, not the string "yes"`},
+		"coverage without slashes":      {"job: {script: x, coverage: 'a+'}", `1:28: error: job "job": coverage must be a regular expression between slashes, not "a+"`},
+		"too many caches":               {"job: {script: x, cache: [{}, {}, {}, {}, {}]}", `1:25: error: job "job": cache may have at most 4 caches, not 5`},
+		"too many files of a key":       {"job: {script: x, cache: {key: {files: [a, b, c]}}}", `1:39: error: job "job": cache:key:files must name 1 or 2 files, not 3`},
+		"expose_as without paths":       {"job: {script: x, artifacts: {expose_as: a}}", `1:41: error: job "job": artifacts:expose_as needs paths`},
+		"access and public":             {"job: {script: x, artifacts: {access: all, public: true}}", `1:43: error: job "job": artifacts cannot have both access and public`},
+		"an unknown report":             {"job: {script: x, artifacts: {reports: {junt: a}}}", `1:40: error: "junt" is not a keyword of artifacts:reports in job "job"; did you mean "junit"?`},
+		"an environment's name":         {"job: {script: x, environment: 'a?b'}", `1:31: error: job "job": environment may only have letters, digits, spaces and - _ / $ { } . and must not begin or end with /`},
+		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
+		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
+		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
+		"a trigger of many files":       {"job: {trigger: {include: [a, b, c, d]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
+		"a trigger of no job":           {"job: {trigger: {include: {artifact: a}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a" is`},
+		"publish without pages":         {"job: {script: x, publish: a}", `1:27: error: job "job": publish can only be used in a job that publishes pages`},
+		"a workflow that waits":         {"workflow: {rules: [{when: manual}]}\njob: {script: x}", `1:27: error: workflow:rules:when must be one of always, never, not "manual"`},
+		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
+		"a name that is too long":       {strings.Repeat("n", 256) + ": {script: x}", `1:1: error: the name of a job may have at most 255 characters, this one has 256`},
+		"a list deep in lists":          {"job: {script: [[[[[[[[[[[x]]]]]]]]]]]}", `1:25: error: job "job": script may have lists in lists up to 10 deep`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := said(compiled(t, tt.text)); got != tt.want {
+				t.Errorf("said\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Everything that is wrong is told at once, in the order of the file.
+func TestAllMistakesTogether(t *testing.T) {
+	t.Parallel()
+	got := said(compiled(t, `
+stages: [build]
+a: {stage: biuld, script: x, needs: [b]}
+c: {stage: build, scrpt: x}
+d: {stage: build, script: [1], rules: [{if: "$A =="}]}
+`))
+	want := []string{"3:12", "3:38", "4:1", "4:19", "5:28", "5:45"}
+	lines := strings.Split(got, "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("said\n%s", got)
+	}
+	for i, w := range want {
+		if !strings.HasPrefix(lines[i], w+": error: ") {
+			t.Errorf("line %d is %s, want it at %s", i+1, lines[i], w)
+		}
+	}
+}
+
+func TestEditorWarnings(t *testing.T) {
+	t.Parallel()
+	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}"))
+	want := strings.Join([]string{
+		`1:24: warning: job "job": tags is an empty list`,
+		`1:35: warning: job "job": needs is empty; it counts as not written`,
+		`1:44: warning: job "job": image is empty; it counts as not written`,
+		`1:61: warning: job "job": variables:A is empty, which is taken for ""`,
+		`1:83: warning: job "job": artifacts:paths is an empty list`,
+		`1:110: warning: job "job": artifacts:reports:annotations should be one string; the editor's schema refuses a list`,
+	}, "\n")
+	if got != want {
+		t.Errorf("said\n%s\nwant\n%s", got, want)
+	}
+}

@@ -1,0 +1,159 @@
+package gitlabci
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/pipeline"
+)
+
+func assignments(vars []pipeline.Variable) string {
+	var list []string
+	for _, v := range vars {
+		list = append(list, v.Name+"="+v.Value)
+	}
+	return strings.Join(list, " ")
+}
+
+func TestVariablesOfAJob(t *testing.T) {
+	t.Parallel()
+	p := mustCompile(t, `
+variables: {A: top, B: top, C: {value: top, description: d, options: [top, x]}}
+workflow: {rules: [{variables: {B: workflow, W: workflow}}]}
+all: {script: x, variables: {A: job, Z: job}}
+none: {script: x, inherit: {variables: false}, variables: {A: job}}
+some: {script: x, inherit: {variables: [B]}}
+rules: {script: x, variables: {A: job}, rules: [{if: $NO, variables: {A: no}}, {variables: {A: rule, R: rule}}]}
+matrix: {script: x, variables: {A: job}, parallel: {matrix: [{A: m, M: m}]}, rules: [{variables: {M: rule}}]}
+`)
+	want := map[string]string{
+		"all":            "A=job B=workflow C=top W=workflow Z=job",
+		"none":           "A=job",
+		"some":           "B=workflow",
+		"rules":          "A=rule B=workflow C=top W=workflow R=rule",
+		"matrix: [m, m]": "A=m B=workflow C=top W=workflow M=rule",
+	}
+	got := map[string]string{}
+	for _, j := range p.Jobs {
+		got[j.Name] = assignments(j.Variables)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got, want := assignments(p.Variables), "A=top B=workflow C=top W=workflow"; got != want {
+		t.Errorf("variables of the pipeline: %s, want %s", got, want)
+	}
+	if c := p.Variables[2]; c.Description != "d" || len(c.Options) != 2 {
+		t.Errorf("C = %+v, want its description and options", c)
+	}
+}
+
+func TestValuesOfVariables(t *testing.T) {
+	t.Parallel()
+	p := mustCompile(t, `
+variables: {S: text, I: 0755, F: 1.50, T: yes, N: , RAW: {value: $S, expand: false}, 12: n, E: {value: 5}}
+job: {script: x}
+`)
+	want := []pipeline.Variable{
+		{Name: "S", Value: "text"},
+		{Name: "I", Value: "493"},
+		{Name: "F", Value: "1.5"},
+		{Name: "T", Value: "true"},
+		{Name: "N"},
+		{Name: "RAW", Value: "$S", Raw: true},
+		{Name: "12", Value: "n"},
+		{Name: "E", Value: "5"},
+	}
+	if diff := cmp.Diff(want, p.Variables); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What is given for a run beats what the files say; conditions see it so.
+func TestPrecedenceInConditions(t *testing.T) {
+	t.Parallel()
+	scopes := []struct {
+		name string
+		put  func(*Input, pipeline.Variable)
+	}{
+		{"predefined", func(in *Input, v pipeline.Variable) { in.Predefined = append(in.Predefined, v) }},
+		{"top", nil},
+		{"job", nil},
+		{"instance", func(in *Input, v pipeline.Variable) { in.Instance = append(in.Instance, v) }},
+		{"group", func(in *Input, v pipeline.Variable) { in.Group = append(in.Group, v) }},
+		{"project", func(in *Input, v pipeline.Variable) { in.Project = append(in.Project, v) }},
+		{"pipeline", func(in *Input, v pipeline.Variable) { in.Pipeline = append(in.Pipeline, v) }},
+	}
+	for i := range scopes {
+		text := "job: {script: x, rules: [{if: '$V == \"" + scopes[i].name + "\"'}]"
+		if i >= 2 {
+			text += ", variables: {V: job}"
+		}
+		text += "}\n"
+		if i >= 1 {
+			text += "variables: {V: top}\n"
+		}
+		res := compiledWith(t, text, func(in *Input) {
+			for _, s := range scopes[:i+1] {
+				if s.put != nil {
+					s.put(in, pipeline.Variable{Name: "V", Value: s.name})
+				}
+			}
+		})
+		if res.Pipeline == nil {
+			t.Errorf("with all up to %s: %s", scopes[i].name, res.Jobs[0].Rules[0].Clauses[0].Values)
+		}
+	}
+}
+
+func TestJobVariables(t *testing.T) {
+	t.Parallel()
+	p := mustCompile(t, `
+variables: {WHERE: eu}
+"Deploy to: prod!":
+  script: x
+  when: manual
+  parallel: 2
+  environment: {name: Prod/$WHERE$UNSET, url: "https://$WHERE.example.com"}
+plain: {script: x}
+`)
+	want := "CI_JOB_NAME=Deploy to: prod! 2/2 CI_JOB_NAME_SLUG=deploy-to--prod--2-2 CI_JOB_GROUP_NAME=Deploy to: prod! " +
+		"CI_JOB_STAGE=test CI_NODE_INDEX=2 CI_NODE_TOTAL=2 CI_JOB_MANUAL=true CI_ENVIRONMENT_NAME=Prod/eu " +
+		"CI_ENVIRONMENT_SLUG=" + pipeline.EnvironmentSlug("Prod/eu") + " CI_ENVIRONMENT_ACTION=start CI_ENVIRONMENT_TIER=production " +
+		"CI_ENVIRONMENT_URL=https://$WHERE.example.com"
+	if diff := cmp.Diff(want, assignments(JobVariables(&p.Jobs[1]))); diff != "" {
+		t.Error(diff)
+	}
+	want = "CI_JOB_NAME=plain CI_JOB_NAME_SLUG=plain CI_JOB_GROUP_NAME=plain CI_JOB_STAGE=test CI_NODE_TOTAL=1"
+	if diff := cmp.Diff(want, assignments(JobVariables(p.Job("plain")))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGuessTier(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"production": "production", "review/x": "development", "Staging": "staging", "QA": "testing", "gprd": "production", "blue": "other",
+	} {
+		if got := guessTier(name); got != want {
+			t.Errorf("guessTier(%s) = %s, want %s", name, got, want)
+		}
+	}
+}
+
+// Variables that name themselves and each other must not take forever.
+func TestVariablesThatGrow(t *testing.T) {
+	t.Parallel()
+	text := "variables:\n  A0: x\n"
+	for i := 1; i < 40; i++ {
+		text += "  A" + strconv.Itoa(i) + ": $A" + strconv.Itoa(i-1) + "$A" + strconv.Itoa(i-1) + "\n"
+	}
+	text += "  SELF: $SELF\njob: {script: x, rules: [{changes: ['$A39$SELF']}]}"
+	res := compiledWith(t, text, func(in *Input) { in.Changed = Changed{Known: true, Files: []string{"a"}} })
+	if res.Findings.HasErrors() || res.Pipeline != nil {
+		t.Errorf("findings %v, pipeline %v", res.Findings, res.Pipeline)
+	}
+}
