@@ -9,6 +9,7 @@ package executor
 import (
 	"context"
 	"io"
+	"reflect"
 	"time"
 )
 
@@ -110,11 +111,18 @@ type Command struct {
 	// nothing, so that the caller decides what a job sees of the user's.
 	Env []string
 	// Stdout and Stderr get the output as it comes; nil discards it. When both
-	// are the same writer, it is never called by two goroutines at once; when
-	// they differ, each has its own. A *os.File may be handed to the command
-	// as it is.
+	// are the same writer, it gets all in order and is never called by two
+	// goroutines at once; when they differ, each may have its own. A *os.File
+	// may be handed to the command as it is.
 	Stdout, Stderr io.Writer
 	Grace          time.Duration // between TERM and KILL; 0 means DefaultGrace
+}
+
+// OneOutput reports whether Stdout and Stderr are the same writer: then what a
+// command prints comes in the order in which it was printed.
+func (c Command) OneOutput() bool {
+	return c.Stdout != nil && c.Stderr != nil &&
+		reflect.ValueOf(c.Stdout).Comparable() && reflect.ValueOf(c.Stderr).Comparable() && c.Stdout == c.Stderr
 }
 
 // DefaultGrace is how long a command that was told to end may take.

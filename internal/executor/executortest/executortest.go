@@ -134,15 +134,16 @@ func (s suite) nothingLeft(t *testing.T, runID string) {
 	}
 }
 
-// runID is unique by the test's own temporary folder.
+// runID is unique, as the test's temporary folders are.
 func runID(t *testing.T) string {
+	dir := t.TempDir()
 	id := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(filepath.Base(filepath.Dir(t.TempDir()))))
-	return fmt.Sprintf("test-%d-%s", os.Getpid(), id[max(0, len(id)-40):])
+	}, strings.ToLower(filepath.Base(filepath.Dir(dir))))
+	return fmt.Sprintf("test-%d-%s-%s", os.Getpid(), id[max(0, len(id)-40):], filepath.Base(dir))
 }
 
 // sh is a command that runs script with sh.

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"io"
 	"os"
-	"reflect"
 	"sync"
 	"time"
+
+	"refline/internal/executor"
 )
 
 // drainTime is how long output may stay silent after a command and all that it
@@ -25,17 +26,17 @@ type output struct {
 	done           chan error // one value a reader
 }
 
-func openOutput(stdout, stderr io.Writer) (*output, error) {
+func openOutput(cmd executor.Command) (*output, error) {
 	o := &output{}
 	var err error
-	if o.stdout, err = o.end(stdout); err != nil {
+	if o.stdout, err = o.end(cmd.Stdout); err != nil {
 		return nil, err
 	}
-	if same(stdout, stderr) {
+	if cmd.OneOutput() {
 		o.stderr = o.stdout
 		return o, nil
 	}
-	if o.stderr, err = o.end(stderr); err != nil {
+	if o.stderr, err = o.end(cmd.Stderr); err != nil {
 		o.abandon()
 		return nil, err
 	}
@@ -56,10 +57,6 @@ func (o *output) end(w io.Writer) (io.Writer, error) {
 	}
 	o.readers, o.writers, o.sinks = append(o.readers, pr), append(o.writers, pw), append(o.sinks, w)
 	return pw, nil
-}
-
-func same(a, b io.Writer) bool {
-	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // abandon closes all ends: the command did not start.

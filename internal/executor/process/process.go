@@ -138,7 +138,7 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	out, err := openOutput(cmd.Stdout, cmd.Stderr)
+	out, err := openOutput(cmd)
 	if err != nil {
 		return -1, err
 	}
