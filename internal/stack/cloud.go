@@ -83,8 +83,9 @@ type ChangeSets interface {
 	// A service that does not know the operation gives none and no error.
 	ChangeSetFailures(ctx context.Context, arn string) ([]Failure, error)
 	// ExecuteChangeSet starts the execution. A change set that is obsolete,
-	// failed or executed is a Conflict. DisableRollback is always sent.
-	ExecuteChangeSet(ctx context.Context, arn, token string, disableRollback bool) error
+	// failed or executed is a Conflict. disableRollback is sent, true or false,
+	// unless it is nil: a change set with OnFailure excludes it.
+	ExecuteChangeSet(ctx context.Context, arn, token string, disableRollback *bool) error
 	// DeleteChangeSet deletes one; one that is gone is no error. Called at the
 	// root of nested change sets.
 	DeleteChangeSet(ctx context.Context, arn string) error
