@@ -46,7 +46,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/docker/":              "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "gitlabci cfn",
+	"go.yaml.in/yaml":                 "gitlabci cfn stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"golang.org/x/crypto/ssh":         "sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
@@ -58,13 +58,13 @@ var outside = map[string]string{
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/dlclark/regexp2":      "cfn/lint",
 	"pgregory.net/rapid":              "", // tests only
-	"github.com/google/go-cmp":        "",
+	"github.com/google/go-cmp":        "executor/executortest",
 	"github.com/rogpeppe/go-internal": "",
 	"go.uber.org/goleak":              "",
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest"}
+var testHelpers = []string{"executor/executortest", "stack/stacktest"}
 
 func TestWalls(t *testing.T) {
 	t.Parallel()
