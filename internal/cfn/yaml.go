@@ -126,6 +126,9 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 			continue
 		}
 		f := Field{Name: key.Value, Pos: Pos{key.Line, key.Column}, Value: value}
+		if value.Short {
+			value.Fields[0].Pos = f.Pos // a short form has no key of its own
+		}
 		if seen[f.Name] {
 			r.found = append(r.found, duplicate(r.file, f))
 		}
