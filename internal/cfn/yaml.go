@@ -32,7 +32,7 @@ func parseYAML(file string, src []byte) (*Node, diag.List) {
 	}
 	r := &yamlReader{file: file, using: map[*yaml.Node]bool{}}
 	if len(doc.Content) == 0 {
-		return &Node{Pos: Pos{1, 1}}, nil
+		return &Node{Kind: Map, Pos: Pos{1, 1}}, nil
 	}
 	n := r.read(doc.Content[0], 0)
 	if r.count > most {
@@ -116,7 +116,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
-		if key.Kind != yaml.ScalarNode {
+		if _, tagged := shortForm(key.Tag); key.Kind != yaml.ScalarNode || tagged {
 			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string", ""))
 			continue
 		}
@@ -130,7 +130,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 			value.Fields[0].Pos = f.Pos // a short form has no key of its own
 		}
 		if seen[f.Name] {
-			r.found = append(r.found, duplicate(r.file, f))
+			r.found = append(r.found, duplicate(r.file, n, f)...)
 		}
 		seen[f.Name] = true
 		n.Fields = append(n.Fields, f)
@@ -161,14 +161,13 @@ func (r *yamlReader) short(y *yaml.Node, name string, depth int) *Node {
 	}
 	if name == "Fn::GetAtt" && value.Kind == String {
 		resource, attribute, ok := strings.Cut(value.Text, ".")
-		list := &Node{Kind: List, Pos: value.Pos, Items: []*Node{{Kind: String, Text: resource, Pos: value.Pos}}}
+		list := &Node{Kind: List, Pos: value.Pos, Items: []*Node{{Kind: String, Text: resource}}}
 		if ok {
-			list.Items = append(list.Items, &Node{Kind: String, Text: attribute, Pos: value.Pos})
+			list.Items = append(list.Items, &Node{Kind: String, Text: attribute})
 		}
 		value = list
 	}
-	pos := Pos{y.Line, y.Column}
-	return &Node{Kind: Map, Short: true, Pos: pos, Fields: []Field{{Name: name, Pos: pos, Value: value}}}
+	return &Node{Kind: Map, Short: true, Pos: Pos{y.Line, y.Column}, Fields: []Field{{Name: name, Value: value}}}
 }
 
 // shortForm gives the function that a tag stands for.
