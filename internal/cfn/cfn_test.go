@@ -220,3 +220,19 @@ func FuzzParse(f *testing.F) {
 		})
 	})
 }
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	got, err := cfn.Parse("t.yaml", []byte("b: !Sub '${a} <x>'\na: [010, 0x10, yes, ~, +.5, '1', 2026-01-01]\ne: {}\nf: []\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "{\n  \"b\": {\n    \"Fn::Sub\": \"${a} <x>\"\n  },\n  \"a\": [\n    8,\n    16,\n    true,\n    null,\n    0.5,\n    \"1\",\n    \"2026-01-01\"\n  ],\n  \"e\": {},\n  \"f\": []\n}\n"
+	if d := cmp.Diff(want, string(got.Root.JSON())); d != "" {
+		t.Error(d)
+	}
+	again, err := cfn.Parse("t.json", got.Root.JSON())
+	if err != nil || brief(again.Root) != strings.NewReplacer("i'010'", "i'8'", "i'0x10'", "i'16'", "b'yes'", "b'true'", "n'~'", "n'null'", "n'+.5'", "n'0.5'").Replace(brief(got.Root)) {
+		t.Errorf("got %s, %v", brief(again.Root), err)
+	}
+}

@@ -42,9 +42,19 @@ type Template struct {
 	Size int
 	// Sources are the files it was made of.
 	Sources []string
+	// Aliases are those of YAML, which are written out in the tree.
+	Aliases []Alias
 
 	locate func() jsonnet.Locations // nil when the places are those of the nodes
 	read   jsonnet.Read             // nil when the template came without files
+}
+
+// Alias is *name in a YAML template.
+type Alias struct {
+	Name   string
+	Pos    Pos
+	Value  *Node // what it stands for; for one that is merged (<<), the map it goes into
+	Merged bool
 }
 
 // Place tells where the value at a path was written: its key when it has one (the
@@ -180,7 +190,7 @@ func Parse(file string, src []byte) (*Template, error) {
 	if looksLikeJSON(src) {
 		t.Root, found = parseJSON(file, src)
 	} else {
-		t.Root, found = parseYAML(file, src)
+		found = t.parseYAML(src)
 	}
 	if t.Root != nil && t.Root.Kind != Map && len(found) == 0 {
 		found = diag.List{syntax(file, t.Root.Pos.Line, t.Root.Pos.Column, "a template is a map, not a "+t.Root.Kind.String(), "")}

@@ -59,6 +59,7 @@ func handWritten() map[string]checkFunc {
 		"E3039": tableAttributes,
 		"E3700": pipelineSource,
 		"E3601": stateMachine,
+		"E3049": dynamicPorts,
 		"E2530": snapStartRuntime,
 		"W2530": snapStartVersion,
 		"E3716": layerLength,

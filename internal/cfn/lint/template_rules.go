@@ -29,6 +29,7 @@ func (e *engine) wholeTemplate() {
 	e.artifactNames()
 	e.moduleParts()
 	e.nestedStacks()
+	e.aliases()
 }
 
 func (e *engine) add(rule string, at *step, message, hint string) {
@@ -363,4 +364,31 @@ func (e *engine) subscriptionFilters() {
 			e.add("E2529", list[2], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
 		}
 	}
+}
+
+// aliases warns of what CloudFormation's own reader of YAML refuses (W1100,
+// W1101).
+func (e *engine) aliases() {
+	if len(e.template.Aliases) == 0 {
+		return
+	}
+	of := map[*cfn.Node][]cfn.Alias{}
+	for _, a := range e.template.Aliases {
+		of[a.Value] = append(of[a.Value], a)
+	}
+	const hint = "the package command and SAM write it out"
+	e.visit(place{}, e.template.Root, func(at place, n *cfn.Node) bool {
+		for i, a := range of[n] {
+			here := &step{}
+			if at.path != nil {
+				*here = *at.path
+			}
+			if a.Merged && i == 0 {
+				e.add("W1100", at.path, "CloudFormation does not know << of YAML", hint)
+			}
+			here.pos = a.Pos
+			e.add("W1101", here, "CloudFormation does not know aliases of YAML: *"+a.Name, hint)
+		}
+		return true
+	})
 }
