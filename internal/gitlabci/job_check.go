@@ -31,6 +31,11 @@ func (c *compiler) checkJob(w *written) {
 				}
 			}
 		}
+		if w.job.When == pipeline.Delayed {
+			if r.errorf(n.get("when"), "conflict", "when", "cannot be delayed together with rules") {
+				c.f.hint("put when: delayed and start_in into the rules")
+			}
+		}
 	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) {
 		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
 	} else if w.job.When != pipeline.Delayed && !absent(startIn) {
