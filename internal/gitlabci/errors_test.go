@@ -27,7 +27,7 @@ func TestMistakes(t *testing.T) {
 		"an unknown when":               {"job: {script: x, when: manuel}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "manuel"; did you mean "manual"?`},
 		"never outside of rules":        {"job: {script: x, when: never}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "never"; never is for rules only`},
 		"delayed without start_in":      {"job: {script: x, when: delayed}", `1:24: error: job "job": when is delayed, so start_in must say for how long`},
-		"delayed beside rules":     {"job: {script: x, when: delayed, rules: [{if: $A}]}", `1:24: error: job "job": when cannot be delayed together with rules; put when: delayed and start_in into the rules`},
+		"delayed beside rules":          {"job: {script: x, when: delayed, rules: [{if: $A}]}", `1:24: error: job "job": when cannot be delayed together with rules; put when: delayed and start_in into the rules`},
 		"start_in without delayed":      {"job: {script: x, start_in: 1 day}", `1:28: error: job "job": start_in needs when: delayed`},
 		"start_in too long":             {"job: {script: x, when: delayed, start_in: 8 days}", `1:43: error: job "job": start_in must not be longer than 1 week`},
 		"rules and only":                {"job: {script: x, rules: [{if: $A}], only: [main]}", `1:37: error: job "job": only cannot be used together with rules`},
@@ -116,5 +116,21 @@ func TestEditorWarnings(t *testing.T) {
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWarningOfTwoPipelines(t *testing.T) {
+	t.Parallel()
+	want := `1:36: warning: job "job" may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition; say with workflow:rules which pipelines there are`
+	for text, want := range map[string]string{
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}":                                      want,
+		"job: {script: x, rules: [{if: $A}, {when: never}]}":                                       "",
+		"job: {script: x, rules: [{if: $A}, {if: $B, when: manual}]}":                              "",
+		"job: {script: x, rules: [{if: $A}, {when: manual, allow_failure: true}]}":                 "",
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}\nworkflow: {rules: [{when: always}]}": "",
+	} {
+		if got := said(compiled(t, text)); got != want {
+			t.Errorf("%s: said %q, want %q", text, got, want)
+		}
 	}
 }
