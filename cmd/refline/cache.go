@@ -59,19 +59,27 @@ func newCacheCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return caches.Clear()
+			n, bytes, err := caches.Clear("", "")
+			if err != nil {
+				return err
+			}
+			e.notef("%s removed, %s", plural(n, "cache"), byteSize(bytes))
+			return nil
 		},
 	}
 	cmd.AddCommand(list, clear)
 	return cmd
 }
 
+// cacheLimit bounds what all caches together take; the longest unused go first.
+const cacheLimit = 20 << 30
+
 func openCaches(e *env) (*engine.Caches, error) {
 	dir, err := e.cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return engine.NewCaches(filepath.Join(dir, "caches")), nil
+	return engine.NewCaches(filepath.Join(dir, "caches"), cacheLimit), nil
 }
 
 // byteSize is a size for people: 12 B, 3.4 kB, 1.2 MB.

@@ -27,7 +27,8 @@ type env struct {
 	chdir   string
 	noColor bool
 	quiet   bool
-	stop    context.Context // done when an orderly end is asked for
+	stop    context.Context                   // done when an orderly end is asked for
+	source  func(file string) ([]byte, error) // of the files that findings name; set by compile
 }
 
 func processEnv() *env {
@@ -89,9 +90,14 @@ func (e *env) userDir(own, xdg, underHome string, platform func() (string, error
 	return filepath.Join(dir, "refline"), nil
 }
 
+// printer prints findings the same way everywhere.
+func (e *env) printer() diag.Printer {
+	return diag.Printer{Tool: "refline", Version: version, Colour: e.color()}
+}
+
 // printFindings writes findings as text to stderr.
 func (e *env) printFindings(list diag.List) {
-	for _, f := range list {
-		io.WriteString(e.stderr, f.String()+"\n")
-	}
+	p := e.printer()
+	p.Source = e.source
+	_ = p.Print(e.stderr, diag.Text, list)
 }

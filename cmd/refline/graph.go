@@ -25,10 +25,10 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
   refline graph --format mermaid >> README.md`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			draw, ok := map[string]func(*pipeline.Pipeline) string{
-				"svg":     func(p *pipeline.Pipeline) string { return pipeline.SVG(p, nil) },
-				"dot":     pipeline.DOT,
-				"mermaid": pipeline.Mermaid,
+			draw, ok := map[string]func(*pipeline.Pipeline) (string, error){
+				"svg":     func(p *pipeline.Pipeline) (string, error) { return pipeline.SVG(p, nil) },
+				"dot":     func(p *pipeline.Pipeline) (string, error) { return pipeline.DOT(p), nil },
+				"mermaid": func(p *pipeline.Pipeline) (string, error) { return pipeline.Mermaid(p), nil },
 			}[format]
 			if !ok {
 				return usagef("--format %q is none of svg, dot, mermaid", format)
@@ -41,7 +41,10 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 			if c.pipeline == nil {
 				return errs.E(errs.NotFound, "no pipeline for %s: %s", c.where(), c.notCreated)
 			}
-			text := draw(c.pipeline)
+			text, err := draw(c.pipeline)
+			if err != nil {
+				return err
+			}
 			if out == "" {
 				_, err = io.WriteString(e.stdout, text)
 				return err

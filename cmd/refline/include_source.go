@@ -55,7 +55,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 		return existingRepo(prefix, project)
 	}
 	if origin == "" {
-		return "", errs.E(errs.NotFound, "this repository has no remote to tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", project)
+		return "", errs.E(errs.Unavailable, "this repository has no remote to tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", project)
 	}
 	if u, err := url.Parse(origin); err == nil && u.Host != "" {
 		u.Path, u.RawQuery, u.Fragment = "/"+project+".git", "", ""
@@ -64,7 +64,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 	if host, _, ok := strings.Cut(origin, ":"); ok && !strings.Contains(host, "/") {
 		return host + ":" + project + ".git", nil
 	}
-	return "", errs.E(errs.NotFound, "the remote %s does not tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", origin, project)
+	return "", errs.E(errs.Unavailable, "the remote %s does not tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", origin, project)
 }
 
 func sep(prefix string) string {

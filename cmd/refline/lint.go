@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
+	"refline/internal/gitlabci"
 )
 
 type lintOptions struct {
@@ -43,15 +43,14 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	if o.json {
 		o.format = "json"
 	}
-	print, ok := findingPrinters()[o.format]
-	if !ok {
+	format := diag.Format(o.format)
+	if !slices.Contains(diag.Formats(), format) {
 		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)
 	}
 	if len(files) == 0 {
 		files = []string{o.file}
 	}
 	var all diag.List
-	sources := map[string][]byte{}
 	for _, file := range files {
 		opts := o.pipelineOptions
 		opts.file = file
@@ -60,12 +59,16 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 			return err
 		}
 		all = append(all, c.result.Findings...)
-		c.readSources(all, sources)
-		c.close()
+		defer c.close()
 	}
 	all = all.Sort()
-	if err := print(e.stdout, all, func(file string) []byte { return sources[file] }, e.color()); err != nil {
+	p := e.printer()
+	p.Source = e.source
+	if err := p.Print(e.stdout, format, all); err != nil {
 		return err
+	}
+	if format == diag.Text && len(all) == 0 {
+		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
 	failed, warned := all.Count()
 	if failed > 0 || o.strict && warned > 0 {
@@ -74,36 +77,8 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	return nil
 }
 
-// findingPrinter writes findings in one format; source gives a file's bytes.
-type findingPrinter func(w io.Writer, list diag.List, source func(file string) []byte, color bool) error
-
-func findingPrinters() map[string]findingPrinter {
-	return map[string]findingPrinter{
-		"text": func(w io.Writer, list diag.List, source func(string) []byte, color bool) error {
-			if len(list) == 0 {
-				_, err := fmt.Fprintln(w, "no errors, no warnings")
-				return err
-			}
-			return diag.WriteText(w, list, source, color)
-		},
-		"json":        func(w io.Writer, l diag.List, _ func(string) []byte, _ bool) error { return diag.WriteJSON(w, l) },
-		"sarif":       func(w io.Writer, l diag.List, _ func(string) []byte, _ bool) error { return diag.WriteSARIF(w, l, "refline", version) },
-		"junit":       func(w io.Writer, l diag.List, _ func(string) []byte, _ bool) error { return diag.WriteJUnit(w, l) },
-		"codequality": func(w io.Writer, l diag.List, _ func(string) []byte, _ bool) error { return diag.WriteCodeQuality(w, l) },
-	}
-}
-
-// readSources keeps the bytes of the files that findings are about, as far as
-// they are files here.
-func (c *compiled) readSources(list diag.List, into map[string][]byte) {
-	for _, f := range list {
-		if _, known := into[f.File]; known || f.File == "" {
-			continue
-		}
-		data, err := os.ReadFile(c.onDisk(f.File))
-		if err != nil {
-			data = nil
-		}
-		into[f.File] = data
-	}
+// source reads a file that findings name, for the line under them.
+func (c *compiled) source(ctx context.Context, file string) ([]byte, error) {
+	data, _, err := c.code.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: file})
+	return data, err
 }

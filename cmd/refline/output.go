@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +21,14 @@ func (e *env) notef(format string, args ...any) {
 	if !e.quiet {
 		fmt.Fprintf(e.stderr, format+"\n", args...)
 	}
+}
+
+// notes is where progress and advice go: stderr, or nowhere with -q.
+func (e *env) notes() io.Writer {
+	if e.quiet {
+		return io.Discard
+	}
+	return e.stderr
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

@@ -4,16 +4,18 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/executor/process"
 	"refline/internal/pipeline"
 )
 
@@ -120,6 +122,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
+	s.sweep(ctx)
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -130,6 +133,20 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	return s.choose(jobs)
+}
+
+// sweep removes what runs that were killed left behind: folders, mounts and
+// processes. Where nothing is left but what this run made, it costs a look.
+func (s *session) sweep(ctx context.Context) {
+	if !s.store.othersAtWork(s.record.Number) {
+		return
+	}
+	if err := engine.Sweep(s.store.work); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
+	if err := process.New().Sweep(ctx); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
 }
 
 // choose keeps the named jobs and what they need.
@@ -194,7 +211,7 @@ func (s *session) run(ctx context.Context) error {
 	p := s.c.pipeline
 	s.begin()
 	var err error
-	if s.places, err = choosePlaces(ctx, s.e, s.o, p, s.c); err != nil {
+	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
 		return err
 	}
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
@@ -206,7 +223,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
-	res, err := engine.Run(ctx, s.input(tree))
+	res, err := engine.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
 	if err != nil {
@@ -236,9 +253,9 @@ func (s *session) header() string {
 	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
 }
 
-func (s *session) headerTo() interface{ Write([]byte) (int, error) } {
+func (s *session) headerTo() io.Writer {
 	if s.o.json || s.e.quiet {
-		return s.e.stderrUnlessQuiet()
+		return s.e.notes()
 	}
 	return s.e.stdout
 }
@@ -257,12 +274,12 @@ func (s *session) mode() viewMode {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(tree *engine.Tree) engine.RunInput {
+func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
 	work := s.store.workFolder(s.record.Number)
 	in := engine.RunInput{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(work, "jobs"),
 		Pipeline: s.c.pipeline, Variables: s.c.variables,
-		Job:   s.jobInput(tree),
+		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
@@ -285,25 +302,34 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches *engine.Caches
 	if !s.o.noCache {
-		caches, _ = s.c.caches(s.e)
+		caches, _ = openCaches(s.e)
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.places.forJob(j)
+		ex, err := s.places.forJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Environ: s.e.environ(), Tree: tree, Caches: caches,
-			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e, j),
+			Version: version, Binary: s.binary(), Environ: s.e.environ(), Tree: tree, Caches: caches, Project: s.c.project(),
+			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
 		}
 		return in, nil
 	}
+}
+
+// binary is this program, for jobs on the host that call it.
+func (s *session) binary() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
@@ -540,5 +566,3 @@ func (s *session) showFailure(j runJob) {
 		fmt.Fprintf(s.e.stdout, "  | %s\n", line)
 	}
 }
-
-var _ = time.Now

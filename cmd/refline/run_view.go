@@ -57,32 +57,40 @@ type jobView struct {
 
 type stepView struct{ name, status, progress string }
 
-const tailLines = 20
+const (
+	tailLines   = 20
+	longestName = 48 // columns that job names may take
+)
 
 func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
 	v := &runView{e: e, mode: mode, number: number, jobs: map[string]*jobView{}}
 	for _, n := range names {
 		v.width = max(v.width, utf8.RuneCountInString(n))
 	}
-	v.width = min(max(v.width, 12), 48)
+	v.width = min(max(v.width, 12), longestName)
 	if mode == viewJSON {
 		v.json = json.NewEncoder(e.stdout)
 		v.json.SetEscapeHTML(false)
 	}
-	if mode == viewLive {
-		v.ticking = make(chan struct{})
-		go v.tick()
-	}
+	v.reopen()
 	return v
 }
 
+// reopen starts the live lines, again after close.
+func (v *runView) reopen() {
+	if v.mode == viewLive {
+		v.ticking = make(chan struct{})
+		go v.tick(v.ticking)
+	}
+}
+
 // tick redraws the live lines so that durations grow.
-func (v *runView) tick() {
+func (v *runView) tick(done chan struct{}) {
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {
-		case <-v.ticking:
+		case <-done:
 			return
 		case <-t.C:
 			v.mu.Lock()
@@ -96,6 +104,7 @@ func (v *runView) tick() {
 func (v *runView) close() {
 	if v.ticking != nil {
 		close(v.ticking)
+		v.ticking = nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -129,6 +138,7 @@ func (v *runView) job(name string) *jobView {
 		j = &jobView{name: name}
 		j.lines = &logLines{plain: !v.e.color(), line: func(s string) { v.logLine(j, s) }}
 		v.jobs[name] = j
+		v.width = max(v.width, min(utf8.RuneCountInString(name), longestName))
 		v.order = append(v.order, name)
 	}
 	return j
@@ -392,7 +402,7 @@ func (v *runView) erase() {
 
 // draw shows a line for each job that runs now.
 func (v *runView) draw() {
-	if v.mode != viewLive {
+	if v.mode != viewLive || v.ticking == nil {
 		return
 	}
 	cols, rows, err := term.GetSize(int(os.Stdout.Fd()))

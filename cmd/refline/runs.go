@@ -246,6 +246,10 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 }
 
 func runArtifacts(ctx context.Context, e *env, dir, out string) error {
+	kept, err := engine.OpenArtifacts(dir)
+	if err != nil {
+		return err
+	}
 	if out != "" {
 		if !filepath.IsAbs(out) {
 			out = filepath.Join(e.dir, out)
@@ -253,9 +257,9 @@ func runArtifacts(ctx context.Context, e *env, dir, out string) error {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}
-		return engine.Restore(ctx, dir, out)
+		return kept.Restore(ctx, out)
 	}
-	files, err := engine.ListArtifacts(dir)
+	files, err := kept.List()
 	if err != nil {
 		return err
 	}

@@ -170,6 +170,14 @@ func (s runStore) workFolder(n int64) string {
 	return filepath.Join(s.work, strconv.FormatInt(n, 10))
 }
 
+// othersAtWork tells whether other runs have a work folder, alive or dead.
+func (s runStore) othersAtWork(own int64) bool {
+	entries, err := os.ReadDir(s.work)
+	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.IsDir() && e.Name() != strconv.FormatInt(own, 10)
+	})
+}
+
 // alive tells whether the process of a run still lives: it holds the lock of
 // its work folder.
 func (s runStore) alive(n int64) bool {

@@ -33,6 +33,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	if err != nil {
 		return fail(err)
 	}
+	in.Parent = func(name string) string { return g.kept[name] }
 	in.Prefix = r.Prefix + job.Name + " / "
 	in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.Slots, r.Emit, r.Now, r.Lock, r.Play
 	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"
@@ -76,7 +77,7 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
-	expanded, err := pipeline.ExpandVariables(all)
+	expanded, err := pipeline.ExpandAll(all)
 	if err != nil {
 		return nil, err
 	}
@@ -100,5 +101,9 @@ func (g given) openArtifact(from, path string) (io.ReadCloser, error) {
 	if dir == "" {
 		return nil, errs.E(errs.NotFound, "job %q kept no artifacts; %s is expected in them", from, path)
 	}
-	return OpenArtifact(dir, path)
+	kept, err := OpenArtifacts(dir)
+	if err != nil {
+		return nil, err
+	}
+	return kept.Open(path)
 }

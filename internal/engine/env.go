@@ -22,7 +22,7 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 	v := func(name, value string) pipeline.Variable {
 		return pipeline.Variable{Name: name, Value: value, Raw: true}
 	}
-	return []pipeline.Variable{
+	vars := []pipeline.Variable{
 		v("CI_PROJECT_DIR", paths.project),
 		v("CI_BUILDS_DIR", paths.builds),
 		v("CI_JOB_ID", in.ID),
@@ -39,19 +39,24 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("REFLINE_RUN", in.RunID),
 		v("REFLINE_EVENTS", paths.temp+"/events.jsonl"),
 	}
+	if in.Binary != "" && !in.Executor.Isolated() {
+		vars = append(vars, v("REFLINE_BIN", in.Binary))
+	}
+	return vars
 }
 
 // environment writes file variables into temp (a folder of the host, seen by
-// the job as shown) and gives KEY=value for all others, expanded among each
-// other.
+// the job as shown) and gives KEY=value for all, expanded among each other in
+// GitLab's two steps; the third is the shell's.
 func environment(vars []pipeline.Variable, temp, shown string) ([]string, error) {
-	expanded, err := pipeline.ExpandVariables(vars)
+	expanded, err := pipeline.ExpandAll(vars)
 	if err != nil {
-		return nil, errs.E(errs.Invalid, "%w", err)
+		return nil, err
 	}
+	expanded = pipeline.ResolveAll(expanded, func(name string) string { return shown + "/" + name })
 	env := make([]string, 0, len(expanded))
 	for _, v := range expanded {
-		if strings.IndexByte(v.Name, '=') >= 0 || v.Name == "" || strings.IndexByte(v.Name, 0) >= 0 || strings.IndexByte(v.Value, 0) >= 0 {
+		if v.Name == "" || strings.ContainsAny(v.Name, "=\x00") || strings.IndexByte(v.Value, 0) >= 0 {
 			return nil, errs.E(errs.Invalid, "variable %q cannot be given to a process (a name without \"=\", no zero bytes)", v.Name)
 		}
 		value := v.Value

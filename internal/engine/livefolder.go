@@ -38,7 +38,7 @@ func LockFolder(dir string) (unlock func(), err error) {
 // Sweep removes the folders in parent whose process is gone, with what is
 // mounted inside. It may run at any time, also beside others.
 func Sweep(parent string) error {
-	dead, err := findDead(parent)
+	dead, err := findDead(parent, func(string) bool { return false })
 	var all []error
 	for dir, lock := range dead {
 		all = append(all, unmountBelow(dir), removeAll(dir))
@@ -47,8 +47,9 @@ func Sweep(parent string) error {
 	return errors.Join(append(all, err)...)
 }
 
-// findDead takes the locks of the folders that nobody holds.
-func findDead(parent string) (map[string]*os.File, error) {
+// findDead takes the locks of the folders that nobody holds, but for those to
+// keep by their name.
+func findDead(parent string, keep func(name string) bool) (map[string]*os.File, error) {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -66,7 +67,7 @@ func findDead(parent string) (map[string]*os.File, error) {
 	defer outer.Close()
 	dead := map[string]*os.File{}
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || keep(e.Name()) {
 			continue
 		}
 		dir := filepath.Join(parent, e.Name())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 )
 
 // TestMain lets a test start this program again as a process to be killed:
@@ -41,6 +43,26 @@ func roles() map[string]func(dir string) error {
 				return err
 			}
 			return sayAndWait("held")
+		},
+		"collect": func(dir string) error {
+			fmt.Println("collecting")
+			for {
+				_, err := Collect(context.Background(), ArtifactRequest{
+					Workspace: filepath.Join(dir, "w"), Artifacts: &pipeline.Artifacts{Paths: []string{"**"}},
+				}, filepath.Join(dir, "a"))
+				if err != nil {
+					return err
+				}
+			}
+		},
+		"save": func(dir string) error {
+			fmt.Println("saving")
+			return saveGenerations(dir, os.Getenv("REFLINE_TEST_NAME"), 1<<30)
+		},
+		"python": func(dir string) error {
+			fmt.Println("making")
+			_, err := PythonEnv(context.Background(), filepath.Join(dir, "cache"), filepath.Join(dir, "root"), "s.py", io.Discard, os.Environ())
+			return err
 		},
 		"overlay": func(dir string) error {
 			unlock, err := LockFolder(dir)

@@ -6,8 +6,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/windows"
-
-	"refline/internal/errs"
 )
 
 // lockMode is how lockFile locks.
@@ -19,21 +17,14 @@ const (
 	lockTry    lockMode = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 )
 
-var errLocked = errs.E(errs.Conflict, "another process holds the lock")
-
-// lockFile makes or opens path and locks it until the file is closed.
-func lockFile(path string, mode lockMode) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, err
-	}
+func flock(f *os.File, mode lockMode) error {
 	var at windows.Overlapped
-	if err := windows.LockFileEx(windows.Handle(f.Fd()), uint32(mode), 0, 1, 0, &at); err != nil {
-		_ = f.Close()
-		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-			return nil, errLocked
-		}
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), uint32(mode), 0, 1, 0, &at)
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return errLocked
 	}
-	return f, nil
+	if err != nil {
+		return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+	return nil
 }

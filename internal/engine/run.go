@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // RunInput is a whole pipeline to run in this process.
 type RunInput struct {
 	Number   int64  // of the run, unique on this computer
+	FirstID  string // the trigger job's CI_JOB_ID in a child pipeline, else empty
 	Dir      string // what is kept of the run: logs/ and artifacts/
 	Work     string // where workspaces are while it runs
 	Prefix   string // "trigger job / " in a child pipeline
@@ -30,6 +32,9 @@ type RunInput struct {
 	// Child compiles the pipeline that a trigger job starts. The reader opens a
 	// file of an earlier job's artifacts.
 	Child func(ctx context.Context, t ChildRequest) (*RunInput, error)
+	// Parent gives the folder of artifacts of a job of the parent pipeline, for
+	// needs:pipeline in a child; nil in one that has no parent.
+	Parent func(job string) string
 	// Play tells whether a manual job is played when its turn comes.
 	Play func(job string) bool
 	// Ask is called when nothing is left to do but manual jobs: it returns the
@@ -82,6 +87,9 @@ type JobRecord struct {
 // Run runs a pipeline to its end. A red job is in the result; the error is for
 // what kept Run itself from going on.
 func Run(ctx context.Context, in RunInput) (RunResult, error) {
+	if err := nameGroups(&in); err != nil {
+		return RunResult{}, err
+	}
 	graph, err := pipeline.NewGraph(in.Pipeline)
 	if err != nil {
 		return RunResult{}, err
@@ -100,6 +108,24 @@ func Run(ctx context.Context, in RunInput) (RunResult, error) {
 		State: r.state, Status: r.state.Status, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
+}
+
+// nameGroups expands the variables in the names of resource groups: two jobs
+// meet in a group by what it is called in the end.
+func nameGroups(in *RunInput) error {
+	for i := range in.Pipeline.Jobs {
+		j := &in.Pipeline.Jobs[i]
+		if !strings.Contains(j.ResourceGroup, "$") {
+			continue
+		}
+		below, above := in.Variables(j)
+		vars, err := pipeline.ExpandAll(pipeline.Merge(below, j.Variables, above))
+		if err != nil {
+			return fmt.Errorf("job %q: resource_group: %w", j.Name, err)
+		}
+		j.ResourceGroup = pipeline.Resolve(j.ResourceGroup, pipeline.Lookup(vars))
+	}
+	return nil
 }
 
 // runner is the state of Run. Only the loop touches it, but for what job
@@ -132,7 +158,7 @@ type outcome struct {
 }
 
 func (r *runner) loop(ctx context.Context) error {
-	r.nextID = r.Number * 10000
+	r.firstID()
 	if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create}); err != nil {
 		return err
 	}
@@ -163,6 +189,14 @@ func (r *runner) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// firstID makes job ids of runs and of their children distinct numbers.
+func (r *runner) firstID() {
+	r.nextID = r.Number * 10000
+	if n, err := strconv.ParseInt(r.FirstID, 10, 64); err == nil {
+		r.nextID = n * 1000
 	}
 }
 
@@ -304,6 +338,16 @@ type given struct {
 
 func (r *runner) inputFor(i int) given {
 	g := given{attempt: r.state.Jobs[i].Attempt}
+	for _, n := range r.Pipeline.Jobs[i].Needs {
+		if n.Pipeline != "" && r.Parent != nil && n.Artifacts {
+			if dir := r.Parent(n.Job); dir != "" {
+				g.take = append(g.take, dir)
+			}
+		}
+		if n.Project != "" {
+			r.tell(i, Event{Kind: JobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
+		}
+	}
 	if r.Pipeline.Jobs[i].Trigger != nil {
 		g.kept = map[string]string{}
 		for j, rec := range r.records {
@@ -431,9 +475,6 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 // rescan looks for secrets in the stored log once more. A finding fails closed:
 // the log is emptied and the job is red.
 func rescan(in JobInput, f *os.File) (string, error) {
-	if in.Secrets.Empty() {
-		return "", nil
-	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Steps are what a job tells of its own inside: JSON lines that it appends to
+// Step is what a job tells of its own inside: a JSON line that it appends to
 // the file named by $REFLINE_EVENTS. docs/events.md describes them for users.
 type Step struct {
 	Type    string   `json:"type"` // step_started, step_finished, progress, markdown, table, plan

@@ -9,6 +9,7 @@ package executor
 import (
 	"context"
 	"io"
+	"reflect"
 	"time"
 )
 
@@ -37,13 +38,23 @@ type Executor interface {
 
 // Sandbox is where the commands of one job run, one after the other.
 type Sandbox interface {
+	// Shell is the shell that a job's script is written for: the absolute
+	// path of bash, or of sh where there is no bash.
+	Shell() string
 	// Exec runs one command to its end. It returns the exit code and nil also
-	// when that is not 0. When ctx is done the command's whole process group is
-	// sent TERM, after cmd.Grace KILL, and the error is ctx's cause. Nothing
-	// that the command started is left running when Exec returns.
+	// when that is not 0; a command ended by a signal has 128 plus its number.
+	// A command that does not exist, or whose Dir does not, is an error
+	// (NotFound), and nothing ran.
+	//
+	// When ctx is done all that the command started is sent TERM, after
+	// cmd.Grace KILL, and the error is ctx's cause. When the command ends, what
+	// it left in the background is killed at once, and Exec returns when all
+	// output is written. Nothing that the command started is left running.
 	Exec(ctx context.Context, cmd Command) (exitCode int, err error)
-	// Close ends and removes everything Start made, and gives mounted files
-	// back to the user who runs this program. It is idempotent.
+	// Close ends and removes everything Start made, and gives files in mounts
+	// back to the user who runs this program; what a job made may not be
+	// readable before. It is idempotent, and does its work also when ctx is
+	// done (then within bounds of its own).
 	Close(ctx context.Context) error
 }
 
@@ -91,13 +102,28 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// Command is one process to run.
+// Command is one process to run. Its standard input is always /dev/null.
 type Command struct {
-	Args   []string // Args[0] is looked up in the sandbox's PATH
-	Dir    string   // working directory, as the sandbox sees it
-	Env    []string // KEY=value, the whole environment that is added to the sandbox's own
-	Stdout io.Writer
-	Stderr io.Writer
-	// Stdin is always /dev/null.
-	Grace time.Duration // between TERM and KILL; 0 means 2 s
+	Args []string // Args[0] is looked up in the sandbox's PATH
+	Dir  string   // working directory, as the sandbox sees it; absolute
+	// Env is KEY=value, the last of a key counts. It is added to the sandbox's
+	// own: an isolated one has what its image says, one on the host has
+	// nothing, so that the caller decides what a job sees of the user's.
+	Env []string
+	// Stdout and Stderr get the output as it comes; nil discards it. When both
+	// are the same writer, it gets all in order and is never called by two
+	// goroutines at once; when they differ, each may have its own. A *os.File
+	// may be handed to the command as it is.
+	Stdout, Stderr io.Writer
+	Grace          time.Duration // between TERM and KILL; 0 means DefaultGrace
 }
+
+// OneOutput reports whether Stdout and Stderr are the same writer: then what a
+// command prints comes in the order in which it was printed.
+func (c Command) OneOutput() bool {
+	return c.Stdout != nil && c.Stderr != nil &&
+		reflect.ValueOf(c.Stdout).Comparable() && reflect.ValueOf(c.Stderr).Comparable() && c.Stdout == c.Stderr
+}
+
+// DefaultGrace is how long a command that was told to end may take.
+const DefaultGrace = 2 * time.Second

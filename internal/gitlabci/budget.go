@@ -13,9 +13,10 @@ const maxHeight = 2 * maxDepth
 // budget keeps hostile input from taking memory without end: everything that
 // is made from the sources is taken from it.
 type budget struct {
-	f    *findings
-	left int
-	over bool
+	f         *findings
+	left      int
+	over      bool
+	suggested int
 }
 
 func newBudget(f *findings) *budget { return &budget{f: f, left: maxNodes} }
@@ -29,6 +30,24 @@ func (b *budget) take(at diag.Place, n int) bool {
 		b.f.errorf(at, "", "config-size", "the configuration is too large: more than %d values", maxNodes)
 	}
 	return !b.over
+}
+
+// Suggestions cost time with the number of names; nobody reads more than this
+// many, nor has more jobs.
+const (
+	maxSuggestions   = 200
+	maxSuggestedFrom = 3000
+)
+
+// suggest is the hint for a wrong name among names, "" when none is near.
+func (b *budget) suggest(wrong string, names []string) string {
+	if b.suggested++; b.suggested > maxSuggestions || len(names) > maxSuggestedFrom {
+		return ""
+	}
+	if near := closest(wrong, names); near != "" {
+		return "did you mean \"" + near + "\"?"
+	}
+	return ""
 }
 
 // fits reports whether a tree is small enough to be walked with everything

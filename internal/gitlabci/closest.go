@@ -2,10 +2,16 @@ package gitlabci
 
 import "strings"
 
+// maxName is the length up to which a name is compared with others.
+const maxName = 100
+
 // closest returns the name that was likely meant by a wrong one, "" when none
 // is near.
 func closest(wrong string, names []string) string {
-	best, least := "", max(1, len(wrong)/3)+1
+	if len(wrong) > maxName {
+		return ""
+	}
+	best, least := "", min(max(1, len(wrong)/3)+1, len(wrong))
 	for _, name := range names {
 		if name == wrong || len(name) >= len(wrong)+least || len(wrong) >= len(name)+least {
 			continue

@@ -48,23 +48,15 @@ func (c *evaluator) parse(text string) (*expr.Expr, error) {
 	return p.expr, p.err
 }
 
-var _ conditions = (*evaluator)(nil)
+var _ includeRules = (*evaluator)(nil)
 
-// If evaluates an expression of include:rules, which sees no yaml variables, or
-// of the rules of an input.
-func (c *evaluator) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
+// If evaluates an expression of include:rules, which sees no yaml variables.
+func (c *evaluator) If(text string, _ diag.Place) (bool, error) {
 	e, err := c.parse(text)
 	if err != nil {
 		return false, err
 	}
-	s := expr.Scope{Variable: c.includeScope().lookup}
-	if inputs != nil {
-		s.Input = func(name string) (any, bool) {
-			n, ok := inputs[name]
-			return plain(n), ok
-		}
-	}
-	return e.True(s), nil
+	return e.True(expr.Scope{Variable: c.includeScope().lookup}), nil
 }
 
 // Exists answers rules:exists of an include in a file.
@@ -128,6 +120,12 @@ func (f fileCondition) text() string {
 
 // changes reports whether a changed file matches, and says which or why.
 func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string, err error) {
+	if load := c.in.Changed.Load; load != nil {
+		if c.in.Changed.Files, c.in.Changed.Known, err = load(); err != nil {
+			return false, "", err
+		}
+		c.in.Changed.Load = nil
+	}
 	files := c.in.Changed.Files
 	switch {
 	case f.compareTo != "" && c.in.Changed.CompareTo != nil:

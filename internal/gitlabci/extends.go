@@ -53,6 +53,7 @@ type extender struct {
 	states    []extendState
 	inherited map[int]*node // what children take from a parent
 	stack     []string      // the names being resolved
+	maps      []string      // the names of all top-level maps, once asked for
 }
 
 func (x *extender) resolve(i int) {
@@ -122,9 +123,7 @@ func (x *extender) parent(i int, parent *node) (int, bool) {
 	if !ok {
 		if x.complete {
 			x.f.errorf(parent.at, name, "extends", "%q extends %q, which is not defined", name, parent.text)
-			if near := closest(parent.text, x.names(name)); near != "" {
-				x.f.hint("did you mean \"" + near + "\"?")
-			}
+			x.f.hint(x.b.suggest(parent.text, x.names()))
 		}
 		return 0, false
 	}
@@ -142,15 +141,16 @@ func (x *extender) parent(i int, parent *node) (int, bool) {
 	return p, true
 }
 
-// names gives what could have been meant instead: every top-level map but one.
-func (x *extender) names(not string) []string {
-	var names []string
-	for i := range x.root.keys {
-		if fd := &x.root.keys[i]; fd.value.kind == mapNode && fd.name != not {
-			names = append(names, fd.name)
+// names gives what could have been meant instead: every top-level map.
+func (x *extender) names() []string {
+	if x.maps == nil {
+		for i := range x.root.keys {
+			if fd := &x.root.keys[i]; fd.value.kind == mapNode {
+				x.maps = append(x.maps, fd.name)
+			}
 		}
 	}
-	return names
+	return x.maps
 }
 
 // inherit gives a resolved parent as its children see it: without its own

@@ -1,10 +1,12 @@
 package gitlabci
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"refline/internal/diag"
+	"refline/internal/gitlabci/expr"
 )
 
 // findings collects what there is to say about a configuration, so that all of
@@ -35,6 +37,18 @@ func (f *findings) hint(text string) {
 	if n := len(f.list); n > 0 {
 		f.list[n-1].Hint = text
 	}
+}
+
+// unreadable says that the clause n of a rule, named path, could not be decided:
+// where its expression breaks, or what else err says.
+func (f *findings) unreadable(n *node, path string, err error) {
+	var fault *expr.SyntaxError
+	if !errors.As(err, &fault) {
+		f.errorf(n.at, "", "rules", "%s: %v", path, err)
+		return
+	}
+	f.errorf(n.at, "", "expression", "%s cannot be read at character %d of %s: %s", path, fault.Column, shown(n), fault.Message)
+	f.hint(fault.Hint)
 }
 
 // hasErrors reports whether any error was added.

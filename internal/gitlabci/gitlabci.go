@@ -48,6 +48,9 @@ type Input struct {
 type Changed struct {
 	Known bool
 	Files []string
+	// Load finds them out when the first changes rule asks, instead of Known
+	// and Files; known is false when there is no diff to look at. May be nil.
+	Load func() (files []string, known bool, err error)
 	// CompareTo gives the files changed since a ref (rules:changes:compare_to);
 	// an error means that the ref cannot be resolved. It may be nil.
 	CompareTo func(ref string) ([]string, error)

@@ -11,15 +11,13 @@ import (
 	"refline/internal/errs"
 )
 
-// conditions decides the clauses that stand in front of the rules of jobs: in
-// include:rules and in the rules of inputs. An error says what is wrong with
-// the clause.
-type conditions interface {
-	// If evaluates an expression. inputs are the values of $[[ inputs.x ]] in
-	// it, nil where there are none.
-	If(text string, at diag.Place, inputs map[string]*node) (bool, error)
-	// Exists and Changes decide the value of such a clause; in is the file that
-	// holds it.
+// includeRules decides the clauses of include:rules. An error says what is wrong
+// with a clause.
+type includeRules interface {
+	// If evaluates an expression.
+	If(text string, at diag.Place) (bool, error)
+	// Exists and Changes decide the value of such a clause, a list or a map, in
+	// the file that is written in.
 	Exists(clause *node, in Source) (bool, error)
 	Changes(clause *node, in Source) (bool, error)
 }
@@ -317,17 +315,17 @@ func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 		switch rule.keys[i].name {
 		case "if":
 			if clause.kind != stringNode {
-				err = errs.E(errs.Invalid, "if must be a text, not %s", whatIs(clause))
+				err = errs.E(errs.Invalid, "must be a text, not %s", whatIs(clause))
 				break
 			}
-			holds, err = l.cond.If(clause.text, clause.at, nil)
+			holds, err = l.rules.If(clause.text, clause.at)
 		case "exists":
-			holds, err = l.cond.Exists(clause, from)
+			holds, err = l.rules.Exists(clause, from)
 		case "changes":
-			holds, err = l.cond.Changes(clause, from)
+			holds, err = l.rules.Changes(clause, from)
 		}
 		if err != nil {
-			l.errorf(clause.at, "rules", "include:rules: %v", err)
+			l.f.unreadable(clause, "include:rules:"+rule.keys[i].name, err)
 		}
 		matched = matched && holds && err == nil
 	}

@@ -1,34 +1,32 @@
 package gitlabci
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"math"
+	"cmp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
 	"refline/internal/diag"
+	"refline/internal/gitlabci/expr"
 )
 
 // resolvedInputs gives each declared input its value: the given one, else that
 // of its first matching rule, else its default. It returns false when any is
 // missing, unknown or does not fit, having said all of it. at is where inputs
 // are given (an include), who names the file that declares them.
-func resolvedInputs(s spec, given *node, at diag.Place, who string, cond conditions, f *findings) (map[string]*node, bool) {
-	x := inputResolver{f: f, at: at, who: who, cond: cond, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
+func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings, b *budget) (map[string]*node, bool) {
+	x := inputResolver{f: f, at: at, who: who, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
 	before := len(f.list)
-	names := make([]string, len(s.inputs))
+	names, declared := make([]string, len(s.inputs)), make(map[string]bool, len(s.inputs))
 	for i := range s.inputs {
 		names[i] = s.inputs[i].name
+		declared[names[i]] = true
 	}
 	if given != nil {
 		for _, fd := range given.keys {
-			if !slices.Contains(names, fd.name) {
+			if !declared[fd.name] {
 				f.errorf(fd.at, "", "unknown-input", "%s has no input %q", who, fd.name)
-				f.hint(known(fd.name, names))
+				f.hint(cmp.Or(b.suggest(fd.name, names), allNames(names)))
 				continue
 			}
 			if fd.value.kind != nullNode {
@@ -42,13 +40,13 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, cond conditi
 	return x.values, !f.list[before:].HasErrors()
 }
 
-// known says which name was likely meant, or which there are.
-func known(wrong string, names []string) string {
-	if near := closest(wrong, names); near != "" {
-		return "did you mean \"" + near + "\"?"
-	}
-	if len(names) == 0 {
+// allNames says which names there are, when they are few.
+func allNames(names []string) string {
+	switch n := len(names); {
+	case n == 0:
 		return "it declares none"
+	case n > 20:
+		return ""
 	}
 	return "it has " + strings.Join(names, ", ")
 }
@@ -57,7 +55,6 @@ type inputResolver struct {
 	f      *findings
 	at     diag.Place
 	who    string
-	cond   conditions
 	given  map[string]*node
 	values map[string]*node // of the inputs declared before
 }
@@ -104,21 +101,17 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 			fallback = &node{kind: nullNode, at: s.at, size: 1}
 		}
 	}
-	seen := make(map[string]*node, len(x.values)+len(x.given))
-	for name, v := range x.values {
-		seen[name] = v
-	}
-	for name, v := range x.given {
-		seen[name] = v
-	}
+	// a rule sees what was given, and the inputs declared before this one
+	scope := expr.Scope{Input: func(name string) (any, bool) { return goValue(cmp.Or(x.given[name], x.values[name])) }}
 	for _, rule := range s.rules {
 		holds := rule.condition == nil
 		if !holds {
-			var err error
-			if holds, err = x.cond.If(rule.condition.text, rule.condition.at, seen); err != nil {
-				x.f.errorf(rule.condition.at, "", "rules", "input %q: %v", s.name, err)
+			e, err := expr.Parse(rule.condition.text)
+			if err != nil {
+				x.f.unreadable(rule.condition, "rules:if of input "+strconv.Quote(s.name), err)
 				return nil, fallback
 			}
+			holds = e.True(scope)
 		}
 		if holds {
 			if rule.fallback != nil {
@@ -128,6 +121,21 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 		}
 	}
 	return nil, fallback
+}
+
+// goValue gives a scalar to an expression.
+func goValue(n *node) (any, bool) {
+	switch {
+	case n == nil:
+		return nil, false
+	case n.kind == stringNode:
+		return n.text, true
+	case n.kind == boolNode:
+		return n.truth, true
+	case n.kind == intNode || n.kind == floatNode:
+		return n.num, true
+	}
+	return n, true
 }
 
 // fit gives a value the type of its input and holds it against options and
@@ -241,154 +249,4 @@ func sameValue(a, b *node) bool {
 		return true
 	}
 	return a.text == b.text
-}
-
-func fromJSON(text string, at diag.Place) (*node, error) {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if d.More() {
-		return nil, fmt.Errorf("more after the first value")
-	}
-	return fromGo(v, at, 0)
-}
-
-// fromGo makes a node of a Go value as encoding/json gives it, of any integer
-// or float, or of []string.
-func fromGo(v any, at diag.Place, depth int) (*node, error) {
-	n := &node{at: at, size: 1}
-	if depth > maxDepth {
-		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
-	}
-	switch v := v.(type) {
-	case nil:
-	case string:
-		n.kind, n.text = stringNode, v
-	case bool:
-		n.kind, n.text, n.truth = boolNode, strconv.FormatBool(v), v
-	case json.Number:
-		return numberNode(v.String(), at)
-	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
-		return numberNode(fmt.Sprint(v), at)
-	case float32:
-		return fromGo(float64(v), at, depth)
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return numberNode(strconv.FormatFloat(v, 'f', 0, 64), at)
-		}
-		n.kind, n.num, n.text = floatNode, v, rubyFloat(v)
-	case []any:
-		n.kind = seqNode
-		for _, item := range v {
-			c, err := fromGo(item, at, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			n.items = append(n.items, c)
-		}
-	case []string:
-		list := make([]any, len(v))
-		for i, s := range v {
-			list[i] = s
-		}
-		return fromGo(list, at, depth)
-	case map[string]any:
-		n.kind = mapNode
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		for _, name := range names {
-			c, err := fromGo(v[name], at, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			n.keys = append(n.keys, field{name: name, at: at, value: c})
-		}
-	default:
-		return nil, fmt.Errorf("a value of type %T", v)
-	}
-	return n.seal(), nil
-}
-
-// numberNode reads a number as JSON writes it.
-func numberNode(text string, at diag.Place) (*node, error) {
-	n := (&node{kind: intNode, text: text, at: at}).seal()
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return nil, err
-	}
-	n.num = f
-	if strings.ContainsAny(text, ".eE") {
-		n.kind, n.text = floatNode, rubyFloat(f)
-	}
-	return n, nil
-}
-
-// rubyText writes a value as Ruby's to_s does.
-func rubyText(n *node) string {
-	if n.kind != seqNode && n.kind != mapNode {
-		return n.text
-	}
-	var b bytes.Buffer
-	inspect(&b, n)
-	return b.String()
-}
-
-// inspect writes a value as Ruby's inspect does; keys are symbols.
-func inspect(b *bytes.Buffer, n *node) {
-	switch n.kind {
-	case nullNode:
-		b.WriteString("nil")
-	case stringNode:
-		b.WriteString(rubyQuote(n.text))
-	case seqNode, referenceNode:
-		b.WriteByte('[')
-		for i, item := range n.items {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			inspect(b, item)
-		}
-		b.WriteByte(']')
-	case mapNode:
-		b.WriteByte('{')
-		for i := range n.keys {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteByte(':')
-			if name := n.keys[i].name; isRubyName(name) {
-				b.WriteString(name)
-			} else {
-				b.WriteString(rubyQuote(name))
-			}
-			b.WriteString("=>")
-			inspect(b, n.keys[i].value)
-		}
-		b.WriteByte('}')
-	default:
-		b.WriteString(n.text)
-	}
-}
-
-func isRubyName(s string) bool {
-	for i, r := range s {
-		if r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func rubyQuote(s string) string {
-	q := strconv.Quote(s)
-	if strings.Contains(q, "#") {
-		q = strings.NewReplacer("#{", `\#{`, "#$", `\#$`, "#@", `\#@`).Replace(q)
-	}
-	return q
 }

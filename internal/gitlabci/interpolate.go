@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,16 +15,17 @@ import (
 
 // GitLab's limits for the blocks of one file.
 const (
-	maxBlocks      = 10_000
-	maxBlockChars  = 1024
-	maxFunctions   = 3
-	maxAccess      = 5
-	maxTextBytes   = 1 << 20
-	textBytesPer   = 64 // that many bytes of text weigh as much as one value
-	blockOpen      = "$[["
-	matrixContext  = "matrix"
-	inputContext   = "inputs"
-	componentScope = "component"
+	maxBlocks     = 10_000
+	maxBlockChars = 1024
+	maxFunctions  = 3
+	maxAccess     = 5
+	maxTextBytes  = 1 << 20
+	textBytesPer  = 64 // that many bytes of text weigh as much as one value
+	blockOpen     = "$[["
+
+	matrixContext    = "matrix"
+	inputContext     = "inputs"
+	componentContext = "component"
 )
 
 // interpolation replaces the $[[ … ]] blocks of one file.
@@ -234,11 +236,12 @@ func (x *interpolation) access(path string) (*node, *blockError) {
 		return nil, blockErrorf("longer than %d bytes", maxBlockChars)
 	}
 	var at map[string]*node
+	advice := "declare it in spec:inputs"
 	switch context := segments[0]; context {
 	case inputContext:
 		at = x.inputs
-	case componentScope:
-		at = x.component
+	case componentContext:
+		at, advice = x.component, "list it in spec:component, and include the file as a component"
 	default:
 		err := blockErrorf("there is no %q", context)
 		err.hint = "a block can read inputs, and component in a component"
@@ -251,13 +254,13 @@ func (x *interpolation) access(path string) (*node, *blockError) {
 		}
 		slices.Sort(names)
 		return names
-	})
+	}, advice)
 	for _, segment := range segments[2:] {
 		if err != nil {
 			return nil, err
 		}
 		parent := v
-		v, err = x.step(parent.get, segment, func() []string { return keyNames(parent) })
+		v, err = x.step(parent.get, segment, func() []string { return keyNames(parent) }, "")
 	}
 	return v, err
 }
@@ -270,18 +273,16 @@ func keyNames(n *node) []string {
 	return names
 }
 
-// step reads one segment: a name and up to five indices.
-func (x *interpolation) step(get func(string) *node, segment string, names func() []string) (*node, *blockError) {
+// step reads one segment: a name and up to five indices. advice says what to do
+// about a name that is not there and has no like.
+func (x *interpolation) step(get func(string) *node, segment string, names func() []string, advice string) (*node, *blockError) {
 	name, indices, _ := strings.Cut(segment, "[")
 	v := get(name)
 	if v == nil {
-		err := blockErrorf("there is no %q", name)
-		if near := closest(name, names()); near != "" {
-			err.hint = "did you mean \"" + near + "\"?"
-		} else {
-			err.hint = "declare it in spec:inputs"
+		return nil, &blockError{
+			text: fmt.Sprintf("there is no %q", name),
+			hint: cmp.Or(x.b.suggest(name, names()), advice),
 		}
-		return nil, err
 	}
 	if indices == "" {
 		if strings.Contains(segment, "[") {

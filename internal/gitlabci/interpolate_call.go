@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -46,7 +47,7 @@ func (x *interpolation) call(call string, v *node) (*node, *blockError) {
 			return list.seal(), nil
 		}
 	default:
-		return nil, &blockError{"there is no function " + call, known(name, functions)}
+		return nil, &blockError{"there is no function " + call, cmp.Or(x.b.suggest(name, functions), "there are "+strings.Join(functions, ", "))}
 	}
 	if v.kind != stringNode {
 		return nil, &blockError{name + " takes a text, and this is " + whatIs(v), "apply it to an input of type string"}

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"regexp"
-	"strings"
-	"sync"
 
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -20,8 +17,8 @@ const maxIncludes = 150
 // tree: inputs, includes, extends and !reference are done, in this order. What
 // is wrong is in f; the config is nil when nothing can be said of the rest. The
 // error is that of a context that ended.
-func load(ctx context.Context, in Input, cond conditions, f *findings) (*config, error) {
-	l := newLoading(ctx, in, cond, f)
+func load(ctx context.Context, in Input, rules includeRules, f *findings) (*config, error) {
+	l := newLoading(ctx, in, rules, f)
 	root := in.Root
 	content := in.Content
 	if content == nil {
@@ -67,7 +64,7 @@ func load(ctx context.Context, in Input, cond conditions, f *findings) (*config,
 type loading struct {
 	ctx        context.Context
 	loader     Loader
-	cond       conditions
+	rules      includeRules
 	f          *findings
 	b          *budget
 	variables  map[string]pipeline.Variable // what includes may use
@@ -93,9 +90,9 @@ type listing struct {
 	err   error
 }
 
-func newLoading(ctx context.Context, in Input, cond conditions, f *findings) *loading {
+func newLoading(ctx context.Context, in Input, rules includeRules, f *findings) *loading {
 	l := &loading{
-		ctx: ctx, loader: in.Loader, cond: cond, f: f, b: newBudget(f),
+		ctx: ctx, loader: in.Loader, rules: rules, f: f, b: newBudget(f),
 		variables: map[string]pipeline.Variable{}, parsed: map[Source]*parsedFile{}, listed: map[Source]listing{},
 	}
 	for _, scope := range [][]pipeline.Variable{in.Predefined, in.Instance, in.Group, in.Project, in.Pipeline} {
@@ -154,222 +151,6 @@ func (l *loading) rootInputs(inputs map[string]any, at diag.Place) (*node, bool)
 		return nil, false
 	}
 	return n, true
-}
-
-// visit is one inclusion of one file.
-type visit struct {
-	source    Source           // where it was found
-	given     *node            // the inputs it is given
-	at        diag.Place       // of the include
-	who       string           // the file as findings name it
-	component map[string]*node // what $[[ component.x ]] gives
-	parents   []*visit         // the inclusions around it, the root first
-}
-
-// file gives the content of one file with its inputs and includes resolved, nil
-// when it cannot be used.
-func (l *loading) file(docs documents, blocks bool, v visit) *node {
-	content := docs.content
-	switch {
-	case docs.header != nil:
-		inputs, component, ok := l.header(docs.header, &v)
-		if !ok {
-			l.incomplete = true
-			return nil
-		}
-		if blocks {
-			x := interpolation{inputs: inputs, component: component, variables: l.variables, f: l.f, b: l.b}
-			before := len(l.f.list)
-			content = x.apply(content)
-			l.incomplete = l.incomplete || l.f.list[before:].HasErrors()
-		}
-	case v.given != nil && len(v.given.keys) > 0:
-		l.errorf(v.given.keys[0].at, "unknown-input", "%s declares no inputs", v.who)
-		l.f.hint("declare them there: spec: inputs: …, a line with ---, then the jobs")
-		l.incomplete = true
-		return nil
-	}
-	include := content.get("include")
-	if include == nil {
-		return content
-	}
-	var below *node
-	for _, inc := range l.inclusions(include, v.source) {
-		if part := l.include(inc, &v); part != nil {
-			below = merged(below, part, l.b)
-		}
-		if l.count > maxIncludes || l.b.over || l.ctx.Err() != nil {
-			break
-		}
-	}
-	own := *content
-	own.keys = make([]field, 0, len(content.keys))
-	for _, fd := range content.keys {
-		if fd.name != "include" {
-			own.keys = append(own.keys, fd)
-		}
-	}
-	own.seal()
-	if below == nil {
-		return &own
-	}
-	all := merged(below, &own, l.b)
-	all.before = nil // a file does not override a file
-	return all
-}
-
-// include reads one included file and everything it includes.
-func (l *loading) include(inc inclusion, from *visit) *node {
-	v, file := l.fetch(inc, from)
-	if file == nil {
-		return nil
-	}
-	if len(file.docs.content.keys) == 0 && file.docs.header == nil {
-		l.errorf(inc.at, "include", "%s is empty", l.redact.source(inc.source).phrase())
-		return nil
-	}
-	return l.file(file.docs, file.blocks, v)
-}
-
-// fetch reads and parses a file, once for each source. It gives nil when that
-// fails, having said so.
-func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
-	v := visit{given: inc.inputs, at: inc.at, component: from.component, parents: append(from.parents[:len(from.parents):len(from.parents)], from)}
-	l.count++
-	if l.count > maxIncludes {
-		if l.count == maxIncludes+1 {
-			l.errorf(inc.at, "include", "more than %d files are included", maxIncludes)
-			l.f.hint(circle(append(v.parents, &visit{source: inc.source})))
-			l.incomplete = true
-		}
-		return v, nil
-	}
-	file, known := l.parsed[inc.source]
-	if !known {
-		file = l.parse(inc)
-		l.parsed[inc.source] = file
-	}
-	switch {
-	case file.err != nil:
-		if l.ctx.Err() == nil {
-			l.unreachable(inc, file.err)
-		}
-		return v, nil
-	case !file.ok:
-		l.incomplete = true
-		return v, nil
-	}
-	v.source = file.found
-	v.who = l.redact.source(inc.source).phrase()
-	if inc.source.Kind == Component {
-		v.component = componentContext(inc, file.found)
-	}
-	for i, p := range v.parents {
-		if samePlace(p.source, v.source) && p.source.Kind == v.source.Kind && p.given == nil && v.given == nil {
-			l.errorf(inc.at, "include", "includes go in a circle: %s", circle(append(v.parents[i:len(v.parents):len(v.parents)], &v)))
-			l.incomplete = true
-			return v, nil
-		}
-	}
-	return v, file
-}
-
-// parse reads a source. Findings about its content come once, here.
-func (l *loading) parse(inc inclusion) *parsedFile {
-	content, found, err := l.read(inc.source)
-	if err != nil {
-		return &parsedFile{err: err}
-	}
-	label := l.redact.source(inc.source)
-	l.files = append(l.files, l.redact.source(found))
-	file := &parsedFile{found: found, blocks: bytes.Contains(content, []byte(blockOpen))}
-	file.docs, file.ok = readYAML(label.label(), content, l.f, l.b)
-	return file
-}
-
-func circle(visits []*visit) string {
-	names := make([]string, 0, len(visits))
-	for _, v := range visits {
-		if len(names) == 6 {
-			names = append(names, "…")
-			break
-		}
-		names = append(names, v.source.label())
-	}
-	return strings.Join(names, " → ")
-}
-
-var versionPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?$`)
-})
-
-// componentContext gives what a component may read of itself.
-func componentContext(inc inclusion, found Source) map[string]*node {
-	address, reference, _ := strings.Cut(inc.source.Path, "@")
-	text := func(s string) *node { return (&node{kind: stringNode, text: s, at: inc.at}).seal() }
-	version := text("")
-	if versionPattern().MatchString(reference) {
-		version = text(reference)
-	}
-	return map[string]*node{
-		"name":      text(address[strings.LastIndexByte(address, '/')+1:]),
-		"sha":       text(found.Ref),
-		"version":   version,
-		"reference": text(reference),
-	}
-}
-
-// header reads the header of a file and gives its inputs their values.
-func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, ok bool) {
-	r := specReader{l.f}
-	before := len(l.f.list)
-	s := r.readSpec(header)
-	if s.include != nil {
-		s.inputs = append(l.includedInputs(s.include, v), s.inputs...)
-		r.unique(s.inputs)
-	}
-	if l.f.list[before:].HasErrors() {
-		return nil, nil, false
-	}
-	component = make(map[string]*node, len(s.component))
-	for _, name := range s.component {
-		if value := v.component[name]; value != nil {
-			component[name] = value
-		}
-	}
-	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.cond, l.f)
-	return inputs, component, ok
-}
-
-// includedInputs reads the files of spec:include, which hold inputs only.
-func (l *loading) includedInputs(include *node, v *visit) []inputSpec {
-	var list []inputSpec
-	r := specReader{l.f}
-	for _, inc := range l.inclusions(include, v.source) {
-		if k := inc.source.Kind; k == Template || k == Component {
-			l.errorf(inc.at, "include", "spec:include takes local, project and remote files, not %s", l.redact.source(inc.source).phrase())
-			continue
-		}
-		_, file := l.fetch(inc, v)
-		if file == nil {
-			continue
-		}
-		r.onlyKeys(file.docs.content, fmt.Sprintf("%s, which may hold inputs only", l.redact.source(inc.source).phrase()), "inputs")
-		list = append(list, r.inputs(file.docs.content.get("inputs"))...)
-	}
-	return list
-}
-
-// unique refuses inputs that two files declare.
-func (r specReader) unique(inputs []inputSpec) {
-	seen := make(map[string]diag.Place, len(inputs))
-	for _, s := range inputs {
-		if first, ok := seen[s.name]; ok {
-			r.f.errorf(s.at, "", "spec", "the input %q is declared at %s too", s.name, first)
-			continue
-		}
-		seen[s.name] = s.at
-	}
 }
 
 // reposition gives nodes the places that position knows for their path. It may

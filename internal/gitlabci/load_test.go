@@ -46,38 +46,21 @@ func (fs files) List(_ context.Context, s Source) ([]string, error) {
 	return paths, nil
 }
 
-// stubConditions evaluates expressions; exists and changes hold for ["yes"].
-type stubConditions map[string]string
+// stubRules evaluates expressions over these variables; exists and changes hold
+// for [true].
+type stubRules map[string]string
 
-func (c stubConditions) If(text string, _ diag.Place, inputs map[string]*node) (bool, error) {
+func (c stubRules) If(text string, _ diag.Place) (bool, error) {
 	e, err := expr.Parse(text)
 	if err != nil {
 		return false, err
 	}
-	return e.True(expr.Scope{
-		Variable: func(name string) (string, bool) { v, ok := c[name]; return v, ok },
-		Input: func(name string) (any, bool) {
-			v, ok := inputs[name]
-			switch {
-			case !ok:
-				return nil, false
-			case v.kind == boolNode:
-				return v.truth, true
-			case v.kind == intNode || v.kind == floatNode:
-				return v.num, true
-			}
-			return v.text, true
-		},
-	}), nil
+	return e.True(expr.Scope{Variable: func(name string) (string, bool) { v, ok := c[name]; return v, ok }}), nil
 }
 
-func (stubConditions) Exists(clause *node, _ Source) (bool, error) {
-	return clause.kind == seqNode && clause.items[0].text == "yes", nil
-}
+func (stubRules) Exists(clause *node, _ Source) (bool, error) { return show(clause) == "[true]", nil }
 
-func (stubConditions) Changes(clause *node, _ Source) (bool, error) {
-	return clause.kind == seqNode && clause.items[0].text == "yes", nil
-}
+func (stubRules) Changes(clause *node, _ Source) (bool, error) { return show(clause) == "[true]", nil }
 
 func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List) {
 	t.Helper()
@@ -86,7 +69,7 @@ func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List)
 		change(&in)
 	}
 	var f findings
-	c, err := load(t.Context(), in, stubConditions{}, &f)
+	c, err := load(t.Context(), in, stubRules{}, &f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,12 +171,13 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 		"own anchor":    {"a: &x\n  b: *x\n", []string{".gitlab-ci.yml:2:6: error: *x stands inside the value that it refers to"}},
 		"open quote":    {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
 		"at sign":       {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
+		"block in flow": {"a: [$[[ inputs.b ]]]\n", []string{".gitlab-ci.yml:1:6: error: not valid YAML: $[[ … ]] cannot stand unquoted inside [ ] or { }; put it in quotes"}},
 		"a list":        {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
 		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
 		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
 		"time":          {"a: {b: 2024-01-02 10:00:00}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 10:00:00 is a time in YAML, which GitLab does not accept; put it in quotes"}},
 		"symbol":        {"a: {b: :c}\n", []string{`.gitlab-ci.yml:1:8: warning: :c is read as "c": an unquoted text that starts with a colon loses it; put it in quotes`}},
-		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{".gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean !reference?"}},
+		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{`.gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean "!reference"?`}},
 		"ruby tag":      {"a: !ruby/object:X {}\n", []string{".gitlab-ci.yml:1:4: error: the tag !ruby/object:X is not allowed"}},
 		"complex key":   {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a text"}},
 		"number as job": {"1: {a: b}\n", []string{".gitlab-ci.yml:1:1: error: the name of a job must be a text, not the number 1; put it in quotes"}},
@@ -330,7 +314,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var f findings
-	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubConditions{}, &f)
+	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
 	if c != nil || err != context.Canceled || len(f.list) > 0 {
 		t.Errorf("got %v, %v, %q", c, err, lines(f.list))
 	}
@@ -396,8 +380,8 @@ func TestConformancePipelinesLoad(t *testing.T) {
 			var f findings
 			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
-			conditions := stubConditions{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
-			c, err := load(t.Context(), in, conditions, &f)
+			rules := stubRules{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
+			c, err := load(t.Context(), in, rules, &f)
 			if err != nil || c == nil {
 				t.Fatalf("no config: %v\n%s", err, strings.Join(lines(f.list), "\n"))
 			}

@@ -72,8 +72,8 @@ func Predefined(f Facts) []pipeline.Variable {
 	b.set("CI_PIPELINE_SOURCE", string(f.Event))
 	b.time("CI_PIPELINE_CREATED_AT", f.Created)
 	b.set("CI_CONFIG_PATH", f.ConfigPath)
-	b.some("GITLAB_USER_NAME", f.UserName)
-	b.some("GITLAB_USER_EMAIL", f.UserEmail)
+	b.text("GITLAB_USER_NAME", f.UserName)
+	b.text("GITLAB_USER_EMAIL", f.UserEmail)
 	if name, _, ok := strings.Cut(f.UserEmail, "@"); ok {
 		b.set("GITLAB_USER_LOGIN", name)
 	}
@@ -87,7 +87,14 @@ func Predefined(f Facts) []pipeline.Variable {
 type varBuilder struct{ vars []pipeline.Variable }
 
 func (b *varBuilder) set(name, value string) {
-	b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value, Raw: true})
+	b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value})
+}
+
+// text sets what people wrote: a $ in it is no variable.
+func (b *varBuilder) text(name, value string) {
+	if value != "" {
+		b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value, Raw: true})
+	}
 }
 
 func (b *varBuilder) some(name, value string) {
@@ -121,7 +128,7 @@ func (b *varBuilder) commit(f Facts) {
 	case f.Tag != "":
 		ref = f.Tag
 		b.set("CI_COMMIT_TAG", f.Tag)
-		b.some("CI_COMMIT_TAG_MESSAGE", f.TagMessage)
+		b.text("CI_COMMIT_TAG_MESSAGE", f.TagMessage)
 	case f.MergeRequest != nil:
 		ref = f.MergeRequest.SourceBranch
 	case f.Branch != "":
@@ -131,16 +138,16 @@ func (b *varBuilder) commit(f Facts) {
 	b.set("CI_COMMIT_REF_SLUG", pipeline.Slug(ref))
 	b.set("CI_COMMIT_REF_PROTECTED", strconv.FormatBool(f.Protected))
 	b.some("CI_DEFAULT_BRANCH", f.DefaultBranch)
-	b.set("CI_COMMIT_MESSAGE", f.Message)
+	b.text("CI_COMMIT_MESSAGE", f.Message)
 	title, description, _ := strings.Cut(f.Message, "\n")
 	if utf8.RuneCountInString(title) < 100 {
 		description = strings.TrimLeft(description, "\n")
 	} else {
 		description = f.Message
 	}
-	b.set("CI_COMMIT_TITLE", title)
-	b.set("CI_COMMIT_DESCRIPTION", description)
-	b.some("CI_COMMIT_AUTHOR", f.Author)
+	b.text("CI_COMMIT_TITLE", title)
+	b.text("CI_COMMIT_DESCRIPTION", description)
+	b.text("CI_COMMIT_AUTHOR", f.Author)
 	b.time("CI_COMMIT_TIMESTAMP", f.Committed)
 }
 
@@ -233,8 +240,8 @@ func (b *varBuilder) mergeRequest(f Facts) {
 	b.set("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", mr.SourceBranch)
 	b.set("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", mr.TargetBranch)
 	b.some("CI_MERGE_REQUEST_DIFF_BASE_SHA", mr.BaseSHA)
-	b.some("CI_MERGE_REQUEST_TITLE", mr.Title)
-	b.some("CI_MERGE_REQUEST_LABELS", mr.Labels)
+	b.text("CI_MERGE_REQUEST_TITLE", mr.Title)
+	b.text("CI_MERGE_REQUEST_LABELS", mr.Labels)
 	_, project, _ := splitRemote(f.Remote)
 	b.some("CI_MERGE_REQUEST_PROJECT_PATH", project)
 	b.some("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", project)

@@ -9,7 +9,7 @@ func dereferenced(root *node, complete bool, f *findings, b *budget) *node {
 	if !root.refs {
 		return root
 	}
-	d := dereferencer{root: root, complete: complete, f: f, b: b, made: map[*node]*node{}, open: map[*node]bool{}}
+	d := dereferencer{root: root, complete: complete, f: f, b: b, made: map[*node]*node{}, open: map[*node]bool{}, indices: map[*node]map[string]*node{}}
 	n := *root
 	n.keys = make([]field, len(root.keys))
 	copy(n.keys, root.keys)
@@ -28,6 +28,7 @@ type dereferencer struct {
 	job      string // the top-level key that is being resolved
 	made     map[*node]*node
 	open     map[*node]bool // references being resolved
+	indices  map[*node]map[string]*node
 }
 
 func (d *dereferencer) resolve(n *node) *node {
@@ -95,7 +96,7 @@ func (d *dereferencer) reference(n *node) *node {
 func (d *dereferencer) target(n *node, label string) *node {
 	at := d.root
 	for i, name := range n.items {
-		next := at.get(name.text)
+		next := d.get(at, name.text)
 		if next != nil && (i < len(n.items)-1 || next.kind != nullNode && (next.kind != boolNode || next.truth)) {
 			at = next
 			continue
@@ -123,13 +124,23 @@ func (d *dereferencer) target(n *node, label string) *node {
 }
 
 func (d *dereferencer) suggest(wrong string, in *node) {
-	names := make([]string, len(in.keys))
-	for i := range in.keys {
-		names[i] = in.keys[i].name
+	d.f.hint(d.b.suggest(wrong, keyNames(in)))
+}
+
+// get returns the value of a key, by an index where a map is large.
+func (d *dereferencer) get(n *node, key string) *node {
+	if len(n.keys) < indexFrom {
+		return n.get(key)
 	}
-	if near := closest(wrong, names); near != "" {
-		d.f.hint("did you mean \"" + near + "\"?")
+	index := d.indices[n]
+	if index == nil {
+		index = make(map[string]*node, len(n.keys))
+		for i := range n.keys {
+			index[n.keys[i].name] = n.keys[i].value
+		}
+		d.indices[n] = index
 	}
+	return index[key]
 }
 
 func referenceText(n *node) string {

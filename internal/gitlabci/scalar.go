@@ -58,6 +58,12 @@ func isWord(s string) bool {
 }
 
 func isWordRune(r rune) bool {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return true
+	}
+	if r >= '0' && r <= '9' {
+		return false
+	}
 	return unicode.IsLetter(r) || unicode.IsSpace(r) || strings.ContainsRune(`_!@#$%^&*(){}<>|/\~;=`, r)
 }
 
@@ -100,8 +106,25 @@ var numbers = sync.OnceValue(func() numberPatterns {
 	}
 })
 
+// mayBeNumber is false for most texts that start like a number: versions with a
+// word in them, options, paths.
+func mayBeNumber(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
+		case strings.IndexByte(" \t_,.:+-xinTtZIN", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 func numberScalar(s string) scalar {
 	text := scalar{kind: stringNode, text: s}
+	if !mayBeNumber(s) {
+		return text
+	}
 	switch strings.ToLower(s) {
 	case ".inf", "+.inf":
 		return scalar{kind: floatNode, text: "Infinity", num: math.Inf(1)}
@@ -156,9 +179,13 @@ func base60FloatScalar(s string) scalar {
 	return scalar{kind: floatNode, text: rubyFloat(sum), num: sum}
 }
 
+// digits drops what may stand between the digits of a number.
+func digits(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, ",", ""), "_", "")
+}
+
 func floatScalar(s string) scalar {
-	clean := strings.NewReplacer(",", "", "_", "").Replace(s)
-	n, err := strconv.ParseFloat(clean, 64)
+	n, err := strconv.ParseFloat(digits(s), 64)
 	if err != nil && !math.IsInf(n, 0) {
 		return scalar{kind: stringNode, text: s}
 	}
@@ -166,8 +193,7 @@ func floatScalar(s string) scalar {
 }
 
 func intScalar(s string) scalar {
-	clean := strings.NewReplacer(",", "", "_", "", "+", "").Replace(s)
-	n, ok := new(big.Int).SetString(clean, 0)
+	n, ok := new(big.Int).SetString(digits(s), 0)
 	if !ok {
 		return scalar{kind: stringNode, text: s}
 	}

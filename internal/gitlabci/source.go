@@ -22,7 +22,16 @@ func (s Source) label() string {
 	if s.Ref == "" {
 		return s.Project + ":" + s.Path
 	}
-	return s.Project + "@" + s.Ref + ":" + s.Path
+	return s.Project + "@" + shortRef(s.Ref) + ":" + s.Path
+}
+
+// shortRef cuts a commit to what people need of it.
+func shortRef(ref string) string {
+	const enough = 12
+	if len(ref) == 40 && strings.Trim(ref, "0123456789abcdef") == "" {
+		return ref[:enough]
+	}
+	return ref
 }
 
 // phrase names a source within a sentence.
@@ -40,7 +49,7 @@ func (s Source) phrase() string {
 		text += " of project \"" + s.Project + "\""
 	}
 	if s.Ref != "" {
-		text += " at \"" + s.Ref + "\""
+		text += " at \"" + shortRef(s.Ref) + "\""
 	}
 	return text
 }

@@ -119,59 +119,6 @@ func parseDocuments(file string, content []byte, f *findings) ([]*yaml.Node, boo
 	return roots, true
 }
 
-func lineOf(content []byte, line int) []byte {
-	for ; line > 1; line-- {
-		_, after, found := bytes.Cut(content, []byte("\n"))
-		if !found {
-			return nil
-		}
-		content = after
-	}
-	text, _, _ := bytes.Cut(content, []byte("\n"))
-	return text
-}
-
-// reportYAML says where the syntax breaks, in the words of somebody who writes
-// such files.
-func reportYAML(file string, content []byte, err error, f *findings) {
-	var syntax *yaml.LoadError
-	if !errors.As(err, &syntax) {
-		f.errorf(diag.Place{File: file}, "", "yaml", "not valid YAML: %v", err)
-		return
-	}
-	at := diag.Place{File: file, Line: syntax.Mark.Line, Column: syntax.Mark.Column}
-	text := string(lineOf(content, at.Line))
-	here := ""
-	if runes := []rune(text); at.Column > 0 && at.Column <= len(runes) {
-		here = string(runes[at.Column-1:])
-	}
-	message, hint := syntax.Message, "check the indentation of this line and of the lines above it"
-	switch {
-	case strings.HasPrefix(here, "\t"):
-		message, hint = "a tab cannot indent YAML", "indent with spaces"
-	case strings.Contains(message, "cannot start any token") && here != "":
-		message, hint = fmt.Sprintf("a plain text cannot start with %q", here[:1]), "put the text in quotes"
-	case strings.HasPrefix(message, "mapping values are not allowed"):
-		message, hint = "unexpected \": \"", "put a text that holds \": \" in quotes, or "+hint
-	case strings.HasPrefix(message, "block sequence entries are not allowed"):
-		message, hint = "unexpected \"- \"", "start a list on the line below its key"
-	case strings.HasPrefix(message, "unknown anchor"):
-		name := strings.Trim(strings.TrimSuffix(strings.TrimPrefix(message, "unknown anchor "), " referenced"), "'")
-		message = fmt.Sprintf("*%s refers to an anchor that this file does not define above", name)
-		hint = "anchors do not reach across files; use extends or !reference for that"
-	case strings.Contains(message, "unexpected end of stream"):
-		message, hint = "the text that starts here has no closing quote", "close it, or escape the quote inside"
-		at.Line, at.Column = syntax.ContextMark.Line, syntax.ContextMark.Column
-	case syntax.ContextMsg != "":
-		message += " " + syntax.ContextMsg
-		if syntax.ContextMark.Line > 0 {
-			message += fmt.Sprintf(" that starts at line %d", syntax.ContextMark.Line)
-		}
-	}
-	f.errorf(at, "", "yaml", "not valid YAML: %s", message)
-	f.hint(hint)
-}
-
 // yamlReader turns parsed YAML into nodes.
 type yamlReader struct {
 	file    string
@@ -265,9 +212,7 @@ func (r *yamlReader) checkTag(y *yaml.Node) {
 	case strings.HasPrefix(tag, "!!"), tag == "!str", tag == "!float", tag == "!binary":
 	default:
 		r.f.warnf(r.place(y), "", "yaml-tag", "the tag %s means nothing and is passed over", tag)
-		if near := closest(tag, []string{"!reference"}); near != "" {
-			r.f.hint("did you mean !reference?")
-		}
+		r.f.hint(r.b.suggest(tag, []string{"!reference"}))
 	}
 }
 
@@ -330,7 +275,7 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 	n := r.new(mapNode, r.place(y))
 	set := newFields(len(y.Content) / 2)
 	var inherited map[string]bool // set by << so far
-	var again []repeated
+	var again repetitions
 	for i := 0; i+1 < len(y.Content) && !r.stopped; i += 2 {
 		name, ok := r.key(y.Content[i], depth)
 		if !ok {
@@ -350,13 +295,13 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 				val = overriding(val, old.value)
 				delete(inherited, name)
 			} else {
-				again = noteRepeated(again, name, old.at, at)
+				again.note(name, old.at, at)
 			}
 		}
 		set.put(field{name: name, at: at, value: val})
 	}
 	n.keys = set.list
-	for _, d := range again {
+	for _, d := range again.list {
 		where, subject := fmt.Sprintf(" in %q", owner), owner
 		if depth == 0 {
 			where, subject = "", d.name
@@ -384,19 +329,27 @@ func (r *yamlReader) mergeInto(set *fields, val *node, inherited map[string]bool
 	return inherited
 }
 
+// repetitions are the keys of one map that stand in it more than once.
+type repetitions struct {
+	list  []repeated
+	index map[string]int
+}
+
 type repeated struct {
 	name        string
 	first, last diag.Place
 }
 
-func noteRepeated(list []repeated, name string, before, at diag.Place) []repeated {
-	for i := range list {
-		if list[i].name == name {
-			list[i].last = at
-			return list
-		}
+func (r *repetitions) note(name string, before, at diag.Place) {
+	if i, ok := r.index[name]; ok {
+		r.list[i].last = at
+		return
 	}
-	return append(list, repeated{name, before, at})
+	if r.index == nil {
+		r.index = map[string]int{}
+	}
+	r.index[name] = len(r.list)
+	r.list = append(r.list, repeated{name, before, at})
 }
 
 // key gives the text of a key: Ruby's to_s of whatever scalar it is. At the

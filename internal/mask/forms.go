@@ -74,25 +74,29 @@ func (f *forms) putDerived(form Form, d derived, whole bool) {
 		f.put(form, string(d.text))
 		return
 	}
-	from, to := -1, -1
-	flush := func() {
-		if from >= 0 {
-			f.put(form, string(d.text[from:to]))
-		}
+	for _, r := range d.around(minPiece - 1) {
+		f.put(form, string(d.text[r.from:r.to]))
 	}
+}
+
+// around returns the changed places with reach bytes on either side, those
+// that then touch joined.
+func (d *derived) around(reach int) []rang {
+	var out []rang
 	for _, c := range d.changed {
-		if c.from-(minPiece-1) > to {
-			flush()
-			from = max(0, c.from-(minPiece-1))
+		from, to := max(0, c.from-reach), min(len(d.text), c.to+reach)
+		if n := len(out); n > 0 && from <= out[n-1].to {
+			out[n-1].to = to
+		} else {
+			out = append(out, rang{from: from, to: to})
 		}
-		to = min(len(d.text), c.to+minPiece-1)
 	}
-	flush()
+	return out
 }
 
 // add adds all forms of s.
 func (f *forms) add(s segment) {
-	if !s.binary {
+	if !s.number {
 		f.put(Raw, string(s.text))
 		whole := len(s.text) < minPiece
 		for _, e := range escapers() {
@@ -101,6 +105,17 @@ func (f *forms) add(s segment) {
 	}
 	f.addBase64(s)
 	f.addHex(s)
+	if s.number {
+		return
+	}
+	for _, e := range s.written {
+		d := e.apply(s.text)
+		for _, r := range d.around(minPiece * 3 / 4) { // a piece of base64 holds 12 bytes
+			around := segment{text: d.text[r.from:r.to]}
+			f.addBase64(around)
+			f.addHex(around)
+		}
+	}
 }
 
 // addBase64 adds what is the same in every base64 text that s is part of: its
@@ -156,13 +171,13 @@ type hexStyle struct {
 	before, after string
 	group         int
 	upper, lower  bool
-	binary        bool // also used for the bytes of a key
+	number        bool // also used for the numbers of a key
 }
 
 func hexStyles() []hexStyle {
 	return []hexStyle{
-		{group: 1, upper: true, lower: true, binary: true},
-		{after: ":", group: 1, upper: true, lower: true, binary: true},
+		{group: 1, upper: true, lower: true, number: true},
+		{after: ":", group: 1, upper: true, lower: true, number: true},
 		{after: " ", group: 1, upper: true, lower: true},
 		{after: "-", group: 1, upper: true},
 		{before: `\x`, group: 1, lower: true},
@@ -172,7 +187,7 @@ func hexStyles() []hexStyle {
 
 func (f *forms) addHex(s segment) {
 	for _, style := range hexStyles() {
-		if s.binary && !style.binary {
+		if s.number && !style.number {
 			continue
 		}
 		for phase := range style.group {

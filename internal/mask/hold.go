@@ -13,24 +13,17 @@ func (x *pieces) addHead(at uint32, k int) {
 		return
 	}
 	x.first[x.arena[at]] = true
+	word := gramAt(x.arena, int(at))
 	for size := 2; size <= headSize; size++ {
-		h := headHash(x.arena[at : int(at)+size])
-		x.heads[h>>6%uint64(len(x.heads))] |= 1 << (h & 63)
+		w, bit := x.headBit(word, size)
+		x.heads[w] |= bit
 	}
 }
 
-func headHash(head []byte) uint64 {
-	h := uint64(len(head))
-	for _, c := range head {
-		h = h<<8 | uint64(c)
-	}
-	h *= multiplier
-	return h ^ h>>32
-}
-
-func (x *pieces) isHead(head []byte) bool {
-	h := headHash(head)
-	return x.heads[h>>6%uint64(len(x.heads))]&(1<<(h&63)) != 0
+// headBit returns the bit of the size first bytes of word in heads.
+func (x *pieces) headBit(word uint64, size int) (index, bit uint64) {
+	h := (word&(1<<(8*size)-1) | uint64(size)<<56) * multiplier
+	return h >> 40 & uint64(len(x.heads)-1), 1 << (h >> 34 & 63)
 }
 
 // hold returns how many bytes at the end of b may be the beginning of a piece.
@@ -52,9 +45,14 @@ func (x *pieces) hold(b []byte) int {
 	// A beginning of five bytes is asked for only when all shorter beginnings
 	// of it exist too, which makes a false hold by hash collision rare.
 	for size := min(headSize, n); size > 0; size-- {
-		head, ok := b[n-size:], true
-		for i := 1; i <= size && ok; i++ {
-			ok = i == 1 && x.first[head[0]] || i > 1 && x.isHead(head[:i])
+		var word uint64
+		for i, c := range b[n-size:] {
+			word |= uint64(c) << (8 * i)
+		}
+		ok := x.first[word&0xff]
+		for i := 2; i <= size && ok; i++ {
+			w, bit := x.headBit(word, i)
+			ok = x.heads[w]&bit != 0
 		}
 		if ok {
 			return size

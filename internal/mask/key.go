@@ -115,7 +115,7 @@ func keySegments(value []byte, from, to int, der []byte, private []rang) []segme
 			continue
 		}
 		if number := bytes.TrimLeft(der[r.from:r.to], "\x00"); len(number) >= MinSecret {
-			segments = append(segments, segment{text: number, binary: true})
+			segments = append(segments, segment{text: number, number: true})
 		}
 	}
 	return segments

@@ -116,7 +116,7 @@ func (s *Set) Bytes(b []byte) []byte {
 	for _, sp := range spans {
 		out = append(out, b[pos:sp.start]...)
 		out = append(out, Token...)
-		pos = sp.end
+		pos = trimEnd(b, sp.start, sp.end)
 	}
 	return append(out, b[pos:]...)
 }

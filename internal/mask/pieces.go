@@ -69,8 +69,8 @@ func newPieces(patterns []pattern, ids []int) *pieces {
 	x.arena = append(x.arena, make([]byte, padding)...)
 
 	logGrams := bits.Len(uint(grams))
-	x.filter = make([]uint64, 1<<max(8, logGrams-2))
-	x.shift = uint8(64 - max(8, logGrams-2))
+	x.filter = make([]uint64, 1<<max(8, logGrams-3))
+	x.shift = uint8(64 - max(8, logGrams-3))
 	x.bshift = uint8(64 - logGrams)
 	x.heads = make([]uint64, 1<<max(9, logGrams-2))
 	x.fill(grams, logGrams)
@@ -127,7 +127,7 @@ func filterBits(hash uint64) uint64 { return 1<<(hash>>34&63) | 1<<(hash>>40&63)
 // place in the bucket. Without it a pattern such as a long run of one byte,
 // or many secrets with the same beginning, would make lookups slow.
 func (x *pieces) dedupe() {
-	const crowded = 16
+	const crowded = 64
 	out := x.place[:0]
 	from := x.bucket[0]
 	for b := range len(x.bucket) - 1 {
@@ -188,27 +188,48 @@ func (x *pieces) passes(hash uint64) bool {
 
 // find appends to spans the pieces in b.
 func (x *pieces) find(b []byte, spans []span) []span {
-	filter, shift := x.filter, x.shift&63
-	p := 0
-	for ; p+8 <= len(b); p += sampleStep {
-		gram := binary.LittleEndian.Uint64(b[p:]) & gramMask
-		hash := gram * multiplier
-		want := filterBits(hash)
-		if filter[hash>>shift]&want == want {
-			spans = x.around(b, p, gram, spans)
-		}
-	}
-	if p+gramSize <= len(b) {
-		gram := lastGram(b, p)
-		if x.passes(gram * multiplier) {
-			spans = x.around(b, p, gram, spans)
+	for p := x.sample(b, 0); p >= 0; p = x.sample(b, p+sampleStep) {
+		if x.neighbour(b, p) {
+			spans = x.around(b, p, spans)
 		}
 	}
 	return spans
 }
 
+// sample returns the first of the places p, p+sampleStep… in b whose gram may
+// be in a pattern; -1 when there is none. Nearly all time is spent here, so
+// the loop is written to keep its state in registers.
+func (x *pieces) sample(b []byte, p int) int {
+	if p > len(b) {
+		return -1
+	}
+	rest, filter, shift := b[p:], x.filter, x.shift&63
+	for len(rest) >= sampleStep {
+		hash := (binary.LittleEndian.Uint64(rest) & gramMask) * multiplier
+		want := filterBits(hash)
+		if filter[hash>>shift]&want == want {
+			return len(b) - len(rest)
+		}
+		rest = rest[sampleStep:]
+	}
+	if len(rest) >= gramSize && x.passes(lastGram(rest, 0)*multiplier) {
+		return len(b) - len(rest)
+	}
+	return -1
+}
+
+// neighbour reports whether the gram that starts half of a piece's remaining
+// bytes before or after the one at b[p:] may be in a pattern too. One of the
+// two must be in any piece that holds the gram at b[p:].
+func (x *pieces) neighbour(b []byte, p int) bool {
+	const distance = (minPiece - maxSoft - gramSize) / 2
+	return p >= distance && x.passes(lastGram(b, p-distance)*multiplier) ||
+		p+distance+gramSize <= len(b) && x.passes(lastGram(b, p+distance)*multiplier)
+}
+
 // around appends the union of the pieces around the gram at b[p:].
-func (x *pieces) around(b []byte, p int, gram uint64, spans []span) []span {
+func (x *pieces) around(b []byte, p int, spans []span) []span {
+	gram := lastGram(b, p)
 	union := span{start: p, end: p}
 	for _, at := range x.candidates(gram * multiplier) {
 		if gramAt(x.arena, int(at)) != gram {
@@ -227,15 +248,19 @@ func (x *pieces) around(b []byte, p int, gram uint64, spans []span) []span {
 // extend compares b around p with the pattern around arena[at], where their
 // grams are equal, and returns the union of the pieces that both share.
 func (x *pieces) extend(b []byte, p int, at uint32) (start, end int, ok bool) {
-	s, e := x.bounds(at)
 	a := int(at)
 	left, right := 0, gramSize
-	for left < reach && a-left > s && p-left > 0 && b[p-left-1] == x.arena[a-left-1] {
+	for left < min(reach, a, p) && b[p-left-1] == x.arena[a-left-1] {
 		left++
 	}
-	for right < minPiece && a+right < e && p+right < len(b) && b[p+right] == x.arena[a+right] {
+	for right < minPiece && a+right < len(x.arena) && p+right < len(b) && b[p+right] == x.arena[a+right] {
 		right++
 	}
+	if left+right < minPiece-maxSoft {
+		return 0, 0, false
+	}
+	s, e := x.bounds(at)
+	left, right = min(left, a-s), min(right, e-a)
 	for ; left >= 0; left-- {
 		n, mayStart := x.softBefore(a-left, s)
 		if mayStart {

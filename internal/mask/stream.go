@@ -7,9 +7,14 @@ const chunkSize = 64 << 10
 // stream is the state of one masked stream between two writes.
 type stream struct {
 	set *Set
-	buf []byte // the last bytes: those of a match, then those held back
 
-	masked int  // bytes at the start of buf that were given out, as masked
+	// buf holds the last bytes of the stream: first masked bytes that were
+	// given out as masked, which a further match may need; then tail bytes of
+	// white space that end a masked run if it ends here; then bytes that may
+	// be the beginning of a match.
+	buf          []byte
+	masked, tail int
+
 	inMask bool // the last byte given out was masked
 	spans  []span
 }
@@ -18,10 +23,10 @@ type stream struct {
 type step struct {
 	text     []byte
 	from, to int
-	spans    []span // inside [from, to]
-	keep     int    // what follows is needed by the next step
+	spans    []span // inside [from, to], apart from each other
 
-	continues bool // the first span goes on with the mask given out last
+	continues  bool // the first span goes on with the mask given out last
+	keep, tail int  // text[keep:] stays; text[to:to+tail] is the tail
 }
 
 // next takes in p and returns what can be given out; with final, all of it.
@@ -33,29 +38,48 @@ func (s *stream) next(p []byte, final bool) step {
 		s.buf = append(s.buf, p...)
 		b = s.buf
 	}
-	held := 0
+	keep := len(b)
 	if !final {
-		held = m.hold(b)
+		keep -= m.hold(b)
 	}
-	keep := len(b) - held
-	s.spans = m.find(b, s.spans[:0])
+	out := step{text: b, from: s.masked, to: s.masked, keep: keep}
+	s.spans = s.spans[:0]
+	if n := s.masked + s.tail; n > 0 {
+		s.spans = append(s.spans, span{0, n})
+	}
+	s.spans = m.find(b, s.spans)
 
-	out := step{text: b, from: s.masked, to: s.masked}
 	used := s.spans[:0]
 	for _, sp := range s.spans {
-		// A match further on waits for the held bytes before it.
-		if sp.start > keep || sp.end <= out.from {
-			continue
+		if sp.start > keep { // it waits for the held bytes before it
+			break
 		}
-		sp.start = max(sp.start, out.from)
-		used = append(used, sp)
+		start := max(sp.start, out.from)
+		end := trimEnd(b, start, sp.end)
+		if start < end {
+			used = append(used, span{start, end})
+		}
 		out.to = sp.end
+		if sp.end >= keep && !final { // the run may go on
+			out.to, out.tail = end, sp.end-end
+			keep = end
+			break
+		}
 	}
 	out.to = max(out.to, keep)
+	out.keep = min(out.keep, out.to)
 	out.spans = used
-	out.keep = min(keep, out.to)
 	out.continues = s.inMask && len(used) > 0 && used[0].start == out.from
 	return out
+}
+
+// trimEnd leaves out white space at the end of a masked run, so that lines
+// stay lines.
+func trimEnd(b []byte, start, end int) int {
+	for end > start && (b[end-1] == '\n' || b[end-1] == '\r' || b[end-1] == ' ' || b[end-1] == '\t') {
+		end--
+	}
+	return end
 }
 
 // rest ends the step: what is not given out, and masked bytes in which a
@@ -69,6 +93,6 @@ func (s *stream) rest(st step, final bool) {
 	if final {
 		s.inMask = false
 	}
-	s.masked = st.to - st.keep
+	s.masked, s.tail = st.to-st.keep, st.tail
 	s.buf = append(s.buf[:0], st.text[st.keep:]...)
 }

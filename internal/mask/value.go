@@ -14,7 +14,11 @@ import (
 type segment struct {
 	text   []byte
 	offset int  // of text in the value it was cut from; sets the columns of base64
-	binary bool // decoded from the value: never printed as it is
+	number bool // a number of a key, decoded: never printed as it is
+
+	// written is how the value writes the text where that differs: with line
+	// ends of Windows, or escaped in JSON. Its base64 and hex differ too.
+	written []escaper
 }
 
 // maxNesting bounds how deep values are taken apart (base64 of JSON of PEM).
@@ -43,7 +47,10 @@ func patternsOf(name string, value []byte) ([]pattern, string) {
 
 // take cuts value into its secret segments of at least MinSecret bytes.
 func take(value []byte, depth int) []segment {
-	value = bytes.ReplaceAll(bytes.TrimSpace(value), []byte("\r\n"), []byte("\n"))
+	value = bytes.TrimSpace(value)
+	if unix := bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n")); len(unix) < len(value) {
+		return writtenAs(take(unix, depth), escaper{CRLF, table("\n", "\r\n")})
+	}
 	if len(value) < MinSecret {
 		return nil
 	}
@@ -55,7 +62,7 @@ func take(value []byte, depth int) []segment {
 					all = append(all, take([]byte(leaf), depth+1)...)
 				}
 			}
-			return all
+			return writtenAs(all, escaper{JSON, jsonRune("")})
 		}
 	}
 	if segments := takeKeys(value); segments != nil {
@@ -63,11 +70,14 @@ func take(value []byte, depth int) []segment {
 	}
 	segments := withoutRules(value)
 	if decoded := decodedText(value); decoded != nil && depth < maxNesting {
-		inner := take(decoded, depth+1)
-		if isPEM(decoded) {
-			return inner // the encoded value has public parts as well
-		}
-		segments = append(segments, inner...)
+		segments = append(segments, take(decoded, depth+1)...)
+	}
+	return segments
+}
+
+func writtenAs(segments []segment, e escaper) []segment {
+	for i := range segments {
+		segments[i].written = append(segments[i].written, e)
 	}
 	return segments
 }

@@ -2,7 +2,6 @@ package mask
 
 import (
 	"encoding/binary"
-	"math/bits"
 )
 
 // wholes finds patterns of 8 to 15 bytes, each only as a whole. Of the text
@@ -10,8 +9,7 @@ import (
 // of its first step groups among them.
 type wholes struct {
 	step   int
-	filter []uint64
-	shift  uint8
+	filter [1 << groupBits / 64]uint64
 	places map[uint32][]wholePlace
 	text   []string
 	id     []int        // of each text in the matcher
@@ -20,7 +18,13 @@ type wholes struct {
 
 type wholePlace struct{ text, offset int32 }
 
-const groupSize = 4
+const (
+	groupSize = 4
+	groupBits = 16 // size of the filter; 8 KiB stay in the fastest cache
+)
+
+// groupHash hashes to groupBits bits.
+func groupHash(group uint32) uint32 { return group * 0x9E3779B1 >> (32 - groupBits) }
 
 func newWholes(patterns []pattern, ids []int) *wholes {
 	x := &wholes{id: ids, places: make(map[uint32][]wholePlace)}
@@ -32,14 +36,11 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 		x.heads[text[0]] = append(x.heads[text[0]], int32(k))
 	}
 	x.step = shortest - groupSize + 1
-	logBits := max(12, bits.Len(uint(len(ids)*x.step))+4)
-	x.filter = make([]uint64, 1<<(logBits-6))
-	x.shift = uint8(64 - logBits)
 	for k, text := range x.text {
 		for offset := range x.step {
 			g := binary.LittleEndian.Uint32([]byte(text[offset : offset+groupSize]))
 			x.places[g] = append(x.places[g], wholePlace{int32(k), int32(offset)})
-			h := uint64(g) * multiplier >> x.shift
+			h := groupHash(g)
 			x.filter[h>>6] |= 1 << (h & 63)
 		}
 	}
@@ -48,15 +49,34 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 
 // find appends to spans where the patterns stand in b.
 func (x *wholes) find(b []byte, spans []span) []span {
-	filter, shift, step := x.filter, x.shift&63, x.step
-	for p := 0; p+groupSize <= len(b); p += step {
-		g := binary.LittleEndian.Uint32(b[p:])
-		h := uint64(g) * multiplier >> shift
-		if filter[h>>6]&(1<<(h&63)) != 0 {
-			spans = x.at(b, p, g, spans)
-		}
+	for p := x.sample(b, 0); p >= 0; p = x.sample(b, p+x.step) {
+		spans = x.at(b, p, binary.LittleEndian.Uint32(b[p:]), spans)
 	}
 	return spans
+}
+
+// sample returns the first of the places p, p+step… in b whose group may be in
+// a pattern; -1 when there is none. Nearly all time is spent here, so the loop
+// is written to keep its state in registers and to need no bounds checks.
+func (x *wholes) sample(b []byte, p int) int {
+	if p > len(b) {
+		return -1
+	}
+	rest, step := b[p:], x.step
+	for len(rest) >= minPiece {
+		h := groupHash(binary.LittleEndian.Uint32(rest))
+		if x.filter[h>>6]&(1<<(h&63)) != 0 {
+			return len(b) - len(rest)
+		}
+		rest = rest[step&(minPiece-1):]
+	}
+	for p = len(b) - len(rest); p+groupSize <= len(b); p += step {
+		h := groupHash(binary.LittleEndian.Uint32(b[p:]))
+		if x.filter[h>>6]&(1<<(h&63)) != 0 {
+			return p
+		}
+	}
+	return -1
 }
 
 func (x *wholes) at(b []byte, p int, group uint32, spans []span) []span {

@@ -15,9 +15,6 @@ func build(jobs ...pipeline.Job) *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for _, j := range jobs {
 		j.Stage, j.Name, _ = strings.Cut(j.Name, "/")
-		if j.When == "" {
-			j.When = pipeline.OnSuccess
-		}
 		if len(j.Needs) > 0 {
 			j.DAG = true
 		}

@@ -9,7 +9,8 @@ import (
 
 // Graph is a pipeline prepared for decisions: who waits for whom, by position.
 // It is made once and never changes, so many goroutines may use one. The
-// pipeline must not be changed while it is in use.
+// pipeline must not be changed while it is in use. Resource groups are compared
+// as they are written: variables in them are the caller's to expand before.
 type Graph struct {
 	p      *Pipeline
 	at     map[string]int   // a job's position by its name

@@ -45,6 +45,11 @@ func TestRedundant(t *testing.T) {
 			}
 		})
 	}
+	waits := build(pipeline.Job{Name: "a/m", When: pipeline.Manual}, pipeline.Job{Name: "b/z"})
+	s, _ := play(t, waits, pipeline.State{}, "create")
+	if got := pipeline.Redundant(waits, s); got != nil {
+		t.Errorf("a pipeline that waits for people has %v to cancel", got)
+	}
 	if got := pipeline.Redundant(build(jobs...), pipeline.State{}); got != nil {
 		t.Errorf("a pipeline that does not exist yet has %v to cancel", got)
 	}

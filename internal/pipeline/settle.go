@@ -65,7 +65,7 @@ func (t *turn) decide(i int, previous Status) {
 // so. Canceled predecessors skip every job, always included.
 func (j *Job) accepts(previous Status) bool {
 	switch j.When {
-	case OnSuccess, Manual, Delayed:
+	case OnSuccess, Manual, Delayed, "":
 		return previous == Success || previous == Skipped && !j.DAG
 	case OnFailure:
 		return previous == Failed

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/gitlabci"
+	"refline/internal/jsonnet"
+	"refline/internal/mask"
+	"refline/internal/pipeline"
+)
+
+// compiled is a pipeline and what it was made from.
+type compiled struct {
+	code       code // the working tree, or a commit of a repository
+	file       string
+	event      gitlabci.Event
+	facts      gitlabci.Facts
+	input      gitlabci.Input
+	result     *gitlabci.Result
+	pipeline   *pipeline.Pipeline
+	notCreated string
+	root       string // of the working tree; empty with --repo
+	script     bool   // the file is a script, not a configuration
+	secrets    *mask.Set
+	masked     []pipeline.Variable // --secret
+}
+
+// code is where a pipeline's files come from.
+type code interface {
+	gitlabci.Loader
+	// exists tells whether the project has a file of this path.
+	exists(ctx context.Context, path string) bool
+	facts(ctx context.Context, o *pipelineOptions, env *env) (gitlabci.Facts, error)
+	changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
+	// tree makes the base of the jobs' workspaces in dir, which is not there.
+	tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error)
+	// borrowed are folders that a workspace's .git reads objects from.
+	borrowed() []string
+	// project names it for people, what adds the ref and commit.
+	project() string
+	what() string
+	changedFiles() int
+	close()
+}
+
+// compile makes the pipeline that the options mean; its errors are the error.
+func compile(ctx context.Context, e *env, o *pipelineOptions) (*compiled, error) {
+	c, err := compileAny(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.result.Findings.Err(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// compileAny is compile for those who want the findings themselves.
+func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, error) {
+	event, err := eventNamed(o.event)
+	if err != nil {
+		return nil, err
+	}
+	o.includes = o.includes.withDefaults(e.getenv)
+	c := &compiled{event: event, secrets: &mask.Set{}}
+	if err := c.openCode(ctx, e, o); err != nil {
+		return nil, err
+	}
+	e.source = func(file string) ([]byte, error) { return c.source(ctx, file) }
+	if err := c.read(ctx, e, o); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) error {
+	if o.repo != "" {
+		r, err := openRepository(ctx, e, o)
+		if err != nil {
+			return err
+		}
+		c.code = r
+		return nil
+	}
+	if o.commit != "" {
+		return usagef("--commit needs --repo; for a commit of this repository: --repo . --commit %s", o.commit)
+	}
+	w, err := git.Open(ctx, e.dir, e.environ())
+	if err != nil {
+		return err
+	}
+	c.root = w.Root
+	c.code = newWorkingTree(ctx, e, w, o.includes)
+	return nil
+}
+
+// read finds the file, gathers what decides the pipeline, and compiles.
+func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
+	var err error
+	if c.file, err = c.findFile(ctx, e, o); err != nil {
+		return err
+	}
+	if c.facts, err = c.code.facts(ctx, o, e); err != nil {
+		return err
+	}
+	c.facts.Event, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
+	c.facts.Created = e.now()
+	c.input = gitlabci.Input{
+		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
+		Predefined: gitlabci.Predefined(c.facts),
+		Changed:    c.code.changed(ctx, c.facts),
+	}
+	if len(o.changed) > 0 {
+		c.input.Changed = gitlabci.Changed{Known: true, Files: o.changed}
+	}
+	if c.input.Pipeline, err = o.pipelineVariables(e.dir); err != nil {
+		return err
+	}
+	if c.input.Inputs, err = o.inputValues(); err != nil {
+		return err
+	}
+	return c.compileFile(ctx)
+}
+
+// findFile gives the configuration's path from the root of the repository.
+func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (string, error) {
+	if o.content != nil {
+		return o.file, nil
+	}
+	if o.file == "" {
+		for _, name := range []string{".gitlab-ci.yml", ".gitlab-ci.jsonnet"} {
+			if c.code.exists(ctx, name) {
+				return name, nil
+			}
+		}
+		return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s; name the pipeline or script: -f FILE", c.code.project())
+	}
+	name := o.file
+	if c.root != "" {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(e.dir, name)
+		}
+		rel, err := filepath.Rel(realPath(c.root), realPath(name))
+		if err != nil || !filepath.IsLocal(rel) {
+			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
+		}
+		name = filepath.ToSlash(rel)
+	}
+	name = strings.TrimPrefix(name, "./")
+	if !c.code.exists(ctx, name) {
+		return "", errs.E(errs.NotFound, "no file %s in %s", name, c.code.project())
+	}
+	return name, nil
+}
+
+// realPath follows links as far as the path exists.
+func realPath(p string) string {
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	if dir := filepath.Dir(p); dir != p {
+		return filepath.Join(realPath(dir), filepath.Base(p))
+	}
+	return p
+}
+
+func (c *compiled) compileFile(ctx context.Context) error {
+	var err error
+	switch {
+	case strings.HasSuffix(c.file, ".jsonnet"):
+		err = c.evaluate(ctx)
+	case c.input.Content == nil && !strings.HasSuffix(c.file, ".yml") && !strings.HasSuffix(c.file, ".yaml"):
+		done, err := c.compileScript(ctx)
+		if done || err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c.result, err = gitlabci.Compile(ctx, c.input); err != nil {
+		return err
+	}
+	c.pipeline, c.notCreated = c.result.Pipeline, c.result.NotCreated
+	return nil
+}
+
+// evaluate turns a Jsonnet configuration into the tree that YAML would give.
+// The predefined variables and those of the run are its external variables.
+func (c *compiled) evaluate(ctx context.Context) error {
+	in := jsonnet.Input{File: c.file, Read: func(path string) ([]byte, error) {
+		data, _, err := c.code.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
+		return data, err
+	}}
+	for _, v := range pipeline.Merge(c.input.Predefined, c.input.Pipeline) {
+		in.External = append(in.External, jsonnet.Binding{Name: v.Name, Value: v.Value})
+	}
+	res, err := jsonnet.Evaluate(ctx, in)
+	if err != nil {
+		return err
+	}
+	c.input.Content = []byte(res.Text)
+	places, err := jsonnet.Locate(ctx, in, res)
+	if err != nil {
+		return err
+	}
+	c.input.Positions = func(path []string) (diag.Place, bool) {
+		pointer := ""
+		for _, step := range path {
+			pointer += "/" + jsonnet.Escape(step)
+		}
+		return places.At(pointer), true
+	}
+	return nil
+}
+
+// compileScript makes a pipeline of one job when the file is a script.
+func (c *compiled) compileScript(ctx context.Context) (bool, error) {
+	data, _, err := c.code.Read(ctx, c.input.Root)
+	if err != nil {
+		return false, err
+	}
+	inputs := make(map[string]string, len(c.input.Inputs))
+	for k, v := range c.input.Inputs {
+		inputs[k] = fmt.Sprint(v)
+	}
+	if !engine.IsScript(c.file, data) {
+		c.input.Content = data
+		return false, nil
+	}
+	p, err := engine.ScriptPipeline(c.file, data, inputs)
+	if err != nil {
+		return false, err
+	}
+	c.script = true
+	c.pipeline = p
+	c.result = &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{c.input.Root}}
+	return true, nil
+}
+
+// variables are a job's, below and above those that are written in the
+// configuration; see GitLab's order of precedence.
+func (c *compiled) variables(j *pipeline.Job) (below, above []pipeline.Variable) {
+	below = append(append(below, c.input.Predefined...), gitlabci.JobVariables(j)...)
+	above = pipeline.Merge(c.input.Instance, c.input.Group, c.input.Project, c.input.Pipeline, c.masked)
+	return below, above
+}
+
+// addSecrets takes --secret NAME and NAME=@FILE.
+func (c *compiled) addSecrets(e *env, specs []string) error {
+	for _, spec := range specs {
+		name, from, ok := strings.Cut(spec, "=")
+		value := ""
+		switch {
+		case !variableName(name):
+			return usagef("--secret wants NAME or NAME=@FILE")
+		case !ok:
+			value = e.getenv(name)
+			if value == "" {
+				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable; give a file instead: --secret %s=@FILE", name, name)
+			}
+		case strings.HasPrefix(from, "@"):
+			path := from[1:]
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(e.dir, path)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return errs.E(errs.NotFound, "--secret %s: %w", name, err)
+			}
+			value = string(data)
+		default:
+			return usagef("--secret %s=…: a value on the command line would show in process lists; give it as NAME from the environment, or NAME=@FILE", name)
+		}
+		if err := c.secrets.Add(name, []byte(value)); err != nil {
+			return errs.E(errs.Invalid, "--secret %s: %w", name, err)
+		}
+		c.masked = append(c.masked, pipeline.Variable{Name: name, Value: value, Masked: true, Raw: true})
+	}
+	return nil
+}
+
+func (c *compiled) close() { c.code.close() }
+
+func (c *compiled) project() string    { return c.code.project() }
+func (c *compiled) what() string       { return c.code.what() }
+func (c *compiled) commit() string     { return c.facts.SHA }
+func (c *compiled) changedFiles() int  { return c.code.changedFiles() }
+func (c *compiled) borrowed() []string { return c.code.borrowed() }
+
+func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
+	if o.inPlace {
+		if c.root == "" {
+			return nil, usagef("--in-place needs a working tree; it excludes --repo")
+		}
+		return nil, nil
+	}
+	return c.code.tree(ctx, dir, o)
+}
+
+// ref is the branch or tag, for people.
+func (c *compiled) ref() string {
+	if c.facts.Tag != "" {
+		return c.facts.Tag
+	}
+	return c.facts.Branch
+}
+
+// where names the ref and event: "branch main, event push".
+func (c *compiled) where() string {
+	switch {
+	case c.facts.Tag != "":
+		return fmt.Sprintf("tag %s, event %s", c.facts.Tag, c.event)
+	case c.facts.Branch != "":
+		return fmt.Sprintf("branch %s, event %s", c.facts.Branch, c.event)
+	default:
+		return fmt.Sprintf("no branch, event %s", c.event)
+	}
+}
+
+// onDisk is where a file that findings name can be read.
+func (c *compiled) onDisk(file string) string {
+	if c.root == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(c.root, filepath.FromSlash(file))
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/jsonnet"
+)
+
+type renderOptions struct {
+	paths                            []string
+	extStr, extCode, tlaStr, tlaCode []string
+	output                           string
+	multi                            string
+	stream, text                     bool
+}
+
+func newRenderCmd(e *env) *cobra.Command {
+	o := &renderOptions{}
+	cmd := &cobra.Command{
+		Use:   "render FILE",
+		Short: "Evaluate Jsonnet, byte for byte as the jsonnet command does",
+		Long: `Evaluate a Jsonnet file, or stdin for -. Libraries in the vendor folder beside a
+jsonnetfile.json are found without a flag.
+
+Exit codes: 0 good, 1 the program has an error, 2 usage.`,
+		Example: `  refline render template.jsonnet -o template.json
+  refline render -V environment=dev -J lib template.jsonnet`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("render wants one FILE, or - for stdin")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runRender(cmd.Context(), e, o, args[0]) },
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.paths, "jpath", "J", nil, "a folder of libraries; the last one wins")
+	f.StringArrayVarP(&o.extStr, "ext-str", "V", nil, "external variable: NAME=TEXT, or NAME from the environment")
+	f.StringArrayVar(&o.extCode, "ext-code", nil, "external variable as code: NAME=CODE")
+	f.StringArrayVarP(&o.tlaStr, "tla-str", "A", nil, "top-level argument: NAME=TEXT, or NAME from the environment")
+	f.StringArrayVar(&o.tlaCode, "tla-code", nil, "top-level argument as code: NAME=CODE")
+	f.StringVarP(&o.output, "output", "o", "", "write to this file")
+	f.StringVarP(&o.multi, "multi", "m", "", "write each field of the result to a file in this folder")
+	f.BoolVarP(&o.stream, "yaml-stream", "y", false, "write an array as a YAML stream")
+	f.BoolVarP(&o.text, "string", "S", false, "the result is a text; write it as it is")
+	return cmd
+}
+
+func runRender(ctx context.Context, e *env, o *renderOptions, file string) error {
+	in := jsonnet.Input{File: file, SearchPaths: o.paths, Trace: e.stderr}
+	if file == "-" {
+		data, err := io.ReadAll(e.stdin)
+		if err != nil {
+			return err
+		}
+		in.File, in.Snippet, in.Name = "", string(data), "<stdin>"
+	}
+	in.Read = func(path string) ([]byte, error) {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(e.dir, path)
+		}
+		return os.ReadFile(path)
+	}
+	for _, b := range []struct {
+		into  *[]jsonnet.Binding
+		specs []string
+		code  bool
+	}{
+		{&in.External, o.extStr, false}, {&in.External, o.extCode, true},
+		{&in.Arguments, o.tlaStr, false}, {&in.Arguments, o.tlaCode, true},
+	} {
+		for _, spec := range b.specs {
+			name, value, ok := strings.Cut(spec, "=")
+			if !ok {
+				if value = e.getenv(name); value == "" {
+					return usagef("%s has no value: give %s=…, or set it in the environment", name, name)
+				}
+			}
+			*b.into = append(*b.into, jsonnet.Binding{Name: name, Value: value, Code: b.code})
+		}
+	}
+	switch {
+	case o.multi != "" && o.text:
+		in.Output = jsonnet.MultiString
+	case o.multi != "":
+		in.Output = jsonnet.Multi
+	case o.stream:
+		in.Output = jsonnet.Stream
+	case o.text:
+		in.Output = jsonnet.String
+	}
+	res, err := jsonnet.Evaluate(ctx, in)
+	if err != nil {
+		return err
+	}
+	return writeRendered(e, o, res)
+}
+
+func writeRendered(e *env, o *renderOptions, res jsonnet.Result) error {
+	at := func(p string) string {
+		if filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(e.dir, p)
+	}
+	if o.multi != "" {
+		for _, f := range res.Files {
+			if !filepath.IsLocal(f.Name) {
+				return errs.E(errs.Invalid, "the result names a file outside of the folder: %s", f.Name)
+			}
+			if err := os.WriteFile(filepath.Join(at(o.multi), f.Name), []byte(f.Text), 0o644); err != nil {
+				return err
+			}
+			fmt.Fprintln(e.stdout, filepath.Join(o.multi, f.Name))
+		}
+		return nil
+	}
+	if o.output == "" || o.output == "-" {
+		_, err := io.WriteString(e.stdout, res.Text)
+		return err
+	}
+	return os.WriteFile(at(o.output), []byte(res.Text), 0o644)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"refline": func() { os.Exit(run(os.Args[1:], processEnv())) },
+	})
+}
+
+// TestScripts drives the real main by the scripts in testdata. Each has a home
+// of its own, and a commit identity for git.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			home, err := os.MkdirTemp("", "refline-home-")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { os.RemoveAll(home) })
+			config := "[user]\n\tname = A. Committer\n\temail = committer@example.com\n[init]\n\tdefaultBranch = main\n[commit]\n\tgpgsign = false\n"
+			if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
+				return err
+			}
+			env.Vars = append(env.Vars, "HOME="+home, "GIT_CONFIG_NOSYSTEM=1",
+				"REFLINE_STATE_DIR="+filepath.Join(home, "state"), "REFLINE_CACHE_DIR="+filepath.Join(home, "cache"),
+				"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
+				"REFLINE_CONFORMANCE="+os.Getenv("REFLINE_CONFORMANCE"), "DOCKER_HOST=unix:///nowhere/docker.sock")
+			return nil
+		},
+	})
+}

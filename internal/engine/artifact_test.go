@@ -1,0 +1,436 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// kept collects and restores into an empty workspace, and gives what came.
+func kept(t *testing.T, req ArtifactRequest) (files, ArtifactReport) {
+	t.Helper()
+	dst := filepath.Join(t.TempDir(), "artifacts", "job")
+	report, err := Collect(t.Context(), req, dst)
+	must(t, err)
+	if !report.Stored {
+		if _, err := OpenArtifacts(dst); !errs.Is(err, errs.NotFound) {
+			t.Errorf("nothing was stored, and yet: %v", err)
+		}
+		return files{}, report
+	}
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+	fresh := t.TempDir()
+	must(t, a.Restore(t.Context(), fresh))
+	if left, _ := os.ReadDir(filepath.Dir(dst)); len(left) != 1 {
+		t.Errorf("beside the artifacts is left: %v", left)
+	}
+	return harvest(t, fresh), report
+}
+
+func TestCollectSelects(t *testing.T) {
+	t.Parallel()
+	workspace := files{
+		"README":             "tracked",
+		"dist/app":           "!bin",
+		"dist/app.map":       "map",
+		"dist/sub/deep/x.js": "js",
+		"dist/sub/y.js":      "js",
+		"dist/empty/":        "",
+		"logs/a.log":         "a",
+		"logs/b.txt":         "b",
+		"sub/dist/z.js":      "z",
+		"spaces in/ü.txt":    "ü",
+		"link-in":            "-> dist/app",
+		"link-dir":           "-> dist",
+		"link-out":           "-> /etc/passwd",
+		"out-dir":            "-> ..",
+		".git/config":        "git",
+		"v{1}.txt":           "braces",
+	}
+	dist := files{"dist/app": "!bin", "dist/app.map": "map", "dist/sub/deep/x.js": "js", "dist/sub/y.js": "js", "dist/empty/": ""}
+	without := func(tree files, names ...string) files {
+		tree = maps.Clone(tree)
+		for _, name := range names {
+			delete(tree, name)
+		}
+		return tree
+	}
+	for _, c := range []struct {
+		name     string
+		paths    []string
+		exclude  []string
+		want     files
+		warnings int
+	}{
+		{name: "a directory is taken whole", paths: []string{"dist"}, want: dist},
+		{name: "with a slash", paths: []string{"dist/"}, want: dist},
+		{name: "with a dot", paths: []string{"./dist"}, want: dist},
+		{name: "all inside by a star", paths: []string{"dist/*"}, want: dist},
+		{name: "two stars", paths: []string{"dist/**"}, want: dist},
+		{name: "two stars and a directory", paths: []string{"dist/**/*"}, want: dist},
+		{name: "everywhere below", paths: []string{"**/*.js"}, want: files{"dist/sub/deep/x.js": "js", "dist/sub/y.js": "js", "sub/dist/z.js": "z"}},
+		{name: "a star stays in its directory", paths: []string{"dist/*.js"}, want: files{}, warnings: 2},
+		{name: "question mark and class", paths: []string{"log?/[ab].*"}, want: files{"logs/a.log": "a", "logs/b.txt": "b"}},
+		{name: "braces", paths: []string{"{logs,dist/sub}/*.{log,js}"}, want: files{"logs/a.log": "a", "dist/sub/y.js": "js"}},
+		{name: "several patterns that overlap", paths: []string{"dist/sub", "dist", "dist/app"}, want: dist},
+		{name: "exclude a file", paths: []string{"dist"}, exclude: []string{"dist/*.map"}, want: without(dist, "dist/app.map")},
+		{name: "exclude is not recursive", paths: []string{"dist"}, exclude: []string{"dist/sub"}, want: dist},
+		{name: "exclude below", paths: []string{"dist"}, exclude: []string{"dist/sub/**"}, want: without(dist, "dist/sub/deep/x.js", "dist/sub/y.js")},
+		{name: "exclude an empty directory", paths: []string{"dist"}, exclude: []string{"dist/empty"}, want: without(dist, "dist/empty/")},
+		{name: "links stay links", paths: []string{"link-in", "link-dir", "link-out"}, want: files{"link-in": "-> dist/app", "link-dir": "-> dist", "link-out": "-> /etc/passwd"}},
+		{name: "through a link inside", paths: []string{"link-dir/app"}, want: files{"link-dir/app": "!bin"}},
+		{name: "through a link, and where it leads", paths: []string{"link-dir/*.map", "dist/app.map"}, want: files{"link-dir/app.map": "map", "dist/app.map": "map"}},
+		{name: "not through a link outside", paths: []string{"out-dir/*", "out-dir/secret"}, want: files{}, warnings: 3},
+		{name: "not above", paths: []string{"../secret", "/etc/passwd", "a/../../secret"}, want: files{}, warnings: 4},
+		{name: "nothing matches", paths: []string{"nowhere", "*.nope", "logs/a.log"}, want: files{"logs/a.log": "a"}, warnings: 2},
+		{name: "the project's folder by variable", paths: []string{"$CI_PROJECT_DIR/logs", "$DIR/app"}, want: files{"logs/a.log": "a", "logs/b.txt": "b", "dist/app": "!bin"}},
+		{name: "odd names", paths: []string{"spaces in/*"}, want: files{"spaces in/ü.txt": "ü"}},
+		{name: "escaped wildcards", paths: []string{`v\{1\}.txt`}, want: files{"v{1}.txt": "braces"}},
+		{name: "not a pattern", paths: []string{"a[", ""}, want: files{}, warnings: 3},
+		{name: "everything", paths: []string{"."}, want: workspace},
+	} {
+		for _, move := range []bool{false, true} {
+			t.Run(fmt.Sprint(c.name, " move=", move), func(t *testing.T) {
+				t.Parallel()
+				dir := plant(t, workspace)
+				must(t, os.WriteFile(filepath.Join(filepath.Dir(dir), "secret"), []byte("outside"), 0o644))
+				got, report := kept(t, ArtifactRequest{
+					Workspace: dir, ProjectDir: "/builds/project", Move: move,
+					Artifacts: &pipeline.Artifacts{Paths: c.paths, Exclude: c.exclude},
+					Expand: func(s string) string {
+						return strings.NewReplacer("$CI_PROJECT_DIR", "/builds/project", "$DIR", "dist").Replace(s)
+					},
+				})
+				same(t, got, c.want)
+				if len(report.Warnings) != c.warnings {
+					t.Errorf("warnings %q, want %d", report.Warnings, c.warnings)
+				}
+				if !move {
+					same(t, harvest(t, dir), workspace)
+				}
+			})
+		}
+	}
+}
+
+func TestCollectByResult(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		when   pipeline.When
+		failed bool
+		want   bool
+	}{
+		{"", false, true}, {"", true, false},
+		{pipeline.OnSuccess, false, true}, {pipeline.OnSuccess, true, false},
+		{pipeline.OnFailure, false, false}, {pipeline.OnFailure, true, true},
+		{pipeline.Always, false, true}, {pipeline.Always, true, true},
+	} {
+		t.Run(fmt.Sprintf("%s failed=%v", c.when, c.failed), func(t *testing.T) {
+			t.Parallel()
+			dst := filepath.Join(t.TempDir(), "a")
+			report, err := Collect(t.Context(), ArtifactRequest{
+				Workspace: plant(t, files{"out.txt": "x", "report.xml": "<r/>", "build.env": "A=1\n"}), Failed: c.failed, Move: true,
+				Artifacts: &pipeline.Artifacts{
+					Paths: []string{"*.txt", "report.xml"}, When: c.when,
+					Reports: map[string][]string{"junit": {"*.xml"}, "dotenv": {"build.env"}},
+				},
+			}, dst)
+			must(t, err)
+			a, err := OpenArtifacts(dst)
+			must(t, err)
+			// Reports come whatever the result, and are not restored.
+			same(t, report.Reports, map[string][]string{"junit": {"report.xml"}, "dotenv": {"build.env"}})
+			r, err := a.OpenReport("junit", "report.xml")
+			must(t, err)
+			content, err := io.ReadAll(r)
+			must(t, errors.Join(err, r.Close()))
+			same(t, string(content), "<r/>")
+			fresh := t.TempDir()
+			must(t, a.Restore(t.Context(), fresh))
+			want := files{"./": ""}
+			if c.want {
+				want = files{"out.txt": "x", "report.xml": "<r/>"}
+			}
+			same(t, harvest(t, fresh), want)
+		})
+	}
+}
+
+func TestCollectUntracked(t *testing.T) {
+	t.Parallel()
+	for _, move := range []bool{false, true} {
+		tree := NewTree(plant(t, files{"src/main.c": "x", ".gitignore": "*.o", ".git/HEAD": "y"}))
+		w, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
+		must(t, err)
+		plantIn(t, w.Dir, files{"src/main.o": "ignored", "target/deep/a": "1", "target/b": "2", "target/none/": "", ".git/index": "no", "skip.me": "z"})
+		must(t, os.WriteFile(filepath.Join(w.Dir, "src/main.c"), []byte("changed"), 0o644))
+		got, _ := kept(t, ArtifactRequest{
+			Workspace: w.Dir, Base: tree, Move: move,
+			Artifacts: &pipeline.Artifacts{Untracked: true, Exclude: []string{"*.me"}},
+		})
+		same(t, got, files{"src/main.o": "ignored", "target/deep/a": "1", "target/b": "2"})
+	}
+}
+
+func TestCollectLeavesOutWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no named pipes in folders on Windows")
+	}
+	for _, move := range []bool{false, true} {
+		dir := plant(t, files{"d/f": "x"})
+		makePipe(t, filepath.Join(dir, "d", "pipe"))
+		got, report := kept(t, ArtifactRequest{Workspace: dir, Move: move, Artifacts: &pipeline.Artifacts{Paths: []string{"d"}}})
+		same(t, got, files{"d/f": "x"})
+		if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "pipes") {
+			t.Errorf("warnings: %q", report.Warnings)
+		}
+	}
+}
+
+// A file that also has a name outside the workspace can be written through
+// that name later.
+func TestCollectCopiesHardLinks(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, files{"d/f": "before"})
+	outside := filepath.Join(filepath.Dir(dir), "outside")
+	must(t, os.Link(filepath.Join(dir, "d", "f"), outside))
+	dst := filepath.Join(t.TempDir(), "a")
+	_, err := Collect(t.Context(), ArtifactRequest{Workspace: dir, Move: true, Artifacts: &pipeline.Artifacts{Paths: []string{"d"}}}, dst)
+	must(t, err)
+	must(t, os.WriteFile(outside, []byte("after!"), 0o644))
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+	r, err := a.Open("d/f")
+	must(t, err)
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	must(t, err)
+	same(t, string(content), "before")
+}
+
+func TestCollectOddNamesAndSealedFolders(t *testing.T) {
+	t.Parallel()
+	for _, move := range []bool{false, true} {
+		dir := plant(t, files{"keep": "x"})
+		plantIn(t, filepath.Join(dir, "odd"), oddNames)
+		must(t, os.Chmod(filepath.Join(dir, "odd", "deep", "er"), 0o555))
+		dst := filepath.Join(t.TempDir(), "a")
+		_, err := Collect(t.Context(), ArtifactRequest{Workspace: dir, Move: move, Artifacts: &pipeline.Artifacts{Paths: []string{"odd"}}}, dst)
+		must(t, err)
+		a, err := OpenArtifacts(dst)
+		must(t, err)
+		// Twice, and into a workspace whose files are in the way.
+		fresh := plant(t, files{"odd/plain.txt": "old", "odd/link": "file", "odd/big": "-> /etc/passwd", "odd/a": "-> plain.txt"})
+		must(t, a.Restore(t.Context(), fresh))
+		same(t, harvest(t, filepath.Join(fresh, "odd")), oddNames)
+		if runtime.GOOS != "windows" {
+			info, err := os.Stat(filepath.Join(fresh, "odd", "deep", "er"))
+			must(t, err)
+			same(t, info.Mode().Perm(), fs.FileMode(0o555))
+		}
+		must(t, removeAll(fresh))
+		must(t, removeAll(dst))
+		must(t, removeAll(dir))
+	}
+}
+
+func TestRestoreStaysInside(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, files{"public/index.html": "page", "out/f": "f"})
+	dst := filepath.Join(t.TempDir(), "a")
+	_, err := Collect(t.Context(), ArtifactRequest{Workspace: dir, Artifacts: &pipeline.Artifacts{Paths: []string{"public", "out"}}}, dst)
+	must(t, err)
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+
+	inside := plant(t, files{"build/": "", "public": "-> build"})
+	must(t, a.Restore(t.Context(), inside))
+	same(t, harvest(t, inside), files{"build/index.html": "page", "public": "-> build", "out/f": "f"})
+
+	outer := plant(t, files{"workspace/public": "-> ../victim", "victim/index.html": "mine"})
+	if err := a.Restore(t.Context(), filepath.Join(outer, "workspace")); err == nil {
+		t.Error("restored through a link that leads outside")
+	}
+	same(t, harvest(t, filepath.Join(outer, "victim")), files{"index.html": "mine"})
+}
+
+func TestArtifactFolderReads(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, files{"a/b.txt": "text", "a/c": "!x", "l": "-> a/b.txt", "evil": "-> /etc/hostname"})
+	dst := filepath.Join(t.TempDir(), "a")
+	report, err := Collect(t.Context(), ArtifactRequest{
+		Workspace: dir, Move: true,
+		Artifacts: &pipeline.Artifacts{Paths: []string{"a", "l", "evil"}, ExpireIn: "3 days", Name: "n"},
+	}, dst)
+	must(t, err)
+	same(t, [2]int64{int64(report.Files), report.Bytes}, [2]int64{4, 5})
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+	same(t, a.ExpireIn(), "3 days")
+	list, err := a.List()
+	must(t, err)
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Path)
+	}
+	same(t, names, []string{"a/b.txt", "a/c", "evil", "l"})
+	for path, want := range map[string]string{"a/b.txt": "text", "./a/../l": "text", "a": "", "evil": "", "../artifacts.json": "", "none": ""} {
+		r, err := a.Open(path)
+		if want == "" {
+			if !errs.Is(err, errs.NotFound) {
+				t.Errorf("Open(%q): %v", path, err)
+			}
+			continue
+		}
+		must(t, err)
+		content, err := io.ReadAll(r)
+		must(t, errors.Join(err, r.Close()))
+		same(t, string(content), want)
+	}
+	if _, err := a.OpenReport("junit", "x"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a report that is not there: %v", err)
+	}
+}
+
+func TestCollectReplacesTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	dst := filepath.Join(t.TempDir(), "a")
+	for _, content := range []string{"first", "second"} {
+		_, err := Collect(t.Context(), ArtifactRequest{Workspace: plant(t, files{"only-" + content: content}), Artifacts: &pipeline.Artifacts{Paths: []string{"only-*"}}}, dst)
+		must(t, err)
+	}
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+	fresh := t.TempDir()
+	must(t, a.Restore(t.Context(), fresh))
+	same(t, harvest(t, fresh), files{"only-second": "second"})
+}
+
+// Whenever a run is killed, its artifacts are whole or not there.
+func TestKilledCollectLeavesNothingHalf(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree := manyFiles(600)
+	plantIn(t, filepath.Join(dir, "w"), tree)
+	for try := range 8 {
+		p := startRole(t, "collect", dir)
+		time.Sleep(time.Duration(try*7) * time.Millisecond) // anywhere in the middle
+		must(t, p.Process.Kill())
+		_ = p.Wait()
+		a, err := OpenArtifacts(filepath.Join(dir, "a"))
+		if errs.Is(err, errs.NotFound) {
+			continue
+		}
+		must(t, err)
+		fresh := t.TempDir()
+		must(t, a.Restore(t.Context(), fresh))
+		if got := len(harvest(t, fresh)); got != len(tree) {
+			t.Fatalf("%d of %d files", got, len(tree))
+		}
+	}
+	// And the next one is not disturbed by what is left.
+	_, err := Collect(t.Context(), ArtifactRequest{Workspace: filepath.Join(dir, "w"), Artifacts: &pipeline.Artifacts{Paths: []string{"**"}}}, filepath.Join(dir, "a"))
+	must(t, err)
+	a, err := OpenArtifacts(filepath.Join(dir, "a"))
+	must(t, err)
+	list, err := a.List()
+	must(t, err)
+	same(t, len(list), len(tree))
+}
+
+func TestParseDotenv(t *testing.T) {
+	t.Parallel()
+	many := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "K%d=%d\n", i, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		name, in string
+		want     []pipeline.Variable
+		lines    []int // that the error names
+		err      string
+	}{
+		{name: "plain", in: "A=1\nB_2=two words\n", want: []pipeline.Variable{{Name: "A", Value: "1"}, {Name: "B_2", Value: "two words"}}},
+		{name: "nothing", in: ""},
+		{name: "no newline at the end", in: "A=1", want: []pipeline.Variable{{Name: "A", Value: "1"}}},
+		{name: "stripped", in: "  A \t=  1 \r\n", want: []pipeline.Variable{{Name: "A", Value: "1"}}},
+		{name: "quotes are literal", in: `A="x"`, want: []pipeline.Variable{{Name: "A", Value: `"x"`}}},
+		{name: "first equals sign", in: "A=b=c=", want: []pipeline.Variable{{Name: "A", Value: "b=c="}}},
+		{name: "empty value", in: "A=", want: []pipeline.Variable{{Name: "A"}}},
+		{name: "the last wins", in: "A=1\nB=2\nA=3", want: []pipeline.Variable{{Name: "A", Value: "3"}, {Name: "B", Value: "2"}}},
+		{name: "unicode value", in: "A=日本", want: []pipeline.Variable{{Name: "A", Value: "日本"}}},
+		{name: "a digit first", in: "1=x", want: []pipeline.Variable{{Name: "1", Value: "x"}}},
+		{name: "all errors", in: "# note\nA=1\n\nnonsense\nB-C=1\n=x\nÜ=1\nD=1", lines: []int{1, 3, 4, 5, 6, 7}},
+		{name: "twenty", in: many(20), want: func() (all []pipeline.Variable) {
+			for i := range 20 {
+				all = append(all, pipeline.Variable{Name: fmt.Sprint("K", i), Value: fmt.Sprint(i)})
+			}
+			return all
+		}()},
+		{name: "twenty-one", in: many(21), err: "21 variables"},
+		{name: "too large", in: "A=" + strings.Repeat("x", dotenvBytes), err: "larger than"},
+		{name: "long name", in: strings.Repeat("A", 256) + "=1", lines: []int{1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParseDotenv(strings.NewReader(c.in))
+			if len(c.lines) == 0 && c.err == "" {
+				must(t, err)
+				same(t, got, c.want)
+				return
+			}
+			if !errs.Is(err, errs.Invalid) || got != nil {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			for i := 1; i <= 9; i++ {
+				named := strings.Contains(err.Error(), fmt.Sprintf("line %d:", i))
+				if named != slices.Contains(c.lines, i) {
+					t.Errorf("line %d named: %v in %v", i, named, err)
+				}
+			}
+			if !strings.Contains(err.Error(), c.err) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func FuzzParseDotenv(f *testing.F) {
+	for _, s := range []string{"A=1\n", "#\n", "=\n", "A=\x00", "\ufeffA=1", "A=1\r\n\r\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		vars, err := ParseDotenv(strings.NewReader(text))
+		if err != nil {
+			if !errs.Is(err, errs.Invalid) || vars != nil {
+				t.Fatalf("%v with %v", err, vars)
+			}
+			return
+		}
+		// What was read can be written down and read again.
+		var b strings.Builder
+		for _, v := range vars {
+			fmt.Fprintf(&b, "%s=%s\n", v.Name, v.Value)
+		}
+		again, err := ParseDotenv(strings.NewReader(b.String()))
+		must(t, err)
+		same(t, again, vars)
+	})
+}

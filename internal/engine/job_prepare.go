@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+	"refline/internal/pipeline"
+)
+
+// prepare makes the folders, the environment, the workspace, and fills it with
+// caches and artifacts.
+func (a *attempt) prepare(ctx context.Context) error {
+	a.temp = filepath.Join(a.Dir, "tmp")
+	if err := os.MkdirAll(a.temp, 0o700); err != nil {
+		return err
+	}
+	a.workspace = filepath.Join(a.Dir, "work")
+	if a.InPlace != "" {
+		a.workspace = a.InPlace
+	}
+	a.setPaths()
+	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables)
+	var err error
+	if a.env, err = environment(vars, a.temp, a.paths.temp); err != nil {
+		return err
+	}
+	a.lookup = lookupOf(a.env)
+	a.tellSecrets()
+	if err := os.WriteFile(filepath.Join(a.temp, "events.jsonl"), nil, 0o666); err != nil {
+		return err
+	}
+	if a.InPlace == "" {
+		clone := a.Tree.Clone
+		if a.Executor.Isolated() {
+			clone = a.Tree.CloneFiles // the engine of containers does not see our mounts
+		}
+		if a.clone, err = clone(ctx, a.workspace); err != nil {
+			return fmt.Errorf("workspace: %w", err)
+		}
+		if err := a.restoreCaches(ctx); err != nil {
+			return err
+		}
+	}
+	return a.takeArtifacts(ctx)
+}
+
+func (a *attempt) setPaths() {
+	if !a.Executor.Isolated() {
+		a.paths = jobPaths{project: a.workspace, builds: filepath.Dir(a.workspace), temp: a.temp}
+		return
+	}
+	project := "/builds/project"
+	for _, v := range a.Variables {
+		if v.Name == "CI_PROJECT_PATH" && v.Value != "" {
+			project = "/builds/" + v.Value
+		}
+	}
+	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp"}
+}
+
+// tellSecrets names what GitLab would fetch from a secret store or sign, and
+// nobody gave here.
+func (a *attempt) tellSecrets() {
+	for _, s := range a.Job.Secrets {
+		if _, ok := a.lookup[s.Name]; !ok {
+			a.note(fmt.Sprintf("secret %s comes from a store that only a server reaches; give it: --secret %s", s.Name, s.Name))
+		}
+	}
+	for _, t := range a.Job.IDTokens {
+		if _, ok := a.lookup[t.Name]; !ok {
+			a.note(fmt.Sprintf("token %s is signed by a server; give one: --secret %s", t.Name, t.Name))
+		}
+	}
+}
+
+func lookupOf(env []string) map[string]string {
+	m := make(map[string]string, len(env))
+	for _, kv := range env {
+		for i := range len(kv) {
+			if kv[i] == '=' {
+				m[kv[:i]] = kv[i+1:]
+				break
+			}
+		}
+	}
+	return m
+}
+
+// expand replaces variables as GitLab's runner does: $$ is a dollar, what is
+// not set is empty.
+func (a *attempt) expand(s string) string {
+	return pipeline.Resolve(s, func(name string) (string, bool) {
+		v, ok := a.lookup[name]
+		return v, ok
+	})
+}
+
+func (a *attempt) section(name, title string, f func() error) error {
+	io.WriteString(a.log, sectionStart(name, title, time.Now().Unix()))
+	err := f()
+	io.WriteString(a.log, sectionEnd(name, time.Now().Unix()))
+	return err
+}
+
+func (a *attempt) takeArtifacts(ctx context.Context) error {
+	if len(a.Take) == 0 || a.InPlace != "" {
+		return nil // in place they are where they were made
+	}
+	return a.section("download_artifacts", "Taking artifacts", func() error {
+		for _, dir := range a.Take {
+			kept, err := OpenArtifacts(dir)
+			if err == nil {
+				err = kept.Restore(ctx, a.workspace)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// start brings the sandbox up and runs hooks and the machine's set-up in it.
+func (a *attempt) start(ctx context.Context) error {
+	ctx, cancel := mergeDone(ctx, a.Stop)
+	defer cancel()
+	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
+	if a.Job.Image != nil {
+		spec.Image = a.image(*a.Job.Image)
+	}
+	for _, s := range a.Job.Services {
+		spec.Services = append(spec.Services, a.service(s))
+	}
+	spec.Mounts = []executor.Mount{
+		{Source: a.workspace, Target: a.paths.project},
+		{Source: a.temp, Target: a.paths.temp},
+	}
+	for _, dir := range a.ReadOnly {
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
+	}
+	var err error
+	if a.sandbox, err = a.Executor.Start(ctx, spec); err != nil {
+		reason := pipeline.RunnerSystemFailure
+		if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
+			reason = pipeline.ImagePullFailure
+		}
+		return &reasonError{reason, err}
+	}
+	if a.Setup != nil && a.Executor.Isolated() {
+		a.note("dependencies of the script are taken from the image, not installed")
+	} else if a.Setup != nil {
+		env := append(hostEnvironment(a.Environ), a.env...)
+		bin, err := a.Setup(ctx, a.workspace, env, a.log)
+		if err != nil {
+			return err
+		}
+		if bin != "" {
+			a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+envValue(env, "PATH"))
+		}
+	}
+	if len(a.Job.PreGetSources) > 0 {
+		code, err := a.exec(ctx, "pre_get_sources", shellScript(a.Job.PreGetSources), nil)
+		if err != nil {
+			return err
+		}
+		if code != 0 {
+			return errs.E(errs.Invalid, "hooks:pre_get_sources_script ended with exit code %d", code)
+		}
+	}
+	return nil
+}
+
+func (a *attempt) image(i pipeline.Image) executor.Image {
+	return executor.Image{
+		Name: a.expand(i.Name), Entrypoint: a.expandAll(i.Entrypoint), PullPolicy: i.PullPolicy,
+		Platform: a.expand(i.Platform), User: a.expand(i.User),
+	}
+}
+
+func (a *attempt) service(s pipeline.Service) executor.Service {
+	out := executor.Service{Image: a.image(s.Image), Command: a.expandAll(s.Command)}
+	for _, alias := range s.Aliases {
+		out.Aliases = append(out.Aliases, a.expand(alias))
+	}
+	// A service sees the job's variables and, before them, its own.
+	out.Env = append(out.Env, a.env...)
+	for _, v := range s.Variables {
+		value := v.Value
+		if !v.Raw {
+			value = a.expand(value)
+		}
+		out.Env = append(out.Env, v.Name+"="+value)
+	}
+	return out
+}
+
+func (a *attempt) expandAll(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = a.expand(s)
+	}
+	return out
+}

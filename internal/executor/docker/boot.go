@@ -1,0 +1,163 @@
+package docker
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+// A container's shell is fed a program. It sets the variables, checks that the
+// command can start, says so on standard error, and runs it. Meanwhile another
+// shell reads on: the end of input means that nobody waits for the command any
+// more, and ends it. All is built in to bash, dash and busybox.
+//
+// What the shell says is one line that begins with a word nobody can guess;
+// [announcement] takes it out of the command's output.
+const (
+	bootOK      = "ok"
+	bootNoDir   = "no-dir"
+	bootNoFile  = "no-file"
+	bootNoRight = "no-right"
+)
+
+// program is what the shell of a container gets to read for one command.
+func program(cmd executor.Command, word string) (string, error) {
+	if len(cmd.Args) == 0 {
+		return "", errs.E(errs.Invalid, "a command without a name")
+	}
+	var b strings.Builder
+	for _, kv := range cmd.Env { // names that no shell can hold are left out, as by GitLab
+		key, value, _ := strings.Cut(kv, "=")
+		if !isIdentifier(key) || slices.Contains(shellOwned, key) {
+			continue
+		}
+		fmt.Fprintf(&b, "%s=%s\nexport %s\n", key, quote(value), key)
+	}
+	// One group, so that all of it is read before the other shell reads on.
+	fmt.Fprintf(&b, `{
+say() { printf '%%s %%s\n' %s "$1" >&2; }
+cd %s 2>/dev/null || { say %s; exit 1; }
+set -- %s
+case $1 in
+*/*) [ -e "$1" ] || { say %s; exit 1; }; [ -f "$1" ] && [ -x "$1" ] || { say %s; exit 1; } ;;
+*) command -v "$1" >/dev/null 2>&1 || { say %s; exit 1; } ;;
+esac
+exec 3<&0
+{ trap '' TERM INT HUP; read -r x <&3; kill -s KILL -- -1; } </dev/null >/dev/null 2>&1 &
+trap : TERM INT HUP
+say %s
+exec 4>&%d 2>/dev/null
+"$@" </dev/null 2>&4 3<&- 4>&-
+exit "$?"
+}
+`, quote(word), quote(dirOr(cmd.Dir)), bootNoDir, quoteAll(cmd.Args), bootNoFile, bootNoRight, bootNoFile, bootOK, stderrOf(cmd))
+	if strings.ContainsRune(b.String(), 0) {
+		return "", errs.E(errs.Invalid, "command %q: a zero byte in its arguments, folder or variables", cmd.Args[0])
+	}
+	return b.String(), nil
+}
+
+// stderrOf is the descriptor for what the command prints as errors. Engines keep
+// no order between the two, so they are one where the caller has but one writer.
+func stderrOf(cmd executor.Command) int {
+	if cmd.OneOutput() {
+		return 1
+	}
+	return 2
+}
+
+// shellOwned are variables that bash refuses to set, or dash to anything but a
+// number; both end over it.
+var shellOwned = []string{"UID", "EUID", "PPID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO", "OPTIND"}
+
+func dirOr(dir string) string {
+	if dir == "" {
+		return "/"
+	}
+	return dir
+}
+
+func isIdentifier(s string) bool {
+	for i, r := range s {
+		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// quote makes s one word of a POSIX shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// announcement passes on what is written to it, but for the one line that
+// begins with word: its rest is kept in said.
+type announcement struct {
+	dst     io.Writer
+	word    string // the line's beginning, with the space
+	said    string
+	pending []byte // may be the beginning of the line, or is a part of it
+}
+
+// Write passes on at once all that cannot belong to the line.
+func (a *announcement) Write(p []byte) (int, error) {
+	if a.said != "" {
+		return a.dst.Write(p)
+	}
+	a.pending = append(a.pending, p...)
+	at, whole := find(a.pending, a.word)
+	rest := a.pending[at:]
+	var pass []byte
+	pass, a.pending = a.pending[:at], rest
+	if whole {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		if ended {
+			a.said = string(line[len(a.word):])
+			pass, a.pending = append(bytes.Clone(pass), after...), nil
+		}
+	}
+	if len(pass) == 0 {
+		return len(p), nil
+	}
+	if _, err := a.dst.Write(pass); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// flush passes on what was held back for nothing.
+func (a *announcement) flush() error {
+	if a.said != "" || len(a.pending) == 0 {
+		return nil
+	}
+	_, err := a.dst.Write(a.pending)
+	a.pending = nil
+	return err
+}
+
+// find returns where word begins in b (whole), or where a beginning of it is
+// at b's end, or the end of b.
+func find(b []byte, word string) (at int, whole bool) {
+	if i := bytes.Index(b, []byte(word)); i >= 0 {
+		return i, true
+	}
+	for n := min(len(word)-1, len(b)); n > 0; n-- {
+		if bytes.HasSuffix(b, []byte(word[:n])) {
+			return len(b) - n, false
+		}
+	}
+	return len(b), false
+}

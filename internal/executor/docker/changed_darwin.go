@@ -1,0 +1,8 @@
+package docker
+
+import (
+	"syscall"
+	"time"
+)
+
+func changed(s *syscall.Stat_t) time.Time { return time.Unix(s.Ctimespec.Unix()) }

@@ -1,0 +1,141 @@
+// Package docker runs the commands of a job in a container of its image, by
+// the API of a Docker engine or of Podman's compatible one.
+//
+// A job has one container, made by Start and started anew for each command, as
+// GitLab's runner does: what a script installs is there for the next, what it
+// left running is not. The container's main process is the image's entrypoint
+// with a shell, and that shell is fed the command on its standard input:
+// variables are therefore in no configuration that others could inspect. The
+// input stays open, and its end, which comes also when this program is killed,
+// ends the command.
+//
+// It promises that Close and Sweep remove all that was made, and that no file
+// in a mount is left to another user. It refuses to know of artifacts, of the
+// meaning of a script, and of the time a job may take.
+//
+// The engine must see the folders that are mounted; one on another computer is
+// refused at Start.
+package docker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+var (
+	_ executor.Executor = (*Executor)(nil)
+	_ executor.Sandbox  = (*sandbox)(nil)
+)
+
+// Options say which engine to use. The zero value finds it.
+type Options struct {
+	// Host is an address as in DOCKER_HOST. Empty: DOCKER_HOST, then the
+	// current context of the user's Docker configuration, then the sockets
+	// where Docker and Podman usually are.
+	Host string
+	// Getenv is os.Getenv when nil.
+	Getenv func(string) string
+	// Home is the user's home directory, os.UserHomeDir when empty.
+	Home string
+}
+
+// Executor runs jobs in containers of one engine. It looks for the engine when
+// it is first needed.
+type Executor struct {
+	opts  Options
+	mu    sync.Mutex
+	conn  *connection // nil until the first success
+	pulls pulls
+}
+
+// connection is what is known of an engine that answered.
+type connection struct {
+	api   *client.Client
+	host  string
+	owner executor.Owner // this process
+}
+
+// New makes an Executor. It does nothing that takes time.
+func New(opts Options) *Executor {
+	if opts.Getenv == nil {
+		opts.Getenv = os.Getenv
+	}
+	if opts.Home == "" {
+		opts.Home, _ = os.UserHomeDir()
+	}
+	return &Executor{opts: opts}
+}
+
+// Name is "docker", also with Podman.
+func (*Executor) Name() string { return "docker" }
+
+// Isolated is true: mounts appear at their targets.
+func (*Executor) Isolated() bool { return true }
+
+// pingTime is how long an engine may take to say that it is there.
+const pingTime = 5 * time.Second
+
+// Available returns nil when an engine answers, and otherwise why none does and
+// how to get one (Unavailable, or Denied when its socket may not be opened).
+func (e *Executor) Available(ctx context.Context) error {
+	_, err := e.connect(ctx)
+	return err
+}
+
+// connect finds the engine, once.
+func (e *Executor) connect(ctx context.Context) (*connection, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn != nil {
+		return e.conn, nil
+	}
+	at, err := e.opts.findEngine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	api, err := client.New(at.options()...)
+	if err != nil {
+		return nil, errs.E(errs.Invalid, "engine address %q (%s): %w", at.host, at.source, err)
+	}
+	ping, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	if _, err := api.Ping(ping, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		_ = api.Close()
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, at.unreachable(err)
+	}
+	owner, err := executor.Self()
+	if err != nil {
+		return nil, err
+	}
+	e.conn = &connection{api: api, host: at.host, owner: owner}
+	return e.conn, nil
+}
+
+// Close drops the connection. Containers are their sandboxes' business.
+func (e *Executor) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn == nil {
+		return nil
+	}
+	err := e.conn.api.Close()
+	e.conn = nil
+	return err
+}
+
+// note writes one line to a job's log.
+func note(log io.Writer, format string, args ...any) {
+	fmt.Fprintf(log, format+"\n", args...)
+}

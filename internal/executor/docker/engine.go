@@ -1,0 +1,165 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"refline/internal/errs"
+)
+
+// address is where an engine should be.
+type address struct {
+	host   string // as in DOCKER_HOST
+	source string // who says so, for errors
+	certs  string // folder with ca.pem, cert.pem and key.pem; empty: no TLS
+}
+
+func (a address) options() []client.Opt {
+	opts := []client.Opt{client.WithHost(a.host), client.WithUserAgent("refline")}
+	if a.certs != "" {
+		file := func(name string) string {
+			path := filepath.Join(a.certs, name)
+			if _, err := os.Stat(path); err != nil {
+				return ""
+			}
+			return path
+		}
+		opts = append(opts, client.WithTLSClientConfig(file("ca.pem"), file("cert.pem"), file("key.pem")))
+	}
+	return opts
+}
+
+const howToGet = "install Docker (https://docs.docker.com/engine/install) or Podman with its socket " +
+	"(systemctl --user enable --now podman.socket), start it, or set DOCKER_HOST"
+
+func (a address) unreachable(err error) error {
+	if errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "permission denied") {
+		return errs.E(errs.Denied, "the engine at %s (%s) may not be used: permission denied; add the user to the group that owns the socket", a.host, a.source)
+	}
+	return errs.E(errs.Unavailable, "no engine answers at %s (%s): %w; %s", a.host, a.source, err, howToGet)
+}
+
+// findEngine says where the engine is. Only places that nobody named are tried
+// out.
+func (o Options) findEngine(ctx context.Context) (address, error) {
+	if o.Host != "" {
+		return o.named(o.Host, "as configured")
+	}
+	if host := o.Getenv("DOCKER_HOST"); host != "" {
+		return o.named(host, "by DOCKER_HOST")
+	}
+	name := o.Getenv("DOCKER_CONTEXT")
+	source := "by DOCKER_CONTEXT"
+	if name == "" {
+		conf, err := readConfig(o.configDir())
+		if err != nil {
+			return address{}, err
+		}
+		name, source = conf.CurrentContext, "by the Docker context "+conf.CurrentContext
+	}
+	if name != "" && name != "default" {
+		return o.context(name, source)
+	}
+	return o.usual(ctx)
+}
+
+func (o Options) configDir() string {
+	if dir := o.Getenv("DOCKER_CONFIG"); dir != "" {
+		return dir
+	}
+	return filepath.Join(o.Home, ".docker")
+}
+
+// named checks an address that the user gave.
+func (o Options) named(host, source string) (address, error) {
+	a := address{host: host, source: source}
+	if strings.HasPrefix(host, "ssh://") {
+		return a, errs.E(errs.Invalid, "engine address %s (%s): an engine behind SSH does not see the folders of this computer; use a local one", host, source)
+	}
+	if o.Getenv("DOCKER_TLS_VERIFY") != "" && strings.HasPrefix(host, "tcp://") {
+		a.certs = o.Getenv("DOCKER_CERT_PATH")
+		if a.certs == "" {
+			a.certs = o.configDir()
+		}
+	}
+	return a, nil
+}
+
+// context reads a context as the docker command stores it: its name's hash is
+// the name of a folder.
+func (o Options) context(name, source string) (address, error) {
+	sum := sha256.Sum256([]byte(name))
+	id := hex.EncodeToString(sum[:])
+	dir := filepath.Join(o.configDir(), "contexts")
+	path := filepath.Join(dir, "meta", id, "meta.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return address{}, errs.E(errs.NotFound, "Docker context %q (%s): %w; `docker context ls` shows those there are", name, source, err)
+	}
+	var meta struct {
+		Endpoints map[string]struct{ Host string }
+	}
+	if err := json.Unmarshal(b, &meta); err != nil {
+		return address{}, errs.E(errs.Invalid, "Docker context %q: %s: %w", name, path, err)
+	}
+	end := meta.Endpoints["docker"]
+	if end.Host == "" {
+		return address{}, errs.E(errs.Invalid, "Docker context %q: %s names no host", name, path)
+	}
+	a, err := o.named(end.Host, source)
+	if certs := filepath.Join(dir, "tls", id, "docker"); err == nil && isDir(certs) {
+		a.certs = certs
+	}
+	return a, err
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// usual tries the sockets where engines are by default, Docker's first.
+func (o Options) usual(ctx context.Context) (address, error) {
+	if runtime.GOOS == "windows" {
+		return address{host: client.DefaultDockerHost, source: "the usual place"}, nil
+	}
+	var denied error
+	sockets := o.usualSockets()
+	for _, socket := range sockets {
+		a := address{host: "unix://" + socket, source: "the usual place"}
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", socket)
+		if err == nil {
+			return a, conn.Close()
+		}
+		if errors.Is(err, fs.ErrPermission) && denied == nil {
+			denied = a.unreachable(err)
+		}
+	}
+	if denied != nil {
+		return address{}, denied
+	}
+	return address{}, errs.E(errs.Unavailable, "no Docker or Podman engine answers (tried %s); %s", strings.Join(sockets, ", "), howToGet)
+}
+
+func (o Options) usualSockets() []string {
+	sockets := []string{"/var/run/docker.sock"}
+	if dir := o.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		sockets = append(sockets, dir+"/docker.sock", dir+"/podman/podman.sock")
+	}
+	if o.Home != "" {
+		sockets = append(sockets, filepath.Join(o.Home, ".docker/run/docker.sock"))
+	}
+	return append(sockets, "/run/podman/podman.sock")
+}

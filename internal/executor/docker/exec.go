@@ -1,0 +1,182 @@
+package docker
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+// Exec starts the job's container for one command; see [executor.Sandbox].
+func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
+	if err := context.Cause(ctx); err != nil {
+		return -1, err
+	}
+	word := "refline-" + rand.Text() + " "
+	text, err := program(cmd, strings.TrimSpace(word))
+	if err != nil {
+		return -1, err
+	}
+	s.ran = true
+	out, errOut := &sink{dst: cmd.Stdout}, &sink{dst: cmd.Stderr} // one goroutine writes to both
+	early := &opening{dst: errOut}
+	said := &announcement{dst: early, word: word}
+	grace := cmd.Grace
+	if grace == 0 {
+		grace = executor.DefaultGrace
+	}
+	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
+	_ = said.flush()
+	if err != nil {
+		return code, err
+	}
+	switch said.said {
+	case bootOK:
+	case bootNoDir:
+		return -1, errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
+	case bootNoFile:
+		return -1, errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
+	case bootNoRight:
+		return -1, errs.E(errs.Denied, "command %q may not be run in the container", cmd.Args[0])
+	default:
+		return -1, errs.E(errs.Invalid, "image %s: its entrypoint did not start a shell (exit code %d%s); clear it with entrypoint: [\"\"]",
+			s.spec.Image.Name, code, early.text())
+	}
+	if werr := cmp.Or(out.err, errOut.err); werr != nil {
+		return code, fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
+	}
+	return code, nil
+}
+
+// run starts a container that stands still, feeds it, and passes on its output
+// until it ends. When ctx is done, all in it get TERM and after grace KILL.
+func (c *connection) run(ctx context.Context, id, input string, stdout, stderr io.Writer, grace time.Duration) (int, error) {
+	// What ends the container goes on when ctx is done.
+	live := context.WithoutCancel(ctx)
+	stream, err := c.api.ContainerAttach(live, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return -1, c.broken(err)
+	}
+	defer stream.Close()
+	if _, err := c.api.ContainerStart(live, id, client.ContainerStartOptions{}); err != nil {
+		return -1, c.startError(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := stdcopy.StdCopy(stdout, stderr, stream.Reader)
+		ended <- err
+	}()
+	if _, err := io.WriteString(stream.Conn, input); err != nil {
+		// It ended before it read; what it printed says why.
+		_ = stream.CloseWrite()
+	}
+	var cause error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		cause = context.Cause(ctx)
+		c.terminate(live, id)
+		select {
+		case err = <-ended:
+		case <-time.After(grace):
+			if kerr := c.kill(live, id); kerr != nil {
+				return -1, errors.Join(cause, kerr)
+			}
+			err = <-ended
+		}
+	}
+	if err != nil {
+		// The engine went away, or the stream broke: nobody reads any more.
+		_ = c.kill(live, id)
+		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.broken(err)))
+	}
+	code, err := c.exitCode(live, id)
+	return code, errors.Join(cause, err)
+}
+
+// terminate sends TERM to every process of a container but the first, which
+// may not care. That it cannot is no error: the container may be at its end.
+func (c *connection) terminate(ctx context.Context, id string) {
+	made, err := c.api.ExecCreate(ctx, id, client.ExecCreateOptions{
+		User: "0", Cmd: []string{"sh", "-c", "kill -s TERM -- -1; kill -s CONT -- -1"},
+	})
+	if err == nil {
+		_, _ = c.api.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true})
+	}
+}
+
+// exitCode waits for a container's end and returns its code.
+func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait := c.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case r := <-wait.Result:
+		if r.Error != nil && r.Error.Message != "" {
+			return -1, errs.E(errs.Unavailable, "engine at %s: %s", c.host, r.Error.Message)
+		}
+		return int(r.StatusCode), nil
+	case err := <-wait.Error:
+		return -1, c.broken(err)
+	}
+}
+
+// startError tells what is wrong with the job from what is with the engine.
+func (c *connection) startError(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"),
+		strings.Contains(text, "permission denied"), strings.Contains(text, "unable to find user"):
+		return errs.E(errs.Invalid, "the container does not start: %w", err)
+	}
+	return c.broken(err)
+}
+
+// sink passes on to a writer until that fails, and then takes what comes all
+// the same, so that the command can go on.
+type sink struct {
+	dst io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.dst != nil && s.err == nil {
+		_, s.err = s.dst.Write(p)
+	}
+	return len(p), nil
+}
+
+// opening passes on and remembers the first few bytes, for an error.
+type opening struct {
+	dst   io.Writer
+	first bytes.Buffer
+}
+
+const openingSize = 300
+
+func (t *opening) Write(p []byte) (int, error) {
+	if room := openingSize - t.first.Len(); room > 0 {
+		t.first.Write(p[:min(room, len(p))])
+	}
+	return t.dst.Write(p)
+}
+
+func (t *opening) text() string {
+	text := strings.Join(strings.Fields(t.first.String()), " ")
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}

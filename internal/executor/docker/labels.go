@@ -1,0 +1,56 @@
+package docker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/moby/client"
+
+	"refline/internal/executor"
+)
+
+// The labels of all that is made.
+const (
+	labelRun   = "refline.run"
+	labelJob   = "refline.job"
+	labelOwner = "refline.owner" // executor.Owner
+)
+
+func (c *connection) labels(spec executor.Spec) map[string]string {
+	return map[string]string{labelRun: spec.RunID, labelJob: spec.JobID, labelOwner: c.owner.String()}
+}
+
+// Sweep removes the containers and networks of processes of this computer that
+// no longer live. Without an engine there is nothing to do.
+func (e *Executor) Sweep(ctx context.Context) error {
+	c, err := e.connect(ctx)
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	orphan := func(labels map[string]string) bool {
+		owner, ok := executor.ParseOwner(labels[labelOwner])
+		return ok && owner.Dead(c.owner)
+	}
+	filter := client.Filters{}.Add("label", labelOwner)
+	containers, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
+	if err != nil {
+		return c.broken(err)
+	}
+	var ids []string
+	for _, one := range containers.Items {
+		if orphan(one.Labels) {
+			ids = append(ids, one.ID)
+		}
+	}
+	all := []error{c.removeContainers(ctx, ids)}
+	networks, err := c.api.NetworkList(ctx, client.NetworkListOptions{Filters: filter})
+	if err != nil {
+		return errors.Join(append(all, c.broken(err))...)
+	}
+	for _, one := range networks.Items {
+		if orphan(one.Labels) {
+			all = append(all, c.removeNetwork(ctx, one.ID))
+		}
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,40 @@
+//go:build unix
+
+package docker
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// othersFiles lists what below root belongs to another user and changed since,
+// relative to root. Of a folder that is listed, what is in it is not.
+func othersFiles(root string, since time.Time) []string {
+	uid := uint32(os.Getuid())
+	since = since.Add(-time.Second) // file systems count more coarsely
+	var list []string
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // a folder that cannot be read was seen before, and is listed or not the job's
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || stat.Uid == uid || changed(stat).Before(since) {
+			return nil
+		}
+		if rel, err := filepath.Rel(root, path); err == nil {
+			list = append(list, rel)
+		}
+		if entry.IsDir() && path != root {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return list
+}

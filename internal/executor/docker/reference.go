@@ -1,0 +1,55 @@
+package docker
+
+import "strings"
+
+// hub is the registry of images whose name has none.
+const hub = "docker.io"
+
+// reference is the name of an image in its parts. Whether the name is valid is
+// for the engine to say.
+type reference struct {
+	registry string // host[:port]
+	path     string // without registry, tag and digest: library/alpine, group/app
+	short    string // as written, without tag and digest
+}
+
+func parseReference(name string) reference {
+	short, _, _ := strings.Cut(name, "@")
+	if i := strings.LastIndexByte(short, ':'); i > strings.LastIndexByte(short, '/') {
+		short = short[:i]
+	}
+	ref := reference{registry: hub, path: short, short: short}
+	first, rest, ok := strings.Cut(short, "/")
+	switch {
+	case ok && (strings.ContainsAny(first, ".:") || first == "localhost"):
+		ref.registry, ref.path = first, rest
+	case !ok:
+		ref.path = "library/" + short
+	}
+	if ref.registry == "index.docker.io" {
+		ref.registry = hub
+	}
+	return ref
+}
+
+// serviceNames are the two host names that GitLab derives from the image of a
+// service: port, tag and digest go, slashes become __ in one and - in the
+// other (https://docs.gitlab.com/ci/services/#accessing-the-services).
+func serviceNames(image string) []string {
+	name := parseReference(image).short
+	host, rest, ok := strings.Cut(name, "/")
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	if ok {
+		name = host + "/" + rest
+	} else {
+		name = host
+	}
+	first := strings.ReplaceAll(name, "/", "__")
+	second := strings.ReplaceAll(name, "/", "-")
+	if first == second {
+		return []string{first}
+	}
+	return []string{first, second}
+}

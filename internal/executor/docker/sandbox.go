@@ -1,0 +1,289 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+// closeTime is how long Close may take when its context is done already.
+const closeTime = time.Minute
+
+type sandbox struct {
+	conn      *connection
+	spec      executor.Spec
+	labels    map[string]string
+	platform  *ocispec.Platform
+	suffix    string    // keeps names apart
+	started   time.Time // files that changed since are the job's
+	container string    // id of the job's container
+	network   string    // id of the job's network, empty without services
+	services  []*service
+	shell     string
+	ran       bool
+
+	closing sync.Mutex
+	closed  bool
+}
+
+// Start fetches the images, brings up the services and makes the job's
+// container; see [executor.Executor].
+func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if spec.Image.Name == "" {
+		return nil, errs.E(errs.Invalid, "a job in a container needs an image; write image: in the job or choose one for the run")
+	}
+	c, err := e.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now()}
+	if err := s.start(ctx, e); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		if cerr := s.Close(ctx); cerr != nil {
+			note(spec.Log, "warning: %v", cerr)
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sandbox) start(ctx context.Context, e *Executor) error {
+	var err error
+	if s.platform, err = parsePlatform(s.spec.Image.Platform); err != nil {
+		return err
+	}
+	fetch := func(image executor.Image) (client.ImageInspectResult, error) {
+		auth, err := e.opts.registryAuth(ctx, parseReference(image.Name), s.spec.DockerAuthConfig)
+		if err != nil {
+			// An image that is here, or public, needs none.
+			note(s.spec.Log, "warning: %v", err)
+		}
+		return e.fetch(ctx, s.conn, image, auth, s.spec.Log)
+	}
+	for _, spec := range s.spec.Services {
+		found, err := fetch(spec.Image)
+		if err != nil {
+			return fmt.Errorf("service %s: %w", spec.Name, err)
+		}
+		s.services = append(s.services, &service{spec: spec, image: found})
+	}
+	if _, err := fetch(s.spec.Image); err != nil {
+		return err
+	}
+	if len(s.services) > 0 {
+		if err := s.startServices(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.createContainer(ctx); err != nil {
+		return err
+	}
+	if s.shell, err = s.findShell(ctx); err != nil {
+		return err
+	}
+	return s.awaitServices(ctx)
+}
+
+// createContainer makes the container that all commands of the job run in.
+func (s *sandbox) createContainer(ctx context.Context) error {
+	conf := s.shellConfig(s.spec.Image.Entrypoint)
+	conf.User = s.spec.Image.User
+	host := s.hostConfig()
+	host.Mounts = mounts(s.spec.Mounts)
+	var err error
+	s.container, err = s.create(ctx, client.ContainerCreateOptions{
+		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job"),
+	})
+	return err
+}
+
+// shellConfig is a container whose command is a shell that reads its program
+// from its input. An entrypoint that is cleared gives way to the shell.
+func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
+	conf := &container.Config{
+		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Labels: s.labels,
+		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+	}
+	if entrypoint != nil && (len(entrypoint) == 0 || len(entrypoint) == 1 && entrypoint[0] == "") {
+		conf.Entrypoint, conf.Cmd = []string{"sh"}, nil
+	}
+	return conf
+}
+
+// hostConfig keeps the engine from writing a log of what is streamed anyway.
+func (s *sandbox) hostConfig() *container.HostConfig {
+	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}}
+	if s.network != "" {
+		host.NetworkMode = container.NetworkMode(s.network)
+	}
+	if selinux() { // else the job may not read its own mounts
+		host.SecurityOpt = []string{"label=disable"}
+	}
+	return host
+}
+
+func selinux() bool {
+	_, err := os.Stat("/sys/fs/selinux/enforce")
+	return runtime.GOOS == "linux" && err == nil
+}
+
+func mounts(specs []executor.Mount) []mount.Mount {
+	var list []mount.Mount
+	for _, m := range specs {
+		list = append(list, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
+	}
+	return list
+}
+
+// create makes a container of the job and says what is wrong when it cannot.
+func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
+	made, err := s.conn.api.ContainerCreate(ctx, opts)
+	if err == nil {
+		for _, w := range made.Warnings {
+			note(s.spec.Log, "warning of the engine: %s", w)
+		}
+		return made.ID, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return "", cause
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "no such file or directory") && len(opts.HostConfig.Mounts) > 0:
+		return "", errs.E(errs.Unavailable, "the engine at %s does not see the folders of this computer (%w); use an engine on this computer", s.conn.host, err)
+	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"):
+		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
+	case cerrdefs.IsNotFound(err):
+		return "", errs.E(errs.NotFound, "image %s: %w", opts.Config.Image, err)
+	}
+	return "", s.conn.broken(err)
+}
+
+// name is for people who look at the engine; labels are what counts.
+func (s *sandbox) name(role string) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
+			return r
+		}
+		return '-'
+	}, s.spec.JobID)
+	return fmt.Sprintf("refline-%s-%s-%s", id, role, s.suffix)
+}
+
+// shells in the order that GitLab's runner looks for them.
+var shells = []string{
+	"/usr/local/bin/bash", "/usr/bin/bash", "/bin/bash",
+	"/usr/local/bin/sh", "/usr/bin/sh", "/bin/sh", "/busybox/sh",
+}
+
+func (s *sandbox) findShell(ctx context.Context) (string, error) {
+	for _, path := range shells {
+		_, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: path})
+		if err == nil {
+			return path, nil
+		}
+		if !cerrdefs.IsNotFound(err) {
+			return "", s.conn.broken(err)
+		}
+	}
+	return "", errs.E(errs.Invalid, "image %s has no shell (looked for %s); a job's script needs one", s.spec.Image.Name, strings.Join(shells, ", "))
+}
+
+func (s *sandbox) Shell() string { return s.shell }
+
+// Close gives files back and removes what was made; see [executor.Sandbox].
+func (s *sandbox) Close(ctx context.Context) error {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+		defer cancel()
+	}
+	var all []error
+	if s.ran {
+		// Nothing may still write what is given back.
+		all = append(all, s.conn.kill(ctx, s.container), s.giveBack(ctx))
+	}
+	ids := []string{s.container}
+	for _, one := range s.services {
+		ids = append(ids, one.container)
+	}
+	all = append(all, s.conn.removeContainers(ctx, ids))
+	if s.network != "" {
+		all = append(all, s.conn.removeNetwork(ctx, s.network))
+	}
+	return errors.Join(all...)
+}
+
+// removeContainers removes all at once; ids may be empty or unknown.
+func (c *connection) removeContainers(ctx context.Context, ids []string) error {
+	failures := make([]error, len(ids))
+	var group sync.WaitGroup
+	for i, id := range ids {
+		if id == "" {
+			continue
+		}
+		group.Go(func() {
+			_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			for cerrdefs.IsConflict(err) && ctx.Err() == nil { // somebody else is removing it
+				time.Sleep(50 * time.Millisecond)
+				_, err = c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			}
+			if err != nil && !cerrdefs.IsNotFound(err) {
+				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.broken(err))
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+func (c *connection) removeNetwork(ctx context.Context, id string) error {
+	_, err := c.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove network %.12s: %w", id, c.broken(err))
+	}
+	return nil
+}
+
+// kill ends a container; one that does not run is fine.
+func (c *connection) kill(ctx context.Context, id string) error {
+	_, err := c.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
+	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+		return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
+	}
+	return nil
+}
+
+// broken gives a kind to an error of the engine that is nobody's fault here.
+func (c *connection) broken(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
+}

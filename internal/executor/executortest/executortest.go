@@ -1,0 +1,281 @@
+// Package executortest is the suite that every executor passes. It states by
+// example what the contract in package executor says in words.
+//
+// Whether something is left running is asked without a clock: each process
+// holds the end of a named pipe in the workspace, and the other end tells when
+// the last one is gone.
+package executortest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"refline/internal/executor"
+)
+
+// Options are what differs between executors.
+type Options struct {
+	Image executor.Image // for every sandbox of the suite
+	// Leftovers names what exists of a run (containers, networks, …). Nil when
+	// an executor makes nothing but processes.
+	Leftovers func(t *testing.T, runID string) []string
+	// Escapes says that a process which leaves its session is found too.
+	Escapes bool
+}
+
+// target is where an isolated sandbox sees the workspace.
+const target = "/builds/group/project"
+
+// suite is what one test works with.
+type suite struct {
+	opts Options
+	ex   executor.Executor
+}
+
+// Run runs the suite. Each test gets an Executor of its own from newExecutor,
+// which closes it at the test's end.
+func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Options) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, s suite)
+	}{
+		{"exit code", testExitCode},
+		{"environment", testEnvironment},
+		{"working directory", testDirectory},
+		{"shell", testShell},
+		{"output apart and in order", testOutput},
+		{"output as it comes", testStreaming},
+		{"output without end", testBigOutput},
+		{"output refused", testWriterError},
+		{"output to a file", testFileOutput},
+		{"standard input is empty", testStdin},
+		{"what cannot start", testNotFound},
+		{"cancel, TERM handled", testCancelHandled},
+		{"cancel, TERM ignored", testCancelIgnored},
+		{"cancel reaches grandchildren", testCancelGrandchildren},
+		{"cancel by deadline", testDeadline},
+		{"canceled before", testCanceledBefore},
+		{"background processes end with the command", testBackground},
+		{"daemons end with the command", testDaemon},
+		{"commands share the sandbox", testSequence},
+		{"sandboxes at once", testConcurrency},
+		{"mounts", testMounts},
+		{"close", testClose},
+		{"sweep spares the living", testSweepLiving},
+		{"sweep after kill -9", testSweepDead},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, suite{opts: opts, ex: newExecutor(t)})
+		})
+	}
+}
+
+// box is a sandbox with one mounted workspace.
+type box struct {
+	executor.Sandbox
+	t     *testing.T
+	runID string
+	host  string // the workspace here
+	dir   string // the workspace as the sandbox sees it
+	log   *Buffer
+}
+
+// start brings up a sandbox and closes it at the test's end.
+func (s suite) start(t *testing.T, change ...func(*executor.Spec)) *box {
+	t.Helper()
+	b := &box{t: t, host: t.TempDir(), log: &Buffer{}}
+	spec := s.spec(t, b.host, b.log)
+	b.runID = spec.RunID
+	for _, f := range change {
+		f(&spec)
+	}
+	b.dir = b.host
+	if s.ex.Isolated() {
+		b.dir = target
+	}
+	var err error
+	b.Sandbox, err = s.ex.Start(t.Context(), spec)
+	if err != nil {
+		t.Fatalf("start: %v\n%s", err, b.log)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.Background()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		s.nothingLeft(t, b.runID)
+	})
+	return b
+}
+
+func (s suite) spec(t *testing.T, host string, log *Buffer) executor.Spec {
+	return executor.Spec{
+		RunID: runID(t), JobID: "job-1", Image: s.opts.Image, Log: log,
+		Mounts: []executor.Mount{{Source: host, Target: target}},
+	}
+}
+
+func (s suite) nothingLeft(t *testing.T, runID string) {
+	t.Helper()
+	if s.opts.Leftovers == nil {
+		return
+	}
+	if left := s.opts.Leftovers(t, runID); len(left) > 0 {
+		t.Errorf("left behind: %s", strings.Join(left, ", "))
+	}
+}
+
+// runID is unique, as the test's temporary folders are.
+func runID(t *testing.T) string {
+	dir := t.TempDir()
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(filepath.Base(filepath.Dir(dir))))
+	return fmt.Sprintf("test-%d-%s-%s", os.Getpid(), id[max(0, len(id)-40):], filepath.Base(dir))
+}
+
+// sh is a command that runs script with sh.
+func (b *box) sh(script string, out *Buffer) executor.Command {
+	return executor.Command{
+		Args: []string{"sh", "-c", script}, Dir: b.dir,
+		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, Stdout: out, Stderr: out,
+	}
+}
+
+// ok runs script, which must give 0, and returns its output.
+func (b *box) ok(script string) string {
+	b.t.Helper()
+	var out Buffer
+	code, err := b.Exec(b.t.Context(), b.sh(script, &out))
+	if code != 0 || err != nil {
+		b.t.Fatalf("%s: exit code %d, %v\n%s", script, code, err, &out)
+	}
+	return out.String()
+}
+
+// lifeline makes a named pipe in the workspace. A script that has run
+// `exec 9>NAME` holds it, as does everything it starts.
+func (b *box) lifeline(name string) *lifeline {
+	b.t.Helper()
+	path := filepath.Join(b.host, name)
+	if err := mkfifo(path); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		b.t.Fatal(err)
+	}
+	f, err := openFIFO(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { f.Close() })
+	return &lifeline{b.t, f}
+}
+
+type lifeline struct {
+	t *testing.T
+	f *os.File
+}
+
+// gone fails the test when a process still holds the pipe.
+func (l *lifeline) gone() {
+	l.t.Helper()
+	l.ends(0)
+}
+
+// ends waits until no process holds the pipe any more.
+func (l *lifeline) ends(within time.Duration) {
+	l.t.Helper()
+	_ = l.f.SetReadDeadline(time.Now().Add(within + time.Millisecond))
+	var b [64]byte
+	for {
+		n, err := l.f.Read(b[:])
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return // end of file: nobody is left
+		}
+		if n == 0 {
+			l.t.Fatal("something is left running")
+		}
+	}
+}
+
+// Buffer gathers output and lets a test wait for some of it.
+type Buffer struct {
+	mu   sync.Mutex
+	b    bytes.Buffer
+	wake chan struct{}
+}
+
+// Write never fails.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wake != nil {
+		close(b.wake)
+		b.wake = nil
+	}
+	return b.b.Write(p)
+}
+
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Await returns when text was written. It gives up only after so long that
+// something must be wrong.
+func (b *Buffer) Await(t *testing.T, text string) {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		b.mu.Lock()
+		if strings.Contains(b.b.String(), text) {
+			b.mu.Unlock()
+			return
+		}
+		if b.wake == nil {
+			b.wake = make(chan struct{})
+		}
+		wake := b.wake
+		b.mu.Unlock()
+		select {
+		case <-wake:
+		case <-timeout:
+			t.Errorf("%q did not come; so far: %s", text, b)
+			return
+		}
+	}
+}
+
+var errStop = errors.New("stop, says the test")
+
+// cancelAt runs script and cancels it once text came.
+func (b *box) cancelAt(script, text string, grace time.Duration) (out *Buffer, code int, err error) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancelCause(b.t.Context())
+	defer cancel(nil)
+	out = &Buffer{}
+	go func() {
+		out.Await(b.t, text)
+		cancel(errStop)
+	}()
+	cmd := b.sh(script, out)
+	cmd.Grace = grace
+	code, err = b.Exec(ctx, cmd)
+	return out, code, err
+}
+
+const sigTerm = int(syscall.SIGTERM)

@@ -1,0 +1,176 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"refline/internal/executor"
+)
+
+// signal sends sig to the group at once, and to each one that left it by its
+// mark. It reports whether any of them still runs; 0 asks only that.
+func (f family) signal(sig syscall.Signal) (alive bool) {
+	_ = syscall.Kill(-f.leader, sig)
+	for pid := range f.candidates {
+		s, ok := readStat(pid)
+		switch {
+		case !ok || s.ended:
+		case s.group == f.leader:
+			alive = true
+		case signalMarked(pid, sig, f.marked):
+			alive = true
+		}
+	}
+	return alive
+}
+
+func (f family) marked(mark string) bool {
+	return mark == f.mark || strings.HasPrefix(mark, f.mark+",")
+}
+
+// manyPIDs is from where on reading all of /proc is cheaper than asking for
+// each number.
+const manyPIDs = 2000
+
+// candidates yields every pid that may be of the family: pids are given in
+// order, so it is those from the leader's to the youngest. For a command that
+// starts little this is little to look at, however busy the computer is. What
+// is forked meanwhile comes too, since the youngest is asked for again.
+func (f family) candidates(yield func(pid int) bool) {
+	pid := f.leader
+	for last := youngestPID(); ; last = youngestPID() {
+		if last < f.leader || last-pid > manyPIDs { // the numbers began again, or are many
+			allPIDs(yield)
+			return
+		}
+		if pid > last {
+			return
+		}
+		for ; pid <= last; pid++ {
+			if !yield(pid) {
+				return
+			}
+		}
+	}
+}
+
+// youngestPID is the last field of /proc/loadavg; 0 when there is none.
+func youngestPID() int {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	b = bytes.TrimSpace(b)
+	n, _ := strconv.Atoi(string(b[bytes.LastIndexByte(b, ' ')+1:]))
+	return n
+}
+
+func allPIDs(yield func(pid int) bool) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil && !yield(pid) {
+			return
+		}
+	}
+}
+
+type stat struct {
+	ended bool // a zombie: only its exit code is left
+	group int
+}
+
+func readStat(pid int) (stat, bool) {
+	var buf [512]byte
+	b, ok := readProc(pid, "/stat", buf[:])
+	i := bytes.LastIndexByte(b, ')') // the name before it may hold anything
+	if !ok || i < 0 {
+		return stat{}, false
+	}
+	fields := bytes.Fields(b[i+1:]) // state, parent, group, …
+	if len(fields) < 3 {
+		return stat{}, false
+	}
+	group, _ := strconv.Atoi(string(fields[2]))
+	return stat{ended: fields[0][0] == 'Z' || fields[0][0] == 'X', group: group}, true
+}
+
+// readProc reads the start of a file of /proc. It goes past os.File since most
+// of the pids asked for do not exist, and each Exec asks.
+func readProc(pid int, name string, buf []byte) ([]byte, bool) {
+	fd, err := syscall.Open("/proc/"+strconv.Itoa(pid)+name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, false
+	}
+	defer syscall.Close(fd)
+	n, err := syscall.Read(fd, buf)
+	return buf[:max(n, 0)], err == nil
+}
+
+// environ returns the value of markKey in a process's environment, "" when it
+// has none or may not be read.
+func environ(pid int) string {
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return ""
+	}
+	key := []byte(markKey + "=")
+	for len(env) > 0 {
+		kv, rest, _ := bytes.Cut(env, []byte{0})
+		if bytes.HasPrefix(kv, key) {
+			return string(kv[len(key):])
+		}
+		env = rest
+	}
+	return ""
+}
+
+// signalMarked signals pid if its mark is wanted. The mark is read again once
+// the process is held, so that another which got the pid meanwhile is not hit.
+func signalMarked(pid int, sig syscall.Signal, wanted func(mark string) bool) bool {
+	if !wanted(environ(pid)) {
+		return false
+	}
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer p.Release()
+	return wanted(environ(pid)) && p.Signal(sig) == nil
+}
+
+// Sweep kills the commands of runs whose process no longer lives. The watcher
+// did so already unless it was killed too.
+func (*Executor) Sweep(ctx context.Context) error {
+	self, err := executor.Self()
+	if err != nil {
+		return err
+	}
+	orphan := func(mark string) bool {
+		for one := range strings.SplitSeq(mark, ",") {
+			i := strings.LastIndexByte(one, '/')
+			if owner, ok := executor.ParseOwner(one[:max(i, 0)]); ok && owner.Dead(self) {
+				return true
+			}
+		}
+		return false
+	}
+	for found := true; found; { // what is killed may have started another meanwhile
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		found = false
+		for pid := range allPIDs {
+			found = signalMarked(pid, syscall.SIGKILL, orphan) || found
+		}
+	}
+	return nil
+}

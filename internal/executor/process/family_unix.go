@@ -1,0 +1,100 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"context"
+	"os/exec"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+// killTime is how long the system may take to end what was sent KILL.
+const killTime = 10 * time.Second
+
+func supported() error { return nil }
+
+// ownSession takes the terminal away from a command, so that neither its
+// Ctrl-C reaches it nor can it ask there for a password, and makes it the
+// leader of a group.
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// family is a command with all that it started.
+type family struct {
+	leader int    // pid, process group and session
+	mark   string // value of markKey
+}
+
+// finish waits for the command to end, or ends it when ctx is done, and kills
+// what is left of its family.
+func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (code int, err error) {
+	ended := make(chan struct{})
+	go func() {
+		waitExit(f.leader)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		if grace == 0 {
+			grace = executor.DefaultGrace
+		}
+		f.end(grace)
+	}
+	// The leader is not reaped before the others are gone: until then its pid
+	// names this group and no other.
+	if left := f.kill(); left != nil && err == nil {
+		err = left
+	}
+	<-ended
+	_ = c.Wait() // an exit code is not an error here
+	return exitCode(c.ProcessState.Sys().(syscall.WaitStatus)), err
+}
+
+func exitCode(status syscall.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// end asks the family to end and gives it time to.
+func (f family) end(grace time.Duration) {
+	f.signal(syscall.SIGTERM)
+	// A stopped process gets its TERM only when it goes on.
+	f.signal(syscall.SIGCONT)
+	deadline := time.Now().Add(grace)
+	for pause := time.Millisecond; f.signal(0) && time.Now().Before(deadline); pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(min(pause, time.Until(deadline)))
+	}
+}
+
+// kill ends the family at once and returns when it is gone.
+func (f family) kill() error {
+	deadline := time.Now().Add(killTime)
+	for pause := 100 * time.Microsecond; f.signal(syscall.SIGKILL); pause = min(2*pause, 20*time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errs.E(errs.Internal, "processes of group %d do not end, though killed", f.leader)
+		}
+		time.Sleep(pause)
+	}
+	return nil
+}
+
+// waitExit returns when pid has ended, and leaves it to be reaped.
+func waitExit(pid int) {
+	const byPID = 1 // P_PID
+	var info [16]uint64
+	for {
+		_, _, e := syscall.Syscall6(syscall.SYS_WAITID, byPID, uintptr(pid),
+			uintptr(unsafe.Pointer(&info)), syscall.WEXITED|syscall.WNOWAIT, 0, 0)
+		if e != syscall.EINTR {
+			return
+		}
+	}
+}

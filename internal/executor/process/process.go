@@ -1,0 +1,202 @@
+// Package process runs the commands of jobs on this computer, as the user who
+// runs this program.
+//
+// It promises that nothing a command started is left running: not when the
+// command ends or is canceled, and not when this program itself is killed. A
+// command gets a session of its own (no terminal to read from, one group to
+// signal); what leaves that group is found on Linux by a mark in its
+// environment, and a small shell beside this program watches for its end.
+//
+// What it cannot see: a process that both left its session and wiped its
+// environment, one that changed its user, and, on macOS, any that left its
+// session. It gives no isolation: mounts and images have no meaning here, and
+// it refuses to know what a command is for.
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+var (
+	_ executor.Executor = (*Executor)(nil)
+	_ executor.Sandbox  = (*sandbox)(nil)
+)
+
+// markKey is the environment variable by which a command's offspring is known.
+// Its value names the owner and the command; inside a job that runs this
+// program again, the outer values come first, separated by commas.
+const markKey = "REFLINE_PROCESS"
+
+// Executor starts commands as processes of this computer.
+type Executor struct {
+	shell    func() string
+	commands atomic.Uint64
+	mu       sync.Mutex
+	watcher  *watcher // nil before the first Start and after Close
+	mark     string   // of all commands of this Executor, without their number
+}
+
+// New makes an Executor. It costs nothing until the first Start.
+func New() *Executor { return &Executor{shell: sync.OnceValue(findShell)} }
+
+// Name is "process".
+func (*Executor) Name() string { return "process" }
+
+// Isolated is false: a command sees the file system as it is.
+func (*Executor) Isolated() bool { return false }
+
+// Start checks the spec and has the watcher run. Image, mounts and the rest of
+// the spec are not used; services are named in the log as not started.
+func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := supported(); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.watcher == nil {
+		if err := e.open(); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range spec.Services {
+		fmt.Fprintf(spec.Log, "service %s is not started: jobs on the host have no services\n", s.Name)
+	}
+	return &sandbox{executor: e, watcher: e.watcher, mark: e.mark}, nil
+}
+
+func (e *Executor) open() error {
+	self, err := executor.Self()
+	if err != nil {
+		return err
+	}
+	owner := self.String()
+	if outer := os.Getenv(markKey); outer != "" {
+		owner = outer + "," + owner
+	}
+	watch, err := startWatcher(markKey + "=" + owner + "/")
+	if err != nil {
+		return err
+	}
+	// Executors of one process have the same owner; their watchers differ.
+	e.watcher, e.mark = watch, fmt.Sprintf("%s/%d.", owner, watch.pid())
+	return nil
+}
+
+// Close ends the watcher. Commands that still run are not touched.
+func (e *Executor) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.watcher == nil {
+		return nil
+	}
+	err := e.watcher.close()
+	e.watcher = nil
+	return err
+}
+
+type sandbox struct {
+	executor *Executor
+	watcher  *watcher
+	mark     string
+}
+
+func (s *sandbox) Shell() string { return s.executor.shell() }
+
+// Close has nothing to do: each Exec cleaned up after itself.
+func (*sandbox) Close(context.Context) error { return nil }
+
+func findShell() string {
+	for _, name := range []string{"bash", "sh"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return "/bin/sh"
+}
+
+// Exec runs one command; see [executor.Sandbox].
+func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
+	if err := context.Cause(ctx); err != nil {
+		return -1, err
+	}
+	if len(cmd.Args) == 0 {
+		return -1, errs.E(errs.Invalid, "a command without a name")
+	}
+	path, err := lookPath(cmd)
+	if err != nil {
+		return -1, err
+	}
+	out, err := openOutput(cmd)
+	if err != nil {
+		return -1, err
+	}
+	mark := fmt.Sprintf("%s%d", s.mark, s.executor.commands.Add(1))
+	c := &exec.Cmd{
+		Path: path, Args: cmd.Args, Dir: cmd.Dir,
+		Env:    append(cmd.Env[:len(cmd.Env):len(cmd.Env)], markKey+"="+mark),
+		Stdout: out.stdout, Stderr: out.stderr, SysProcAttr: ownSession(),
+	}
+	if err := c.Start(); err != nil {
+		out.abandon()
+		return -1, startError(err, cmd)
+	}
+	s.watcher.add(c.Process.Pid)
+	out.started()
+	code, err := finish(ctx, c, family{leader: c.Process.Pid, mark: mark}, cmd.Grace)
+	s.watcher.remove(c.Process.Pid)
+	if werr := out.finish(); err == nil && werr != nil {
+		err = fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
+	}
+	return code, err
+}
+
+func startError(err error, cmd executor.Command) error {
+	if info, serr := os.Stat(cmd.Dir); cmd.Dir != "" && (serr != nil || !info.IsDir()) {
+		return errs.E(errs.NotFound, "working directory %s is not there", cmd.Dir)
+	}
+	switch {
+	case os.IsNotExist(err):
+		return errs.E(errs.NotFound, "command %q: not found, or the interpreter in its first line is not", cmd.Args[0])
+	case os.IsPermission(err):
+		return errs.E(errs.Denied, "command %q may not be run: %w", cmd.Args[0], err)
+	default:
+		return fmt.Errorf("start %q: %w", cmd.Args[0], err)
+	}
+}
+
+// lookPath finds Args[0] as the command's own PATH says, this program's when
+// it has none.
+func lookPath(cmd executor.Command) (string, error) {
+	name := cmd.Args[0]
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	path := os.Getenv("PATH")
+	for _, kv := range cmd.Env {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path = v
+		}
+	}
+	for dir := range strings.SplitSeq(path, ":") {
+		if !strings.HasPrefix(dir, "/") {
+			dir = cmd.Dir + "/" + dir
+		}
+		file := dir + "/" + name
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", errs.E(errs.NotFound, "command %q is not in PATH (%s)", name, path)
+}

@@ -1,0 +1,136 @@
+package git
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// Access says how remotes may be reached and with what. The zero value reaches
+// public https repositories and trusts nothing.
+type Access struct {
+	Trust Trust
+
+	// AllowFile admits folders of this computer and file:// URLs: for the local
+	// user only, since it reads whatever this process may read.
+	AllowFile bool
+	// AllowHTTP admits http to other hosts than this computer.
+	AllowHTTP bool
+
+	// Username and Password authenticate over https. Password is a function so
+	// that no dump of this struct shows it; it may be nil. Most forges take any
+	// user name beside a token; the default is "oauth2".
+	Username string
+	Password func() string
+
+	CAFile        string // certificates of a private authority, PEM
+	KnownHosts    string // known_hosts file for ssh; under Server there is no other
+	IdentityAgent string // socket of the ssh agent to use; under Server there is no other
+
+	// Attempts and Wait bound the tries when a fault may pass: at most Attempts
+	// (default 4), with Wait (default 500 ms) before the second, doubled for
+	// each one after.
+	Attempts int
+	Wait     time.Duration
+
+	// Notice is told what a person who waits wants to know: a lock held by
+	// another process, another try, a mirror that is built anew. May be nil.
+	Notice func(string)
+
+	// Environ is the environment to start from; nil means that of this process.
+	Environ []string
+}
+
+func (a Access) notice(text string) {
+	if a.Notice != nil {
+		a.Notice(text)
+	}
+}
+
+const (
+	usernameVariable = "REFLINE_GIT_USERNAME"
+	passwordVariable = "REFLINE_GIT_PASSWORD"
+)
+
+// helper answers git's question for credentials from the environment it
+// inherits; printf is part of the shell, so nothing shows in a process list.
+const helper = `!f() { test "$1" = get || exit 0; printf 'username=%s\npassword=%s\n' "$` +
+	usernameVariable + `" "$` + passwordVariable + `"; }; f`
+
+// credentials returns the settings and variables that let git sign in to addr,
+// and the secret values, to be kept out of every text.
+func (a Access) credentials(addr address) (settings []setting, env, secrets []string, err error) {
+	if addr.scheme != "https" && addr.scheme != "http" {
+		return nil, nil, nil, nil
+	}
+	password := addr.password
+	if a.Password != nil {
+		password = a.Password()
+	}
+	site := addr.scheme + "://" + addr.host
+	if password == "" {
+		if a.Trust == User && addr.user != "" {
+			settings = append(settings, setting{"credential." + site + ".username", addr.user})
+		}
+		return settings, nil, nil, nil
+	}
+	user := "oauth2"
+	for _, u := range []string{addr.user, a.Username} {
+		if u != "" {
+			user = u
+		}
+	}
+	if strings.ContainsAny(user+password, "\n\r\x00") {
+		return nil, nil, nil, errs.E(errs.Invalid, "the user name or the token for %s contains a line break", site)
+	}
+	// Bound to the site, so that a redirect or a submodule elsewhere gets nothing;
+	// the empty value sends away the helpers named before.
+	settings = []setting{
+		{"credential." + site + ".helper", ""},
+		{"credential." + site + ".helper", helper},
+	}
+	return settings, []string{usernameVariable + "=" + user, passwordVariable + "=" + password}, []string{password}, nil
+}
+
+// talk is all that a command which talks to addr needs.
+type talk struct {
+	env      []string
+	settings []setting
+	secrets  []string
+}
+
+func (a Access) talk(ctx context.Context, addr address, home string) (talk, error) {
+	t := talk{settings: hardenedFetch()}
+	if a.Trust == User {
+		t.env = userEnvironment(a.Environ)
+	} else {
+		t.env = ownEnvironment(a.Environ, home)
+		t.settings = append(t.settings,
+			setting{"http.followRedirects", "false"},
+			setting{"core.askPass", ""},
+			setting{"credential.helper", ""})
+	}
+	allowed := "https:ssh"
+	if addr.scheme != "https" && addr.scheme != "ssh" {
+		allowed += ":" + addr.scheme
+	}
+	t.env = append(t.env, "GIT_ALLOW_PROTOCOL="+allowed)
+	settings, env, secrets, err := a.credentials(addr)
+	if err != nil {
+		return talk{}, err
+	}
+	t.settings, t.env, t.secrets = append(t.settings, settings...), append(t.env, env...), secrets
+	if a.CAFile != "" {
+		t.settings = append(t.settings, setting{"http." + addr.scheme + "://" + addr.host + "/.sslCAInfo", a.CAFile})
+	}
+	ssh, err := a.sshCommand(ctx, addr, t.env)
+	if err != nil {
+		return talk{}, err
+	}
+	if ssh != "" {
+		t.env = append(keep(t.env, func(name string) bool { return name != "GIT_SSH_COMMAND" }), "GIT_SSH_COMMAND="+ssh)
+	}
+	return t, nil
+}

@@ -1,0 +1,203 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// CheckoutOptions ask for more, or less, than the files of the commit.
+type CheckoutOptions struct {
+	Depth      int        // commits of history at least; 0 is all
+	Submodules Submodules // none unless asked
+	LFS        bool       // replace LFS pointers by their files
+	Sparse     []string   // only these paths, and the files at the top; nil is everything
+}
+
+// Submodules says how deep to follow, in the words of GIT_SUBMODULE_STRATEGY.
+type Submodules string
+
+// The strategies.
+const (
+	SubmodulesNone      Submodules = ""
+	SubmodulesNormal    Submodules = "normal"
+	SubmodulesRecursive Submodules = "recursive"
+)
+
+// Checkout fetches the commit where need be and makes dst, which must not exist
+// or be empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or
+// the tag set, no hooks, objects borrowed from the mirror (see Borrowed).
+//
+// A spare checkout in the cache is moved to the commit and renamed to dst when
+// dst is on the cache's file system; then only files that differ are written.
+// After an error dst is not there.
+func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o CheckoutOptions) (err error) {
+	dst, err = filepath.Abs(dst)
+	if err != nil {
+		return errs.E(errs.Invalid, "%w", err)
+	}
+	if err := os.Remove(dst); err != nil && !os.IsNotExist(err) {
+		return errs.E(errs.Conflict, "%s exists and is not an empty folder", dst)
+	}
+	if err := r.Fetch(ctx, c, o.Depth); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dst)
+		}
+	}()
+	if err := r.populate(ctx, c, dst, o); err != nil {
+		if err = r.heal(ctx, c, o.Depth, err); err != nil {
+			return err
+		}
+		_ = os.RemoveAll(dst)
+		if err = r.populate(ctx, c, dst, o); err != nil {
+			return err
+		}
+	}
+	if o.LFS {
+		if err := r.pullLFS(ctx, c, dst); err != nil {
+			return err
+		}
+	}
+	if o.Submodules != SubmodulesNone {
+		return r.checkoutSubmodules(ctx, c, dst, o)
+	}
+	return nil
+}
+
+// heal answers a local command that failed on the mirror: somebody may have
+// replaced it meanwhile, else it is damaged and built anew. It returns the
+// error when neither can help.
+func (r *Remote) heal(ctx context.Context, c Resolved, depth int, why error) error {
+	if ctx.Err() != nil {
+		return why
+	}
+	if errs.KindOf(why) != errs.Internal {
+		return why
+	}
+	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	return r.rebuild(ctx, c, depth, held, why)
+}
+
+// populate makes the tree of c in dst, from a spare where there is one.
+func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o CheckoutOptions) error {
+	rec, ok := r.record(c, o.Depth)
+	if !ok {
+		return errs.E(errs.Internal, "the record of %s is gone", c.describe())
+	}
+	if len(o.Sparse) == 0 {
+		if done, err := r.fromSpare(ctx, c, rec, dst); done || err != nil {
+			return err
+		}
+	}
+	return r.fresh(ctx, c, rec, dst, o.Sparse)
+}
+
+// fresh writes every file.
+func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, sparse []string) error {
+	if err := os.MkdirAll(dst, 0o777); err != nil {
+		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+	}
+	if err := r.gitDir(c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
+		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+	}
+	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
+	readTree.strict = true
+	_, err := readTree.output(ctx)
+	return r.explainTree(err, dst)
+}
+
+// gitDir describes the .git of a checkout of c.
+func (r *Remote) gitDir(c Resolved, rec record, sparse []string) gitDir {
+	g := gitDir{
+		head:       c.Commit,
+		config:     workspaceConfig(),
+		refs:       slices.Clone(rec.tags),
+		alternates: []string{r.objects()},
+		shallow:    rec.shallow,
+	}
+	if len(c.Commit) == 64 {
+		g.config[0].value = "1"
+		g.config = append(g.config, setting{"extensions.objectFormat", "sha256"})
+	}
+	g.config = append(g.config,
+		setting{"remote.origin.url", r.URL()},
+		setting{"remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"})
+	if len(sparse) > 0 {
+		g.config = append(g.config, setting{"core.sparseCheckout", "true"}, setting{"core.sparseCheckoutCone", "false"})
+		g.info = map[string]string{"sparse-checkout": sparsePatterns(sparse)}
+	}
+	own := refEntry{id: c.Commit}
+	switch c.Kind {
+	case KindBranch:
+		own.name = "refs/remotes/origin/" + c.Name
+	case KindTag:
+		own.name = "refs/tags/" + c.Name
+		if c.Object != "" {
+			own.id, own.peeled = c.Object, c.Commit
+		}
+	default:
+		return g
+	}
+	g.refs = slices.DeleteFunc(g.refs, func(e refEntry) bool {
+		return e.name == own.name || strings.HasPrefix(e.name, own.name+"/") || strings.HasPrefix(own.name, e.name+"/")
+	})
+	g.refs = append(g.refs, own)
+	slices.SortFunc(g.refs, func(a, b refEntry) int { return strings.Compare(a.name, b.name) })
+	return g
+}
+
+// sparsePatterns are the files at the top and all below each path.
+func sparsePatterns(paths []string) string {
+	lines := []string{"/*", "!/*/"}
+	for _, p := range paths {
+		if clean, err := cleanPath(p); err == nil {
+			lines = append(lines, "/"+strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, " ", `\ `).Replace(clean))
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// inTree prepares a command on the checkout at dst. It sees the checkout's true
+// file times: what it finds unchanged is so.
+func (r *Remote) inTree(dst string, args ...string) process {
+	p := r.own(append([]string{"--git-dir=" + filepath.Join(dst, ".git"), "--work-tree=" + dst}, args...)...)
+	p.dir = dst
+	p.config = append(p.config, setting{"core.checkStat", "default"}, setting{"core.trustctime", "true"})
+	return p
+}
+
+// explainTree keeps a failure of a local command Internal, which makes heal try,
+// unless the disk is at fault.
+func (r *Remote) explainTree(err error, dst string) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		return err
+	}
+	for _, full := range []string{"No space left on device", "Disk quota exceeded", "Permission denied"} {
+		if strings.Contains(f.stderr, full) {
+			return errs.E(errs.Conflict, "write %s: %s", dst, lastLine(f.stderr))
+		}
+	}
+	return errs.E(errs.Internal, "git %s in a checkout of %s: %s", f.verb, r.URL(), lastLine(f.stderr))
+}
+
+// differentAttributes tells whether some .gitattributes differs between two
+// commits. Then files that did not change may have to be written otherwise.
+func (r *Remote) differentAttributes(ctx context.Context, a, b string) (bool, error) {
+	out, err := r.own("--git-dir="+r.mirror(), "diff-tree", "-r", "--name-only", "-z", "--no-renames",
+		a, b, "--", ".gitattributes", ":(glob)**/.gitattributes").output(ctx)
+	return len(bytes.TrimSpace(out)) > 0, err
+}

@@ -1,0 +1,126 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// fault is what a message of git or ssh means to a caller.
+type fault struct {
+	kind errs.Kind
+	says string // one clause, with %s for the URL
+	any  []string
+}
+
+// faults are looked up in order, so what explains comes before what follows
+// from it: ssh says "Permission denied", then git "hung up unexpectedly".
+func faults() []fault {
+	return []fault{
+		{errs.Conflict, "the disk is full: free some space, or clear the caches (%s)", []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.Denied, "%s presents another ssh host key than the one known; if the change is real, replace it in known_hosts", []string{"REMOTE HOST IDENTIFICATION HAS CHANGED"}},
+		{errs.Denied, "the ssh host key of %s is not known; compare its fingerprint and add it to known_hosts (ssh-keyscan prints it)", []string{"Host key verification failed", "host key is known for"}},
+		{errs.Denied, "%s does not accept the ssh key; load one it knows into the agent (ssh-add), or use https with a token", []string{"Permission denied (", "Too many authentication failures", "Permission denied, please try again"}},
+		{errs.Denied, "%s asks for credentials; give a token, or set up a git credential helper", []string{"could not read Username", "could not read Password", "unable to get password", "terminal prompts disabled"}},
+		{errs.Denied, "%s does not accept the credentials; check the user name, the token, its scope and its expiry", []string{"Authentication failed", "HTTP Basic: Access denied", "returned error: 401", "Invalid credentials", "Invalid username or"}},
+		{errs.Denied, "%s refuses access; the token or key may lack the right to read this repository", []string{"returned error: 403", "not allowed to download code", "access denied"}},
+		{errs.NotFound, "%s is not there, or not for these credentials; check the path and who may read it", []string{
+			"returned error: 404", "repository not found", "does not appear to be a git repository", "not found: did you run git update-server-info",
+			"could not be found", "no such file or directory", "' not found", "repository not exported", "is not a git repository"}},
+		{errs.NotFound, "what was asked for is not in %s; was it pushed, or replaced by a forced push?", []string{"not our ref", "couldn't find remote ref", "no such remote ref"}},
+		{errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file, or add it to the system's", []string{"server certificate verification failed", "SSL certificate problem", "certificate signer not trusted", "unable to get local issuer"}},
+		{errs.Invalid, "%s redirects to another URL; give that one (many forges want .git at the end)", []string{"unable to update url base from redirection", "returned error: 301", "returned error: 302", "returned error: 307", "returned error: 308", "http.followRedirects"}},
+		{errs.Invalid, "the transport of %s is not allowed", []string{"not allowed", "is blocked", "strange hostname", "strange pathname", "strange port"}},
+		{errs.Invalid, "%s sent an object that fails git's check of its form, so nothing was taken", []string{"fsck error", "error in object"}},
+		{errs.Denied, "%s belongs to another user of this computer; see git's safe.directory", []string{"dubious ownership", "unsafe repository"}},
+		{errs.Unavailable, "the name of %s cannot be resolved; check the spelling and the network", []string{"could not resolve host", "name or service not known", "temporary failure in name resolution", "no address associated"}},
+		{errs.Unavailable, "%s does not answer", []string{
+			"connection refused", "timed out", "timeout", "connection reset", "connection closed", "network is unreachable", "no route to host", "broken pipe",
+			"operation too slow", "empty reply", "couldn't connect to server", "failed to connect", "kex_exchange_identification", "ssh_exchange_identification"}},
+		{errs.Unavailable, "%s has too much to do now", []string{"returned error: 429", "returned error: 5"}},
+		{errs.Unavailable, "the connection to %s broke off", []string{
+			"early EOF", "hung up unexpectedly", "RPC failed", "unexpected disconnect", "gnutls_handshake", "SSL_ERROR_SYSCALL", "SSL_connect", "TLS connection was non-properly terminated",
+			"invalid index-pack output", "expected flush after", "protocol error: bad pack header", "unexpected EOF", "GnuTLS recv error"}},
+	}
+}
+
+// translate turns what a git process that talked to addr reported into one
+// clear error. An error of another origin passes through.
+func translate(err error, addr address, secrets []string) error {
+	var f *failure
+	if !errors.As(err, &f) {
+		return err
+	}
+	text := strings.ToLower(f.stderr)
+	said := scrub(lastLine(f.stderr), addr, secrets)
+	for _, known := range faults() {
+		for _, sign := range known.any {
+			if strings.Contains(text, strings.ToLower(sign)) {
+				return errs.E(known.kind, known.says+" (git: %s)", addr.text, said)
+			}
+		}
+	}
+	return errs.E(errs.Internal, "git %s with %s: %s", f.verb, addr.text, said)
+}
+
+// lastLine is the line of stderr that carries the reason.
+func lastLine(stderr string) string {
+	line := ""
+	for l := range strings.Lines(stderr) {
+		l = strings.TrimSpace(l)
+		l = strings.TrimSpace(strings.TrimPrefix(l, "remote:"))
+		weak := strings.HasPrefix(l, "Please make sure you have the correct access") || strings.HasPrefix(l, "and the repository exists") ||
+			strings.HasPrefix(l, "fatal: Could not read from remote repository") || strings.HasPrefix(l, "hint:") || strings.HasPrefix(l, "warning:")
+		if l != "" && (!weak || line == "") {
+			line = l
+		}
+	}
+	if len(line) > 300 {
+		line = line[:300] + "…"
+	}
+	return strings.ToValidUTF8(line, "?")
+}
+
+func scrub(text string, addr address, secrets []string) string {
+	for _, s := range append(secrets, addr.password) {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "[secret]")
+		}
+	}
+	return text
+}
+
+// retry runs try until it succeeds, fails for good, or the attempts are used up.
+func (a Access) retry(ctx context.Context, try func() error) error {
+	attempts, wait := a.Attempts, a.Wait
+	if attempts <= 0 {
+		attempts = 4
+	}
+	if wait <= 0 {
+		wait = 500 * time.Millisecond
+	}
+	for n := 1; ; n++ {
+		err := try()
+		if err == nil || !errs.Is(err, errs.Unavailable) || ctx.Err() != nil {
+			return err
+		}
+		if n == attempts {
+			return fmt.Errorf("after %d attempts: %w", n, err)
+		}
+		pause := wait + rand.N(wait/4+1) // apart from others that wait for the same server
+		a.notice(fmt.Sprintf("%v; trying again in %v", err, pause.Round(100*time.Millisecond)))
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+		wait *= 2
+	}
+}

@@ -1,0 +1,173 @@
+package git
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"refline/internal/errs"
+)
+
+// Files is what a working tree consists of. Paths are relative to its root,
+// with slashes, sorted.
+type Files struct {
+	Paths      []string // tracked, and untracked but not ignored; all exist
+	Changed    []string // differ from HEAD: modified, staged, deleted or untracked
+	Submodules []string // folders of submodules; their files are not in Paths
+}
+
+// Files lists the working tree, by two processes side by side. Outside a
+// repository it is every file below the folder, none of them changed.
+func (w *Worktree) Files(ctx context.Context) (Files, error) {
+	if !w.InRepository() {
+		return walkFolder(w.Root)
+	}
+	var listed, status []byte
+	var listErr, statusErr error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		listed, listErr = w.git("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard").output(ctx)
+	})
+	wg.Go(func() {
+		status, statusErr = w.git("status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames",
+			"--ignore-submodules=dirty").output(ctx)
+	})
+	wg.Wait()
+	for _, err := range []error{listErr, statusErr} {
+		if err != nil {
+			return Files{}, w.explain(err)
+		}
+	}
+	f := Files{}
+	gone := map[string]bool{}
+	parseStatus(string(status), func(path string, deleted bool) {
+		f.Changed = append(f.Changed, path)
+		gone[path] = deleted
+	})
+	parseListed(string(listed), func(tag byte, mode, path string) {
+		switch {
+		case mode == "160000":
+			f.Submodules = append(f.Submodules, path)
+		case strings.HasSuffix(path, "/") || gone[path]: // another repository; a deleted file
+		case tag == 'S' || tag == 'M': // left out by a sparse checkout, or in conflict: it may exist
+			if _, err := os.Lstat(filepath.Join(w.Root, filepath.FromSlash(path))); err == nil {
+				f.Paths = append(f.Paths, path)
+			}
+		default:
+			f.Paths = append(f.Paths, path)
+			if tag == '?' {
+				f.Changed = append(f.Changed, path)
+			}
+		}
+	})
+	for _, list := range []*[]string{&f.Paths, &f.Changed, &f.Submodules} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return f, nil
+}
+
+// parseListed reads "ls-files -z -t -s -o": "H mode id stage\tpath" or "? path".
+func parseListed(out string, each func(tag byte, mode, path string)) {
+	for record := range strings.SplitSeq(out, "\x00") {
+		if len(record) < 3 || record[1] != ' ' {
+			continue
+		}
+		tag, rest := record[0], record[2:]
+		if tag == '?' {
+			each(tag, "", rest)
+			continue
+		}
+		if meta, path, ok := strings.Cut(rest, "\t"); ok {
+			mode, _, _ := strings.Cut(meta, " ")
+			each(tag, mode, path)
+		}
+	}
+}
+
+// parseStatus reads "status --porcelain=v2 -z" without renames.
+func parseStatus(out string, each func(path string, deleted bool)) {
+	for record := range strings.SplitSeq(out, "\x00") {
+		fields := 9
+		switch {
+		case strings.HasPrefix(record, "1 "):
+		case strings.HasPrefix(record, "u "):
+			fields = 11
+		default:
+			continue
+		}
+		if f := strings.SplitN(record, " ", fields); len(f) == fields && len(f[1]) == 2 {
+			each(f[fields-1], fields == 9 && f[1][1] == 'D')
+		}
+	}
+}
+
+func walkFolder(root string) (Files, error) {
+	var f Files
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git" && path != root:
+			return filepath.SkipDir
+		case d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0:
+			rel, _ := filepath.Rel(root, path)
+			f.Paths = append(f.Paths, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	if err != nil {
+		return Files{}, errs.E(errs.Invalid, "the files of %s: %w", root, err)
+	}
+	slices.Sort(f.Paths)
+	return f, nil
+}
+
+// Changed lists what differs between the point where HEAD left base and the
+// working tree: commits since, changes not yet committed, untracked files. A
+// rename counts as both its paths. base is a commit, a branch or a full ref; the
+// kind is NotFound when it is not in this repository.
+func (w *Worktree) Changed(ctx context.Context, base string) ([]string, error) {
+	if !w.InRepository() || strings.HasPrefix(base, "-") || base == "" {
+		return nil, errs.E(errs.Invalid, "%q is not a revision of %s", base, w.Root)
+	}
+	diff := []string{"diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"}
+	var changed, untracked []byte
+	var diffErr, untrackedErr error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		changed, diffErr = w.git(append(diff, "--merge-base", "--end-of-options", base, "--")...).output(ctx)
+		if diffErr == nil || ctx.Err() != nil {
+			return
+		}
+		// Several merge bases, or none: the first one, or base itself, serves.
+		from := base
+		if out, err := w.git("merge-base", "--end-of-options", base, "HEAD").output(ctx); err == nil {
+			from = strings.TrimSpace(string(out))
+		}
+		changed, diffErr = w.git(append(diff, "--end-of-options", from, "--")...).output(ctx)
+	})
+	wg.Go(func() {
+		untracked, untrackedErr = w.git("ls-files", "-z", "-o", "--exclude-standard").output(ctx)
+	})
+	wg.Wait()
+	if diffErr != nil {
+		return nil, errs.E(errs.NotFound, "%q is not a revision of %s; is it fetched?: %w", base, w.Root, diffErr)
+	}
+	if untrackedErr != nil {
+		return nil, w.explain(untrackedErr)
+	}
+	paths := strings.Split(string(changed)+string(untracked), "\x00")
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	return slices.DeleteFunc(paths, func(p string) bool { return p == "" }), nil
+}
+
+// explain gives the error of a command in the working tree its kind.
+func (w *Worktree) explain(err error) error {
+	return translate(err, address{scheme: "file", text: w.Root}, nil)
+}

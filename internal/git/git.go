@@ -1,0 +1,55 @@
+// Package git gives the rest of the program what a git repository holds: the
+// working tree the user stands in ([Open]) and repositories elsewhere by URL
+// ([NewRemote]), with their refs, commits, files and checkouts.
+//
+// It is built on the git program, not on a library, so that protocols,
+// credentials, partial clones and LFS behave as users know them. Processes are
+// counted: the working tree of a repository is described with none or one, a
+// checkout at a new commit takes three.
+//
+// Promises: what a caller is handed is the exact tree of the commit; a process
+// killed at any moment leaves nothing that a later one trusts; no secret
+// stands in an argument, a URL, a file, a log line or an error; nothing that a
+// repository contains makes git run code (hooks, filters, helpers, transports).
+//
+// It knows nothing of pipelines, jobs or servers.
+package git
+
+// Kind says which sort of thing a ref names.
+type Kind string
+
+// The kinds of ref. The empty kind stands for whatever the remote's HEAD names.
+const (
+	KindNone   Kind = ""
+	KindBranch Kind = "branch"
+	KindTag    Kind = "tag"
+	KindCommit Kind = "commit"
+)
+
+// Ref is what a user asks for: a branch, a tag or a commit, strictly by kind.
+// The zero value asks for the remote's HEAD.
+type Ref struct {
+	Kind Kind
+	Name string // short name, or a commit in hex
+}
+
+func (r Ref) String() string {
+	if r.Kind == KindNone {
+		return "HEAD"
+	}
+	return string(r.Kind) + " " + r.Name
+}
+
+// full is the name the ref has in a repository, "" for a commit.
+func (r Ref) full() string {
+	switch r.Kind {
+	case KindBranch:
+		return "refs/heads/" + r.Name
+	case KindTag:
+		return "refs/tags/" + r.Name
+	case KindNone:
+		return "HEAD"
+	default:
+		return ""
+	}
+}

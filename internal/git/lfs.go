@@ -1,0 +1,47 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// pullLFS replaces the pointers in a checkout by the files they stand for, kept
+// once for all checkouts of the repository. It sets the checkout up as "git lfs
+// install --local" would, so that git status stays quiet.
+func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
+	if _, err := exec.LookPath("git-lfs"); err != nil {
+		return errs.E(errs.NotFound, "%s needs git-lfs, which is not on the PATH; install it, or run without LFS", c.describe())
+	}
+	err := appendConfig(dst, []setting{
+		{"filter.lfs.clean", "git-lfs clean -- %f"},
+		{"filter.lfs.smudge", "git-lfs smudge -- %f"},
+		{"filter.lfs.process", "git-lfs filter-process"},
+		{"filter.lfs.required", "true"},
+		{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))},
+	})
+	if err != nil {
+		return errs.E(errs.Conflict, "set up LFS in %s: %w", dst, err)
+	}
+	tree := r.inTree(dst, "lfs", "pull")
+	pull := process{args: tree.args, dir: dst, config: []setting{{"lfs.locksverify", "false"}}}
+	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
+		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
+	}
+	if _, err := r.ask(ctx, pull); err != nil {
+		return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
+	}
+	return nil
+}
+
+// lfsURL is where the LFS server of an http repository is by convention.
+func (r *Remote) lfsURL() string {
+	if r.addr.scheme != "https" && r.addr.scheme != "http" {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimRight(r.addr.text, "/"), ".git") + ".git/info/lfs"
+}

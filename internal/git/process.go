@@ -1,0 +1,144 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// process is one start of the git program.
+type process struct {
+	args   []string
+	dir    string
+	env    []string  // the whole environment
+	config []setting // on top of every configuration file, by environment
+	stdin  string
+	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
+	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
+}
+
+// setting is one line of git configuration.
+type setting struct{ key, value string }
+
+// failure is a git process that ended with a status other than 0. Its text is
+// for translate alone: it may hold what git printed, secrets included.
+type failure struct {
+	verb   string
+	code   int
+	stderr string
+}
+
+func (f *failure) Error() string {
+	return fmt.Sprintf("git %s: exit %d: %s", f.verb, f.code, lastLine(f.stderr))
+}
+
+const keepStderr = 64 << 10
+
+// output runs the process and returns what it wrote to stdout. When ctx ends,
+// the whole process group is stopped.
+func (p process) output(ctx context.Context) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "git", p.args...)
+	cmd.Dir = p.dir
+	cmd.Env = withSettings(p.env, p.config)
+	cmd.WaitDelay = 3 * time.Second
+	if p.stdin != "" {
+		cmd.Stdin = strings.NewReader(p.stdin)
+	}
+	if p.hold != nil {
+		share(cmd, p.hold)
+	}
+	var stdout bytes.Buffer
+	stderr := tail{limit: keepStderr}
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := supervise(cmd)
+	if err == nil {
+		if text := "\n" + stderr.String(); p.strict && strings.Contains(text, "\nerror: ") {
+			return nil, &failure{p.verb(), 0, text}
+		}
+		return stdout.Bytes(), nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("git %s: %w", p.verb(), context.Cause(ctx))
+	}
+	return stdout.Bytes(), p.explain(err, stderr.String())
+}
+
+func (p process) explain(err error, stderr string) error {
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return errs.E(errs.NotFound, "the git program is not on the PATH; install git 2.31 or newer")
+	case errors.As(err, &exit):
+		return &failure{p.verb(), exit.ExitCode(), stderr}
+	default:
+		return fmt.Errorf("git %s: %w", p.verb(), err)
+	}
+}
+
+func (p process) verb() string {
+	for _, a := range p.args {
+		if !strings.HasPrefix(a, "-") {
+			return a
+		}
+	}
+	return ""
+}
+
+// withSettings adds settings as GIT_CONFIG_KEY_n after those env already has.
+// The environment is the one channel that no other user can read and that wins
+// over every file.
+func withSettings(env []string, settings []setting) []string {
+	if len(settings) == 0 {
+		return env
+	}
+	n := 0
+	out := make([]string, 0, len(env)+2*len(settings)+1)
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "GIT_CONFIG_COUNT="); ok {
+			n, _ = strconv.Atoi(v)
+			continue
+		}
+		out = append(out, e)
+	}
+	for i, s := range settings {
+		k := strconv.Itoa(n + i)
+		out = append(out, "GIT_CONFIG_KEY_"+k+"="+s.key, "GIT_CONFIG_VALUE_"+k+"="+s.value)
+	}
+	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	buf   []byte
+	limit int
+}
+
+var _ io.Writer = (*tail)(nil)
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if len(t.buf) > 2*t.limit {
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-t.limit:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return string(t.buf) }
+
+// Version is the version of the git program, such as "2.39.5".
+func Version(ctx context.Context) (string, error) {
+	out, err := process{args: []string{"version"}, env: os.Environ()}.output(ctx)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "git version "), nil
+}

@@ -1,0 +1,30 @@
+//go:build unix
+
+package git
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// supervise runs cmd in a process group of its own and leaves nothing of the
+// group running: git first gets the chance to remove its temporary files.
+func supervise(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(cmd.SysProcAttr)
+	canceled := false
+	cmd.Cancel = func() error {
+		canceled = true
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	}
+	unpin := pin()
+	defer unpin()
+	err := cmd.Run()
+	if canceled {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // an empty group answers ESRCH
+	}
+	return err
+}
+
+func share(cmd *exec.Cmd, f *os.File) { cmd.ExtraFiles = append(cmd.ExtraFiles, f) }

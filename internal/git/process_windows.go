@@ -1,0 +1,11 @@
+package git
+
+import (
+	"os"
+	"os/exec"
+)
+
+func supervise(cmd *exec.Cmd) error { return cmd.Run() }
+
+// share does nothing: a Windows child cannot hold the lock of its parent.
+func share(*exec.Cmd, *os.File) {}

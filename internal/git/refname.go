@@ -1,0 +1,151 @@
+package git
+
+import (
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// check refuses a ref that git itself could not hold, before any process sees
+// it. The rules are those of git-check-ref-format(1).
+func (r Ref) check() error {
+	switch r.Kind {
+	case KindNone:
+		if r.Name != "" {
+			return errs.E(errs.Invalid, "ref %q has no kind: name a branch, a tag or a commit", r.Name)
+		}
+		return nil
+	case KindCommit:
+		if !isHex(r.Name) || len(r.Name) < 4 || len(r.Name) > 64 {
+			return errs.E(errs.Invalid, "%q is not a commit: give its hexadecimal name, best all 40 characters", r.Name)
+		}
+		return nil
+	case KindBranch, KindTag:
+		if why := badRefName(r.Name); why != "" {
+			return errs.E(errs.Invalid, "%q cannot be the name of a %s: %s", r.Name, r.Kind, why)
+		}
+		return nil
+	default:
+		return errs.E(errs.Invalid, "%q is not a kind of ref", r.Kind)
+	}
+}
+
+func badRefName(name string) string {
+	switch {
+	case name == "":
+		return "it is empty"
+	case name == "@" || strings.Contains(name, "@{"):
+		return `"@" alone and "@{" have a meaning of their own`
+	case strings.HasPrefix(name, "-"):
+		return `it begins with "-"`
+	case strings.Contains(name, ".."):
+		return `it contains ".."`
+	case strings.HasSuffix(name, "."):
+		return `it ends with "."`
+	}
+	for _, c := range name {
+		if c < 0x20 || c == 0x7f || strings.ContainsRune(" ~^:?*[\\", c) {
+			return "it contains a space, a control character or one of ~ ^ : ? * [ \\"
+		}
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		switch {
+		case part == "":
+			return `it begins or ends with "/" or contains "//"`
+		case strings.HasPrefix(part, "."):
+			return `a part of it begins with "."`
+		case strings.HasSuffix(part, ".lock"):
+			return `a part of it ends with ".lock"`
+		}
+	}
+	return ""
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isObjectID reports whether s is a whole object name, SHA-1 or SHA-256.
+func isObjectID(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
+
+// DefaultRef is the ref to run when the user names none: the tag in BUILD_TAG,
+// else the branch in GIT_BRANCH (without a leading "origin/"), else the branch
+// given, which is the one the user is on ("" when there is none).
+func DefaultRef(getenv func(string) string, current string) Ref {
+	if tag := strings.TrimSpace(getenv("BUILD_TAG")); tag != "" {
+		return Ref{KindTag, tag}
+	}
+	if branch := strings.TrimPrefix(strings.TrimSpace(getenv("GIT_BRANCH")), "origin/"); branch != "" {
+		return Ref{KindBranch, branch}
+	}
+	if current != "" {
+		return Ref{KindBranch, current}
+	}
+	return Ref{}
+}
+
+// nearNames picks at most three of names that are close to name, nearest first.
+func nearNames(name string, names []string) []string {
+	type scored struct {
+		name string
+		far  int
+	}
+	var near []scored
+	limit := max(2, len(name)/3)
+	lower := strings.ToLower(name)
+	for _, n := range names {
+		candidate := strings.ToLower(n)
+		far := distance(lower, candidate, limit)
+		if far > limit && len(candidate) > len(lower) { // it may go on: main-2 for mian
+			far = 1 + distance(lower, candidate[:len(lower)], limit)
+		}
+		if strings.HasSuffix(candidate, "/"+lower) {
+			far = limit
+		}
+		if far <= limit {
+			near = append(near, scored{n, far})
+		}
+	}
+	for i := 1; i < len(near); i++ { // few enough for an insertion sort, which is stable
+		for j := i; j > 0 && near[j].far < near[j-1].far; j-- {
+			near[j], near[j-1] = near[j-1], near[j]
+		}
+	}
+	var out []string
+	for _, s := range near[:min(3, len(near))] {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// distance counts the edits between a and b, a swap of neighbours being one
+// (optimal string alignment), and gives up above limit.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d > limit || -d > limit {
+		return limit + 1
+	}
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		prev2, prev, row := rows[(i+2)%3], rows[i%3], rows[(i+1)%3]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
+		}
+	}
+	return rows[(len(a)+1)%3][len(b)]
+}

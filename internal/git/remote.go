@@ -1,0 +1,106 @@
+package git
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// Remote is a repository elsewhere, with its mirror and its spare checkouts in
+// a cache on this computer. Its methods may be called by several goroutines and
+// by several processes on one cache at the same time.
+//
+//	CACHE/NAME-HASH/
+//	  lock         held by whoever changes the mirror
+//	  repo.git     bare mirror; have/DEPTH/COMMIT says which commits it holds whole
+//	  spare        checkouts of some commit that no job has touched
+//	  spare.lock   held by whoever makes one
+//	  tmp          things half made or half removed
+type Remote struct {
+	addr   address
+	access Access
+	dir    string
+}
+
+// NewRemote checks the URL and names the mirror's place below cache. It neither
+// touches the disk nor the network.
+//
+// URLs are https, ssh (also user@host:path), http to this computer or where
+// access allows it, git:// for Trust User, and folders or file:// where access
+// allows them; all else is Invalid or Denied. A user name and a token in an
+// https URL are taken out of it at once and only ever reach git's credential
+// protocol.
+func NewRemote(rawURL, cache string, access Access) (*Remote, error) {
+	addr, err := parseAddress(rawURL, access)
+	if err != nil {
+		return nil, err
+	}
+	cache, err = filepath.Abs(cache)
+	if err != nil {
+		return nil, errs.E(errs.Invalid, "%w", err)
+	}
+	return &Remote{addr, access, filepath.Join(cache, folderName(addr))}, nil
+}
+
+func folderName(addr address) string {
+	sum := sha256.Sum256([]byte(strings.TrimRight(addr.text, "/")))
+	name := strings.Map(func(c rune) rune {
+		if c < 0x80 && (isAlnum(byte(c)) || c == '-' || c == '_' || c == '.') {
+			return c
+		}
+		return '_'
+	}, addr.name())
+	name = strings.TrimLeft(name[:min(len(name), 40)], ".-")
+	return name + "-" + hex.EncodeToString(sum[:8])
+}
+
+// URL is the repository's URL without credentials, fit to be shown and stored.
+func (r *Remote) URL() string { return r.addr.text }
+
+// Dir is the folder of this repository in the cache.
+func (r *Remote) Dir() string { return r.dir }
+
+func (r *Remote) mirror() string { return filepath.Join(r.dir, "repo.git") }
+
+func (r *Remote) objects() string { return filepath.Join(r.mirror(), "objects") }
+
+// Borrowed are the object folders that checkouts of this repository need, to be
+// mounted read-only where a job runs elsewhere.
+func (r *Remote) Borrowed() []string { return []string{r.objects()} }
+
+// home is a folder that does not exist, so that nothing is read from it.
+func (r *Remote) home() string { return filepath.Join(r.dir, "nobody") }
+
+// own prepares a command that works on the mirror or on a checkout and talks to
+// nobody.
+func (r *Remote) own(args ...string) process {
+	env := append(ownEnvironment(r.access.Environ, r.home()), "GIT_ALLOW_PROTOCOL=")
+	return process{args: args, dir: r.dir, env: env, config: hardenedFiles()}
+}
+
+// ask runs a git command that talks to the remote, again after a fault that may
+// pass.
+func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
+	t, err := r.access.talk(ctx, r.addr, r.home())
+	if err != nil {
+		return nil, err
+	}
+	p.env, p.config = append(t.env, p.env...), append(t.settings, p.config...)
+	var out []byte
+	err = r.access.retry(ctx, func() error {
+		var err error
+		out, err = p.output(ctx)
+		return translate(err, r.addr, t.secrets)
+	})
+	return out, err
+}
+
+// Reader reads the mirror's objects, of commits that Fetch has brought.
+func (r *Remote) Reader(ctx context.Context) *Reader {
+	p := r.own()
+	return newReader(ctx, r.mirror(), r.dir, p.env)
+}

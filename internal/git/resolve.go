@@ -1,0 +1,152 @@
+package git
+
+import (
+	"context"
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// Resolved is a ref at the moment it was looked up: what a run keeps.
+type Resolved struct {
+	Kind   Kind   // of what was asked; Branch when the remote's HEAD was asked and names one
+	Name   string // of the branch or tag; "" for a commit
+	Commit string // whole object name
+	Object string // the annotated tag's own object; "" for all else
+}
+
+// Expect compares with the commit that a tag was pinned to. A tag that moved is
+// a Conflict.
+func (r Resolved) Expect(commit string) error {
+	if commit == "" || strings.EqualFold(commit, r.Commit) {
+		return nil
+	}
+	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if that is meant, register it anew",
+		or(string(r.Kind), "ref"), r.Name, commit, r.Commit)
+}
+
+// Resolve asks the remote, once, which commit ref is at. Kinds: NotFound for a
+// ref that is not there (near names are in the text), Invalid for one that no
+// repository can have.
+//
+// A whole commit name is taken as it is, without asking: Fetch finds out. A
+// short one is looked up in the mirror, then among the remote's branches and
+// tags.
+func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
+	if err := ref.check(); err != nil {
+		return Resolved{}, err
+	}
+	switch ref.Kind {
+	case KindCommit:
+		return r.resolveCommit(ctx, ref)
+	case KindNone:
+		return r.resolveHEAD(ctx)
+	}
+	// ls-remote matches from the end of a name, so more may come than was asked.
+	names, err := r.lsRemote(ctx, ref.full(), ref.full()+"^{}")
+	if err != nil {
+		return Resolved{}, err
+	}
+	id := names[ref.full()]
+	if id == "" {
+		return Resolved{}, r.unknown(ctx, ref)
+	}
+	if peeled := names[ref.full()+"^{}"]; peeled != "" {
+		return Resolved{ref.Kind, ref.Name, peeled, id}, nil
+	}
+	return Resolved{ref.Kind, ref.Name, id, ""}, nil
+}
+
+func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
+	names, err := r.lsRemote(ctx, "HEAD")
+	if err != nil {
+		return Resolved{}, err
+	}
+	id := names["HEAD"]
+	if id == "" {
+		return Resolved{}, errs.E(errs.NotFound, "%s has no commit at its HEAD; name a branch, or push one", r.URL())
+	}
+	if branch, ok := strings.CutPrefix(names["ref: HEAD"], "refs/heads/"); ok {
+		return Resolved{KindBranch, branch, id, ""}, nil
+	}
+	return Resolved{KindCommit, "", id, ""}, nil
+}
+
+func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
+	sha := strings.ToLower(ref.Name)
+	if isObjectID(sha) {
+		return Resolved{KindCommit, "", sha, ""}, nil
+	}
+	out, err := r.own("--git-dir="+r.mirror(), "rev-parse", "--verify", "--quiet", "--end-of-options", sha+"^{commit}").output(ctx)
+	if id := strings.TrimSpace(string(out)); err == nil && isObjectID(id) {
+		return Resolved{KindCommit, "", id, ""}, nil
+	}
+	names, err := r.lsRemote(ctx)
+	if err != nil {
+		return Resolved{}, err
+	}
+	found := ""
+	for name, id := range names {
+		if !strings.HasPrefix(id, sha) || names[name+"^{}"] != "" {
+			continue
+		}
+		if found != "" && found != id {
+			return Resolved{}, errs.E(errs.Invalid, "commit %s in %s is ambiguous; give all 40 characters", sha, r.URL())
+		}
+		found = id
+	}
+	if found == "" {
+		return Resolved{}, errs.E(errs.NotFound,
+			"commit %s is neither in the mirror of %s nor at one of its branches or tags; give all 40 characters, by which any commit can be fetched", sha, r.URL())
+	}
+	return Resolved{KindCommit, "", found, ""}, nil
+}
+
+// lsRemote returns object names by ref; "ref: HEAD" holds the branch that HEAD
+// names.
+func (r *Remote) lsRemote(ctx context.Context, patterns ...string) (map[string]string, error) {
+	args := append([]string{"ls-remote", "--quiet", "--symref", "--", r.addr.text}, patterns...)
+	out, err := r.ask(ctx, process{args: args})
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		id, name, _ := strings.Cut(strings.TrimRight(line, "\n"), "\t")
+		if target, ok := strings.CutPrefix(id, "ref: "); ok {
+			names["ref: "+name] = target
+		} else if isObjectID(id) {
+			names[name] = id
+		}
+	}
+	return names, nil
+}
+
+// unknown explains that ref is not there, with what may have been meant.
+func (r *Remote) unknown(ctx context.Context, ref Ref) error {
+	names, err := r.lsRemote(ctx, "refs/heads/*", "refs/tags/*")
+	if err != nil {
+		return err
+	}
+	other, prefix := KindTag, "refs/heads/"
+	if ref.Kind == KindTag {
+		other, prefix = KindBranch, "refs/tags/"
+	}
+	if _, ok := names[Ref{other, ref.Name}.full()]; ok {
+		return errs.E(errs.NotFound, "%s %q is not in %s, but there is a %s of that name", ref.Kind, ref.Name, r.URL(), other)
+	}
+	var same []string
+	for name := range names {
+		if short, ok := strings.CutPrefix(name, prefix); ok && !strings.HasSuffix(name, "^{}") {
+			same = append(same, short)
+		}
+	}
+	if len(same) == 0 {
+		return errs.E(errs.NotFound, "%s %q is not in %s, which has no %s at all", ref.Kind, ref.Name, r.URL(), ref.Kind)
+	}
+	if near := nearNames(ref.Name, same); len(near) > 0 {
+		plural := map[Kind]string{KindBranch: "branches", KindTag: "tags"}[ref.Kind]
+		return errs.E(errs.NotFound, "%s %q is not in %s; %s that are near: %s", ref.Kind, ref.Name, r.URL(), plural, strings.Join(near, ", "))
+	}
+	return errs.E(errs.NotFound, "%s %q is not in %s", ref.Kind, ref.Name, r.URL())
+}

@@ -1,0 +1,243 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"refline/internal/errs"
+)
+
+// Worktree is the working tree the user stands in. It is usable as well in a
+// repository without a commit and in a folder that is in no repository.
+type Worktree struct {
+	Root          string // top of the working tree; the folder itself outside a repository
+	GitDir        string // "" outside a repository
+	SHA           string // commit at HEAD; "" before the first one and outside
+	Branch        string // "" when HEAD is detached and outside
+	RemoteName    string // where Branch comes from, else origin, else the only remote; "" for none
+	RemoteURL     string // without credentials
+	DefaultBranch string // of the remote, as far as this repository knows it
+	Shallow       bool
+
+	place  place
+	config config
+	env    []string
+
+	mu   sync.Mutex
+	head *Head
+}
+
+// Head is the commit one stands on and the tags that point at it.
+type Head struct {
+	Commit
+	Tags []string // short names, sorted
+}
+
+// Open describes the working tree that holds dir. environ is the environment of
+// the user, nil for that of this process. It reads files and starts no process,
+// except where the repository's configuration includes other files.
+//
+// Inside a bare repository or a .git folder the kind is Invalid.
+func Open(ctx context.Context, dir string, environ []string) (*Worktree, error) {
+	env := userEnvironment(environ)
+	p, ok, err := discover(dir, func(name string) string { return lookup(orEnviron(environ), name) })
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		root, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, errs.E(errs.Invalid, "%w", err)
+		}
+		return &Worktree{Root: root, env: env}, nil
+	}
+	w := &Worktree{Root: p.root, GitDir: p.dir, place: p, env: env}
+	if w.config, err = readConfig(ctx, p, env); err != nil {
+		return nil, errs.E(errs.Invalid, "the configuration of %s: %w", p.root, err)
+	}
+	if top := w.config["core.worktree"]; top != "" {
+		w.Root = resolve(p.dir, top)
+		w.place.root = w.Root
+	}
+	if w.config["core.bare"] == "true" && p.dir == p.common {
+		return nil, errs.E(errs.Invalid, "%s is configured as a bare repository; run it with --repo", p.root)
+	}
+	if err := w.readHead(ctx); err != nil {
+		return nil, err
+	}
+	w.readRemote()
+	_, err = os.Stat(filepath.Join(p.common, "shallow"))
+	w.Shallow = err == nil
+	return w, nil
+}
+
+func orEnviron(environ []string) []string {
+	if environ == nil {
+		return os.Environ()
+	}
+	return environ
+}
+
+// InRepository is false for a folder that no repository holds.
+func (w *Worktree) InRepository() bool { return w.GitDir != "" }
+
+// refsInFiles is false for a ref storage that only git can read.
+func (w *Worktree) refsInFiles() bool {
+	storage := w.config["extensions.refstorage"]
+	return storage == "" || storage == "files"
+}
+
+func (w *Worktree) readHead(ctx context.Context) error {
+	if !w.refsInFiles() {
+		branch, _ := w.git("symbolic-ref", "-q", "HEAD").output(ctx)
+		id, _ := w.git("rev-parse", "-q", "--verify", "HEAD").output(ctx)
+		w.Branch = strings.TrimPrefix(strings.TrimSpace(string(branch)), "refs/heads/")
+		w.SHA = strings.TrimSpace(string(id))
+		return nil
+	}
+	ref, id, err := readHEAD(w.GitDir)
+	if err == nil && ref != "" {
+		w.Branch = strings.TrimPrefix(ref, "refs/heads/")
+		id, err = readRef(w.place.common, ref)
+	}
+	if err != nil {
+		return errs.E(errs.Invalid, "HEAD of %s: %w", w.Root, err)
+	}
+	w.SHA = id
+	return nil
+}
+
+func (w *Worktree) readRemote() {
+	w.RemoteName = w.config["branch."+w.Branch+".remote"]
+	if w.RemoteName == "." {
+		w.RemoteName = ""
+	}
+	if w.RemoteName == "" {
+		only := ""
+		for key := range w.config {
+			if name, ok := strings.CutPrefix(key, "remote."); ok && strings.HasSuffix(name, ".url") {
+				name = strings.TrimSuffix(name, ".url")
+				if name == "origin" || only == "" {
+					only = name
+				} else if only != "origin" {
+					only = "\x00" // several, none of them the usual one
+				}
+			}
+		}
+		w.RemoteName = strings.TrimPrefix(only, "\x00")
+	}
+	if w.RemoteName == "" {
+		return
+	}
+	w.RemoteURL = withoutUserinfo(w.config["remote."+w.RemoteName+".url"])
+	if w.RemoteURL == "" { // branch.x.remote may itself be a URL
+		w.RemoteURL = withoutUserinfo(w.RemoteName)
+	}
+	prefix := "refs/remotes/" + w.RemoteName + "/"
+	if text, err := os.ReadFile(filepath.Join(w.place.common, filepath.FromSlash(prefix), "HEAD")); err == nil {
+		if branch, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "ref: "+prefix); ok {
+			w.DefaultBranch = branch
+		}
+	}
+}
+
+// git prepares a command in the working tree. The user's ignore rules apply;
+// what the repository's configuration could start does not.
+func (w *Worktree) git(args ...string) process {
+	return process{args: args, dir: w.Root, env: w.env, config: hardened()}
+}
+
+// Head returns the commit at HEAD. Before the first commit, and outside a
+// repository, the kind is NotFound. It takes at most one process, and none when
+// the objects in question are not packed.
+func (w *Worktree) Head(ctx context.Context) (Head, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.head != nil {
+		return *w.head, nil
+	}
+	if w.SHA == "" {
+		return Head{}, errs.E(errs.NotFound, "%s has no commit yet", w.Root)
+	}
+	r := w.Reader(ctx)
+	defer r.Close()
+	kind, body, err := w.object(r, w.SHA)
+	if err != nil {
+		return Head{}, err
+	}
+	if kind != "commit" {
+		return Head{}, errs.E(errs.Invalid, "%s: HEAD names %s, which is not a commit in it; git fsck may tell more", w.Root, w.SHA)
+	}
+	var h Head
+	if h.Commit, err = parseCommit(w.SHA, body); err != nil {
+		return Head{}, err
+	}
+	if h.Tags, err = w.tagsAt(ctx, r); err != nil {
+		return Head{}, err
+	}
+	w.head = &h
+	return h, nil
+}
+
+func (w *Worktree) object(r *Reader, id string) (kind string, body []byte, err error) {
+	if kind, body, ok := readLoose(filepath.Join(w.place.common, "objects"), id); ok {
+		return kind, body, nil
+	}
+	kind, _, body, err = r.object(id)
+	return kind, body, err
+}
+
+func (w *Worktree) refs(ctx context.Context, prefixes ...string) ([]refEntry, error) {
+	if w.refsInFiles() {
+		return listRefs(w.place.common, prefixes...)
+	}
+	return askRefs(ctx, w.place, w.env, prefixes...)
+}
+
+// tagsAt lists the tags that point at HEAD, directly or through tag objects.
+func (w *Worktree) tagsAt(ctx context.Context, r *Reader) ([]string, error) {
+	refs, err := w.refs(ctx, "refs/tags/")
+	if err != nil {
+		return nil, err
+	}
+	var tags []string
+	for _, t := range refs {
+		target := t.id
+		if t.peeled != "" {
+			target = t.peeled
+		} else if t.id != w.SHA {
+			if target, err = w.peel(r, t.id); err != nil {
+				return nil, err
+			}
+		}
+		if target == w.SHA {
+			tags = append(tags, strings.TrimPrefix(t.name, "refs/tags/"))
+		}
+	}
+	return tags, nil
+}
+
+// peel follows tag objects to what they tag.
+func (w *Worktree) peel(r *Reader, id string) (string, error) {
+	for range 8 {
+		kind, body, err := w.object(r, id)
+		if err != nil {
+			return "", err
+		}
+		line, _, _ := strings.Cut(string(body), "\n")
+		next, ok := strings.CutPrefix(line, "object ")
+		if kind != "tag" || !ok {
+			return id, nil
+		}
+		id = next
+	}
+	return id, nil
+}
+
+// Reader reads the repository's objects until ctx ends or it is closed.
+func (w *Worktree) Reader(ctx context.Context) *Reader {
+	return newReader(ctx, w.GitDir, w.Root, w.env)
+}

@@ -1,0 +1,70 @@
+package pipeline
+
+import "slices"
+
+// Select makes a pipeline of the named jobs alone or, with needs, of all that
+// they wait for too: their needs, and for a job without needs every job of the
+// stages before it whose artifacts it takes. An edge to a job that is left out
+// is dropped.
+func Select(p *Pipeline, names []string, needs bool) *Pipeline {
+	keep := make(map[string]bool, len(names))
+	var add func(name string)
+	add = func(name string) {
+		j := p.Job(name)
+		if j == nil || keep[name] {
+			return
+		}
+		keep[name] = true
+		if !needs {
+			return
+		}
+		for _, before := range p.waitsFor(j) {
+			add(before)
+		}
+	}
+	for _, n := range names {
+		add(n)
+	}
+	out := *p
+	out.Jobs, out.Stages = nil, nil
+	for _, j := range p.Jobs {
+		if !keep[j.Name] {
+			continue
+		}
+		j.Needs = slices.DeleteFunc(slices.Clone(j.Needs), func(n Need) bool {
+			return n.Project == "" && n.Pipeline == "" && !keep[n.Job]
+		})
+		out.Jobs = append(out.Jobs, j)
+	}
+	for _, s := range p.Stages {
+		if slices.ContainsFunc(out.Jobs, func(j Job) bool { return j.Stage == s }) {
+			out.Stages = append(out.Stages, s)
+		}
+	}
+	return &out
+}
+
+// waitsFor names the jobs whose results a job uses.
+func (p *Pipeline) waitsFor(j *Job) []string {
+	var out []string
+	if j.DAG {
+		for _, n := range j.Needs {
+			if n.Project == "" && n.Pipeline == "" {
+				out = append(out, n.Job)
+			}
+		}
+		return out
+	}
+	stage := slices.Index(p.Stages, j.Stage)
+	for i := range p.Jobs {
+		before := &p.Jobs[i]
+		if slices.Index(p.Stages, before.Stage) >= stage || before.When == Manual {
+			continue
+		}
+		if j.Dependencies != nil && !slices.Contains(*j.Dependencies, before.Name) && !slices.Contains(*j.Dependencies, before.Base) {
+			continue
+		}
+		out = append(out, before.Name)
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package pipeline
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSelect(t *testing.T) {
+	t.Parallel()
+	none := []string{}
+	p := &Pipeline{
+		Stages: []string{"build", "test", "deploy"},
+		Jobs: []Job{
+			{Name: "build", Stage: "build", When: OnSuccess},
+			{Name: "docs", Stage: "build", When: OnSuccess},
+			{Name: "unit", Stage: "test", When: OnSuccess, DAG: true, Needs: []Need{{Job: "build"}, {Job: "lib", Project: "a/b"}}},
+			{Name: "ask", Stage: "test", When: Manual},
+			{Name: "deploy", Stage: "deploy", When: OnSuccess},
+			{Name: "alone", Stage: "deploy", When: OnSuccess, Dependencies: &none},
+		},
+	}
+	for _, c := range []struct {
+		name  string
+		jobs  []string
+		needs bool
+		want  []string
+	}{
+		{"a need comes along", []string{"unit"}, true, []string{"build", "unit"}},
+		{"only", []string{"unit"}, false, []string{"unit"}},
+		{"stages before, manual jobs not", []string{"deploy"}, true, []string{"build", "docs", "unit", "deploy"}},
+		{"no dependencies", []string{"alone"}, true, []string{"alone"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := Select(p, c.jobs, c.needs)
+			var names []string
+			for _, j := range got.Jobs {
+				names = append(names, j.Name)
+			}
+			if d := cmp.Diff(c.want, names); d != "" {
+				t.Error(d)
+			}
+			if _, err := NewGraph(got); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if n := len(p.Jobs[2].Needs); n != 2 {
+		t.Errorf("the pipeline itself changed: %d needs", n)
+	}
+	if got := Select(p, []string{"unit"}, false).Jobs[0].Needs; len(got) != 1 || got[0].Project == "" {
+		t.Errorf("only the need of another project stays, got %v", got)
+	}
+}
