@@ -36,7 +36,7 @@ func TestMistakes(t *testing.T) {
 		"a rule that is a string":       {"job: {script: x, rules: [main]}", `1:26: error: job "job": rules must be a list of maps, not the string "main"`},
 		"a mistyped rule":               {"job: {script: x, rules: [{fi: $A}]}", `1:27: error: "fi" is not a keyword of rules in job "job"; did you mean "if"?`},
 		"a broken condition":            {"job: {script: x, rules: [{if: '$A = \"b\"'}]}", `1:31: error: job "job": rules:if cannot be read at character 4 of "$A = \"b\"": "=" is not part of the language of rules; use == to compare, =~ to match`},
-		"a delayed rule":                {"job: {script: x, rules: [{when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
+		"a delayed rule":                {"job: {script: x, rules: [{if: $A, when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
 		"a variable in a rule":          {"job: {script: x, rules: [{variables: {A: {value: b}}}]}", `1:42: error: job "job": rules:variables:A must be a string here, not a map`},
 		"a condition of only":           {"job: {script: x, only: {variables: ['$A &&']}}", `1:37: error: job "job": only:variables cannot be read at character 6 of "$A &&": a value is missing at the end`},
 		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
