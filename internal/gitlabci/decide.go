@@ -99,13 +99,14 @@ func (c *compiler) settleNeeds() {
 func (c *compiler) settle(in *instance) {
 	job, w := &in.job, in.of
 	job.DAG = in.outcome.dag
-	if len(in.outcome.needs) > maxNeeds {
-		w.r.errorf(in.outcome.needs[maxNeeds].node, "limit", "needs", "may name at most %d jobs, not %d", maxNeeds, len(in.outcome.needs))
-	}
+	local := 0
 	for _, need := range in.outcome.needs {
 		if need.Project != "" || need.Pipeline != "" {
 			job.Needs = append(job.Needs, need.Need)
 			continue
+		}
+		if local++; local == maxNeeds+1 {
+			w.r.errorf(need.node, "limit", "needs", "may name at most %d jobs", maxNeeds)
 		}
 		other := c.instanceNamed(need.Job)
 		switch {

@@ -27,6 +27,7 @@ func TestMistakes(t *testing.T) {
 		"an unknown when":               {"job: {script: x, when: manuel}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "manuel"; did you mean "manual"?`},
 		"never outside of rules":        {"job: {script: x, when: never}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "never"; never is for rules only`},
 		"delayed without start_in":      {"job: {script: x, when: delayed}", `1:24: error: job "job": when is delayed, so start_in must say for how long`},
+		"delayed beside rules":          {"job: {script: x, when: delayed, rules: [{if: $A}]}", `1:24: error: job "job": when cannot be delayed together with rules; put when: delayed and start_in into the rules`},
 		"start_in without delayed":      {"job: {script: x, start_in: 1 day}", `1:28: error: job "job": start_in needs when: delayed`},
 		"start_in too long":             {"job: {script: x, when: delayed, start_in: 8 days}", `1:43: error: job "job": start_in must not be longer than 1 week`},
 		"rules and only":                {"job: {script: x, rules: [{if: $A}], only: [main]}", `1:37: error: job "job": only cannot be used together with rules`},
@@ -35,7 +36,7 @@ func TestMistakes(t *testing.T) {
 		"a rule that is a string":       {"job: {script: x, rules: [main]}", `1:26: error: job "job": rules must be a list of maps, not the string "main"`},
 		"a mistyped rule":               {"job: {script: x, rules: [{fi: $A}]}", `1:27: error: "fi" is not a keyword of rules in job "job"; did you mean "if"?`},
 		"a broken condition":            {"job: {script: x, rules: [{if: '$A = \"b\"'}]}", `1:31: error: job "job": rules:if cannot be read at character 4 of "$A = \"b\"": "=" is not part of the language of rules; use == to compare, =~ to match`},
-		"a delayed rule":                {"job: {script: x, rules: [{when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
+		"a delayed rule":                {"job: {script: x, rules: [{if: $A, when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
 		"a variable in a rule":          {"job: {script: x, rules: [{variables: {A: {value: b}}}]}", `1:42: error: job "job": rules:variables:A must be a string here, not a map`},
 		"a condition of only":           {"job: {script: x, only: {variables: ['$A &&']}}", `1:37: error: job "job": only:variables cannot be read at character 6 of "$A &&": a value is missing at the end`},
 		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
@@ -115,5 +116,21 @@ func TestEditorWarnings(t *testing.T) {
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWarningOfTwoPipelines(t *testing.T) {
+	t.Parallel()
+	want := `1:36: warning: job "job" may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition; say with workflow:rules which pipelines there are`
+	for text, want := range map[string]string{
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}":                                      want,
+		"job: {script: x, rules: [{if: $A}, {when: never}]}":                                       "",
+		"job: {script: x, rules: [{if: $A}, {if: $B, when: manual}]}":                              "",
+		"job: {script: x, rules: [{if: $A}, {when: manual, allow_failure: true}]}":                 "",
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}\nworkflow: {rules: [{when: always}]}": "",
+	} {
+		if got := said(compiled(t, text)); got != want {
+			t.Errorf("%s: said %q, want %q", text, got, want)
+		}
 	}
 }
