@@ -115,6 +115,7 @@ func (c *compiler) settle(in *instance) {
 		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
+			c.f.underline(need.node.text)
 			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")
 		}
 	}

@@ -3,6 +3,8 @@ package gitlabci
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestMistakes: what is said, with line and column, and what to do.
@@ -132,5 +134,17 @@ func TestWarningOfTwoPipelines(t *testing.T) {
 		if got := said(compiled(t, text)); got != want {
 			t.Errorf("%s: said %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestFindingsUnderlineWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	res := compiled(t, "job: {script: x, imgae: y, stage: bild, needs: [other]}")
+	var widths []int
+	for _, f := range res.Findings {
+		widths = append(widths, f.Width)
+	}
+	if diff := cmp.Diff([]int{len("imgae"), len("bild"), len("other")}, widths); diff != "" {
+		t.Errorf("%s\n%v", diff, res.Findings)
 	}
 }

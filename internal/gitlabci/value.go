@@ -44,6 +44,7 @@ func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 		return false
 	}
 	r.f.errorf(n.at, r.job, rule, "%s %s", r.name(path), message)
+	r.f.underline(n.text)
 	return true
 }
 
@@ -51,6 +52,7 @@ func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 func (r reader) editor(n *node, path, message string) {
 	if !r.again(n.at, "schema", path, message) {
 		r.f.warnf(n.at, r.job, "schema", "%s %s", r.name(path), message)
+		r.f.underline(n.text)
 	}
 }
 
@@ -268,6 +270,7 @@ func (r reader) mapping(n *node, path string, allowed ...string) bool {
 		key := &n.keys[i]
 		if !slices.Contains(allowed, key.name) && !r.again(key.at, "unknown-keyword", path, key.name) {
 			r.f.errorf(key.at, r.job, "unknown-keyword", "%s is not a keyword of %s", quote(key.name), r.of(path))
+			r.f.underline(key.name)
 			r.f.hint(cmp.Or(didYouMean(key.name, allowed), "known are "+strings.Join(allowed, ", ")))
 		}
 	}
@@ -315,6 +318,7 @@ func (r reader) together(n *node, path string, names ...string) {
 		}
 		if first != nil {
 			r.f.errorf(key.at, r.job, "conflict", "%s cannot have both %s and %s", r.name(path), first.name, key.name)
+			r.f.underline(key.name)
 			return
 		}
 		first = key
