@@ -188,8 +188,12 @@ func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 		w.job.Run = r.readRun(n)
 	case "pages", "publish":
 		r.readPages(&w.job, f)
-	case "inherit", "extends", "inputs", "dast_configuration":
-		// read elsewhere, or of no consequence for a run
+	case "dast_configuration": // of no consequence for a run
+		if r.mapping(n, f.name, "site_profile", "scanner_profile") {
+			r.text(n.get("site_profile"), "dast_configuration:site_profile")
+			r.text(n.get("scanner_profile"), "dast_configuration:scanner_profile")
+		}
+	case "inherit", "extends", "inputs": // read elsewhere
 	default:
 		r.decodeShared(&w.job, f.name, n, f.name)
 	}
