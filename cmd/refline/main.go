@@ -111,10 +111,9 @@ func newRootCmd(e *env) *cobra.Command {
 		Short: "Run what is in a git repository at the ref you name",
 		Long: `Refline runs pipelines (.gitlab-ci.yml, or Jsonnet that evaluates to one) and
 scripts from the working tree or from any branch, tag or commit of a repository.`,
-		Version:           version,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)

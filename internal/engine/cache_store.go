@@ -238,9 +238,25 @@ func (c *Caches) forget(note cacheNote) error {
 	return os.Remove(file)
 }
 
+// keyFiles lists the files that say which entry a key has.
+func (c *Caches) keyFiles() ([]string, error) {
+	dir := filepath.Join(c.dir, "keys")
+	entries, err := os.ReadDir(dir)
+	if notThere(err) {
+		return nil, nil
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".json") {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, err
+}
+
 // List gives all caches, those used last first.
 func (c *Caches) List() ([]CacheInfo, error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "keys", "*.json"))
+	files, err := c.keyFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -320,28 +336,10 @@ func (c *Caches) tidy(project, key string) error {
 }
 
 // collect removes the entries that no key names and nobody holds.
-func (c *Caches) collect() error {
-	named, err := c.named()
-	if err != nil {
-		return err
-	}
-	dead, err := findDead(c.entries(), func(name string) bool { return named[name] })
-	if err != nil || len(dead) == 0 {
-		return err
-	}
-	// One that was locked just now may have got its name just before.
-	named, err = c.named()
-	for dir, lock := range dead {
-		if err == nil && !named[filepath.Base(dir)] {
-			err = removeAll(dir)
-		}
-		_ = lock.Close()
-	}
-	return err
-}
+func (c *Caches) collect() error { return sweep(c.entries(), c.named) }
 
 func (c *Caches) named() (map[string]bool, error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "keys", "*.json"))
+	files, err := c.keyFiles()
 	named := map[string]bool{}
 	for _, file := range files {
 		if note, err := readNote(file); err == nil {
