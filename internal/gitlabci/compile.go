@@ -122,6 +122,7 @@ func (c *compiler) checkHidden(f *field) {
 		n.kind == boolNode && !n.truth
 	if empty {
 		c.f.errorf(f.at, "", "value", "%s must not be empty", quote(f.name))
+		c.f.underline(f.name)
 		c.f.hint("leave it out, or put something in it")
 	}
 }

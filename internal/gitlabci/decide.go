@@ -24,8 +24,9 @@ func (c *compiler) decideInstance(in *instance) {
 	job.Dependencies = in.dependencies
 	own := pipeline.Merge(inherited(c.rootVariables, w.inherit), w.variables)
 	all := pipeline.Merge(own, in.matrix)
-	predefined := JobVariables(&job)
 	outside := c.conditions.outside
+	c.nameEnvironment(&job, w, all)
+	predefined := JobVariables(&job)
 	// Conditions do not see the variables of a matrix, patterns of files do.
 	conditions := &scope{outside: outside, local: own, job: predefined}
 	files := &scope{outside: outside, local: all, job: predefined}
@@ -44,12 +45,21 @@ func (c *compiler) decideInstance(in *instance) {
 	}
 	job.When = out.when
 	job.Variables = all
-	if e := job.Environment; e != nil {
-		expanded := *e
-		expanded.Name = (&scope{outside: outside, local: all, job: predefined}).expandAll(e.Name)
-		job.Environment = &expanded
-	}
+	c.nameEnvironment(&job, w, all) // again, with the variables of rules
 	in.job = job
+}
+
+// nameEnvironment puts the variables of a job into the name of its environment.
+func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pipeline.Variable) {
+	e := w.job.Environment
+	if e == nil {
+		return
+	}
+	job.Environment = nil
+	s := &scope{outside: c.conditions.outside, local: variables, job: JobVariables(job)}
+	named := *e
+	named.Name = s.expandAll(e.Name)
+	job.Environment = &named
 }
 
 // applyRules lets the first rule that matches change the job. A job whose rules
@@ -115,6 +125,7 @@ func (c *compiler) settle(in *instance) {
 		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
+			c.f.underline(need.node.text)
 			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")
 		}
 	}

@@ -3,6 +3,8 @@ package gitlabci
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestMistakes: what is said, with line and column, and what to do.
@@ -64,8 +66,13 @@ func TestMistakes(t *testing.T) {
 		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
 		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
 		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
-		"a trigger of many files":       {"job: {trigger: {include: [a, b, c, d]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
-		"a trigger of no job":           {"job: {trigger: {include: {artifact: a}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a" is`},
+		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
+		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a.yml" is`},
+		"a trigger of no pipeline":      {"job: {trigger: {include: child.txt}}", `1:26: error: job "job": trigger:include must name a file that ends in .yml or .yaml, not "child.txt"`},
+		"a step without a name":         {"job: {run: [{script: x}]}", `1:13: error: job "job": run:name is missing`},
+		"a step of two kinds":           {"job: {run: [{name: a, script: x, step: y}]}", `1:23: error: "script" is not a keyword of run in job "job"; known are name, step, env, inputs`},
+		"a step's variable":             {"job: {run: [{name: a, script: x, env: {'A-B': c}}]}", `1:40: error: job "job": run:env may only have names of letters, digits and _, not "A-B"`},
+		"a step that does nothing":      {"job: {run: [{name: a}]}", `1:13: error: job "job": run must have in each step one of step, script, action, func`},
 		"publish without pages":         {"job: {script: x, publish: a}", `1:27: error: job "job": publish can only be used in a job that publishes pages`},
 		"a workflow that waits":         {"workflow: {rules: [{when: manual}]}\njob: {script: x}", `1:27: error: workflow:rules:when must be one of always, never, not "manual"`},
 		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
@@ -132,5 +139,17 @@ func TestWarningOfTwoPipelines(t *testing.T) {
 		if got := said(compiled(t, text)); got != want {
 			t.Errorf("%s: said %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestFindingsUnderlineWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	res := compiled(t, "job: {script: x, imgae: y, stage: bild, needs: [other]}")
+	var widths []int
+	for _, f := range res.Findings {
+		widths = append(widths, f.Width)
+	}
+	if diff := cmp.Diff([]int{len("imgae"), len("bild"), len("other")}, widths); diff != "" {
+		t.Errorf("%s\n%v", diff, res.Findings)
 	}
 }

@@ -26,6 +26,7 @@ func (c *compiler) checkJob(w *written) {
 			f := &n.keys[i]
 			if (f.name == "only" || f.name == "except" || f.name == "start_in") && !absent(f.value) && !r.again(f.at, "conflict") {
 				c.f.errorf(f.at, w.name, "conflict", "%s cannot be used together with rules", r.name(f.name))
+				c.f.underline(f.name)
 				if f.name == "start_in" {
 					c.f.hint("put it into the rule that has when: delayed")
 				}

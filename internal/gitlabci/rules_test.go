@@ -78,6 +78,7 @@ func TestRules(t *testing.T) {
 		"the matrix is not seen":                  {"{parallel: {matrix: [{M: x}]}, rules: [{if: $M}]}", "not there"},
 		"name and stage are seen":                 {"rules: [{if: '$CI_JOB_NAME == \"job\" && $CI_JOB_STAGE == \"test\"'}]", "on_success"},
 		"the environment is seen":                 {"{environment: prod, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod\"'}]}", "on_success"},
+		"its name is expanded":                    {"{variables: {E: prod}, environment: $E/$CI_JOB_NAME, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod/job\"'}]}", "on_success"},
 		"ifs of rules that are empty":             {"rules: [{if: }]", "on_success"},
 	}
 	for name, tt := range tests {
