@@ -1,0 +1,190 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"refline/internal/cfn"
+)
+
+// expand writes out each Fn::ForEach of a template that declares the language
+// extensions. A loop whose collection cannot be known is left out, and what it
+// would make counts as there. Without the transform each loop is a problem.
+func expand(t *cfn.Template) (*cfn.Node, []problem) {
+	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings")}
+	root := x.node(t.Root, nil, nil)
+	return root, x.problems
+}
+
+type expander struct {
+	on       bool
+	params   *cfn.Node
+	mappings *cfn.Node
+	problems []problem
+	made     int
+}
+
+// mostMade is how many keys all loops of a template may make.
+const mostMade = 20_000
+
+// variables are the identifiers of the loops around a value.
+type variables struct {
+	name, value string
+	next        *variables
+}
+
+func (v *variables) find(name string) (string, bool) {
+	for ; v != nil; v = v.next {
+		if v.name == name {
+			return v.value, true
+		}
+	}
+	return "", false
+}
+
+// replace puts the values into ${Name} and &{Name}.
+func (v *variables) replace(s string) string {
+	if v == nil || !strings.Contains(s, "{") {
+		return s
+	}
+	for ; v != nil; v = v.next {
+		s = strings.ReplaceAll(s, "${"+v.name+"}", v.value)
+		plain := strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+				return r
+			}
+			return -1
+		}, v.value)
+		s = strings.ReplaceAll(s, "&{"+v.name+"}", plain)
+	}
+	return s
+}
+
+func (x *expander) node(n *cfn.Node, at *step, vars *variables) *cfn.Node {
+	switch n.Kind {
+	case cfn.String:
+		if text := vars.replace(n.Text); text != n.Text {
+			c := *n
+			c.Text = text
+			return &c
+		}
+	case cfn.List:
+		items := make([]*cfn.Node, len(n.Items))
+		changed := false
+		for i, item := range n.Items {
+			items[i] = x.node(item, at, vars)
+			changed = changed || items[i] != item
+		}
+		if changed {
+			return &cfn.Node{Kind: cfn.List, Items: items, Pos: n.Pos}
+		}
+	case cfn.Map:
+		return x.object(n, at, vars)
+	}
+	return n
+}
+
+func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
+	if bit, arg := anyFunction(n); bit == fnRef && arg.IsString() {
+		if value, ok := vars.find(arg.Text); ok {
+			return text2node(value, n.Pos)
+		}
+	}
+	fields := make([]cfn.Field, 0, len(n.Fields))
+	changed := false
+	for _, f := range n.Fields {
+		here := place{path: at}.key(f)
+		if strings.HasPrefix(f.Name, "Fn::ForEach") {
+			if !x.on {
+				x.problems = append(x.problems, problem{path: here.path, rule: "E1032", fixed: true, message: f.Name + " needs the transform " + cfn.LanguageExtensions})
+			}
+			if more, ok := x.loop(f, here.path, vars); ok && x.on {
+				fields, changed = append(fields, more...), true
+				continue
+			}
+			fields = append(fields, f)
+			continue
+		}
+		next := cfn.Field{Name: vars.replace(f.Name), Pos: f.Pos, Value: x.node(f.Value, here.path, vars)}
+		changed = changed || next.Name != f.Name || next.Value != f.Value
+		fields = append(fields, next)
+	}
+	if !changed {
+		return n
+	}
+	return &cfn.Node{Kind: cfn.Map, Fields: fields, Pos: n.Pos, Short: n.Short}
+}
+
+// loop writes out one Fn::ForEach; ok is false when it is not well formed.
+func (x *expander) loop(f cfn.Field, at *step, vars *variables) ([]cfn.Field, bool) {
+	if f.Value.Kind != cfn.List || len(f.Value.Items) != 3 || !f.Value.Items[0].IsString() || f.Value.Items[2].Kind != cfn.Map {
+		if x.on {
+			x.problems = append(x.problems, problem{path: at, rule: "E1032", fixed: true,
+				message: "Fn::ForEach has three items: an identifier, a collection, and a map of what is made"})
+		}
+		return nil, false
+	}
+	id, body := f.Value.Items[0].Text, f.Value.Items[2]
+	values, ok := x.collection(f.Value.Items[1], vars)
+	if !ok {
+		values = []string{"A"}
+	}
+	var out []cfn.Field
+	for _, value := range values {
+		if x.made++; x.made > mostMade {
+			break
+		}
+		made := x.node(body, at, &variables{id, value, vars})
+		out = append(out, made.Fields...)
+	}
+	return out, true
+}
+
+// collection gives the values of a loop, where they can be known.
+func (x *expander) collection(n *cfn.Node, vars *variables) ([]string, bool) {
+	if n.Kind == cfn.List {
+		var out []string
+		for _, item := range n.Items {
+			switch {
+			case single(item):
+				out = append(out, vars.replace(textOf(item)))
+			default:
+				more, ok := x.collection(item, vars)
+				if !ok {
+					return nil, false
+				}
+				out = append(out, more...)
+			}
+		}
+		return out, true
+	}
+	bit, arg := anyFunction(n)
+	switch {
+	case bit == fnRef && arg.IsString():
+		if value, ok := vars.find(arg.Text); ok {
+			return []string{value}, true
+		}
+		d := x.params.Get(arg.Text).Get("Default")
+		if d == nil || !single(d) || textOf(d) == "" {
+			return nil, false
+		}
+		var out []string
+		for part := range strings.SplitSeq(textOf(d), ",") {
+			out = append(out, strings.TrimSpace(part))
+		}
+		return out, true
+	case bit == fnFindInMap && arg.Kind == cfn.List && len(arg.Items) >= 3:
+		keys := make([]string, 3)
+		for i := range keys {
+			key, ok := x.collection(&cfn.Node{Kind: cfn.List, Items: arg.Items[i : i+1]}, vars)
+			if !ok || len(key) != 1 {
+				return nil, false
+			}
+			keys[i] = key[0]
+		}
+		if v := x.mappings.Get(keys[0]).Get(keys[1]).Get(keys[2]); v != nil && v.Kind == cfn.List && !slices.ContainsFunc(v.Items, func(i *cfn.Node) bool { return !single(i) }) {
+			return x.collection(v, vars)
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,207 @@
+// Package lint finds what is wrong with a CloudFormation template without
+// asking a cloud.
+//
+// Its rules have the numbers of cfn-lint, whose resource schemas and tables it
+// uses as generated data (MIT-0). It knows the intrinsic functions and answers
+// yes, no or unknown: what cannot be known is no finding. Every finding is at
+// the line of the source that wrote the value. It refuses to know how a
+// template is deployed.
+package lint
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"refline/internal/cfn"
+	"refline/internal/diag"
+	"refline/internal/errs"
+)
+
+// Options choose what is looked at. The zero value is every error and warning
+// in us-east-1.
+type Options struct {
+	// Regions are those the template is for; a property or type must exist in
+	// each. Empty is what the template's Metadata says, else us-east-1.
+	Regions []string
+	// Ignore drops findings by rule: E3012, or the beginning of many, W2.
+	Ignore []string
+	// Include brings in rules that are off by default, those of level info.
+	Include []string
+	// Today decides which runtimes have ended; zero is now.
+	Today time.Time
+}
+
+// Lint checks a template. The findings are sorted; their Subject is the path in
+// the template. Rules that the template's or a resource's Metadata (cfn-lint,
+// config, ignore_checks) names are left out.
+func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
+	book, err := openRulebook()
+	if err != nil {
+		return nil, err
+	}
+	set := settingsOf(t, o)
+	for _, r := range set.regions {
+		if !slices.Contains(book.archive.regions, r) {
+			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
+		}
+	}
+	root, problems := expand(t)
+	e := newEngine(book, t, root, set.regions)
+	e.now = o.Today
+	e.found.list = append(e.found.list, problems...)
+	if e.root.Kind == cfn.Map {
+		e.wholeTemplate()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	e.sections()
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return e.findings(set), nil
+}
+
+// settings are the options and what the template itself says.
+type settings struct {
+	regions []string
+	ignore  []string
+	include []string
+}
+
+func settingsOf(t *cfn.Template, o Options) settings {
+	config := t.Root.Get("Metadata").Get("cfn-lint").Get("config")
+	s := settings{regions: o.Regions,
+		ignore:  append(slices.Clone(o.Ignore), textsOf(config.Get("ignore_checks"))...),
+		include: append(slices.Clone(o.Include), textsOf(config.Get("include_checks"))...)}
+	if len(s.regions) == 0 {
+		s.regions = textsOf(config.Get("regions"))
+	}
+	if len(s.regions) == 0 {
+		s.regions = []string{"us-east-1"}
+	}
+	return s
+}
+
+func textsOf(n *cfn.Node) []string {
+	if n == nil {
+		return nil
+	}
+	var out []string
+	for _, item := range n.Items {
+		out = append(out, item.Text)
+	}
+	return out
+}
+
+func begins(rule string, list []string) bool {
+	return slices.ContainsFunc(list, func(prefix string) bool { return prefix != "" && strings.HasPrefix(rule, prefix) })
+}
+
+// findings turns what was found into findings, without what is to be ignored.
+func (e *engine) findings(set settings) diag.List {
+	ignored := map[string][]string{}
+	for name, r := range e.resources {
+		if checks := textsOf(r.node.Get("Metadata").Get("cfn-lint").Get("config").Get("ignore_checks")); checks != nil {
+			ignored[name] = checks
+		}
+	}
+	var out diag.List
+	var add func(p problem)
+	add = func(p problem) {
+		for _, u := range p.under {
+			add(u)
+		}
+		if p.unknown || p.rule == "" {
+			return
+		}
+		at := p.path
+		if p.origin != nil {
+			at = p.origin
+		}
+		if p.rule[0] == 'I' && !begins(p.rule, set.include) || begins(p.rule, set.ignore) || begins(p.rule, ignored[at.resource()]) {
+			return
+		}
+		out = append(out, diag.Finding{Place: e.placeOf(at), Level: levelOf(p.rule), Rule: p.rule, Subject: at.path().String(), Message: p.message, Hint: p.hint})
+	}
+	for _, p := range e.found.list {
+		add(p)
+	}
+	slices.SortStableFunc(out, func(a, b diag.Finding) int {
+		return strings.Compare(a.Rule+"\x00"+a.Subject+"\x00"+a.Message, b.Rule+"\x00"+b.Subject+"\x00"+b.Message)
+	})
+	out = slices.CompactFunc(out, func(a, b diag.Finding) bool {
+		return a.Place == b.Place && a.Rule == b.Rule && a.Message == b.Message && a.Subject == b.Subject
+	})
+	return out.Sort()
+}
+
+// resource is the name of the resource that a path is in, else "".
+func (s *step) resource() string {
+	if s.first(0) != "Resources" {
+		return ""
+	}
+	return s.first(1)
+}
+
+func levelOf(rule string) diag.Level {
+	switch rule[0] {
+	case 'E':
+		return diag.Error
+	case 'W':
+		return diag.Warning
+	}
+	return diag.Info
+}
+
+// placeOf is where a step was written. The places of Jsonnet are found by path.
+func (e *engine) placeOf(s *step) diag.Place {
+	if e.template.Located() {
+		return e.template.Place(s.path())
+	}
+	pos := e.root.Pos
+	if s != nil {
+		pos = s.pos
+	}
+	return diag.Place{File: e.template.File, Line: pos.Line, Column: pos.Column}
+}
+
+func newEngine(book *rulebook, t *cfn.Template, root *cfn.Node, regions []string) *engine {
+	e := &engine{lint: book, template: t, root: root, regions: regions, resources: map[string]*resource{}, params: map[string]*parameter{}}
+	e.languages = t.HasTransform(cfn.LanguageExtensions)
+	e.sam = t.HasTransform(cfn.Serverless)
+	e.mappings = root.Get("Mappings")
+	e.conds = newConditions(root.Get("Conditions"), root.Get("Parameters"))
+	if params := root.Get("Parameters"); params != nil {
+		for _, f := range params.Fields {
+			if p := newParameter(f); p != nil {
+				e.params[f.Name] = p
+			}
+		}
+	}
+	if resources := root.Get("Resources"); resources != nil {
+		for _, f := range resources.Fields {
+			e.addResource(f)
+		}
+	}
+	if e.sam {
+		e.implied()
+	}
+	return e
+}
+
+// sections checks the template from the root down.
+func (e *engine) sections() {
+	sc := &scope{functions: fnTransform, rules: &ruleset{id: "E1001"}, regions: e.regions, strict: true, keywords: true, dynamic: true}
+	at := place{rule: e.lint.paths}
+	e.check(sc, at, e.lint.other("template/configuration"), e.root, &e.found)
+}
+
+func (e *engine) today() time.Time {
+	if e.now.IsZero() {
+		return time.Now()
+	}
+	return e.now
+}

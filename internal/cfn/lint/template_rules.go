@@ -1,0 +1,382 @@
+package lint
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"refline/internal/cfn"
+)
+
+// wholeTemplate checks what needs all of the template at once.
+func (e *engine) wholeTemplate() {
+	e.size()
+	e.subNeeded()
+	e.parameterDefaults()
+	e.uniqueNames()
+	e.passwords()
+	g := e.graph()
+	e.circles(g)
+	e.availability(g)
+	e.unused(g)
+	e.primaryIdentifiers()
+	e.subscriptionFilters()
+	e.routeTables()
+}
+
+func (e *engine) add(rule string, at *step, message, hint string) {
+	e.found.add(problem{path: at, rule: rule, fixed: true, message: message, hint: hint})
+}
+
+// stepTo is the step to a path of the template.
+func (e *engine) stepTo(path ...string) *step {
+	at := place{}
+	n := e.root
+	for _, name := range path {
+		switch {
+		case n != nil && n.Kind == cfn.List:
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(n.Items) {
+				return at.down(name, cfn.Pos{}).path
+			}
+			n = n.Items[i]
+			at = at.item(i, n)
+		case n != nil && fieldIndex(n, name) >= 0:
+			f := n.Fields[fieldIndex(n, name)]
+			at, n = at.key(f), f.Value
+		default:
+			at, n = at.down(name, cfn.Pos{}), nil
+		}
+	}
+	return at.path
+}
+
+const mostBytes = 1_000_000
+
+func (e *engine) size() {
+	switch size := e.template.Size; {
+	case size > mostBytes:
+		e.add("E1002", nil, "the template has "+strconv.Itoa(size)+" bytes; CloudFormation takes "+strconv.Itoa(mostBytes), "nested stacks split it")
+	case size > mostBytes/10*9:
+		e.add("I1002", nil, "the template has "+strconv.Itoa(size)+" bytes, near the "+strconv.Itoa(mostBytes)+" that CloudFormation takes", "")
+	}
+}
+
+var embedded = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{[A-Za-z0-9_:\.]+\}`) })
+
+// subNeeded finds variables in texts that Fn::Sub does not see (E1029).
+func (e *engine) subNeeded() {
+	e.visit(place{}, e.root, func(at place, n *cfn.Node) bool {
+		if !n.IsString() {
+			return at.path == nil || at.path.name != "Fn::Sub"
+		}
+		if !strings.Contains(n.Text, "${") || at.path.name == "TemplateBody" || at.path.has("Fn::Sub") {
+			return true
+		}
+		for _, found := range embedded().FindAllString(n.Text, -1) {
+			name := found[2 : len(found)-1]
+			if e.substituted(at.path, name) {
+				continue
+			}
+			if e.isReference(name) || at.path.has("DefinitionString") {
+				e.add("E1029", at.path, found+" is not replaced here", "put the text into Fn::Sub")
+			}
+		}
+		return true
+	})
+}
+
+// substituted reports whether a state machine replaces the name itself.
+func (e *engine) substituted(at *step, name string) bool {
+	if at.first(2) != "Properties" || at.first(3) != "DefinitionString" && at.first(3) != "Definition" {
+		return false
+	}
+	return e.root.Get("Resources").Get(at.first(1)).Get("Properties").Get("DefinitionSubstitutions").Has(name)
+}
+
+// isReference reports whether ${name} would be replaced by Fn::Sub.
+func (e *engine) isReference(name string) bool {
+	if isPseudo(name) || e.params[name] != nil || e.resources[name] != nil {
+		return true
+	}
+	resource, attribute, ok := strings.Cut(name, ".")
+	r := e.resources[resource]
+	if !ok || r == nil {
+		return false
+	}
+	t := e.lint.typeNamed(r.kind)
+	if t == nil {
+		return false
+	}
+	_, ok = t.attribute(attribute)
+	return ok
+}
+
+// visit calls f for a value and all below it, until f says no.
+func (e *engine) visit(at place, n *cfn.Node, f func(place, *cfn.Node) bool) {
+	if n == nil || !f(at, n) {
+		return
+	}
+	for _, field := range n.Fields {
+		e.visit(at.key(field), field.Value, f)
+	}
+	for i, item := range n.Items {
+		e.visit(at.item(i, item), item, f)
+	}
+}
+
+// parameterDefaults checks that a parameter's default is one it allows (E2015).
+func (e *engine) parameterDefaults() {
+	section := e.root.Get("Parameters")
+	if section == nil {
+		return
+	}
+	for _, f := range section.Fields {
+		d := f.Value.Get("Default")
+		if d == nil || !single(d) {
+			continue
+		}
+		wrong := defaultProblem(f.Value, textOf(d), d)
+		if p := e.params[f.Name]; wrong != "" && p != nil && p.list {
+			ok := true
+			for part := range strings.SplitSeq(textOf(d), ",") {
+				ok = ok && defaultProblem(f.Value, strings.TrimSpace(part), nil) == ""
+			}
+			if ok {
+				wrong = ""
+			}
+		}
+		if wrong != "" {
+			e.add("E2015", e.stepTo("Parameters", f.Name, "Default"), "the default "+show(d)+" "+wrong, "")
+		}
+	}
+}
+
+func defaultProblem(p *cfn.Node, text string, d *cfn.Node) string {
+	if re := p.Get("AllowedPattern"); re.IsString() && !newPattern("^(?:"+re.Text+")").match(text) {
+		return "does not match AllowedPattern " + re.Text
+	}
+	if list := p.Get("AllowedValues"); list != nil && list.Kind == cfn.List && len(list.Items) > 0 &&
+		!slices.ContainsFunc(list.Items, func(v *cfn.Node) bool { return single(v) && textOf(v) == text }) {
+		return "is not one of AllowedValues"
+	}
+	length := len([]rune(text))
+	if n := p.Get("MinLength"); n != nil && n.Kind == cfn.Int && length < numberOf(n) {
+		return "is shorter than MinLength " + n.Text
+	}
+	if n := p.Get("MaxLength"); n != nil && n.Kind == cfn.Int && length > numberOf(n) {
+		return "is longer than MaxLength " + n.Text
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || d != nil && d.Kind != cfn.Int {
+		return ""
+	}
+	if n := p.Get("MinValue"); n != nil && n.Kind == cfn.Int && value < float64(numberOf(n)) {
+		return "is less than MinValue " + n.Text
+	}
+	if n := p.Get("MaxValue"); n != nil && n.Kind == cfn.Int && value > float64(numberOf(n)) {
+		return "is more than MaxValue " + n.Text
+	}
+	return ""
+}
+
+func numberOf(n *cfn.Node) int {
+	f, _ := n.Number()
+	return int(f)
+}
+
+// uniqueNames finds names that a resource and a parameter share (E3007).
+func (e *engine) uniqueNames() {
+	if section := e.root.Get("Resources"); section != nil {
+		for _, f := range section.Fields {
+			if e.root.Get("Parameters").Has(f.Name) {
+				e.add("E3007", e.stepTo("Resources", f.Name), strconv.Quote(f.Name)+" is the name of a parameter too", "")
+			}
+		}
+	}
+}
+
+// passwords finds secrets that are written out or shown (W2501).
+func (e *engine) passwords() {
+	names := []string{"AccountPassword", "AdminPassword", "ADDomainJoinPassword", "CrossRealmTrustPrincipalPassword", "KdcAdminPassword",
+		"Password", "DbPassword", "MasterUserPassword", "PasswordParam"}
+	shown := map[string]string{}
+	e.eachResource(func(r *resource, at place, props *cfn.Node) {
+		e.visit(at, props, func(at place, n *cfn.Node) bool {
+			if !slices.Contains(names, at.path.name) {
+				return true
+			}
+			switch bit, arg := anyFunction(n); {
+			case n.IsString() && !isDynamicReference(n.Text):
+				e.add("W2501", at.path, "a password is written out", "use a dynamic reference to Secrets Manager")
+			case n.IsString() && strings.Contains(n.Text, "{{resolve:ssm:"):
+				e.add("W2501", at.path, "a password comes from a plain parameter of SSM", "use ssm-secure or secretsmanager")
+			case bit == fnRef && arg.IsString() && e.params[arg.Text] != nil && !e.params[arg.Text].noEcho:
+				shown[arg.Text] = at.path.name
+			case n.Kind == cfn.Map && len(n.Fields) != 1:
+				e.add("W2501", at.path, "a password is a text, not a map", "")
+			}
+			return true
+		})
+	})
+	for name, use := range shown {
+		e.add("W2501", e.stepTo("Parameters", name), "the parameter "+name+" is a password ("+use+") and is shown to all", "set NoEcho: true")
+	}
+}
+
+// eachResource calls f with the properties of every resource that has some.
+func (e *engine) eachResource(f func(r *resource, at place, props *cfn.Node)) {
+	root := place{}.down("Resources", e.root.Pos)
+	for _, name := range e.order {
+		r := e.resources[name]
+		if i := fieldIndex(r.node, "Properties"); i >= 0 {
+			f(r, root.key(r.field).key(r.node.Fields[i]), r.node.Fields[i].Value)
+		}
+	}
+}
+
+// primaryIdentifiers finds resources that would be the same one (E3019).
+func (e *engine) primaryIdentifiers() {
+	type identity struct {
+		key   string
+		conds *assumption
+		name  string
+		at    []*step
+	}
+	byType := map[string][]identity{}
+	e.eachResource(func(r *resource, at place, props *cfn.Node) {
+		t := e.lint.typeNamed(r.kind)
+		if t == nil {
+			return
+		}
+		primary := t.primary
+		if r.kind == "AWS::CodeBuild::Project" {
+			primary = []string{"Name"}
+		}
+		var ids []string
+		for _, p := range primary {
+			id := strings.TrimPrefix(p, "/properties/")
+			if t.readOnly[id] || strings.Contains(id, "/") {
+				return
+			}
+			ids = append(ids, id)
+		}
+		if len(ids) == 0 {
+			return
+		}
+		var conds *assumption
+		if r.condition != "" {
+			conds, _ = e.conds.assume(nil, r.condition, true, true)
+		}
+		sc := &scope{functions: fnValues, conds: conds, regions: e.regions}
+		partial := &cfn.Node{Kind: cfn.Map, Pos: props.Pos}
+		var steps []*step
+		for _, id := range ids {
+			if i := fieldIndex(props, id); i >= 0 {
+				partial.Fields = append(partial.Fields, props.Fields[i])
+				steps = append(steps, at.key(props.Fields[i]).path)
+			}
+		}
+		if bit, _ := anyFunction(props); bit != 0 {
+			partial = props
+			for _, id := range ids {
+				steps = append(steps, at.down(id, cfn.Pos{}).path)
+			}
+		}
+		for _, v := range e.cases(sc, partial) {
+			key := ""
+			for _, id := range ids {
+				if x := v.value.Get(id); x != nil {
+					key += id + canonical(x)
+				} else {
+					key = ""
+					break
+				}
+			}
+			if key != "" {
+				byType[r.kind] = append(byType[r.kind], identity{key, v.scope.conds, r.name, steps})
+			}
+		}
+	})
+	for _, list := range byType {
+		told := map[string]bool{}
+		for i, a := range list {
+			for _, b := range list[i+1:] {
+				if a.name == b.name || a.key != b.key || !e.together(a.conds, b.conds) {
+					continue
+				}
+				for _, x := range []identity{a, b} {
+					if told[x.name] {
+						continue
+					}
+					told[x.name] = true
+					at := x.at[0].parent
+					if len(x.at) == 1 {
+						at = x.at[0]
+					}
+					e.add("E3019", at, a.name+" and "+b.name+" have the same primary identifier: they would be one resource", "")
+				}
+			}
+		}
+	}
+}
+
+// together reports whether two sets of assumptions can hold at once.
+func (e *engine) together(a, b *assumption) bool {
+	all := a
+	for ; b != nil; b = b.next {
+		if v, ok := all.find(b.name); ok && v != b.value {
+			return false
+		}
+		all = &assumption{name: b.name, value: b.value, next: all}
+	}
+	return e.conds.possible(all, nil, false)
+}
+
+// subscriptionFilters counts the filters of a log group (E2529).
+func (e *engine) subscriptionFilters() {
+	const most = 2
+	groups := map[string][]*step{}
+	e.eachResource(func(r *resource, at place, props *cfn.Node) {
+		if i := fieldIndex(props, "LogGroupName"); i >= 0 && r.kind == "AWS::Logs::SubscriptionFilter" && r.condition == "" {
+			key := canonical(props.Fields[i].Value)
+			groups[key] = append(groups[key], at.key(props.Fields[i]).path)
+		}
+	})
+	for _, list := range groups {
+		if len(list) > most {
+			e.add("E2529", list[len(list)-1], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
+		}
+	}
+}
+
+// routeTables finds subnets that two route tables claim (E3022).
+func (e *engine) routeTables() {
+	type claim struct {
+		r  *resource
+		at *step
+	}
+	subnets := map[string][]claim{}
+	e.eachResource(func(r *resource, at place, props *cfn.Node) {
+		i := fieldIndex(props, "SubnetId")
+		if r.kind != "AWS::EC2::SubnetRouteTableAssociation" || i < 0 {
+			return
+		}
+		if bit, _ := anyFunction(props.Fields[i].Value); bit == fnIf {
+			return
+		}
+		key := canonical(props.Fields[i].Value)
+		subnets[key] = append(subnets[key], claim{r, at.key(props.Fields[i]).path})
+	})
+	for _, list := range subnets {
+		for _, a := range list {
+			for _, b := range list {
+				if a.r != b.r && (a.r.condition == b.r.condition || b.r.condition == "") {
+					e.add("E3022", a.at, "this subnet has a route table already, by "+b.r.name, "")
+				}
+			}
+		}
+	}
+}
