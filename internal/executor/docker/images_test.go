@@ -37,7 +37,7 @@ func importImages(ctx context.Context, api *client.Client) error {
 		{boxImage, box, []string{`CMD ["/bin/sh"]`, "ENV FROM_IMAGE=yes"}},
 		{"refline-test/entry:1", entry, []string{`ENTRYPOINT ["/entry"]`}},
 		{"refline-test/tool:1", box, []string{`ENTRYPOINT ["echo", "tool:"]`}},
-		{"refline-test/listens:1", box, []string{"EXPOSE 9000", "EXPOSE 8080/tcp",
+		{"refline-test/listens:1", box, []string{"EXPOSE 53/udp", "EXPOSE 80", "EXPOSE 8080/tcp",
 			`CMD ["sh", "-c", "mkdir /w; echo served $WHAT >/w/index.html; sleep 0.3; exec httpd -f -p 8080 -h /w"]`}},
 		{"refline-test/silent:1", box, []string{"EXPOSE 8080", `CMD ["sh", "-c", "echo I listen to myself; exec httpd -f -p 127.0.0.1:8080"]`}},
 		{"refline-test/no-shell:1", empty, []string{`CMD ["/file"]`}},

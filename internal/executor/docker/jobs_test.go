@@ -81,7 +81,7 @@ func TestServices(t *testing.T) {
 	t.Parallel()
 	listens := executor.Image{Name: "refline-test/listens:1"}
 	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
-		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"WHAT=one", "HEALTHCHECK_TCP_PORT=8080"}},
+		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"WHAT=one"}},
 		{Image: box(), Aliases: []string{"db"}, Command: []string{"sh", "-c", "mkdir /w; echo from $WHAT >/w/index.html; exec httpd -f -p 80 -h /w"}, Env: []string{"WHAT=command"}},
 	}})
 	for url, want := range map[string]string{
