@@ -135,13 +135,6 @@ func TestShow(t *testing.T) {
 	if want := `<X> == "main" && (<inputs.env> || <Y>)`; got != want {
 		t.Errorf("Show = %s, want %s", got, want)
 	}
-	var names []string
-	for n := range e.Names {
-		names = append(names, n)
-	}
-	if diff := cmp.Diff([]string{"X", "Y"}, names); diff != "" {
-		t.Error(diff)
-	}
 }
 
 func TestPattern(t *testing.T) {
