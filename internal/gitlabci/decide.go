@@ -32,7 +32,8 @@ func (c *compiler) decideInstance(in *instance) {
 	files := &scope{outside: outside, local: all, job: predefined}
 	out := &in.outcome
 	out.in, out.when = true, job.When
-	out.needs, out.dag = in.needs, w.hasNeeds && !(w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream))
+	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
+	out.needs, out.dag = in.needs, w.hasNeeds && !mirrors
 	// allow_failure of a manual job is true only when the job itself says
 	// manual; a rule that says it makes a job that blocks.
 	if absent(w.node.get("allow_failure")) {

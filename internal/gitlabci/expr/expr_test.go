@@ -164,7 +164,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if e.True(scope()) != e.True(scope()) {
+		if first, second := e.True(scope()), e.True(scope()); first != second {
 			t.Error("not the same twice")
 		}
 		if got := e.Show(func(n string) string { return "$" + n }); !strings.Contains(text, "[[") && got != text {
