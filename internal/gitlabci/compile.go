@@ -192,7 +192,7 @@ func (c *compiler) instanceNamed(name string) *instance { return c.byInstance[na
 
 // jobNames are the names that suggestions are made from, not all of very many.
 func (c *compiler) jobNames() []string {
-	const most = 2000
+	const most = 500
 	if c.names == nil {
 		for _, w := range c.jobs[:min(most, len(c.jobs))] {
 			c.names = append(c.names, w.name)

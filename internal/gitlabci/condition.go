@@ -192,8 +192,11 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
 	if f.regexp != "" {
 		match, ok, err := expr.Pattern(s.expand(f.regexp))
-		if !ok || err != nil {
-			return false, "not a regular expression", nil
+		if !ok {
+			return false, "", errs.E(errs.Invalid, "%q is not a regular expression between slashes", f.regexp)
+		}
+		if err != nil {
+			return false, "", errs.E(errs.Invalid, "the regular expression %q cannot be read: %w", f.regexp, err)
 		}
 		if i := slices.IndexFunc(paths, match); i >= 0 {
 			return true, paths[i] + " matches", nil

@@ -22,8 +22,8 @@ func (c *compiler) decideInstance(in *instance) {
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	own := pipeline.Merge(inherited(c.rootVariables, w.inherit), w.variables)
-	all := pipeline.Merge(own, in.matrix)
+	own := c.variablesOf(w)
+	all := over(own, in.matrix)
 	outside := c.conditions.outside
 	c.nameEnvironment(&job, w, all)
 	predefined := JobVariables(&job)
@@ -32,7 +32,8 @@ func (c *compiler) decideInstance(in *instance) {
 	files := &scope{outside: outside, local: all, job: predefined}
 	out := &in.outcome
 	out.in, out.when = true, job.When
-	out.needs, out.dag = in.needs, w.hasNeeds && !(w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream))
+	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
+	out.needs, out.dag = in.needs, w.hasNeeds && !mirrors
 	// allow_failure of a manual job is true only when the job itself says
 	// manual; a rule that says it makes a job that blocks.
 	if absent(w.node.get("allow_failure")) {
@@ -47,6 +48,24 @@ func (c *compiler) decideInstance(in *instance) {
 	job.Variables = all
 	c.nameEnvironment(&job, w, all) // again, with the variables of rules
 	in.job = job
+}
+
+// variablesOf are the yaml variables that all instances of a job have.
+func (c *compiler) variablesOf(w *written) []pipeline.Variable {
+	if !w.hasMerged {
+		w.merged = over(inherited(c.rootVariables, w.inherit), w.variables)
+		w.hasMerged = true
+	}
+	return w.merged
+}
+
+// over lays high over low; where there is nothing to lay, low itself is the
+// result, which nobody changes.
+func over(low, high []pipeline.Variable) []pipeline.Variable {
+	if len(high) == 0 {
+		return slices.Clip(low)
+	}
+	return pipeline.Merge(low, high)
 }
 
 // nameEnvironment puts the variables of a job into the name of its environment.
@@ -87,7 +106,7 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	if u.interruptible != nil {
 		job.Interruptible = *u.interruptible
 	}
-	*variables = pipeline.Merge(*variables, u.variables)
+	*variables = over(*variables, u.variables)
 	if u.needs != nil {
 		out.needs = c.resolveNeeds(in, u.needs)
 		out.dag = out.dag || len(out.needs) > 0

@@ -12,7 +12,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
-		"a mistyped script":             {"job: {scirpt: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scirpt\" is not a keyword of a job; did you mean \"script\"?"},
+		"a mistyped script":             {"job: {scritp: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scritp\" is not a keyword of a job; did you mean \"script\"?"},
 		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
 		"a mistyped top keyword":        {"stage: [a]\njob: {script: x}", `1:1: error: "stage" is not a keyword, and a job must be a map, not a list; did you mean "stages"?`},
 		"a mistyped top map":            {"varables: {A: b}\njob: {script: x}", `1:1: error: job "varables" has no script, run or trigger; did you mean the keyword "variables"?`},

@@ -35,6 +35,8 @@ type written struct {
 	bridge   bool
 
 	instances []*instance
+	merged    []pipeline.Variable // see variablesOf
+	hasMerged bool
 }
 
 // readJob decodes the job of a top-level key; nil when it is none.

@@ -158,6 +158,16 @@ func TestChanges(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a regular expression that is none", func(t *testing.T) {
+		t.Parallel()
+		res := compiledWith(t, "job: {script: x, rules: [{changes: {regexp: a}}]}", func(in *Input) {
+			in.Changed = Changed{Known: true, Files: []string{"a"}}
+		})
+		want := `1:36: error: job "job": rules:changes cannot be decided: "a" is not a regular expression between slashes`
+		if got := said(res); got != want {
+			t.Errorf("said %s, want %s", got, want)
+		}
+	})
 	t.Run("compared to what is not there", func(t *testing.T) {
 		t.Parallel()
 		res := compiledWith(t, "job: {script: x, rules: [{changes: {paths: [a], compare_to: nope}}]}", func(in *Input) {
