@@ -68,7 +68,7 @@ type cacheEntry struct {
 	tree *Tree
 }
 
-func (e *cacheEntry) close()        { _ = e.lock.Close() }
+func (e *cacheEntry) close()        { unlockFile(e.lock) }
 func (e *cacheEntry) files() string { return filepath.Join(e.dir, artifactFiles) }
 
 // verify looks whether the entry's files are those that were stored.
@@ -138,7 +138,7 @@ func (c *Caches) open(project, key string) (*cacheEntry, error) {
 		if _, err := os.Lstat(filepath.Join(dir, artifactFiles)); err == nil {
 			return &cacheEntry{note: note, dir: dir, lock: lock}, nil
 		}
-		_ = lock.Close()
+		unlockFile(lock)
 	}
 	return nil, nil
 }
@@ -205,7 +205,7 @@ func (c *Caches) name(note cacheNote) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	temporary := file + "." + note.Entry + partialSuffix
 	if err := os.WriteFile(temporary, data, 0o666); err != nil {
 		return errors.Join(err, removeAll(temporary))
@@ -230,7 +230,7 @@ func (c *Caches) forget(note cacheNote) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	file := c.keyFile(note.Project, note.Key)
 	if now, err := readNote(file); err != nil || now.Entry != note.Entry {
 		return nil // somebody saved a new one
@@ -304,7 +304,7 @@ func (c *Caches) unname(gone []CacheInfo) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	for _, info := range gone {
 		if err := os.Remove(c.keyFile(info.Project, info.Key)); err != nil && !notThere(err) {
 			return err

@@ -25,7 +25,7 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer outer.Close()
+	defer unlockFile(outer)
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
 	}
-	return func() { _ = inner.Close() }, nil
+	return func() { unlockFile(inner) }, nil
 }
 
 // Sweep removes the folders in parent whose process is gone, with what is
@@ -79,7 +79,7 @@ func findDead(parent string, keep func() (map[string]bool, error)) (dead []deadF
 	if err != nil {
 		return nil, err
 	}
-	defer outer.Close()
+	defer unlockFile(outer)
 	for _, e := range entries {
 		if !e.IsDir() || kept[e.Name()] {
 			continue
@@ -114,7 +114,8 @@ func takeDead(dir string, keep func() (map[string]bool, error)) (deadFolder, err
 	}
 	kept, err := keep()
 	if err != nil || kept[filepath.Base(dir)] {
-		return deadFolder{}, errors.Join(err, lock.Close())
+		unlockFile(lock)
+		return deadFolder{}, err
 	}
 	if !strings.HasSuffix(dir, deadSuffix) && os.Rename(dir, dir+deadSuffix) == nil {
 		dir += deadSuffix
@@ -124,7 +125,7 @@ func takeDead(dir string, keep func() (map[string]bool, error)) (deadFolder, err
 
 // remove removes the folder, its lock last.
 func (d deadFolder) remove() error {
-	defer d.lock.Close()
+	defer unlockFile(d.lock)
 	err := unmountBelow(d.dir)
 	_ = os.Chmod(d.dir, 0o700)
 	entries, readErr := os.ReadDir(d.dir)

@@ -92,6 +92,10 @@ func (t *Tree) pathSet() map[string]bool {
 	return set
 }
 
+// overlaySuffix names the folder beside a mounted workspace that holds what was
+// written to it.
+const overlaySuffix = ".overlay"
+
 // Workspace is the folder of one job.
 type Workspace struct {
 	Dir     string
