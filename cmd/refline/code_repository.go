@@ -26,7 +26,6 @@ type repository struct {
 	entries  func() ([]git.Entry, error)
 	base     string // the checkout that workspaces are cloned from
 	plain    bool   // base may be given back as a spare
-	files    int
 	ready    time.Duration
 }
 

@@ -327,11 +327,3 @@ func (c *compiled) where() string {
 		return fmt.Sprintf("no branch, event %s", c.event)
 	}
 }
-
-// onDisk is where a file that findings name can be read.
-func (c *compiled) onDisk(file string) string {
-	if c.root == "" || filepath.IsAbs(file) {
-		return file
-	}
-	return filepath.Join(c.root, filepath.FromSlash(file))
-}
