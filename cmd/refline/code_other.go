@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -208,7 +207,7 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 		return resolveVersion(ctx, remote, version)
 	})
 	if err != nil {
-		return nil, src, fmt.Errorf("%w; a copy elsewhere: --components URL-OR-FOLDER", err)
+		return nil, src, err
 	}
 	for _, path := range componentPaths(name) {
 		data, err := p.reader.ReadFile(p.commit, path)
