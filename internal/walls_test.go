@@ -35,6 +35,9 @@ var walls = map[string]string{
 	"cfn":                   "jsonnet diag errs",
 	"cfn/lint":              "cfn diag errs",
 	"cfn/lint/generate":     "",
+	"stack":                 "cfn cfn/lint jsonnet diag errs",
+	"stack/awscloud":        "stack errs",
+	"stack/stacktest":       "stack errs",
 }
 
 // outside says which packages alone may import a module that is heavy or that
@@ -43,7 +46,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/docker/":              "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "gitlabci cfn",
+	"go.yaml.in/yaml":                 "gitlabci cfn stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"golang.org/x/crypto/ssh":         "sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
@@ -51,7 +54,7 @@ var outside = map[string]string{
 	"database/sql":                    "store",
 	"github.com/bmatcuk/doublestar":   "engine gitlabci",
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker",
+	"net/http":                        "executor/docker stack/awscloud stack/stacktest",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/dlclark/regexp2":      "cfn/lint",
 	"pgregory.net/rapid":              "", // tests only
@@ -61,7 +64,7 @@ var outside = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest"}
+var testHelpers = []string{"executor/executortest", "stack/stacktest"}
 
 // testWalls says what else the tests of a package may import.
 var testWalls = map[string]string{
