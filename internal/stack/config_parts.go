@@ -131,9 +131,13 @@ func writeCode(b *strings.Builder, n *cfn.Node) {
 		fmt.Fprint(b, n.Bool())
 	case cfn.Int, cfn.Float:
 		number, ok := n.Number()
-		if text, err := json.Marshal(number); ok && err == nil {
+		text, err := json.Marshal(number)
+		switch {
+		case json.Valid([]byte(n.Text)):
+			b.WriteString(n.Text) // as the source has it
+		case ok && err == nil:
 			b.Write(text)
-		} else {
+		default:
 			quote(n.Text) // .inf and .nan have no JSON
 		}
 	case cfn.String:
