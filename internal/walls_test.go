@@ -56,6 +56,7 @@ var outside = map[string]string{
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
 	"net/http":                        "executor/docker stack/awscloud stack/stacktest",
 	"github.com/spf13/cobra":          "", // cmd/refline only
+	"github.com/creack/pty":           "", // cmd/refline only
 	"github.com/dlclark/regexp2":      "cfn/lint",
 	"pgregory.net/rapid":              "", // tests only
 	"github.com/google/go-cmp":        "executor/executortest",
