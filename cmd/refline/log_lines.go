@@ -23,8 +23,13 @@ type foldedSection struct{ name, title string }
 
 const longestLine = 64 << 10 // bytes; a longer line is broken
 
+// Write is add for an io.Writer; it never fails.
 func (l *logLines) Write(p []byte) (int, error) {
-	n := len(p)
+	l.add(p)
+	return len(p), nil
+}
+
+func (l *logLines) add(p []byte) {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
@@ -32,7 +37,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 			if len(l.rest) > longestLine {
 				l.flush()
 			}
-			return n, nil
+			return
 		}
 		line := p[:i]
 		if len(l.rest) > 0 {

@@ -29,11 +29,15 @@ const (
 	exitError    = 1
 	exitUsage    = 2
 	exitRed      = 3
+	exitChanges  = 4
 	exitCanceled = 130
 )
 
 // errRed says that a run ended red. It was shown already.
 var errRed = errors.New("the run is red")
+
+// errChanges says that there is something to deploy, to who asked for it.
+var errChanges = errors.New("changes are present")
 
 // errShown says that an error was shown already.
 var errShown = errors.New("shown")
@@ -65,7 +69,8 @@ func run(args []string, e *env) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
-	if stop.Err() != nil && err != nil {
+	var child childExit
+	if stop.Err() != nil && err != nil && !errors.As(err, &child) {
 		code = exitCanceled
 	}
 	report(e, err)
@@ -74,11 +79,16 @@ func run(args []string, e *env) int {
 
 func exitCode(err error) int {
 	var usage usageError
+	var child childExit
 	switch {
 	case err == nil:
 		return exitGood
+	case errors.As(err, &child):
+		return int(child)
 	case errors.Is(err, errRed):
 		return exitRed
+	case errors.Is(err, errChanges):
+		return exitChanges
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
@@ -92,8 +102,10 @@ func exitCode(err error) int {
 func report(e *env, err error) {
 	var list *diag.Failure
 	var usage usageError
+	var child childExit
 	switch {
-	case err == nil, errors.Is(err, errRed), errors.Is(err, errShown), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
+	case errors.As(err, &child):
 	case errors.As(err, &list):
 		e.printFindings(list.Findings)
 	case errors.As(err, &usage):
@@ -111,10 +123,9 @@ func newRootCmd(e *env) *cobra.Command {
 		Short: "Run what is in a git repository at the ref you name",
 		Long: `Refline runs pipelines (.gitlab-ci.yml, or Jsonnet that evaluates to one) and
 scripts from the working tree or from any branch, tag or commit of a repository.`,
-		Version:           version,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
@@ -128,7 +139,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
-		newDoctorCmd(e),
+		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newStackCmd(e),
 	)
 	return root
 }

@@ -63,13 +63,15 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return s.docker, s.why
 	}
 	s.asked = true
-	if s.docker, s.why = docker.New(ctx, docker.Options{Getenv: s.e.getenv}); s.why != nil {
+	d := docker.New(docker.Options{Getenv: s.e.getenv})
+	if s.why = d.Available(ctx); s.why != nil {
 		if s.mode == "auto" && !s.strict {
 			s.e.notef("no container engine answers, so jobs with an image run on this host; --strict refuses instead")
 		}
 		return nil, s.why
 	}
-	if err := s.docker.Sweep(ctx); err != nil {
+	s.docker = d
+	if err := d.Sweep(ctx); err != nil {
 		s.e.notef("containers of earlier runs could not be removed: %v", err)
 	}
 	return s.docker, nil

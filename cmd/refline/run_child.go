@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -130,8 +131,29 @@ func childRoot(t *pipeline.Trigger, req engine.ChildRequest, artifacts map[strin
 		}
 		return childFile{source: src, content: artifacts[inc.Artifact], inputs: inputs}, nil
 	}
-	content, err := gitlabci.IncludeAll(t.Include)
+	content, err := includeAll(t.Include)
 	return childFile{source: gitlabci.Source{Kind: gitlabci.Local, Path: "trigger of " + req.Job.Name}, content: content, inputs: t.Inputs}, err
+}
+
+// includeAll writes a configuration that includes several files; JSON is YAML.
+func includeAll(list []pipeline.TriggerInclude) ([]byte, error) {
+	var out []map[string]any
+	for _, inc := range list {
+		entry := map[string]any{}
+		for key, value := range map[string]string{
+			"local": inc.Local + inc.Artifact, "project": inc.Project, "ref": inc.Ref, "file": inc.File,
+			"template": inc.Template, "remote": inc.Remote, "component": inc.Component,
+		} {
+			if value != "" {
+				entry[key] = value
+			}
+		}
+		if len(inc.Inputs) > 0 {
+			entry["inputs"] = inc.Inputs
+		}
+		out = append(out, entry)
+	}
+	return json.Marshal(map[string]any{"include": out})
 }
 
 const maxChildBytes = 5 << 20

@@ -27,7 +27,6 @@ type runView struct {
 	jobs    map[string]*jobView
 	order   []string
 	live    int // live lines on the screen now
-	drawn   time.Time
 	json    *json.Encoder
 	ticking chan struct{}
 }
@@ -122,7 +121,7 @@ func (v *runView) emit(ev engine.Event) {
 	j := v.job(ev.Job)
 	switch ev.Kind {
 	case engine.JobLog:
-		j.lines.Write(ev.Data)
+		j.lines.add(ev.Data)
 	case engine.JobNote:
 		v.print(v.prefix(j) + ev.Text)
 	case engine.StepEvent:
@@ -170,7 +169,7 @@ func (v *runView) emitJSON(ev engine.Event) {
 			ev.Text = s
 			_ = v.json.Encode(ev)
 		}
-		j.lines.Write(ev.Data)
+		j.lines.add(ev.Data)
 		return
 	}
 	if ev.Kind == engine.JobStatus && ev.Status.Done() {

@@ -20,10 +20,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-type testOptions struct {
-	pipelineOptions
-	json bool
-}
+type testOptions struct{ json bool }
 
 func newTestCmd(e *env) *cobra.Command {
 	o := &testOptions{}

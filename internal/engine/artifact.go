@@ -76,10 +76,7 @@ func Collect(ctx context.Context, req ArtifactRequest, dst string) (ArtifactRepo
 		return report, nil
 	}
 	partial := dst + partialSuffix
-	if err := errors.Join(removeAll(partial), removeAll(dst)); err != nil {
-		return report, fmt.Errorf("artifacts: %w", err)
-	}
-	if err := os.MkdirAll(partial, 0o777); err != nil {
+	if err := errors.Join(removeAll(partial), discard(dst), os.MkdirAll(partial, 0o777)); err != nil {
 		return report, fmt.Errorf("artifacts: %w", err)
 	}
 	err := req.collect(ctx, partial, &report)
@@ -93,6 +90,18 @@ func Collect(ctx context.Context, req ArtifactRequest, dst string) (ArtifactRepo
 		return ArtifactReport{Notes: report.Notes, Warnings: report.Warnings}, fmt.Errorf("artifacts: %w", err)
 	}
 	return report, nil
+}
+
+// discard removes a folder that counts as whole while it has its name.
+func discard(dir string) error {
+	old := dir + deadSuffix
+	if err := removeAll(old); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, old); err != nil && !notThere(err) {
+		return err
+	}
+	return removeAll(old)
 }
 
 func (req *ArtifactRequest) collect(ctx context.Context, partial string, report *ArtifactReport) error {

@@ -68,7 +68,7 @@ type cacheEntry struct {
 	tree *Tree
 }
 
-func (e *cacheEntry) close()        { _ = e.lock.Close() }
+func (e *cacheEntry) close()        { unlockFile(e.lock) }
 func (e *cacheEntry) files() string { return filepath.Join(e.dir, artifactFiles) }
 
 // verify looks whether the entry's files are those that were stored.
@@ -138,7 +138,7 @@ func (c *Caches) open(project, key string) (*cacheEntry, error) {
 		if _, err := os.Lstat(filepath.Join(dir, artifactFiles)); err == nil {
 			return &cacheEntry{note: note, dir: dir, lock: lock}, nil
 		}
-		_ = lock.Close()
+		unlockFile(lock)
 	}
 	return nil, nil
 }
@@ -205,7 +205,7 @@ func (c *Caches) name(note cacheNote) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	temporary := file + "." + note.Entry + partialSuffix
 	if err := os.WriteFile(temporary, data, 0o666); err != nil {
 		return errors.Join(err, removeAll(temporary))
@@ -230,7 +230,7 @@ func (c *Caches) forget(note cacheNote) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	file := c.keyFile(note.Project, note.Key)
 	if now, err := readNote(file); err != nil || now.Entry != note.Entry {
 		return nil // somebody saved a new one
@@ -238,9 +238,25 @@ func (c *Caches) forget(note cacheNote) error {
 	return os.Remove(file)
 }
 
+// keyFiles lists the files that say which entry a key has.
+func (c *Caches) keyFiles() ([]string, error) {
+	dir := filepath.Join(c.dir, "keys")
+	entries, err := os.ReadDir(dir)
+	if notThere(err) {
+		return nil, nil
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".json") {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, err
+}
+
 // List gives all caches, those used last first.
 func (c *Caches) List() ([]CacheInfo, error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "keys", "*.json"))
+	files, err := c.keyFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +304,7 @@ func (c *Caches) unname(gone []CacheInfo) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	for _, info := range gone {
 		if err := os.Remove(c.keyFile(info.Project, info.Key)); err != nil && !notThere(err) {
 			return err
@@ -320,28 +336,10 @@ func (c *Caches) tidy(project, key string) error {
 }
 
 // collect removes the entries that no key names and nobody holds.
-func (c *Caches) collect() error {
-	named, err := c.named()
-	if err != nil {
-		return err
-	}
-	dead, err := findDead(c.entries(), func(name string) bool { return named[name] })
-	if err != nil || len(dead) == 0 {
-		return err
-	}
-	// One that was locked just now may have got its name just before.
-	named, err = c.named()
-	for dir, lock := range dead {
-		if err == nil && !named[filepath.Base(dir)] {
-			err = removeAll(dir)
-		}
-		_ = lock.Close()
-	}
-	return err
-}
+func (c *Caches) collect() error { return sweep(c.entries(), c.named) }
 
 func (c *Caches) named() (map[string]bool, error) {
-	files, err := filepath.Glob(filepath.Join(c.dir, "keys", "*.json"))
+	files, err := c.keyFiles()
 	named := map[string]bool{}
 	for _, file := range files {
 		if note, err := readNote(file); err == nil {

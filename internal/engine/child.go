@@ -46,7 +46,9 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 		r.loose.Add(1)
 		go func() {
 			defer r.loose.Done()
-			r.runChild(ctx, job.Name, *in)
+			if _, err := r.runChild(ctx, job.Name, *in); err != nil {
+				r.tell(i, Event{Kind: JobNote, Text: err.Error()})
+			}
 		}()
 		return JobResult{Status: pipeline.Success}
 	}

@@ -39,7 +39,12 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("REFLINE_RUN", in.RunID),
 		v("REFLINE_EVENTS", paths.temp+"/events.jsonl"),
 	}
-	if in.Binary != "" && !in.Executor.Isolated() {
+	if in.Executor.Isolated() {
+		// The container's user is another than the owner of the files: git
+		// would refuse to work there.
+		return append(vars, v("GIT_CONFIG_COUNT", "1"), v("GIT_CONFIG_KEY_0", "safe.directory"), v("GIT_CONFIG_VALUE_0", paths.project))
+	}
+	if in.Binary != "" {
 		vars = append(vars, v("REFLINE_BIN", in.Binary))
 	}
 	return vars

@@ -171,9 +171,17 @@ func (a *attempt) exec(ctx context.Context, name, script string, extra []string)
 		out = a.coverage.tee(a.log)
 	}
 	return a.sandbox.Exec(ctx, executor.Command{
-		Args: []string{a.sandbox.Shell(), a.paths.temp + "/" + name + ".sh"}, Dir: a.paths.project,
+		Args: []string{a.sandbox.Shell(), a.scriptPath(name)}, Dir: a.paths.project,
 		Env: append(env, extra...), Stdout: out, Stderr: out,
 	})
+}
+
+// scriptPath is short where it can be: shells put it before their errors.
+func (a *attempt) scriptPath(name string) string {
+	if !a.Executor.Isolated() && a.InPlace == "" {
+		return "../tmp/" + name + ".sh"
+	}
+	return a.paths.temp + "/" + name + ".sh"
 }
 
 // script runs the job's own commands under its timeout.

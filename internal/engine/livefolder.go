@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // lockName is the file by which a folder belongs to a living process.
@@ -24,7 +25,7 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer outer.Close()
+	defer unlockFile(outer)
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -32,53 +33,110 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
 	}
-	return func() { _ = inner.Close() }, nil
+	return func() { unlockFile(inner) }, nil
 }
 
 // Sweep removes the folders in parent whose process is gone, with what is
 // mounted inside. It may run at any time, also beside others.
 func Sweep(parent string) error {
-	dead, err := findDead(parent, func(string) bool { return false })
-	var all []error
-	for dir, lock := range dead {
-		all = append(all, unmountBelow(dir), removeAll(dir))
-		lock.Close()
-	}
-	return errors.Join(append(all, err)...)
+	return sweep(parent, func() (map[string]bool, error) { return nil, nil })
 }
 
-// findDead takes the locks of the folders that nobody holds, but for those to
-// keep by their name.
-func findDead(parent string, keep func(name string) bool) (map[string]*os.File, error) {
+// deadSuffix marks a folder that is being removed.
+const deadSuffix = ".dead"
+
+// sweep is Sweep but for those that keep names; it is asked again once a
+// folder is locked, when nobody can be giving it a name any more.
+func sweep(parent string, keep func() (map[string]bool, error)) error {
+	dead, err := findDead(parent, keep)
+	all := []error{err}
+	for _, d := range dead {
+		all = append(all, d.remove())
+	}
+	return errors.Join(all...)
+}
+
+// deadFolder is a folder that nobody uses, and its lock.
+type deadFolder struct {
+	dir  string
+	lock *os.File
+}
+
+// findDead takes the locks of the folders that nobody holds.
+func findDead(parent string, keep func() (map[string]bool, error)) (dead []deadFolder, err error) {
 	entries, err := os.ReadDir(parent)
-	if errors.Is(err, fs.ErrNotExist) {
+	if notThere(err) || err == nil && len(entries) <= 1 { // nothing but the lock
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) <= 1 { // nothing but the lock
-		return nil, nil
+	kept, err := keep()
+	if err != nil {
+		return nil, err
 	}
 	outer, err := lockFile(filepath.Join(parent, lockName), lockWait)
 	if err != nil {
 		return nil, err
 	}
-	defer outer.Close()
-	dead := map[string]*os.File{}
+	defer unlockFile(outer)
 	for _, e := range entries {
-		if !e.IsDir() || keep(e.Name()) {
+		if !e.IsDir() || kept[e.Name()] {
 			continue
 		}
-		dir := filepath.Join(parent, e.Name())
-		lock, err := lockFile(filepath.Join(dir, lockName), lockTry)
-		switch {
-		case errors.Is(err, errLocked), errors.Is(err, fs.ErrNotExist):
-		case err != nil:
+		d, err := takeDead(filepath.Join(parent, e.Name()), keep)
+		if err != nil {
 			return dead, err
-		default:
-			dead[dir] = lock
+		}
+		if d.lock != nil {
+			dead = append(dead, d)
 		}
 	}
 	return dead, nil
+}
+
+// takeDead locks one folder and renames it, so that two sweeps do not meet in
+// it: what is called dead gets no lock again that it has lost.
+func takeDead(dir string, keep func() (map[string]bool, error)) (deadFolder, error) {
+	open := lockFile
+	if strings.HasSuffix(dir, deadSuffix) {
+		open = lockExisting
+	}
+	lock, err := open(filepath.Join(dir, lockName), lockTry)
+	switch {
+	case notThere(err):
+		_ = os.Remove(dir) // all but itself was removed before
+		return deadFolder{}, nil
+	case errors.Is(err, errLocked):
+		return deadFolder{}, nil
+	case err != nil:
+		return deadFolder{}, err
+	}
+	kept, err := keep()
+	if err != nil || kept[filepath.Base(dir)] {
+		unlockFile(lock)
+		return deadFolder{}, err
+	}
+	if !strings.HasSuffix(dir, deadSuffix) && os.Rename(dir, dir+deadSuffix) == nil {
+		dir += deadSuffix
+	}
+	return deadFolder{dir, lock}, nil
+}
+
+// remove removes the folder, its lock last.
+func (d deadFolder) remove() error {
+	defer unlockFile(d.lock)
+	err := unmountBelow(d.dir)
+	_ = os.Chmod(d.dir, 0o700)
+	entries, readErr := os.ReadDir(d.dir)
+	err = errors.Join(err, readErr)
+	for _, e := range entries {
+		if e.Name() != lockName {
+			err = errors.Join(err, removeAll(filepath.Join(d.dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return removeAll(d.dir)
 }

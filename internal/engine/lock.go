@@ -31,3 +31,10 @@ func lockOpen(path string, flags int, mode lockMode) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlockFile gives a lock back, also where a program that is just being
+// started still has the file open.
+func unlockFile(f *os.File) {
+	_ = flock(f, lockNone)
+	_ = f.Close()
+}

@@ -16,6 +16,7 @@ const (
 	lockShared lockMode = unix.LOCK_SH
 	lockWait   lockMode = unix.LOCK_EX
 	lockTry    lockMode = unix.LOCK_EX | unix.LOCK_NB
+	lockNone   lockMode = unix.LOCK_UN
 )
 
 func flock(f *os.File, mode lockMode) error {

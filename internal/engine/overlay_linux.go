@@ -13,10 +13,6 @@ import (
 	"refline/internal/errs"
 )
 
-// overlaySuffix names the folder beside a workspace that holds what was
-// written to it.
-const overlaySuffix = ".overlay"
-
 // canMount reports whether this process may mount at all.
 func canMount() bool { return os.Geteuid() == 0 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"refline/internal/pipeline"
 )
 
 // needMount skips where overlays cannot be had.
@@ -82,6 +84,37 @@ func TestRemovalDoesNotEnterMounts(t *testing.T) {
 	must(t, w.Close())
 	same(t, harvest(t, precious), files{"keep": "me"})
 	same(t, len(mountsBelow(mountTable(t), w.Dir)), 0)
+}
+
+// What a job wrote is moved out of an overlay, not copied; what it did not
+// touch is copied, since it is not its own.
+func TestCollectFromAnOverlay(t *testing.T) {
+	t.Parallel()
+	needMount(t)
+	base := manyFiles(overlayFiles)
+	base["out/tracked"], base["out/changed"], base["out/gone"], base["old/f"] = "base", "base", "base", "base"
+	dir := plant(t, base)
+	tree := NewTree(dir)
+	w, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
+	must(t, err)
+	plantIn(t, w.Dir, files{"out/new/deep/f": "new", "out/big": strings.Repeat("x", 1<<20)})
+	must(t, os.WriteFile(filepath.Join(w.Dir, "out/changed"), []byte("changed"), 0o644))
+	must(t, os.Remove(filepath.Join(w.Dir, "out/gone")))
+	must(t, os.Rename(filepath.Join(w.Dir, "old"), filepath.Join(w.Dir, "out", "renamed")))
+	var before unix.Stat_t
+	must(t, unix.Stat(filepath.Join(w.Dir+overlaySuffix, "upper/out/big"), &before))
+
+	dst := filepath.Join(filepath.Dir(w.Dir), "a")
+	_, err = Collect(t.Context(), ArtifactRequest{Workspace: w.Dir, Move: true, Artifacts: &pipeline.Artifacts{Paths: []string{"out"}}}, dst)
+	must(t, err)
+	same(t, harvest(t, filepath.Join(dst, artifactFiles)), files{
+		"out/tracked": "base", "out/changed": "changed", "out/new/deep/f": "new", "out/renamed/f": "base", "out/big": strings.Repeat("x", 1<<20),
+	})
+	var after unix.Stat_t
+	must(t, unix.Stat(filepath.Join(dst, artifactFiles, "out/big"), &after))
+	same(t, after.Ino, before.Ino)
+	must(t, w.Close())
+	same(t, harvest(t, dir), base)
 }
 
 func TestMountsBelow(t *testing.T) {

@@ -39,7 +39,7 @@ func (m *pythonMaker) get(ctx context.Context) (bin string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
+	defer unlockFile(lock)
 	if m.ready() { // somebody else made it meanwhile
 		return m.bin(), nil
 	}
@@ -101,7 +101,7 @@ func (m *pythonMaker) say(format string, args ...any) { fmt.Fprintf(m.log, forma
 // make fills the environment's folder and marks it as finished.
 func (m *pythonMaker) make(ctx context.Context) error {
 	start := time.Now()
-	if err := removeAll(m.dir); err != nil { // of one who was killed
+	if err := removeEnv(m.dir); err != nil { // of one who was killed
 		return err
 	}
 	if err := os.Mkdir(m.dir, 0o777); err != nil {
@@ -213,10 +213,15 @@ func removeUnused(dir string) {
 			continue
 		}
 		if !inUse(at) {
-			_ = removeAll(at) // the next one tries again
+			_ = removeEnv(at) // the next one tries again
 		}
-		_ = lock.Close()
+		unlockFile(lock)
 	}
+}
+
+// removeEnv removes an environment, what says that it is whole first.
+func removeEnv(dir string) error {
+	return errors.Join(removeAll(filepath.Join(dir, pythonReady)), removeAll(dir))
 }
 
 func inUse(env string) bool {

@@ -33,24 +33,30 @@ func (f folder) removeAll(name, full string) error {
 	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EBUSY) {
 		return pathError("remove", full, err)
 	}
-	sub, err := f.openForRemoval(name)
+	sub, openErr := f.openForRemoval(name)
 	switch {
-	case errors.Is(err, unix.EXDEV):
+	case errors.Is(openErr, unix.ENOTDIR) || errors.Is(openErr, unix.ELOOP): // a file or link that stays
+		return pathError("remove", full, err)
+	case errors.Is(openErr, unix.EXDEV):
 		if err := unix.Unmount(full, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH); err != nil {
 			return pathError("unmount", full, err)
 		}
 		return f.removeAll(name, full)
-	case errors.Is(err, unix.ENOENT):
+	case errors.Is(openErr, unix.ENOENT):
 		return nil
-	case err != nil:
-		return pathError("remove", full, err)
+	case openErr != nil:
+		return pathError("remove", full, openErr)
 	}
 	err = sub.empty(full)
 	sub.close()
 	if err != nil {
 		return err
 	}
-	return pathError("remove", full, unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR))
+	err = unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return pathError("remove", full, err)
 }
 
 // empty removes what is in f.

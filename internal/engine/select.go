@@ -190,7 +190,7 @@ func (s *selection) search(ctx context.Context, f folder, at, base, pattern stri
 		if err != nil {
 			continue // gone meanwhile, or not for us
 		}
-		if ok, _ := doublestar.Match(pattern, rel); ok {
+		if matches(pattern, rel, n.kind) {
 			k, err := s.take(ctx, f, at, n)
 			if err != nil {
 				return found, err
@@ -214,6 +214,16 @@ func (s *selection) search(ctx context.Context, f folder, at, base, pattern stri
 		found += k
 	}
 	return found, nil
+}
+
+// matches reports whether a pattern finds a path. "dir/**" also stands for dir
+// itself, but not for a file of that name.
+func matches(pattern, rel string, kind fileKind) bool {
+	if kind != isDir && strings.HasSuffix(pattern, "/**") {
+		pattern += "/*"
+	}
+	ok, _ := doublestar.Match(pattern, rel)
+	return ok
 }
 
 // take adds one name of f, which is the directory at, with all that is inside.

@@ -22,6 +22,7 @@ type stowing struct {
 	same func(path string, n *fileNode) bool
 	old  folder
 
+	upper  *folder // where an overlay keeps what was written; nil for no overlay
 	tasks  []func() error
 	sealed []pickedDir // directories that get their permissions at the end
 }
@@ -53,7 +54,11 @@ func (st *stowing) run(ctx context.Context, dst string) (err error) {
 		return err
 	}
 	defer from.close()
-	if err := st.dir(from, ".", &st.sel.top); err != nil {
+	err = st.dir(from, ".", &st.sel.top)
+	if st.upper != nil {
+		st.upper.close()
+	}
+	if err != nil {
 		return err
 	}
 	if st.sel.files < parallelFiles && st.sel.bytes < parallelBytes {
@@ -90,14 +95,8 @@ func (st *stowing) dir(from folder, at string, p *pick) error {
 	var files []fileNode
 	for _, name := range slices.Sorted(maps.Keys(p.inside)) {
 		q := p.inside[name]
-		if st.move && (q.kind != isDir || q.inside != nil) && q.whole() {
-			err := to.rename(from, name, name)
-			if err == nil {
-				continue
-			}
-			if errors.Is(err, syscall.EXDEV) {
-				st.move = false
-			}
+		if st.moved(from, to, joinPath(at, name), q) {
+			continue
 		}
 		if q.kind != isDir {
 			files = append(files, q.fileNode)
@@ -109,6 +108,35 @@ func (st *stowing) dir(from folder, at string, p *pick) error {
 	}
 	st.add(at, files)
 	return nil
+}
+
+// moved moves what can be moved.
+func (st *stowing) moved(from, to folder, full string, q *pick) bool {
+	if !st.move || q.kind == isDir && (q.inside == nil || st.upper != nil) || !q.whole() {
+		return false
+	}
+	if st.upper != nil {
+		return to.rename(*st.upper, full, q.name) == nil
+	}
+	err := to.rename(from, q.name, q.name)
+	if errors.Is(err, syscall.EXDEV) {
+		if st.findUpper() {
+			return st.moved(from, to, full, q)
+		}
+		st.move = false
+	}
+	return err == nil
+}
+
+// findUpper looks whether the workspace is an overlay. Nothing can be renamed
+// out of one, but single files can out of the folder that holds what was
+// written to it: they are whole there, which a directory need not be.
+func (st *stowing) findUpper() bool {
+	upper, err := openFolder(st.sel.root.Name() + overlaySuffix + "/upper")
+	if err == nil {
+		st.upper = &upper
+	}
+	return err == nil
 }
 
 func (st *stowing) subdir(from, to folder, full string, q *pick) error {
@@ -148,28 +176,27 @@ func (st *stowing) copy(at string, files []fileNode) error {
 		return err
 	}
 	defer to.close()
+	same := func(*fileNode) bool { return false }
+	if st.same != nil {
+		if old, err := st.old.sub(at); err == nil {
+			defer old.close()
+			same = func(n *fileNode) bool {
+				return st.same(joinPath(at, n.name), n) && to.hardlink(old, n.name, n.name) == nil
+			}
+		}
+	}
 	for i := range files {
 		n := &files[i]
 		if n.kind == isLink {
 			err = to.symlink(n)
-		} else if st.same == nil || !st.same(joinPath(at, n.name), n) || st.link(to, at, n) != nil {
+		} else if !same(n) {
 			_, err = to.copy(from, n, st.extra)
 		}
 		if err != nil {
-			return err
+			return inDir(at, err)
 		}
 	}
 	return nil
-}
-
-// link takes a file over from the folder of before, whose files nobody writes.
-func (st *stowing) link(to folder, at string, n *fileNode) error {
-	old, err := st.old.sub(at)
-	if err != nil {
-		return err
-	}
-	defer old.close()
-	return to.hardlink(old, n.name, n.name)
 }
 
 // unstow copies the files of src, a folder that stow made, into a workspace.
@@ -262,7 +289,7 @@ func (t *Tree) putFiles(from, to folder, d *treeDir, files []fileNode) (err erro
 			}
 		}
 		if err != nil {
-			return err
+			return inDir(d.path, err)
 		}
 	}
 	return nil

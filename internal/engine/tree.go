@@ -92,6 +92,10 @@ func (t *Tree) pathSet() map[string]bool {
 	return set
 }
 
+// overlaySuffix names the folder beside a mounted workspace that holds what was
+// written to it.
+const overlaySuffix = ".overlay"
+
 // Workspace is the folder of one job.
 type Workspace struct {
 	Dir     string
@@ -242,7 +246,7 @@ func (t *Tree) copyFiles(from, to folder, d *treeDir, files []fileNode, extra fs
 			_, err = to.copy(from, n, extra)
 		}
 		if err != nil {
-			return err
+			return inDir(d.path, err)
 		}
 	}
 	return nil

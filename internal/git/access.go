@@ -52,12 +52,18 @@ func (a Access) notice(text string) {
 const (
 	usernameVariable = "REFLINE_GIT_USERNAME"
 	passwordVariable = "REFLINE_GIT_PASSWORD"
+	refusedVariable  = "REFLINE_GIT_REFUSED" // a file that comes to be when the server refuses them
 )
 
 // helper answers git's question for credentials from the environment it
 // inherits; printf is part of the shell, so nothing shows in a process list.
-const helper = `!f() { test "$1" = get || exit 0; printf 'username=%s\npassword=%s\n' "$` +
-	usernameVariable + `" "$` + passwordVariable + `"; }; f`
+// git-lfs asks again for ever when it is refused, so a refusal is remembered
+// where there is a place for it.
+const helper = `!f() { case "$1" in
+get) test -n "$` + refusedVariable + `" && test -e "$` + refusedVariable + `" && echo quit=1 && exit 0
+printf 'username=%s\npassword=%s\n' "$` + usernameVariable + `" "$` + passwordVariable + `";;
+erase) test -z "$` + refusedVariable + `" || : >"$` + refusedVariable + `";;
+esac; }; f`
 
 // credentials returns the settings and variables that let git sign in to addr,
 // and the secret values, to be kept out of every text.
@@ -112,11 +118,7 @@ func (a Access) talk(ctx context.Context, addr address, home string) (talk, erro
 			setting{"core.askPass", ""},
 			setting{"credential.helper", ""})
 	}
-	allowed := "https:ssh"
-	if addr.scheme != "https" && addr.scheme != "ssh" {
-		allowed += ":" + addr.scheme
-	}
-	t.env = append(t.env, "GIT_ALLOW_PROTOCOL="+allowed)
+	t.env = append(t.env, "GIT_ALLOW_PROTOCOL="+a.transports(addr))
 	settings, env, secrets, err := a.credentials(addr)
 	if err != nil {
 		return talk{}, err
@@ -133,4 +135,20 @@ func (a Access) talk(ctx context.Context, addr address, home string) (talk, erro
 		t.env = append(keep(t.env, func(name string) bool { return name != "GIT_SSH_COMMAND" }), "GIT_SSH_COMMAND="+ssh)
 	}
 	return t, nil
+}
+
+// transports is git's allow list. It also bounds where the url.insteadOf of a
+// User may lead.
+func (a Access) transports(addr address) string {
+	allowed := []string{"https", "ssh"}
+	if a.AllowHTTP || addr.scheme == "http" {
+		allowed = append(allowed, "http")
+	}
+	if a.Trust == User {
+		allowed = append(allowed, "git")
+	}
+	if a.AllowFile && (a.Trust == User || addr.scheme == "file") {
+		allowed = append(allowed, "file")
+	}
+	return strings.Join(allowed, ":")
 }

@@ -139,6 +139,7 @@ func (p *configText) entry() (key, value string, ok bool) {
 func (p *configText) value() (string, bool) {
 	var out strings.Builder
 	quoted, solid := false, 0 // solid: length up to which blanks are kept
+	tab := false              // versions of git differ in what a tab between words becomes
 	for i := 0; i < len(p.rest); i++ {
 		switch b := p.rest[i]; {
 		case b == '\n':
@@ -181,8 +182,14 @@ func (p *configText) value() (string, bool) {
 			solid = out.Len()
 		default:
 			out.WriteByte(b)
-			if quoted || b != ' ' && b != '\t' {
+			switch {
+			case quoted || b != ' ' && b != '\t':
 				solid = out.Len()
+				if tab && !quoted {
+					return "", false
+				}
+			case b == '\t':
+				tab = true
 			}
 		}
 	}

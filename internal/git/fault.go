@@ -27,7 +27,7 @@ func faults() []fault {
 		{errs.Denied, "the ssh host key of %s is not known; compare its fingerprint and add it to known_hosts (ssh-keyscan prints it)", []string{"Host key verification failed", "host key is known for"}},
 		{errs.Denied, "%s does not accept the ssh key; load one it knows into the agent (ssh-add), or use https with a token", []string{"Permission denied (", "Too many authentication failures", "Permission denied, please try again"}},
 		{errs.Denied, "%s asks for credentials; give a token, or set up a git credential helper", []string{"could not read Username", "could not read Password", "unable to get password", "terminal prompts disabled"}},
-		{errs.Denied, "%s does not accept the credentials; check the user name, the token, its scope and its expiry", []string{"Authentication failed", "HTTP Basic: Access denied", "returned error: 401", "Invalid credentials", "Invalid username or"}},
+		{errs.Denied, "%s does not accept the credentials; check the user name, the token, its scope and its expiry", []string{"Authentication failed", "HTTP Basic: Access denied", "returned error: 401", "Invalid credentials", "Invalid username or", "told us to quit", "Authorization error"}},
 		{errs.Denied, "%s refuses access; the token or key may lack the right to read this repository", []string{"returned error: 403", "not allowed to download code", "access denied"}},
 		{errs.NotFound, "%s is not there, or not for these credentials; check the path and who may read it", []string{
 			"returned error: 404", "repository not found", "does not appear to be a git repository", "not found: did you run git update-server-info",
@@ -46,6 +46,7 @@ func faults() []fault {
 		{errs.Unavailable, "the connection to %s broke off", []string{
 			"early EOF", "hung up unexpectedly", "RPC failed", "unexpected disconnect", "gnutls_handshake", "SSL_ERROR_SYSCALL", "SSL_connect", "TLS connection was non-properly terminated",
 			"invalid index-pack output", "expected flush after", "protocol error: bad pack header", "unexpected EOF", "GnuTLS recv error"}},
+		{errs.NotFound, "some LFS files of this commit are not on the server of %s; were they pushed (git lfs push --all)?", []string{"failed to fetch some objects"}},
 	}
 }
 

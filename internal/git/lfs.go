@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,13 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 		return errs.E(errs.Conflict, "set up LFS in %s: %w", dst, err)
 	}
 	tree := r.inTree(dst, "lfs", "pull")
-	pull := process{args: tree.args, dir: dst, config: []setting{{"lfs.locksverify", "false"}}}
+	scratch, err := r.scratch("lfs")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	pull := process{args: tree.args, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
+		config: []setting{{"lfs.locksverify", "false"}}}
 	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
 		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
 	}

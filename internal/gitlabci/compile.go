@@ -43,7 +43,7 @@ type compiler struct {
 	jobs       []*written
 	byName     map[string]*written
 	byInstance map[string]*instance
-	names      []string // of jobs and instances, for suggestions; see jobNames
+	names      []string // see jobNames
 }
 
 func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator, f *findings) (*Result, error) {
@@ -122,6 +122,7 @@ func (c *compiler) checkHidden(f *field) {
 		n.kind == boolNode && !n.truth
 	if empty {
 		c.f.errorf(f.at, "", "value", "%s must not be empty", quote(f.name))
+		c.f.underline(f.name)
 		c.f.hint("leave it out, or put something in it")
 	}
 }
@@ -189,10 +190,11 @@ func (c *compiler) fill(p *pipeline.Pipeline) {
 
 func (c *compiler) instanceNamed(name string) *instance { return c.byInstance[name] }
 
-// jobNames are the names that needs may use.
+// jobNames are the names that suggestions are made from, not all of very many.
 func (c *compiler) jobNames() []string {
+	const most = 500
 	if c.names == nil {
-		for _, w := range c.jobs {
+		for _, w := range c.jobs[:min(most, len(c.jobs))] {
 			c.names = append(c.names, w.name)
 		}
 	}

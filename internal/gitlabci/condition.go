@@ -159,16 +159,16 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	}
 	var patterns []string
 	topLevel := true
-	for _, p := range f.patterns {
-		p = s.expand(p)
+	for _, written := range f.patterns {
+		p := s.expand(written)
 		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
 		if !exact(p) {
-			patterns = append(patterns, p)
+			patterns = append(patterns, written)
 			continue
 		}
 		i := sort.SearchStrings(paths, p)
 		if i < len(paths) && (paths[i] == p || strings.HasSuffix(p, "/") && strings.HasPrefix(paths[i], p)) {
-			return true, p + " is there", nil
+			return true, written + " is there", nil
 		}
 	}
 	count := len(paths)
@@ -192,27 +192,32 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
 	if f.regexp != "" {
 		match, ok, err := expr.Pattern(s.expand(f.regexp))
-		if !ok || err != nil {
-			return false, "not a regular expression", nil
+		if !ok {
+			return false, "", errs.E(errs.Invalid, "%q is not a regular expression between slashes", f.regexp)
+		}
+		if err != nil {
+			return false, "", errs.E(errs.Invalid, "the regular expression %q cannot be read: %w", f.regexp, err)
 		}
 		if i := slices.IndexFunc(paths, match); i >= 0 {
 			return true, paths[i] + " matches", nil
 		}
 		return false, "no file matches", nil
 	}
-	patterns := make([]string, 0, len(f.patterns))
-	for _, p := range f.patterns {
-		if p = s.expand(p); !slices.Contains(patterns, p) {
-			patterns = append(patterns, p)
+	// What is said names a pattern as it is written: variables in it may be
+	// secret.
+	var patterns, written []string
+	for _, w := range f.patterns {
+		if p := s.expand(w); !slices.Contains(patterns, p) {
+			patterns, written = append(patterns, p), append(written, w)
 		}
 	}
 	if count*len(patterns) > maxComparisons {
 		return true, "there are too many files to compare", nil
 	}
-	for _, p := range patterns {
+	for k, p := range patterns {
 		g := compileGlob(p)
 		if i := slices.IndexFunc(paths, g.match); i >= 0 {
-			return true, paths[i] + " matches " + p, nil
+			return true, paths[i] + " matches " + written[k], nil
 		}
 	}
 	return false, "no file matches", nil

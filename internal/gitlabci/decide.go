@@ -22,16 +22,18 @@ func (c *compiler) decideInstance(in *instance) {
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	own := pipeline.Merge(inherited(c.rootVariables, w.inherit), w.variables)
-	all := pipeline.Merge(own, in.matrix)
-	predefined := JobVariables(&job)
+	own := c.variablesOf(w)
+	all := over(own, in.matrix)
 	outside := c.conditions.outside
+	c.nameEnvironment(&job, w, all)
+	predefined := JobVariables(&job)
 	// Conditions do not see the variables of a matrix, patterns of files do.
 	conditions := &scope{outside: outside, local: own, job: predefined}
 	files := &scope{outside: outside, local: all, job: predefined}
 	out := &in.outcome
 	out.in, out.when = true, job.When
-	out.needs, out.dag = in.needs, w.hasNeeds && !(w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream))
+	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
+	out.needs, out.dag = in.needs, w.hasNeeds && !mirrors
 	// allow_failure of a manual job is true only when the job itself says
 	// manual; a rule that says it makes a job that blocks.
 	if absent(w.node.get("allow_failure")) {
@@ -44,12 +46,39 @@ func (c *compiler) decideInstance(in *instance) {
 	}
 	job.When = out.when
 	job.Variables = all
-	if e := job.Environment; e != nil {
-		expanded := *e
-		expanded.Name = (&scope{outside: outside, local: all, job: predefined}).expandAll(e.Name)
-		job.Environment = &expanded
-	}
+	c.nameEnvironment(&job, w, all) // again, with the variables of rules
 	in.job = job
+}
+
+// variablesOf are the yaml variables that all instances of a job have.
+func (c *compiler) variablesOf(w *written) []pipeline.Variable {
+	if !w.hasMerged {
+		w.merged = over(inherited(c.rootVariables, w.inherit), w.variables)
+		w.hasMerged = true
+	}
+	return w.merged
+}
+
+// over lays high over low; where there is nothing to lay, low itself is the
+// result, which nobody changes.
+func over(low, high []pipeline.Variable) []pipeline.Variable {
+	if len(high) == 0 {
+		return slices.Clip(low)
+	}
+	return pipeline.Merge(low, high)
+}
+
+// nameEnvironment puts the variables of a job into the name of its environment.
+func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pipeline.Variable) {
+	e := w.job.Environment
+	if e == nil {
+		return
+	}
+	job.Environment = nil
+	s := &scope{outside: c.conditions.outside, local: variables, job: JobVariables(job)}
+	named := *e
+	named.Name = s.expandAll(e.Name)
+	job.Environment = &named
 }
 
 // applyRules lets the first rule that matches change the job. A job whose rules
@@ -77,7 +106,7 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	if u.interruptible != nil {
 		job.Interruptible = *u.interruptible
 	}
-	*variables = pipeline.Merge(*variables, u.variables)
+	*variables = over(*variables, u.variables)
 	if u.needs != nil {
 		out.needs = c.resolveNeeds(in, u.needs)
 		out.dag = out.dag || len(out.needs) > 0
@@ -99,13 +128,14 @@ func (c *compiler) settleNeeds() {
 func (c *compiler) settle(in *instance) {
 	job, w := &in.job, in.of
 	job.DAG = in.outcome.dag
-	if len(in.outcome.needs) > maxNeeds {
-		w.r.errorf(in.outcome.needs[maxNeeds].node, "limit", "needs", "may name at most %d jobs, not %d", maxNeeds, len(in.outcome.needs))
-	}
+	local := 0
 	for _, need := range in.outcome.needs {
 		if need.Project != "" || need.Pipeline != "" {
 			job.Needs = append(job.Needs, need.Need)
 			continue
+		}
+		if local++; local == maxNeeds+1 {
+			w.r.errorf(need.node, "limit", "needs", "may name at most %d jobs", maxNeeds)
 		}
 		other := c.instanceNamed(need.Job)
 		switch {
@@ -114,6 +144,7 @@ func (c *compiler) settle(in *instance) {
 		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
+			c.f.underline(need.node.text)
 			c.f.hint("its rules leave it out; add optional: true to the need, or give both the same rules")
 		}
 	}

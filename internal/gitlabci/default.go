@@ -40,6 +40,7 @@ func (c *compiler) readDefaults() defaults {
 		}
 		if !absent(written.get(f.name)) {
 			c.f.errorf(f.at, "", "conflict", "%s is at the top level and in default", f.name)
+			c.f.underline(f.name)
 			c.f.hint("keep the one in default; the top level is its older place")
 			continue
 		}

@@ -3,6 +3,8 @@ package gitlabci
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestMistakes: what is said, with line and column, and what to do.
@@ -10,7 +12,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
-		"a mistyped script":             {"job: {scirpt: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scirpt\" is not a keyword of a job; did you mean \"script\"?"},
+		"a mistyped script":             {"job: {scritp: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scritp\" is not a keyword of a job; did you mean \"script\"?"},
 		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
 		"a mistyped top keyword":        {"stage: [a]\njob: {script: x}", `1:1: error: "stage" is not a keyword, and a job must be a map, not a list; did you mean "stages"?`},
 		"a mistyped top map":            {"varables: {A: b}\njob: {script: x}", `1:1: error: job "varables" has no script, run or trigger; did you mean the keyword "variables"?`},
@@ -27,6 +29,7 @@ func TestMistakes(t *testing.T) {
 		"an unknown when":               {"job: {script: x, when: manuel}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "manuel"; did you mean "manual"?`},
 		"never outside of rules":        {"job: {script: x, when: never}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "never"; never is for rules only`},
 		"delayed without start_in":      {"job: {script: x, when: delayed}", `1:24: error: job "job": when is delayed, so start_in must say for how long`},
+		"delayed beside rules":          {"job: {script: x, when: delayed, rules: [{if: $A}]}", `1:24: error: job "job": when cannot be delayed together with rules; put when: delayed and start_in into the rules`},
 		"start_in without delayed":      {"job: {script: x, start_in: 1 day}", `1:28: error: job "job": start_in needs when: delayed`},
 		"start_in too long":             {"job: {script: x, when: delayed, start_in: 8 days}", `1:43: error: job "job": start_in must not be longer than 1 week`},
 		"rules and only":                {"job: {script: x, rules: [{if: $A}], only: [main]}", `1:37: error: job "job": only cannot be used together with rules`},
@@ -35,7 +38,7 @@ func TestMistakes(t *testing.T) {
 		"a rule that is a string":       {"job: {script: x, rules: [main]}", `1:26: error: job "job": rules must be a list of maps, not the string "main"`},
 		"a mistyped rule":               {"job: {script: x, rules: [{fi: $A}]}", `1:27: error: "fi" is not a keyword of rules in job "job"; did you mean "if"?`},
 		"a broken condition":            {"job: {script: x, rules: [{if: '$A = \"b\"'}]}", `1:31: error: job "job": rules:if cannot be read at character 4 of "$A = \"b\"": "=" is not part of the language of rules; use == to compare, =~ to match`},
-		"a delayed rule":                {"job: {script: x, rules: [{when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
+		"a delayed rule":                {"job: {script: x, rules: [{if: $A, when: delayed}]}", `1:26: error: job "job": rules:start_in is missing; when: delayed needs it`},
 		"a variable in a rule":          {"job: {script: x, rules: [{variables: {A: {value: b}}}]}", `1:42: error: job "job": rules:variables:A must be a string here, not a map`},
 		"a condition of only":           {"job: {script: x, only: {variables: ['$A &&']}}", `1:37: error: job "job": only:variables cannot be read at character 6 of "$A &&": a value is missing at the end`},
 		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
@@ -63,8 +66,13 @@ func TestMistakes(t *testing.T) {
 		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
 		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
 		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
-		"a trigger of many files":       {"job: {trigger: {include: [a, b, c, d]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
-		"a trigger of no job":           {"job: {trigger: {include: {artifact: a}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a" is`},
+		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
+		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a.yml" is`},
+		"a trigger of no pipeline":      {"job: {trigger: {include: child.txt}}", `1:26: error: job "job": trigger:include must name a file that ends in .yml or .yaml, not "child.txt"`},
+		"a step without a name":         {"job: {run: [{script: x}]}", `1:13: error: job "job": run:name is missing`},
+		"a step of two kinds":           {"job: {run: [{name: a, script: x, step: y}]}", `1:23: error: "script" is not a keyword of run in job "job"; known are name, step, env, inputs`},
+		"a step's variable":             {"job: {run: [{name: a, script: x, env: {'A-B': c}}]}", `1:40: error: job "job": run:env may only have names of letters, digits and _, not "A-B"`},
+		"a step that does nothing":      {"job: {run: [{name: a}]}", `1:13: error: job "job": run must have in each step one of step, script, action, func`},
 		"publish without pages":         {"job: {script: x, publish: a}", `1:27: error: job "job": publish can only be used in a job that publishes pages`},
 		"a workflow that waits":         {"workflow: {rules: [{when: manual}]}\njob: {script: x}", `1:27: error: workflow:rules:when must be one of always, never, not "manual"`},
 		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
@@ -115,5 +123,33 @@ func TestEditorWarnings(t *testing.T) {
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWarningOfTwoPipelines(t *testing.T) {
+	t.Parallel()
+	want := `1:36: warning: job "job" may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition; say with workflow:rules which pipelines there are`
+	for text, want := range map[string]string{
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}":                                      want,
+		"job: {script: x, rules: [{if: $A}, {when: never}]}":                                       "",
+		"job: {script: x, rules: [{if: $A}, {if: $B, when: manual}]}":                              "",
+		"job: {script: x, rules: [{if: $A}, {when: manual, allow_failure: true}]}":                 "",
+		"job: {script: x, rules: [{if: $A}, {when: manual}]}\nworkflow: {rules: [{when: always}]}": "",
+	} {
+		if got := said(compiled(t, text)); got != want {
+			t.Errorf("%s: said %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestFindingsUnderlineWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	res := compiled(t, "job: {script: x, imgae: y, stage: bild, needs: [other]}")
+	var widths []int
+	for _, f := range res.Findings {
+		widths = append(widths, f.Width)
+	}
+	if diff := cmp.Diff([]int{len("imgae"), len("bild"), len("other")}, widths); diff != "" {
+		t.Errorf("%s\n%v", diff, res.Findings)
 	}
 }

@@ -54,7 +54,7 @@ legacy: {script: x, only: [tags]}
 			},
 		},
 		{
-			Job: "legacy", When: pipeline.Never, Place: at(12, 1), Only: "only tags no",
+			Job: "legacy", When: pipeline.Never, Place: at(12, 1), Only: "only: tags (no)",
 			Keys: []KeyOrigin{
 				{Key: "script", Place: at(12, 10)}, {Key: "only", Place: at(12, 21)}, {Key: "image", Place: at(2, 11), Via: "default"},
 			},

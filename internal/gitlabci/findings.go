@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"refline/internal/diag"
 	"refline/internal/gitlabci/expr"
@@ -36,6 +38,14 @@ func (f *findings) add(level diag.Level, at diag.Place, subject, rule, format st
 func (f *findings) hint(text string) {
 	if n := len(f.list); n > 0 {
 		f.list[n-1].Hint = text
+	}
+}
+
+// underline marks the text that the finding added last is about, when it is one
+// line.
+func (f *findings) underline(text string) {
+	if n := len(f.list); n > 0 && !strings.Contains(text, "\n") {
+		f.list[n-1].Width = utf8.RuneCountInString(text)
 	}
 }
 

@@ -35,6 +35,8 @@ type written struct {
 	bridge   bool
 
 	instances []*instance
+	merged    []pipeline.Variable // see variablesOf
+	hasMerged bool
 }
 
 // readJob decodes the job of a top-level key; nil when it is none.
@@ -72,6 +74,7 @@ func (c *compiler) isJob(f *field) bool {
 	n := f.value
 	fault := func(rule, format string, args ...any) {
 		c.f.errorf(f.at, f.name, rule, format, args...)
+		c.f.underline(f.name)
 	}
 	switch {
 	case f.name == "":
@@ -93,6 +96,7 @@ func (c *compiler) notAJob(f *field) {
 	n := f.value
 	if n.kind != mapNode {
 		c.f.errorf(f.at, "", "unknown-keyword", "%s is not a keyword, and a job must be a map, not %s", quote(f.name), describe(n))
+		c.f.underline(f.name)
 		c.f.hint(didYouMean(f.name, rootKeywords))
 		return
 	}
@@ -100,14 +104,16 @@ func (c *compiler) notAJob(f *field) {
 		return
 	}
 	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
+	c.f.underline(f.name)
 	for i := range n.keys {
-		if near := closest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
+		if near := diag.Nearest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
 			c.f.errorf(n.keys[i].at, f.name, "unknown-keyword", "%s is not a keyword of a job", quote(n.keys[i].name))
+			c.f.underline(n.keys[i].name)
 			c.f.hint("did you mean " + quote(near) + "?")
 			return
 		}
 	}
-	if near := closest(f.name, rootKeywords); near != "" {
+	if near := diag.Nearest(f.name, rootKeywords); near != "" {
 		c.f.hint("did you mean the keyword " + quote(near) + "?")
 		return
 	}
@@ -127,6 +133,7 @@ func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 			kind = "a job that triggers"
 		}
 		c.f.errorf(f.at, w.name, "unknown-keyword", "%s is not a keyword of %s", quote(f.name), kind)
+		c.f.underline(f.name)
 		c.f.hint(didYouMean(f.name, keywords))
 		return
 	}
@@ -183,8 +190,12 @@ func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 		w.job.Run = r.readRun(n)
 	case "pages", "publish":
 		r.readPages(&w.job, f)
-	case "inherit", "extends", "inputs", "dast_configuration":
-		// read elsewhere, or of no consequence for a run
+	case "dast_configuration": // of no consequence for a run
+		if r.mapping(n, f.name, "site_profile", "scanner_profile") {
+			r.text(n.get("site_profile"), "dast_configuration:site_profile")
+			r.text(n.get("scanner_profile"), "dast_configuration:scanner_profile")
+		}
+	case "inherit", "extends", "inputs": // read elsewhere
 	default:
 		r.decodeShared(&w.job, f.name, n, f.name)
 	}

@@ -26,9 +26,15 @@ func (c *compiler) checkJob(w *written) {
 			f := &n.keys[i]
 			if (f.name == "only" || f.name == "except" || f.name == "start_in") && !absent(f.value) && !r.again(f.at, "conflict") {
 				c.f.errorf(f.at, w.name, "conflict", "%s cannot be used together with rules", r.name(f.name))
+				c.f.underline(f.name)
 				if f.name == "start_in" {
 					c.f.hint("put it into the rule that has when: delayed")
 				}
+			}
+		}
+		if w.job.When == pipeline.Delayed && absent(n.get("start_in")) {
+			if r.errorf(n.get("when"), "conflict", "when", "cannot be delayed together with rules") {
+				c.f.hint("put when: delayed and start_in into the rules")
 			}
 		}
 	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) {
@@ -36,6 +42,7 @@ func (c *compiler) checkJob(w *written) {
 	} else if w.job.When != pipeline.Delayed && !absent(startIn) {
 		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
 	}
+	c.warnTwice(w)
 	if w.bridge && absent(n.get("trigger")) {
 		c.checkUpstream(w)
 	}
@@ -45,6 +52,27 @@ func (c *compiler) checkJob(w *written) {
 		w.job.AfterScript = r.applyInputs(inputs, w.job.AfterScript)
 	}
 	c.finishPages(w)
+}
+
+// warnTwice is GitLab's warning about a last rule that takes what is left:
+// without workflow:rules a push to a branch with a merge request makes two
+// pipelines, and the job is in both.
+func (c *compiler) warnTwice(w *written) {
+	if c.hasWorkflowRules || len(w.rules) == 0 {
+		return
+	}
+	last := &w.rules[len(w.rules)-1]
+	for i := range last.node.keys {
+		if f := &last.node.keys[i]; f.name != "when" && !absent(f.value) {
+			return
+		}
+	}
+	if last.when == "" || last.when == pipeline.Never || w.r.again(last.node.at, "twice") {
+		return
+	}
+	c.f.warnf(last.node.at, w.name, "twice", "job %s may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition",
+		quote(w.name))
+	c.f.hint("say with workflow:rules which pipelines there are")
 }
 
 // checkUpstream is about a job whose only work is needs:pipeline: it mirrors

@@ -28,6 +28,9 @@ func (r reader) readEnvironment(n *node) *pipeline.Environment {
 	if len(e.URL) > 255 {
 		r.errorf(n.get("url"), "limit", "environment:url", "may have at most 255 characters")
 	}
+	if e.URL != "" && !strings.Contains(e.URL, "$") && !strings.HasPrefix(e.URL, "http://") && !strings.HasPrefix(e.URL, "https://") {
+		r.editor(n.get("url"), "environment:url", "should begin with http:// or https://")
+	}
 	e.OnStop = r.text(n.get("on_stop"), "environment:on_stop")
 	if action := r.choice(n.get("action"), "environment:action", "start", "stop", "prepare", "verify", "access"); action != "" {
 		e.Action = action

@@ -65,17 +65,48 @@ func (r reader) readStep(n *node) pipeline.Step {
 		s.Func = r.filled(n, n.get(form), path+":"+form)
 	case "step":
 		s.Step = r.stepReference(n, n.get("step"))
+	case "exec":
+		if exec := n.get("exec"); r.mapping(exec, path+":exec", "command", "work_dir") {
+			if len(r.list(exec.get("command"), path+":exec:command")) == 0 {
+				r.errorf(exec, "value", path+":exec:command", "must not be empty")
+			}
+		}
+	case "run":
+		r.readRun(n.get("run"))
 	}
 	s.Inputs = r.inputValues(n.get("inputs"), path+":inputs")
-	if env := n.get("env"); !absent(env) && env.kind == mapNode {
-		s.Env = make(map[string]string, len(env.keys))
-		for i := range env.keys {
-			s.Env[env.keys[i].name] = r.text(env.keys[i].value, path+":env:"+env.keys[i].name)
-		}
-	} else if !absent(env) {
-		r.wrong(env, path+":env", "a map of names and values")
-	}
+	r.identifiers(n.get("inputs"), path+":inputs")
+	s.Env = r.stepEnv(n.get("env"), path+":env")
 	return s
+}
+
+func (r reader) stepEnv(n *node, path string) map[string]string {
+	if absent(n) {
+		return nil
+	}
+	if n.kind != mapNode {
+		r.wrong(n, path, "a map of names and values")
+		return nil
+	}
+	r.identifiers(n, path)
+	env := make(map[string]string, len(n.keys))
+	for i := range n.keys {
+		env[n.keys[i].name] = r.text(n.keys[i].value, path+":"+n.keys[i].name)
+	}
+	return env
+}
+
+// identifiers checks the names in a map of a step.
+func (r reader) identifiers(n *node, path string) {
+	if n == nil || n.kind != mapNode {
+		return
+	}
+	for i := range n.keys {
+		if f := &n.keys[i]; !isIdentifier(f.name) && !r.again(f.at, "value", path) {
+			r.f.errorf(f.at, r.job, "value", "%s may only have names of letters, digits and _, not %s", r.name(path), quote(f.name))
+			r.f.underline(f.name)
+		}
+	}
 }
 
 // stepReference reads where a step is: a path or address, or a map of a git or

@@ -120,6 +120,9 @@ func (r reader) readIDTokens(n *node, path string) []pipeline.IDToken {
 			r.errorf(value, "value", where+":aud", "is missing")
 			continue
 		}
+		if aud.kind == seqNode && len(aud.items) == 0 {
+			r.editor(aud, where+":aud", "is an empty list")
+		}
 		tokens = append(tokens, pipeline.IDToken{Name: name, Aud: r.texts(aud, where+":aud")})
 	}
 	return slices.Clip(tokens)

@@ -72,6 +72,7 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 		switch item.kind {
 		case stringNode:
 			includes = append(includes, includeOfText(r.filled(item, item, "trigger:include")))
+			r.fileOfPipeline(item, "trigger:include")
 		case mapNode:
 			includes = append(includes, r.triggerInclude(item))
 		default:
@@ -79,6 +80,18 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 		}
 	}
 	return includes
+}
+
+// fileOfPipeline refuses files that can hold no pipeline by their name.
+func (r reader) fileOfPipeline(n *node, path string) {
+	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
+		if strings.HasSuffix(n.text, ending) {
+			return
+		}
+	}
+	if n.text != "" && !strings.Contains(n.text, "$") {
+		r.errorf(n, "value", path, "must name a file that ends in .yml or .yaml, not %s", quote(n.text))
+	}
 }
 
 // includeOfText tells an address from a path, as include: does.
@@ -113,6 +126,11 @@ func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
 		t.Project = r.projectPath(n, n.get("project"), path+":project")
 	}
 	r.together(n, path, "local", "artifact", "project", "template", "remote", "component")
+	for _, key := range []string{"local", "artifact", "template", "remote"} {
+		if v := n.get(key); v != nil && v.kind == stringNode {
+			r.fileOfPipeline(v, path+":"+key)
+		}
+	}
 	kinds := t.Local + t.Artifact + t.Project + t.Template + t.Remote + t.Component
 	switch {
 	case kinds == "" && n.get("project") == nil:

@@ -95,7 +95,7 @@ func (r reader) needMap(spec *needSpec, n *node, path string) {
 		r.mapping(n, path, "pipeline")
 		need.Pipeline = r.filled(n, n.get("pipeline"), path+":pipeline")
 	case n.get("pipeline") != nil:
-		r.mapping(n, path, "pipeline", "job", "artifacts", "parallel")
+		r.mapping(n, path, "pipeline", "job", "artifacts", "optional", "parallel")
 		need.Pipeline = r.filled(n, n.get("pipeline"), path+":pipeline")
 		need.Job = r.filled(n, n.get("job"), path+":job")
 	default:

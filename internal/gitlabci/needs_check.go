@@ -74,6 +74,7 @@ func (c *compiler) checkNeighbour(w *written, at *node, name, path string) {
 		}
 		if c.complete && !w.r.again(at.at, "needs", path, name) {
 			c.f.errorf(at.at, w.name, "needs", "job %s %s %s, which is not a job", quote(w.name), verb(path), quote(name))
+			c.f.underline(at.text)
 			c.f.hint(didYouMean(name, c.jobNames()))
 		}
 		return

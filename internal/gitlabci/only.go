@@ -138,7 +138,7 @@ func plural(source string) string {
 func (c *compiler) conditionsOf(p *policy, s *scope) (results []bool, words []string) {
 	note := func(ok bool, what string) {
 		results = append(results, ok)
-		words = append(words, what+" "+yesNo(ok))
+		words = append(words, what+" ("+yesNo(ok)+")")
 	}
 	if p.hasRefs {
 		ok := false
@@ -151,17 +151,18 @@ func (c *compiler) conditionsOf(p *policy, s *scope) (results []bool, words []st
 		note(false, "kubernetes: active")
 	}
 	if p.hasVars {
-		ok, what := false, ""
+		ok := false
+		var parts []string
 		for _, e := range p.variables {
-			if yes, values := evalIf(e, s); !ok {
-				ok, what = yes, values
-			}
+			yes, values := evalIf(e, s)
+			ok = ok || yes
+			parts = append(parts, e.String()+": "+values)
 		}
-		note(ok, "variables "+what)
+		note(ok, "variables "+strings.Join(parts, "; "))
 	}
 	if p.changes != nil {
 		yes, because, err := c.conditions.changes(s, *p.changes)
-		note(yes && err == nil, "changes "+p.changes.text()+" ("+because+")")
+		note(yes && err == nil, "changes "+p.changes.text()+": "+because)
 	}
 	return results, words
 }
@@ -187,8 +188,10 @@ func (c *compiler) admits(w *written, s *scope) (in bool, how string) {
 		for _, ok := range results {
 			in = in && ok
 		}
-		if only.written || !in {
-			parts = append(parts, "only "+strings.Join(words, "; "))
+		if only.written {
+			parts = append(parts, "only: "+strings.Join(words, ", "))
+		} else if !in {
+			parts = append(parts, "only, by default: "+strings.Join(words, ", "))
 		}
 	}
 	if w.except != nil {
@@ -196,7 +199,7 @@ func (c *compiler) admits(w *written, s *scope) (in bool, how string) {
 		for _, ok := range results {
 			in = in && !ok
 		}
-		parts = append(parts, "except "+strings.Join(words, "; "))
+		parts = append(parts, "except: "+strings.Join(words, ", "))
 	}
 	return in, strings.Join(parts, " · ")
 }

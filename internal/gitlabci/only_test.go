@@ -100,3 +100,24 @@ func TestWorkflowRulesTakeAwayTheDefaultOfOnly(t *testing.T) {
 		t.Errorf("jobs = %v, want job only", got)
 	}
 }
+
+func TestOnlyIsExplained(t *testing.T) {
+	t.Parallel()
+	request := []string{"CI_PIPELINE_SOURCE=merge_request_event", "CI_MERGE_REQUEST_IID=3"}
+	for _, tt := range []struct {
+		job  string
+		vars []string
+		want string
+	}{
+		{"", onBranch("main"), ""},
+		{"", request, "only, by default: branches, tags (no)"},
+		{
+			", only: {refs: [main, tags], variables: [$A, $CI_COMMIT_BRANCH]}, except: {changes: [x]}", onBranch("main"),
+			`only: main, tags (yes), variables $A: not set; $CI_COMMIT_BRANCH: "main" (yes) · except: changes x: there is no diff to look at (yes)`,
+		},
+	} {
+		if got := compiled(t, "job: {script: x"+tt.job+"}", tt.vars...).Jobs[0].Only; got != tt.want {
+			t.Errorf("{%s}: %s, want %s", tt.job, got, tt.want)
+		}
+	}
+}

@@ -78,6 +78,7 @@ func TestRules(t *testing.T) {
 		"the matrix is not seen":                  {"{parallel: {matrix: [{M: x}]}, rules: [{if: $M}]}", "not there"},
 		"name and stage are seen":                 {"rules: [{if: '$CI_JOB_NAME == \"job\" && $CI_JOB_STAGE == \"test\"'}]", "on_success"},
 		"the environment is seen":                 {"{environment: prod, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod\"'}]}", "on_success"},
+		"its name is expanded":                    {"{variables: {E: prod}, environment: $E/$CI_JOB_NAME, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod/job\"'}]}", "on_success"},
 		"ifs of rules that are empty":             {"rules: [{if: }]", "on_success"},
 	}
 	for name, tt := range tests {
@@ -157,6 +158,16 @@ func TestChanges(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a regular expression that is none", func(t *testing.T) {
+		t.Parallel()
+		res := compiledWith(t, "job: {script: x, rules: [{changes: {regexp: a}}]}", func(in *Input) {
+			in.Changed = Changed{Known: true, Files: []string{"a"}}
+		})
+		want := `1:36: error: job "job": rules:changes cannot be decided: "a" is not a regular expression between slashes`
+		if got := said(res); got != want {
+			t.Errorf("said %s, want %s", got, want)
+		}
+	})
 	t.Run("compared to what is not there", func(t *testing.T) {
 		t.Parallel()
 		res := compiledWith(t, "job: {script: x, rules: [{changes: {paths: [a], compare_to: nope}}]}", func(in *Input) {

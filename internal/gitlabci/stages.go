@@ -44,6 +44,7 @@ func (c *compiler) checkStage(w *written) {
 	n := w.node.get("stage")
 	if absent(n) {
 		c.f.errorf(w.at, w.name, "stage", "job %s has no stage, and the default, test, is not among the stages", quote(w.name))
+		c.f.underline(w.name)
 		c.f.hint("give it one of " + strings.Join(c.stages, ", "))
 		return
 	}

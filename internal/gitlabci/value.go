@@ -1,19 +1,14 @@
 package gitlabci
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"refline/internal/diag"
 	"refline/internal/pipeline"
 )
-
-// maxNesting is how deep lists may stand in each other where they are joined.
-const maxNesting = 10
 
 // reader takes typed values out of nodes for one job (or for no job), and says
 // what is wrong with those that do not fit. A missing node and null give the
@@ -44,6 +39,7 @@ func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 		return false
 	}
 	r.f.errorf(n.at, r.job, rule, "%s %s", r.name(path), message)
+	r.f.underline(n.text)
 	return true
 }
 
@@ -51,6 +47,7 @@ func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 func (r reader) editor(n *node, path, message string) {
 	if !r.again(n.at, "schema", path, message) {
 		r.f.warnf(n.at, r.job, "schema", "%s %s", r.name(path), message)
+		r.f.underline(n.text)
 	}
 }
 
@@ -151,136 +148,6 @@ func (r reader) choice(n *node, path string, values ...string) string {
 	return n.text
 }
 
-// list reads a list of strings.
-func (r reader) list(n *node, path string) []string {
-	if absent(n) {
-		return nil
-	}
-	if n.kind != seqNode {
-		r.wrong(n, path, "a list of strings")
-		return nil
-	}
-	out := make([]string, 0, len(n.items))
-	for _, item := range n.items {
-		if item.kind == nullNode && r.partial {
-			continue
-		}
-		if item.kind != stringNode {
-			r.wrong(item, path+"["+strconv.Itoa(len(out))+"]", "a string")
-			return nil
-		}
-		out = append(out, item.text)
-	}
-	return out
-}
-
-// texts reads a list of strings or one string.
-func (r reader) texts(n *node, path string) []string {
-	switch {
-	case absent(n):
-		return nil
-	case n.kind == stringNode:
-		return []string{n.text}
-	case n.kind != seqNode:
-		r.wrong(n, path, "a string or a list of strings")
-		return nil
-	}
-	return r.list(n, path)
-}
-
-// integers reads a list of whole numbers or one.
-func (r reader) integers(n *node, path string) []int {
-	if absent(n) {
-		return nil
-	}
-	items := []*node{n}
-	if n.kind == seqNode {
-		items = n.items
-	}
-	out := make([]int, 0, len(items))
-	for _, item := range items {
-		if item.kind != intNode {
-			r.wrong(item, path, "a whole number or a list of them")
-			return nil
-		}
-		out = append(out, int(item.num))
-	}
-	return out
-}
-
-// script reads a string or a list of strings, in which lists may stand.
-func (r reader) script(n *node, path string) []string {
-	switch {
-	case absent(n):
-		return nil
-	case n.kind == stringNode:
-		return []string{n.text}
-	case n.kind != seqNode:
-		r.wrong(n, path, "a string or a list of strings")
-		return nil
-	}
-	out := make([]string, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
-		if item.kind == stringNode {
-			out = append(out, item.text)
-			return true
-		}
-		if r.wrong(item, path, "a list of strings") && item.kind == mapNode && len(item.keys) > 0 {
-			r.f.hint("a colon and a space make this line a map; put the whole line in quotes, or write it below a |")
-		}
-		return false
-	})
-	return out
-}
-
-// nested calls visit for what is no list in n and in the lists in it, until
-// visit returns false.
-func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) bool {
-	if depth > maxNesting {
-		r.errorf(n, "nesting", path, "may have lists in lists up to %d deep", maxNesting)
-		return false
-	}
-	for _, item := range n.items {
-		ok := item.kind == nullNode && r.partial
-		if ok {
-			continue
-		}
-		if item.kind == seqNode {
-			ok = r.nested(item, path, depth+1, visit)
-		} else {
-			ok = visit(item)
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// mapping checks that n is a map with no other keys than allowed. An unknown
-// key is named with the nearest known one.
-func (r reader) mapping(n *node, path string, allowed ...string) bool {
-	if n.kind != mapNode {
-		r.wrong(n, path, "a map")
-		return false
-	}
-	for i := range n.keys {
-		key := &n.keys[i]
-		if !slices.Contains(allowed, key.name) && !r.again(key.at, "unknown-keyword", path, key.name) {
-			r.f.errorf(key.at, r.job, "unknown-keyword", "%s is not a keyword of %s", quote(key.name), r.of(path))
-			r.f.hint(cmp.Or(didYouMean(key.name, allowed), "known are "+strings.Join(allowed, ", ")))
-		}
-	}
-	return true
-}
-
-func (r reader) of(path string) string {
-	if r.job == "" {
-		return path
-	}
-	return path + " in job " + quote(r.job)
-}
-
 // duration reads a duration in words, at most limit when that is not 0.
 func (r reader) duration(n *node, path string, limit time.Duration, limitText string) time.Duration {
 	if absent(n) {
@@ -303,88 +170,4 @@ func (r reader) duration(n *node, path string, limit time.Duration, limitText st
 		r.errorf(n, "value", path, "must not be longer than %s", limitText)
 	}
 	return d
-}
-
-// together reports keys that exclude each other.
-func (r reader) together(n *node, path string, names ...string) {
-	var first *field
-	for i := range n.keys {
-		key := &n.keys[i]
-		if !slices.Contains(names, key.name) {
-			continue
-		}
-		if first != nil {
-			r.f.errorf(key.at, r.job, "conflict", "%s cannot have both %s and %s", r.name(path), first.name, key.name)
-			return
-		}
-		first = key
-	}
-}
-
-// describe names the type of a node, and shows a string.
-func describe(n *node) string {
-	if n.kind == stringNode {
-		return "the string " + quote(shorten(n.text))
-	}
-	return whatIs(n)
-}
-
-// plain turns a node into strings, bools, numbers, lists and maps.
-func plain(n *node) any {
-	if n == nil {
-		return nil
-	}
-	switch n.kind {
-	case boolNode:
-		return n.truth
-	case intNode, floatNode:
-		if n.kind == intNode && n.num == float64(int(n.num)) {
-			return int(n.num)
-		}
-		return n.num
-	case stringNode:
-		return n.text
-	case seqNode:
-		list := make([]any, len(n.items))
-		for i, item := range n.items {
-			list[i] = plain(item)
-		}
-		return list
-	case mapNode:
-		return plainMap(n)
-	default:
-		return nil
-	}
-}
-
-func plainMap(n *node) map[string]any {
-	if absent(n) || n.kind != mapNode {
-		return nil
-	}
-	m := make(map[string]any, len(n.keys))
-	for i := range n.keys {
-		m[n.keys[i].name] = plain(n.keys[i].value)
-	}
-	return m
-}
-
-func quote(s string) string { return strconv.Quote(s) }
-
-func shorten(s string) string {
-	const most = 40
-	if line, _, more := strings.Cut(s, "\n"); more || len(line) > most {
-		if r := []rune(line); len(r) > most {
-			line = string(r[:most])
-		}
-		return line + "…"
-	}
-	return s
-}
-
-// didYouMean is the hint for a name that is not among names; "" for none.
-func didYouMean(name string, names []string) string {
-	if n := closest(name, names); n != "" {
-		return "did you mean " + quote(n) + "?"
-	}
-	return ""
 }

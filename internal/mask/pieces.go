@@ -127,7 +127,7 @@ func filterBits(hash uint64) uint64 { return 1<<(hash>>34&63) | 1<<(hash>>40&63)
 // place in the bucket. Without it a pattern such as a long run of one byte,
 // or many secrets with the same beginning, would make lookups slow.
 func (x *pieces) dedupe() {
-	const crowded = 64
+	const crowded = 512
 	out := x.place[:0]
 	from := x.bucket[0]
 	for b := range len(x.bucket) - 1 {

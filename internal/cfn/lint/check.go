@@ -24,6 +24,9 @@ type engine struct {
 	sam       bool
 	found     problems
 	now       time.Time
+	filled    map[*cfn.Node]bool // texts that a loop has put something into
+	strict    bool
+	cdk       bool // made by the CDK, whose way some advice does not suit
 }
 
 // check adds to out what is wrong with n by s.
@@ -199,7 +202,7 @@ func (e *engine) standard(sc *scope, at place, s *schema, n *cfn.Node, out *prob
 	if s.any {
 		return
 	}
-	if s.types != 0 && !fits(sc, s.types, n) {
+	if s.types != 0 && !fits(sc, s.types, n) && !(n.Kind == cfn.String && sc.resource != nil && packaged(at.kind)) {
 		e.report(sc, at, s, n, "type", show(n)+" is "+kindWord(n)+", not "+typeWords(s.types), out)
 	}
 	switch n.Kind {

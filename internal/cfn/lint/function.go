@@ -319,6 +319,7 @@ func (e *engine) callRef(sc *scope, c call, out *problems) {
 	}
 	e.noEcho(c, name, out)
 	e.dynamicSecret(c, name, out)
+	e.imageParameter(c, name, out)
 	e.refFormat(sc, c, name, out)
 }
 
@@ -386,7 +387,7 @@ func (e *engine) subUse(c call, text, given *cfn.Node, variables []cfn.Variable,
 			}
 		}
 	}
-	if len(variables) == 0 && !e.sam {
+	if len(variables) == 0 && !e.sam && !e.filled[text] {
 		at := c.in
 		if c.arg.Kind == cfn.List {
 			at = at.item(0, text)
@@ -397,7 +398,7 @@ func (e *engine) subUse(c call, text, given *cfn.Node, variables []cfn.Variable,
 
 // subNotJoin tells that Fn::Sub reads better than joining with nothing.
 func (e *engine) subNotJoin(c call, out *problems) {
-	if len(c.arg.Items) != 2 || !c.arg.Items[0].IsString() || c.arg.Items[0].Text != "" || c.arg.Items[1].Kind != cfn.List {
+	if e.cdk || len(c.arg.Items) != 2 || !c.arg.Items[0].IsString() || c.arg.Items[0].Text != "" || c.arg.Items[1].Kind != cfn.List {
 		return
 	}
 	for _, item := range c.arg.Items[1].Items {

@@ -14,6 +14,8 @@ type step struct {
 	parent *step
 	name   string
 	pos    cfn.Pos
+	key    cfn.Pos // of the nearest key at or above the step
+	exact  cfn.Pos // of the value, when pos is not at it
 	depth  int
 }
 
@@ -73,17 +75,39 @@ type place struct {
 	frozen bool
 }
 
-func (p place) key(f cfn.Field) place { return p.down(f.Name, f.Pos) }
-
-func (p place) item(i int, n *cfn.Node) place { return p.down(strconv.Itoa(i), n.Pos) }
-
-func (p place) down(name string, pos cfn.Pos) place {
-	if !p.frozen {
-		if pos.Line == 0 && p.path != nil {
-			pos = p.path.pos
-		}
-		p.path = &step{parent: p.path, name: name, pos: pos, depth: p.path.len() + 1}
+func (p place) key(f cfn.Field) place {
+	p = p.down(f.Name, f.Pos)
+	if f.Pos.Line == 0 && f.Value != nil && !p.frozen {
+		p.path.exact = f.Value.Pos
 	}
+	return p
+}
+
+func (p place) item(i int, n *cfn.Node) place {
+	if p.frozen {
+		return p
+	}
+	key := n.Pos
+	if p.path != nil {
+		key = p.path.key
+	}
+	pos := n.Pos
+	if pos.Line == 0 {
+		pos = key
+	}
+	p.path = &step{parent: p.path, name: strconv.Itoa(i), pos: pos, key: key, depth: p.path.len() + 1}
+	return p
+}
+
+// down goes to a key. One without a place of its own has that of the key above.
+func (p place) down(name string, pos cfn.Pos) place {
+	if p.frozen {
+		return p
+	}
+	if pos.Line == 0 && p.path != nil {
+		pos = p.path.key
+	}
+	p.path = &step{parent: p.path, name: name, pos: pos, key: pos, depth: p.path.len() + 1}
 	return p
 }
 

@@ -59,10 +59,49 @@ func handWritten() map[string]checkFunc {
 		"E3039": tableAttributes,
 		"E3700": pipelineSource,
 		"E3601": stateMachine,
+		"E3049": dynamicPorts,
+		"E2530": snapStartRuntime,
+		"W2530": snapStartVersion,
+		"E3716": layerLength,
+		"E3673": instanceImage,
+		"E3702": actionArtifacts,
+		"E3703": actionConfiguration,
+		"E3724": serverlessGlobals,
+		"E3053": hostPort,
+		"E3061": tieringDays,
+		"E3063": detectorSources,
+		"E3511": roleArn,
+		"W3002": packageOnly,
+		"W3660": mixedAPI,
+		"W3704": forwardedIgnored,
+		"W3705": methodSettings,
+		"I2003": patternCompiles,
+		"E3051": documentContent,
+		"W2533": zipRequired,
+		"E3026": cacheCluster,
+		"E3027": scheduleExpression,
+		"E3050": projectRole,
 	} {
 		all[id] = check
 	}
 	return all
+}
+
+// pathsOf are where rules are checked that cfn-lint looks for by itself.
+func pathsOf(id string) []string {
+	switch id {
+	case "E3039":
+		return []string{"Resources/AWS::DynamoDB::Table/Properties"}
+	case "W2533":
+		return []string{"Resources/AWS::Lambda::Function/Properties", "Resources/AWS::Serverless::Function/Properties"}
+	case "E3026":
+		return []string{"Resources/AWS::ElastiCache::ReplicationGroup/Properties"}
+	case "E3027":
+		return []string{"Resources/AWS::Events::Rule/Properties/ScheduleExpression"}
+	case "E3050":
+		return []string{"Resources/AWS::CodeBuild::Project/Properties"}
+	}
+	return nil
 }
 
 func wrong(b *binding, at *step, message, hint string, out *problems) {
@@ -294,7 +333,7 @@ func wildcard(pattern, text string) bool {
 }
 
 func zoneWritten(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
-	if n.IsString() && !at.frozen && n.Text != "all" && !insideFunction(at.path) && !isDynamicReference(n.Text) {
+	if n.IsString() && !at.frozen && !e.cdk && n.Text != "all" && !insideFunction(at.path) && !isDynamicReference(n.Text) {
 		wrong(b, at.path, "the availability zone "+show(n)+" is written out", "Fn::GetAZs finds those of the region", out)
 	}
 }
@@ -528,5 +567,37 @@ func pipelineSource(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out
 	first := stage == "0"
 	if n.IsString() && stage != "" && first != (n.Text == "Source") {
 		wrong(b, at.path, "actions of the category Source stand in the first stage, and only they do", "", out)
+	}
+}
+
+// packaged reports whether a path is one where the package command of the AWS
+// command line takes the path of a file.
+func packaged(kind *step) bool {
+	if kind.len() < 4 {
+		return false
+	}
+	switch kind.path().String() {
+	case "Resources/AWS::ApiGateway::RestApi/Properties/BodyS3Location",
+		"Resources/AWS::Lambda::Function/Properties/Code",
+		"Resources/AWS::Lambda::LayerVersion/Properties/Content",
+		"Resources/AWS::ElasticBeanstalk::ApplicationVersion/Properties/SourceBundle",
+		"Resources/AWS::StepFunctions::StateMachine/Properties/DefinitionS3Location",
+		"Resources/AWS::AppSync::GraphQLSchema/Properties/DefinitionS3Location",
+		"Resources/AWS::AppSync::Resolver/Properties/RequestMappingTemplateS3Location",
+		"Resources/AWS::AppSync::Resolver/Properties/ResponseMappingTemplateS3Location",
+		"Resources/AWS::AppSync::FunctionConfiguration/Properties/RequestMappingTemplateS3Location",
+		"Resources/AWS::AppSync::FunctionConfiguration/Properties/ResponseMappingTemplateS3Location",
+		"Resources/AWS::CloudFormation::Stack/Properties/TemplateURL",
+		"Resources/AWS::CodeCommit::Repository/Properties/Code/S3":
+		return true
+	}
+	return false
+}
+
+// packageOnly warns of a path that only the package command replaces (W3002).
+func packageOnly(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
+	if n.IsString() && !e.sam && !strings.HasPrefix(n.Text, "s3://") && !strings.HasPrefix(n.Text, "https://") && !at.frozen &&
+		!strings.HasPrefix(at.path.name, "Fn::") && at.path.name != "Ref" {
+		wrong(b, at.path, show(n)+" is a path that CloudFormation does not know", "the package command or refline stack puts the file into S3", out)
 	}
 }

@@ -77,7 +77,7 @@ var openRulebook = sync.OnceValues(func() (*rulebook, error) {
 		if row.Schema || row.Regional {
 			bind.schema = "rule/" + row.ID
 		}
-		for _, at := range row.At {
+		for _, at := range slices.Concat(row.At, pathsOf(row.ID)) {
 			if strings.HasPrefix(at, "Resources/") || strings.Contains(sections, " "+strings.SplitN(at, "/", 2)[0]+" ") {
 				b.paths.add(at, bind)
 			}

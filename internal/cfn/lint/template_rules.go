@@ -24,6 +24,12 @@ func (e *engine) wholeTemplate() {
 	e.primaryIdentifiers()
 	e.subscriptionFilters()
 	e.routeTables()
+	e.networks()
+	e.privateNames()
+	e.artifactNames()
+	e.moduleParts()
+	e.nestedStacks()
+	e.aliases()
 }
 
 func (e *engine) add(rule string, at *step, message, hint string) {
@@ -337,46 +343,52 @@ func (e *engine) together(a, b *assumption) bool {
 
 // subscriptionFilters counts the filters of a log group (E2529).
 func (e *engine) subscriptionFilters() {
-	const most = 2
+	const most = 5
 	groups := map[string][]*step{}
 	e.eachResource(func(r *resource, at place, props *cfn.Node) {
 		if i := fieldIndex(props, "LogGroupName"); i >= 0 && r.kind == "AWS::Logs::SubscriptionFilter" && r.condition == "" {
 			key := canonical(props.Fields[i].Value)
 			groups[key] = append(groups[key], at.key(props.Fields[i]).path)
 		}
+		if events := props.Get("Events"); events != nil && r.kind == "AWS::Serverless::Function" {
+			for _, f := range events.Fields {
+				if kind := f.Value.Get("Type"); kind.IsString() && kind.Text == "CloudWatchLogs" && f.Value.Get("Properties").Has("LogGroupName") {
+					key := canonical(f.Value.Get("Properties").Get("LogGroupName"))
+					groups[key] = append(groups[key], e.stepTo("Resources", r.name, "Properties", "Events", f.Name, "Properties", "LogGroupName"))
+				}
+			}
+		}
 	})
 	for _, list := range groups {
 		if len(list) > most {
-			e.add("E2529", list[len(list)-1], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
+			e.add("E2529", list[2], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
 		}
 	}
 }
 
-// routeTables finds subnets that two route tables claim (E3022).
-func (e *engine) routeTables() {
-	type claim struct {
-		r  *resource
-		at *step
+// aliases warns of what CloudFormation's own reader of YAML refuses (W1100,
+// W1101).
+func (e *engine) aliases() {
+	if len(e.template.Aliases) == 0 {
+		return
 	}
-	subnets := map[string][]claim{}
-	e.eachResource(func(r *resource, at place, props *cfn.Node) {
-		i := fieldIndex(props, "SubnetId")
-		if r.kind != "AWS::EC2::SubnetRouteTableAssociation" || i < 0 {
-			return
-		}
-		if bit, _ := anyFunction(props.Fields[i].Value); bit == fnIf {
-			return
-		}
-		key := canonical(props.Fields[i].Value)
-		subnets[key] = append(subnets[key], claim{r, at.key(props.Fields[i]).path})
-	})
-	for _, list := range subnets {
-		for _, a := range list {
-			for _, b := range list {
-				if a.r != b.r && (a.r.condition == b.r.condition || b.r.condition == "") {
-					e.add("E3022", a.at, "this subnet has a route table already, by "+b.r.name, "")
-				}
+	of := map[*cfn.Node][]cfn.Alias{}
+	for _, a := range e.template.Aliases {
+		of[a.Value] = append(of[a.Value], a)
+	}
+	const hint = "the package command and SAM write it out"
+	e.visit(place{}, e.template.Root, func(at place, n *cfn.Node) bool {
+		for i, a := range of[n] {
+			here := &step{}
+			if at.path != nil {
+				*here = *at.path
 			}
+			if a.Merged && i == 0 {
+				e.add("W1100", at.path, "CloudFormation does not know << of YAML", hint)
+			}
+			here.pos = a.Pos
+			e.add("W1101", here, "CloudFormation does not know aliases of YAML: *"+a.Name, hint)
 		}
-	}
+		return true
+	})
 }

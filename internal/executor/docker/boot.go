@@ -14,7 +14,9 @@ import (
 // A container's shell is fed a program. It sets the variables, checks that the
 // command can start, says so on standard error, and runs it. Meanwhile another
 // shell reads on: the end of input means that nobody waits for the command any
-// more, and ends it. All is built in to bash, dash and busybox.
+// more, and ends it. When the first process of a container ends, the others are
+// killed; so a command that was told to end waits for those it started. All is
+// built in to bash, dash and busybox.
 //
 // What the shell says is one line that begins with a word nobody can guess;
 // [announcement] takes it out of the command's output.
@@ -48,12 +50,18 @@ case $1 in
 *) command -v "$1" >/dev/null 2>&1 || { say %s; exit 1; } ;;
 esac
 exec 3<&0
-{ trap '' TERM INT HUP; read -r x <&3; kill -s KILL -- -1; } </dev/null >/dev/null 2>&1 &
-trap : TERM INT HUP
+{ trap '' TERM INT HUP; read -r x <&3; kill -KILL -1; } </dev/null >/dev/null 2>&1 &
+watch=$! told=
+trap told=1 TERM INT HUP
 say %s
 exec 4>&%d 2>/dev/null
 "$@" </dev/null 2>&4 3<&- 4>&-
-exit "$?"
+code=$?
+if [ "$told" ]; then
+	kill -KILL "$watch"
+	while kill -0 -1; do sleep 0.02 || sleep 1 || break; done
+fi
+exit "$code"
 }
 `, quote(word), quote(dirOr(cmd.Dir)), bootNoDir, quoteAll(cmd.Args), bootNoFile, bootNoRight, bootNoFile, bootOK, stderrOf(cmd))
 	if strings.ContainsRune(b.String(), 0) {

@@ -1,13 +1,9 @@
 package docker_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +16,6 @@ import (
 )
 
 const hostEnv = "REFLINE_TEST_DOCKER"
-
-// boxImage is a busybox of this computer, imported by the tests themselves.
-const boxImage = "refline-test/busybox:1"
 
 func TestMain(m *testing.M) {
 	executortest.Victim(func() executor.Executor { return docker.New(docker.Options{Host: os.Getenv(hostEnv)}) },
@@ -55,108 +48,6 @@ var (
 	importErr error
 )
 
-// importImages makes the images of the tests, each with what its name says.
-func importImages(ctx context.Context, api *client.Client) error {
-	rootfs, err := busybox(nil)
-	if err != nil {
-		return err
-	}
-	bash, err := busybox(map[string]string{"usr/bin/bash": "#!/bin/sh\nexec sh \"$@\"\n", "entry": "#!/bin/sh\nexport FROM_ENTRYPOINT=yes\nexec \"$@\"\n"})
-	if err != nil {
-		return err
-	}
-	var noShell bytes.Buffer
-	w := tar.NewWriter(&noShell)
-	if err := w.WriteHeader(&tar.Header{Name: "file", Mode: 0o644}); err != nil {
-		return err
-	}
-	w.Close()
-	for _, image := range []struct {
-		name    string
-		rootfs  []byte
-		changes []string
-	}{
-		{boxImage, rootfs, []string{`CMD ["/bin/sh"]`, "ENV PATH=/bin", "ENV FROM_IMAGE=yes"}},
-		{"refline-test/bash:1", bash, []string{"ENV PATH=/bin:/usr/bin", `ENTRYPOINT ["/entry"]`}},
-		{"refline-test/tool:1", rootfs, []string{"ENV PATH=/bin", `ENTRYPOINT ["echo", "tool:"]`}},
-		{"refline-test/listens:1", rootfs, []string{"ENV PATH=/bin", "EXPOSE 8080/tcp", "EXPOSE 9000",
-			`CMD ["sh", "-c", "mkdir /w; echo served $WHAT >/w/index.html; sleep 0.3; exec httpd -f -p 8080 -h /w"]`}},
-		{"refline-test/silent:1", rootfs, []string{"ENV PATH=/bin", "EXPOSE 8080", `CMD ["sh", "-c", "echo I do nothing; nc -l -s 127.0.0.1 -p 8080"]`}},
-		{"refline-test/no-shell:1", noShell.Bytes(), []string{`CMD ["/file"]`}},
-	} {
-		r, err := api.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(image.rootfs), SourceName: "-"}, image.name,
-			client.ImageImportOptions{Changes: image.changes})
-		if err != nil {
-			return fmt.Errorf("%s: %w", image.name, err)
-		}
-		b, err := io.ReadAll(r)
-		r.Close()
-		if err != nil || bytes.Contains(b, []byte(`"error"`)) {
-			return fmt.Errorf("%s: %w: %s", image.name, err, b)
-		}
-	}
-	return nil
-}
-
-// busybox is a root file system of the host's static busybox and some scripts.
-func busybox(scripts map[string]string) ([]byte, error) {
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		return nil, fmt.Errorf("busybox-static is not installed: %w", err)
-	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	applets, err := exec.Command(path, "--list").Output()
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	dir := func(name string, mode int64) error {
-		return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode})
-	}
-	file := func(name string, content []byte) error {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}); err != nil {
-			return err
-		}
-		_, err := w.Write(content)
-		return err
-	}
-	for _, name := range []string{"bin/", "etc/", "usr/", "usr/bin/", "root/", "proc/", "sys/", "dev/"} {
-		if err := dir(name, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	if err := dir("tmp/", 0o1777); err != nil {
-		return nil, err
-	}
-	if err := file("bin/busybox", program); err != nil {
-		return nil, err
-	}
-	for name := range strings.FieldsSeq(string(applets)) {
-		if name == "busybox" {
-			continue
-		}
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + name, Linkname: "busybox", Mode: 0o777}); err != nil {
-			return nil, err
-		}
-	}
-	for name, text := range scripts {
-		if err := file(name, []byte(text)); err != nil {
-			return nil, err
-		}
-	}
-	if err := file("etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\nworker:x:1234:1234:worker:/tmp:/bin/sh\n")); err != nil {
-		return nil, err
-	}
-	if err := file("etc/group", []byte("root:x:0:\nworker:x:1234:\n")); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), w.Close()
-}
-
 func newExecutor(t *testing.T) executor.Executor {
 	e := docker.New(docker.Options{Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }})
 	t.Cleanup(func() {
@@ -174,6 +65,27 @@ func TestExecutor(t *testing.T) {
 		Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
 		Escapes:   true,
 	})
+}
+
+// TestShells runs what depends on the shell of an image with those that images
+// have: the suite itself runs in busybox.
+func TestShells(t *testing.T) {
+	api := engine(t)
+	for _, shell := range []string{"dash", "bash"} {
+		t.Run(shell, func(t *testing.T) {
+			image := importShell(t, api, shell)
+			executortest.Run(t, newExecutor, executortest.Options{
+				Image:     executor.Image{Name: image, PullPolicy: []string{"never"}},
+				Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
+				Escapes:   true,
+				Only: []string{
+					"exit code", "environment", "working directory", "output apart and in order", "what cannot start",
+					"cancel, TERM handled", "cancel, TERM ignored", "cancel reaches grandchildren",
+					"background processes end with the command", "sweep after kill -9",
+				},
+			})
+		})
+	}
 }
 
 // leftovers names what the engine has of a run.
@@ -204,4 +116,28 @@ func leftovers(t *testing.T, api *client.Client, runID string) []string {
 		names = append(names, "volume "+v.Name)
 	}
 	return names
+}
+
+// inspectAll is what the engine tells of the containers with a label, their
+// processes included.
+func inspectAll(t *testing.T, api *client.Client, label string) string {
+	t.Helper()
+	ctx := context.Background()
+	list, err := api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)})
+	if err != nil {
+		t.Error(err)
+	}
+	var all strings.Builder
+	for _, one := range list.Items {
+		found, err := api.ContainerInspect(ctx, one.ID, client.ContainerInspectOptions{})
+		if err != nil {
+			t.Error(err)
+		}
+		top, err := api.ContainerTop(ctx, one.ID, client.ContainerTopOptions{})
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(&all, "%s %v\n", found.Raw, top.Processes)
+	}
+	return all.String()
 }

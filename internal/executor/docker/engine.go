@@ -100,8 +100,7 @@ func (o Options) named(host, source string) (address, error) {
 // context reads a context as the docker command stores it: its name's hash is
 // the name of a folder.
 func (o Options) context(name, source string) (address, error) {
-	sum := sha256.Sum256([]byte(name))
-	id := hex.EncodeToString(sum[:])
+	id := contextID(name)
 	dir := filepath.Join(o.configDir(), "contexts")
 	path := filepath.Join(dir, "meta", id, "meta.json")
 	b, err := os.ReadFile(path)
@@ -123,6 +122,11 @@ func (o Options) context(name, source string) (address, error) {
 		a.certs = certs
 	}
 	return a, err
+}
+
+func contextID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
 }
 
 func isDir(path string) bool {

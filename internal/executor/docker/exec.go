@@ -106,11 +106,12 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	return code, errors.Join(cause, err)
 }
 
-// terminate sends TERM to every process of a container but the first, which
-// may not care. That it cannot is no error: the container may be at its end.
+// terminate sends TERM to every process of a container, to the first one first:
+// -1 leaves that out. That it cannot is no error: the container may be at its
+// end.
 func (c *connection) terminate(ctx context.Context, id string) {
 	made, err := c.api.ExecCreate(ctx, id, client.ExecCreateOptions{
-		User: "0", Cmd: []string{"sh", "-c", "kill -s TERM -- -1; kill -s CONT -- -1"},
+		User: "0", Cmd: []string{"sh", "-c", "kill -TERM 1; kill -TERM -1; kill -CONT -1"},
 	})
 	if err == nil {
 		_, _ = c.api.ExecStart(ctx, made.ID, client.ExecStartOptions{Detach: true})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -87,7 +88,11 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 		}
 		s.services = append(s.services, &service{spec: spec, image: found})
 	}
-	if _, err := fetch(s.spec.Image); err != nil {
+	image, err := fetch(s.spec.Image)
+	if err != nil {
+		return err
+	}
+	if err := s.openMounts(image); err != nil {
 		return err
 	}
 	if len(s.services) > 0 {
@@ -102,6 +107,26 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 		return err
 	}
 	return s.awaitServices(ctx)
+}
+
+// openMounts is for a container whose user is neither root nor this one.
+func (s *sandbox) openMounts(image client.ImageInspectResult) error {
+	user := s.spec.Image.User
+	if user == "" && image.Config != nil {
+		user = image.Config.User
+	}
+	user, _, _ = strings.Cut(user, ":")
+	if user == "" || user == "root" || user == "0" || user == strconv.Itoa(os.Getuid()) {
+		return nil
+	}
+	for _, m := range s.spec.Mounts {
+		if !m.ReadOnly {
+			if err := openToAll(m.Source); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // createContainer makes the container that all commands of the job run in.

@@ -93,27 +93,29 @@ func (one *service) names() []string {
 	return names
 }
 
-// port is what a service is waited for: what HEALTHCHECK_TCP_PORT says, else
-// the lowest TCP port that its image exposes; 0 when there is none.
-func (one *service) port() int {
+// ports are those of which one must listen: what HEALTHCHECK_TCP_PORT says, else
+// the TCP ports that the image exposes. An image may expose some that it does
+// not use, so one is enough, as with GitLab.
+func (one *service) ports() []int {
 	for _, kv := range one.spec.Env {
 		if v, ok := strings.CutPrefix(kv, "HEALTHCHECK_TCP_PORT="); ok {
 			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1<<16 {
-				return n
+				return []int{n}
 			}
 		}
 	}
-	lowest := 0
 	if one.image.Config == nil {
-		return 0
+		return nil
 	}
-	for spec := range one.image.Config.ExposedPorts {
+	var ports []int
+	for spec := range one.image.Config.ExposedPorts { // 5432 or 5432/tcp
 		number, protocol, _ := strings.Cut(spec, "/")
-		if n, err := strconv.Atoi(number); err == nil && protocol != "udp" && protocol != "sctp" && (lowest == 0 || n < lowest) {
-			lowest = n
+		if n, err := strconv.Atoi(number); err == nil && (protocol == "" || protocol == "tcp") {
+			ports = append(ports, n)
 		}
 	}
-	return lowest
+	slices.Sort(ports)
+	return ports
 }
 
 // awaitServices returns when each service is ready, or when its time is up:
@@ -149,10 +151,10 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 
 // awaitService returns "" when the service is ready, else what is wrong.
 func (s *sandbox) awaitService(ctx context.Context, one *service) string {
-	port := one.port()
+	ports := one.ports()
 	hasCheck := one.image.Config != nil && one.image.Config.Healthcheck != nil &&
 		len(one.image.Config.Healthcheck.Test) > 0 && one.image.Config.Healthcheck.Test[0] != "NONE"
-	if port == 0 && !hasCheck {
+	if len(ports) == 0 && !hasCheck {
 		return ""
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -163,8 +165,8 @@ func (s *sandbox) awaitService(ctx context.Context, one *service) string {
 		}
 	}()
 	var problem string
-	if port > 0 {
-		problem = s.awaitPort(ctx, one, port)
+	if len(ports) > 0 {
+		problem = s.awaitPorts(ctx, one, ports)
 	} else {
 		problem = s.awaitHealthy(ctx, one)
 	}
@@ -174,28 +176,34 @@ func (s *sandbox) awaitService(ctx context.Context, one *service) string {
 	return problem
 }
 
-// listenScript ends when something in its network listens on a port, whose
-// four hexadecimal digits are in $1, on more than the loopback address.
-const listenScript = `set -- %04X
-while :; do
+// listenScript is a program that ends when something in its network listens on
+// one of the ports, on more than the loopback address.
+func listenScript(ports []int) string {
+	var hex []string
+	for _, p := range ports {
+		hex = append(hex, fmt.Sprintf("%04X", p)) // as /proc/net/tcp writes them
+	}
+	return `while :; do
 	for f in /proc/net/tcp /proc/net/tcp6; do
 		[ -r $f ] || continue
 		while read -r n local remote state rest; do
 			[ "$state" = 0A ] || continue
 			case $local in
-			??????7F:$1|7F??????:$1|00000000000000000000000001000000:$1|00000000000000000000000000000001:$1) ;;
-			*:$1) exit 0 ;;
+			??????7F:* | 7F??????:*) continue ;;
+			00000000000000000000000001000000:* | 00000000000000000000000000000001:*) continue ;;
 			esac
+			case ${local##*:} in ` + strings.Join(hex, "|") + `) exit 0 ;; esac
 		done <$f
 	done
 	sleep 0.1 2>/dev/null || sleep 1
 done
 `
+}
 
-// awaitPort looks from inside of the service's network, by a container of the
+// awaitPorts looks from inside of the service's network, by a container of the
 // job's image: that has a shell, and the engine's networks need not be within
 // reach of this program.
-func (s *sandbox) awaitPort(ctx context.Context, one *service, port int) string {
+func (s *sandbox) awaitPorts(ctx context.Context, one *service, ports []int) string {
 	conf := s.shellConfig([]string{""})
 	conf.User = "0"
 	host := s.hostConfig()
@@ -212,16 +220,24 @@ func (s *sandbox) awaitPort(ctx context.Context, one *service, port int) string 
 		}
 	}()
 	var out bytes.Buffer
-	code, err := s.conn.run(ctx, id, fmt.Sprintf(listenScript, port), &out, &out, time.Nanosecond)
+	code, err := s.conn.run(ctx, id, listenScript(ports), &out, &out, time.Nanosecond)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Sprintf("nothing listens on its port %d", port)
+		return "nothing listens on " + portNames(ports)
 	case err != nil:
 		return err.Error()
 	case code != 0:
-		return fmt.Sprintf("its port %d cannot be looked at: exit code %d %s", port, code, strings.TrimSpace(out.String()))
+		return fmt.Sprintf("%s cannot be looked at: exit code %d %s", portNames(ports), code, strings.TrimSpace(out.String()))
 	}
 	return ""
+}
+
+func portNames(ports []int) string {
+	var names []string
+	for _, p := range ports {
+		names = append(names, strconv.Itoa(p))
+	}
+	return "port " + strings.Join(names, " or ")
 }
 
 func (s *sandbox) awaitHealthy(ctx context.Context, one *service) string {

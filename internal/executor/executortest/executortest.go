@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +31,8 @@ type Options struct {
 	Leftovers func(t *testing.T, runID string) []string
 	// Escapes says that a process which leaves its session is found too.
 	Escapes bool
+	// Only names the tests to run, all when nil.
+	Only []string
 }
 
 // target is where an isolated sandbox sees the workspace.
@@ -73,6 +76,9 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		{"sweep spares the living", testSweepLiving},
 		{"sweep after kill -9", testSweepDead},
 	} {
+		if opts.Only != nil && !slices.Contains(opts.Only, c.name) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, suite{opts: opts, ex: newExecutor(t)})

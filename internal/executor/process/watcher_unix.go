@@ -24,13 +24,13 @@ while read -r op id; do
 	q) exit 0 ;;
 	esac
 done
-for p in $live; do kill -s KILL -- "-$p"; done
+for p in $live; do kill -KILL "-$p"; done
 [ -r /proc/self/environ ] || exit 0
 n=0
 while [ $n -lt 1000 ]; do
 	found=$(grep -lsF -e "$1" /proc/[0-9]*/environ)
 	[ -n "$found" ] || exit 0
-	for f in $found; do f=${f#/proc/}; kill -s KILL -- "${f%/environ}"; done
+	for f in $found; do f=${f#/proc/}; kill -KILL "${f%/environ}"; done
 	n=$((n + 1))
 done`
 

@@ -81,12 +81,3 @@ func (e *Expr) Show(show func(name string) string) string {
 	b.WriteString(e.text[last:])
 	return b.String()
 }
-
-// Names calls yield for each variable that the expression names, in order.
-func (e *Expr) Names(yield func(name string) bool) {
-	for _, t := range e.tokens {
-		if t.kind == tokenVariable && !yield(t.text) {
-			return
-		}
-	}
-}

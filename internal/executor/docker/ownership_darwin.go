@@ -6,3 +6,6 @@ import (
 )
 
 func changed(s *syscall.Stat_t) time.Time { return time.Unix(s.Ctimespec.Unix()) }
+
+// openToAll has nothing to do: engines here mount with this user's rights.
+func openToAll(string) error { return nil }

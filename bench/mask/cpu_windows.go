@@ -1,0 +1,9 @@
+package main
+
+import "time"
+
+var started = time.Now()
+
+// cpuTime returns the clock: on Windows the measurements hold for an idle
+// machine only.
+func cpuTime() time.Duration { return time.Since(started) }

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"refline/internal/errs"
+	"refline/internal/mask"
+)
+
+// secretSources say where the secrets of a command come from.
+type secretSources struct {
+	env   []string
+	files []string
+}
+
+func (s *secretSources) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.env, "env", nil, "a secret: the value of this environment variable, or what is in the file that it names")
+	f.StringArrayVar(&s.files, "file", nil, "a secret: what is in this file")
+	_ = cmd.MarkFlagFilename("file")
+}
+
+// load gives the secrets. One that cannot be had or cannot be masked is an
+// error: what is not masked must not pass as if it were.
+func (s *secretSources) load(e *env) (*mask.Set, error) {
+	if len(s.env)+len(s.files) == 0 {
+		return nil, usagef("no secret is named: --env NAME or --file FILE")
+	}
+	set := &mask.Set{}
+	var refused []error
+	add := func(name string, value []byte) {
+		if err := set.Add(name, value); err != nil {
+			refused = append(refused, errs.E(errs.Invalid, "%w", err))
+		}
+	}
+	for _, name := range s.env {
+		value, err := envSecret(e, "--env", name)
+		if err != nil {
+			refused = append(refused, err)
+			continue
+		}
+		add(name, value)
+	}
+	for _, file := range s.files {
+		value, err := os.ReadFile(e.path(file))
+		if err != nil {
+			refused = append(refused, errs.E(errs.NotFound, "--file %s: %w", file, unwrapPath(err)))
+			continue
+		}
+		add(filepath.Base(file), value)
+	}
+	return set, errors.Join(refused...)
+}
+
+// envSecret gives the secret in an environment variable. One that names a file
+// stands for the file's content: GitLab's variables of type file are such.
+func envSecret(e *env, flag, name string) ([]byte, error) {
+	value := e.getenv(name)
+	if value == "" {
+		return nil, errs.E(errs.NotFound, "%s %s: the environment has no such variable, or an empty one", flag, name)
+	}
+	if filepath.IsAbs(value) && len(value) < 4096 && !bytes.ContainsAny([]byte(value), "\n\x00") {
+		if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
+			data, err := os.ReadFile(value)
+			if err != nil {
+				return nil, errs.E(errs.Denied, "%s %s names a file: %w", flag, name, unwrapPath(err))
+			}
+			return data, nil
+		}
+	}
+	return []byte(value), nil
+}
+
+// path is a path from the command line, from the folder that is worked in.
+func (e *env) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(e.dir, p)
+}
+
+func newMaskCmd(e *env) *cobra.Command {
+	secrets := &secretSources{}
+	cmd := &cobra.Command{
+		Use:   "mask [--env NAME…] [--file FILE…] [-- COMMAND [ARG…]]",
+		Short: "Take secrets out of standard input, or out of what a command prints",
+		Long: `Replace secrets by ` + mask.Token + `: whole, any piece of 16 bytes or more of a secret
+of 16 or more, in every form that programs print (see docs/secrets.md). Secrets
+may have several lines. Without COMMAND standard input is copied to standard
+output. With COMMAND its standard output and its standard error are masked each
+on its own; signals, exit code and standard input are as without refline, and
+where they are a terminal, COMMAND sees one.
+
+A secret of fewer than ` + fmt.Sprint(mask.MinSecret) + ` bytes cannot be masked, and a variable that is not set
+is no secret: both are errors before anything runs.
+
+Masking stops accidents, not a program that wants to betray a secret it holds.
+
+Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
+		Example: `  refline mask --env DEPLOY_KEY -- ./release.sh
+  ./release.sh 2>&1 | refline mask --file deploy_key --env API_TOKEN`,
+		Args: afterDashes,
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, err := secrets.load(e)
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return maskStream(set, e.stdout, e.stdin)
+			}
+			return maskCommand(e, set, args)
+		},
+	}
+	secrets.bind(cmd)
+	return cmd
+}
+
+// afterDashes admits a command line after --, and no other arguments.
+func afterDashes(cmd *cobra.Command, args []string) error {
+	if at := cmd.ArgsLenAtDash(); len(args) > 0 && at != 0 {
+		return usagef("%q is no flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
+	}
+	return nil
+}
+
+// maskStream copies in to out as it comes, masked. An error of in is the end,
+// after what came before it.
+func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
+	w := set.Writer(out)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := in.Read(buf)
+		if n > 0 {
+			if _, werr := w.Write(buf[:n]); werr != nil {
+				return errs.E(errs.Unavailable, "write: %w", werr)
+			}
+		}
+		if err != nil {
+			if cerr := w.Close(); cerr != nil {
+				return errs.E(errs.Unavailable, "write: %w", cerr)
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return errs.E(errs.Unavailable, "read: %w", err)
+		}
+	}
+}
+
+// maskCommand runs a command with its output masked.
+func maskCommand(e *env, set *mask.Set, args []string) error {
+	path, err := lookCommand(args)
+	if err != nil {
+		return err
+	}
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: e.dir, Env: e.environ(), Stdin: e.stdin}
+	if isTerminal(e.stdout) || isTerminal(e.stderr) {
+		if done, err := maskOnTerminal(e, set, cmd); done {
+			return err
+		}
+	}
+	out, errOut := set.Writer(e.stdout), set.Writer(e.stderr)
+	cmd.Stdout, cmd.Stderr = out, errOut
+	wait, err := startCommand(cmd, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(wait(), out.Close(), errOut.Close())
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

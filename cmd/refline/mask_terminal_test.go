@@ -1,0 +1,85 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+)
+
+// onTerminal runs a command line on a terminal of 40 columns, presses keys, and
+// returns what it shows and the exit code.
+func onTerminal(t *testing.T, env []string, keys string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(cmd.Environ(), env...)
+	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 25, Cols: 40})
+	if err != nil {
+		t.Skipf("needs a terminal to be made: %v", err)
+	}
+	defer master.Close()
+	var shown bytes.Buffer
+	buf := make([]byte, 4096)
+	for {
+		n, err := master.Read(buf)
+		shown.Write(buf[:n])
+		// Keys are pressed once the command says that it waits for them.
+		if keys != "" && strings.Contains(shown.String(), "waits") {
+			_, _ = io.WriteString(master, keys)
+			keys = ""
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EIO) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	_ = cmd.Wait()
+	return shown.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestMaskKeepsTerminals(t *testing.T) {
+	t.Parallel()
+	secret := []string{"TOKEN=hunter2-hunter2"}
+	mask := func(script string) []string {
+		return []string{"refline", "mask", "--env", "TOKEN", "--", "sh", "-c", script}
+	}
+	t.Run("all three are one of the same size", func(t *testing.T) {
+		t.Parallel()
+		shown, code := onTerminal(t, secret, "", mask("test -t 0 && test -t 1 && test -t 2 && stty size; echo $TOKEN")...)
+		if !strings.Contains(shown, "25 40\r\n[masked]\r\n") || strings.Contains(shown, "hunter2") || code != 0 {
+			t.Errorf("got %q, exit code %d", shown, code)
+		}
+	})
+	t.Run("keys reach the command and their echo is masked", func(t *testing.T) {
+		t.Parallel()
+		shown, code := onTerminal(t, secret, "hunter2-hunter2\n", mask(`printf 'waits: '; read x; test "$x" = "$TOKEN" && exit 9`)...)
+		if !strings.Contains(shown, "[masked]") || strings.Contains(shown, "hunter2") || code != 9 {
+			t.Errorf("got %q, exit code %d, want 9", shown, code)
+		}
+	})
+	t.Run("Ctrl-C reaches the command once", func(t *testing.T) {
+		t.Parallel()
+		shown, code := onTerminal(t, secret, "\x03", mask(`n=0; trap 'n=$((n+1))' INT; echo waits; while test $n = 0; do sleep 0.05; done; sleep 0.2; exit $((n+40))`)...)
+		if code != 41 {
+			t.Errorf("got %q, exit code %d, want 41", shown, code)
+		}
+	})
+	t.Run("what is no terminal stays none", func(t *testing.T) {
+		t.Parallel()
+		shown, code := onTerminal(t, secret, "", "sh", "-c",
+			`refline mask --env TOKEN -- sh -c 'test -t 1 && echo tty $TOKEN; test -t 2 || echo pipe $TOKEN >&2' 2>err; code=$?; cat err; rm err; exit $code`)
+		if !strings.Contains(shown, "tty [masked]") || !strings.Contains(shown, "pipe [masked]") || code != 0 {
+			t.Errorf("got %q, exit code %d", shown, code)
+		}
+	})
+}

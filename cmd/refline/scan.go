@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/mask"
+)
+
+func newScanCmd(e *env) *cobra.Command {
+	secrets := &secretSources{}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "scan [--env NAME…] [--file FILE…] LOG…",
+		Short: "Tell whether anything of these secrets is in a file, and where",
+		Long: `Look for secrets in files ("-" is standard input) as "refline mask" would: whole,
+in pieces of 16 bytes or more, in every form that programs print. What is found
+is named by file, line, offset in bytes, secret and form; never what it is.
+
+Exit codes: 0 nothing found, 1 found or error, 2 usage.`,
+		Example: `  refline scan --env DEPLOY_KEY job.log
+  refline scan --file deploy_key --json *.log`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("no file to scan is named; for standard input: -")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			set, err := secrets.load(e)
+			if err != nil {
+				return err
+			}
+			return runScan(e, set, args, asJSON)
+		},
+	}
+	secrets.bind(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what is found as JSON")
+	return cmd
+}
+
+// found is one place of a secret.
+type found struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // from 1; of a file that can be read twice
+	mask.Match
+}
+
+func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
+	all := []found{}
+	for _, file := range files {
+		matches, err := scanFile(e, set, file)
+		if err != nil {
+			return err
+		}
+		all = append(all, matches...)
+	}
+	if asJSON {
+		if err := e.printJSON(all); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range all {
+			place := set.String(f.File)
+			if f.Line > 0 {
+				place = fmt.Sprintf("%s:%d", place, f.Line)
+			}
+			fmt.Fprintf(e.stdout, "%s: %s, form %s, %s at offset %d\n", place, f.Name, f.Form, plural(int(f.Length), "byte"), f.Offset)
+		}
+	}
+	if len(all) > 0 {
+		e.notef("%s; replace the secrets that leaked", plural(len(all), "finding"))
+		return errShown
+	}
+	e.notef("nothing of these secrets in %s", plural(len(files), "file"))
+	return nil
+}
+
+func scanFile(e *env, set *mask.Set, file string) ([]found, error) {
+	var in io.Reader = e.stdin
+	var f *os.File
+	if file != "-" {
+		var err error
+		if f, err = os.Open(e.path(file)); err != nil {
+			return nil, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
+		}
+		defer f.Close()
+		in = f
+	}
+	matches, err := set.Scan(in)
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "%s: %w", file, unwrapPath(err))
+	}
+	out := make([]found, len(matches))
+	for i, m := range matches {
+		out[i] = found{File: file, Match: m}
+	}
+	if f != nil && len(out) > 0 {
+		if _, err := f.Seek(0, io.SeekStart); err == nil {
+			addLines(out, f)
+		}
+	}
+	return out, nil
+}
+
+// addLines reads as far as the last match and fills in the lines of all, which
+// are in order.
+func addLines(out []found, r io.Reader) {
+	buf := make([]byte, 64<<10)
+	line, at := 1, int64(0)
+	for i := 0; i < len(out); {
+		n, err := r.Read(buf)
+		done := 0
+		for ; i < len(out) && out[i].Offset < at+int64(n); i++ {
+			upTo := int(out[i].Offset - at)
+			if upTo > done {
+				line += bytes.Count(buf[done:upTo], []byte("\n"))
+				done = upTo
+			}
+			out[i].Line = line
+		}
+		line += bytes.Count(buf[done:n], []byte("\n"))
+		at += int64(n)
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package docker_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+	"refline/internal/executor/executortest"
+)
+
+// job is what a test of one job works with.
+type job struct {
+	executor.Sandbox
+	t   *testing.T
+	dir string // on the host
+	log *executortest.Buffer
+}
+
+// start brings up a job whose folder is mounted at /job.
+func start(t *testing.T, spec executor.Spec) (*job, error) {
+	t.Helper()
+	api := engine(t)
+	j := &job{t: t, dir: t.TempDir(), log: &executortest.Buffer{}}
+	spec.RunID, spec.JobID, spec.Log = "test-"+strings.ReplaceAll(t.Name(), "/", "-"), "job", j.log
+	spec.Mounts = append(spec.Mounts, executor.Mount{Source: j.dir, Target: "/job"})
+	if len(spec.Image.PullPolicy) == 0 {
+		spec.Image.PullPolicy = []string{"never"}
+	}
+	for i := range spec.Services {
+		spec.Services[i].PullPolicy = []string{"never"}
+	}
+	var err error
+	j.Sandbox, err = newExecutor(t).Start(t.Context(), spec)
+	t.Cleanup(func() {
+		if j.Sandbox != nil {
+			j.close()
+		}
+		if left := leftovers(t, api, spec.RunID); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+	return j, err
+}
+
+func mustStart(t *testing.T, spec executor.Spec) *job {
+	t.Helper()
+	j, err := start(t, spec)
+	if err != nil {
+		t.Fatalf("start: %v\n%s", err, j.log)
+	}
+	return j
+}
+
+func (j *job) close() {
+	j.t.Helper()
+	if err := j.Close(j.t.Context()); err != nil {
+		j.t.Errorf("close: %v", err)
+	}
+}
+
+// sh runs a script and returns what it printed; it must give 0.
+func (j *job) sh(script string) string {
+	j.t.Helper()
+	var out bytes.Buffer
+	code, err := j.Exec(j.t.Context(), executor.Command{Args: []string{j.Shell(), "-c", script}, Dir: "/job", Stdout: &out, Stderr: &out})
+	if code != 0 || err != nil {
+		j.t.Fatalf("%s: %d, %v\n%s\n%s", script, code, err, &out, j.log)
+	}
+	return out.String()
+}
+
+func box() executor.Image { return executor.Image{Name: boxImage} }
+
+func TestServices(t *testing.T) {
+	t.Parallel()
+	listens := executor.Image{Name: "refline-test/listens:1"}
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
+		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"WHAT=one"}},
+		{Image: box(), Aliases: []string{"db"}, Command: []string{"sh", "-c", "mkdir /w; echo from $WHAT >/w/index.html; exec httpd -f -p 80 -h /w"}, Env: []string{"WHAT=command"}},
+	}})
+	for url, want := range map[string]string{
+		"http://web:8080/":                  "served one\n",
+		"http://www:8080/":                  "served one\n",
+		"http://refline-test__listens:8080": "served one\n",
+		"http://refline-test-listens:8080":  "served one\n",
+	} {
+		if got := j.sh("wget -qO- " + url); got != want {
+			t.Errorf("%s: got %q, want %q", url, got, want)
+		}
+	}
+	// Nothing says when this one is ready: it exposes no port.
+	if got := j.sh("until wget -qO- http://db/ 2>/dev/null; do sleep 0.05; done"); got != "from command\n" {
+		t.Errorf("own command: got %q", got)
+	}
+	if log := j.log.String(); strings.Contains(log, "warning") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestServiceThatIsNotReady(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 300 * time.Millisecond, Services: []executor.Service{
+		{Image: executor.Image{Name: "refline-test/silent:1"}, Aliases: []string{"mute"}},
+	}})
+	log := j.log.String()
+	for _, want := range []string{"warning", "refline-test/silent:1", "mute", "port 8080", "I listen to myself"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %q: %s", want, log)
+		}
+	}
+	if got := j.sh("echo goes on"); got != "goes on\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServiceThatEnds(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: time.Hour, Services: []executor.Service{
+		{Image: executor.Image{Name: "refline-test/silent:1"}, Command: []string{"sh", "-c", "echo no configuration >&2; sleep 0.5; exit 7"}},
+	}})
+	for _, want := range []string{"exit code 7", "no configuration"} {
+		if log := j.log.String(); !strings.Contains(log, want) {
+			t.Errorf("the log does not say %q: %s", want, log)
+		}
+	}
+}
+
+func TestUserAndOwnership(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"worker", "1234:1234", "4321"} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			image := box()
+			image.User = user
+			j := mustStart(t, executor.Spec{Image: image})
+			if err := os.WriteFile(filepath.Join(j.dir, "given"), []byte("given\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			want := "1234\n"
+			if user == "4321" {
+				want = "4321\n"
+			}
+			if got := j.sh(`id -u; umask 077; mkdir -p 'it is'/mine; echo x >'it is/mine/file'; ln -s given link; echo y >-n`); got != want {
+				t.Errorf("user: got %q, want %q", got, want)
+			}
+			j.close()
+			_ = filepath.WalkDir(j.dir, func(path string, _ fs.DirEntry, err error) error {
+				if err != nil {
+					t.Error(err)
+				} else if uid := ownerOf(t, path); uid != os.Getuid() {
+					t.Errorf("%s belongs to %d", path, uid)
+				}
+				return nil
+			})
+			if b, err := os.ReadFile(filepath.Join(j.dir, "it is/mine/file")); string(b) != "x\n" {
+				t.Errorf("got %q, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestEntrypoint(t *testing.T) {
+	t.Parallel()
+	t.Run("of the image", func(t *testing.T) {
+		t.Parallel()
+		j := mustStart(t, executor.Spec{Image: executor.Image{Name: "refline-test/entry:1"}})
+		if j.Shell() != "/usr/bin/bash" {
+			t.Errorf("shell: got %s, want bash", j.Shell())
+		}
+		if got := j.sh("echo $FROM_ENTRYPOINT"); got != "yes\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("cleared", func(t *testing.T) {
+		t.Parallel()
+		j := mustStart(t, executor.Spec{Image: executor.Image{Name: "refline-test/tool:1", Entrypoint: []string{""}}})
+		if got := j.sh("echo shell"); got != "shell\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("of the job", func(t *testing.T) {
+		t.Parallel()
+		j := mustStart(t, executor.Spec{Image: executor.Image{Name: boxImage, Entrypoint: []string{"env", "FROM_JOB=yes"}}})
+		if got := j.sh("echo $FROM_JOB $FROM_IMAGE"); got != "yes yes\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("that is no shell", func(t *testing.T) {
+		t.Parallel()
+		j := mustStart(t, executor.Spec{Image: executor.Image{Name: "refline-test/tool:1"}})
+		code, err := j.Exec(t.Context(), executor.Command{Args: []string{"true"}})
+		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), `entrypoint: [""]`) {
+			t.Errorf("got %d, %v, want invalid with what to do", code, err)
+		}
+	})
+}
+
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		spec executor.Spec
+		kind errs.Kind
+		says string
+	}{
+		{"no image", executor.Spec{}, errs.Invalid, "image"},
+		{"absent, never pulled", executor.Spec{Image: executor.Image{Name: "refline-test/absent:9"}}, errs.NotFound, "refline-test/absent:9"},
+		{"no shell", executor.Spec{Image: executor.Image{Name: "refline-test/no-shell:1"}}, errs.Invalid, "no shell"},
+		{"bad name", executor.Spec{Image: executor.Image{Name: "UPPER/case", PullPolicy: []string{"if-not-present"}}}, errs.Invalid, "UPPER/case"},
+		{"bad policy", executor.Spec{Image: executor.Image{Name: boxImage, PullPolicy: []string{"sometimes"}}}, errs.Invalid, "sometimes"},
+		{"bad platform", executor.Spec{Image: executor.Image{Name: boxImage, Platform: "linux"}}, errs.Invalid, "platform"},
+		{"other platform", executor.Spec{Image: executor.Image{Name: boxImage, Platform: "linux/s390x"}}, errs.NotFound, "linux/s390x"},
+		{"absent service", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: "refline-test/absent:9"}}}}, errs.NotFound, "service"},
+		{"service without a command", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: boxImage, Entrypoint: []string{""}}}}}, errs.Invalid, "service"},
+		{"absent mount", executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: "/no/such/folder", Target: "/x"}}}, errs.Unavailable, "folders"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := start(t, c.spec)
+			if !errs.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v (%v), want %v with %q", err, errs.KindOf(err), c.kind, c.says)
+			}
+		})
+	}
+}
+
+func TestVariablesAreNotInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box()})
+	const secret = "s3cr3t-value"
+	api := engine(t)
+	seen := make(chan string, 1)
+	var out executortest.Buffer
+	go func() {
+		out.Await(t, "ready")
+		seen <- inspectAll(t, api, "refline.run=test-"+t.Name())
+		_ = os.WriteFile(filepath.Join(j.dir, "go-on"), nil, 0o666)
+	}()
+	code, err := j.Exec(t.Context(), executor.Command{
+		Args: []string{"sh", "-c", `[ "$TOKEN" ] && echo ready; until [ -e go-on ]; do sleep 0.02; done`},
+		Dir:  "/job", Env: []string{"TOKEN=" + secret}, Stdout: &out, Stderr: &out,
+	})
+	if code != 0 || err != nil {
+		t.Fatal(code, err)
+	}
+	if all := <-seen; !strings.Contains(all, boxImage) || strings.Contains(all, secret) {
+		t.Errorf("what the engine tells of the container: %s", all)
+	}
+}

@@ -1,0 +1,104 @@
+package git
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSubmodules(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	leaf := newRepoAt(t, filepath.Join(root, "group", "leaf.git"))
+	leaf.commit("one", "leaf", "1")
+	mid := newRepoAt(t, filepath.Join(root, "group", "mid"))
+	mid.git("submodule", "--quiet", "add", "../leaf.git", "libs/leaf")
+	mid.commit("one", "mid", "1")
+	top := newRepoAt(t, filepath.Join(root, "group", "top"))
+	top.git("submodule", "--quiet", "add", "--name", "odd \"name\"", "../mid", "mods/mid")
+	top.commit("one", "top", "1")
+	mid.commit("later, not what top names", "mid", "2")
+
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	url := serveHTTP(t, root, signIn(func(req *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[strings.Split(req.URL.Path, "/info/refs")[0]] = true
+	})) + "/group/top"
+	for _, tc := range []struct {
+		how  Submodules
+		want map[string]string
+	}{
+		{SubmodulesNone, map[string]string{"top": "1", "mods/": "", "mods/mid/": ""}},
+		{SubmodulesNormal, map[string]string{"top": "1", "mods/": "", "mods/mid/": "", "mods/mid/mid": "1", "mods/mid/libs/": "", "mods/mid/libs/leaf/": ""}},
+		{SubmodulesRecursive, map[string]string{"top": "1", "mods/": "", "mods/mid/": "", "mods/mid/mid": "1", "mods/mid/libs/": "", "mods/mid/libs/leaf/": "", "mods/mid/libs/leaf/leaf": "1"}},
+	} {
+		r := remote(t, url, Access{Environ: environ(t), Password: func() string { return token }})
+		ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{Submodules: tc.how, Depth: 1})
+		got := tree(t, ws)
+		for name := range got {
+			if strings.HasSuffix(name, ".gitmodules") {
+				delete(got, name)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%q: (-want +got)\n%s", tc.how, diff)
+		}
+		if got := gitIn(t, ws, top.env, "status", "--porcelain"); got != "" {
+			t.Errorf("%q: status %q", tc.how, got)
+		}
+		if tc.how == SubmodulesRecursive {
+			want := " " + mid.git("rev-parse", "HEAD~1") + " mods/mid"
+			if got := gitIn(t, ws, top.env, "submodule", "status"); !strings.HasPrefix(" "+got, want) {
+				t.Errorf("submodule status: %q, want %q", got, want)
+			}
+			gitIn(t, ws, top.env, "submodule", "foreach", "--recursive", "git status --porcelain")
+		}
+		noSecret(t, ws)
+	}
+}
+
+func TestRelativeURL(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ base, rel, want string }{
+		{"https://git.example.com/group/top.git", "../sub.git", "https://git.example.com/group/sub.git"},
+		{"https://git.example.com/group/top", "../../other/sub", "https://git.example.com/other/sub"},
+		{"git@git.example.com:group/top.git", "../sub.git", "git@git.example.com:group/sub.git"},
+		{"ssh://git@git.example.com:2222/group/top.git", "../sub.git", "ssh://git@git.example.com:2222/group/sub.git"},
+	} {
+		addr, err := parseAddress(tc.base, Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := addr.relative(tc.rel); got != tc.want {
+			t.Errorf("%s + %s = %s, want %s", tc.base, tc.rel, got, tc.want)
+		}
+	}
+}
+
+func TestSparse(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "top", "1", "a/x", "1", "a/deep/y", "1", "b/z", "1", "my flows/[odd]*/f", "1", "my flows/other", "1", "c/only.py", "1", "c/not.py", "1")
+	r := remote(t, src.dir, localAccess(t))
+	c := r.mustResolve(t, Ref{})
+	if err := r.Fetch(context.Background(), c, 0); err != nil {
+		t.Fatal(err)
+	}
+	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"a", "my flows/[odd]*", "c/only.py"}})
+	want := map[string]string{"top": "1", "a/": "", "a/x": "1", "a/deep/": "", "a/deep/y": "1", "my flows/": "", "my flows/[odd]*/": "",
+		"my flows/[odd]*/f": "1", "c/": "", "c/only.py": "1"}
+	if diff := cmp.Diff(want, tree(t, ws)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if got := gitIn(t, ws, src.env, "status", "--porcelain"); got != "" {
+		t.Errorf("status %q", got)
+	}
+	gitIn(t, ws, src.env, "show", "HEAD:b/z")
+}

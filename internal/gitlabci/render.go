@@ -1,0 +1,382 @@
+package gitlabci
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"refline/internal/pipeline"
+)
+
+// Render writes a compiled pipeline in the dialect again, with everything
+// decided: no rules, no extends, parallel jobs one by one. Compiling it gives
+// the same jobs.
+func Render(p *pipeline.Pipeline) ([]byte, error) {
+	var root document
+	var workflow document
+	workflow.text("name", p.Name)
+	var cancel document
+	cancel.text("on_new_commit", p.AutoCancel.OnNewCommit)
+	cancel.text("on_job_failure", p.AutoCancel.OnJobFailure)
+	workflow.sub("auto_cancel", cancel)
+	root.sub("workflow", workflow)
+	stages := slices.DeleteFunc(slices.Clone(p.Stages), func(s string) bool { return s == ".pre" || s == ".post" })
+	root.list("stages", stages)
+	for i := range p.Jobs {
+		root.sub(p.Jobs[i].Name, renderJob(&p.Jobs[i]))
+	}
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(root.node()); err != nil {
+		return nil, fmt.Errorf("render: %w", err)
+	}
+	return out.Bytes(), enc.Close()
+}
+
+// document builds a YAML map in the order its keys are added; what is empty is
+// left out.
+type document struct{ content []*yaml.Node }
+
+func (d *document) node() *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: d.content}
+}
+
+func (d *document) add(key string, value any) {
+	var k, v yaml.Node
+	k.SetString(key)
+	if n, ok := value.(*yaml.Node); ok {
+		d.content = append(d.content, &k, n)
+		return
+	}
+	if err := v.Encode(value); err != nil {
+		v.SetString(fmt.Sprint(value))
+	}
+	d.content = append(d.content, &k, &v)
+}
+
+func (d *document) sub(key string, s document) {
+	if len(s.content) > 0 {
+		d.add(key, s.node())
+	}
+}
+
+func (d *document) text(key, value string) {
+	if value != "" {
+		d.add(key, value)
+	}
+}
+
+func (d *document) yes(key string, value bool) {
+	if value {
+		d.add(key, true)
+	}
+}
+
+func (d *document) list(key string, values []string) {
+	if len(values) > 0 {
+		d.add(key, values)
+	}
+}
+
+func (d *document) duration(key string, t time.Duration) {
+	if t > 0 {
+		d.add(key, strconv.FormatInt(int64(t/time.Second), 10)+" seconds")
+	}
+}
+
+func renderJob(j *pipeline.Job) document {
+	var d document
+	d.text("stage", j.Stage)
+	if j.When != pipeline.OnSuccess {
+		d.text("when", string(j.When))
+	}
+	d.duration("start_in", j.StartIn)
+	d.text("manual_confirmation", j.ManualConfirmation)
+	switch {
+	case len(j.AllowFailureCodes) > 0:
+		d.add("allow_failure", map[string]any{"exit_codes": j.AllowFailureCodes})
+	case j.AllowFailure != (j.When == pipeline.Manual):
+		d.add("allow_failure", j.AllowFailure)
+	}
+	renderNeeds(&d, j)
+	if j.Image != nil {
+		d.sub("image", renderImage(*j.Image))
+	}
+	if len(j.Services) > 0 {
+		var list []*yaml.Node
+		for _, s := range j.Services {
+			one := renderImage(s.Image)
+			one.text("alias", strings.Join(s.Aliases, ","))
+			one.list("command", s.Command)
+			one.sub("variables", renderVariables(s.Variables))
+			list = append(list, one.node())
+		}
+		d.add("services", list)
+	}
+	d.sub("variables", renderVariables(j.Variables))
+	renderScripts(&d, j)
+	renderLimits(&d, j)
+	renderKept(&d, j)
+	renderOutside(&d, j)
+	return d
+}
+
+func renderNeeds(d *document, j *pipeline.Job) {
+	if j.DAG {
+		needs := make([]*yaml.Node, 0, len(j.Needs))
+		for _, n := range j.Needs {
+			var one document
+			one.text("pipeline", n.Pipeline)
+			one.text("project", n.Project)
+			one.text("job", n.Job)
+			one.text("ref", n.Ref)
+			one.add("artifacts", n.Artifacts)
+			one.yes("optional", n.Optional)
+			needs = append(needs, one.node())
+		}
+		d.add("needs", needs)
+	}
+	if j.Dependencies != nil {
+		d.add("dependencies", *j.Dependencies)
+	}
+}
+
+func renderImage(i pipeline.Image) document {
+	var d, docker document
+	d.text("name", i.Name)
+	d.list("entrypoint", i.Entrypoint)
+	d.list("pull_policy", i.PullPolicy)
+	docker.text("platform", i.Platform)
+	docker.text("user", i.User)
+	d.sub("docker", docker)
+	return d
+}
+
+func renderVariables(vars []pipeline.Variable) document {
+	var d document
+	for _, v := range vars {
+		if v.Raw {
+			d.add(v.Name, map[string]any{"value": v.Value, "expand": false})
+			continue
+		}
+		d.add(v.Name, v.Value)
+	}
+	return d
+}
+
+func renderScripts(d *document, j *pipeline.Job) {
+	var hooks document
+	hooks.list("pre_get_sources_script", j.PreGetSources)
+	d.sub("hooks", hooks)
+	d.list("before_script", j.BeforeScript)
+	d.list("script", j.Script)
+	d.list("after_script", j.AfterScript)
+	if len(j.Run) > 0 {
+		var steps []*yaml.Node
+		for _, s := range j.Run {
+			var one document
+			one.text("name", s.Name)
+			one.text("step", s.Step)
+			one.text("func", s.Func)
+			one.text("script", s.Script)
+			if len(s.Inputs) > 0 {
+				one.add("inputs", s.Inputs)
+			}
+			if len(s.Env) > 0 {
+				one.add("env", s.Env)
+			}
+			steps = append(steps, one.node())
+		}
+		d.add("run", steps)
+	}
+	if j.Coverage != "" {
+		d.add("coverage", "/"+j.Coverage+"/")
+	}
+}
+
+func renderLimits(d *document, j *pipeline.Job) {
+	d.list("tags", j.Tags)
+	d.duration("timeout", j.Timeout)
+	d.yes("interruptible", j.Interruptible)
+	d.text("resource_group", j.ResourceGroup)
+	if r := j.Retry; r.Max > 0 {
+		var one document
+		one.add("max", r.Max)
+		one.list("when", r.When)
+		if len(r.ExitCodes) > 0 {
+			one.add("exit_codes", r.ExitCodes)
+		}
+		d.sub("retry", one)
+	}
+}
+
+func renderKept(d *document, j *pipeline.Job) {
+	if a := j.Artifacts; a != nil {
+		var one document
+		one.text("name", a.Name)
+		one.list("paths", a.Paths)
+		one.list("exclude", a.Exclude)
+		one.yes("untracked", a.Untracked)
+		one.text("when", string(a.When))
+		one.text("expire_in", a.ExpireIn)
+		one.text("expose_as", a.ExposeAs)
+		if a.Public != nil {
+			one.add("public", *a.Public)
+		}
+		one.text("access", a.Access)
+		if len(a.Reports) > 0 {
+			var reports document
+			for _, kind := range slices.Sorted(maps.Keys(a.Reports)) {
+				reports.add(kind, reportValue(kind, a.Reports[kind]))
+			}
+			one.sub("reports", reports)
+		}
+		d.sub("artifacts", one)
+	}
+	if len(j.Caches) > 0 {
+		var list []*yaml.Node
+		for _, c := range j.Caches {
+			one := renderCache(c)
+			list = append(list, one.node())
+		}
+		d.add("cache", list)
+	}
+}
+
+// reportValue: a coverage report has a format beside its path.
+func reportValue(kind string, paths []string) any {
+	if kind == "coverage_report" && len(paths) > 0 {
+		return map[string]any{"coverage_format": "cobertura", "path": paths[0]}
+	}
+	return paths
+}
+
+func renderCache(c pipeline.Cache) document {
+	var d document
+	if len(c.Key.Files) > 0 {
+		var key document
+		name := "files"
+		if c.Key.FilesCommit {
+			name = "files_commits"
+		}
+		key.list(name, c.Key.Files)
+		key.text("prefix", c.Key.Prefix)
+		d.sub("key", key)
+	} else {
+		d.text("key", cmp.Or(c.Key.Text, "default"))
+	}
+	d.list("fallback_keys", c.FallbackKeys)
+	d.list("paths", c.Paths)
+	d.yes("untracked", c.Untracked)
+	d.yes("unprotect", c.Unprotect)
+	d.text("when", string(c.When))
+	d.text("policy", c.Policy)
+	return d
+}
+
+func renderOutside(d *document, j *pipeline.Job) {
+	if e := j.Environment; e != nil {
+		var one document
+		one.text("name", e.Name)
+		one.text("url", e.URL)
+		one.text("on_stop", e.OnStop)
+		one.text("action", e.Action)
+		one.text("auto_stop_in", e.AutoStopIn)
+		one.text("deployment_tier", e.DeploymentTier)
+		if e.Kubernetes != nil {
+			one.add("kubernetes", e.Kubernetes)
+		}
+		d.sub("environment", one)
+	}
+	if j.Trigger != nil {
+		d.sub("trigger", renderTrigger(j.Trigger))
+	}
+	if r := j.Release; r != nil {
+		var one document
+		one.text("tag_name", r.TagName)
+		one.text("tag_message", r.TagMessage)
+		one.text("name", r.Name)
+		one.text("description", r.Description)
+		one.text("ref", r.Ref)
+		one.list("milestones", r.Milestones)
+		one.text("released_at", r.ReleasedAt)
+		if r.Assets != nil {
+			one.add("assets", r.Assets)
+		}
+		d.sub("release", one)
+	}
+	if p := j.Pages; p != nil {
+		var one document
+		one.text("publish", p.Publish)
+		one.text("path_prefix", p.PathPrefix)
+		one.text("expire_in", p.ExpireIn)
+		if len(one.content) == 0 {
+			d.add("pages", true)
+		}
+		d.sub("pages", one)
+	}
+	renderSecrets(d, j)
+	d.text("identity", j.Identity)
+}
+
+func renderSecrets(d *document, j *pipeline.Job) {
+	var secrets, tokens document
+	for _, s := range j.Secrets {
+		one := map[string]any{}
+		if source, ok := s.Source.(map[string]any); ok {
+			maps.Copy(one, source)
+		}
+		one["file"] = s.File
+		if s.Token != "" {
+			one["token"] = s.Token
+		}
+		secrets.add(s.Name, one)
+	}
+	d.sub("secrets", secrets)
+	for _, t := range j.IDTokens {
+		tokens.add(t.Name, map[string]any{"aud": t.Aud})
+	}
+	d.sub("id_tokens", tokens)
+}
+
+func renderTrigger(t *pipeline.Trigger) document {
+	var d document
+	d.text("project", t.Project)
+	d.text("branch", t.Branch)
+	if len(t.Include) > 0 {
+		var list []*yaml.Node
+		for _, i := range t.Include {
+			var one document
+			one.text("local", i.Local)
+			one.text("artifact", i.Artifact)
+			one.text("job", i.Job)
+			one.text("project", i.Project)
+			one.text("ref", i.Ref)
+			one.text("file", i.File)
+			one.text("template", i.Template)
+			one.text("remote", i.Remote)
+			one.text("component", i.Component)
+			if len(i.Inputs) > 0 {
+				one.add("inputs", i.Inputs)
+			}
+			list = append(list, one.node())
+		}
+		d.add("include", list)
+	}
+	d.text("strategy", t.Strategy)
+	if len(t.Inputs) > 0 {
+		d.add("inputs", t.Inputs)
+	}
+	if !t.Forward.YAMLVariables || t.Forward.PipelineVariables {
+		d.add("forward", map[string]any{"yaml_variables": t.Forward.YAMLVariables, "pipeline_variables": t.Forward.PipelineVariables})
+	}
+	return d
+}

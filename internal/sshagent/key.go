@@ -1,0 +1,30 @@
+package sshagent
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/crypto/ssh"
+
+	"refline/internal/errs"
+)
+
+// ParseKey reads a private key as [Config] describes. The error is
+// errs.Invalid and says what is wrong, never what is in the key.
+func ParseKey(text []byte) (ssh.AlgorithmSigner, error) {
+	signer, err := ssh.ParsePrivateKey(Mend(text))
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, errs.E(errs.Invalid, "ssh key: it is protected by a passphrase, which a job cannot type; make a key for this purpose without one")
+	case err != nil && !bytes.Contains(text, []byte("PRIVATE KEY")):
+		return nil, errs.E(errs.Invalid, "ssh key: there is no line -----BEGIN … PRIVATE KEY----- in it")
+	case err != nil:
+		return nil, errs.E(errs.Invalid, "ssh key: it cannot be read, some of it may be missing")
+	}
+	s, ok := signer.(ssh.AlgorithmSigner)
+	if !ok || signer.PublicKey().Type() == ssh.InsecureKeyAlgoDSA {
+		return nil, errs.E(errs.Invalid, "ssh key: the type %s cannot be used; make one with: ssh-keygen -t ed25519", signer.PublicKey().Type())
+	}
+	return s, nil
+}
