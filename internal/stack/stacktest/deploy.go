@@ -20,6 +20,9 @@ type deployment struct {
 	update     bool
 	importing  bool
 
+	before        target // to go back to
+	outputsBefore []output
+
 	failed  []string
 	done    []*job      // in the order they were done
 	undone  []*job      // of done, already rolled back
@@ -79,13 +82,13 @@ func (d *deployment) report(r *resource, status, reason string) {
 	d.step()
 }
 
-// run deploys and tells whether it went well. A nested deployment leaves its
-// clean-up to the one around it.
+// run deploys and tells whether it went well.
 func (d *deployment) run() bool {
 	reason := "User Initiated"
 	if d.st.parent != nil {
 		reason = ""
 	}
+	d.before, d.outputsBefore = d.st.target, d.st.outputs
 	d.enter(d.verb()+"_IN_PROGRESS", reason)
 	if d.apply() {
 		d.succeed()
@@ -99,7 +102,22 @@ func (d *deployment) succeed() {
 	d.commit()
 	if d.update && !d.importing {
 		d.enter("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
+		if d.st.parent != nil {
+			return // until it is sure that the stack around it does not go back
+		}
+	}
+	d.finish()
+}
+
+// finish cleans up, in nested stacks too.
+func (d *deployment) finish() {
+	if d.update && !d.importing {
 		d.cleanUp()
+		for _, j := range d.done {
+			if j.inner != nil && j.inner.update {
+				j.inner.finish()
+			}
+		}
 	}
 	d.enter(d.verb()+"_COMPLETE", "")
 	d.executed("EXECUTE_COMPLETE")
@@ -197,7 +215,8 @@ func (d *deployment) job(sc *scope, decl *declaration) (*job, error) {
 	j.now.physical, j.now.name, j.now.nested = j.old.physical, j.old.name, j.old.nested
 	j.now.status, j.now.updated = j.old.status, j.old.updated
 	same := jsonText(j.old.actual()) == jsonText(properties)
-	if same && decl.kind != stackKind && slices.Equal(d.st.tags, d.to.tags) {
+	tagged := !kindOf(decl.kind).untagged && !slices.Equal(d.st.tags, d.to.tags)
+	if same && !tagged && decl.kind != stackKind {
 		d.st.resources[decl.name] = j.now
 		return nil, nil
 	}
@@ -277,19 +296,19 @@ func (d *deployment) keep(j *job) {
 	d.done = append(d.done, j)
 }
 
-func (d *deployment) do(j *job) (reason string, failed bool) {
-	phase := OnUpdate
-	if j.verb == "CREATE" || j.replace {
-		phase = OnCreate
+// do gives the reason when a job fails.
+func (d *deployment) do(j *job) (string, bool) {
+	phases := []Phase{OnUpdate}
+	switch {
+	case j.verb == "CREATE":
+		phases = []Phase{OnCreate}
+	case j.replace:
+		phases = []Phase{OnCreate, OnUpdate}
 	}
-	if reason, failed = d.s.orders.fails(j.d.name, phase); failed && phase == OnCreate && !j.replace {
-		return reason, true
-	}
-	if reason == "" && j.verb == "UPDATE" && phase == OnCreate {
-		reason, failed = d.s.orders.fails(j.d.name, OnUpdate)
-	}
-	if failed {
-		return reason, true
+	for _, phase := range phases {
+		if reason, failed := d.s.orders.fails(j.d.name, phase); failed {
+			return reason, true
+		}
 	}
 	if refusal := d.forbidden(j); refusal != "" {
 		return refusal, true
