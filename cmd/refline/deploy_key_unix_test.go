@@ -272,3 +272,56 @@ func keyPieces(text, key string) []string {
 	}
 	return found
 }
+
+// TestRepositoryInclude runs the include for GitLab CI as it is: with an agent
+// of ours, and with the variables that it takes on GitLab.
+func TestRepositoryInclude(t *testing.T) {
+	t.Parallel()
+	include, err := os.ReadFile(filepath.Join("..", "..", "deploy", "gitlab-ci", "repository.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startSSHD(t)
+	key := strings.TrimSpace(s.file(t, "write"))
+	for i, tc := range []struct {
+		name string
+		env  []string
+		args []string
+	}{
+		{"an agent", nil, []string{"--deploy-key", "DEPLOY_KEY=@" + s.write, "--known-hosts", s.knownHosts}},
+		{"a variable in one line", []string{"DEPLOY_KEY=" + oneLine(key)}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"variables that name files", nil, []string{"--var", "DEPLOY_KEY=" + s.write, "--var", "SSH_KNOWN_HOSTS=" + s.knownHosts}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			name := fmt.Sprintf("flows%d.wiki.git", i)
+			url := s.repository(t, name, map[string]string{"home.md": "# Home\n"})
+			p := newPerson(t)
+			p.env = tc.env
+			p.write("repository.yml", string(include))
+			p.write(".gitlab-ci.yml", `include:
+  - local: repository.yml
+    inputs: {url: "`+url+`", folder: wiki, message: "published"}
+publish:
+  extends: .repository
+  script:
+    - test -z "$DEPLOY_KEY"
+    - echo more >> wiki/home.md
+    - !reference [.repository-push, script]
+    - !reference [.repository-push, script]
+    - !reference [.repository-pull, script]
+`)
+			command(t, p.dir, "git", "init", "-q")
+			out, code := p.refline(append([]string{"run", "--log"}, tc.args...)...)
+			if code != 0 || !strings.Contains(out, "nothing to push to wiki") {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			if got := s.log(t, name); got != "published\none\n" {
+				t.Errorf("the wiki's log is %q", got)
+			}
+			if len(keyPieces(out, key)) > 0 {
+				t.Error("the output holds a piece of the key")
+			}
+		})
+	}
+}
