@@ -106,7 +106,11 @@ func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) err
 		return err
 	}
 	c.root = w.Root
-	c.code = newWorkingTree(ctx, e, w, o.includes)
+	t := newWorkingTree(ctx, e, w, o.includes)
+	c.code = t
+	if o.runNumber > 0 {
+		go t.files() // a run needs them; git lists them while the pipeline is compiled
+	}
 	return nil
 }
 

@@ -48,8 +48,11 @@ type JobInput struct {
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string
 	// Dir is a folder for this attempt alone; it need not exist, and it is
-	// gone when RunJob returns.
+	// gone when RunJob returns, or when what it hands to Later has run.
 	Dir string
+	// Later takes over work that nobody has to wait for: removing Dir. May be
+	// nil.
+	Later func(func())
 
 	Take    []string // folders of artifacts to restore, in order
 	Keep    string   // the folder that becomes this job's artifacts

@@ -104,6 +104,7 @@ func Run(ctx context.Context, in RunInput) (RunResult, error) {
 	}
 	begin := time.Now()
 	err = r.loop(ctx)
+	r.later.Wait()
 	return RunResult{
 		State: r.state, Status: r.state.Status, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
@@ -146,6 +147,7 @@ type runner struct {
 	mu       sync.Mutex // guards children
 	children []ChildResult
 	loose    sync.WaitGroup // children that no job waits for
+	later    sync.WaitGroup // work that no job waits for
 }
 
 // outcome is a message to the loop: a job's end, or a delayed job's time.
@@ -459,6 +461,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 	in.Keep = filepath.Join(r.Dir, "artifacts", id)
 	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
 	in.Emit = func(ev Event) { r.tell(i, ev) }
+	in.Later = r.later.Go
 	res := RunJob(ctx, in)
 	if res.Artifacts {
 		rec.Artifacts = in.Keep

@@ -94,6 +94,7 @@ func TestGiveBack(t *testing.T) {
 		{"deleted", func(ws string) error { return os.Remove(filepath.Join(ws, "a")) }, 0},
 		{"hook and configuration", func(ws string) error {
 			_ = os.MkdirAll(filepath.Join(ws, ".git", "hooks"), 0o755)
+			_ = os.MkdirAll(filepath.Join(ws, ".git", "info"), 0o755)
 			_ = os.WriteFile(filepath.Join(ws, ".git", "hooks", "post-checkout"), []byte("#!/bin/sh\n"), 0o755)
 			return os.WriteFile(filepath.Join(ws, ".git", "info", "exclude"), []byte("x\n"), 0o644)
 		}, 1}, // harmless: .git is thrown away but for the index
