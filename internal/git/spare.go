@@ -110,6 +110,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 		return err
 	}
 	defer held.Close()
+	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
 	}
@@ -142,6 +143,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 		return err
 	}
 	defer held.Close()
+	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
 	}
