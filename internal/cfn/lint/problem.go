@@ -91,11 +91,16 @@ func (p place) item(i int, n *cfn.Node) place {
 	if p.path != nil {
 		key = p.path.key
 	}
-	pos := n.Pos
-	if pos.Line == 0 {
-		pos = key
+	s := &step{parent: p.path, name: strconv.Itoa(i), pos: n.Pos, key: key, depth: p.path.len() + 1}
+	switch n.Kind {
+	case cfn.String, cfn.List, cfn.Map:
+		if s.pos.Line == 0 {
+			s.pos = key
+		}
+	default:
+		s.pos, s.exact = key, n.Pos // as cfn-lint has it
 	}
-	p.path = &step{parent: p.path, name: strconv.Itoa(i), pos: pos, key: key, depth: p.path.len() + 1}
+	p.path = s
 	return p
 }
 

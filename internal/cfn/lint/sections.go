@@ -289,7 +289,14 @@ func (e *engine) tags(sc *scope, at place, t *resourceType, props *cfn.Node, out
 		return
 	}
 	inner := sc.with(func(c *scope) { c.keywords, c.rules = false, &ruleset{id: "E3024"} })
-	e.check(inner, at, e.lint.other("resources/tagging"), props, out)
+	var own problems
+	e.check(inner, at, e.lint.other("resources/tagging"), props, &own)
+	for _, p := range own.list {
+		if !p.fixed {
+			p.rule = "E3024"
+		}
+		out.add(p)
+	}
 }
 
 // policyDocument checks an IAM policy, also one that is a text of JSON.
