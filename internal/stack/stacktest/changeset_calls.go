@@ -189,7 +189,7 @@ func (s *Server) executeChangeSet(c call) ([]elem, error) {
 	case cs.parent != nil:
 		return nil, &fault{http.StatusBadRequest, "InvalidChangeSetStatus",
 			fmt.Sprintf("ChangeSet [%s] is nested and can only be executed from its root change set [%s]", cs.arn, cs.root.arn)}
-	case cs.onFailure != "" && c.flag("DisableRollback"):
+	case cs.onFailure != "" && c.Has("DisableRollback"):
 		return nil, invalid("DisableRollback cannot be specified for a change set that was created with OnStackFailure")
 	case cs.kind == "UPDATE":
 		if err := cs.st.updatable(); err != nil {

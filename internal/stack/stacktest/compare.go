@@ -139,10 +139,10 @@ func (c *comparison) resource(d *declaration) error {
 
 // circumstances is what BeforeContext and AfterContext tell.
 func circumstances(properties map[string]any, metadata any, deletion, replacing string) map[string]any {
-	out := map[string]any{}
-	if len(properties) > 0 {
-		out["Properties"] = properties
+	if properties == nil {
+		properties = map[string]any{}
 	}
+	out := map[string]any{"Properties": properties}
 	if metadata != nil {
 		out["Metadata"] = metadata
 	}
@@ -190,15 +190,16 @@ func (c *comparison) explain(part detail, expr any, again bool) []detail {
 	}
 	m := c.deepMentions(expr)
 	var causes []detail
+	byParameter := false
 	for _, name := range m.refs {
 		switch {
 		case c.to.template.parameters[name] != nil && c.to.parameters[name] != c.st.parameters[name]:
+			byParameter = true
 			causes = append(causes, with("ParameterReference", "Static", name))
 		case c.replaced[name]:
 			causes = append(causes, with("ResourceReference", "Static", name))
 		}
 	}
-	byResource := len(causes) == 0
 	for _, att := range m.attributes {
 		if name, _, _ := strings.Cut(att, "."); c.replaced[name] {
 			causes = append(causes, with("ResourceAttribute", "Static", att))
@@ -215,7 +216,7 @@ func (c *comparison) explain(part detail, expr any, again bool) []detail {
 		return []detail{with("DirectModification", "Static", "")}
 	}
 	direct := with("DirectModification", "Dynamic", "")
-	direct.valuesOnly = direct.valuesOnly || byResource
+	direct.valuesOnly = direct.valuesOnly || !byParameter
 	return append([]detail{direct}, causes...)
 }
 
@@ -251,12 +252,12 @@ func (c *comparison) dynamic(d *declaration, name string, k kind) []detail {
 // others lists changes that are not of properties.
 func (c *comparison) others(d *declaration, old *resource, metadata any) []detail {
 	var out []detail
-	add := func(attribute, before, after string) {
+	add := func(attribute, before, after string, expr any) {
 		if before == after {
 			return
 		}
-		out = append(out, detail{attribute: attribute, path: "/" + attribute, kind: kindOfChange(before, after), recreation: "Never",
-			evaluation: "Static", source: "DirectModification", before: before, after: after})
+		out = append(out, c.explain(detail{attribute: attribute, path: "/" + attribute, kind: kindOfChange(before, after),
+			recreation: "Never", before: before, after: after}, expr, false)...)
 	}
 	show := func(v any) string {
 		if v == nil {
@@ -264,11 +265,11 @@ func (c *comparison) others(d *declaration, old *resource, metadata any) []detai
 		}
 		return jsonText(v)
 	}
-	add("Metadata", show(old.metadata), show(metadata))
-	add("DeletionPolicy", old.deletion, d.deletion)
-	add("UpdateReplacePolicy", old.replacing, d.replacing)
+	add("Metadata", show(old.metadata), show(metadata), d.metadata)
+	add("DeletionPolicy", old.deletion, d.deletion, nil)
+	add("UpdateReplacePolicy", old.replacing, d.replacing, nil)
 	if !kindOf(d.kind).untagged && d.kind != stackKind && !slices.Equal(c.st.tags, c.to.tags) {
-		add("Tags", tagText(c.st.tags), tagText(c.to.tags))
+		add("Tags", tagText(c.st.tags), tagText(c.to.tags), nil)
 	}
 	return out
 }

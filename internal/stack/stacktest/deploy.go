@@ -20,6 +20,9 @@ type deployment struct {
 	update     bool
 	importing  bool
 
+	before        target // to go back to
+	outputsBefore []output
+
 	failed  []string
 	done    []*job      // in the order they were done
 	undone  []*job      // of done, already rolled back
@@ -79,13 +82,13 @@ func (d *deployment) report(r *resource, status, reason string) {
 	d.step()
 }
 
-// run deploys and tells whether it went well. A nested deployment leaves its
-// clean-up to the one around it.
+// run deploys and tells whether it went well.
 func (d *deployment) run() bool {
 	reason := "User Initiated"
 	if d.st.parent != nil {
 		reason = ""
 	}
+	d.before, d.outputsBefore = d.st.target, d.st.outputs
 	d.enter(d.verb()+"_IN_PROGRESS", reason)
 	if d.apply() {
 		d.succeed()
@@ -99,7 +102,22 @@ func (d *deployment) succeed() {
 	d.commit()
 	if d.update && !d.importing {
 		d.enter("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
+		if d.st.parent != nil {
+			return // until it is sure that the stack around it does not go back
+		}
+	}
+	d.finish()
+}
+
+// finish cleans up, in nested stacks too.
+func (d *deployment) finish() {
+	if d.update && !d.importing {
 		d.cleanUp()
+		for _, j := range d.done {
+			if j.inner != nil && j.inner.update {
+				j.inner.finish()
+			}
+		}
 	}
 	d.enter(d.verb()+"_COMPLETE", "")
 	d.executed("EXECUTE_COMPLETE")

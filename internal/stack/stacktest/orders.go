@@ -43,6 +43,7 @@ type orders struct {
 	early         []EarlyValidation
 	unknown       []string // "Resource.Property"
 	denied        map[string]bool
+	missing       map[string]bool // operations that this cloud does not know
 	pageSize      int
 }
 
@@ -53,6 +54,9 @@ type interruption struct {
 }
 
 func (o *orders) interrupt(operation string) *fault {
+	if o.missing[operation] {
+		return &fault{http.StatusBadRequest, "InvalidAction", "Could not find operation " + operation}
+	}
 	if o.denied[operation] {
 		return &fault{http.StatusForbidden, "AccessDenied", "User is not authorized to perform: " + operation}
 	}
@@ -107,6 +111,16 @@ func (s *Server) Deny(operation string) {
 		s.orders.denied = map[string]bool{}
 	}
 	s.orders.denied[operation] = true
+}
+
+// Unknown makes the cloud too old to know an operation.
+func (s *Server) Unknown(operation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.orders.missing == nil {
+		s.orders.missing = map[string]bool{}
+	}
+	s.orders.missing[operation] = true
 }
 
 // Fail makes a resource fail.

@@ -56,6 +56,12 @@ func (d *deployment) undo() {
 		d.undone = append(d.undone, j)
 	}
 	d.st.broken = nil
+	d.st.target, d.st.outputs = d.before, d.outputsBefore
+	for _, r := range d.remains {
+		if d.st.resources[r.logical] == nil {
+			d.st.resources[r.logical] = r
+		}
+	}
 	d.enter(d.verb()+"_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
 	for _, j := range slices.Backward(d.done) {
 		if j.old == nil {

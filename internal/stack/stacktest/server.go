@@ -91,6 +91,7 @@ func (s *Server) Env() []string {
 		"AWS_CONFIG_FILE=/nonexistent",
 		"AWS_SHARED_CREDENTIALS_FILE=/nonexistent",
 		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_MAX_ATTEMPTS=1", // what is told to fail is seen to fail, at once
 	}
 }
 

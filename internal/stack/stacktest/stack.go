@@ -152,9 +152,13 @@ func (s *Server) enter(st *stack, status, reason, token string) {
 // report puts a resource in a state and tells so.
 func (s *Server) report(st *stack, r *resource, status, reason, token string) {
 	r.status, r.reason, r.updated = status, reason, s.tick()
-	id := fmt.Sprintf("%s-%s-%s", r.logical, status, s.clock.Format("2006-01-02T15:04:05.000Z"))
+	id, properties := fmt.Sprintf("%s-%s-%s", r.logical, status, s.clock.Format("2006-01-02T15:04:05.000Z")), jsonText(r.properties)
+	if strings.Contains(st.status, "CLEANUP") {
+		// What is cleaned up is no longer of the stack, and tells less.
+		id, properties = r.logical+"-"+s.uuid(), ""
+	}
 	st.events = append(st.events, event{id: id, logical: r.logical, physical: r.physical, kind: r.kind,
-		status: status, reason: reason, properties: jsonText(r.properties), token: token, at: s.clock})
+		status: status, reason: reason, properties: properties, token: token, at: s.clock})
 }
 
 func (s *Server) scope(st *stack, to target) *scope {

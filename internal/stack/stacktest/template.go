@@ -96,7 +96,7 @@ func decode(body string) (any, error) {
 		}
 		before := body[:min(max(at, 0), int64(len(body)))]
 		line := 1 + strings.Count(before, "\n")
-		column := len(before) - strings.LastIndex(before, "\n") - 1
+		column := len(before) - strings.LastIndex(before, "\n") // of what follows, as the service counts
 		return nil, invalid("Template format error: JSON not well-formed. (line %d, column %d)", line, column)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
