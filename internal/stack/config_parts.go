@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -112,55 +113,11 @@ func (r *configReader) bindings(into *[]jsonnet.Binding) func(*cfn.Node, cfn.Pat
 	}
 }
 
-// code writes a value as JSON, which is Jsonnet.
+// code writes a value as JSON on one line, which is Jsonnet too.
 func code(n *cfn.Node) string {
-	var b strings.Builder
-	writeCode(&b, n)
+	var b bytes.Buffer
+	if err := json.Compact(&b, n.JSON()); err != nil {
+		return string(n.JSON()) // what cfn writes is JSON
+	}
 	return b.String()
-}
-
-func writeCode(b *strings.Builder, n *cfn.Node) {
-	quote := func(s string) {
-		text, _ := json.Marshal(s) //nolint:errcheck // a string always has JSON
-		b.Write(text)
-	}
-	switch n.Kind {
-	case cfn.Null:
-		b.WriteString("null")
-	case cfn.Bool:
-		fmt.Fprint(b, n.Bool())
-	case cfn.Int, cfn.Float:
-		number, ok := n.Number()
-		text, err := json.Marshal(number)
-		switch {
-		case json.Valid([]byte(n.Text)):
-			b.WriteString(n.Text) // as the source has it
-		case ok && err == nil:
-			b.Write(text)
-		default:
-			quote(n.Text) // .inf and .nan have no JSON
-		}
-	case cfn.String:
-		quote(n.Text)
-	case cfn.List:
-		b.WriteByte('[')
-		for i, item := range n.Items {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeCode(b, item)
-		}
-		b.WriteByte(']')
-	case cfn.Map:
-		b.WriteByte('{')
-		for i, f := range n.Fields {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			quote(f.Name)
-			b.WriteByte(':')
-			writeCode(b, f.Value)
-		}
-		b.WriteByte('}')
-	}
 }

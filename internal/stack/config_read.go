@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func FileNames() []string {
 func Load(ctx context.Context, file string, read jsonnet.Read) (*Config, error) {
 	t, err := cfn.Load(ctx, jsonnet.Input{File: file, Read: read})
 	if err != nil {
-		return nil, err
+		return nil, notTemplate(err)
 	}
 	r := &configReader{source: t}
 	c := &Config{File: file}
@@ -31,6 +32,19 @@ func Load(ctx context.Context, file string, read jsonnet.Read) (*Config, error) 
 		return nil, err
 	}
 	return c, nil
+}
+
+// notTemplate lets the reader of templates speak of a configuration.
+func notTemplate(err error) error {
+	var failure *diag.Failure
+	if !errors.As(err, &failure) {
+		return err
+	}
+	found := slices.Clone(failure.Findings)
+	for i, f := range found {
+		found[i].Message = strings.Replace(f.Message, "a template is", "the configuration is", 1)
+	}
+	return found.Err()
 }
 
 // configReader turns nodes into a Config and collects what is wrong.

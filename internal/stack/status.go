@@ -63,8 +63,8 @@ func WayOutOf(s Status, stack, env string) *WayOut {
 		return &WayOut{Problem: "its creation failed and what was made is kept; correct it and plan again, or delete it",
 			Commands: []string{command("plan"), command("delete")}, CanPlan: true}
 	case updateFailed:
-		return &WayOut{Problem: "an update failed and what was made is kept; correct it and plan again, or roll it back",
-			Commands: []string{command("plan"), command("continue")}, CanPlan: true}
+		return &WayOut{Problem: "an update failed and what was made is kept; correct it and plan again",
+			Commands: []string{command("plan")}, CanPlan: true}
 	case updateRollbackFailed:
 		return &WayOut{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or leave out the resources that cannot go back",
 			Commands: []string{command("continue"), command("continue", "--skip ID")}}

@@ -206,10 +206,7 @@ func (t *Template) linked(url func(*Template) string) []byte {
 			root.Fields[i].Value = t.linkedResources(f.Value, url)
 		}
 	}
-	var out strings.Builder
-	writeCode(&out, &root)
-	out.WriteByte('\n')
-	return []byte(out.String())
+	return root.JSON()
 }
 
 func (t *Template) linkedResources(resources *cfn.Node, url func(*Template) string) *cfn.Node {
