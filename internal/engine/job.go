@@ -65,6 +65,9 @@ type JobInput struct {
 	// to put first in PATH; env is what the job will run with. May be nil.
 	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
 
+	// Agent, when set, gives the job the use of an ssh key until it ends.
+	Agent AgentStarter
+
 	Executor executor.Executor
 	Secrets  *mask.Set
 	Log      io.Writer // gets masked bytes only
@@ -118,6 +121,7 @@ type attempt struct {
 	env       []string
 	lookup    map[string]string
 	caches    []jobCache
+	endAgent  func() error // nil: there is none
 }
 
 func (a *attempt) run(ctx context.Context) JobResult {

@@ -114,6 +114,11 @@ func (a *attempt) note(text string) {
 func (a *attempt) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if a.endAgent != nil {
+		if err := a.endAgent(); err != nil {
+			a.note(fmt.Sprintf("ssh agent: %v", err))
+		}
+	}
 	if a.sandbox != nil {
 		if err := a.sandbox.Close(ctx); err != nil {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))

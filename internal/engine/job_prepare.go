@@ -31,6 +31,9 @@ func (a *attempt) prepare(ctx context.Context) error {
 		return err
 	}
 	a.lookup = lookupOf(a.env)
+	if err := a.startAgent(); err != nil {
+		return err
+	}
 	a.tellSecrets()
 	if err := os.WriteFile(filepath.Join(a.temp, "events.jsonl"), nil, 0o666); err != nil {
 		return err
