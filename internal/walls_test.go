@@ -46,7 +46,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/docker/":              "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "gitlabci cfn stack/stacktest",
+	"go.yaml.in/yaml":                 "gitlabci cfn secret stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"golang.org/x/crypto/ssh":         "sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
