@@ -238,6 +238,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
+	s.view.started(&s.record)
 	res, err := engine.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
@@ -388,6 +389,7 @@ func (s *session) finish(res engine.RunResult) {
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.rest(s.c.pipeline, res.State, s.why(res))
 	}
+	s.view.finished(r)
 	if err := s.store.write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
