@@ -218,7 +218,7 @@ func TestStartErrors(t *testing.T) {
 		{"other platform", executor.Spec{Image: executor.Image{Name: boxImage, Platform: "linux/s390x"}}, errs.NotFound, "linux/s390x"},
 		{"absent service", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: "refline-test/absent:9"}}}}, errs.NotFound, "service"},
 		{"service without a command", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: boxImage, Entrypoint: []string{""}}}}}, errs.Invalid, "service"},
-		{"absent mount", executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: "/no/such/folder", Target: "/x"}}}, errs.Unavailable, "folders"},
+		{"absent mount", executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: "/no/such/folder", Target: "/x"}}}, errs.NotFound, "/no/such/folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -238,7 +238,7 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	seen := make(chan string, 1)
 	var out executortest.Buffer
 	go func() {
-		out.Await(t, "ready")
+		out.Await(t.Context(), "ready")
 		seen <- inspectAll(t, api, "refline.run=test-"+t.Name())
 		_ = os.WriteFile(filepath.Join(j.dir, "go-on"), nil, 0o666)
 	}()
