@@ -115,7 +115,7 @@ func TestPromptAppearsAtOnce(t *testing.T) {
 	s := setOf(t, secrets...)
 	for _, prompt := range []string{
 		"Password: ", "Continue? [y/N] ", "$ ", "root@host:~# ", ">>> ", "(gdb) ", "Are you sure (yes/no/[fingerprint])? ",
-		"Enter a value:\n  > ", "Progress: 45%", "loading...", "done.\n", "\r", "\n",
+		"Enter a value:\n  > ", "[####    ] 45 %", "loading...", "done.\n", "\r", "\n",
 	} {
 		var out bytes.Buffer
 		if _, err := s.Writer(&out).Write([]byte(prompt)); err != nil {
