@@ -67,10 +67,7 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if err != nil {
 		return nil, err
 	}
-	if r.resolved, err = r.remote.Resolve(ctx, ref); err != nil {
-		return nil, err
-	}
-	if err := r.remote.Fetch(ctx, r.resolved, 0); err != nil {
+	if r.resolved, err = r.remote.Update(ctx, ref, 0); err != nil {
 		return nil, err
 	}
 	r.reader = r.remote.Reader(ctx)

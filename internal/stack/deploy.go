@@ -148,7 +148,7 @@ func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
 	case digest != p.Digest:
 		return errs.E(errs.Conflict, "the plan of %s was changed after it was made; plan again", p.StackName)
 	case o.Approved != "" && o.Approved != p.Digest:
-		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", short(o.Approved), short(p.Digest))
+		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", Short(o.Approved), Short(p.Digest))
 	case p.Account != s.Caller.Account:
 		return errs.E(errs.Denied, "the plan is for account %s, but these credentials are of %s (%s); nothing was done", p.Account, s.Caller.Account, s.Caller.ARN)
 	case p.Environment != s.Env.Name || p.Region != s.Env.Region || p.Account != s.Env.Account:

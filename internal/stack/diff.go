@@ -125,7 +125,7 @@ func (d *TemplateDiff) Text() string {
 		case p.After == "":
 			symbol = "-"
 		}
-		fmt.Fprintf(&b, "%s %s", symbol, plain(p.Path))
+		fmt.Fprintf(&b, "%s %s", symbol, Plain(p.Path))
 		if symbol == "~" {
 			fmt.Fprintf(&b, "  %s → %s", shown(&p.Before, false), shown(&p.After, false))
 		}

@@ -18,17 +18,17 @@ type Outcome struct {
 // returned nil, at most workers at a time. A target whose dependency failed is
 // skipped. The outcomes stand in the order of targets.
 func (c *Config) Each(ctx context.Context, targets []*Target, workers int, work func(ctx context.Context, t *Target) error) []Outcome {
-	return c.each(ctx, targets, workers, work, false)
+	return turns(ctx, targets, workers, work, c.waits(targets, false))
 }
 
 // EachReverse is [Config.Each] from the other end: a target's turn comes when
 // all that depend on it are done, as deletion wants.
 func (c *Config) EachReverse(ctx context.Context, targets []*Target, workers int, work func(ctx context.Context, t *Target) error) []Outcome {
-	return c.each(ctx, targets, workers, work, true)
+	return turns(ctx, targets, workers, work, c.waits(targets, true))
 }
 
-func (c *Config) each(ctx context.Context, targets []*Target, workers int, work func(context.Context, *Target) error, reverse bool) []Outcome {
-	waits := c.waits(targets, reverse)
+// turns gives each target its turn after those it waits for.
+func turns(ctx context.Context, targets []*Target, workers int, work func(context.Context, *Target) error, waits map[string][]string) []Outcome {
 	outcomes := make([]Outcome, len(targets))
 	done := make(map[string]chan struct{}, len(targets))
 	at := map[string]int{}
@@ -37,7 +37,7 @@ func (c *Config) each(ctx context.Context, targets []*Target, workers int, work 
 		done[t.Name] = make(chan struct{})
 		at[t.Name] = i
 	}
-	turns := make(chan struct{}, max(workers, 1))
+	places := make(chan struct{}, max(workers, 1))
 	var all sync.WaitGroup
 	for i, t := range targets {
 		all.Go(func() {
@@ -49,8 +49,8 @@ func (c *Config) each(ctx context.Context, targets []*Target, workers int, work 
 					return
 				}
 			}
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			places <- struct{}{}
+			defer func() { <-places }()
 			if ctx.Err() != nil {
 				outcomes[i].Err = context.Cause(ctx)
 				return
@@ -103,4 +103,10 @@ func (o Outcome) Reason() string {
 		return o.Err.Error()
 	}
 	return ""
+}
+
+// EachAlone calls work for every target as if none depended on another: what
+// one comes to does not keep the others from their turn.
+func (c *Config) EachAlone(ctx context.Context, targets []*Target, workers int, work func(ctx context.Context, t *Target) error) []Outcome {
+	return turns(ctx, targets, workers, work, nil)
 }

@@ -19,7 +19,7 @@ var planTemplate = sync.OnceValues(func() (*template.Template, error) {
 			}
 			return visible(*v)
 		},
-		"short":   short,
+		"short":   Short,
 		"effects": effects,
 		"short12": func(s string) string { return s[:min(len(s), 12)] },
 	}).Parse(planPage)

@@ -80,7 +80,7 @@ func (p PropertyChange) sides() (before, after string) {
 
 // tick is a code span that no text breaks out of.
 func tick(s string) string {
-	s = plain(s)
+	s = Plain(s)
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"
@@ -96,7 +96,7 @@ func cell(s string) string { return strings.ReplaceAll(tick(s), "|", `\|`) }
 
 func escapeMarkdown(s string) string {
 	var b strings.Builder
-	for _, r := range plain(s) {
+	for _, r := range Plain(s) {
 		if r == '<' {
 			b.WriteString("&lt;")
 			continue

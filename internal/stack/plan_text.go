@@ -26,13 +26,13 @@ func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
 	}
 	p.writeChanges(&b, o)
 	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", plain(n))
+		fmt.Fprintf(&b, "note: %s\n", Plain(n))
 	}
 	fmt.Fprintf(&b, "%s\n", p.Summary())
 	for _, r := range p.Refusals {
-		fmt.Fprintf(&b, "refused: %s [%s]\n", plain(r.Message), plain(r.Rule))
+		fmt.Fprintf(&b, "refused: %s [%s]\n", Plain(r.Message), Plain(r.Rule))
 		if r.Hint != "" {
-			fmt.Fprintf(&b, "  %s\n", plain(r.Hint))
+			fmt.Fprintf(&b, "  %s\n", Plain(r.Hint))
 		}
 	}
 	if o.File != "" {
@@ -116,7 +116,7 @@ func (p *Plan) writeChanges(b *strings.Builder, o TextOptions) {
 		if o.Color {
 			symbol = c.Effect.color() + symbol + "\x1b[0m"
 		}
-		line := fmt.Sprintf("  %s %s  %s  %s", symbol, pad(plain(c.ID()), wideID), pad(plain(c.Type), wideType), c.sentence())
+		line := fmt.Sprintf("  %s %s  %s  %s", symbol, pad(Plain(c.ID()), wideID), pad(Plain(c.Type), wideType), c.sentence())
 		b.WriteString(strings.TrimRight(line, " "))
 		b.WriteByte('\n')
 		c.writeProperties(b)
@@ -159,7 +159,7 @@ func (c Change) writeProperties(b *strings.Builder) {
 	for _, p := range c.Properties {
 		line := fmt.Sprintf("      %s  %s", pad(p.Name(), widePath), pad(p.values(), wideValue))
 		if p.Place != nil {
-			line += "  " + plain(p.Place.String())
+			line += "  " + Plain(p.Place.String())
 		}
 		b.WriteString(strings.TrimRight(line, " "))
 		b.WriteByte('\n')
@@ -167,7 +167,7 @@ func (c Change) writeProperties(b *strings.Builder) {
 }
 
 // Name is the path as people write it.
-func (p PropertyChange) Name() string { return plain(strings.TrimPrefix(p.Path, "Properties/")) }
+func (p PropertyChange) Name() string { return Plain(strings.TrimPrefix(p.Path, "Properties/")) }
 
 // values is "before → after", and why.
 func (p PropertyChange) values() string {
@@ -185,7 +185,7 @@ func (p PropertyChange) values() string {
 func (p PropertyChange) why() string {
 	var why []string
 	if p.Cause != "" {
-		why = append(why, "by "+plain(p.Cause))
+		why = append(why, "by "+Plain(p.Cause))
 	}
 	switch p.Replaces {
 	case "always":
@@ -206,7 +206,7 @@ func shown(v *string, unknown bool) string {
 		return `""`
 	}
 	const most = 70
-	text := plain(*v)
+	text := Plain(*v)
 	if width(text) > most {
 		runes := []rune(text)
 		text = string(runes[:most-1]) + "…"
@@ -214,8 +214,8 @@ func shown(v *string, unknown bool) string {
 	return text
 }
 
-// plain makes a text of somebody else fit for one line of a terminal.
-func plain(s string) string {
+// Plain makes a text of somebody else fit for one line of a terminal.
+func Plain(s string) string {
 	if strings.IndexFunc(s, unsafeRune) < 0 {
 		return s
 	}
@@ -241,11 +241,11 @@ func unsafeRune(r rune) bool {
 	return unicode.IsControl(r) || r == utf8.RuneError || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
-// visible is plain with the lines of the text kept.
+// visible is Plain with the lines of the text kept.
 func visible(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
-		lines[i] = plain(lines[i])
+		lines[i] = Plain(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

@@ -73,13 +73,13 @@ func Decode(name string, text []byte) (*Plan, error) {
 		return nil, err
 	}
 	if d != p.Digest {
-		return nil, errs.E(errs.Conflict, "%s was changed after it was planned: its digest is %s, but says %s; plan again", name, short(d), short(p.Digest))
+		return nil, errs.E(errs.Conflict, "%s was changed after it was planned: its digest is %s, but says %s; plan again", name, Short(d), Short(p.Digest))
 	}
 	return &p, nil
 }
 
-// short is a digest as it is shown: enough to compare by eye.
-func short(digest string) string {
+// Short is a digest as it is shown: enough to compare by eye.
+func Short(digest string) string {
 	const shown = len("sha256:") + 12
 	if len(digest) <= shown {
 		return digest

@@ -198,3 +198,12 @@ func (c *Config) ordered(e *Environment) []*Definition {
 	}
 	return out
 }
+
+// String is a rule as it is shown: "develop", "tag v*", "feature/* (plan)".
+func (r RefRule) String() string {
+	text := Ref{Name: r.Branch + r.Tag, Tag: r.Tag != ""}.String()
+	if r.Does != DoesDeploy {
+		text += " (" + string(r.Does) + ")"
+	}
+	return text
+}
