@@ -71,7 +71,7 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 		return err
 	})
 	if err != nil {
-		return -1, c.broken(err)
+		return -1, cmp.Or(context.Cause(ctx), c.broken(err))
 	}
 	defer stream.Close()
 	if _, err := c.api.ContainerStart(live, id, client.ContainerStartOptions{}); err != nil {

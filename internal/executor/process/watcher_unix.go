@@ -51,7 +51,7 @@ func startWatcher(mark string) (*watcher, error) {
 	// Its own session keeps it from the signals of this one's terminal.
 	cmd := &exec.Cmd{
 		Path: "/bin/sh", Args: []string{"refline-watch", "-c", watchScript, "refline-watch", mark},
-		Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Stdin: r, SysProcAttr: ownSession(),
+		Env: []string{"PATH=" + os.Getenv("PATH") + ":/usr/bin:/bin"}, Dir: "/", Stdin: r, SysProcAttr: ownSession(),
 	}
 	if err := cmd.Start(); err != nil {
 		w.Close()
