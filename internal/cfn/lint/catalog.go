@@ -75,6 +75,7 @@ func notDone() map[string]string {
 func differs() map[string]string {
 	return map[string]string{
 		"E3024": "what a function gives is not asked for its keys",
+		"E1052": "in conditions, rules and transforms",
 		"W1028": "conditions that are constant count",
 		"E1041": "formats of resources only", "E1040": "formats of resources only",
 		"W1001": "the path through Fn::If and the conditions of user and used are weighed together",
