@@ -169,3 +169,30 @@ func bothPolicies(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *
 	}
 	wrong(b, at.path, "only one of DeletionPolicy and UpdateReplacePolicy is set: the other way the resource is deleted", "set both", out)
 }
+
+// retention tells of data that is kept for a time that nobody chose (I3013).
+func retention(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
+	kind := at.kind.first(1)
+	required := map[string][]string{
+		"AWS::Kinesis::Stream":    {"RetentionPeriodHours"},
+		"AWS::SQS::Queue":         {"MessageRetentionPeriod"},
+		"AWS::DocDB::DBCluster":   {"BackupRetentionPeriod"},
+		"AWS::Synthetics::Canary": {"SuccessRetentionPeriod", "FailureRetentionPeriod"},
+		"AWS::Redshift::Cluster":  {"AutomatedSnapshotRetentionPeriod"},
+		"AWS::Neptune::DBCluster": {"BackupRetentionPeriod"},
+		"AWS::RDS::DBCluster":     {"BackupRetentionPeriod"},
+		"AWS::Logs::LogGroup":     {"RetentionInDays"},
+	}[kind]
+	if kind == "AWS::RDS::DBInstance" {
+		e.schemaRule(b, sc, at, n, out)
+		return
+	}
+	for _, v := range e.cases(sc, n) {
+		for _, name := range required {
+			if !v.value.Has(name) {
+				wrong(b, at.path, strconv.Quote(name)+" is not set: data is deleted after a time that is the service's choice", "", out)
+				return
+			}
+		}
+	}
+}

@@ -39,7 +39,11 @@ func (e *engine) check(sc *scope, at place, s *schema, n *cfn.Node, out *problem
 		}
 		return
 	case s.never:
-		e.report(sc, at, s, n, "", "is not allowed here", out)
+		what := show(n)
+		if at.path != nil {
+			what = strconv.Quote(at.path.name)
+		}
+		e.report(sc, at, s, n, "", what+" is not allowed here", out)
 		return
 	case s.context != nil:
 		e.inContext(sc, at, s.context, n, out)

@@ -120,7 +120,7 @@ func (e *engine) dynamicCheck(sc *scope, at place, d *dynamicSchema, n *cfn.Node
 	if d.path != "" && at.path.first(0) != d.path {
 		fail("only in "+d.path, "")
 	}
-	if !n.IsString() {
+	if !single(n) {
 		return
 	}
 	switch d.context {

@@ -132,6 +132,9 @@ func (e *engine) anyTopKey(sc *scope, arg, m *cfn.Node, hasDefault bool, found *
 		}
 	}
 	f := problem{keyword: "2", message: show(second) + " is not a key under any of the mapping's keys"}
+	if name.Text == "AWS::Region" && !slices.ContainsFunc(m.Fields, func(top cfn.Field) bool { return slices.Contains(e.lint.archive.regions, top.Name) }) {
+		f = problem{keyword: "1", message: "the mapping has no key that is a region"}
+	}
 	return yield(nil, sc, &f)
 }
 

@@ -55,6 +55,7 @@ func handWritten() map[string]checkFunc {
 		"E2533": runtimeEnded,
 		"W2531": runtimeEnded,
 		"I3011": statefulPolicies,
+		"I3013": retention,
 		"W3011": bothPolicies,
 		"E3039": tableAttributes,
 		"E3700": pipelineSource,

@@ -65,8 +65,7 @@ func (e *engine) bySchema(b *binding, sc *scope, at place, s *schema, n *cfn.Nod
 	if p, ok := best(list); ok {
 		p.rule, p.fixed, p.under = b.id, true, nil
 		if region == "" {
-			p.hint = p.message
-			p.message = lowerFirst(b.title)
+			p.message += " (" + lowerFirst(b.title) + ")"
 		} else {
 			p.message += " in " + region
 		}
