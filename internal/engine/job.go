@@ -166,7 +166,15 @@ func (e *reasonError) Unwrap() error { return e.err }
 
 // exec writes a script into the job's temporary folder and runs it.
 func (a *attempt) exec(ctx context.Context, name, script string, extra []string) (int, error) {
-	if err := os.WriteFile(filepath.Join(a.temp, name+".sh"), []byte(script), 0o700); err != nil {
+	mode := os.FileMode(0o700)
+	if a.Executor.Isolated() {
+		mode = 0o755 // see open
+	}
+	path := filepath.Join(a.temp, name+".sh")
+	if err := os.WriteFile(path, []byte(script), mode); err != nil {
+		return 0, err
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
 		return 0, err
 	}
 	env := a.env
