@@ -242,4 +242,3 @@ func (a *attempt) service(s pipeline.Service) executor.Service {
 	}
 	return out
 }
-
