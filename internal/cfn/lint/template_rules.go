@@ -30,6 +30,8 @@ func (e *engine) wholeTemplate() {
 	e.moduleParts()
 	e.nestedStacks()
 	e.aliases()
+	e.oldInstances()
+	e.fixedPartitions()
 }
 
 func (e *engine) add(rule string, at *step, message, hint string) {
