@@ -111,6 +111,7 @@ func TestPatterns(t *testing.T) {
 		{"^(?!aws:).+$", "aws:x", false}, // needs the engine that backtracks
 		{"^(?!aws:).+$", "x", true},
 		{`^.{1,2048}\Z`, strings.Repeat("x", 2049), false},
+		{"^[a-z]{2,3}+$", "abcd", false},
 		{"[", "x", true}, // what is no expression refuses nothing
 	} {
 		if got := newPattern(tc.pattern).match(tc.text); got != tc.want {

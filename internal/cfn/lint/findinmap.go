@@ -7,94 +7,101 @@ import (
 	"refline/internal/cfn"
 )
 
+// lookUp is one Fn::FindInMap on its way through a mapping.
+type lookUp struct {
+	e          *engine
+	arg        *cfn.Node
+	hasDefault bool
+	found      bool
+	fails      []problem
+	scopes     []*scope // of fails
+	yield      receive
+}
+
+// fail notes why a combination of keys finds nothing. It counts when no other
+// one finds anything and there is no default.
+func (l *lookUp) fail(sc *scope, item int, message, hint string) bool {
+	if !l.hasDefault {
+		l.fails = append(l.fails, problem{keyword: strconv.Itoa(item), message: message, hint: hint})
+		l.scopes = append(l.scopes, sc)
+	}
+	return true
+}
+
 func (e *engine) findInMap(sc *scope, arg *cfn.Node, yield receive) bool {
 	if arg.Kind != cfn.List || len(arg.Items) != 3 && len(arg.Items) != 4 {
 		return true
 	}
-	hasDefault := false
+	l := lookUp{e: e, arg: arg, yield: yield}
 	if len(arg.Items) == 4 {
 		if d := arg.Items[3].Get("DefaultValue"); d != nil {
-			hasDefault = true
+			l.hasDefault = true
 			if !e.resolve(sc, d, yield) {
 				return false
 			}
 		}
 	}
-	blame := func(item int, message, hint string) problem {
-		return problem{keyword: strconv.Itoa(item), message: message, hint: hint}
-	}
-	if e.mappings == nil || len(e.mappings.Fields) == 0 || e.mappings.Has("Fn::Transform") {
-		if hasDefault || e.mappings.Has("Fn::Transform") {
-			return true
-		}
-		f := blame(0, show(arg.Items[0])+" is not a mapping: the template has none", "")
-		return yield(nil, sc, &f)
-	}
-	if refsPseudo(arg.Items[0]) {
+	ok := true
+	switch {
+	case e.mappings.Has("Fn::Transform"), refsPseudo(arg.Items[0]):
 		return true
+	case e.mappings == nil || len(e.mappings.Fields) == 0:
+		l.fail(sc, 0, show(arg.Items[0])+" is not a mapping: the template has none", "")
+	default:
+		ok = e.resolve(sc, arg.Items[0], l.mapping)
 	}
-	var fails []problem
-	var failScopes []*scope
-	found := false
-	ok := e.resolve(sc, arg.Items[0], func(name *cfn.Node, nsc *scope, fail *problem) bool {
-		if fail != nil || !name.IsString() {
-			return true
-		}
-		m := e.mappings.Get(name.Text)
-		if m == nil {
-			if !hasDefault {
-				fails = append(fails, blame(0, show(name)+" is not a mapping of this template", nearestHint(name.Text, fieldNames(e.mappings))))
-				failScopes = append(failScopes, nsc)
-			}
-			return true
-		}
-		if m.Has("Fn::Transform") || refsPseudo(arg.Items[2]) {
-			return true
-		}
-		if refsPseudo(arg.Items[1]) {
-			return e.anyTopKey(nsc, arg, m, hasDefault, &found, yield)
-		}
-		return e.resolve(nsc, arg.Items[1], func(top *cfn.Node, tsc *scope, fail *problem) bool {
-			if fail != nil || top.Kind != cfn.String && top.Kind != cfn.Int {
-				return true
-			}
-			keys := m.Get(top.Text)
-			if keys == nil {
-				if !hasDefault {
-					fails = append(fails, blame(1, show(top)+" is not a key of the mapping "+name.Text, nearestHint(top.Text, fieldNames(m))))
-					failScopes = append(failScopes, tsc)
-				}
-				return true
-			}
-			if keys.Has("Fn::Transform") {
-				return true
-			}
-			return e.resolve(tsc.with(func(x *scope) { x.noPseudo = true }), arg.Items[2], func(second *cfn.Node, ssc *scope, fail *problem) bool {
-				if fail != nil || second.Kind != cfn.String && second.Kind != cfn.Int {
-					return true
-				}
-				v := keys.Get(second.Text)
-				if v == nil {
-					if !hasDefault {
-						fails = append(fails, blame(2, show(second)+" is not a key of "+name.Text+"/"+top.Text, nearestHint(second.Text, fieldNames(keys))))
-						failScopes = append(failScopes, ssc)
-					}
-					return true
-				}
-				found = true
-				return yield(v, ssc.with(func(x *scope) { x.origin, x.noPseudo = nil, sc.noPseudo }), nil)
-			})
-		})
-	})
-	if !ok || found {
+	if !ok || l.found {
 		return ok
 	}
-	for i := range fails {
-		if !yield(nil, failScopes[i], &fails[i]) {
+	for i := range l.fails {
+		if !yield(nil, l.scopes[i], &l.fails[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func (l *lookUp) mapping(name *cfn.Node, sc *scope, fail *problem) bool {
+	if fail != nil || !name.IsString() {
+		return true
+	}
+	m := l.e.mappings.Get(name.Text)
+	switch {
+	case m == nil:
+		return l.fail(sc, 0, show(name)+" is not a mapping of this template", nearestHint(name.Text, fieldNames(l.e.mappings)))
+	case m.Has("Fn::Transform") || refsPseudo(l.arg.Items[2]):
+		return true
+	case refsPseudo(l.arg.Items[1]):
+		return l.e.anyTopKey(sc, l.arg, m, l.hasDefault, &l.found, l.yield)
+	}
+	return l.e.resolve(sc, l.arg.Items[1], func(top *cfn.Node, tsc *scope, fail *problem) bool {
+		if fail != nil || top.Kind != cfn.String && top.Kind != cfn.Int {
+			return true
+		}
+		keys := m.Get(top.Text)
+		switch {
+		case keys == nil:
+			return l.fail(tsc, 1, show(top)+" is not a key of the mapping "+name.Text, nearestHint(top.Text, fieldNames(m)))
+		case keys.Has("Fn::Transform"):
+			return true
+		}
+		plain := tsc.with(func(x *scope) { x.noPseudo = true })
+		return l.e.resolve(plain, l.arg.Items[2], func(second *cfn.Node, ssc *scope, fail *problem) bool {
+			return fail != nil || l.value(second, ssc.with(func(x *scope) { x.noPseudo = tsc.noPseudo }), name.Text+"/"+top.Text, keys)
+		})
+	})
+}
+
+func (l *lookUp) value(second *cfn.Node, sc *scope, where string, keys *cfn.Node) bool {
+	if second.Kind != cfn.String && second.Kind != cfn.Int {
+		return true
+	}
+	v := keys.Get(second.Text)
+	if v == nil {
+		return l.fail(sc, 2, show(second)+" is not a key of "+where, nearestHint(second.Text, fieldNames(keys)))
+	}
+	l.found = true
+	return l.yield(v, sc.with(func(x *scope) { x.origin = nil }), nil)
 }
 
 // anyTopKey is a look-up by a pseudo parameter: the second key must be under

@@ -53,6 +53,11 @@ func (s *step) first(i int) string {
 	return s.up(i + 1).name
 }
 
+// before orders two paths of one parent by their last step, as schemas do.
+func (s *step) before(other *step) bool {
+	return s != nil && other != nil && s.parent == other.parent && s.name < other.name
+}
+
 // has reports whether a name is among the steps.
 func (s *step) has(name string) bool {
 	for ; s != nil; s = s.parent {
@@ -161,7 +166,7 @@ func best(list []problem) (problem, bool) {
 	}
 	top := list[0]
 	for _, p := range list[1:] {
-		if relevance(p, top) > 0 {
+		if r := relevance(p, top); r > 0 || r == 0 && p.keyword == top.keyword && p.path.before(top.path) {
 			top = p
 		}
 	}

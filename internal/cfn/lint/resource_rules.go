@@ -61,6 +61,7 @@ func handWritten() map[string]checkFunc {
 		"E3700": pipelineSource,
 		"E3601": stateMachine,
 		"E3049": dynamicPorts,
+		"E3048": fargateTask,
 		"E2530": snapStartRuntime,
 		"W2530": snapStartVersion,
 		"E3716": layerLength,
