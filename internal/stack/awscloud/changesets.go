@@ -202,7 +202,9 @@ func (c *Cloud) ChangeSetFailures(ctx context.Context, arn string) ([]stack.Fail
 	pages := cloudformation.NewDescribeEventsPaginator(c.cfn, &cloudformation.DescribeEventsInput{
 		ChangeSetName: aws.String(arn), Filters: &types.EventFilter{FailedEvents: aws.Bool(true)}})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := pages.NextPage(ctx, func(o *cloudformation.Options) {
+			o.RetryMaxAttempts = min(o.RetryMaxAttempts, 2) // details, not worth a long wait
+		})
 		if unknownOperation(err) {
 			return nil, nil
 		}

@@ -292,8 +292,12 @@ func TestObjects(t *testing.T) {
 	if !errs.Is(err, errs.NotFound) || err.Error() != "s3://staging/none: The specified key does not exist" {
 		t.Errorf("an object that is not there: %v", err)
 	}
-	if _, err = c.ListObjects(t.Context(), "elsewhere", ""); !errs.Is(err, errs.NotFound) {
+	if _, err = c.ListObjects(t.Context(), "elsewhere", ""); !errs.Is(err, errs.NotFound) || err.Error() != "bucket elsewhere does not exist" {
 		t.Errorf("a bucket that is not there: %v", err)
+	}
+	server.CreateBucket("theirs", "222222222222")
+	if _, err = c.PutObject(t.Context(), stack.Object{Bucket: "theirs", Key: "x"}); !errs.Is(err, errs.Denied) || err.Error() != "s3://theirs/x: Access Denied" {
+		t.Errorf("a bucket of somebody else: %v", err)
 	}
 }
 
@@ -383,6 +387,12 @@ func TestErrors(t *testing.T) {
 	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}})
 	if err := c.ExecuteChangeSet(t.Context(), arn, "t", nil); !errs.Is(err, errs.Conflict) {
 		t.Errorf("executing an empty change set: %v", err)
+	}
+	secret := strings.Repeat("tell-nobody", 400)
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Update, Template: stack.Source{Body: bucketTemplate},
+		Parameters: []stack.Parameter{{Key: "Hidden", Value: secret}}})
+	if !errs.Is(err, errs.Invalid) || strings.Contains(err.Error(), "tell-nobody") || !strings.Contains(err.Error(), "Value '****' at 'parameters.1") {
+		t.Errorf("a value that the service quotes: %v", err)
 	}
 	server.Deny("DescribeStacks")
 	if _, err := c.Stack(t.Context(), "app"); !errs.Is(err, errs.Denied) {

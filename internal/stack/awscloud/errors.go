@@ -36,6 +36,9 @@ func translate(err error) error {
 	if api := (smithy.APIError)(nil); errors.As(err, &api) {
 		return errs.E(kindOf(api, status(err)), "%s", sentence(err))
 	}
+	if n := status(err); n > 0 {
+		return errs.E(errs.Unavailable, "AWS answered %d and nothing that can be read", n)
+	}
 	return errs.E(errs.Unavailable, "AWS does not answer: %s", sentence(err))
 }
 
@@ -122,11 +125,11 @@ func kindOfValidation(text string) errs.Kind {
 }
 
 // unknownOperation says whether a service is too old for a call, or only poses
-// as CloudFormation.
+// as CloudFormation: such ones answer with a page for people.
 func unknownOperation(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return false
+		return status(err) > 0
 	}
 	switch api.ErrorCode() {
 	case "InvalidAction", "UnknownOperationException", "UnknownAction", "NotImplemented", "UnsupportedOperation", "UnknownError":

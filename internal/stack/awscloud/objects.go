@@ -28,17 +28,17 @@ func (c *Cloud) PutObject(ctx context.Context, o stack.Object) (created bool, er
 		case "":
 			return err == nil, failure(ctx, err)
 		case "PreconditionFailed":
-			return false, nil
+			return false, nil // somebody wrote it before
 		case "ConditionalRequestConflict": // somebody writes the same key now
 			select {
 			case <-ctx.Done():
 			case <-time.After(200 * time.Millisecond << try):
 			}
 		default:
-			return false, failure(ctx, err)
+			return false, c.objectFailure(ctx, err, o.Bucket, o.Key)
 		}
 	}
-	return false, failure(ctx, err)
+	return false, c.objectFailure(ctx, err, o.Bucket, o.Key)
 }
 
 func putInput(o stack.Object) *s3.PutObjectInput {
@@ -68,7 +68,7 @@ func codeOf(err error) string {
 func (c *Cloud) GetObject(ctx context.Context, bucket, key string) (stack.Object, error) {
 	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
 	if err != nil {
-		return stack.Object{}, objectFailure(failure(ctx, err), bucket, key)
+		return stack.Object{}, c.objectFailure(ctx, err, bucket, key)
 	}
 	body, err := io.ReadAll(out.Body)
 	if closing := out.Body.Close(); err == nil {
@@ -81,12 +81,19 @@ func (c *Cloud) GetObject(ctx context.Context, bucket, key string) (stack.Object
 		KMSKey: aws.ToString(out.SSEKMSKeyId), Modified: aws.ToTime(out.LastModified), Size: int64(len(body))}, nil
 }
 
-// objectFailure names what is missing, which S3's sentence does not.
-func objectFailure(err error, bucket, key string) error {
-	if errs.Is(err, errs.NotFound) {
-		return errs.E(errs.NotFound, "s3://%s/%s: %w", bucket, key, err)
+// objectFailure names what is missing or elsewhere, which S3's sentences do not.
+func (c *Cloud) objectFailure(ctx context.Context, err error, bucket, key string) error {
+	told := failure(ctx, err)
+	switch codeOf(err) {
+	case "NoSuchBucket":
+		return errs.E(errs.NotFound, "bucket %s does not exist", bucket)
+	case "PermanentRedirect", "AuthorizationHeaderMalformed":
+		return errs.E(errs.Invalid, "bucket %s is not in region %s", bucket, c.region)
 	}
-	return err
+	if kind := errs.KindOf(told); kind == errs.NotFound || kind == errs.Denied {
+		return errs.E(kind, "s3://%s/%s: %w", bucket, key, told)
+	}
+	return told
 }
 
 func lower(in map[string]string) map[string]string {
@@ -104,7 +111,7 @@ func (c *Cloud) ListObjects(ctx context.Context, bucket, prefix string) ([]stack
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, objectFailure(failure(ctx, err), bucket, prefix)
+			return nil, c.objectFailure(ctx, err, bucket, prefix)
 		}
 		for _, o := range page.Contents {
 			all = append(all, stack.Object{Bucket: bucket, Key: aws.ToString(o.Key), Modified: aws.ToTime(o.LastModified), Size: aws.ToInt64(o.Size)})

@@ -35,6 +35,8 @@ type earlyEvent struct {
 	at                 time.Time
 }
 
+const maxChangeSets = 1000 // of a stack
+
 const (
 	noChanges = "The submitted information didn't contain changes. Submit different information to create a change set."
 	noUpdates = "No updates are to be performed."
@@ -72,7 +74,10 @@ func (s *Server) aim(c call, st *stack) (target, error) {
 		return to, err
 	}
 	var list []given
-	for _, r := range c.records("Parameters") {
+	for i, r := range c.records("Parameters") {
+		if value := r.Get("ParameterValue"); len(value) > 4096 {
+			return to, invalid("1 validation error detected: Value '%s' at 'parameters.%d.member.parameterValue' failed to satisfy constraint: Member must have length less than or equal to 4096", value, i+1)
+		}
 		list = append(list, given{r.Get("ParameterKey"), r.Get("ParameterValue"), r.Get("UsePreviousValue") == "true"})
 	}
 	var previous map[string]string
@@ -221,6 +226,9 @@ func (s *Server) changeSetStack(c call, name string) (*stack, error) {
 func repeated(st *stack, name, token string) ([]elem, error) {
 	if st == nil {
 		return nil, nil
+	}
+	if len(st.changeSets) >= maxChangeSets {
+		return nil, &fault{http.StatusBadRequest, "LimitExceededException", fmt.Sprintf("ChangeSet limit exceeded for stack %s", st.name)}
 	}
 	for _, old := range st.changeSets {
 		switch {

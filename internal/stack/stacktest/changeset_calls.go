@@ -108,7 +108,10 @@ func (ch *change) elems(values, drift bool) []elem {
 	if ch.nested != nil {
 		out = append(out, el("ChangeSetId", ch.nested.arn))
 	}
-	if drift {
+	switch {
+	case drift && ch.drifted:
+		out = append(out, el("ResourceDriftStatus", "MODIFIED"))
+	case drift:
 		out = append(out, el("ResourceDriftStatus", "IN_SYNC"))
 	}
 	return out

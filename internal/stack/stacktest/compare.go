@@ -15,6 +15,7 @@ type change struct {
 	before, after                   any
 	nested                          *changeSet
 	plainOnly                       bool // is not told with property values
+	drifted                         bool // the actual state is not the deployed one
 }
 
 type detail struct {
@@ -113,12 +114,13 @@ func (c *comparison) resource(d *declaration) error {
 		c.changes = append(c.changes, ch)
 		return c.child(ch, d, properties)
 	}
-	if c.revert && len(old.drifted) > 0 {
+	drifted := c.revert && len(old.drifted) > 0
+	if drifted {
 		actual := *old
 		actual.properties = old.actual()
 		old = &actual
 	}
-	ch := &change{action: "Modify", logical: d.name, kind: d.kind, physical: old.physical,
+	ch := &change{action: "Modify", logical: d.name, kind: d.kind, physical: old.physical, drifted: drifted,
 		before: circumstances(old.properties, old.metadata, old.deletion, old.replacing), after: after}
 	ch.details = append(c.properties(d, old, properties), c.others(d, old, metadata)...)
 	if err := c.child(ch, d, properties); err != nil {

@@ -215,7 +215,8 @@ func (d *deployment) job(sc *scope, decl *declaration) (*job, error) {
 	j.now.physical, j.now.name, j.now.nested = j.old.physical, j.old.name, j.old.nested
 	j.now.status, j.now.updated = j.old.status, j.old.updated
 	same := jsonText(j.old.actual()) == jsonText(properties)
-	if same && decl.kind != stackKind && slices.Equal(d.st.tags, d.to.tags) {
+	tagged := !kindOf(decl.kind).untagged && !slices.Equal(d.st.tags, d.to.tags)
+	if same && !tagged && decl.kind != stackKind {
 		d.st.resources[decl.name] = j.now
 		return nil, nil
 	}
@@ -295,19 +296,19 @@ func (d *deployment) keep(j *job) {
 	d.done = append(d.done, j)
 }
 
-func (d *deployment) do(j *job) (reason string, failed bool) {
-	phase := OnUpdate
-	if j.verb == "CREATE" || j.replace {
-		phase = OnCreate
+// do gives the reason when a job fails.
+func (d *deployment) do(j *job) (string, bool) {
+	phases := []Phase{OnUpdate}
+	switch {
+	case j.verb == "CREATE":
+		phases = []Phase{OnCreate}
+	case j.replace:
+		phases = []Phase{OnCreate, OnUpdate}
 	}
-	if reason, failed = d.s.orders.fails(j.d.name, phase); failed && phase == OnCreate && !j.replace {
-		return reason, true
-	}
-	if reason == "" && j.verb == "UPDATE" && phase == OnCreate {
-		reason, failed = d.s.orders.fails(j.d.name, OnUpdate)
-	}
-	if failed {
-		return reason, true
+	for _, phase := range phases {
+		if reason, failed := d.s.orders.fails(j.d.name, phase); failed {
+			return reason, true
+		}
 	}
 	if refusal := d.forbidden(j); refusal != "" {
 		return refusal, true

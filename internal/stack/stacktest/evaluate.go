@@ -23,6 +23,7 @@ type scope struct {
 	reference  func(resource string) string
 	attribute  func(resource, attribute string) string
 	export     func(name string) (string, bool)
+	depth      int // of conditions being evaluated
 }
 
 // value evaluates an expression. Scalars come out as strings.
@@ -192,6 +193,11 @@ func (sc *scope) condition(name string) (bool, error) {
 	if !ok {
 		return false, invalid("Template error: unresolved condition dependency %s in Fn::If", name)
 	}
+	if sc.depth > maxDepth {
+		return false, invalid("Circular dependency between conditions: [%s]", name)
+	}
+	sc.depth++
+	defer func() { sc.depth-- }()
 	return sc.truth(expr)
 }
 

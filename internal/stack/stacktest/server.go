@@ -72,8 +72,15 @@ func Start(t T) *Server {
 	return s
 }
 
-// Close stops serving.
-func (s *Server) Close() { s.http.Close() }
+// Close stops serving and ends the work under way.
+func (s *Server) Close() {
+	s.http.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.stacks {
+		st.finish()
+	}
+}
 
 // URL is the endpoint of all services.
 func (s *Server) URL() string { return s.http.URL }

@@ -93,11 +93,18 @@ func (st *stack) top() *stack {
 
 // look takes the work on a stack as far as one look does.
 func (s *Server) look(st *stack) {
-	n := s.pace
-	if n == 0 {
-		n = 1 << 20
+	if s.pace == 0 {
+		st.finish()
+		return
 	}
-	st.step(n)
+	st.step(s.pace)
+}
+
+// finish takes the work on a stack to its end, of which there always is one.
+func (st *stack) finish() {
+	for st.top().work != nil {
+		st.step(1)
+	}
 }
 
 func (s *Server) newStack(who identity, name string) *stack {

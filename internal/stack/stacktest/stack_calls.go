@@ -187,9 +187,8 @@ func (s *Server) deleteStack(c call) ([]elem, error) {
 		return nil, invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", st.name)
 	case (len(retain) > 0 || force) && st.status != "DELETE_FAILED":
 		return nil, invalid("Invalid operation on stack [%s]. Resources can only be retained if the stack is in DELETE_FAILED state", st.id)
-	case strings.HasSuffix(st.status, "_IN_PROGRESS") && st.status != "REVIEW_IN_PROGRESS" && st.work != nil:
-		s.look(st)
 	}
+	st.finish()
 	for _, o := range st.outputs {
 		if o.export == "" {
 			continue

@@ -41,7 +41,10 @@ type declaration struct {
 	deletion, replacing   string // policies, "" is Delete
 }
 
-const maxInline = 51200
+const (
+	maxInline = 51200 // bytes of a template in a request
+	maxDepth  = 200   // of a template, and of conditions that name each other
+)
 
 func parseTemplate(body string) (*template, error) {
 	root, err := decode(body)
@@ -69,6 +72,11 @@ func parseTemplate(body string) (*template, error) {
 	case []any:
 		t.transforms = stringList(names)
 	}
+	for block, most := range map[string]int{"Parameters": 200, "Mappings": 200, "Outputs": 200, "Resources": 500} {
+		if m, _ := doc[block].(map[string]any); len(m) > most {
+			return nil, invalid("Template format error: Number of %s, %d, is greater than maximum allowed, %d", strings.ToLower(block), len(m), most)
+		}
+	}
 	for _, read := range []func(map[string]any) error{t.readParameters, t.readResources, t.readOutputs, t.check} {
 		if err := read(doc); err != nil {
 			return nil, err
@@ -84,7 +92,7 @@ func decode(body string) (any, error) {
 		if err := yaml.Unmarshal([]byte(body), &node); err != nil {
 			return nil, invalid("Template format error: YAML not well-formed.")
 		}
-		return fromYAML(&node), nil
+		return fromYAML(&node, maxDepth), nil
 	}
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
@@ -127,8 +135,12 @@ func plain(v any) any {
 	return v
 }
 
-func fromYAML(n *yaml.Node) any {
-	v := yamlValue(n)
+// fromYAML gives up, with null, at a depth that only an alias of itself has.
+func fromYAML(n *yaml.Node, depth int) any {
+	if depth == 0 {
+		return nil
+	}
+	v := yamlValue(n, depth-1)
 	name, short := strings.CutPrefix(n.Tag, "!")
 	if !short || strings.HasPrefix(n.Tag, "!!") || name == "" {
 		return v
@@ -147,25 +159,25 @@ func fromYAML(n *yaml.Node) any {
 	return map[string]any{name: v}
 }
 
-func yamlValue(n *yaml.Node) any {
+func yamlValue(n *yaml.Node, depth int) any {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		if len(n.Content) == 0 {
 			return nil
 		}
-		return fromYAML(n.Content[0])
+		return fromYAML(n.Content[0], depth)
 	case yaml.AliasNode:
-		return fromYAML(n.Alias)
+		return fromYAML(n.Alias, depth)
 	case yaml.MappingNode:
 		out := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			out[n.Content[i].Value] = fromYAML(n.Content[i+1])
+			out[n.Content[i].Value] = fromYAML(n.Content[i+1], depth)
 		}
 		return out
 	case yaml.SequenceNode:
 		out := []any{}
 		for _, c := range n.Content {
-			out = append(out, fromYAML(c))
+			out = append(out, fromYAML(c, depth))
 		}
 		return out
 	default:
@@ -227,9 +239,6 @@ func (t *template) readResources(doc map[string]any) error {
 	declared, ok := doc["Resources"].(map[string]any)
 	if !ok || len(declared) == 0 {
 		return invalid("Template format error: At least one Resources member must be defined.")
-	}
-	if len(declared) > 500 {
-		return invalid("Template format error: Number of resources, %d, is greater than maximum allowed, 500", len(declared))
 	}
 	for _, name := range sortedKeys(declared) {
 		if strings.HasPrefix(name, "Fn::") {
