@@ -92,6 +92,7 @@ func Victim(newExecutor func() executor.Executor, image executor.Image, services
 	code, err := sandbox.Exec(context.Background(), executor.Command{
 		Args: []string{"sh", "-c", `exec 9>life
 			setsid sleep 1000 &
+			env -i sleep 1000 &
 			sh -c 'trap "" TERM HUP INT; echo ready; while :; do sleep 1; done'`},
 		Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Stdout: os.Stdout, Stderr: os.Stderr,
 	})

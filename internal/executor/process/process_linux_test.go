@@ -39,6 +39,7 @@ func TestSweepFindsTheMarks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := exec.Command("cat") // ends with its input
 			cmd.Env = []string{"REFLINE_PROCESS=" + c.mark}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 			in, err := cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)
