@@ -1,17 +1,23 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/forge"
+	"refline/internal/secret"
 	"refline/internal/sshagent"
 )
 
 type keySplitOptions struct {
+	gitlabOptions
 	oneLine bool
 	name    string
 }
@@ -19,26 +25,31 @@ type keySplitOptions struct {
 func newKeySplitCmd(e *env) *cobra.Command {
 	o := &keySplitOptions{}
 	cmd := &cobra.Command{
-		Use:   "split [--one-line] FILE",
+		Use:   "split [--one-line] [--gitlab PROJECT] FILE",
 		Short: "Turn a private key into variables that GitLab can mask",
 		Long: `Print a private key as variables that GitLab can mask, lines NAME=VALUE: one for
 each line of the key's body, or with --one-line the body in a single one. What is
 wrong with the key's text is mended. Lines too short to mask are named.
 
-What is printed is the key: do not let it go where logs are kept.
+With --gitlab the variables are created in that project instead, masked and
+protected. Else the key is printed: do not let it go where logs are kept.
+
+` + gitlabHelp + `
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key split --one-line deploy_key
-  refline key split --name WIKI_KEY deploy_key > variables.env`,
+  refline key split --name WIKI_KEY deploy_key > variables.env
+  refline key split --one-line --gitlab data/flows deploy_key`,
 		Args: oneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := checkKey(e, args[0])
 			if err != nil {
 				return err
 			}
-			return runKeySplit(e, o, &c)
+			return runKeySplit(cmd.Context(), e, o, &c)
 		},
 	}
+	o.gitlabOptions.bind(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&o.oneLine, "one-line", false, "one variable with the body in a single line")
 	f.StringVar(&o.name, "name", "DEPLOY_KEY", "the variable's name; lines get _1, _2, … after it")
@@ -66,7 +77,7 @@ func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
 	return out, nil
 }
 
-func runKeySplit(e *env, o *keySplitOptions, c *checkedKey) error {
+func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *checkedKey) error {
 	vars, err := o.split(c)
 	if err != nil {
 		return err
@@ -78,10 +89,51 @@ func runKeySplit(e *env, o *keySplitOptions, c *checkedKey) error {
 		e.notef("%s: %s", c.File, c.shortLine())
 		e.notef("or take a single variable: refline key split --one-line %s", shellWord(c.File))
 	}
-	for _, v := range vars {
-		fmt.Fprintf(e.stdout, "%s=%s\n", v.name, v.value)
+	if o.project != "" {
+		if err := o.create(ctx, e, vars); err != nil {
+			return err
+		}
+	} else {
+		for _, v := range vars {
+			fmt.Fprintf(e.stdout, "%s=%s\n", v.name, v.value)
+		}
 	}
 	e.notef("%s", o.advice(vars, c.key.Label()))
+	return nil
+}
+
+// create makes the variables in a GitLab project, masked and protected: all of
+// them, or none when one could not be masked or is there already.
+func (o *keySplitOptions) create(ctx context.Context, e *env, vars []keyVariable) error {
+	project, err := o.open(ctx, e)
+	if err != nil {
+		return err
+	}
+	there, err := project.Variables(ctx)
+	if err != nil {
+		return err
+	}
+	list := make([]forge.ProjectVariable, len(vars))
+	var refused []error
+	for i, v := range vars {
+		x := secret.Variable{Name: v.name, Value: secret.NewString(v.value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
+		list[i] = forge.ProjectVariable{Variable: x}
+		if why := notTaken(x); why != "" {
+			refused = append(refused, errs.E(errs.Invalid, "%s: %s", v.name, why))
+		}
+		if slices.ContainsFunc(there, func(have forge.ProjectVariable) bool { return have.Name == v.name && have.Environment == x.Environment }) {
+			refused = append(refused, errs.E(errs.Conflict, "%s is in %s already; another name: --name", v.name, o.project))
+		}
+	}
+	if err := errors.Join(refused...); err != nil {
+		return err
+	}
+	for _, x := range list {
+		if err := project.Create(ctx, x); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
+	}
 	return nil
 }
 

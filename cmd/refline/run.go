@@ -129,7 +129,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
 		return err
 	}
-	s.o.includes.key = s.key
+	s.o.includes.key, s.o.reveal = s.key, true
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -140,6 +140,10 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	if s.key != nil {
+		if s.key.protected && !s.c.facts.Protected {
+			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+		}
+		s.c.kept.withoutName(s.key.name)
 		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}

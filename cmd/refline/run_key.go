@@ -11,6 +11,7 @@ import (
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/secret"
 )
 
 // deployKeyOptions say which key the jobs of a run, and the checkout before
@@ -30,8 +31,10 @@ func (o *deployKeyOptions) bind(cmd *cobra.Command) {
 type runKey struct {
 	usableKey
 	name string
-	own  *servedKey
-	dir  string
+	// protected says that it is a variable for protected refs only.
+	protected bool
+	own       *servedKey
+	dir       string
 }
 
 // openRunKey finds the key that the options name; nil when they name none.
@@ -54,6 +57,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 		return nil, err
 	}
 	_, missing := store.get(name)
+	k := &runKey{name: name}
 	switch {
 	case hasFile:
 		from.keyFile = file
@@ -62,16 +66,36 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 	case variableName(name) && (e.getenv(name) != "" || e.getenv(lineVariable(name, 1)) != ""):
 		from.keyEnv = name
 	default:
-		return nil, errs.E(errs.NotFound, "--deploy-key %s: neither a kept key nor a variable has this name; make it: refline key new %s --repo URL, or give a file: --deploy-key %s=@FILE", name, name, name)
+		if err := k.fromVariable(ctx, e, o); err != nil {
+			return nil, err
+		}
 	}
 	if h, err := parseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
 		from.hosts = hostList{h}
 	}
-	k := &runKey{name: name}
-	if k.usableKey, err = from.load(ctx, e); err != nil {
+	if k.text == nil {
+		k.usableKey, err = from.load(ctx, e)
+	} else {
+		k.knownHosts, err = hostKeys(ctx, e, from.hosts, from.knownHosts)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return k, k.serveSelf()
+}
+
+// fromVariable takes the key from the project's variables.
+func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error {
+	v, err := openVars(ctx, e, varOptions{file: o.variables, repo: o.repo}, false)
+	if err != nil {
+		return err
+	}
+	i := v.at(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
+	if i < 0 {
+		return errs.E(errs.NotFound, "--deploy-key %[1]s: neither a kept key nor a variable has this name; make it: refline key new %[1]s --repo URL, or give a file: --deploy-key %[1]s=@FILE", k.name)
+	}
+	k.text, k.protected = v.Variables[i].Value.Reveal(), v.Variables[i].Protected
+	return nil
 }
 
 // serveSelf starts the agent for the checkout that precedes the jobs.

@@ -168,7 +168,7 @@ func (e *reasonError) Unwrap() error { return e.err }
 func (a *attempt) exec(ctx context.Context, name, script string, extra []string) (int, error) {
 	mode := os.FileMode(0o700)
 	if a.Executor.Isolated() {
-		mode = 0o755 // see open
+		mode = 0o755 // the image decides who runs it; the folder above is the wall
 	}
 	path := filepath.Join(a.temp, name+".sh")
 	if err := os.WriteFile(path, []byte(script), mode); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -51,44 +50,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.takeArtifacts(ctx); err != nil {
-		return err
-	}
-	return a.open()
-}
-
-// open lets any user in who runs commands in an isolated sandbox, as GitLab's
-// runner does with its umask of 0: the image decides who that is. On the host
-// the folder above keeps others out.
-func (a *attempt) open() error {
-	if !a.Executor.Isolated() {
-		return nil
-	}
-	if err := loosen(a.temp); err != nil {
-		return err
-	}
-	if a.InPlace != "" {
-		return nil // the user's own files keep their modes
-	}
-	return loosen(a.workspace)
-}
-
-// loosen adds read and write for everybody to what is in dir.
-func loosen(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Type()&fs.ModeSymlink != 0 {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		mode := info.Mode().Perm() | 0o666
-		if d.IsDir() {
-			mode |= 0o111
-		}
-		return os.Chmod(path, mode)
-	})
+	return a.takeArtifacts(ctx)
 }
 
 func (a *attempt) setPaths() {
