@@ -37,6 +37,9 @@ var walls = map[string]string{
 	"cfn":                   "jsonnet diag errs",
 	"cfn/lint":              "cfn diag errs",
 	"cfn/lint/generate":     "",
+	"stack":                 "cfn cfn/lint jsonnet diag errs",
+	"stack/awscloud":        "stack errs",
+	"stack/stacktest":       "stack errs",
 }
 
 // outside says which packages alone may import a module that is heavy or that
@@ -45,7 +48,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/docker/":              "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "gitlabci cfn secret",
+	"go.yaml.in/yaml":                 "gitlabci cfn secret stack stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"golang.org/x/crypto/ssh":         "sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
@@ -53,7 +56,7 @@ var outside = map[string]string{
 	"database/sql":                    "store",
 	"github.com/bmatcuk/doublestar":   "engine gitlabci",
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker forge forge/forgetest",
+	"net/http":                        "executor/docker forge forge/forgetest stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only
@@ -65,7 +68,7 @@ var outside = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "forge/forgetest"}
+var testHelpers = []string{"executor/executortest", "forge/forgetest", "stack/stacktest"}
 
 // testWalls says what else the tests of a package may import.
 var testWalls = map[string]string{

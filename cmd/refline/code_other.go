@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
+	"refline/internal/pipeline"
 )
 
 // otherProjects reads the files of includes that are not of the project itself:
@@ -19,9 +19,58 @@ type otherProjects struct {
 	e       *env
 	sources includeSources
 	origin  string // URL of the project's own remote
+	self    ownProject
 	mu      sync.Mutex
 	open    map[string]*otherProject // by project and ref
 	down    map[string]error         // hosts that did not answer: asked once is enough
+}
+
+// ownProject is what the project that is compiled is called.
+type ownProject struct{ host, path, sha, ref string }
+
+func (o *otherProjects) know(f gitlabci.Facts) {
+	vars := pipeline.Lookup(gitlabci.Predefined(f))
+	o.self.host, _ = vars("CI_SERVER_FQDN")
+	o.self.path, _ = vars("CI_PROJECT_PATH")
+	o.self.sha, _ = vars("CI_COMMIT_SHA")
+	o.self.ref, _ = vars("CI_COMMIT_REF_NAME")
+}
+
+// own tells whether an include names the project itself at the commit that is
+// compiled, as the tests of a component do: then its files are here. The paths
+// of src are those to try.
+func (o *otherProjects) own(src gitlabci.Source) (paths []string, is bool) {
+	switch {
+	case o.self.path == "":
+		return nil, false
+	case src.Kind == gitlabci.Local && src.Project == o.self.path && o.here(src.Ref):
+		return []string{src.Path}, true
+	case src.Kind == gitlabci.Component:
+		host, project, name, version, err := componentAddress(src.Path)
+		if err == nil && host == o.self.host && project == o.self.path && o.here(version) {
+			return componentPaths(name), true
+		}
+	}
+	return nil, false
+}
+
+func (o *otherProjects) here(ref string) bool {
+	return ref == o.self.sha || ref == o.self.ref || len(ref) >= 7 && strings.HasPrefix(o.self.sha, ref)
+}
+
+// readOwn reads the first of the paths that the project has.
+func readOwn(ctx context.Context, c gitlabci.Loader, paths []string) (data []byte, found gitlabci.Source, err error) {
+	for _, path := range paths {
+		data, found, err = c.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
+		if !errs.Is(err, errs.NotFound) {
+			break
+		}
+	}
+	return data, found, err
+}
+
+func componentPaths(name string) []string {
+	return []string{"templates/" + name + ".yml", "templates/" + name + "/template.yml"}
 }
 
 // otherProject is one repository at one ref.
@@ -158,9 +207,9 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 		return resolveVersion(ctx, remote, version)
 	})
 	if err != nil {
-		return nil, src, fmt.Errorf("%w; a copy elsewhere: --components URL-OR-FOLDER", err)
+		return nil, src, err
 	}
-	for _, path := range []string{"templates/" + name + ".yml", "templates/" + name + "/template.yml"} {
+	for _, path := range componentPaths(name) {
 		data, err := p.reader.ReadFile(p.commit, path)
 		if err == nil {
 			return data, gitlabci.Source{Kind: gitlabci.Local, Project: project, Ref: p.commit, Path: path}, nil

@@ -26,7 +26,7 @@ type repository struct {
 	entries  func() ([]git.Entry, error)
 	base     string // the checkout that workspaces are cloned from
 	plain    bool   // base may be given back as a spare
-	ready    time.Duration
+	took     time.Duration
 }
 
 // userAccess is how the person who runs this program reaches repositories:
@@ -67,10 +67,7 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if err != nil {
 		return nil, err
 	}
-	if r.resolved, err = r.remote.Resolve(ctx, ref); err != nil {
-		return nil, err
-	}
-	if err := r.remote.Fetch(ctx, r.resolved, 0); err != nil {
+	if r.resolved, err = r.remote.Update(ctx, ref, 0); err != nil {
 		return nil, err
 	}
 	r.reader = r.remote.Reader(ctx)
@@ -125,8 +122,11 @@ func (r *repository) ref(ctx context.Context, o *pipelineOptions) (git.Ref, erro
 
 // Read reads a file of the commit.
 func (r *repository) Read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
+	if own, is := r.own(src); is {
+		return readOwn(ctx, r, own)
+	}
 	if src.Kind != gitlabci.Local || src.Project != "" {
-		return r.otherProjects.read(ctx, src)
+		return r.read(ctx, src)
 	}
 	path, err := localPath(src.Path)
 	if err != nil {
@@ -139,7 +139,7 @@ func (r *repository) Read(ctx context.Context, src gitlabci.Source) ([]byte, git
 // List gives the paths of the commit.
 func (r *repository) List(ctx context.Context, src gitlabci.Source) ([]string, error) {
 	if src.Kind != gitlabci.Local || src.Project != "" {
-		return r.otherProjects.list(ctx, src)
+		return r.list(ctx, src)
 	}
 	entries, err := r.entries()
 	return entryPaths(entries), err
@@ -196,7 +196,7 @@ func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*engi
 	if err := r.remote.Checkout(ctx, r.resolved, dir, opts); err != nil {
 		return nil, err
 	}
-	r.ready = time.Since(r.began)
+	r.took = time.Since(r.began)
 	return engine.NewTree(dir), nil
 }
 
@@ -211,6 +211,8 @@ func (r *repository) what() string {
 	name := strings.TrimSpace(string(r.resolved.Kind) + " " + r.resolved.Name)
 	return fmt.Sprintf("%s → %s", name, short(r.resolved.Commit))
 }
+
+func (r *repository) ready() time.Duration { return r.took }
 
 // close gives the checkout back, so that the next run finds it ready made.
 func (r *repository) close() {

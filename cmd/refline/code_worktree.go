@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"refline/internal/engine"
 	"refline/internal/errs"
@@ -35,8 +36,11 @@ func newWorkingTree(ctx context.Context, e *env, w *git.Worktree, s includeSourc
 
 // Read reads a file of the project from the disk, others from where they are.
 func (t *workingTree) Read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
+	if own, is := t.own(src); is {
+		return readOwn(ctx, t, own)
+	}
 	if src.Kind != gitlabci.Local || src.Project != "" {
-		return t.otherProjects.read(ctx, src)
+		return t.read(ctx, src)
 	}
 	path, err := localPath(src.Path)
 	if err != nil {
@@ -71,7 +75,7 @@ func (t *workingTree) List(ctx context.Context, src gitlabci.Source) ([]string, 
 		f, err := t.files()
 		return f.Paths, err
 	}
-	return t.otherProjects.list(ctx, src)
+	return t.list(ctx, src)
 }
 
 func (t *workingTree) exists(_ context.Context, path string) bool {
@@ -206,5 +210,7 @@ func (t *workingTree) what() string {
 	}
 	return t.shown + " + " + plural(t.nChanged, "changed file")
 }
+
+func (t *workingTree) ready() time.Duration { return 0 }
 
 func (t *workingTree) close() { t.otherProjects.close() }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"refline/internal/diag"
 	"refline/internal/engine"
@@ -40,6 +41,8 @@ type code interface {
 	// exists tells whether the project has a file of this path.
 	exists(ctx context.Context, path string) bool
 	facts(ctx context.Context, o *pipelineOptions, env *env) (gitlabci.Facts, error)
+	// know tells what the project itself is called, for includes that name it.
+	know(f gitlabci.Facts)
 	changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
 	// tree makes the base of the jobs' workspaces in dir, which is not there.
 	tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error)
@@ -49,6 +52,9 @@ type code interface {
 	project() string
 	what() string
 	changedFiles() int
+	// ready is how long it took from the ref to the checkout; 0 where nothing
+	// had to be brought here.
+	ready() time.Duration
 	close()
 }
 
@@ -101,7 +107,11 @@ func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) err
 		return err
 	}
 	c.root = w.Root
-	c.code = newWorkingTree(ctx, e, w, o.includes)
+	t := newWorkingTree(ctx, e, w, o.includes)
+	c.code = t
+	if o.runNumber > 0 {
+		go t.files() // a run needs them; git lists them while the pipeline is compiled
+	}
 	return nil
 }
 
@@ -119,13 +129,17 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	}
 	c.facts.Event, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
 	c.facts.Created = e.now()
+	c.code.know(c.facts)
 	c.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
 		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""),
 		Changed: c.code.changed(ctx, c.facts),
 	}
 	if len(o.changed) > 0 {
-		c.input.Changed = gitlabci.Changed{Known: true, Files: o.changed}
+		c.input.Changed = gitlabci.Changed{
+			Known: true, Files: o.changed,
+			CompareTo: func(string) ([]string, error) { return o.changed, nil },
+		}
 	}
 	if c.input.Pipeline, err = o.pipelineVariables(e.dir); err != nil {
 		return err

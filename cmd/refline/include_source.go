@@ -56,7 +56,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 		return existingRepo(prefix, project)
 	}
 	if origin == "" {
-		return "", errs.E(errs.Unavailable, "this repository has no remote to tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", project)
+		return "", errs.E(errs.Unavailable, "this repository has no remote to tell where project %s is", project)
 	}
 	if u, err := url.Parse(origin); err == nil && u.Host != "" {
 		u.Path, u.RawQuery, u.Fragment = "/"+project+".git", "", ""
@@ -65,7 +65,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 	if host, _, ok := strings.Cut(origin, ":"); ok && !strings.Contains(host, "/") {
 		return host + ":" + project + ".git", nil
 	}
-	return "", errs.E(errs.Unavailable, "the remote %s does not tell where project %s is; name its server: REFLINE_PROJECTS=https://gitlab.example.com", origin, project)
+	return "", errs.E(errs.Unavailable, "the remote %s does not tell where project %s is", origin, project)
 }
 
 func sep(prefix string) string {
@@ -93,7 +93,7 @@ const maxIncludeBytes = 4 << 20
 // template reads one of GitLab's templates from the configured place.
 func (s includeSources) template(ctx context.Context, name string) ([]byte, error) {
 	if s.templates == "" {
-		return nil, errs.E(errs.Unavailable, "template %q is GitLab's own and no place for templates is set; have a copy of lib/gitlab/ci/templates and set REFLINE_TEMPLATES to that folder or URL", name)
+		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
 	}
 	if isURL(s.templates) {
 		return s.get(ctx, strings.TrimRight(s.templates, "/")+"/"+name)

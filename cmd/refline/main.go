@@ -29,11 +29,15 @@ const (
 	exitError    = 1
 	exitUsage    = 2
 	exitRed      = 3
+	exitChanges  = 4
 	exitCanceled = 130
 )
 
 // errRed says that a run ended red. It was shown already.
 var errRed = errors.New("the run is red")
+
+// errChanges says that there is something to deploy, to who asked for it.
+var errChanges = errors.New("changes are present")
 
 // errShown says that an error was shown already.
 var errShown = errors.New("shown")
@@ -83,6 +87,8 @@ func exitCode(err error) int {
 		return int(child)
 	case errors.Is(err, errRed):
 		return exitRed
+	case errors.Is(err, errChanges):
+		return exitChanges
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, context.Canceled):
@@ -98,7 +104,7 @@ func report(e *env, err error) {
 	var usage usageError
 	var child childExit
 	switch {
-	case err == nil, errors.Is(err, errRed), errors.Is(err, errShown), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
 	case errors.As(err, &child):
 	case errors.As(err, &list):
 		e.printFindings(list.Findings)
@@ -133,7 +139,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
-		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e),
+		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	return root
 }

@@ -235,10 +235,14 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
+	if ready := s.c.code.ready(); ready > 0 {
+		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
+	}
 	if err := s.store.write(&s.record); err != nil {
 		return err
 	}
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
+	s.view.started(&s.record)
 	res, err := engine.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
@@ -389,6 +393,7 @@ func (s *session) finish(res engine.RunResult) {
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.rest(s.c.pipeline, res.State, s.why(res))
 	}
+	s.view.finished(r)
 	if err := s.store.write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
@@ -522,10 +527,8 @@ func (s *session) verdict(res engine.RunResult) error {
 	counts := map[string]int{}
 	for _, j := range s.record.Jobs {
 		counts[verdictWord(j)]++
-		if j.Status == pipeline.Failed && !j.AllowFailure && j.Log != "" {
-			s.showFailure(j)
-		}
 	}
+	s.showFailures()
 	var parts []string
 	for _, w := range []string{"failed", "failed but allowed", "passed", "canceled", "waits", "skipped"} {
 		if n := counts[w]; n > 0 {
@@ -567,20 +570,38 @@ func verdictWord(j runJob) string {
 	}
 }
 
-// showFailure prints where a failed job's log is, and its last lines where
-// they were not shown already.
-func (s *session) showFailure(j runJob) {
+// showFailures prints where the logs of failed jobs are, and their last lines
+// where those were not shown already.
+func (s *session) showFailures() {
 	if s.o.json {
 		return
 	}
-	all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
-	v := s.view.jobs[j.Name]
-	if s.view.mode != viewLive || v == nil {
-		fmt.Fprintf(s.e.stdout, "\n%s, its log: %s\n", j.Name, all)
+	var rows [][]string
+	for _, j := range s.record.Jobs {
+		if j.Status != pipeline.Failed || j.AllowFailure || j.Log == "" {
+			continue
+		}
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		v := s.view.jobs[j.Name]
+		if s.view.mode != viewLive || v == nil {
+			rows = append(rows, []string{"  " + j.Name, all})
+			continue
+		}
+		fmt.Fprintf(s.e.stdout, "\n%s, last lines; all of it: %s\n", j.Name, all)
+		for _, line := range v.tail[max(0, len(v.tail)-tailLines):] {
+			fmt.Fprintf(s.e.stdout, "  | %s\n", line)
+		}
+	}
+	if len(rows) == 0 {
 		return
 	}
-	fmt.Fprintf(s.e.stdout, "\n%s, last lines; all of it: %s\n", j.Name, all)
-	for _, line := range v.tail[max(0, len(v.tail)-tailLines):] {
-		fmt.Fprintf(s.e.stdout, "  | %s\n", line)
+	fmt.Fprintln(s.e.stdout, "\nlogs of what failed")
+	if more := len(rows) - mostFailures; more > 0 {
+		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.record.Number)})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(s.e.stdout, line)
 	}
 }
+
+const mostFailures = 10

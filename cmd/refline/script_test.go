@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,15 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(cond string) (bool, error) {
+			if cond == "conformance" {
+				return os.Getenv("REFLINE_CONFORMANCE") != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloudOrder},
 		Setup: func(env *testscript.Env) error {
+			startCloud(env)
 			home, err := os.MkdirTemp("", "refline-home-")
 			if err != nil {
 				return err

@@ -130,7 +130,7 @@ func (r *jsonReader) object(n *Node) bool {
 			return false
 		}
 		if seen[f.Name] {
-			r.found = append(r.found, duplicate(r.file, f))
+			r.found = append(r.found, duplicate(r.file, n, f)...)
 		}
 		seen[f.Name] = true
 		if r.space(); r.peek() != ':' {
@@ -155,8 +155,12 @@ func (r *jsonReader) object(n *Node) bool {
 	}
 }
 
-func duplicate(file string, f Field) diag.Finding {
-	return syntax(file, f.Pos.Line, f.Pos.Column, "the key "+strconv.Quote(f.Name)+" stands twice", "only one would count; remove or rename one")
+// duplicate tells of a key that n has already, at both places.
+func duplicate(file string, n *Node, f Field) []diag.Finding {
+	message := "the key " + strconv.Quote(f.Name) + " stands twice"
+	first := n.Fields[n.find(f.Name)].Pos
+	return []diag.Finding{syntax(file, first.Line, first.Column, message, "also at line "+strconv.Itoa(f.Pos.Line)),
+		syntax(file, f.Pos.Line, f.Pos.Column, message, "only one would count; remove or rename one")}
 }
 
 func (r *jsonReader) array(n *Node) bool {

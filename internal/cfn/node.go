@@ -57,15 +57,17 @@ type Node struct {
 	Items  []*Node // of a List
 	// Short is set on the map that a YAML tag stands for (!Ref a is {Ref: a}).
 	Short bool
-	Pos   Pos
+	Pos   Pos // zero for an item that a short form was split into
 
 	index map[string]int
 }
 
 // Field is a key of a map and its value.
 type Field struct {
-	Name  string
-	Pos   Pos // where the key is written
+	Name string
+	// Pos is where the key is written; zero for a short form in a list, which
+	// has no key.
+	Pos   Pos
 	Value *Node
 }
 

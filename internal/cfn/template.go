@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,42 +42,58 @@ type Template struct {
 	Size int
 	// Sources are the files it was made of.
 	Sources []string
+	// Aliases are those of YAML, which are written out in the tree.
+	Aliases []Alias
 
 	locate func() jsonnet.Locations // nil when the places are those of the nodes
+	read   jsonnet.Read             // nil when the template came without files
 }
 
-// Place tells where the value at path was written: its key when it has one.
-// When there is no such value it is the nearest parent's.
-func (t *Template) Place(path Path) diag.Place {
+// Alias is *name in a YAML template.
+type Alias struct {
+	Name   string
+	Pos    Pos
+	Value  *Node // what it stands for; for one that is merged (<<), the map it goes into
+	Merged bool
+}
+
+// Place tells where the value at a path was written: its key when it has one (the
+// function of a short form has that of the value it stands for). When there is
+// no such value it is the nearest parent's.
+func (t *Template) Place(to Path) diag.Place {
 	if t.locate != nil {
-		return t.locate().At(path.Pointer())
+		return t.locate().At(to.Pointer())
 	}
-	pos := t.Root.Pos
+	pos, key := t.Root.Pos, t.Root.Pos
 	n := t.Root
-	for _, step := range path {
+	for _, step := range to {
 		if n.Kind == List {
 			i, err := strconv.Atoi(step)
 			if err != nil || i < 0 || i >= len(n.Items) {
 				break
 			}
 			n = n.Items[i]
-			pos = n.Pos
+			if pos = n.Pos; pos.Line == 0 {
+				pos = key
+			}
 			continue
 		}
 		i := n.find(step)
 		if i < 0 {
 			break
 		}
-		pos = n.Fields[i].Pos
-		n = n.Fields[i].Value
+		if p := n.Fields[i].Pos; p.Line > 0 {
+			key = p
+		}
+		pos, n = key, n.Fields[i].Value
 	}
 	return diag.Place{File: t.File, Line: pos.Line, Column: pos.Column}
 }
 
-// At returns the value at path, nil when there is none.
-func (t *Template) At(path Path) *Node {
+// At returns the value at a path, nil when there is none.
+func (t *Template) At(to Path) *Node {
 	n := t.Root
-	for _, step := range path {
+	for _, step := range to {
 		switch {
 		case n == nil:
 			return nil
@@ -110,7 +127,26 @@ func Load(ctx context.Context, in jsonnet.Input) (*Template, error) {
 	} else if err != nil {
 		return nil, errs.E(errs.Unavailable, "read %s: %w", in.File, err)
 	}
-	return Parse(in.File, src)
+	t, err := Parse(in.File, src)
+	if err != nil {
+		return nil, err
+	}
+	t.read = read
+	return t, nil
+}
+
+// Beside reads the template that a relative path in t names, as of a nested
+// stack. A path that is absolute or a URL is NotFound.
+func (t *Template) Beside(name string) (*Template, error) {
+	if t.read == nil || strings.Contains(name, "://") || filepath.IsAbs(name) || strings.Contains(name, "{{") {
+		return nil, errs.E(errs.NotFound, "%s is not a file beside %s", name, t.File)
+	}
+	file := path.Join(path.Dir(filepath.ToSlash(t.File)), name)
+	src, err := t.read(file)
+	if err != nil {
+		return nil, errs.E(errs.NotFound, "%s: %w", file, err)
+	}
+	return Parse(file, src)
 }
 
 // IsJsonnet reports whether a file is Jsonnet by its name.
@@ -135,6 +171,9 @@ func FromJsonnet(ctx context.Context, in jsonnet.Input) (*Template, error) {
 		return nil, err
 	}
 	t.Sources = res.Sources
+	if t.read = in.Read; t.read == nil {
+		t.read = os.ReadFile
+	}
 	t.locate = sync.OnceValue(func() jsonnet.Locations {
 		// An error means that ctx ended: the places are then just the file.
 		where, _ := jsonnet.Locate(ctx, in, res) //nolint:errcheck // see above
@@ -151,7 +190,10 @@ func Parse(file string, src []byte) (*Template, error) {
 	if looksLikeJSON(src) {
 		t.Root, found = parseJSON(file, src)
 	} else {
-		t.Root, found = parseYAML(file, src)
+		found = t.parseYAML(src)
+	}
+	if t.Root != nil && t.Root.Kind != Map && len(found) == 0 {
+		found = diag.List{syntax(file, t.Root.Pos.Line, t.Root.Pos.Column, "a template is a map, not a "+t.Root.Kind.String(), "")}
 	}
 	if err := found.Sort().Err(); err != nil {
 		return nil, err

@@ -20,25 +20,30 @@ type yamlReader struct {
 	found diag.List
 	count int
 	using map[*yaml.Node]bool // anchors that are being written out
+	// aliases are those met; one that is merged has the map it goes into.
+	aliases []Alias
 }
 
-func parseYAML(file string, src []byte) (*Node, diag.List) {
-	if err := tooDeep(file, src); err != nil {
-		return nil, err
+// parseYAML reads a template into t.
+func (t *Template) parseYAML(src []byte) diag.List {
+	if err := tooDeep(t.File, src); err != nil {
+		return err
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(src, &doc); err != nil {
-		return nil, diag.List{yamlError(file, err)}
+		return diag.List{yamlError(t.File, err)}
 	}
-	r := &yamlReader{file: file, using: map[*yaml.Node]bool{}}
+	r := &yamlReader{file: t.File, using: map[*yaml.Node]bool{}}
 	if len(doc.Content) == 0 {
-		return &Node{Pos: Pos{1, 1}}, nil
+		t.Root = &Node{Kind: Map, Pos: Pos{1, 1}}
+		return nil
 	}
-	n := r.read(doc.Content[0], 0)
+	t.Root = r.read(doc.Content[0], 0)
+	t.Aliases = r.aliases
 	if r.count > most {
-		r.found = diag.List{syntax(file, 1, 1, "the aliases of this template stand for more than 200,000 values", "")}
+		return diag.List{syntax(t.File, 1, 1, "the aliases of this template stand for more than 200,000 values", "")}
 	}
-	return n, r.found
+	return r.found
 }
 
 // yamlError turns an error of the reader into a finding. Its text has the line.
@@ -103,7 +108,9 @@ func (r *yamlReader) alias(y *yaml.Node, depth int) *Node {
 	}
 	r.using[y.Alias] = true
 	defer delete(r.using, y.Alias)
-	return r.read(y.Alias, depth+1)
+	n := r.read(y.Alias, depth+1)
+	r.aliases = append(r.aliases, Alias{Name: y.Value, Pos: Pos{y.Line, y.Column}, Value: n})
+	return n
 }
 
 func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
@@ -116,13 +123,18 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
-		if key.Kind != yaml.ScalarNode {
+		if _, tagged := shortForm(key.Tag); key.Kind != yaml.ScalarNode || tagged {
 			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string", ""))
 			continue
 		}
 		value := r.read(y.Content[i+1], depth+1)
 		if key.Tag == "!!merge" || key.Value == "<<" && key.Style == 0 {
 			merged = append(merged, value)
+			for i := range r.aliases {
+				if r.aliases[i].Value == value {
+					r.aliases[i].Value, r.aliases[i].Merged = n, true
+				}
+			}
 			continue
 		}
 		f := Field{Name: key.Value, Pos: Pos{key.Line, key.Column}, Value: value}
@@ -130,7 +142,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 			value.Fields[0].Pos = f.Pos // a short form has no key of its own
 		}
 		if seen[f.Name] {
-			r.found = append(r.found, duplicate(r.file, f))
+			r.found = append(r.found, duplicate(r.file, n, f)...)
 		}
 		seen[f.Name] = true
 		n.Fields = append(n.Fields, f)
@@ -161,14 +173,13 @@ func (r *yamlReader) short(y *yaml.Node, name string, depth int) *Node {
 	}
 	if name == "Fn::GetAtt" && value.Kind == String {
 		resource, attribute, ok := strings.Cut(value.Text, ".")
-		list := &Node{Kind: List, Pos: value.Pos, Items: []*Node{{Kind: String, Text: resource, Pos: value.Pos}}}
+		list := &Node{Kind: List, Pos: value.Pos, Items: []*Node{{Kind: String, Text: resource}}}
 		if ok {
-			list.Items = append(list.Items, &Node{Kind: String, Text: attribute, Pos: value.Pos})
+			list.Items = append(list.Items, &Node{Kind: String, Text: attribute})
 		}
 		value = list
 	}
-	pos := Pos{y.Line, y.Column}
-	return &Node{Kind: Map, Short: true, Pos: pos, Fields: []Field{{Name: name, Pos: pos, Value: value}}}
+	return &Node{Kind: Map, Short: true, Pos: Pos{y.Line, y.Column}, Fields: []Field{{Name: name, Value: value}}}
 }
 
 // shortForm gives the function that a tag stands for.

@@ -1,27 +1,31 @@
 package diag
 
-// Nearest returns the candidate that a mistyped word most likely meant, or ""
-// when none is near: at most a third of its letters may differ, counting a swap
-// of neighbours as one (optimal string alignment distance).
-func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", max(1, (len(word)+2)/3)+1
-	for _, c := range candidates {
-		if d := distance(word, c, bestDistance); d < bestDistance {
-			best, bestDistance = c, d
+import "strings"
+
+// maxName is the length up to which a name is compared with others.
+const maxName = 100
+
+// Nearest returns the name that was likely meant by a wrong one, "" when none
+// is near: at most a third of its letters differ.
+func Nearest(wrong string, names []string) string {
+	if len(wrong) > maxName {
+		return ""
+	}
+	best, least := "", min(max(1, len(wrong)/3)+1, len(wrong))
+	for _, name := range names {
+		if name == wrong || len(name) >= len(wrong)+least || len(wrong) >= len(name)+least {
+			continue
+		}
+		if d := editDistance(strings.ToLower(wrong), strings.ToLower(name)); d < least {
+			best, least = name, d
 		}
 	}
 	return best
 }
 
-// distance gives up and returns limit when the words are at least that far
-// apart.
-func distance(a, b string, limit int) int {
-	if a == b {
-		return 0
-	}
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
+// editDistance counts insertions, deletions, replacements and swaps of
+// neighbours between a and b.
+func editDistance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
@@ -40,5 +44,5 @@ func distance(a, b string, limit int) int {
 		}
 		before, last, row = last, row, before
 	}
-	return min(last[len(b)], limit)
+	return last[len(b)]
 }

@@ -434,3 +434,25 @@ func FuzzParseDotenv(f *testing.F) {
 		same(t, again, vars)
 	})
 }
+
+func TestRestoreOverWhatIsThere(t *testing.T) {
+	t.Parallel()
+	dst := filepath.Join(t.TempDir(), "a")
+	_, err := Collect(t.Context(), ArtifactRequest{
+		Workspace: plant(t, files{"out/d/f": "new", "out/g": "new"}), Artifacts: &pipeline.Artifacts{Paths: []string{"out"}},
+	}, dst)
+	must(t, err)
+	a, err := OpenArtifacts(dst)
+	must(t, err)
+
+	file := plant(t, files{"out/d": "a file where a directory comes", "out/g": "old", "out/other": "stays"})
+	must(t, a.Restore(t.Context(), file))
+	same(t, harvest(t, file), files{"out/d/f": "new", "out/g": "new", "out/other": "stays"})
+
+	directory := plant(t, files{"out/g/mine": "a directory where a file comes"})
+	err = a.Restore(t.Context(), directory)
+	if err == nil || !strings.Contains(err.Error(), "out/g") {
+		t.Errorf("a directory in the way: %v", err)
+	}
+	same(t, harvest(t, directory)["out/g/mine"], "a directory where a file comes")
+}

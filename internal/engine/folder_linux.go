@@ -10,6 +10,9 @@ import (
 // kernel to copy.
 const smallFile = 64 << 10
 
+// share is for systems that clone a file by its name.
+func (f folder) share(folder, *fileNode) bool { return false }
+
 // copyContent copies what is left of from. copy_file_range shares the blocks
 // itself on file systems that can (XFS, btrfs, bcachefs, NFS), so there is
 // nothing to find out beforehand.

@@ -162,6 +162,9 @@ func (f folder) write(n *fileNode, data []byte, extra fs.FileMode) error {
 // blocks where the file system can. It returns how many bytes there were,
 // which differs from n.size when the file was being written.
 func (f folder) copy(src folder, n *fileNode, extra fs.FileMode) (int64, error) {
+	if f.share(src, n) {
+		return n.size, nil
+	}
 	from, err := openat(src.fd, n.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, pathError("open", n.name, err)

@@ -48,8 +48,11 @@ type JobInput struct {
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string
 	// Dir is a folder for this attempt alone; it need not exist, and it is
-	// gone when RunJob returns.
+	// gone when RunJob returns, or when what it hands to Later has run.
 	Dir string
+	// Later takes over work that nobody has to wait for: removing Dir. May be
+	// nil.
+	Later func(func())
 
 	Take    []string // folders of artifacts to restore, in order
 	Keep    string   // the folder that becomes this job's artifacts
@@ -163,7 +166,15 @@ func (e *reasonError) Unwrap() error { return e.err }
 
 // exec writes a script into the job's temporary folder and runs it.
 func (a *attempt) exec(ctx context.Context, name, script string, extra []string) (int, error) {
-	if err := os.WriteFile(filepath.Join(a.temp, name+".sh"), []byte(script), 0o700); err != nil {
+	mode := os.FileMode(0o700)
+	if a.Executor.Isolated() {
+		mode = 0o755 // the image decides who runs it; the folder above is the wall
+	}
+	path := filepath.Join(a.temp, name+".sh")
+	if err := os.WriteFile(path, []byte(script), mode); err != nil {
+		return 0, err
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
 		return 0, err
 	}
 	env := a.env
@@ -175,9 +186,17 @@ func (a *attempt) exec(ctx context.Context, name, script string, extra []string)
 		out = a.coverage.tee(a.log)
 	}
 	return a.sandbox.Exec(ctx, executor.Command{
-		Args: []string{a.sandbox.Shell(), a.paths.temp + "/" + name + ".sh"}, Dir: a.paths.project,
+		Args: []string{a.sandbox.Shell(), a.scriptPath(name)}, Dir: a.paths.project,
 		Env: append(env, extra...), Stdout: out, Stderr: out,
 	})
+}
+
+// scriptPath is short where it can be: shells put it before their errors.
+func (a *attempt) scriptPath(name string) string {
+	if !a.Executor.Isolated() && a.InPlace == "" {
+		return "../tmp/" + name + ".sh"
+	}
+	return a.paths.temp + "/" + name + ".sh"
 }
 
 // script runs the job's own commands under its timeout.

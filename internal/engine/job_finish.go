@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -125,12 +124,20 @@ func (a *attempt) cleanUp() {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
 		}
 	}
+	if a.Later != nil {
+		a.Later(a.remove)
+		return
+	}
+	a.remove()
+}
+
+func (a *attempt) remove() {
 	if a.clone != nil {
 		if err := a.clone.Close(); err != nil {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))
 		}
 	}
-	if err := os.RemoveAll(a.Dir); err != nil {
+	if err := removeAll(a.Dir); err != nil {
 		a.note(fmt.Sprintf("temporary folder not removed: %v", err))
 	}
 }

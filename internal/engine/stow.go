@@ -193,7 +193,7 @@ func (st *stowing) copy(at string, files []fileNode) error {
 			_, err = to.copy(from, n, st.extra)
 		}
 		if err != nil {
-			return err
+			return inDir(at, err)
 		}
 	}
 	return nil
@@ -289,7 +289,7 @@ func (t *Tree) putFiles(from, to folder, d *treeDir, files []fileNode) (err erro
 			}
 		}
 		if err != nil {
-			return err
+			return inDir(d.path, err)
 		}
 	}
 	return nil

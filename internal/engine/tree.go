@@ -246,7 +246,7 @@ func (t *Tree) copyFiles(from, to folder, d *treeDir, files []fileNode, extra fs
 			_, err = to.copy(from, n, extra)
 		}
 		if err != nil {
-			return err
+			return inDir(d.path, err)
 		}
 	}
 	return nil

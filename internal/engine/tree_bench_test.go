@@ -31,20 +31,6 @@ func BenchmarkClone(b *testing.B) {
 		t := NewTree(base)
 		_, _, err := t.Size()
 		must(b, err)
-		var last []*Workspace
-		bench("files", func(dst string) error {
-			w, err := t.CloneFiles(b.Context(), dst)
-			last = append(last, w)
-			return err
-		})
-		i := 0
-		bench("files-close", func(string) error {
-			if i == len(last) {
-				b.Skip("no clone left")
-			}
-			i++
-			return last[i-1].Close()
-		})
 		bench("files+close", func(dst string) error {
 			w, err := t.CloneFiles(b.Context(), dst)
 			if err != nil {
@@ -66,8 +52,5 @@ func BenchmarkClone(b *testing.B) {
 			return exec.Command("rm", "-rf", dst).Run()
 		})
 		bench("scan", func(string) error { return NewTree(base).load() })
-		for _, w := range last[min(i, len(last)):] {
-			must(b, w.Close())
-		}
 	}
 }

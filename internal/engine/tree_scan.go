@@ -37,7 +37,7 @@ func (t *Tree) scan(f folder, name string) error {
 	for _, base := range names {
 		n, err := f.stat(base)
 		if err != nil {
-			return err
+			return inDir(name, err)
 		}
 		switch n.kind {
 		case isDir:
@@ -54,7 +54,7 @@ func (t *Tree) scan(f folder, name string) error {
 	for _, base := range below {
 		sub, err := f.sub(base)
 		if err != nil {
-			return err
+			return inDir(name, err)
 		}
 		err = t.scan(sub, joinPath(name, base))
 		sub.close()
@@ -96,7 +96,7 @@ func (t *Tree) keep(root folder) error {
 		d.files, err = readFiles(f, d.files)
 		f.close()
 		if err != nil {
-			return err
+			return inDir(d.path, err)
 		}
 	}
 	t.dir = ""
@@ -173,10 +173,10 @@ func snapshot(ctx context.Context, dst, root string, from folder, files []string
 // list looks at files and fills the tree with those that are there.
 func (t *Tree) list(ctx context.Context, root folder, files []string) error {
 	byDir := map[string][]fileNode{".": nil}
-	real := map[string]bool{".": true} // whether a path is a directory, not a link
+	reached := map[string]bool{".": true} // whether a path is a directory, not a link
 	var isReal func(dir string) bool
 	isReal = func(dir string) bool {
-		known, ok := real[dir]
+		known, ok := reached[dir]
 		if ok {
 			return known
 		}
@@ -185,7 +185,7 @@ func (t *Tree) list(ctx context.Context, root folder, files []string) error {
 			n, err := root.stat(dir)
 			is = err == nil && n.kind == isDir
 		}
-		real[dir] = is
+		reached[dir] = is
 		if is {
 			byDir[dir] = nil
 		}
@@ -241,6 +241,14 @@ func joinPath(dir, name string) string {
 		return name
 	}
 	return dir + "/" + name
+}
+
+// inDir completes the path of an error about something in dir.
+func inDir(dir string, err error) error {
+	if p, ok := err.(*fs.PathError); ok {
+		return &fs.PathError{Op: p.Op, Path: joinPath(dir, p.Path), Err: p.Err}
+	}
+	return err
 }
 
 // atOnce runs tasks on several goroutines until one errs or ctx ends.

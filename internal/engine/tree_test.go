@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -362,5 +363,37 @@ func TestCloseRemovesWhatAJobSealed(t *testing.T) {
 	must(t, w.Close())
 	if _, err := os.Lstat(w.Dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the workspace is left: %v", err)
+	}
+}
+
+func TestTreeIsUsedFromManyPlaces(t *testing.T) {
+	t.Parallel()
+	for name, all := range map[string]files{"small": {"f": "x"}, "large": manyFiles(400)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tree := NewTree(plant(t, all))
+			parent := t.TempDir()
+			var group sync.WaitGroup
+			for i := range 6 {
+				group.Go(func() {
+					clone := tree.Clone
+					if i%2 == 0 {
+						clone = tree.CloneFiles
+					}
+					w, err := clone(t.Context(), filepath.Join(parent, fmt.Sprint(i)))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if got := harvest(t, w.Dir); len(got) != len(all) || tree.Has("none") {
+						t.Errorf("%d files of %d", len(got), len(all))
+					}
+					if err := w.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+		})
 	}
 }

@@ -93,6 +93,7 @@ func hardened() []setting {
 		{"submodule.recurse", "false"},
 		{"fetch.recurseSubmodules", "false"},
 		{"protocol.ext.allow", "never"},
+		{"core.fsync", "none"}, // after a crash the mirror heals, and spares do not count
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
 		{"advice.detachedHead", "false"},

@@ -44,7 +44,7 @@ func (b *budget) suggest(wrong string, names []string) string {
 	if b.suggested++; b.suggested > maxSuggestions || len(names) > maxSuggestedFrom {
 		return ""
 	}
-	if near := closest(wrong, names); near != "" {
+	if near := diag.Nearest(wrong, names); near != "" {
 		return "did you mean \"" + near + "\"?"
 	}
 	return ""

@@ -346,10 +346,10 @@ func (l *loading) unreachable(inc inclusion, err error) {
 		return
 	}
 	l.errorf(inc.at, "include", "%s was not found: %s", shown.phrase(), l.redact.text(err.Error()))
-	l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
+	l.f.hint(unsetHint(inc.unset))
 	if paths, err := l.paths(inc.source); err == nil && inc.source.Kind == Local {
 		names := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isYAMLName(p) })
-		if near := closest(inc.source.Path, names); near != "" {
+		if near := diag.Nearest(inc.source.Path, names); near != "" {
 			l.f.hint("did you mean \"" + near + "\"?")
 		}
 	}

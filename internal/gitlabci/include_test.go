@@ -124,12 +124,12 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) { in.Pipeline = []pipeline.Variable{{Name: "V", Value: "1"}} },
 			want:   "{a: {x: 1}, j: {extends: .gone}}",
 			says: []string{
-				`.gitlab-ci.yml:4:9: error: the file "b.yml" of project "g/p" cannot be reached: no source for it; name the repository of the project as a source, and give a token if it is not public`,
-				`.gitlab-ci.yml:5:11: error: the remote file "https://example.com/c.yml" cannot be reached: no source for it; check the address and the network, or name a local copy as its source`,
-				`.gitlab-ci.yml:6:13: error: the template "D.gitlab-ci.yml" cannot be reached: no source for it; GitLab's templates are not part of refline: name a folder that holds them as the source of templates`,
-				`.gitlab-ci.yml:7:14: error: the component "h/g/p/e@1" cannot be reached: no source for it; name the project of the component as a source, and give a token if it is not public`,
+				`.gitlab-ci.yml:4:9: error: the file "b.yml" of project "g/p" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
+				`.gitlab-ci.yml:5:11: error: the remote file "https://example.com/c.yml" cannot be reached: no source for it; check the address and the network`,
+				`.gitlab-ci.yml:6:13: error: the template "D.gitlab-ci.yml" cannot be reached: no source for it; say where a copy of GitLab's lib/gitlab/ci/templates is: --templates FOLDER-OR-URL, or REFLINE_TEMPLATES`,
+				`.gitlab-ci.yml:7:14: error: the component "h/g/p/e@1" cannot be reached: no source for it; say where components are: --components URL-OR-FOLDER, or REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN`,
 				`.gitlab-ci.yml:8:10: error: the file "x/bulid.yml" was not found: no such file; did you mean "x/build.yml"?`,
-				`a.yml:1:41: error: the file "f.yml" of project "g/q" at "v2" cannot be reached: no source for it; name the repository of the project as a source, and give a token if it is not public`,
+				`a.yml:1:41: error: the file "f.yml" of project "g/q" at "v2" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
 			},
 		},
 		"integrity": {
@@ -145,7 +145,7 @@ func TestInclude(t *testing.T) {
 				".gitlab-ci.yml":         "include: [{project: g/p, ref: 0123456789abcdef0123456789abcdef01234567, file: a.yml}]\n",
 				"g/p@0123456789ab:a.yml": "include: b.yml\n",
 			},
-			says: []string{`g/p@0123456789ab:a.yml:1:10: error: the file "b.yml" of project "g/p" at "0123456789ab" cannot be reached: no source for it; name the repository of the project as a source, and give a token if it is not public`},
+			says: []string{`g/p@0123456789ab:a.yml:1:10: error: the file "b.yml" of project "g/p" at "0123456789ab" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`},
 		},
 		"header alone": {
 			files: files{".gitlab-ci.yml": "include: a.yml\n", "a.yml": "spec: {inputs: {a: {default: b}}}\n---\n"},
@@ -164,7 +164,7 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) {
 				in.Project = []pipeline.Variable{{Name: "T", Value: "s3cret", Masked: true}}
 			},
-			says: []string{`.gitlab-ci.yml:1:10: error: the remote file "https://example.com/x.yml?t=[MASKED]&.yml" cannot be reached: no source for it; check the address and the network, or name a local copy as its source`},
+			says: []string{`.gitlab-ci.yml:1:10: error: the remote file "https://example.com/x.yml?t=[MASKED]&.yml" cannot be reached: no source for it; check the address and the network`},
 		},
 		"unset variable": {
 			files: files{".gitlab-ci.yml": "include: [{component: h/g/p/c@$SHA}, '$A/$B.yml']\n"},

@@ -106,14 +106,14 @@ func (c *compiler) notAJob(f *field) {
 	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
 	c.f.underline(f.name)
 	for i := range n.keys {
-		if near := closest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
+		if near := diag.Nearest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
 			c.f.errorf(n.keys[i].at, f.name, "unknown-keyword", "%s is not a keyword of a job", quote(n.keys[i].name))
 			c.f.underline(n.keys[i].name)
 			c.f.hint("did you mean " + quote(near) + "?")
 			return
 		}
 	}
-	if near := closest(f.name, rootKeywords); near != "" {
+	if near := diag.Nearest(f.name, rootKeywords); near != "" {
 		c.f.hint("did you mean the keyword " + quote(near) + "?")
 		return
 	}

@@ -58,13 +58,13 @@ func (s Source) phrase() string {
 func (s Source) configure() string {
 	switch {
 	case s.Kind == Template:
-		return "GitLab's templates are not part of refline: name a folder that holds them as the source of templates"
+		return "say where a copy of GitLab's lib/gitlab/ci/templates is: --templates FOLDER-OR-URL, or REFLINE_TEMPLATES"
 	case s.Kind == Component:
-		return "name the project of the component as a source, and give a token if it is not public"
+		return "say where components are: --components URL-OR-FOLDER, or REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN"
 	case s.Kind == Remote:
-		return "check the address and the network, or name a local copy as its source"
+		return "check the address and the network"
 	case s.Project != "":
-		return "name the repository of the project as a source, and give a token if it is not public"
+		return "say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN"
 	}
 	return ""
 }

@@ -76,7 +76,7 @@ func (r specReader) onlyKeys(n *node, where string, known ...string) {
 	for i := range n.keys {
 		if name := n.keys[i].name; !slices.Contains(known, name) {
 			r.f.errorf(n.keys[i].at, "", "unknown-keyword", "%q is not a keyword of %s", name, where)
-			if near := closest(name, known); near != "" {
+			if near := diag.Nearest(name, known); near != "" {
 				r.f.hint("did you mean \"" + near + "\"?")
 			} else {
 				r.f.hint("known are " + strings.Join(known, ", "))
@@ -165,7 +165,7 @@ func (r specReader) kind(n *node, name string) inputType {
 		return inputType(n.text)
 	}
 	r.errorf(n.at, name, "has the unknown type %q", n.text)
-	if near := closest(n.text, []string{"array", "boolean", "number", "string"}); near != "" {
+	if near := diag.Nearest(n.text, []string{"array", "boolean", "number", "string"}); near != "" {
 		r.f.hint("did you mean \"" + near + "\"?")
 	} else {
 		r.f.hint("the types are array, boolean, number and string")

@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"refline/internal/diag"
 	"strconv"
 	"strings"
 )
@@ -67,7 +68,7 @@ func shorten(s string) string {
 
 // didYouMean is the hint for a name that is not among names; "" for none.
 func didYouMean(name string, names []string) string {
-	if n := closest(name, names); n != "" {
+	if n := diag.Nearest(name, names); n != "" {
 		return "did you mean " + quote(n) + "?"
 	}
 	return ""

@@ -10,10 +10,15 @@ import (
 // expand writes out each Fn::ForEach of a template that declares the language
 // extensions. A loop whose collection cannot be known is left out, and what it
 // would make counts as there. Without the transform each loop is a problem.
-func expand(t *cfn.Template) (*cfn.Node, []problem) {
-	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings")}
+//
+// For the Serverless transform it puts Globals into the resources.
+func expand(t *cfn.Template) (*cfn.Node, expander) {
+	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings"), filled: map[*cfn.Node]bool{}}
 	root := x.node(t.Root, nil, nil)
-	return root, x.problems
+	if t.HasTransform(cfn.Serverless) {
+		root = withGlobals(root)
+	}
+	return root, x
 }
 
 type expander struct {
@@ -22,6 +27,7 @@ type expander struct {
 	mappings *cfn.Node
 	problems []problem
 	made     int
+	filled   map[*cfn.Node]bool // texts that an identifier was put into
 }
 
 // mostMade is how many keys all loops of a template may make.
@@ -66,6 +72,7 @@ func (x *expander) node(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 		if text := vars.replace(n.Text); text != n.Text {
 			c := *n
 			c.Text = text
+			x.filled[&c] = true
 			return &c
 		}
 	case cfn.List:

@@ -26,6 +26,14 @@ type graph struct {
 
 func (e *engine) graph() *graph {
 	g := &graph{params: map[string]bool{}, conds: map[string]bool{}, maps: map[string]bool{}}
+	if e.template.Root != e.root {
+		// What only a loop or Globals uses is used.
+		for _, f := range e.template.Root.Fields {
+			if f.Name != "Parameters" {
+				e.uses(g, "", place{}, f.Value, nil)
+			}
+		}
+	}
 	for _, f := range e.root.Fields {
 		if f.Name == "Parameters" {
 			continue
@@ -74,13 +82,15 @@ func (e *engine) uses(g *graph, from string, at place, n *cfn.Node, conds *assum
 	add := func(name, kind string) {
 		g.params[name] = true
 		if e.resources[name] != nil && from != "" {
-			g.edges = append(g.edges, edge{from, name, kind, in.path, conds})
+			g.edges = append(g.edges, edge{from, name, kind, at.path, conds})
 		}
 	}
 	switch bit {
 	case fnRef:
 		if arg.IsString() {
 			add(arg.Text, "Ref")
+		} else if inner, text := anyFunction(arg); inner == fnSub && text.IsString() {
+			add(text.Text, "Ref") // the language extensions allow it
 		}
 	case fnGetAtt:
 		if name, ok := referenced(n); ok {
@@ -143,6 +153,11 @@ func (e *engine) subUses(arg *cfn.Node, add func(name, kind string)) {
 func (e *engine) circles(g *graph) {
 	next := map[string][]string{}
 	for _, x := range g.edges {
+		// The Serverless transform makes several resources of one, so what looks
+		// like a circle may be none.
+		if strings.HasPrefix(e.kindOf(x.from), "AWS::Serverless::") {
+			continue
+		}
 		if e.resources[x.to] != nil && e.resources[x.from] != nil {
 			next[x.from] = append(next[x.from], x.to)
 		}
@@ -156,6 +171,13 @@ func (e *engine) circles(g *graph) {
 		others := slices.DeleteFunc(slices.Clone(group), func(o string) bool { return o == name && len(group) > 1 })
 		e.add("E3004", e.stepTo("Resources", name), name+" waits for itself: it and "+strings.Join(others, ", ")+" depend on each other", "")
 	}
+}
+
+func (e *engine) kindOf(name string) string {
+	if r := e.resources[name]; r != nil {
+		return r.kind
+	}
+	return ""
 }
 
 // components are the strongly connected components of a graph (Tarjan), by

@@ -47,10 +47,10 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
 		}
 	}
-	root, problems := expand(t)
+	root, expanded := expand(t)
 	e := newEngine(book, t, root, set.regions)
-	e.now = o.Today
-	e.found.list = append(e.found.list, problems...)
+	e.now, e.filled, e.strict = o.Today, expanded.filled, set.strict
+	e.found.list = append(e.found.list, expanded.problems...)
 	if e.root.Kind == cfn.Map {
 		e.wholeTemplate()
 	}
@@ -69,6 +69,7 @@ type settings struct {
 	regions []string
 	ignore  []string
 	include []string
+	strict  bool // types must be exact: E3012 with strict
 }
 
 func settingsOf(t *cfn.Template, o Options) settings {
@@ -76,6 +77,9 @@ func settingsOf(t *cfn.Template, o Options) settings {
 	s := settings{regions: o.Regions,
 		ignore:  append(slices.Clone(o.Ignore), textsOf(config.Get("ignore_checks"))...),
 		include: append(slices.Clone(o.Include), textsOf(config.Get("include_checks"))...)}
+	if strict := config.Get("configure_rules").Get("E3012").Get("strict"); strict != nil {
+		s.strict, _ = booleanOf(strict)
+	}
 	if len(s.regions) == 0 {
 		s.regions = textsOf(config.Get("regions"))
 	}
@@ -124,7 +128,11 @@ func (e *engine) findings(set settings) diag.List {
 		if p.rule[0] == 'I' && !begins(p.rule, set.include) || begins(p.rule, set.ignore) || begins(p.rule, ignored[at.resource()]) {
 			return
 		}
-		out = append(out, diag.Finding{Place: e.placeOf(at), Level: levelOf(p.rule), Rule: p.rule, Subject: at.path().String(), Message: p.message, Hint: p.hint})
+		f := diag.Finding{Place: e.placeOf(at), Level: levelOf(p.rule), Rule: p.rule, Subject: at.path().String(), Message: p.message, Hint: p.hint}
+		if at != nil && at.exact.Line > 0 && at.exact.Line != f.Line && !e.template.Located() {
+			f.Related = []diag.Related{{Place: diag.Place{File: f.File, Line: at.exact.Line, Column: at.exact.Column}, Message: "the value"}}
+		}
+		out = append(out, f)
 	}
 	for _, p := range e.found.list {
 		add(p)
@@ -188,6 +196,9 @@ func newEngine(book *rulebook, t *cfn.Template, root *cfn.Node, regions []string
 	}
 	if e.sam {
 		e.implied()
+	}
+	for name, r := range e.resources {
+		e.cdk = e.cdk || r.kind == "AWS::CDK::Metadata" || name == "CDKMetadata" || r.node.Get("Metadata").Has("aws:cdk:path")
 	}
 	return e
 }

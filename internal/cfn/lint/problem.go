@@ -14,6 +14,8 @@ type step struct {
 	parent *step
 	name   string
 	pos    cfn.Pos
+	key    cfn.Pos // of the nearest key at or above the step
+	exact  cfn.Pos // of the value, when pos is not at it
 	depth  int
 }
 
@@ -51,6 +53,11 @@ func (s *step) first(i int) string {
 	return s.up(i + 1).name
 }
 
+// before orders two paths of one parent by their last step, as schemas do.
+func (s *step) before(other *step) bool {
+	return s != nil && other != nil && s.parent == other.parent && s.name < other.name
+}
+
 // has reports whether a name is among the steps.
 func (s *step) has(name string) bool {
 	for ; s != nil; s = s.parent {
@@ -73,17 +80,44 @@ type place struct {
 	frozen bool
 }
 
-func (p place) key(f cfn.Field) place { return p.down(f.Name, f.Pos) }
-
-func (p place) item(i int, n *cfn.Node) place { return p.down(strconv.Itoa(i), n.Pos) }
-
-func (p place) down(name string, pos cfn.Pos) place {
-	if !p.frozen {
-		if pos.Line == 0 && p.path != nil {
-			pos = p.path.pos
-		}
-		p.path = &step{parent: p.path, name: name, pos: pos, depth: p.path.len() + 1}
+func (p place) key(f cfn.Field) place {
+	p = p.down(f.Name, f.Pos)
+	if f.Pos.Line == 0 && f.Value != nil && !p.frozen {
+		p.path.exact = f.Value.Pos
 	}
+	return p
+}
+
+func (p place) item(i int, n *cfn.Node) place {
+	if p.frozen {
+		return p
+	}
+	key := n.Pos
+	if p.path != nil {
+		key = p.path.key
+	}
+	s := &step{parent: p.path, name: strconv.Itoa(i), pos: n.Pos, key: key, depth: p.path.len() + 1}
+	switch n.Kind {
+	case cfn.String, cfn.List, cfn.Map:
+		if s.pos.Line == 0 {
+			s.pos = key
+		}
+	default:
+		s.pos, s.exact = key, n.Pos // as cfn-lint has it
+	}
+	p.path = s
+	return p
+}
+
+// down goes to a key. One without a place of its own has that of the key above.
+func (p place) down(name string, pos cfn.Pos) place {
+	if p.frozen {
+		return p
+	}
+	if pos.Line == 0 && p.path != nil {
+		pos = p.path.key
+	}
+	p.path = &step{parent: p.path, name: name, pos: pos, key: pos, depth: p.path.len() + 1}
 	return p
 }
 
@@ -132,7 +166,7 @@ func best(list []problem) (problem, bool) {
 	}
 	top := list[0]
 	for _, p := range list[1:] {
-		if relevance(p, top) > 0 {
+		if r := relevance(p, top); r > 0 || r == 0 && p.keyword == top.keyword && p.path.before(top.path) {
 			top = p
 		}
 	}

@@ -32,7 +32,7 @@ func (e *engine) byName(sc *scope, at place, name string, s *schema, n *cfn.Node
 
 // readOnly warns of a property that only the service sets (E3040).
 func (e *engine) readOnly(sc *scope, at place, n *cfn.Node, out *problems) {
-	if at.kind.len() <= 3 {
+	if at.kind.len() <= 3 || strings.HasPrefix(sc.resource.name, "AWS::Serverless::") {
 		return
 	}
 	path := at.kind.path()[3:]
@@ -65,8 +65,7 @@ func (e *engine) bySchema(b *binding, sc *scope, at place, s *schema, n *cfn.Nod
 	if p, ok := best(list); ok {
 		p.rule, p.fixed, p.under = b.id, true, nil
 		if region == "" {
-			p.hint = p.message
-			p.message = lowerFirst(b.title)
+			p.message += " (" + lowerFirst(b.title) + ")"
 		} else {
 			p.message += " in " + region
 		}
@@ -173,7 +172,14 @@ func outputValue(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 			conds = next
 		}
 	}
-	e.inline(b, sc, at.key(n.Fields[i]).as("Value"), stringSchema, n.Fields[i].Value, func(c *scope) { looseValues(c); c.conds = conds }, out)
+	var own problems
+	e.inline(b, sc, at.key(n.Fields[i]).as("Value"), stringSchema, n.Fields[i].Value, func(c *scope) { looseValues(c); c.conds = conds }, &own)
+	for _, p := range own.list {
+		if !p.fixed {
+			p.rule = b.id
+		}
+		out.add(p)
+	}
 }
 
 func exportName(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
@@ -268,10 +274,11 @@ func resourceProperties(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 		return
 	}
 	inner := sc.with(func(c *scope) {
-		c.functions, c.strict, c.keywords, c.conds, c.rules, c.regions, c.resource = fnValues, false, true, conds, rules, regions, t
+		c.functions, c.strict, c.keywords, c.conds, c.rules, c.regions, c.resource = fnValues, e.strict, true, conds, rules, regions, t
 	})
 	e.check(inner, here, t.schema, props, out)
 	e.tags(inner, here, t, props, out)
+	e.lifecycle(t, here, out)
 }
 
 // tags checks the tags of what can be tagged (E3024).
@@ -281,7 +288,14 @@ func (e *engine) tags(sc *scope, at place, t *resourceType, props *cfn.Node, out
 		return
 	}
 	inner := sc.with(func(c *scope) { c.keywords, c.rules = false, &ruleset{id: "E3024"} })
-	e.check(inner, at, e.lint.other("resources/tagging"), props, out)
+	var own problems
+	e.check(inner, at, e.lint.other("resources/tagging"), props, &own)
+	for _, p := range own.list {
+		if !p.fixed {
+			p.rule = "E3024"
+		}
+		out.add(p)
+	}
 }
 
 // policyDocument checks an IAM policy, also one that is a text of JSON.

@@ -24,6 +24,14 @@ func (e *engine) wholeTemplate() {
 	e.primaryIdentifiers()
 	e.subscriptionFilters()
 	e.routeTables()
+	e.networks()
+	e.privateNames()
+	e.artifactNames()
+	e.moduleParts()
+	e.nestedStacks()
+	e.aliases()
+	e.oldInstances()
+	e.fixedPartitions()
 }
 
 func (e *engine) add(rule string, at *step, message, hint string) {
@@ -237,67 +245,20 @@ func (e *engine) eachResource(f func(r *resource, at place, props *cfn.Node)) {
 	}
 }
 
+// identity is what makes a resource the one it is, under some conditions.
+type identity struct {
+	key   string
+	conds *assumption
+	name  string
+	at    *step
+}
+
 // primaryIdentifiers finds resources that would be the same one (E3019).
 func (e *engine) primaryIdentifiers() {
-	type identity struct {
-		key   string
-		conds *assumption
-		name  string
-		at    []*step
-	}
 	byType := map[string][]identity{}
 	e.eachResource(func(r *resource, at place, props *cfn.Node) {
-		t := e.lint.typeNamed(r.kind)
-		if t == nil {
-			return
-		}
-		primary := t.primary
-		if r.kind == "AWS::CodeBuild::Project" {
-			primary = []string{"Name"}
-		}
-		var ids []string
-		for _, p := range primary {
-			id := strings.TrimPrefix(p, "/properties/")
-			if t.readOnly[id] || strings.Contains(id, "/") {
-				return
-			}
-			ids = append(ids, id)
-		}
-		if len(ids) == 0 {
-			return
-		}
-		var conds *assumption
-		if r.condition != "" {
-			conds, _ = e.conds.assume(nil, r.condition, true, true)
-		}
-		sc := &scope{functions: fnValues, conds: conds, regions: e.regions}
-		partial := &cfn.Node{Kind: cfn.Map, Pos: props.Pos}
-		var steps []*step
-		for _, id := range ids {
-			if i := fieldIndex(props, id); i >= 0 {
-				partial.Fields = append(partial.Fields, props.Fields[i])
-				steps = append(steps, at.key(props.Fields[i]).path)
-			}
-		}
-		if bit, _ := anyFunction(props); bit != 0 {
-			partial = props
-			for _, id := range ids {
-				steps = append(steps, at.down(id, cfn.Pos{}).path)
-			}
-		}
-		for _, v := range e.cases(sc, partial) {
-			key := ""
-			for _, id := range ids {
-				if x := v.value.Get(id); x != nil {
-					key += id + canonical(x)
-				} else {
-					key = ""
-					break
-				}
-			}
-			if key != "" {
-				byType[r.kind] = append(byType[r.kind], identity{key, v.scope.conds, r.name, steps})
-			}
+		if ids := e.identifiers(r.kind); len(ids) > 0 {
+			byType[r.kind] = append(byType[r.kind], e.identities(r, at, props, ids)...)
 		}
 	})
 	for _, list := range byType {
@@ -308,19 +269,76 @@ func (e *engine) primaryIdentifiers() {
 					continue
 				}
 				for _, x := range []identity{a, b} {
-					if told[x.name] {
-						continue
+					if !told[x.name] {
+						told[x.name] = true
+						e.add("E3019", x.at, a.name+" and "+b.name+" have the same primary identifier: they would be one resource", "")
 					}
-					told[x.name] = true
-					at := x.at[0].parent
-					if len(x.at) == 1 {
-						at = x.at[0]
-					}
-					e.add("E3019", at, a.name+" and "+b.name+" have the same primary identifier: they would be one resource", "")
 				}
 			}
 		}
 	}
+}
+
+// identifiers are the properties that identify a resource of a type, none when
+// the service chooses one of them.
+func (e *engine) identifiers(kind string) []string {
+	t := e.lint.typeNamed(kind)
+	switch {
+	case t == nil:
+		return nil
+	case kind == "AWS::CodeBuild::Project":
+		return []string{"Name"} // its schema has the id, which the service makes of it
+	}
+	var ids []string
+	for _, p := range t.primary {
+		id := strings.TrimPrefix(p, "/properties/")
+		if t.readOnly[id] || strings.Contains(id, "/") {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// identities gives a resource's identity in each case of its conditions.
+func (e *engine) identities(r *resource, at place, props *cfn.Node, ids []string) []identity {
+	var conds *assumption
+	if r.condition != "" {
+		conds, _ = e.conds.assume(nil, r.condition, true, true)
+	}
+	// Only the identifiers matter: the conditions of the rest would multiply.
+	partial := &cfn.Node{Kind: cfn.Map, Pos: props.Pos}
+	for _, id := range ids {
+		if i := fieldIndex(props, id); i >= 0 {
+			partial.Fields = append(partial.Fields, props.Fields[i])
+		}
+	}
+	if bit, _ := anyFunction(props); bit != 0 {
+		partial = props
+	}
+	where := at.path
+	if len(ids) == 1 {
+		where = at.down(ids[0], cfn.Pos{}).path
+		if i := fieldIndex(props, ids[0]); i >= 0 {
+			where = at.key(props.Fields[i]).path
+		}
+	}
+	var out []identity
+	for _, v := range e.cases(&scope{functions: fnValues, conds: conds, regions: e.regions}, partial) {
+		key := ""
+		for _, id := range ids {
+			x := v.value.Get(id)
+			if x == nil {
+				key = ""
+				break
+			}
+			key += id + canonical(x)
+		}
+		if key != "" {
+			out = append(out, identity{key, v.scope.conds, r.name, where})
+		}
+	}
+	return out
 }
 
 // together reports whether two sets of assumptions can hold at once.
@@ -337,46 +355,52 @@ func (e *engine) together(a, b *assumption) bool {
 
 // subscriptionFilters counts the filters of a log group (E2529).
 func (e *engine) subscriptionFilters() {
-	const most = 2
+	const most = 5
 	groups := map[string][]*step{}
 	e.eachResource(func(r *resource, at place, props *cfn.Node) {
 		if i := fieldIndex(props, "LogGroupName"); i >= 0 && r.kind == "AWS::Logs::SubscriptionFilter" && r.condition == "" {
 			key := canonical(props.Fields[i].Value)
 			groups[key] = append(groups[key], at.key(props.Fields[i]).path)
 		}
+		if events := props.Get("Events"); events != nil && r.kind == "AWS::Serverless::Function" {
+			for _, f := range events.Fields {
+				if kind := f.Value.Get("Type"); kind.IsString() && kind.Text == "CloudWatchLogs" && f.Value.Get("Properties").Has("LogGroupName") {
+					key := canonical(f.Value.Get("Properties").Get("LogGroupName"))
+					groups[key] = append(groups[key], e.stepTo("Resources", r.name, "Properties", "Events", f.Name, "Properties", "LogGroupName"))
+				}
+			}
+		}
 	})
 	for _, list := range groups {
 		if len(list) > most {
-			e.add("E2529", list[len(list)-1], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
+			e.add("E2529", list[2], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
 		}
 	}
 }
 
-// routeTables finds subnets that two route tables claim (E3022).
-func (e *engine) routeTables() {
-	type claim struct {
-		r  *resource
-		at *step
+// aliases warns of what CloudFormation's own reader of YAML refuses (W1100,
+// W1101).
+func (e *engine) aliases() {
+	if len(e.template.Aliases) == 0 {
+		return
 	}
-	subnets := map[string][]claim{}
-	e.eachResource(func(r *resource, at place, props *cfn.Node) {
-		i := fieldIndex(props, "SubnetId")
-		if r.kind != "AWS::EC2::SubnetRouteTableAssociation" || i < 0 {
-			return
-		}
-		if bit, _ := anyFunction(props.Fields[i].Value); bit == fnIf {
-			return
-		}
-		key := canonical(props.Fields[i].Value)
-		subnets[key] = append(subnets[key], claim{r, at.key(props.Fields[i]).path})
-	})
-	for _, list := range subnets {
-		for _, a := range list {
-			for _, b := range list {
-				if a.r != b.r && (a.r.condition == b.r.condition || b.r.condition == "") {
-					e.add("E3022", a.at, "this subnet has a route table already, by "+b.r.name, "")
-				}
+	of := map[*cfn.Node][]cfn.Alias{}
+	for _, a := range e.template.Aliases {
+		of[a.Value] = append(of[a.Value], a)
+	}
+	const hint = "the package command and SAM write it out"
+	e.visit(place{}, e.template.Root, func(at place, n *cfn.Node) bool {
+		for i, a := range of[n] {
+			here := &step{}
+			if at.path != nil {
+				*here = *at.path
 			}
+			if a.Merged && i == 0 {
+				e.add("W1100", at.path, "CloudFormation does not know << of YAML", hint)
+			}
+			here.pos = a.Pos
+			e.add("W1101", here, "CloudFormation does not know aliases of YAML: *"+a.Name, hint)
 		}
-	}
+		return true
+	})
 }

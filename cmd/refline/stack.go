@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/stack"
+	"refline/internal/stack/awscloud"
+)
+
+func newStackCmd(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "stack",
+		Short: "Plan, review and deploy CloudFormation stacks",
+		Long: `Work with the CloudFormation stacks of a repository: refline.stacks.yml (or
+.jsonnet) names stacks and environments, and the ref chooses the environments.
+docs/stacks.md describes it all.
+
+Exit codes: those of the subcommands.`,
+		Example: `  refline stack list
+  refline stack plan landing --env dev
+  refline stack deploy landing-dev.plan.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("stack has no subcommand %q; see refline stack --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newStackInitCmd(e), newStackListCmd(e), newStackRenderCmd(e), newStackLintCmd(e), newStackValidateCmd(e),
+		newStackPublishCmd(e), newStackPlanCmd(e), newStackPlansCmd(e), newStackDeployCmd(e), newStackUpCmd(e),
+		newStackStatusCmd(e), newStackEventsCmd(e), newStackOutputsCmd(e), newStackDriftCmd(e), newStackDiffCmd(e),
+		newStackDeleteCmd(e), newStackContinueCmd(e), newStackHistoryCmd(e), newStackGraphCmd(e), newStackSchemaCmd(e),
+	)
+	return cmd
+}
+
+// stackOptions say which configuration and environment are meant.
+type stackOptions struct {
+	config string
+	env    string
+	branch string
+	tag    string
+	json   bool
+	jobs   int
+}
+
+func (o *stackOptions) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
+	f.StringVarP(&o.env, "env", "e", "", "environment (default the one that the ref chooses)")
+	f.StringVar(&o.branch, "branch", "", "pretend to be on this branch")
+	f.StringVar(&o.tag, "tag", "", "pretend to be on this tag")
+	cmd.MarkFlagsMutuallyExclusive("branch", "tag")
+	_ = cmd.MarkFlagFilename("config")
+}
+
+func (o *stackOptions) bindJSON(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+}
+
+func (o *stackOptions) bindJobs(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", 4, "stacks at work at the same time")
+}
+
+// stackWork is a configuration that was read, with what surrounds it.
+type stackWork struct {
+	*stack.Config
+	e      *env
+	origin stack.Origin
+}
+
+// load reads the configuration and finds out what ref one stands on.
+func (o *stackOptions) load(ctx context.Context, e *env) (*stackWork, error) {
+	tree, err := git.Open(ctx, e.dir, e.environ())
+	if err != nil {
+		return nil, err
+	}
+	file, err := o.find(e, tree)
+	if err != nil {
+		return nil, err
+	}
+	w := &stackWork{e: e, origin: originOf(ctx, e, tree)}
+	if o.branch != "" || o.tag != "" {
+		w.origin.Ref, w.origin.Tag = o.branch+o.tag, o.tag != ""
+	}
+	e.source = w.read
+	w.Config, err = stack.Load(ctx, file, w.read)
+	return w, err
+}
+
+// find looks for the configuration here and above, up to the repository's root.
+func (o *stackOptions) find(e *env, tree *git.Worktree) (string, error) {
+	if o.config != "" {
+		return filepath.ToSlash(o.config), nil
+	}
+	for dir := e.dir; ; dir = filepath.Dir(dir) {
+		for _, name := range stack.FileNames() {
+			path := filepath.Join(dir, name)
+			if info, err := os.Stat(path); err == nil && !info.IsDir() {
+				rel, err := filepath.Rel(e.dir, path)
+				return filepath.ToSlash(rel), err
+			}
+		}
+		if dir == tree.Root || dir == filepath.Dir(dir) {
+			return "", errs.E(errs.NotFound, "no %s here or above; make one: refline stack init", strings.Join(stack.FileNames(), ", "))
+		}
+	}
+}
+
+// read reads a file by its path from the folder one works in.
+func (w *stackWork) read(path string) ([]byte, error) { return readFrom(w.e.dir, path) }
+
+func readFrom(dir, path string) ([]byte, error) {
+	path = filepath.FromSlash(path)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return os.ReadFile(path)
+}
+
+func (w *stackWork) ref() stack.Ref { return stack.Ref{Name: w.origin.Ref, Tag: w.origin.Tag} }
+
+// choose finds the environment and its stacks.
+func (w *stackWork) choose(o *stackOptions, names []string) (*stack.Environment, []*stack.Target, error) {
+	if o.env == "" && w.origin.Ref == "" {
+		return nil, nil, usagef("this is no branch and no tag; name the environment with --env")
+	}
+	return w.Choose(o.env, w.ref(), names)
+}
+
+// connect reaches an environment's account and refuses another one.
+func (w *stackWork) connect(ctx context.Context, env *stack.Environment) (*stack.Session, error) {
+	return stack.Connect(ctx, awscloud.Open, w.Config, env, stack.Surroundings{
+		Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
+	})
+}
+
+// reach is load, choose and connect.
+func (o *stackOptions) reach(ctx context.Context, e *env, names []string) (*stack.Session, []*stack.Target, error) {
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	env, targets, err := w.choose(o, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := w.connect(ctx, env)
+	return s, targets, err
+}
+
+// originOf says what is planned and published: as the continuous integration
+// tells, else as git does.
+func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
+	for _, o := range []stack.Origin{
+		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
+		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
+		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")},
+	} {
+		if o.Ref != "" {
+			o.Author = firstOf(e.getenv("CI_COMMIT_AUTHOR"), e.getenv("GITLAB_USER_LOGIN"))
+			o.Pipeline = firstOf(e.getenv("CI_PIPELINE_URL"), e.getenv("CI_PIPELINE_ID"))
+			return o
+		}
+	}
+	if e.getenv("GITHUB_SHA") != "" {
+		o := stack.Origin{Commit: e.getenv("GITHUB_SHA"), Ref: firstOf(e.getenv("GITHUB_HEAD_REF"), e.getenv("GITHUB_REF_NAME")),
+			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Author: e.getenv("GITHUB_ACTOR")}
+		if run := e.getenv("GITHUB_RUN_ID"); run != "" {
+			o.Pipeline = e.getenv("GITHUB_SERVER_URL") + "/" + e.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + run
+		}
+		return o
+	}
+	o := stack.Origin{Commit: tree.SHA, Ref: tree.Branch}
+	head, err := tree.Head(ctx)
+	if err != nil {
+		return o // outside of a repository, or before the first commit
+	}
+	o.Author = head.Author.String()
+	if o.Ref == "" && len(head.Tags) > 0 {
+		o.Ref, o.Tag = head.Tags[0], true
+	}
+	if changed, err := tree.Changed(ctx, tree.SHA); err == nil {
+		o.Dirty = len(changed) > 0
+	}
+	return o
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// orderly ends ctx when the user asks for an end: waiting stops, and AWS goes
+// on with what it does.
+func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if e.stop == nil {
+		return ctx, cancel
+	}
+	detach := context.AfterFunc(e.stop, cancel)
+	return ctx, func() { detach(); cancel() }
+}
+
+// outcomes reports what failed of many stacks, and gives the error for the
+// exit code.
+func (e *env) outcomes(list []stack.Outcome) error {
+	var worst error
+	for _, o := range list {
+		var left *stack.LeftError
+		switch {
+		case o.Skipped != "":
+			e.notef("%s: %s", o.Target.Name, o.Reason())
+			continue
+		case o.Err == nil:
+			continue
+		case errors.As(o.Err, &left):
+			e.notef("%v", left)
+			worst = o.Err
+			continue
+		case errors.Is(o.Err, errRed), errors.Is(o.Err, errChanges):
+		default:
+			report(e, o.Err)
+			if !errors.Is(o.Err, context.Canceled) {
+				worst = errShown
+			}
+		}
+		if worst == nil {
+			worst = o.Err
+		}
+	}
+	return worst
+}
+
+// turns lets several stacks print one after the other.
+type turns struct{ sync.Mutex }
+
+func (t *turns) do(f func()) {
+	t.Lock()
+	defer t.Unlock()
+	f()
+}

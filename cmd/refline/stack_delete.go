@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/stack"
+)
+
+type stackDeleteOptions struct {
+	stackOptions
+	retain  []string
+	force   bool
+	confirm string
+}
+
+func newStackDeleteCmd(e *env) *cobra.Command {
+	o := &stackDeleteOptions{}
+	cmd := &cobra.Command{
+		Use:   "delete STACK…",
+		Short: "Delete stacks and what is in them",
+		Long: `Delete stacks, those first that depend on others, and show what happens. It asks
+for the stack's name in CloudFormation, or takes it from --confirm. What was
+planned but never deployed goes away too. A stack that is protected from deletion
+needs --force; one that failed to go can leave resources behind by --retain.
+
+Exit codes: 0 deleted, 1 error, 2 usage, 3 a deletion failed, 130 canceled.`,
+		Example: `  refline stack delete landing --env dev
+  refline stack delete landing --env dev --confirm landing-dev`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("delete wants a STACK; refline stack list shows them")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackDelete(cmd.Context(), e, o, args) },
+	}
+	o.bind(cmd)
+	o.bindJobs(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&o.retain, "retain", nil, "id of a resource to leave, when a deletion failed at it")
+	f.BoolVar(&o.force, "force", false, "even when it is protected; and leave what cannot be deleted")
+	f.StringVar(&o.confirm, "confirm", "", "names of the stacks in CloudFormation, with commas, instead of an answer")
+	return cmd
+}
+
+func runStackDelete(ctx context.Context, e *env, o *stackDeleteOptions, names []string) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	if err := o.confirmed(e, s, targets); err != nil {
+		return err
+	}
+	var turn turns
+	outcomes := s.Config.EachReverse(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
+		view := newStackView(e, &turn, "")
+		if len(targets) > 1 {
+			view.name = t.StackName
+		}
+		d, err := s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: view.emit})
+		view.end()
+		return e.deployed(&turn, false, d, err, "is deleted")
+	})
+	return e.outcomes(outcomes)
+}
+
+// confirmed wants the names as CloudFormation has them: the environment is part
+// of them, so that nobody deletes the wrong one.
+func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stack.Target) error {
+	var want []string
+	for _, t := range targets {
+		want = append(want, t.StackName)
+	}
+	all := strings.Join(want, ",")
+	got := o.confirm
+	if got == "" {
+		if !e.interactive {
+			return usagef("delete asks for the stack's name, and nobody is here to answer; give --confirm %s", all)
+		}
+		fmt.Fprintf(e.stderr, "this deletes %s in account %s; to go on, type %s: ", all, s.Caller.Account, all)
+		line, err := bufio.NewReader(e.stdin).ReadString('\n')
+		if err != nil && line == "" {
+			return errs.E(errs.Invalid, "nothing was deleted: no answer")
+		}
+		got = strings.TrimSpace(line)
+	}
+	if got != all {
+		return errs.E(errs.Invalid, "nothing was deleted: %q is not %q", got, all)
+	}
+	return nil
+}
+
+func newStackContinueCmd(e *env) *cobra.Command {
+	o := &stackOptions{}
+	var skip []string
+	cmd := &cobra.Command{
+		Use:   "continue STACK",
+		Short: "Continue a rollback that failed",
+		Long: `Continue the rollback of a stack in UPDATE_ROLLBACK_FAILED, once the cause is
+removed, or leaving out resources that cannot go back.
+
+Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed again, 130 canceled.`,
+		Example: `  refline stack continue landing --env dev
+  refline stack continue landing --env dev --skip Database`,
+		Args: oneStack,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStackContinue(cmd.Context(), e, o, args, skip)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringArrayVar(&skip, "skip", nil, "id of a resource to leave as it is")
+	return cmd
+}
+
+func runStackContinue(ctx context.Context, e *env, o *stackOptions, names, skip []string) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	var turn turns
+	view := newStackView(e, &turn, "")
+	d, err := s.Continue(ctx, targets[0], skip, view.emit)
+	view.end()
+	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back")}})
+}

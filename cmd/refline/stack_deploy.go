@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/stack"
+	"refline/internal/stack/awscloud"
+)
+
+type stackDeployOptions struct {
+	stackOptions
+	approve string
+}
+
+func newStackDeployCmd(e *env) *cobra.Command {
+	o := &stackDeployOptions{}
+	cmd := &cobra.Command{
+		Use:   "deploy PLANFILE…",
+		Short: "Execute exactly the plan that was reviewed",
+		Long: `Execute the change sets of plan files, or of all plan files in a folder, and show
+what happens. A plan is refused when it was changed, when it is for another
+account, region or environment, when --approve names another digest, or when its
+change set is gone, obsolete or not of this plan. Ctrl-C stops watching; AWS goes
+on, and the command says how to watch it.
+
+Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
+130 canceled.`,
+		Example: `  refline stack deploy landing-dev.plan.json
+  refline stack deploy landing-prod.plan.json --approve sha256:9c1f0a…
+  refline stack deploy plans/prod`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("deploy wants a PLANFILE; refline stack plan makes one")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackDeploy(cmd.Context(), e, o, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
+	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	o.bindJSON(cmd)
+	o.bindJobs(cmd)
+	return cmd
+}
+
+func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []string) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	plans, err := e.readPlans(args)
+	if err != nil {
+		return err
+	}
+	if o.approve != "" && len(plans) > 1 {
+		return usagef("--approve is for one plan, not for %d", len(plans))
+	}
+	w, err := o.load(ctx, e)
+	var config *stack.Config
+	switch {
+	case err == nil:
+		config = w.Config
+	case o.config == "" && errs.Is(err, errs.NotFound):
+		w = &stackWork{e: e} // a plan says all that its deployment needs
+	default:
+		return err
+	}
+	s, err := w.sessionOf(ctx, config, plans)
+	if err != nil {
+		return err
+	}
+	targets := targetsOf(s, plans)
+	var turn turns
+	results := make([]*stack.Deployment, len(plans))
+	outcomes := s.Config.Each(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
+		i := slices.Index(targets, t)
+		view := newStackView(e, &turn, "")
+		if len(plans) > 1 {
+			view.name = t.StackName
+		}
+		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Emit: view.emit})
+		view.end()
+		results[i] = d
+		return e.deployed(&turn, o.json, d, err, "is deployed")
+	})
+	if o.json {
+		if err := e.printJSON(results); err != nil {
+			return err
+		}
+	}
+	return e.outcomes(outcomes)
+}
+
+// deployed prints what came of it and gives errRed when it failed.
+func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done string) error {
+	if d != nil && !quiet && (err == nil || d.Status != "") {
+		turn.do(func() { printDeployment(e, d, done) })
+	}
+	if err == nil && !d.Good {
+		return errRed
+	}
+	return err
+}
+
+// readPlans reads plan files; a folder stands for all that are in it.
+func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
+	var files []string
+	for _, arg := range args {
+		path := arg
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(e.dir, arg)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, errs.E(errs.NotFound, "plan file %s: %w", arg, unwrapPath(err))
+		}
+		if !info.IsDir() {
+			files = append(files, arg)
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, errs.E(errs.NotFound, "folder %s: %w", arg, unwrapPath(err))
+		}
+		before := len(files)
+		for _, entry := range entries {
+			if strings.HasSuffix(entry.Name(), ".plan.json") {
+				files = append(files, filepath.Join(arg, entry.Name()))
+			}
+		}
+		if len(files) == before {
+			return nil, errs.E(errs.NotFound, "folder %s holds no file .plan.json", arg)
+		}
+	}
+	var plans []*stack.Plan
+	for _, file := range files {
+		text, err := readFrom(e.dir, file)
+		if err != nil {
+			return nil, errs.E(errs.NotFound, "plan file %s: %w", file, unwrapPath(err))
+		}
+		p, err := stack.Decode(file, text)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range plans {
+			if other.StackName == p.StackName {
+				return nil, errs.E(errs.Invalid, "two plans of stack %s; deploying one makes the other obsolete", p.StackName)
+			}
+			if other.Environment != p.Environment {
+				return nil, errs.E(errs.Invalid, "the plans are for %s and %s; deploy one environment at a time", other.Environment, p.Environment)
+			}
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// sessionOf connects to the environment that the plans are for.
+func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*stack.Plan) (*stack.Session, error) {
+	config, env, err := stack.EnvironmentOf(config, plans[0])
+	if err != nil {
+		return nil, err
+	}
+	return stack.Connect(ctx, awscloud.Open, config, env, stack.Surroundings{
+		Read: w.read, Getenv: w.e.getenv, Origin: plans[0].Origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
+	})
+}
+
+// targetsOf gives each plan's stack as the configuration has it, or as much of
+// it as the plan tells.
+func targetsOf(s *stack.Session, plans []*stack.Plan) []*stack.Target {
+	var out []*stack.Target
+	for _, p := range plans {
+		if d, ok := s.Config.Stack(p.Stack); ok {
+			out = append(out, s.Config.Target(d, s.Env))
+			continue
+		}
+		out = append(out, &stack.Target{Definition: &stack.Definition{Name: p.Stack}, Env: s.Env, StackName: p.StackName})
+	}
+	return out
+}
+
+type stackUpOptions struct {
+	stackOptions
+	planFlags
+	yes bool
+}
+
+func newStackUpCmd(e *env) *cobra.Command {
+	o := &stackUpOptions{}
+	cmd := &cobra.Command{
+		Use:   "up [STACK…]",
+		Short: "Plan, ask, deploy",
+		Long: `Plan each stack, show the plan, ask, and deploy it; one after the other in order
+of dependency, so that a stack is planned with the outputs of those before it. In
+a protected environment somebody must answer: --yes is refused there.
+
+Exit codes: 0 good, 1 error, a refused plan, or no for an answer, 2 usage,
+3 a deployment failed, 130 canceled.`,
+		Example: `  refline stack up --env dev
+  refline stack up landing --env dev --yes`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackUp(cmd.Context(), e, o, args) },
+	}
+	o.stackOptions.bind(cmd)
+	o.planFlags.bind(cmd)
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	if s.Env.Protected && o.yes {
+		return usagef("environment %s is protected: plan, have it reviewed, then refline stack deploy PLANFILE", s.Env.Name)
+	}
+	if !o.yes && !e.interactive {
+		return usagef("up asks before it deploys, and nobody is here to answer; give --yes, or use refline stack plan and deploy")
+	}
+	po, err := o.planFlags.options(ctx, e, s.Config)
+	if err != nil {
+		return err
+	}
+	var turn turns
+	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {
+		view := newStackView(e, &turn, "")
+		ask := func(p *stack.Plan) (bool, error) { return o.ask(e, p) }
+		p, d, err := s.Up(ctx, t, po, ask, view.emit)
+		view.end()
+		if p != nil && p.Empty {
+			fmt.Fprintf(e.stdout, "%s: no changes\n", p.StackName)
+		}
+		if d == nil {
+			return err
+		}
+		return e.deployed(&turn, false, d, err, "is deployed")
+	})
+	return e.outcomes(outcomes)
+}
+
+var errNo = errors.New("not deployed: the answer was no")
+
+func (o *stackUpOptions) ask(e *env, p *stack.Plan) (bool, error) {
+	if err := p.WriteText(e.stdout, stack.TextOptions{Color: e.color()}); err != nil {
+		return false, err
+	}
+	if len(p.Refusals) > 0 {
+		return false, errShown
+	}
+	if o.yes {
+		return true, nil
+	}
+	fmt.Fprintf(e.stderr, "deploy this to %s in account %s? [yes/no] ", p.Environment, p.Account)
+	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
+	if err != nil && answer == "" {
+		return false, errNo
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return false, errNo
+	}
+	return true, nil
+}

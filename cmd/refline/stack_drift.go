@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/stack"
+)
+
+func newStackDriftCmd(e *env) *cobra.Command {
+	o := &stackOptions{}
+	detailed := false
+	cmd := &cobra.Command{
+		Use:   "drift [STACK…]",
+		Short: "Find what was changed by hand",
+		Long: `Have AWS compare each resource with its template and show what differs. What was
+changed by hand goes back with refline stack plan --revert-drift.
+
+Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
+--detailed-exitcode), 130 canceled.`,
+		Example: `  refline stack drift --env prod
+  refline stack drift landing --env prod --detailed-exitcode`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStackDrift(cmd.Context(), e, o, args, detailed)
+		},
+	}
+	o.bind(cmd)
+	o.bindJSON(cmd)
+	o.bindJobs(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 4 when a stack drifted")
+	return cmd
+}
+
+func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	var turn turns
+	found := map[string]stack.Drift{}
+	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
+		d, err := s.Drift(ctx, t)
+		turn.do(func() { found[t.Name] = d })
+		return err
+	})
+	drifted := false
+	for _, out := range outcomes {
+		d := found[out.Target.Name]
+		if out.Err != nil {
+			continue
+		}
+		drifted = drifted || d.Status == "DRIFTED"
+		if !o.json {
+			printDrift(e, out.Target, d)
+		}
+	}
+	if o.json {
+		if err := e.printJSON(found); err != nil {
+			return err
+		}
+	}
+	if err := e.outcomes(outcomes); err != nil {
+		return err
+	}
+	if detailed && drifted {
+		return errChanges
+	}
+	return nil
+}
+
+func printDrift(e *env, t *stack.Target, d stack.Drift) {
+	if d.Failed != "" {
+		e.notef("%s: not every resource could be looked at: %s", t.StackName, stack.Plain(d.Failed))
+	}
+	if d.Status != "DRIFTED" {
+		fmt.Fprintf(e.stdout, "%s: %s\n", t.StackName, strings.ToLower(strings.ReplaceAll(d.Status, "_", " ")))
+		return
+	}
+	fmt.Fprintf(e.stdout, "%s: drifted\n", t.StackName)
+	for _, r := range d.Resources {
+		fmt.Fprintf(e.stdout, "  ~ %s  %s  %s\n", stack.Plain(r.LogicalID), stack.Plain(r.Type), strings.ToLower(r.Status))
+		for _, x := range r.Differences {
+			fmt.Fprintf(e.stdout, "      %s  template %s, is %s\n", stack.Plain(strings.TrimPrefix(x.Path, "/")),
+				firstOf(stack.Plain(x.Expected), "none"), firstOf(stack.Plain(x.Actual), "none"))
+		}
+	}
+	fmt.Fprintf(e.stdout, "to put it back: refline stack plan %s --env %s --revert-drift\n", t.Name, t.Env.Name)
+}
+
+func newStackDiffCmd(e *env) *cobra.Command {
+	o := &stackOptions{}
+	detailed := false
+	cmd := &cobra.Command{
+		Use:   "diff [STACK…]",
+		Short: "Compare the repository's templates with the deployed ones",
+		Long: `Compare templates and parameters with what is deployed, at once and without a
+change set. What a deployment would do to resources only refline stack plan knows.
+
+Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
+--detailed-exitcode).`,
+		Example: `  refline stack diff --env dev
+  refline stack diff landing --env prod --detailed-exitcode`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStackDiff(cmd.Context(), e, o, args, detailed)
+		},
+	}
+	o.bind(cmd)
+	o.bindJSON(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 4 when there are differences")
+	return cmd
+}
+
+func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	var all []*stack.TemplateDiff
+	different := false
+	for _, t := range targets {
+		d, err := s.Diff(ctx, t)
+		if err != nil {
+			return err
+		}
+		all = append(all, d)
+		same := len(d.Parts) == 0 && len(d.Parameters) == 0
+		different = different || !same
+		if o.json {
+			continue
+		}
+		switch {
+		case !d.Exists:
+			fmt.Fprintf(e.stdout, "%s: does not exist yet\n", d.StackName)
+		case same:
+			fmt.Fprintf(e.stdout, "%s: the same\n", d.StackName)
+			continue
+		default:
+			fmt.Fprintf(e.stdout, "%s:\n", d.StackName)
+		}
+		for line := range strings.Lines(d.Text()) {
+			fmt.Fprint(e.stdout, "  "+line)
+		}
+	}
+	if o.json {
+		if err := e.printJSON(all); err != nil {
+			return err
+		}
+	}
+	if detailed && different {
+		return errChanges
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/cfn"
+	"refline/internal/cfn/lint"
+	"refline/internal/diag"
+	"refline/internal/jsonnet"
+	"refline/internal/stack"
+)
+
+type stackLintOptions struct {
+	stackOptions
+	format  string
+	strict  bool
+	regions []string
+	ignore  []string
+	include []string
+	ext     []string
+	paths   []string
+}
+
+func newStackLintCmd(e *env) *cobra.Command {
+	o := &stackLintOptions{}
+	cmd := &cobra.Command{
+		Use:   "lint [STACK|FILE…]",
+		Short: "Find what is wrong with templates, without a cloud",
+		Long: `Check templates by cfn-lint's rules, offline: those of all stacks of the
+configuration, of the named ones, or template files. Each finding is at the line
+of the source, that of the Jsonnet file too. docs/cloudformation-rules.md tells
+the rules.
+
+Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
+		Example: `  refline stack lint
+  refline stack lint landing --env prod --strict
+  refline stack lint templates/*.yml --region eu-west-1 --format sarif`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackLint(cmd.Context(), e, o, args) },
+	}
+	o.bind(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.format, "format", "text", "text, json, sarif, junit or codequality")
+	f.BoolVar(&o.strict, "strict", false, "warnings count as errors")
+	f.StringArrayVar(&o.regions, "region", nil, "region that template files are for (default us-east-1)")
+	f.StringArrayVar(&o.ignore, "ignore", nil, "leave out a rule, or all that begin so: W2")
+	f.StringArrayVar(&o.include, "include", nil, "bring in a rule that is off by default: I3011")
+	f.StringArrayVarP(&o.ext, "ext-str", "V", nil, "external variable for Jsonnet files: NAME=TEXT")
+	f.StringArrayVarP(&o.paths, "jpath", "J", nil, "folder of libraries for Jsonnet files")
+	return cmd
+}
+
+func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []string) error {
+	format := diag.Format(o.format)
+	if !slices.Contains(diag.Formats(), format) {
+		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)
+	}
+	found, err := o.lint(ctx, e, args)
+	if err != nil {
+		return err
+	}
+	found = found.Sort()
+	p := e.printer()
+	p.Source = e.source
+	if err := p.Print(e.stdout, format, found); err != nil {
+		return err
+	}
+	if format == diag.Text && len(found) == 0 {
+		fmt.Fprintln(e.stdout, "no errors, no warnings")
+	}
+	failed, warned := found.Count()
+	if failed > 0 || o.strict && warned > 0 {
+		return errShown
+	}
+	return nil
+}
+
+// lint checks template files, when that is what args name, else stacks.
+func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (diag.List, error) {
+	if len(args) > 0 && slices.ContainsFunc(args, isTemplateFile) {
+		read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
+		e.source = read
+		var all diag.List
+		for _, file := range args {
+			in := jsonnet.Input{File: file, Read: read, SearchPaths: o.paths}
+			for _, v := range o.ext {
+				name, value, ok := strings.Cut(v, "=")
+				if !ok {
+					return nil, usagef("--ext-str wants NAME=TEXT, got %q", v)
+				}
+				in.External = append(in.External, jsonnet.Binding{Name: name, Value: value})
+			}
+			found, err := o.lintOne(ctx, in, o.regions)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+		return all, nil
+	}
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := w.everywhere(&o.stackOptions, args)
+	if err != nil {
+		return nil, err
+	}
+	return o.lintTargets(ctx, w, targets)
+}
+
+func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, targets []*stack.Target) (diag.List, error) {
+	var all diag.List
+	for _, t := range targets {
+		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
+		if err != nil {
+			return nil, err
+		}
+		tmpl, err := w.Render(ctx, t, w.read)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+		for _, file := range tmpl.NestedFiles() {
+			in := w.Input(t, w.read)
+			in.File = file
+			found, err := o.lintOne(ctx, in, []string{t.Env.Region})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+	}
+	return all, nil
+}
+
+// lintOne gives a template's findings; one that cannot be read is a finding.
+func (o *stackLintOptions) lintOne(ctx context.Context, in jsonnet.Input, regions []string) (diag.List, error) {
+	t, err := cfn.Load(ctx, in)
+	if list, ok := findingsOf(err); ok {
+		return list, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lint.Lint(ctx, t, lint.Options{Regions: regions, Ignore: o.ignore, Include: o.include})
+}
+
+func isTemplateFile(arg string) bool {
+	switch strings.ToLower(path.Ext(arg)) {
+	case ".yml", ".yaml", ".json", ".jsonnet", ".template":
+		return true
+	}
+	return strings.ContainsAny(arg, `/\`)
+}
+
+func newStackValidateCmd(e *env) *cobra.Command {
+	o := &stackLintOptions{format: "text"}
+	offline := false
+	cmd := &cobra.Command{
+		Use:   "validate [STACK…]",
+		Short: "Lint templates, then ask AWS about them",
+		Long: `Check templates offline as stack lint does, then have AWS validate them and show
+the capabilities and parameters that it sees. A template that does not fit a
+request is staged in the environment's bucket first.
+
+Exit codes: 0 valid, 1 not, 2 usage.`,
+		Example: `  refline stack validate --env dev`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runStackValidate(cmd.Context(), e, o, args, offline)
+		},
+	}
+	o.bind(cmd)
+	o.bindJSON(cmd)
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask AWS")
+	cmd.Flags().BoolVar(&o.strict, "strict", false, "warnings count as errors")
+	return cmd
+}
+
+func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []string, offline bool) error {
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	found, err := o.lintTargets(ctx, w, targets)
+	if err != nil {
+		return err
+	}
+	e.printFindings(found.Sort())
+	failed, warned := found.Count()
+	if failed > 0 || o.strict && warned > 0 {
+		return errShown
+	}
+	if offline {
+		return nil
+	}
+	s, err := w.connect(ctx, env)
+	if err != nil {
+		return err
+	}
+	answers := map[string]stack.Validation{}
+	for _, t := range targets {
+		v, err := s.Validate(ctx, t)
+		if err != nil {
+			return err
+		}
+		answers[t.Name] = v
+		if !o.json {
+			printValidation(e, t, v)
+		}
+	}
+	if o.json {
+		return e.printJSON(answers)
+	}
+	return nil
+}
+
+func printValidation(e *env, t *stack.Target, v stack.Validation) {
+	fmt.Fprintf(e.stdout, "%s: valid\n", t.StackName)
+	if len(v.Capabilities) > 0 {
+		fmt.Fprintf(e.stdout, "  needs %s: %s\n", strings.Join(v.Capabilities, ", "), v.CapabilitiesReason)
+		for _, c := range v.Capabilities {
+			if !slices.Contains(t.Capabilities, c) && !(c == "CAPABILITY_IAM" && slices.Contains(t.Capabilities, "CAPABILITY_NAMED_IAM")) {
+				fmt.Fprintf(e.stdout, "  add %s to capabilities: of stack %s\n", c, t.Name)
+			}
+		}
+	}
+	for _, p := range v.Parameters {
+		value := ""
+		if p.Default != "" {
+			value = " (default " + p.Default + ")"
+		}
+		if p.NoEcho {
+			value = " (not shown)"
+		}
+		fmt.Fprintf(e.stdout, "  parameter %s%s\n", p.Key, value)
+	}
+}
+
+// findingsOf gives the findings that an error holds.
+func findingsOf(err error) (diag.List, bool) {
+	var failure *diag.Failure
+	if !errors.As(err, &failure) {
+		return nil, false
+	}
+	return failure.Findings, true
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/stack"
+)
+
+type stackPlanOptions struct {
+	stackOptions
+	planFlags
+	output   string
+	format   string
+	html     string
+	markdown string
+	detailed bool
+}
+
+// planFlags decide what is planned; up has them too.
+type planFlags struct {
+	allow       []string
+	rules       string
+	imports     string
+	revertDrift bool
+}
+
+func (p *planFlags) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&p.allow, "allow-replace", nil, "id of a resource with data that may be replaced or removed")
+	f.StringVar(&p.rules, "rules", "", "file of rules that forbid more (default rules: of the configuration)")
+	f.StringVar(&p.imports, "import", "", "file with a list of {LogicalResourceId, ResourceType, ResourceIdentifier} to take in")
+	f.BoolVar(&p.revertDrift, "revert-drift", false, "plan back what was changed by hand")
+}
+
+func newStackPlanCmd(e *env) *cobra.Command {
+	o := &stackPlanOptions{}
+	cmd := &cobra.Command{
+		Use:   "plan [STACK…]",
+		Short: "Show exactly what a deployment would change, and keep it as a plan",
+		Long: `Make a change set for each stack, of one that does not exist yet too, wait for it
+and show what it would add, change, replace and remove, with the values before and
+after and the line of the source. The plan file holds it with a digest; refline
+stack deploy executes exactly that. Replacing or removing what holds data is
+refused unless allowed by --allow-replace.
+
+Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
+(with --detailed-exitcode), 130 canceled.`,
+		Example: `  refline stack plan landing --env dev
+  refline stack plan --env prod -o plans --html plans/plan.html --detailed-exitcode`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackPlan(cmd.Context(), e, o, args) },
+	}
+	o.stackOptions.bind(cmd)
+	o.planFlags.bind(cmd)
+	o.bindJobs(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "folder for the plan files (default here), or a file.json for a single plan")
+	f.StringVar(&o.format, "format", "text", "what goes to stdout: text, markdown or json")
+	f.BoolVar(&o.json, "json", false, "the same as --format json")
+	f.StringVar(&o.html, "html", "", "write one page for reviewers to this file")
+	f.StringVar(&o.markdown, "markdown", "", "write the plans as Markdown to this file")
+	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 4 when there are changes")
+	return cmd
+}
+
+// planOptions reads the files that the flags name.
+func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack.PlanOptions, error) {
+	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift}
+	read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
+	rules := p.rules
+	if rules == "" && c.Rules != "" {
+		rules = filepath.ToSlash(filepath.Join(filepath.Dir(c.File), c.Rules))
+	}
+	var err error
+	if rules != "" {
+		if o.Rules, err = stack.LoadRules(ctx, rules, read); err != nil {
+			return o, err
+		}
+	}
+	if p.imports == "" {
+		return o, nil
+	}
+	text, err := read(p.imports)
+	if err != nil {
+		return o, errs.E(errs.NotFound, "--import %s: %w", p.imports, unwrapPath(err))
+	}
+	var list []struct {
+		LogicalResourceID  string `json:"LogicalResourceId"`
+		ResourceType       string
+		ResourceIdentifier map[string]string
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return o, errs.E(errs.Invalid, "--import %s: %w", p.imports, err)
+	}
+	for _, r := range list {
+		o.Import = append(o.Import, stack.ImportResource{LogicalID: r.LogicalResourceID, Type: r.ResourceType, Identifier: r.ResourceIdentifier})
+	}
+	return o, nil
+}
+
+func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []string) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	if o.json {
+		o.format = "json"
+	}
+	if o.format != "text" && o.format != "markdown" && o.format != "json" {
+		return usagef("--format %q is none of text, markdown, json", o.format)
+	}
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	po, err := o.planFlags.options(ctx, e, s.Config)
+	if err != nil {
+		return err
+	}
+	if len(targets) > 1 && (strings.HasSuffix(o.output, ".json") || len(po.Import) > 0) {
+		return usagef("%d stacks are planned; -o FILE and --import are for one: name it", len(targets))
+	}
+	plans := map[string]*stack.Plan{}
+	var turn turns
+	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
+		p, err := s.Plan(ctx, t, po)
+		turn.do(func() { plans[t.Name] = p })
+		return err
+	})
+	var made []*stack.Plan
+	for i, out := range outcomes {
+		var notYet *stack.NotYetError
+		if errors.As(out.Err, &notYet) && len(targets) > 1 {
+			e.notef("%s waits: %v", out.Target.Name, notYet)
+			outcomes[i].Err = nil
+		} else if out.Err == nil {
+			made = append(made, plans[out.Target.Name])
+		}
+	}
+	if err := o.write(e, made); err != nil {
+		return err
+	}
+	if err := e.outcomes(outcomes); err != nil {
+		return err
+	}
+	return o.verdict(made)
+}
+
+// write prints the plans and keeps them as files.
+func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
+	for _, p := range plans {
+		file := o.fileOf(p)
+		text, err := p.Encode()
+		if err != nil {
+			return err
+		}
+		if err := e.writeFile(file, text); err != nil {
+			return err
+		}
+		if err := o.print(e, p, file); err != nil {
+			return err
+		}
+		e.tellPlan(p, file)
+	}
+	if o.format == "json" {
+		if err := e.printJSON(plans); err != nil {
+			return err
+		}
+	}
+	if o.html != "" {
+		var b strings.Builder
+		if err := stack.WriteHTML(&b, plans); err != nil {
+			return err
+		}
+		if err := e.writeFile(o.html, []byte(b.String())); err != nil {
+			return err
+		}
+	}
+	if o.markdown != "" {
+		var b strings.Builder
+		for _, p := range plans {
+			if err := p.WriteMarkdown(&b); err != nil {
+				return err
+			}
+		}
+		return e.writeFile(o.markdown, []byte(b.String()))
+	}
+	return nil
+}
+
+func (o *stackPlanOptions) print(e *env, p *stack.Plan, file string) error {
+	switch o.format {
+	case "text":
+		return p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()})
+	case "markdown":
+		return p.WriteMarkdown(e.stdout)
+	}
+	return nil
+}
+
+func (o *stackPlanOptions) fileOf(p *stack.Plan) string {
+	if strings.HasSuffix(o.output, ".json") {
+		return o.output
+	}
+	return filepath.Join(o.output, p.FileName())
+}
+
+func (o *stackPlanOptions) verdict(plans []*stack.Plan) error {
+	changes := false
+	for _, p := range plans {
+		if len(p.Refusals) > 0 {
+			return errShown
+		}
+		changes = changes || p.HasChanges()
+	}
+	if o.detailed && changes {
+		return errChanges
+	}
+	return nil
+}
+
+// tellPlan writes the event of a plan to $REFLINE_EVENTS, where a run shows it.
+func (e *env) tellPlan(p *stack.Plan, file string) {
+	path := e.getenv("REFLINE_EVENTS")
+	if path == "" {
+		return
+	}
+	var text strings.Builder
+	if err := p.WriteMarkdown(&text); err != nil {
+		return
+	}
+	line, err := json.Marshal(map[string]any{"type": "plan", "title": p.StackName + ": " + p.Summary(), "text": text.String(),
+		"digest": p.Digest, "file": filepath.ToSlash(file), "environment": p.Environment, "refused": len(p.Refusals) > 0})
+	if err != nil {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		e.notef("the plan's event was not written: %v", unwrapPath(err))
+		return
+	}
+	defer f.Close()
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		e.notef("the plan's event was not written: %v", unwrapPath(err))
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/stack"
+)
+
+type stackRenderOptions struct {
+	stackOptions
+	output string
+}
+
+func newStackRenderCmd(e *env) *cobra.Command {
+	o := &stackRenderOptions{}
+	cmd := &cobra.Command{
+		Use:   "render [STACK…]",
+		Short: "Write the templates that CloudFormation would get",
+		Long: `Render the templates of an environment. With -o each goes to a file of its stack's
+name in that folder; without it a single one goes to stdout. No cloud is asked.
+
+Exit codes: 0 good, 1 a template has an error, 2 usage.`,
+		Example: `  refline stack render landing --env dev
+  refline stack render --env dev -o rendered`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runStackRender(cmd.Context(), e, o, args) },
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "folder to write to")
+	return cmd
+}
+
+func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []string) error {
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	targets, err := w.everywhere(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	if o.output == "" && len(targets) != 1 {
+		return usagef("%d templates do not fit stdout; name one stack and environment, or give -o FOLDER", len(targets))
+	}
+	for _, t := range targets {
+		tmpl, err := w.Render(ctx, t, w.read)
+		if err != nil {
+			return err
+		}
+		if o.output == "" {
+			_, err := e.stdout.Write(tmpl.Text)
+			return err
+		}
+		if err := e.writeRenderedTemplate(o.output, t, tmpl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *env) writeRenderedTemplate(folder string, t *stack.Target, tmpl *stack.Template) error {
+	ext := filepath.Ext(tmpl.File)
+	if ext != ".yml" && ext != ".yaml" {
+		ext = ".json"
+	}
+	file := filepath.Join(folder, t.StackName+ext)
+	if err := e.writeFile(file, tmpl.Text); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout, filepath.ToSlash(file))
+	return nil
+}
+
+// writeFile writes below the folder one works in, which it makes.
+func (e *env) writeFile(path string, text []byte) error {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(e.dir, path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+// everywhere gives the chosen stacks of the environment, or of all of them when
+// neither a flag nor the ref chooses one: what needs no account works anywhere.
+func (w *stackWork) everywhere(o *stackOptions, names []string) ([]*stack.Target, error) {
+	if o.env != "" || len(w.Select(w.ref())) == 1 {
+		_, targets, err := w.Choose(o.env, w.ref(), names)
+		return targets, err
+	}
+	var all []*stack.Target
+	for _, env := range w.Environments {
+		_, targets, err := w.Choose(env.Name, w.ref(), nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range targets {
+			if len(names) == 0 || slices.Contains(names, t.Name) {
+				all = append(all, t)
+			}
+		}
+	}
+	if len(names) > 0 {
+		for _, name := range names {
+			if _, ok := w.Stack(name); !ok {
+				_, _, err := w.Choose(w.Environments[0].Name, w.ref(), []string{name})
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}

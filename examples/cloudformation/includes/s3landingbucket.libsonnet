@@ -1,0 +1,28 @@
+// The bucket that data lands in: versioned, encrypted, logged.
+local tags = import 'tags.libsonnet';
+
+function(environment, loggingBucket) {
+  LandingBucket: {
+    Type: 'AWS::S3::Bucket',
+    DeletionPolicy: 'Retain',
+    UpdateReplacePolicy: 'Retain',
+    Properties: {
+      BucketName: { 'Fn::Sub': 'landing-%s-${AWS::AccountId}' % environment },
+      VersioningConfiguration: { Status: 'Enabled' },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
+      },
+      LoggingConfiguration: {
+        DestinationBucketName: { Ref: loggingBucket },
+        LogFilePrefix: 'landing/',
+      },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      Tags: tags(environment, 'landing'),
+    },
+  },
+}

@@ -1,0 +1,26 @@
+// A VPC with one private subnet in each of two zones.
+local tags = import 'tags.libsonnet';
+
+function(environment, cidr) {
+  local subnet(zone, block) = {
+    Type: 'AWS::EC2::Subnet',
+    Properties: {
+      VpcId: { Ref: 'Vpc' },
+      AvailabilityZone: { 'Fn::Select': [zone, { 'Fn::GetAZs': '' }] },
+      CidrBlock: { 'Fn::Select': [block, { 'Fn::Cidr': [{ 'Fn::GetAtt': ['Vpc', 'CidrBlock'] }, 4, 8] }] },
+      Tags: tags(environment, 'private-%d' % zone),
+    },
+  },
+
+  Vpc: {
+    Type: 'AWS::EC2::VPC',
+    Properties: {
+      CidrBlock: cidr,
+      EnableDnsSupport: true,
+      EnableDnsHostnames: true,
+      Tags: tags(environment, 'landing'),
+    },
+  },
+  PrivateSubnetA: subnet(0, 0),
+  PrivateSubnetB: subnet(1, 1),
+}

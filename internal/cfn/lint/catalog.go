@@ -1,0 +1,81 @@
+package lint
+
+import (
+	"slices"
+
+	"refline/internal/diag"
+)
+
+// Rule is a rule of cfn-lint and whether it is checked here.
+type Rule struct {
+	ID    string     `json:"id"`
+	Title string     `json:"title"`
+	Level diag.Level `json:"-"`
+	Done  bool       `json:"done"`
+	Why   string     `json:"why,omitempty"` // not done, or how it differs
+}
+
+// Rules lists every rule of cfn-lint, by number.
+func Rules() ([]Rule, error) {
+	book, err := openRulebook()
+	if err != nil {
+		return nil, err
+	}
+	not := notDone()
+	differs := differs()
+	out := make([]Rule, 0, len(book.rows))
+	for _, row := range book.rows {
+		r := Rule{ID: row.ID, Title: row.Title, Level: levelOf(row.ID), Why: not[row.ID]}
+		if r.Done = r.Why == ""; r.Done {
+			r.Why = differs[row.ID]
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b Rule) int { return compareIDs(a.ID, b.ID) })
+	return out, nil
+}
+
+// compareIDs puts errors first, then warnings, then notes.
+func compareIDs(a, b string) int {
+	order := func(id string) int { return slices.Index([]byte("EWI"), id[0]) }
+	if x, y := order(a), order(b); x != y {
+		return x - y
+	}
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// notDone are the rules that are not checked, and why.
+func notDone() map[string]string {
+	const (
+		own      = "it is about cfn-lint itself"
+		deploy   = "deployment files are checked where they are read"
+		limits   = "it only tells that a limit is near; the limit itself is checked"
+		contexts = "it is about a habit of notes in Metadata"
+	)
+	return map[string]string{
+		"E0001": "transforms are not run: serverless templates are checked as they are written",
+		"E0002": own, "E0003": own, "E1101": own,
+		"E0100": deploy, "E0200": deploy, "E2900": deploy,
+		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
+		"I2530": "advice on speed, not a fault",
+		"I1003": limits, "I2010": limits, "I2011": limits, "I3010": limits, "I3012": limits, "I6010": limits, "I6011": limits, "I7002": limits, "I7010": limits,
+		"I3510": "needs the resources of every action of IAM, which are not in the data here",
+		"I4010": contexts, "W4011": contexts, "W4012": contexts,
+		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
+	}
+}
+
+// differs tells where a rule that is checked does so in another way.
+func differs() map[string]string {
+	return map[string]string{
+		"E3024": "what a function gives is not asked for its keys",
+		"I3042": "the partition only",
+		"E1052": "in conditions, rules and transforms",
+		"W1028": "conditions that are constant count",
+		"E1041": "formats of resources only", "E1040": "formats of resources only",
+		"W1001": "the path through Fn::If and the conditions of user and used are weighed together",
+	}
+}

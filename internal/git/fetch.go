@@ -1,0 +1,201 @@
+package git
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"refline/internal/errs"
+)
+
+// Fetch brings a commit into the mirror, unless it is there already: then it
+// takes no process and talks to nobody. depth is how many commits of history
+// are wanted at least, 0 for all of it. Tags that point into the history come
+// along.
+//
+// A commit counts as being there only once its record is written, after git has
+// checked that all it reaches has arrived; a fetch that is cut off leaves
+// objects that nothing relies on. A mirror that git cannot work with is built
+// anew beside it and takes its place.
+func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
+	if !isObjectID(c.Commit) {
+		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
+	}
+	if _, ok := r.record(c, depth); ok {
+		return nil
+	}
+	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if _, ok := r.record(c, depth); ok { // another process was faster
+		return nil
+	}
+	return r.fetchLocked(ctx, c, depth, held)
+}
+
+func (r *Remote) fetchLocked(ctx context.Context, c Resolved, depth int, held *os.File) error {
+	if err := r.sweep(); err != nil {
+		return err
+	}
+	err := initMirror(r.mirror(), c.Commit)
+	if err == nil {
+		err = r.fetchInto(ctx, r.mirror(), c, depth, held)
+	}
+	if err == nil || ctx.Err() != nil || errs.KindOf(err) != errs.Internal {
+		return err
+	}
+	return r.rebuild(ctx, c, depth, held, err)
+}
+
+// Update is Resolve and Fetch in one: where a branch or a tag is asked for, by
+// one process and one connection instead of two. It holds the mirror's lock
+// while it talks to the remote, so a server that looks at one repository often
+// does better with the two.
+func (r *Remote) Update(ctx context.Context, ref Ref, depth int) (Resolved, error) {
+	if err := ref.check(); err != nil {
+		return Resolved{}, err
+	}
+	if ref.Kind == KindBranch || ref.Kind == KindTag {
+		c, err := r.update(ctx, ref, depth)
+		if err == nil || ctx.Err() != nil || errs.KindOf(err) != errs.Internal {
+			return c, err
+		}
+	}
+	c, err := r.Resolve(ctx, ref)
+	if err != nil {
+		return Resolved{}, err
+	}
+	return c, r.Fetch(ctx, c, depth)
+}
+
+func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, error) {
+	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	if err != nil {
+		return Resolved{}, err
+	}
+	defer held.Close()
+	if err := r.sweep(); err != nil {
+		return Resolved{}, err
+	}
+	mirror := r.mirror()
+	if err := initMirror(mirror, ""); err != nil {
+		return Resolved{}, err
+	}
+	// A name of our own: "a" and "a/b" may follow each other as branches.
+	sum := sha256.Sum256([]byte(ref.full()))
+	kept := "refs/keep/" + hex.EncodeToString(sum[:])
+	err = r.transfer(ctx, mirror, depth, held, "+"+ref.full()+":"+kept)
+	if errs.Is(err, errs.NotFound) && strings.Contains(err.Error(), "remote ref") {
+		return Resolved{}, r.unknown(ctx, ref)
+	}
+	if err != nil {
+		return Resolved{}, fmt.Errorf("fetch %s: %w", ref, err)
+	}
+	c := Resolved{Kind: ref.Kind, Name: ref.Name}
+	if c.Commit, err = readRef(mirror, kept); err != nil {
+		return Resolved{}, err
+	}
+	if ref.Kind == KindTag {
+		out, err := r.own("--git-dir="+mirror, "rev-parse", "--verify", "--quiet", kept+"^{commit}").output(ctx)
+		if err != nil {
+			return Resolved{}, errs.E(errs.Invalid, "tag %q of %s stands for no commit", ref.Name, r.URL())
+		}
+		if commit := strings.TrimSpace(string(out)); commit != c.Commit {
+			c.Commit, c.Object = commit, c.Commit
+		}
+	}
+	if _, ok := r.record(c, depth); !ok {
+		err = r.writeRecord(mirror, c, depth)
+	}
+	return c, err
+}
+
+// fetchInto takes the commit and records it.
+func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth int, held *os.File) error {
+	refspecs := []string{"+" + c.Commit + ":refs/keep/" + c.Commit}
+	if c.Object != "" {
+		refspecs = append(refspecs, "+"+c.Object+":refs/keep/"+c.Object)
+	}
+	err := r.transfer(ctx, mirror, depth, held, refspecs...)
+	if err != nil && refusesCommits(err) {
+		err = r.fetchRefs(ctx, mirror, c, held)
+	}
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", c.describe(), err)
+	}
+	return r.writeRecord(mirror, c, depth)
+}
+
+// transfer runs the one fetch. While the file busy is there, what looks half
+// made in the mirror is.
+func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *os.File, refspecs ...string) error {
+	busy := filepath.Join(mirror, "busy")
+	if err := os.WriteFile(busy, nil, 0o600); err != nil {
+		return errs.E(errs.Conflict, "the mirror of %s: %w", r.URL(), err)
+	}
+	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance"}
+	_, err := os.Stat(filepath.Join(mirror, "shallow"))
+	shallow := err == nil
+	if depth > 0 && (shallow || !hasRefs(mirror)) { // a whole mirror stays whole: --depth would cut it
+		args = append(args, "--depth="+strconv.Itoa(depth))
+	} else {
+		refspecs = append(refspecs, "+refs/tags/*:refs/tags/*") // else git leaves tags that moved where they were
+		if shallow {
+			args = append(args, "--depth="+strconv.Itoa(unlimited))
+		}
+	}
+	args = append(append(args, "--", r.addr.text), refspecs...)
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {
+		return err
+	}
+	return os.Remove(busy)
+}
+
+func (c Resolved) describe() string {
+	if c.Name == "" {
+		return fmt.Sprintf("commit %.12s", c.Commit)
+	}
+	return fmt.Sprintf("%s %q at %.12s", c.Kind, c.Name, c.Commit)
+}
+
+// refusesCommits tells that a server speaks the old protocol, in which only
+// what a ref names can be asked for.
+func refusesCommits(err error) bool {
+	return strings.Contains(err.Error(), "unadvertised object") || strings.Contains(err.Error(), "does not support shallow")
+}
+
+// fetchRefs takes everything, for servers that do not serve single commits.
+func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held *os.File) error {
+	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance", "--prune"}
+	if _, err := os.Stat(filepath.Join(mirror, "shallow")); err == nil {
+		args = append(args, "--unshallow")
+	}
+	args = append(args, "--", r.addr.text, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/tags/*")
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held}); err != nil {
+		return err
+	}
+	update := fmt.Sprintf("update refs/keep/%s %s\n", c.Commit, c.Commit)
+	p := r.own("--git-dir="+mirror, "update-ref", "--stdin")
+	p.stdin = update
+	if _, err := p.output(ctx); err != nil {
+		if _, isFailure := errors.AsType[*failure](err); isFailure {
+			return errs.E(errs.NotFound, "%s is in no branch or tag of %s, and the server gives nothing else; was it replaced by a forced push?", c.describe(), r.URL())
+		}
+		return err
+	}
+	return nil
+}
+
+func hasRefs(mirror string) bool {
+	kept, _ := os.ReadDir(filepath.Join(mirror, "refs", "keep"))
+	_, err := os.Stat(filepath.Join(mirror, "packed-refs"))
+	return len(kept) > 0 || err == nil
+}

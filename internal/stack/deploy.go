@@ -1,0 +1,234 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"refline/internal/diag"
+	"refline/internal/errs"
+)
+
+// DeployOptions decide how a plan is deployed.
+type DeployOptions struct {
+	// Approved is the digest that was approved; the plan must have it. Empty
+	// when the plan file itself is the approval.
+	Approved string
+	// Emit gets each event as it is known. May be nil.
+	Emit func(Progress)
+}
+
+// Deployment is what came of executing a plan.
+type Deployment struct {
+	StackName string        `json:"stackName"`
+	StackID   string        `json:"stackId"`
+	Status    Status        `json:"status"`
+	Reason    string        `json:"reason,omitempty"`
+	Good      bool          `json:"good"`
+	Took      time.Duration `json:"took"` // nanoseconds
+	Resources []ResourceRun `json:"resources"`
+	// Causes are why it failed, the root cause first.
+	Causes  []Cause  `json:"causes,omitempty"`
+	Outputs []Output `json:"outputs,omitempty"`
+	WayOut  *WayOut  `json:"wayOut,omitempty"`
+}
+
+// Cause is a resource that failed by itself, not because another one had.
+type Cause struct {
+	ID     string      `json:"id"`
+	Type   string      `json:"type"`
+	Status Status      `json:"status"`
+	Reason string      `json:"reason"`
+	Hint   string      `json:"hint,omitempty"`
+	Place  *diag.Place `json:"place,omitempty"`
+}
+
+// LeftError says that nobody waits any longer while AWS goes on.
+type LeftError struct {
+	Stack, StackName, Env string
+	Err                   error
+}
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("stack %s goes on in AWS; to watch it: refline stack events %s --env %s --follow", e.StackName, e.Stack, e.Env)
+}
+
+func (e *LeftError) Unwrap() error { return e.Err }
+
+// Deploy executes exactly this plan. It refuses (Conflict or Denied) before
+// anything is changed when the plan was altered, is not the approved one, is of
+// another account, region or environment, or when its change set is gone,
+// executed, obsolete or not of this plan. A deployment that fails is a
+// Deployment that is not Good, not an error. When ctx ends AWS goes on: the
+// error is a *[LeftError].
+func (s *Session) Deploy(ctx context.Context, p *Plan, o DeployOptions) (*Deployment, error) {
+	if err := s.mayDeploy(p, o); err != nil {
+		return nil, err
+	}
+	if p.Empty {
+		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Resources: []ResourceRun{}}, nil
+	}
+	if err := s.verify(ctx, p); err != nil {
+		return nil, err
+	}
+	w, err := s.newWatch(ctx, p.StackID, p.StackName, o.Emit)
+	if err != nil {
+		return nil, err
+	}
+	w.total, w.changeSet = len(p.Changes), p.ChangeSet
+	// One plan is executed once, however often the request is sent.
+	w.token = "refline-" + strings.TrimPrefix(p.Digest, "sha256:")
+	if err := s.Cloud.ExecuteChangeSet(ctx, p.ChangeSet, w.token, p.disableRollback()); err != nil {
+		return nil, s.executeError(p, err)
+	}
+	end, err := w.run(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = &LeftError{Stack: p.Stack, StackName: p.StackName, Env: p.Environment, Err: context.Cause(ctx)}
+		}
+		return w.deployment(end), err
+	}
+	d := w.deployment(end)
+	d.WayOut = WayOutOf(d.Status, p.Stack, p.Environment)
+	for i := range d.Causes {
+		d.Causes[i].Place = p.placeOf(d.Causes[i].ID)
+	}
+	return d, s.finish(ctx, p, d)
+}
+
+func (p *Plan) placeOf(id string) *diag.Place {
+	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.ID() == id }); i >= 0 {
+		return p.Changes[i].Place
+	}
+	return nil
+}
+
+func (p *Plan) disableRollback() *bool {
+	keep := p.OnFailure == "keep"
+	if p.OnFailure == "delete" && p.Type == Create {
+		return nil
+	}
+	return &keep
+}
+
+// finish sets what comes after a good deployment and writes the history.
+func (s *Session) finish(ctx context.Context, p *Plan, d *Deployment) error {
+	var problems error
+	event := Failed
+	if d.Good {
+		event = Deployed
+		if want := p.After.TerminationProtection; want != nil {
+			if err := s.Cloud.Do(ctx, p.StackID, Action{Protect: want}); err != nil {
+				problems = errors.Join(problems, fmt.Errorf("%s is deployed, but its termination protection is not set: %w", p.StackName, err))
+			}
+		}
+		if p.After.StackPolicy != "" {
+			if err := s.Cloud.Do(ctx, p.StackID, Action{Policy: p.After.StackPolicy}); err != nil {
+				problems = errors.Join(problems, fmt.Errorf("%s is deployed, but its stack policy is not set: %w", p.StackName, err))
+			}
+		}
+	}
+	err := s.record(ctx, p.StackName, Record{Event: event, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet, Origin: p.Origin})
+	if err != nil {
+		s.Notef("the history was not written: %v", err)
+	}
+	return problems
+}
+
+// mayDeploy is what the plan and the session decide without AWS.
+func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
+	digest, err := p.digest()
+	if err != nil {
+		return err
+	}
+	switch {
+	case digest != p.Digest:
+		return errs.E(errs.Conflict, "the plan of %s was changed after it was made; plan again", p.StackName)
+	case o.Approved != "" && o.Approved != p.Digest:
+		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", Short(o.Approved), Short(p.Digest))
+	case p.Account != s.Caller.Account:
+		return errs.E(errs.Denied, "the plan is for account %s, but these credentials are of %s (%s); nothing was done", p.Account, s.Caller.Account, s.Caller.ARN)
+	case p.Environment != s.Env.Name || p.Region != s.Env.Region || p.Account != s.Env.Account:
+		return errs.E(errs.Conflict, "the plan is for environment %s in account %s, %s, not for %s in %s, %s; nothing was done",
+			p.Environment, p.Account, p.Region, s.Env.Name, s.Env.Account, s.Env.Region)
+	case len(p.Refusals) > 0:
+		var why []string
+		for _, r := range p.Refusals {
+			why = append(why, r.Message)
+		}
+		return errs.E(errs.Denied, "the plan of %s is refused: %s", p.StackName, strings.Join(why, "; "))
+	}
+	return nil
+}
+
+// verify asks AWS whether the change set is still that of the plan.
+func (s *Session) verify(ctx context.Context, p *Plan) error {
+	again := fmt.Sprintf("plan again: refline stack plan %s --env %s", p.Stack, p.Environment)
+	set, err := s.Cloud.ChangeSet(ctx, p.ChangeSet)
+	if errs.Is(err, errs.NotFound) {
+		return errs.E(errs.Conflict, "the change set of this plan is gone: another plan of %s was deployed, or it was pruned; %s", p.StackName, again)
+	}
+	if err != nil {
+		return fmt.Errorf("change set of the plan: %w", err)
+	}
+	switch set.Execution {
+	case "OBSOLETE":
+		return errs.E(errs.Conflict, "stack %s was changed after this plan was made: its change set is obsolete; %s", p.StackName, again)
+	case "EXECUTE_COMPLETE", "EXECUTE_IN_PROGRESS", "EXECUTE_FAILED":
+		return errs.E(errs.Conflict, "this plan of %s was executed already (%s); %s", p.StackName, set.Execution, again)
+	}
+	if set.Status != createComplete || set.Execution != "AVAILABLE" {
+		return errs.E(errs.Conflict, "the change set of this plan cannot be executed: it is %s, %s; %s", set.Status, set.Execution, again)
+	}
+	if set.ARN != p.ChangeSet || set.StackID != p.StackID || set.StackName != p.StackName {
+		return errs.E(errs.Conflict, "the change set is of stack %s, the plan of %s; nothing was done", set.StackID, p.StackID)
+	}
+	if !samePairs(set.Parameters, p.Parameters) || !samePairs(set.Tags, p.Tags) {
+		return errs.E(errs.Conflict, "the change set has other parameters or tags than the plan; nothing was done")
+	}
+	text, err := s.Cloud.Template(ctx, p.ChangeSet)
+	if err != nil {
+		return fmt.Errorf("template of the change set: %w", err)
+	}
+	if digestOf([]byte(text)) != p.Template.Digest {
+		return errs.E(errs.Conflict, "the change set has another template than the plan; nothing was done")
+	}
+	st, err := s.Cloud.Stack(ctx, p.StackID)
+	if err != nil {
+		return fmt.Errorf("stack %s: %w", p.StackName, err)
+	}
+	if out := WayOutOf(st.Status, p.Stack, p.Environment); out != nil && !out.CanPlan {
+		return errs.E(errs.Conflict, "stack %s is %s: %s", p.StackName, st.Status, out)
+	}
+	return nil
+}
+
+func samePairs(a, b []Pair) bool {
+	order := func(x, y Pair) int { return strings.Compare(x.Key, y.Key) }
+	return slices.Equal(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order))
+}
+
+func (s *Session) executeError(p *Plan, err error) error {
+	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
+		return errs.E(errs.Conflict, "the plan of %s is no longer good: %w; plan again: refline stack plan %s --env %s",
+			p.StackName, err, p.Stack, p.Environment)
+	}
+	return fmt.Errorf("execute the plan of %s: %w", p.StackName, err)
+}
+
+// EnvironmentOf is the environment that a plan says it is for: that of the
+// configuration, or when there is none what the plan itself tells.
+func EnvironmentOf(c *Config, p *Plan) (*Config, *Environment, error) {
+	if c == nil {
+		e := &Environment{Name: p.Environment, Account: p.Account, Region: p.Region, Protected: p.Protected}
+		return &Config{Environments: []*Environment{e}}, e, nil
+	}
+	e, ok := c.Environment(p.Environment)
+	if !ok {
+		return nil, nil, unknown("environment", p.Environment, c.environmentNames(), c.File)
+	}
+	return c, e, nil
+}

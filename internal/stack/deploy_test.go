@@ -1,0 +1,528 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/errs"
+)
+
+func happened(id, kind string, status Status, reason string) Event {
+	return Event{LogicalID: id, PhysicalID: "phys-" + id, Type: kind, Status: status, Reason: reason}
+}
+
+// own is an event of the stack itself.
+func own(status Status) Event { return Event{PhysicalID: "self", Status: status} }
+
+// planned is a world with an existing stack and a plan that renames its bucket.
+func planned(t *testing.T, more string) (*world, *Plan) {
+	t.Helper()
+	w := newWorld(t, fmt.Sprintf(oneStack, more, ", bucket: staging"), map[string]string{"policy.json": `{"Statement": []}`})
+	w.add("landing-dev", createComplete)
+	w.made = changes(rename)
+	return w, w.plan(PlanOptions{AllowReplace: []string{"Bucket"}})
+}
+
+func goodUpdate() [][]Event {
+	return [][]Event{
+		{own("UPDATE_IN_PROGRESS")},
+		{happened("Bucket", "AWS::S3::Bucket", "UPDATE_IN_PROGRESS", "")},
+		{happened("Bucket", "AWS::S3::Bucket", "UPDATE_COMPLETE", ""), own("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")},
+		{own("UPDATE_COMPLETE")},
+	}
+}
+
+func TestDeployExecutesThePlan(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, ", termination_protection: true, stack_policy: policy.json")
+	w.script = goodUpdate()
+	var lines []string
+	d, err := w.Deploy(t.Context(), p, DeployOptions{Approved: p.Digest, Emit: func(e Progress) {
+		lines = append(lines, fmt.Sprintf("%s %s %d/%d %v", e.ID, e.Status, e.Done, e.Total, e.Took))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{" UPDATE_IN_PROGRESS 0/1 0s", "Bucket UPDATE_IN_PROGRESS 0/1 0s", "Bucket UPDATE_COMPLETE 1/1 3.8s",
+		" UPDATE_COMPLETE_CLEANUP_IN_PROGRESS 1/1 0s", " UPDATE_COMPLETE 1/1 0s"}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if !d.Good || d.Status != "UPDATE_COMPLETE" || d.Took <= 0 || len(d.Resources) != 1 || d.WayOut != nil {
+		t.Errorf("deployment %+v", d)
+	}
+	if w.count("ExecuteChangeSet disableRollback false") != 1 {
+		t.Errorf("rollback was not left on explicitly: %v", w.calls)
+	}
+	if len(w.actions) != 2 || !*w.actions[0].Protect || w.actions[1].Policy != `{"Statement": []}` {
+		t.Errorf("after the deployment: %+v", w.actions)
+	}
+	history, err := w.History(t.Context(), "landing-dev", 0)
+	if err != nil || len(history) != 2 || history[0].Event != Deployed || history[0].Plan != p.Digest || history[0].Author != "A. Üser" || history[1].Event != Planned {
+		t.Errorf("history %+v, %v", history, err)
+	}
+}
+
+func TestDeployRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		spoil func(w *world, p *Plan) DeployOptions
+		kind  errs.Kind
+		want  string
+	}{
+		"a plan that was changed": {func(_ *world, p *Plan) DeployOptions { p.Changes = nil; return DeployOptions{} },
+			errs.Conflict, "was changed after it was made"},
+		"plan A approved for plan B": {func(w *world, _ *Plan) DeployOptions {
+			return DeployOptions{Approved: w.plan(PlanOptions{AllowReplace: []string{"Bucket"}}).Digest}
+		}, errs.Conflict, "approved was the plan sha256:"},
+		"another account": {func(w *world, _ *Plan) DeployOptions {
+			w.Session.Caller.Account = "222222222222"
+			return DeployOptions{}
+		},
+			errs.Denied, "the plan is for account 111111111111, but these credentials are of 222222222222"},
+		"another region": {func(w *world, _ *Plan) DeployOptions { w.Env.Region = "eu-west-2"; return DeployOptions{} },
+			errs.Conflict, "the plan is for environment dev in account 111111111111, eu-west-1, not for dev in 111111111111, eu-west-2"},
+		"obsolete": {func(w *world, p *Plan) DeployOptions {
+			w.sets[p.ChangeSet].Execution = "OBSOLETE"
+			return DeployOptions{}
+		},
+			errs.Conflict, "stack landing-dev was changed after this plan was made: its change set is obsolete; plan again: refline stack plan landing --env dev"},
+		"executed": {func(w *world, p *Plan) DeployOptions {
+			w.sets[p.ChangeSet].Execution = "EXECUTE_COMPLETE"
+			return DeployOptions{}
+		}, errs.Conflict, "was executed already"},
+		"gone": {func(w *world, p *Plan) DeployOptions { delete(w.sets, p.ChangeSet); return DeployOptions{} },
+			errs.Conflict, "the change set of this plan is gone"},
+		"failed": {func(w *world, p *Plan) DeployOptions { w.sets[p.ChangeSet].Status = failed; return DeployOptions{} },
+			errs.Conflict, "cannot be executed: it is FAILED"},
+		"other parameters": {func(w *world, p *Plan) DeployOptions {
+			w.sets[p.ChangeSet].Parameters = []Pair{{Key: "Size", Value: "9"}}
+			return DeployOptions{}
+		}, errs.Conflict, "other parameters or tags"},
+		"other template": {func(w *world, p *Plan) DeployOptions { w.texts[p.ChangeSet] = "Resources: {}"; return DeployOptions{} },
+			errs.Conflict, "another template"},
+		"a stack at work": {func(w *world, _ *Plan) DeployOptions {
+			w.find("landing-dev").Status = "UPDATE_IN_PROGRESS"
+			return DeployOptions{}
+		}, errs.Conflict, "AWS is at work on it"},
+		"obsolete in between": {func(w *world, _ *Plan) DeployOptions {
+			w.execute = func(string) error { return errs.E(errs.Conflict, "ChangeSet cannot be executed: OBSOLETE") }
+			return DeployOptions{}
+		}, errs.Conflict, "the plan of landing-dev is no longer good: ChangeSet cannot be executed: OBSOLETE; plan again"},
+	} {
+		w, p := planned(t, "")
+		o := tc.spoil(w, p)
+		_, err := w.Deploy(t.Context(), p, o)
+		if !errs.Is(err, tc.kind) || !strings.Contains(fmt.Sprint(err), tc.want) {
+			t.Errorf("%s: got %v, want %s", name, err, tc.want)
+		}
+		if name != "obsolete in between" && w.count("ExecuteChangeSet") != 0 {
+			t.Errorf("%s: it was executed", name)
+		}
+	}
+}
+
+func TestFailedDeploymentHasItsRootCauseFirst(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	nested := w.add("landing-dev-Network-X", "UPDATE_IN_PROGRESS")
+	nested.Parent = "root"
+	inNested := func(e Event) Event { e.StackID = nested.ID; return e }
+	atNested := func(status Status, reason string) Event {
+		return Event{LogicalID: "Network", PhysicalID: nested.ID, Type: nestedStack, Status: status, Reason: reason}
+	}
+	// An older operation of the nested stack must not show.
+	w.happen([]Event{inNested(happened("Ancient", "AWS::SNS::Topic", "CREATE_FAILED", "long ago"))})
+	w.script = [][]Event{
+		{own("UPDATE_IN_PROGRESS"), atNested("UPDATE_IN_PROGRESS", "")},
+		{inNested(happened("Vpc", "AWS::EC2::VPC", "UPDATE_IN_PROGRESS", "")), happened("Bucket", "AWS::S3::Bucket", "UPDATE_IN_PROGRESS", "")},
+		{inNested(happened("Vpc", "AWS::EC2::VPC", "UPDATE_FAILED", "VPC limit exceeded")),
+			happened("Bucket", "AWS::S3::Bucket", "UPDATE_FAILED", "Resource update cancelled"),
+			atNested("UPDATE_FAILED", "Embedded stack was not successfully updated")},
+		{own("UPDATE_ROLLBACK_IN_PROGRESS")},
+		{happened("Bucket", "AWS::S3::Bucket", "UPDATE_COMPLETE", ""), own("UPDATE_ROLLBACK_COMPLETE")},
+	}
+	d, err := w.Deploy(t.Context(), p, DeployOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Good || d.Status != "UPDATE_ROLLBACK_COMPLETE" {
+		t.Errorf("deployment is %s, good %t", d.Status, d.Good)
+	}
+	want := []Cause{{ID: "Network/Vpc", Type: "AWS::EC2::VPC", Status: "UPDATE_FAILED", Reason: "VPC limit exceeded"}}
+	if diff := cmp.Diff(want, d.Causes); diff != "" {
+		t.Errorf("causes (-want +got):\n%s", diff)
+	}
+	for _, r := range d.Resources {
+		if strings.Contains(r.ID, "Ancient") {
+			t.Error("an older operation is told as this one")
+		}
+	}
+}
+
+func TestCauseHasItsLine(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = [][]Event{{own("UPDATE_IN_PROGRESS"), happened("Bucket", "AWS::S3::Bucket", "CREATE_FAILED", "landing-b already exists")},
+		{own("UPDATE_ROLLBACK_FAILED")}}
+	d, err := w.Deploy(t.Context(), p, DeployOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Causes) != 1 || d.Causes[0].Place.String() != "template.yml:2:3" || d.Causes[0].Hint == "" {
+		t.Errorf("causes %+v", d.Causes)
+	}
+	if d.WayOut == nil || !strings.Contains(d.WayOut.String(), "refline stack continue landing --env dev") {
+		t.Errorf("way out %v", d.WayOut)
+	}
+}
+
+func TestOnFailure(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		setting string
+		exists  bool
+		create  string
+		execute string
+	}{
+		{"", true, "", "false"},
+		{", on_failure: rollback", true, "", "false"},
+		{", on_failure: keep", true, "", "true"},
+		{", on_failure: delete", true, "", "false"},
+		{", on_failure: delete", false, "DELETE", "not sent"},
+		{", on_failure: keep", false, "", "true"},
+	} {
+		w := newWorld(t, fmt.Sprintf(oneStack, tc.setting, ""), nil)
+		if tc.exists {
+			w.add("landing-dev", createComplete)
+		}
+		w.made = changes(ResourceChange{Action: "Add", LogicalID: "Topic", Type: "AWS::SNS::Topic"})
+		w.script = [][]Event{{own("CREATE_IN_PROGRESS")}, {own("CREATE_COMPLETE")}}
+		p := w.plan(PlanOptions{})
+		if got := w.inputs[p.ChangeSet].OnFailure; got != tc.create {
+			t.Errorf("%s, exists %t: change set with %q, want %q", tc.setting, tc.exists, got, tc.create)
+		}
+		if _, err := w.Deploy(t.Context(), p, DeployOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if w.count("ExecuteChangeSet disableRollback "+tc.execute) != 1 {
+			t.Errorf("%s, exists %t: want disableRollback %s in %v", tc.setting, tc.exists, tc.execute, w.calls)
+		}
+	}
+}
+
+func TestCanceledDeploymentGoesOnInAWS(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = [][]Event{{own("UPDATE_IN_PROGRESS")}}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := w.Deploy(ctx, p, DeployOptions{Emit: func(Progress) { cancel() }})
+	var left *LeftError
+	if !errors.As(err, &left) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want a LeftError", err)
+	}
+	if want := "stack landing-dev goes on in AWS; to watch it: refline stack events landing --env dev --follow"; err.Error() != want {
+		t.Errorf("got %s", err)
+	}
+}
+
+func TestDeployThroughThrottling(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = goodUpdate()
+	once := true
+	d, err := w.Deploy(t.Context(), p, DeployOptions{Emit: func(Progress) {
+		if once {
+			once = false
+			w.throttle = 12
+		}
+	}})
+	if err != nil || !d.Good {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
+func TestDeployWithoutEvents(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = nil // as servers do that execute at once and tell no events
+	w.execute = func(string) error { return nil }
+	w.Clock.Sleep = func(ctx context.Context, _ time.Duration) error {
+		w.find("landing-dev").Status = "UPDATE_COMPLETE"
+		return ctx.Err()
+	}
+	d, err := w.Deploy(t.Context(), p, DeployOptions{})
+	if err != nil || !d.Good {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
+func TestPlanFile(t *testing.T) {
+	t.Parallel()
+	_, p := planned(t, ", tags: {x: \"a\\xffb\"}")
+	text, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Decode("p.json", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, again); diff != "" {
+		t.Errorf("plan after its file (-want +got):\n%s", diff)
+	}
+	for _, spoil := range [][2]string{
+		{`"landing-dev"`, `"landing-prod"`}, {`"dev"`, `"prod"`}, {"111111111111", "222222222222"}, {"landing-b", "landing-c"}, {"changeSet/", "changeset/"},
+	} {
+		_, err := Decode("p.json", []byte(strings.Replace(string(text), spoil[0], spoil[1], 1)))
+		if !errs.Is(err, errs.Conflict) {
+			t.Errorf("%s for %s: got %v", spoil[1], spoil[0], err)
+		}
+	}
+	for _, bad := range []string{"", "[]", `{"version": 9}`, `{"version": 1, "more": true}`} {
+		if _, err := Decode("p.json", []byte(bad)); !errs.Is(err, errs.Invalid) {
+			t.Errorf("%q: got %v", bad, err)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version":1,"changes":null}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Decode("f", text)
+		if err != nil {
+			return
+		}
+		if d, err := p.digest(); err != nil || d != p.Digest {
+			t.Errorf("decoded a plan whose digest is not its own")
+		}
+	})
+}
+
+func TestAccountGuard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	w.account = "999999999999"
+	_, err := Connect(t.Context(), w.open, w.Config, w.Env, Surroundings{})
+	want := "environment dev is account 111111111111, but these credentials are of account 999999999999 (arn:aws:iam::999999999999:user/dev); nothing was done"
+	if !errs.Is(err, errs.Denied) || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestProtectedEnvironmentIsForItsRefs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ", protected: true"), nil)
+	w.Origin.Ref = "feature/x"
+	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
+	if want := "environment dev is protected and not for feature/x; its refs are develop"; !errs.Is(err, errs.Denied) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestPublishIsImmutable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ", bucket: staging, prefix: cf, kms_key: k"), nil)
+	a, err := w.Publish(t.Context(), w.target("landing"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.Publish(t.Context(), w.target("landing"))
+	if err != nil || !a.New || b.New || a.Key != b.Key {
+		t.Errorf("published %+v then %+v, %v", a, b, err)
+	}
+	o := w.objects["staging/"+a.Key]
+	want := map[string]string{"stack": "landing", "environment": "dev", "commit": "3f9c2ab", "ref": "develop", "pipeline": "7", "author": "A.+%C3%9Cser"}
+	if diff := cmp.Diff(want, o.Metadata); diff != "" || o.KMSKey != "k" || string(o.Body) != bucketTemplate {
+		t.Errorf("object with key %s and metadata (-want +got):\n%s", o.KMSKey, diff)
+	}
+	history, err := w.History(t.Context(), "landing-dev", 1)
+	if err != nil || len(history) != 1 || history[0].Event != Published || history[0].Template != a.Digest {
+		t.Errorf("history %+v, %v", history, err)
+	}
+	o.Body = []byte("Resources: {Evil: {}}")
+	w.objects["staging/"+a.Key] = o
+	if _, err := w.Publish(t.Context(), w.target("landing")); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "does not hold what its name says") {
+		t.Errorf("a staged template that was changed: got %v", err)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	w.made = changes(rename)
+	old := w.plan(PlanOptions{})
+	w.memory.now = w.memory.now.Add(48 * time.Hour)
+	young := w.plan(PlanOptions{})
+	other := *w.sets[young.ChangeSet]
+	other.ARN, other.Description, other.Created = "other", "by hand", time.Time{}
+	w.sets["other"] = &other
+	w.order = append(w.order, "other")
+
+	gone, err := w.Prune(t.Context(), w.target("landing"), 24*time.Hour)
+	if err != nil || len(gone) != 1 || gone[0].ChangeSet != old.ChangeSet {
+		t.Errorf("pruned %+v, %v", gone, err)
+	}
+	if w.find("landing-dev") == nil {
+		t.Error("a stack with plans is gone")
+	}
+	delete(w.sets, "other")
+	if _, err := w.Prune(t.Context(), w.target("landing"), 0); err != nil || w.find("landing-dev") != nil {
+		t.Errorf("the shell of a stack is left: %v", err)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	s := w.add("landing-dev", createComplete)
+	s.TerminationProtection = true
+	if _, err := w.Delete(t.Context(), w.target("landing"), DeleteOptions{}); !errs.Is(err, errs.Conflict) || len(w.actions) != 0 {
+		t.Errorf("a protected stack: got %v", err)
+	}
+	end := Event{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: deleteComplete}
+	w.script = [][]Event{{{StackID: s.ID, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Status: "DELETE_COMPLETE"}}, {end}}
+	d, err := w.Delete(t.Context(), w.target("landing"), DeleteOptions{Force: true})
+	if err != nil || !d.Good || d.Status != deleteComplete || len(d.Resources) != 1 {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	if _, err := w.Delete(t.Context(), w.target("landing"), DeleteOptions{}); !errs.Is(err, errs.NotFound) {
+		t.Errorf("a stack that is gone: got %v", err)
+	}
+}
+
+func TestContinue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	s := w.add("landing-dev", updateRollbackFailed)
+	w.script = [][]Event{{{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: "UPDATE_ROLLBACK_COMPLETE"}}}
+	d, err := w.Continue(t.Context(), w.target("landing"), []string{"Bucket"}, nil)
+	if err != nil || !d.Good || w.actions[0].ContinueRollback.Skip[0] != "Bucket" {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	if _, err := w.Continue(t.Context(), w.target("landing"), nil, nil); !errs.Is(err, errs.Conflict) {
+		t.Errorf("a stack at rest: got %v", err)
+	}
+}
+
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	w.drift = []Drift{{Detection: "d"}, {}, {Done: true, Status: "DRIFTED", Resources: []ResourceDrift{{LogicalID: "Bucket", Status: "MODIFIED"}}}}
+	d, err := w.Session.Drift(t.Context(), w.target("landing"))
+	if err != nil || d.Status != "DRIFTED" || len(d.Resources) != 1 || w.count("Drift d") != 2 {
+		t.Errorf("got %+v, %v after %v", d, err, w.calls)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	s := w.add("landing-dev", createComplete)
+	at := func(status Status) Event {
+		return Event{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: status}
+	}
+	w.happen([]Event{at("CREATE_COMPLETE"), at("UPDATE_IN_PROGRESS")})
+	w.queue = [][]Event{{{StackID: s.ID, LogicalID: "Bucket", Type: "X", Status: "UPDATE_COMPLETE"}}, {at("UPDATE_COMPLETE")}}
+	var got []string
+	d, err := w.Follow(t.Context(), w.target("landing"), func(p Progress) { got = append(got, string(p.Status)) })
+	if err != nil || !d.Good || strings.Join(got, " ") != "UPDATE_IN_PROGRESS UPDATE_COMPLETE UPDATE_COMPLETE" {
+		t.Errorf("got %v: %+v, %v", got, d, err)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	w.texts["landing-dev"] = `{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "UpdateReplacePolicy": "Retain",
+		"Properties": {"BucketName": "landing-0"}}, "Old": {"Type": "X"}}}`
+	d, err := w.Diff(t.Context(), w.target("landing"))
+	if err != nil || d.Exists || len(d.Parts) != 2 {
+		t.Errorf("before the stack: %+v, %v", d, err)
+	}
+	w.add("landing-dev", createComplete)
+	if d, err = w.Diff(t.Context(), w.target("landing")); err != nil {
+		t.Fatal(err)
+	}
+	want := `~ Resources/Bucket/Properties/BucketName  "landing-0" → "landing-a"  template.yml:6:7
+- Resources/Old
++ Resources/Topic  template.yml:7:3
+`
+	if diff := cmp.Diff(want, d.Text()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEachGoesInOrderOfDependency(t *testing.T) {
+	t.Parallel()
+	c := load(t, `
+stacks:
+  app: {template: t, depends_on: [middle]}
+  middle: {template: t, depends_on: [network]}
+  network: {template: t}
+  other: {template: t}
+environments:
+  dev: {account: "111111111111", region: r}
+`)
+	_, targets, err := c.Choose("dev", Ref{}, []string{"app", "network", "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := make(chan string, 8)
+	outcomes := c.Each(t.Context(), targets, 4, func(_ context.Context, t *Target) error {
+		order <- t.Name
+		return nil
+	})
+	close(order)
+	at := map[string]int{}
+	for name := range order {
+		at[name] = len(at)
+	}
+	if at["network"] > at["app"] || len(outcomes) != 3 {
+		t.Errorf("app went before network, which it needs through middle: %v", at)
+	}
+	outcomes = c.Each(t.Context(), targets, 1, func(_ context.Context, t *Target) error {
+		if t.Name == "network" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	got := map[string]string{}
+	for _, o := range outcomes {
+		got[o.Target.Name] = o.Reason()
+	}
+	if diff := cmp.Diff(map[string]string{"network": "no", "app": "skipped: network failed", "other": ""}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	outcomes = c.EachReverse(t.Context(), targets, 2, func(_ context.Context, t *Target) error {
+		if t.Name == "app" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	for _, o := range outcomes {
+		if o.Target.Name == "network" && o.Skipped != "app" {
+			t.Errorf("network is deleted before what needs it: %+v", o)
+		}
+	}
+}
+
+func TestGraph(t *testing.T) {
+	t.Parallel()
+	c := load(t, twoStacks)
+	for f, want := range map[GraphFormat]string{
+		GraphText:    "network  network-dev\nlanding  landing-dev\n  after network by VpcId\n",
+		GraphDOT:     "digraph stacks {\n  rankdir=LR;\n  \"network\" [label=\"network-dev\"];\n  \"landing\" [label=\"landing-dev\"];\n  \"network\" -> \"landing\" [label=\"VpcId\"];\n}\n",
+		GraphMermaid: "graph LR\n  network[network-dev]\n  landing[landing-dev]\n  network -->|VpcId| landing\n",
+	} {
+		if diff := cmp.Diff(want, c.Graph(c.Environments[0], f)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", f, diff)
+		}
+	}
+}

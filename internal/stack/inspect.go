@@ -1,0 +1,198 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// Standing is how a target stands in AWS.
+type Standing struct {
+	Target    *Target
+	Exists    bool
+	Stack     Stack
+	Resources []Resource
+	WayOut    *WayOut
+	Pending   []PendingPlan // plans that nobody executed yet
+}
+
+// Status tells how a target stands. A stack that does not exist is no error.
+func (s *Session) Status(ctx context.Context, t *Target) (*Standing, error) {
+	st, err := s.Cloud.Stack(ctx, t.StackName)
+	if errs.Is(err, errs.NotFound) {
+		return &Standing{Target: t}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stack %s: %w", t.StackName, err)
+	}
+	out := &Standing{Target: t, Exists: true, Stack: st, WayOut: WayOutOf(st.Status, t.Name, s.Env.Name)}
+	if out.Resources, err = s.Cloud.Resources(ctx, st.ID); err != nil {
+		return nil, fmt.Errorf("resources of %s: %w", t.StackName, err)
+	}
+	if out.Pending, err = s.Plans(ctx, t); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Events gives a stack's latest events, oldest first, at most limit (0 is all).
+func (s *Session) Events(ctx context.Context, t *Target, limit int) ([]Event, error) {
+	events, err := s.Cloud.Events(ctx, EventQuery{Stack: t.StackName, Limit: limit})
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", t.StackName, err)
+	}
+	for i, j := 0, len(events)-1; i < j; i, j = i+1, j-1 {
+		events[i], events[j] = events[j], events[i]
+	}
+	return events, nil
+}
+
+// Follow emits the events of the operation that is under way, from its start,
+// until it ends. Without one it gives the stack's state at once.
+func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*Deployment, error) {
+	st, err := s.Cloud.Stack(ctx, t.StackName)
+	if err != nil {
+		return nil, fmt.Errorf("stack %s: %w", t.StackName, err)
+	}
+	w, err := s.newWatch(ctx, st.ID, st.Name, emit)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Status.InProgress() || st.Status == reviewInProgress {
+		d := w.deployment(st)
+		d.WayOut = WayOutOf(st.Status, t.Name, s.Env.Name)
+		return d, nil
+	}
+	if w.last[st.ID], err = s.beforeOperation(ctx, st); err != nil {
+		return nil, err
+	}
+	end, err := w.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = &LeftError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
+	}
+	d := w.deployment(end)
+	d.WayOut = WayOutOf(d.Status, t.Name, s.Env.Name)
+	return d, err
+}
+
+// beforeOperation finds the newest event that is older than the operation that
+// is under way: the stack's own last one at rest.
+func (s *Session) beforeOperation(ctx context.Context, st Stack) (string, error) {
+	events, err := s.Cloud.Events(ctx, EventQuery{Stack: st.ID})
+	if err != nil {
+		return "", fmt.Errorf("events of %s: %w", st.Name, err)
+	}
+	for _, e := range events {
+		if e.PhysicalID == st.ID && (!e.Status.InProgress() || e.Status == reviewInProgress) {
+			return e.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// Outputs gives a deployed stack's outputs.
+func (s *Session) Outputs(ctx context.Context, t *Target) ([]Output, error) {
+	st, err := s.Cloud.Stack(ctx, t.StackName)
+	if err != nil {
+		return nil, fmt.Errorf("outputs of %s: %w", t.StackName, err)
+	}
+	if st.Status == reviewInProgress {
+		return nil, errs.E(errs.NotFound, "stack %s has plans but was never deployed", t.StackName)
+	}
+	return st.Outputs, nil
+}
+
+// Drift finds out what was changed by hand. It takes minutes on large stacks.
+func (s *Session) Drift(ctx context.Context, t *Target) (Drift, error) {
+	d, err := s.Cloud.Drift(ctx, t.StackName, "")
+	p := s.poller()
+	for {
+		if !p.tolerate(ctx, err) {
+			return d, fmt.Errorf("drift of %s: %w", t.StackName, err)
+		}
+		if err == nil && d.Done {
+			if d.Failed != "" && len(d.Resources) == 0 {
+				return d, errs.E(errs.Unavailable, "drift of %s: %s", t.StackName, d.Failed)
+			}
+			return d, nil
+		}
+		if err := p.next(ctx); err != nil {
+			return d, err
+		}
+		detection := d.Detection
+		var next Drift
+		if next, err = s.Cloud.Drift(ctx, t.StackName, detection); err == nil {
+			d = next
+			if d.Detection == "" {
+				d.Detection = detection
+			}
+		}
+	}
+}
+
+// PendingPlan is a change set that nobody executed yet.
+type PendingPlan struct {
+	ChangeSet   string    `json:"changeSet"`
+	Name        string    `json:"name"`
+	Stack       string    `json:"stack"`
+	Description string    `json:"description,omitempty"`
+	Created     time.Time `json:"created"`
+	Status      Status    `json:"status"`
+	Execution   Status    `json:"execution"`
+	Ours        bool      `json:"ours"` // made by this program
+}
+
+// Plans lists the change sets of a target that nobody executed.
+func (s *Session) Plans(ctx context.Context, t *Target) ([]PendingPlan, error) {
+	sets, err := s.Cloud.ListChangeSets(ctx, t.StackName)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plans of %s: %w", t.StackName, err)
+	}
+	var out []PendingPlan
+	for _, set := range sets {
+		if strings.HasPrefix(string(set.Execution), "EXECUTE_") || set.Parent != "" {
+			continue
+		}
+		out = append(out, PendingPlan{ChangeSet: set.ARN, Name: set.Name, Stack: t.Name, Description: set.Description, Created: set.Created,
+			Status: set.Status, Execution: set.Execution, Ours: strings.HasPrefix(set.Description, planPrefix)})
+	}
+	return out, nil
+}
+
+// Prune deletes the plans of a target that this program made, nobody executed
+// and that are older than age; and the shell of a stack that is left without
+// any. Change sets of others are left alone.
+func (s *Session) Prune(ctx context.Context, t *Target, age time.Duration) ([]PendingPlan, error) {
+	plans, err := s.Plans(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	var gone []PendingPlan
+	before := s.Clock.Now().Add(-age)
+	for _, p := range plans {
+		if !p.Ours || p.Created.After(before) || p.Status == "CREATE_IN_PROGRESS" || p.Status == "CREATE_PENDING" {
+			continue
+		}
+		if err := s.Cloud.DeleteChangeSet(ctx, p.ChangeSet); err != nil {
+			return gone, fmt.Errorf("prune %s: %w", p.Name, err)
+		}
+		gone = append(gone, p)
+	}
+	if len(gone) == 0 || len(gone) < len(plans) {
+		return gone, nil
+	}
+	st, err := s.Cloud.Stack(ctx, t.StackName)
+	if errs.Is(err, errs.NotFound) {
+		return gone, nil
+	}
+	if err == nil && st.Status == reviewInProgress {
+		err = s.removeShell(ctx, st.ID)
+	}
+	return gone, err
+}

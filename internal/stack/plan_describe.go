@@ -1,0 +1,288 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"refline/internal/diag"
+)
+
+// knownAfter is what AWS writes for a value that only the deployment decides.
+const knownAfter = "{{changeSet:KNOWN_AFTER_APPLY}}"
+
+// describe fills a plan's changes from a change set and, by their own change
+// sets, from the nested stacks in it.
+func (s *Session) describe(ctx context.Context, p *Plan, set ChangeSet, tmpl *Template) error {
+	p.Changes = []Change{}
+	if err := s.descend(ctx, p, set, tmpl, nil); err != nil {
+		return err
+	}
+	order := effects()
+	slices.SortStableFunc(p.Changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Effect), slices.Index(order, b.Effect)), strings.Compare(a.ID(), b.ID()))
+	})
+	if len(p.Changes) == 0 {
+		p.Notes = append(p.Notes, "no resource changes; outputs, metadata or conditions of the template do")
+	}
+	return nil
+}
+
+func (s *Session) descend(ctx context.Context, p *Plan, set ChangeSet, tmpl *Template, trail []string) error {
+	for _, rc := range set.Changes {
+		var nested *ChangeSet
+		if rc.ChangeSet != "" {
+			child, err := s.Cloud.ChangeSet(ctx, rc.ChangeSet)
+			if err != nil {
+				return fmt.Errorf("nested change set of %s: %w", strings.Join(append(trail, rc.LogicalID), "/"), err)
+			}
+			nested = &child
+			// That a nested stack is looked into makes it a change of its own
+			// only when something else of it changes.
+			if err := s.descend(ctx, p, child, tmpl, append(slices.Clone(trail), rc.LogicalID)); err != nil {
+				return err
+			}
+		}
+		if nested != nil && rc.Action == "Modify" && len(rc.Details) == 0 && len(nested.Changes) == 0 {
+			continue
+		}
+		p.Changes = append(p.Changes, p.change(rc, tmpl, trail))
+	}
+	return nil
+}
+
+func (p *Plan) change(rc ResourceChange, tmpl *Template, trail []string) Change {
+	c := Change{Path: trail, LogicalID: rc.LogicalID, PhysicalID: rc.PhysicalID, Type: rc.Type}
+	if rc.DriftStatus != "" && rc.DriftStatus != "IN_SYNC" && rc.DriftStatus != "NOT_CHECKED" {
+		c.Drift = rc.DriftStatus
+	}
+	place := func(below ...string) *diag.Place {
+		at := tmpl.Place(trail, rc.LogicalID, below...)
+		if at.IsZero() {
+			return nil
+		}
+		return &at
+	}
+	c.Place = place()
+	for _, d := range rc.Details {
+		if pc, ok := property(d); ok {
+			if c.Place != nil && rc.Action != "Remove" {
+				pc.Place = place(strings.Split(pc.Path, "/")...)
+			}
+			c.Properties = merge(c.Properties, pc)
+		}
+	}
+	if len(c.Properties) == 0 && rc.Action == "Modify" {
+		c.Properties = fromContexts(rc.Before, rc.After, place)
+	}
+	c.Effect = effectOf(rc, c.Properties)
+	c.Data = fateOf(rc, c.Effect, tmpl, trail)
+	return c
+}
+
+// effectOf reads a change's effect. A replacement that hangs on nothing but
+// values that AWS does not know yet is a maybe, whatever it claims.
+func effectOf(rc ResourceChange, properties []PropertyChange) Effect {
+	switch rc.Action {
+	case "Add":
+		return Added
+	case "Remove":
+		return Removed
+	case "Import":
+		return Imported
+	case "Dynamic":
+		return Maybe
+	}
+	switch rc.Replacement {
+	case "True":
+		sure, unsure := false, false
+		for _, p := range properties {
+			if p.Replaces == "" {
+				continue
+			}
+			if p.Unknown {
+				unsure = true
+			} else if p.Replaces == "always" {
+				sure = true
+			}
+		}
+		if unsure && !sure {
+			return Maybe
+		}
+		return Replaced
+	case "Conditional":
+		return Maybe
+	}
+	if strings.HasPrefix(rc.PolicyAction, "Replace") {
+		return Replaced
+	}
+	return Changed
+}
+
+// fateOf tells what becomes of the data: as the change set says, else by the
+// policy that the template gives, else by CloudFormation's default.
+func fateOf(rc ResourceChange, e Effect, tmpl *Template, trail []string) Fate {
+	if e != Removed && e != Replaced && e != Maybe {
+		return ""
+	}
+	action := rc.PolicyAction
+	if action == "" && e != Removed {
+		if policy := tmpl.resource(trail, rc.LogicalID).Get("UpdateReplacePolicy"); policy.IsString() {
+			action = policy.Text
+		}
+	}
+	switch {
+	case strings.HasSuffix(action, "Retain"), action == "RetainExceptOnCreate":
+		return Kept
+	case strings.HasSuffix(action, "Snapshot"):
+		return Snapshot
+	default:
+		return Lost
+	}
+}
+
+// property turns a detail into a change of a value. A detail that only repeats
+// why (a parameter's reference beside the value itself) has no value and is
+// merged by its path.
+func property(d ChangeDetail) (PropertyChange, bool) {
+	path := strings.TrimPrefix(d.Path, "/")
+	if path == "" {
+		path = d.Attribute
+		if d.Name != "" {
+			path += "/" + d.Name
+		}
+	}
+	if path == "" {
+		return PropertyChange{}, false
+	}
+	pc := PropertyChange{Path: path, Cause: causeOf(d)}
+	switch d.RequiresRecreation {
+	case "Always":
+		pc.Replaces = "always"
+		if d.Evaluation == "Dynamic" {
+			pc.Unknown = true
+		}
+	case "Conditionally":
+		pc.Replaces = "maybe"
+	}
+	pc.Before, pc.After = given(d.Before, d.AttributeChange, "Add"), given(d.After, d.AttributeChange, "Remove")
+	if strings.Contains(d.After, knownAfter) {
+		pc.Unknown = true
+	}
+	return pc, true
+}
+
+// given is a value, or nil when there is none on that side.
+func given(value, change, absent string) *string {
+	if value == "" && (change == "" || change == absent || change == "SyncWithActual") {
+		return nil
+	}
+	return &value
+}
+
+func causeOf(d ChangeDetail) string {
+	switch d.ChangeSource {
+	case "ParameterReference":
+		return "parameter " + d.CausingEntity
+	case "ResourceReference", "ResourceAttribute":
+		return d.CausingEntity
+	case "Automatic":
+		return "the nested stack itself"
+	}
+	return ""
+}
+
+// merge adds a change, or what it knows to the one of the same path.
+func merge(list []PropertyChange, pc PropertyChange) []PropertyChange {
+	i := slices.IndexFunc(list, func(x PropertyChange) bool { return x.Path == pc.Path })
+	if i < 0 {
+		return append(list, pc)
+	}
+	have := &list[i]
+	if have.Before == nil {
+		have.Before = pc.Before
+	}
+	if have.After == nil {
+		have.After = pc.After
+	}
+	if have.Cause == "" {
+		have.Cause = pc.Cause
+	}
+	// A static evaluation knows better than a dynamic one beside it.
+	switch {
+	case have.Replaces == "":
+		have.Replaces, have.Unknown = pc.Replaces, have.Unknown || pc.Unknown
+	case pc.Replaces == "always" && !pc.Unknown:
+		have.Replaces, have.Unknown = "always", false
+	}
+	return list
+}
+
+// fromContexts compares a resource before and after, for services that give no
+// details of it.
+func fromContexts(before, after string, place func(...string) *diag.Place) []PropertyChange {
+	var a, b any
+	if json.Unmarshal([]byte(before), &a) != nil || json.Unmarshal([]byte(after), &b) != nil {
+		return nil
+	}
+	var out []PropertyChange
+	compare(a, b, nil, func(path []string, x, y *string) {
+		out = append(out, PropertyChange{Path: strings.Join(path, "/"), Before: x, After: y,
+			Unknown: y != nil && strings.Contains(*y, knownAfter), Place: place(path...)})
+	})
+	return out
+}
+
+// compare calls differ for each smallest part that is not the same.
+func compare(a, b any, path []string, differ func(path []string, a, b *string)) {
+	x, xIs := a.(map[string]any)
+	y, yIs := b.(map[string]any)
+	if xIs && yIs {
+		keys := map[string]bool{}
+		for k := range x {
+			keys[k] = true
+		}
+		for k := range y {
+			keys[k] = true
+		}
+		names := make([]string, 0, len(keys))
+		for k := range keys {
+			names = append(names, k)
+		}
+		slices.Sort(names)
+		for _, k := range names {
+			at := append(slices.Clone(path), k)
+			before, had := x[k]
+			after, has := y[k]
+			switch {
+			case had && has:
+				compare(before, after, at, differ)
+			case had:
+				differ(at, show(before), nil)
+			default:
+				differ(at, nil, show(after))
+			}
+		}
+		return
+	}
+	if before, after := show(a), show(b); *before != *after {
+		differ(path, before, after)
+	}
+}
+
+func show(v any) *string {
+	if s, ok := v.(string); ok {
+		return &s
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return new(string) // what came from JSON goes back
+	}
+	s := strings.TrimSuffix(b.String(), "\n")
+	return &s
+}

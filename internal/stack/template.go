@@ -1,0 +1,250 @@
+package stack
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"refline/internal/cfn"
+	"refline/internal/diag"
+	"refline/internal/errs"
+	"refline/internal/jsonnet"
+)
+
+// Limits of CloudFormation, in bytes.
+const (
+	inlineLimit   = 51_200
+	templateLimit = 1_000_000
+)
+
+// Template is what CloudFormation gets for a stack, and where it was written.
+type Template struct {
+	File string
+	Text []byte
+	// Nested are the templates in files that AWS::CloudFormation::Stack
+	// resources name, by logical id.
+	Nested map[string]*Template
+
+	tree  *cfn.Template
+	where func(cfn.Path) diag.Place
+}
+
+// Digest is "sha256:" and the hexadecimal hash of the text.
+func (t *Template) Digest() string { return digestOf(t.Text) }
+
+func digestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Input is what a target's template is evaluated from.
+func (c *Config) Input(t *Target, read jsonnet.Read) jsonnet.Input {
+	dir := path.Dir(c.File)
+	in := jsonnet.Input{File: path.Join(dir, t.Template), Read: read, Arguments: t.Arguments,
+		External: []jsonnet.Binding{
+			{Name: "stack", Value: t.Name}, {Name: "environment", Value: t.Env.Name},
+			{Name: "account", Value: t.Env.Account}, {Name: "region", Value: t.Env.Region},
+		}}
+	in.External = append(in.External, t.External...)
+	for _, l := range t.Libraries {
+		in.SearchPaths = append(in.SearchPaths, path.Join(dir, l))
+	}
+	return in
+}
+
+// Render makes a target's template, nested ones included.
+func (c *Config) Render(ctx context.Context, t *Target, read jsonnet.Read) (*Template, error) {
+	return render(ctx, c.Input(t, read), nil)
+}
+
+func render(ctx context.Context, in jsonnet.Input, above []string) (*Template, error) {
+	if slices.Contains(above, in.File) {
+		return nil, errs.E(errs.Invalid, "nested templates stand in each other: %s", strings.Join(append(above, in.File), " → "))
+	}
+	t, err := renderOne(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range t.resources() {
+		file, ok := nestedFile(r.Value)
+		if !ok {
+			continue
+		}
+		child := in
+		child.File = path.Join(path.Dir(in.File), file)
+		nested, err := render(ctx, child, append(slices.Clone(above), in.File))
+		if err != nil {
+			if errs.Is(err, errs.NotFound) {
+				at := t.where(cfn.Path{"Resources", r.Name, "Properties", "TemplateURL"})
+				return nil, diag.List{{Place: at, Level: diag.Error, Rule: "stacks", Message: err.Error(),
+					Hint: "TemplateURL is a file beside this template, or an https URL"}}.Err()
+			}
+			return nil, err
+		}
+		if t.Nested == nil {
+			t.Nested = map[string]*Template{}
+		}
+		t.Nested[r.Name] = nested
+	}
+	return t, nil
+}
+
+func renderOne(ctx context.Context, in jsonnet.Input) (*Template, error) {
+	t := &Template{File: in.File}
+	if !cfn.IsJsonnet(in.File) {
+		read := in.Read
+		if read == nil {
+			read = os.ReadFile
+		}
+		text, err := read(in.File)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errs.E(errs.NotFound, "%s: no such file", in.File)
+		} else if err != nil {
+			return nil, err
+		}
+		t.Text = text
+	} else {
+		in.Output = jsonnet.JSON
+		res, err := jsonnet.Evaluate(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		t.Text = []byte(res.Text)
+		places := sync.OnceValue(func() jsonnet.Locations {
+			// An error means that ctx ended; the places are then just the file.
+			l, _ := jsonnet.Locate(ctx, in, res) //nolint:errcheck // see above
+			return l
+		})
+		t.where = func(p cfn.Path) diag.Place { return places().At(p.Pointer()) }
+	}
+	tree, err := cfn.Parse(in.File, t.Text)
+	if err != nil {
+		return nil, err
+	}
+	t.tree = tree
+	if t.where == nil {
+		t.where = tree.Place
+	}
+	return t, nil
+}
+
+func (t *Template) resources() []cfn.Field {
+	if r := t.tree.Root.Get("Resources"); r != nil && r.Kind == cfn.Map {
+		return r.Fields
+	}
+	return nil
+}
+
+// nestedFile gives the file that a nested stack names, when it is one.
+func nestedFile(resource *cfn.Node) (string, bool) {
+	kind, url := resource.Get("Type"), resource.Get("Properties").Get("TemplateURL")
+	if !kind.IsString() || kind.Text != nestedStack || !url.IsString() || strings.Contains(url.Text, "://") {
+		return "", false
+	}
+	return url.Text, url.Text != ""
+}
+
+const nestedStack = "AWS::CloudFormation::Stack"
+
+// Place tells where the value at path of a resource was written: of the
+// template itself, or of a nested one when the stack's path leads there. It is
+// zero when the source does not have that resource (a macro made it).
+func (t *Template) Place(stackPath []string, logicalID string, below ...string) diag.Place {
+	for _, id := range stackPath {
+		if t = t.Nested[id]; t == nil {
+			return diag.Place{}
+		}
+	}
+	if t.tree.At(cfn.Path{"Resources", logicalID}) == nil {
+		return diag.Place{}
+	}
+	return t.where(append(cfn.Path{"Resources", logicalID}, below...))
+}
+
+// resource finds a resource as the template has it, or nil.
+func (t *Template) resource(stackPath []string, logicalID string) *cfn.Node {
+	for _, id := range stackPath {
+		if t = t.Nested[id]; t == nil {
+			return nil
+		}
+	}
+	return t.tree.At(cfn.Path{"Resources", logicalID})
+}
+
+// parameters are the names that the template declares, and whether a value
+// must be given.
+func (t *Template) parameters() (names []string, required map[string]bool) {
+	required = map[string]bool{}
+	declared := t.tree.Root.Get("Parameters")
+	if declared == nil {
+		return nil, required
+	}
+	for _, f := range declared.Fields {
+		names = append(names, f.Name)
+		required[f.Name] = !f.Value.Has("Default")
+	}
+	return names, required
+}
+
+// linked gives the text with each nested file replaced by its URL. A template
+// without nested files is its text as it is.
+func (t *Template) linked(url func(*Template) string) []byte {
+	if len(t.Nested) == 0 {
+		return t.Text
+	}
+	root := *t.tree.Root
+	root.Fields = slices.Clone(root.Fields)
+	for i, f := range root.Fields {
+		if f.Name == "Resources" {
+			root.Fields[i].Value = t.linkedResources(f.Value, url)
+		}
+	}
+	return root.JSON()
+}
+
+func (t *Template) linkedResources(resources *cfn.Node, url func(*Template) string) *cfn.Node {
+	out := &cfn.Node{Kind: cfn.Map}
+	for _, f := range resources.Fields {
+		if child := t.Nested[f.Name]; child != nil {
+			f.Value = replaceField(f.Value, "Properties", func(p *cfn.Node) *cfn.Node {
+				return replaceField(p, "TemplateURL", func(*cfn.Node) *cfn.Node {
+					return &cfn.Node{Kind: cfn.String, Text: url(child)}
+				})
+			})
+		}
+		out.Fields = append(out.Fields, f)
+	}
+	return out
+}
+
+func replaceField(n *cfn.Node, name string, with func(*cfn.Node) *cfn.Node) *cfn.Node {
+	out := &cfn.Node{Kind: cfn.Map}
+	for _, f := range n.Fields {
+		if f.Name == name {
+			f.Value = with(f.Value)
+		}
+		out.Fields = append(out.Fields, f)
+	}
+	return out
+}
+
+// checkSize refuses what CloudFormation would.
+func (t *Template) checkSize(text []byte, bucket string) error {
+	if len(text) > templateLimit {
+		return errs.E(errs.Invalid, "%s is %d bytes; CloudFormation takes at most %d: split it into nested stacks", t.File, len(text), templateLimit)
+	}
+	if len(text) > inlineLimit && bucket == "" {
+		return errs.E(errs.Invalid, "%s is %d bytes; more than %d go through a bucket: give the environment bucket: NAME", t.File, len(text), inlineLimit)
+	}
+	if len(t.Nested) > 0 && bucket == "" {
+		return fmt.Errorf("%s: %w", t.File, errs.E(errs.Invalid, "nested templates go through a bucket: give the environment bucket: NAME"))
+	}
+	return nil
+}
