@@ -33,7 +33,9 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloudOrder},
 		Setup: func(env *testscript.Env) error {
+			startCloud(env)
 			home, err := os.MkdirTemp("", "refline-home-")
 			if err != nil {
 				return err

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"refline/internal/errs"
 	"refline/internal/stack"
@@ -60,7 +61,8 @@ func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 		config.WithRegion(a.Region),
 		config.WithSharedConfigProfile(a.Profile),
 		config.WithLogger(logging.Nop{}), // it would write to stderr
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(patience)))
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(patience)),
+		config.WithAPIOptions([]func(*middleware.Stack) error{onlyRead}))
 	if missing := (config.SharedConfigProfileNotExistError{}); errors.As(err, &missing) {
 		return nil, errs.E(errs.Invalid, "profile %q is not in the AWS configuration files", missing.Profile)
 	}
