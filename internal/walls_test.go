@@ -22,6 +22,8 @@ var walls = map[string]string{
 	"mask":                  "",
 	"secret":                "errs",
 	"sshagent":              "errs",
+	"forge":                 "secret errs",
+	"forge/forgetest":       "",
 	"pipeline":              "diag errs",
 	"gitlabci":              "gitlabci/expr pipeline diag errs",
 	"gitlabci/expr":         "diag errs",
@@ -46,7 +48,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/docker/":              "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "gitlabci cfn stack/stacktest",
+	"go.yaml.in/yaml":                 "gitlabci cfn secret stack stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"golang.org/x/crypto/ssh":         "sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
@@ -54,7 +56,8 @@ var outside = map[string]string{
 	"database/sql":                    "store",
 	"github.com/bmatcuk/doublestar":   "engine gitlabci",
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker stack/awscloud stack/stacktest",
+	"net/http":                        "executor/docker forge forge/forgetest stack/awscloud stack/stacktest",
+	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only
 	"github.com/dlclark/regexp2":      "cfn/lint",
@@ -65,7 +68,7 @@ var outside = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "stack/stacktest"}
+var testHelpers = []string{"executor/executortest", "forge/forgetest", "stack/stacktest"}
 
 // testWalls says what else the tests of a package may import.
 var testWalls = map[string]string{

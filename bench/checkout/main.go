@@ -135,7 +135,7 @@ func (b *bench) round(n int) error {
 	var last git.Resolved
 	get := func(dst string) func() error {
 		return func() (err error) {
-			if last, err = remote.Resolve(ctx, git.Ref{Kind: git.KindBranch, Name: "main"}); err != nil {
+			if last, err = remote.Update(ctx, git.Ref{Kind: git.KindBranch, Name: "main"}, 20); err != nil {
 				return err
 			}
 			return remote.Checkout(ctx, last, dst, git.CheckoutOptions{Depth: 20})

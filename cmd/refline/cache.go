@@ -50,11 +50,22 @@ func newCacheCmd(e *env) *cobra.Command {
 		},
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	var everything bool
 	clear := &cobra.Command{
 		Use: "clear", Short: "Remove every cache", Args: noArgs,
-		Long:    "Remove every cache of every project.\n\nExit codes: 0 good, 1 error, 2 usage.",
-		Example: "  refline cache clear",
+		Long: `Remove every cache of every project. With --all also what Refline itself keeps to
+be fast: mirrors of repositories, spare checkouts, Python environments.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: "  refline cache clear\n  refline cache clear --all",
 		RunE: func(*cobra.Command, []string) error {
+			if everything {
+				dir, err := e.cacheDir()
+				if err != nil {
+					return err
+				}
+				return engine.RemoveFolder(dir)
+			}
 			caches, err := openCaches(e)
 			if err != nil {
 				return err
@@ -67,6 +78,7 @@ func newCacheCmd(e *env) *cobra.Command {
 			return nil
 		},
 	}
+	clear.Flags().BoolVar(&everything, "all", false, "remove mirrors and environments too")
 	cmd.AddCommand(list, clear)
 	return cmd
 }

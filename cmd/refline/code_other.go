@@ -138,7 +138,7 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	if err := o.down[hostOf(where)]; err != nil {
 		return nil, err
 	}
-	access := userAccess(o.e, o.sources)
+	access := userAccess(o.e, o.sources, where)
 	access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
 	remote, err := git.NewRemote(where, cache, access)
 	if err != nil {

@@ -30,10 +30,11 @@ type repository struct {
 }
 
 // userAccess is how the person who runs this program reaches repositories:
-// with their own git and ssh configuration, and a token from the environment.
-func userAccess(e *env, sources includeSources) git.Access {
+// with their own git and ssh configuration, a token from the environment, and
+// the run's deploy key for the hosts that it is for.
+func userAccess(e *env, sources includeSources, repo string) git.Access {
 	a := git.Access{
-		Trust: git.User, AllowFile: true, CAFile: sources.caFile, Environ: e.environ(),
+		Trust: git.User, AllowFile: true, CAFile: sources.caFile, Environ: sources.key.environ(e.environ(), repo),
 		Username: e.getenv("REFLINE_GIT_USERNAME"),
 		Notice:   func(text string) { e.notef("%s", text) },
 	}
@@ -59,17 +60,14 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if local, ok := localRepository(e, url); ok {
 		url = local
 	}
-	if r.remote, err = git.NewRemote(url, cache, userAccess(e, o.includes)); err != nil {
+	if r.remote, err = git.NewRemote(url, cache, userAccess(e, o.includes, url)); err != nil {
 		return nil, err
 	}
 	ref, err := r.ref(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if r.resolved, err = r.remote.Resolve(ctx, ref); err != nil {
-		return nil, err
-	}
-	if err := r.remote.Fetch(ctx, r.resolved, 0); err != nil {
+	if r.resolved, err = r.remote.Update(ctx, ref, 0); err != nil {
 		return nil, err
 	}
 	r.reader = r.remote.Reader(ctx)

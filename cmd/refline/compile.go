@@ -32,6 +32,7 @@ type compiled struct {
 	script     bool   // the file is a script, not a configuration
 	secrets    *mask.Set
 	masked     []pipeline.Variable // --secret
+	kept       keptVariables
 }
 
 // code is where a pipeline's files come from.
@@ -106,7 +107,11 @@ func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) err
 		return err
 	}
 	c.root = w.Root
-	c.code = newWorkingTree(ctx, e, w, o.includes)
+	t := newWorkingTree(ctx, e, w, o.includes)
+	c.code = t
+	if o.runNumber > 0 {
+		go t.files() // a run needs them; git lists them while the pipeline is compiled
+	}
 	return nil
 }
 
@@ -119,13 +124,16 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	if c.facts, err = c.code.facts(ctx, o, e); err != nil {
 		return err
 	}
+	if err := c.loadVariables(ctx, e, o); err != nil {
+		return err
+	}
 	c.facts.Event, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
 	c.facts.Created = e.now()
 	c.code.know(c.facts)
 	c.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
-		Predefined: gitlabci.Predefined(c.facts),
-		Changed:    c.code.changed(ctx, c.facts),
+		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""),
+		Changed: c.code.changed(ctx, c.facts),
 	}
 	if len(o.changed) > 0 {
 		c.input.Changed = gitlabci.Changed{
@@ -262,7 +270,7 @@ func (c *compiled) compileScript(ctx context.Context) (bool, error) {
 // configuration; see GitLab's order of precedence.
 func (c *compiled) variables(j *pipeline.Job) (below, above []pipeline.Variable) {
 	below = append(append(below, c.input.Predefined...), gitlabci.JobVariables(j)...)
-	above = pipeline.Merge(c.input.Instance, c.input.Group, c.input.Project, c.input.Pipeline, c.masked)
+	above = pipeline.Merge(c.input.Instance, c.input.Group, c.kept.of(c.environmentOf(j)), c.input.Pipeline, c.masked)
 	return below, above
 }
 

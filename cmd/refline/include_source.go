@@ -28,7 +28,8 @@ type includeSources struct {
 	components string
 	// Templates is a folder with GitLab's templates, or a URL prefix.
 	templates string
-	caFile    string // a private authority for https
+	caFile    string  // a private authority for https
+	key       *runKey // nil: none
 }
 
 func (s includeSources) withDefaults(getenv func(string) string) includeSources {

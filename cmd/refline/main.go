@@ -139,7 +139,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
-		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newStackCmd(e),
+		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	return root
 }

@@ -16,22 +16,24 @@ import (
 // pipelineOptions say which pipeline is meant: the flags that run, list, show,
 // explain, lint and graph share.
 type pipelineOptions struct {
-	file     string
-	vars     []string
-	varFiles []string
-	inputs   []string
-	ref      string
-	branch   string
-	tag      string
-	commit   string
-	event    string
-	changed  []string
-	repo     string
-	includes includeSources
+	file      string
+	vars      []string
+	varFiles  []string
+	inputs    []string
+	ref       string
+	branch    string
+	tag       string
+	commit    string
+	event     string
+	changed   []string
+	repo      string
+	includes  includeSources
+	variables string
 
 	// Not flags: what other commands set.
 	content   []byte         // the configuration itself instead of a file
 	values    map[string]any // inputs with their types
+	reveal    bool           // masked variables have their values
 	runNumber int64
 }
 
@@ -40,6 +42,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVarP(&o.file, "file", "f", "", "pipeline or script (default .gitlab-ci.yml, else .gitlab-ci.jsonnet, at the repository's root)")
 	f.StringArrayVar(&o.vars, "var", nil, "a variable of this pipeline: K=V")
 	f.StringArrayVar(&o.varFiles, "var-file", nil, "a file of variables: lines K=V")
+	f.StringVar(&o.variables, "variables", "", "the file of variables that refline var keeps (REFLINE_VARIABLES; default: the project's)")
 	f.StringArrayVar(&o.inputs, "input", nil, "a value for spec:inputs or a script: K=V")
 	f.StringVar(&o.repo, "repo", "", "take the code from this repository (URL or folder) instead of the working tree")
 	f.StringVar(&o.branch, "branch", "", "with --repo the branch to run; else pretend to be on it")

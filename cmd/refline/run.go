@@ -31,6 +31,7 @@ type runOptions struct {
 	only         bool
 	noCache      bool
 	secrets      []string
+	deployKey    deployKeyOptions
 	log          bool
 	json         bool
 	submodules   bool
@@ -72,6 +73,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.only, "only", false, "run only the named jobs, not what they need")
 	f.BoolVar(&o.noCache, "no-cache", false, "neither restore nor keep caches")
 	f.StringArrayVar(&o.secrets, "secret", nil, "a masked variable: NAME (from the environment) or NAME=@FILE")
+	o.deployKey.bind(cmd)
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.submodules, "submodules", false, "with --repo: check submodules out too")
@@ -98,6 +100,7 @@ type session struct {
 	e       *env
 	o       *runOptions
 	c       *compiled
+	key     *runKey // nil: none
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -123,6 +126,10 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	s.sweep(ctx)
+	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
+		return err
+	}
+	s.o.includes.key, s.o.reveal = s.key, true
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -131,6 +138,15 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
 		return err
+	}
+	if s.key != nil {
+		if s.key.protected && !s.c.facts.Protected {
+			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+		}
+		s.c.kept.withoutName(s.key.name)
+		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
+			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
+		}
 	}
 	return s.choose(jobs)
 }
@@ -226,6 +242,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
+	s.view.started(&s.record)
 	res, err := engine.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
@@ -316,8 +333,9 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.e.environ(), Tree: tree, Caches: caches, Project: s.c.project(),
+			Version: version, Binary: s.binary(), Environ: s.key.jobEnviron(s.e.environ()), Tree: tree, Caches: caches, Project: s.c.project(),
 			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
+			Agent: s.key.forJob(ex),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -375,6 +393,7 @@ func (s *session) finish(res engine.RunResult) {
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.rest(s.c.pipeline, res.State, s.why(res))
 	}
+	s.view.finished(r)
 	if err := s.store.write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
@@ -418,6 +437,7 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.close()
 	}
+	s.key.close()
 	if s.places != nil {
 		s.places.close()
 	}

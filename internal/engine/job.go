@@ -48,8 +48,11 @@ type JobInput struct {
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string
 	// Dir is a folder for this attempt alone; it need not exist, and it is
-	// gone when RunJob returns.
+	// gone when RunJob returns, or when what it hands to Later has run.
 	Dir string
+	// Later takes over work that nobody has to wait for: removing Dir. May be
+	// nil.
+	Later func(func())
 
 	Take    []string // folders of artifacts to restore, in order
 	Keep    string   // the folder that becomes this job's artifacts
@@ -61,6 +64,9 @@ type JobInput struct {
 	// Setup prepares what the script needs of the machine and returns a folder
 	// to put first in PATH; env is what the job will run with. May be nil.
 	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
+
+	// Agent, when set, gives the job the use of an ssh key until it ends.
+	Agent AgentStarter
 
 	Executor executor.Executor
 	Secrets  *mask.Set
@@ -115,6 +121,7 @@ type attempt struct {
 	env       []string
 	lookup    map[string]string
 	caches    []jobCache
+	endAgent  func() error // nil: there is none
 }
 
 func (a *attempt) run(ctx context.Context) JobResult {
@@ -159,7 +166,15 @@ func (e *reasonError) Unwrap() error { return e.err }
 
 // exec writes a script into the job's temporary folder and runs it.
 func (a *attempt) exec(ctx context.Context, name, script string, extra []string) (int, error) {
-	if err := os.WriteFile(filepath.Join(a.temp, name+".sh"), []byte(script), 0o700); err != nil {
+	mode := os.FileMode(0o700)
+	if a.Executor.Isolated() {
+		mode = 0o755 // the image decides who runs it; the folder above is the wall
+	}
+	path := filepath.Join(a.temp, name+".sh")
+	if err := os.WriteFile(path, []byte(script), mode); err != nil {
+		return 0, err
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
 		return 0, err
 	}
 	env := a.env

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -115,17 +114,30 @@ func (a *attempt) note(text string) {
 func (a *attempt) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if a.endAgent != nil {
+		if err := a.endAgent(); err != nil {
+			a.note(fmt.Sprintf("ssh agent: %v", err))
+		}
+	}
 	if a.sandbox != nil {
 		if err := a.sandbox.Close(ctx); err != nil {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
 		}
 	}
+	if a.Later != nil {
+		a.Later(a.remove)
+		return
+	}
+	a.remove()
+}
+
+func (a *attempt) remove() {
 	if a.clone != nil {
 		if err := a.clone.Close(); err != nil {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))
 		}
 	}
-	if err := os.RemoveAll(a.Dir); err != nil {
+	if err := removeAll(a.Dir); err != nil {
 		a.note(fmt.Sprintf("temporary folder not removed: %v", err))
 	}
 }

@@ -31,6 +31,9 @@ func (a *attempt) prepare(ctx context.Context) error {
 		return err
 	}
 	a.lookup = lookupOf(a.env)
+	if err := a.startAgent(); err != nil {
+		return err
+	}
 	a.tellSecrets()
 	if err := os.WriteFile(filepath.Join(a.temp, "events.jsonl"), nil, 0o666); err != nil {
 		return err
@@ -176,15 +179,17 @@ func (a *attempt) start(ctx context.Context) error {
 	return nil
 }
 
+// image expands what GitLab's runner does: names and users, not commands, which
+// the container's own shell reads.
 func (a *attempt) image(i pipeline.Image) executor.Image {
 	return executor.Image{
-		Name: a.expand(i.Name), Entrypoint: a.expandAll(i.Entrypoint), PullPolicy: i.PullPolicy,
+		Name: a.expand(i.Name), Entrypoint: i.Entrypoint, PullPolicy: i.PullPolicy,
 		Platform: a.expand(i.Platform), User: a.expand(i.User),
 	}
 }
 
 func (a *attempt) service(s pipeline.Service) executor.Service {
-	out := executor.Service{Image: a.image(s.Image), Command: a.expandAll(s.Command)}
+	out := executor.Service{Image: a.image(s.Image), Command: s.Command}
 	for _, alias := range s.Aliases {
 		out.Aliases = append(out.Aliases, a.expand(alias))
 	}
@@ -196,17 +201,6 @@ func (a *attempt) service(s pipeline.Service) executor.Service {
 			value = a.expand(value)
 		}
 		out.Env = append(out.Env, v.Name+"="+value)
-	}
-	return out
-}
-
-func (a *attempt) expandAll(list []string) []string {
-	if list == nil {
-		return nil
-	}
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = a.expand(s)
 	}
 	return out
 }

@@ -2,11 +2,8 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,6 +101,7 @@ func Run(ctx context.Context, in RunInput) (RunResult, error) {
 	}
 	begin := time.Now()
 	err = r.loop(ctx)
+	r.later.Wait()
 	return RunResult{
 		State: r.state, Status: r.state.Status, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
@@ -146,6 +144,7 @@ type runner struct {
 	mu       sync.Mutex // guards children
 	children []ChildResult
 	loose    sync.WaitGroup // children that no job waits for
+	later    sync.WaitGroup // work that no job waits for
 }
 
 // outcome is a message to the loop: a job's end, or a delayed job's time.
@@ -325,181 +324,6 @@ func (r *runner) startReady(ctx context.Context) {
 		r.nextID++
 		go r.one(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), !trigger)
 	}
-}
-
-// given is what the loop knows for one attempt; made in the loop, read by the
-// job's goroutine.
-type given struct {
-	take    []string
-	dotenv  []pipeline.Variable
-	attempt int
-	kept    map[string]string // of each job that kept artifacts, the folder
-}
-
-func (r *runner) inputFor(i int) given {
-	g := given{attempt: r.state.Jobs[i].Attempt}
-	for _, n := range r.Pipeline.Jobs[i].Needs {
-		if n.Pipeline != "" && r.Parent != nil && n.Artifacts {
-			if dir := r.Parent(n.Job); dir != "" {
-				g.take = append(g.take, dir)
-			}
-		}
-		if n.Project != "" {
-			r.tell(i, Event{Kind: JobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
-		}
-	}
-	if r.Pipeline.Jobs[i].Trigger != nil {
-		g.kept = map[string]string{}
-		for j, rec := range r.records {
-			if rec.Artifacts != "" {
-				g.kept[r.Pipeline.Jobs[j].Name] = rec.Artifacts
-			}
-		}
-	}
-	for _, j := range r.sources(i) {
-		if dir := r.records[j].Artifacts; dir != "" {
-			g.take = append(g.take, dir)
-		}
-		g.dotenv = append(g.dotenv, r.dotenv[j]...)
-	}
-	return g
-}
-
-// sources are the jobs whose artifacts job i takes: those of dependencies, else
-// of its needs, else of all earlier stages.
-func (r *runner) sources(i int) []int {
-	job := &r.Pipeline.Jobs[i]
-	var out []int
-	byName := func(name string) {
-		if j, ok := r.index[name]; ok {
-			out = append(out, j)
-		}
-	}
-	switch {
-	case job.Dependencies != nil:
-		for _, d := range *job.Dependencies {
-			for j := range r.Pipeline.Jobs {
-				if n := r.Pipeline.Jobs[j]; n.Name == d || n.Base == d {
-					out = append(out, j)
-				}
-			}
-		}
-	case job.DAG:
-		for _, n := range job.Needs {
-			if n.Artifacts && n.Project == "" && n.Pipeline == "" {
-				byName(n.Job)
-			}
-		}
-	default:
-		for j := range r.Pipeline.Jobs {
-			if r.Pipeline.Jobs[j].Stage == job.Stage {
-				break
-			}
-			out = append(out, j)
-		}
-	}
-	return out
-}
-
-// one runs one attempt, or a child pipeline, and reports to the loop.
-func (r *runner) one(ctx, stop context.Context, i int, id string, g given, slot bool) {
-	begin := time.Now()
-	o := outcome{job: i, attempt: g.attempt}
-	job := &r.Pipeline.Jobs[i]
-	release, err := r.lock(ctx, stop, i)
-	switch {
-	case err != nil:
-		o.res = JobResult{Status: pipeline.Canceled}
-	case job.Trigger != nil:
-		o.res = r.child(ctx, stop, i, id, g)
-	default:
-		o.res, o.record = r.attempt(ctx, stop, i, id, g)
-	}
-	release()
-	if slot {
-		<-r.Slots
-	}
-	o.record.Seconds = time.Since(begin).Seconds()
-	o.record.Result = o.res
-	r.done <- o
-}
-
-func (r *runner) lock(ctx, stop context.Context, i int) (func(), error) {
-	group := r.Pipeline.Jobs[i].ResourceGroup
-	if group == "" || r.Lock == nil {
-		return func() {}, nil
-	}
-	ctx, cancel := mergeDone(ctx, stop)
-	defer cancel()
-	release, err := r.Lock(ctx, group)
-	if err != nil {
-		return func() {}, err
-	}
-	return release, nil
-}
-
-func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (JobResult, JobRecord) {
-	job := &r.Pipeline.Jobs[i]
-	in, err := r.Job(job)
-	if err != nil {
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
-	}
-	rec := JobRecord{Log: filepath.Join(r.Dir, "logs", id+".log")}
-	f, err := os.OpenFile(rec.Log, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
-	if err != nil {
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
-	}
-	defer f.Close()
-	below, above := r.Variables(job)
-	in.RunID = strconv.FormatInt(r.Number, 10)
-	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
-	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
-	in.Take = g.take
-	in.Dir = filepath.Join(r.Work, id)
-	in.Keep = filepath.Join(r.Dir, "artifacts", id)
-	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
-	in.Emit = func(ev Event) { r.tell(i, ev) }
-	res := RunJob(ctx, in)
-	if res.Artifacts {
-		rec.Artifacts = in.Keep
-	}
-	if leaked, err := rescan(in, f); err != nil {
-		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.DataIntegrity, err
-	} else if leaked != "" {
-		res.Status, res.Reason = pipeline.Failed, pipeline.DataIntegrity
-		res.Err = errors.New(leaked)
-	}
-	return res, rec
-}
-
-// rescan looks for secrets in the stored log once more. A finding fails closed:
-// the log is emptied and the job is red.
-func rescan(in JobInput, f *os.File) (string, error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	found, err := in.Secrets.Scan(f)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	if err := f.Truncate(0); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("the log held a part of the secret %s after masking and was emptied; this is a fault of the masker, please report it", found[0].Name), nil
-}
-
-// jobLog writes a job's bytes to its file and tells whoever watches.
-type jobLog struct {
-	file *os.File
-	emit func([]byte)
-}
-
-func (l *jobLog) Write(p []byte) (int, error) {
-	n, err := l.file.Write(p)
-	if err == nil {
-		l.emit(p)
-	}
-	return n, err
 }
 
 // finished takes a message of a job's goroutine into the state.

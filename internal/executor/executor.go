@@ -108,7 +108,8 @@ type Command struct {
 	Dir  string   // working directory, as the sandbox sees it; absolute
 	// Env is KEY=value, the last of a key counts. It is added to the sandbox's
 	// own: an isolated one has what its image says, one on the host has
-	// nothing, so that the caller decides what a job sees of the user's.
+	// nothing, so that the caller decides what a job sees of the user's. Names
+	// that no shell can hold may be left out.
 	Env []string
 	// Stdout and Stderr get the output as it comes; nil discards it. When both
 	// are the same writer, it gets all in order and is never called by two

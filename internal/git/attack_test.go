@@ -268,3 +268,32 @@ func TestSubmodulesOfAServerAreNoFolders(t *testing.T) {
 		t.Errorf("got %v: %v", errs.KindOf(err), err)
 	}
 }
+
+// TestAttackFolder: the folder that the program is started in, or that the cache
+// lies in, is a repository whose configuration sends git elsewhere.
+func TestAttackFolder(t *testing.T) {
+	src := newRepo(t)
+	src.commit("one", "a", "good")
+	evil := newRepo(t)
+	evil.commit("one", "a", "evil")
+	root := serveHTTP(t, filepath.Dir(src.dir), asIs)
+	around := newRepo(t)
+	around.git("config", "url."+evil.dir+".insteadOf", root+"/repo")
+	around.git("config", "core.attributesFile", "x")
+	t.Chdir(around.dir)
+	for _, trust := range []Trust{Server, User} {
+		for i, cache := range []string{filepath.Join(around.dir, "cache"), filepath.Join(around.dir, ".git", "cache"), t.TempDir()} {
+			r, err := NewRemote(root+"/repo", cache, Access{Trust: trust, AllowFile: true, Environ: environ(t)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Update(context.Background(), Ref{KindBranch, "main"}, 0); err != nil {
+				t.Fatal(err)
+			}
+			ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{})
+			if got := tree(t, ws)["a"]; got != "good" {
+				t.Errorf("trust %d, cache %d: %q", trust, i, got)
+			}
+		}
+	}
+}

@@ -12,7 +12,10 @@ import (
 	"refline/internal/errs"
 )
 
-// CheckoutOptions ask for more, or less, than the files of the commit.
+// CheckoutOptions ask for more, or less, than the files of the commit. Sparse
+// paths save the writing of files, not their transfer: the mirror is no partial
+// clone, since git in a job would then have to ask the remote for what it lacks,
+// without credentials.
 type CheckoutOptions struct {
 	Depth      int        // commits of history at least; 0 is all
 	Submodules Submodules // none unless asked
@@ -53,8 +56,9 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 			_ = os.RemoveAll(dst)
 		}
 	}()
+	before, _ := os.Stat(r.mirror())
 	if err := r.populate(ctx, c, dst, o); err != nil {
-		if err = r.heal(ctx, c, o.Depth, err); err != nil {
+		if err = r.heal(ctx, c, o.Depth, before, err); err != nil {
 			return err
 		}
 		_ = os.RemoveAll(dst)
@@ -73,14 +77,12 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 	return nil
 }
 
-// heal answers a local command that failed on the mirror: somebody may have
-// replaced it meanwhile, else it is damaged and built anew. It returns the
-// error when neither can help.
-func (r *Remote) heal(ctx context.Context, c Resolved, depth int, why error) error {
-	if ctx.Err() != nil {
-		return why
-	}
-	if errs.KindOf(why) != errs.Internal {
+// heal answers a local command that failed on the mirror. Another process may
+// have put a new mirror in its place since before was taken: then what is
+// missing is fetched. Else it is damaged and built anew. It returns the error
+// when neither can help.
+func (r *Remote) heal(ctx context.Context, c Resolved, depth int, before os.FileInfo, why error) error {
+	if ctx.Err() != nil || errs.KindOf(why) != errs.Internal {
 		return why
 	}
 	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
@@ -88,6 +90,12 @@ func (r *Remote) heal(ctx context.Context, c Resolved, depth int, why error) err
 		return err
 	}
 	defer held.Close()
+	if now, err := os.Stat(r.mirror()); err != nil || before == nil || !os.SameFile(before, now) {
+		if _, ok := r.record(c, depth); ok {
+			return nil
+		}
+		return r.fetchLocked(ctx, c, depth, held)
+	}
 	return r.rebuild(ctx, c, depth, held, why)
 }
 

@@ -144,11 +144,13 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance"}
 	_, err := os.Stat(filepath.Join(mirror, "shallow"))
 	shallow := err == nil
-	switch {
-	case depth > 0 && (shallow || !hasRefs(mirror)): // a whole mirror stays whole: --depth would cut it
+	if depth > 0 && (shallow || !hasRefs(mirror)) { // a whole mirror stays whole: --depth would cut it
 		args = append(args, "--depth="+strconv.Itoa(depth))
-	case shallow:
-		args = append(args, "--depth="+strconv.Itoa(unlimited))
+	} else {
+		refspecs = append(refspecs, "+refs/tags/*:refs/tags/*") // else git leaves tags that moved where they were
+		if shallow {
+			args = append(args, "--depth="+strconv.Itoa(unlimited))
+		}
 	}
 	args = append(append(args, "--", r.addr.text), refspecs...)
 	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {

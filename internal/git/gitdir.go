@@ -20,7 +20,13 @@ type gitDir struct {
 // write makes dir, a path that ends in .git. An index that lies there already
 // stays.
 func (g gitDir) write(dir string) error {
-	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "info"} {
+	// No more folders than git needs to know the repository by: each costs every
+	// job, and git makes the others when it wants them.
+	subs := []string{"objects/info", "refs"}
+	if len(g.info) > 0 {
+		subs = append(subs, "info")
+	}
+	for _, sub := range subs {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(sub)), 0o777); err != nil {
 			return err
 		}

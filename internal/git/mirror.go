@@ -98,6 +98,43 @@ func (r *Remote) sweep() error {
 	return os.Remove(busy)
 }
 
+// tidy joins packs and loose refs when many small fetches have left many. It
+// drops nothing, so checkouts that borrow objects never notice. It is called
+// where nobody waits, and leaves the work to a later time when the mirror is in
+// use.
+func (r *Remote) tidy(ctx context.Context) {
+	packs, _ := filepath.Glob(filepath.Join(globEscape(r.objects()), "pack", "*.pack"))
+	refs, _ := os.ReadDir(filepath.Join(r.mirror(), "refs", "keep"))
+	tags, _ := os.ReadDir(filepath.Join(r.mirror(), "refs", "tags"))
+	if len(packs) <= maxPacks && len(refs)+len(tags) < maxLooseRefs {
+		return
+	}
+	held, err := tryLock(filepath.Join(r.dir, "lock"))
+	if held == nil || err != nil {
+		return
+	}
+	defer held.Close()
+	busy := filepath.Join(r.mirror(), "busy")
+	if r.sweep() != nil || os.WriteFile(busy, nil, 0o600) != nil {
+		return
+	}
+	for _, args := range [][]string{{"repack", "--quiet", "--geometric=2", "-d"}, {"pack-refs", "--all"}} {
+		p := r.own(append([]string{"--git-dir=" + r.mirror()}, args...)...)
+		p.hold = held
+		if _, err := p.output(ctx); err != nil {
+			r.access.notice(fmt.Sprintf("the mirror of %s could not be tidied (%v)", r.URL(), err))
+			return // whoever needs the mirror finds out more
+		}
+	}
+	_ = os.Remove(busy)
+}
+
+// What git copes with without becoming slower.
+const (
+	maxPacks     = 20
+	maxLooseRefs = 200
+)
+
 // scratch makes a fresh folder below tmp, on the file system of the mirror.
 func (r *Remote) scratch(name string) (string, error) {
 	tmp := filepath.Join(r.dir, "tmp")

@@ -295,6 +295,52 @@ func TestTags(t *testing.T) {
 	}
 }
 
+func TestMovedTagIsSeenInAWholeMirror(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "a", "1")
+	src.git("tag", "-a", "-m", "x", "v1")
+	r := remote(t, src.dir, localAccess(t))
+	r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{})
+	src.commit("two", "a", "2")
+	src.git("tag", "-f", "-a", "-m", "y", "v1")
+	ws := r.mustCheckout(t, r.mustResolve(t, Ref{KindBranch, "main"}), CheckoutOptions{})
+	if got := gitIn(t, ws, src.env, "describe"); got != "v1" {
+		t.Errorf("describe: %q", got)
+	}
+}
+
+func TestTidy(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	r := remote(t, src.dir, localAccess(t))
+	var shas []string
+	for i := range maxPacks + 2 {
+		shas = append(shas, src.commit(fmt.Sprint(i), "a", strconv.Itoa(i)))
+		if _, err := r.Update(context.Background(), Ref{KindBranch, "main"}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	packs := func() int {
+		names, _ := filepath.Glob(filepath.Join(r.objects(), "pack", "*.pack"))
+		return len(names)
+	}
+	before := packs()
+	r.tidy(context.Background())
+	if after := packs(); before <= maxPacks || after > 3 {
+		t.Errorf("%d packs became %d", before, after)
+	}
+	for i, sha := range shas {
+		ws := r.mustCheckout(t, Resolved{Kind: KindCommit, Commit: sha}, CheckoutOptions{})
+		if got := tree(t, ws)["a"]; got != strconv.Itoa(i) {
+			t.Errorf("commit %d: %q", i, got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(r.mirror(), "busy")); err == nil {
+		t.Error("still busy")
+	}
+}
+
 func TestNotReached(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)

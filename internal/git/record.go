@@ -9,7 +9,8 @@ import (
 
 // record is what a checkout needs to know about a commit in the mirror: where
 // its history ends, and the tags that came with it. In a mirror of shallow
-// fetches both differ from commit to commit.
+// fetches both differ from commit to commit. Depth 0 is recorded only when the
+// mirror holds all history, and then all its tags are good.
 type record struct {
 	shallow string
 	tags    []refEntry
@@ -34,6 +35,10 @@ func (r *Remote) record(c Resolved, depth int) (record, bool) {
 		if err != nil || c.Object != "" && !strings.Contains(string(text), "object "+c.Object+"\n") {
 			continue
 		}
+		if d == 0 {
+			tags, err := listRefs(r.mirror(), "refs/tags/")
+			return record{tags: tags}, err == nil
+		}
 		rec := record{tags: parsePackedRefs(string(text), []string{"refs/tags/"})}
 		for line := range strings.Lines(string(text)) {
 			if id, ok := strings.CutPrefix(line, "shallow "); ok {
@@ -57,11 +62,13 @@ func (r *Remote) writeRecord(mirror string, c Resolved, depth int) error {
 	if c.Object != "" {
 		text.WriteString("object " + c.Object + "\n")
 	}
-	tags, err := listRefs(mirror, "refs/tags/")
-	if err != nil {
-		return err
+	if depth > 0 {
+		tags, err := listRefs(mirror, "refs/tags/")
+		if err != nil {
+			return err
+		}
+		text.WriteString(writePackedRefs(tags))
 	}
-	text.WriteString(writePackedRefs(tags))
 	path := recordPath(mirror, depth, c.Commit)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

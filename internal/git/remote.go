@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -78,8 +79,14 @@ func (r *Remote) home() string { return filepath.Join(r.dir, "nobody") }
 // own prepares a command that works on the mirror or on a checkout and talks to
 // nobody.
 func (r *Remote) own(args ...string) process {
-	env := append(ownEnvironment(r.access.Environ, r.home()), "GIT_ALLOW_PROTOCOL=")
+	env := append(r.fenced(ownEnvironment(r.access.Environ, r.home())), "GIT_ALLOW_PROTOCOL=")
 	return process{args: args, dir: r.dir, env: env, config: hardenedFiles()}
+}
+
+// fenced keeps git from finding a repository around the cache, or around the
+// folder this program was started in, and from heeding its configuration.
+func (r *Remote) fenced(env []string) []string {
+	return append(env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(r.dir))
 }
 
 // ask runs a git command that talks to the remote, again after a fault that may
@@ -89,7 +96,13 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.env, p.config = append(t.env, p.env...), append(t.settings, p.config...)
+	if p.dir == "" {
+		p.dir = r.dir
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
+	}
+	p.env, p.config = append(r.fenced(t.env), p.env...), append(t.settings, p.config...)
 	var out []byte
 	err = r.access.retry(ctx, func() error {
 		var err error

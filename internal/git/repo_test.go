@@ -13,7 +13,7 @@ import (
 )
 
 // environ is a person's environment that has nothing of this machine's user.
-func environ(t *testing.T) []string {
+func environ(t testing.TB) []string {
 	t.Helper()
 	home := filepath.Join(t.TempDir(), "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
@@ -27,17 +27,17 @@ func environ(t *testing.T) []string {
 
 // repo is a repository that tests write to, by plain git.
 type repo struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
 }
 
-func newRepo(t *testing.T) *repo {
+func newRepo(t testing.TB) *repo {
 	t.Helper()
 	return newRepoAt(t, filepath.Join(t.TempDir(), "repo"))
 }
 
-func newRepoAt(t *testing.T, dir string) *repo {
+func newRepoAt(t testing.TB, dir string) *repo {
 	t.Helper()
 	r := &repo{t, dir, append(environ(t),
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com", "GIT_COMMITTER_NAME=Grace", "GIT_COMMITTER_EMAIL=grace@example.com",
@@ -56,7 +56,7 @@ func (r *repo) git(args ...string) string {
 	return gitIn(r.t, r.dir, r.env, args...)
 }
 
-func gitIn(t *testing.T, dir string, env []string, args ...string) string {
+func gitIn(t testing.TB, dir string, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir, cmd.Env = dir, env
@@ -113,7 +113,7 @@ func backend(t *testing.T, root string) http.Handler {
 func asIs(h http.Handler) http.Handler { return h }
 
 // tree lists the files below dir except .git, with their content.
-func tree(t *testing.T, dir string) map[string]string {
+func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

@@ -110,6 +110,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 		return err
 	}
 	defer held.Close()
+	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
 	}
@@ -142,8 +143,19 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 		return err
 	}
 	defer held.Close()
+	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
+	}
+	if !isPlain(dir) {
+		return nil
+	}
+	// git looks with a fresh .git again: not with one that somebody may have changed.
+	if err := onlyIndex(dir); err != nil {
+		return err
+	}
+	if err := r.gitDir(c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
+		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)
 	if err != nil || len(out) > 0 {
@@ -152,8 +164,25 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	return r.putSpare(dir, c.Commit)
 }
 
-func (r *Remote) putSpare(tree, commit string) error {
-	// Only the index of .git stays: all else is written when it is used.
+// isPlain is false for a checkout with LFS files, submodules or paths left out,
+// which its index does not tell.
+func isPlain(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, ".git", "config"))
+	conf, ok := parseConfig(string(text))
+	if err != nil || !ok {
+		return false
+	}
+	for key := range conf {
+		if section, _, _ := strings.Cut(key, "."); section == "filter" || section == "submodule" || key == "core.sparsecheckout" {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyIndex empties .git but for the index: all else is written when the spare
+// is used.
+func onlyIndex(tree string) error {
 	entries, err := os.ReadDir(filepath.Join(tree, ".git"))
 	if err != nil {
 		return errs.E(errs.Internal, "keep a spare checkout: %w", err)
@@ -165,6 +194,13 @@ func (r *Remote) putSpare(tree, commit string) error {
 		if err := os.RemoveAll(filepath.Join(tree, ".git", e.Name())); err != nil {
 			return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 		}
+	}
+	return nil
+}
+
+func (r *Remote) putSpare(tree, commit string) error {
+	if err := onlyIndex(tree); err != nil {
+		return err
 	}
 	// git reads again every file as young as the index. These will not change
 	// while they wait, and an index from the future says so.

@@ -94,6 +94,7 @@ func TestGiveBack(t *testing.T) {
 		{"deleted", func(ws string) error { return os.Remove(filepath.Join(ws, "a")) }, 0},
 		{"hook and configuration", func(ws string) error {
 			_ = os.MkdirAll(filepath.Join(ws, ".git", "hooks"), 0o755)
+			_ = os.MkdirAll(filepath.Join(ws, ".git", "info"), 0o755)
 			_ = os.WriteFile(filepath.Join(ws, ".git", "hooks", "post-checkout"), []byte("#!/bin/sh\n"), 0o755)
 			return os.WriteFile(filepath.Join(ws, ".git", "info", "exclude"), []byte("x\n"), 0o644)
 		}, 1}, // harmless: .git is thrown away but for the index
@@ -130,6 +131,58 @@ func TestGiveBack(t *testing.T) {
 				t.Error("hooks came along")
 			}
 		})
+	}
+}
+
+func TestGiveBackRefusesWhatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "a", "1\n", "dir/b", "1\n")
+	r := remote(t, src.dir, localAccess(t))
+	c := r.mustResolve(t, Ref{})
+	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"none"}})
+	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 0 {
+		t.Errorf("%v, kept %v", err, r.spares())
+	}
+	// A filter in a configuration that somebody changed does not run.
+	tr := newTrap(t)
+	ws = r.mustCheckout(t, c, CheckoutOptions{})
+	gitIn(t, ws, src.env, "config", "core.fsmonitor", "touch "+tr.path+"; false")
+	gitIn(t, ws, src.env, "config", "diff.external", "touch "+tr.path)
+	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 1 {
+		t.Errorf("%v, kept %v", err, r.spares())
+	}
+	tr.check()
+}
+
+// TestHealAfterAnother: another process has put a mirror without our commit in
+// place of the one we looked at.
+func TestHealAfterAnother(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	first := Resolved{Kind: KindCommit, Commit: src.commit("one", "a", "1")}
+	r := remote(t, src.dir, localAccess(t))
+	r.mustCheckout(t, first, CheckoutOptions{})
+	before, err := os.Stat(r.mirror())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := Resolved{Kind: KindCommit, Commit: src.commit("two", "a", "2")}
+	held, err := lock(context.Background(), filepath.Join(r.dir, "lock"), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.rebuild(context.Background(), second, 0, held, os.ErrInvalid); err != nil {
+		t.Fatal(err)
+	}
+	held.Close()
+	if err := r.heal(context.Background(), first, 0, before, os.ErrInvalid); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Resolved{first, second} {
+		if _, ok := r.record(c, 0); !ok {
+			t.Errorf("%s is gone", c.Commit)
+		}
 	}
 }
 

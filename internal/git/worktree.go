@@ -203,21 +203,53 @@ func (w *Worktree) tagsAt(ctx context.Context, r *Reader) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var unknown []string
+	for _, t := range refs {
+		if t.peeled == "" && t.id != w.SHA {
+			unknown = append(unknown, t.id)
+		}
+	}
+	peeled, err := w.peelAll(ctx, r, unknown)
+	if err != nil {
+		return nil, err
+	}
 	var tags []string
 	for _, t := range refs {
-		target := t.id
-		if t.peeled != "" {
-			target = t.peeled
-		} else if t.id != w.SHA {
-			if target, err = w.peel(r, t.id); err != nil {
-				return nil, err
-			}
-		}
-		if target == w.SHA {
+		if t.id == w.SHA || t.peeled == w.SHA || peeled[t.id] == w.SHA {
 			tags = append(tags, strings.TrimPrefix(t.name, "refs/tags/"))
 		}
 	}
 	return tags, nil
+}
+
+// peelByHand is how many tags may be looked into before a process is cheaper.
+const peelByHand = 32
+
+// peelAll tells what each object stands for, tag objects followed to their end.
+func (w *Worktree) peelAll(ctx context.Context, r *Reader, ids []string) (map[string]string, error) {
+	peeled := map[string]string{}
+	if len(ids) <= peelByHand {
+		for _, id := range ids {
+			target, err := w.peel(r, id)
+			if err != nil {
+				return nil, err
+			}
+			peeled[id] = target
+		}
+		return peeled, nil
+	}
+	p := w.git("--git-dir="+w.GitDir, "cat-file", "--batch-check=%(objectname)")
+	p.stdin = strings.Join(ids, "^{}\n") + "^{}\n"
+	out, err := p.output(ctx)
+	if err != nil {
+		return nil, w.explain(err)
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if i < len(ids) {
+			peeled[ids[i]] = line
+		}
+	}
+	return peeled, nil
 }
 
 // peel follows tag objects to what they tag.

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +71,10 @@ func TestHead(t *testing.T) {
 	linked := filepath.Join(t.TempDir(), "linked")
 	src.git("worktree", "add", "-q", "--detach", linked, "feature/x")
 	t.Run("linked and detached", func(t *testing.T) { check(t, linked, "") })
+	for i := range peelByHand + 1 {
+		src.git("tag", "-a", "-m", "x", fmt.Sprintf("many/%d", i), "old")
+	}
+	t.Run("many tags", func(t *testing.T) { check(t, src.dir, "feature/x") })
 	src.git("pack-refs", "--all")
 	t.Run("packed refs", func(t *testing.T) { check(t, src.dir, "feature/x") })
 	src.git("gc", "-q")

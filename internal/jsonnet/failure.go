@@ -2,6 +2,8 @@ package jsonnet
 
 import (
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -74,6 +76,7 @@ func atStatic(err static) diag.Finding {
 // (an element that is being printed) are told with the nearest one that has.
 func atRuntime(err gojsonnet.RuntimeError) diag.Finding {
 	f := diag.Finding{Level: diag.Error, Message: err.Msg}
+	var output []string // the path in the output that was being printed
 	for i := len(err.StackTrace) - 1; i >= 0; i-- {
 		frame := err.StackTrace[i]
 		place, width := placeOf(frame.Loc)
@@ -86,12 +89,35 @@ func atRuntime(err gojsonnet.RuntimeError) diag.Finding {
 			}
 		case place.Line > 0:
 			f.Related = append(f.Related, diag.Related{Place: place, Message: frame.Name})
-		case frame.Loc.FileName != "":
-			f.Related = append(f.Related, diag.Related{Message: frame.Loc.FileName})
+		case frame.Loc.FileName == "During manifestation":
+		default:
+			if step, ok := outputStep(frame.Loc.FileName); ok {
+				output = append(output, step)
+			} else if frame.Loc.FileName != "" {
+				f.Related = append(f.Related, diag.Related{Message: frame.Loc.FileName})
+			}
 		}
 	}
 	f.Related = shorten(f.Related)
+	if len(output) > 0 {
+		slices.Reverse(output)
+		const most = 20
+		if len(output) > most {
+			output = append(output[:most], "…")
+		}
+		f.Related = append(f.Related, diag.Related{Message: "for " + strings.Join(output, ".") + " of the output"})
+	}
 	return f
+}
+
+// outputStep reads a frame that stands for a field or an element of the output.
+func outputStep(frame string) (string, bool) {
+	if name, ok := strings.CutPrefix(frame, "Field "); ok {
+		if text, err := strconv.Unquote(name); err == nil {
+			return text, true
+		}
+	}
+	return strings.CutPrefix(frame, "Array element ")
 }
 
 // shorten keeps both ends of a deep stack, as the jsonnet command does.

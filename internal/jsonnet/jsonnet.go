@@ -70,7 +70,7 @@ type Input struct {
 	Arguments   []Binding // tla-str, tla-code
 
 	Read     Read      // nil reads the disk
-	MaxStack int       // 0 is jsonnet's own, 500
+	MaxStack int       // 0 is jsonnet's own, 500; more than 20,000 counts as that
 	Trace    io.Writer // where std.trace writes; nil drops it
 
 	Output            Output
@@ -134,6 +134,10 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
+// deepestStack is where recursion ends whatever the input asks for: some way
+// beyond it the stack of the whole program would overflow.
+const deepestStack = 20_000
+
 func newVM(in Input, imp *importer) (*gojsonnet.VM, *catcher) {
 	vm := gojsonnet.MakeVM()
 	vm.Importer(imp)
@@ -144,7 +148,7 @@ func newVM(in Input, imp *importer) (*gojsonnet.VM, *catcher) {
 		vm.SetTraceOut(io.Discard)
 	}
 	if in.MaxStack > 0 {
-		vm.MaxStack = in.MaxStack
+		vm.MaxStack = min(in.MaxStack, deepestStack)
 	}
 	vm.OutputNewline = !in.NoTrailingNewline
 	vm.StringOutput = in.Output == String || in.Output == MultiString

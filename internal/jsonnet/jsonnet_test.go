@@ -210,8 +210,7 @@ func TestErrors(t *testing.T) {
 			{Place: diag.Place{File: "lib", Line: 2, Column: 24}, Message: "in thunk from <thunk from <function <anonymous>>>"},
 			{Place: diag.Place{File: "lib", Line: 2, Column: 9}, Message: "function <anonymous>"},
 			{Place: diag.Place{File: "runtime", Line: 2, Column: 8}, Message: "object <anonymous>"},
-			{Message: `Field "ü"`},
-			{Message: "During manifestation"},
+			{Message: "for ü of the output"},
 		}}},
 		{"imports", diag.Finding{Place: diag.Place{File: "parse", Line: 1, Column: 8}, Width: 1, Message: `Unexpected: "," while parsing field definition`}},
 		{"lost", diag.Finding{Place: diag.Place{File: "lost", Line: 1, Column: 6}, Width: 26,
@@ -269,6 +268,25 @@ func TestEndOfContext(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// A recursion without an end is an error, however deep it may go.
+func TestStackIsLimited(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"local f(x) = 1 + f(x + 1); f(0)", "local f(x) = [f(x)]; f(0)", "{ a: $ }"} {
+		_, err := Evaluate(t.Context(), Input{Snippet: code, MaxStack: 1 << 30})
+		if f := finding(t, err); !strings.HasPrefix(f.Message, "max stack frames exceeded") {
+			t.Errorf("%s: got %v", code, f)
+		}
+	}
+	deep := "local f(n) = if n == 0 then 0 else 1 + f(n - 1); f(2000)"
+	if _, err := Evaluate(t.Context(), Input{Snippet: deep}); err == nil {
+		t.Error("500 frames were enough for a recursion of 2000")
+	}
+	got, err := Evaluate(t.Context(), Input{Snippet: deep, MaxStack: 10000})
+	if err != nil || got.Text != "2000\n" {
+		t.Errorf("got %q, %v", got.Text, err)
 	}
 }
 

@@ -19,11 +19,16 @@ import (
 )
 
 // ordinaryLogs returns what common programs print: no secret is in it.
-func ordinaryLogs(t testing.TB) []byte {
+func ordinaryLogs(t testing.TB) []byte { return texts(t, "testdata/logs/*.log") }
+
+// dumps returns hex dumps and the like, where masking has more to look at.
+func dumps(t testing.TB) []byte { return texts(t, "testdata/dumps/*.log") }
+
+func texts(t testing.TB, pattern string) []byte {
 	t.Helper()
-	files, err := filepath.Glob("testdata/logs/*.log")
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no logs in testdata/logs (%v)", err)
+		t.Fatalf("no files match %s (%v)", pattern, err)
 	}
 	var all []byte
 	for _, f := range files {

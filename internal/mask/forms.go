@@ -52,7 +52,7 @@ func (f *forms) put(form Form, text string) {
 // derived is a text that was made from another and where it differs.
 type derived struct {
 	text    []byte
-	changed []rang
+	changed []stretch
 }
 
 func (d *derived) keep(b ...byte) { d.text = append(d.text, b...) }
@@ -60,7 +60,7 @@ func (d *derived) keep(b ...byte) { d.text = append(d.text, b...) }
 func (d *derived) replace(s string) {
 	from := len(d.text)
 	d.text = append(d.text, s...)
-	d.changed = append(d.changed, rang{from: from, to: len(d.text)})
+	d.changed = append(d.changed, stretch{from: from, to: len(d.text)})
 }
 
 // putDerived adds the places where d differs from its base, with as much
@@ -81,14 +81,14 @@ func (f *forms) putDerived(form Form, d derived, whole bool) {
 
 // around returns the changed places with reach bytes on either side, those
 // that then touch joined.
-func (d *derived) around(reach int) []rang {
-	var out []rang
+func (d *derived) around(reach int) []stretch {
+	var out []stretch
 	for _, c := range d.changed {
 		from, to := max(0, c.from-reach), min(len(d.text), c.to+reach)
 		if n := len(out); n > 0 && from <= out[n-1].to {
 			out[n-1].to = to
 		} else {
-			out = append(out, rang{from: from, to: to})
+			out = append(out, stretch{from: from, to: to})
 		}
 	}
 	return out

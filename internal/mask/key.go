@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// rang is a stretch of the bytes of a key, from included, to not.
-type rang struct {
+// stretch is a stretch of the bytes of a key, from included, to not.
+type stretch struct {
 	from, to int
 	comment  bool // masked where the key is printed, but no number of the key
 }
@@ -57,7 +57,7 @@ func takeKeys(value []byte) []segment {
 		der := decodeBase64(bytes.ReplaceAll(value[from:to], []byte(`\n`), nil))
 		private := privateRanges(der)
 		if private == nil {
-			private = []rang{{to: len(der)}}
+			private = []stretch{{to: len(der)}}
 		}
 		segments = append(segments, keySegments(value, from, to, der, private)...)
 		pos = marks[i+1][1]
@@ -82,7 +82,7 @@ func headers(body []byte) int {
 // keySegments returns the private ranges of der twice: as the stretch of
 // value[from:to] that encodes them, and as the bytes themselves, which come
 // back in any other format of the same key.
-func keySegments(value []byte, from, to int, der []byte, private []rang) []segment {
+func keySegments(value []byte, from, to int, der []byte, private []stretch) []segment {
 	var at []int // place of each base64 digit in value
 	for i := from; i < to; i++ {
 		if value[i] == '\\' && i+1 < to && value[i+1] == 'n' {
@@ -133,8 +133,8 @@ func lastLine(value []byte, from, to int) []segment {
 }
 
 // join merges ranges between which only a few bytes of structure lie.
-func join(ranges []rang) []rang {
-	var out []rang
+func join(ranges []stretch) []stretch {
+	var out []stretch
 	for _, r := range ranges {
 		if n := len(out); n > 0 && r.from-out[n-1].to < 12 {
 			out[n-1].to = r.to
@@ -147,7 +147,7 @@ func join(ranges []rang) []rang {
 
 // privateRanges returns where the private numbers of a key lie, nil when der
 // is no key it knows; then all of it is private.
-func privateRanges(der []byte) []rang {
+func privateRanges(der []byte) []stretch {
 	if bytes.HasPrefix(der, []byte(opensshMagic)) {
 		return opensshRanges(der)
 	}
@@ -160,7 +160,7 @@ type opensshFields struct{ public, private int }
 // opensshRanges reads OpenSSH's format: magic, cipher, kdf, kdf options,
 // number of keys, public key, private section. The section is a check number
 // twice, the type, its fields, a comment and padding.
-func opensshRanges(der []byte) []rang {
+func opensshRanges(der []byte) []stretch {
 	r := sshReader{b: der, pos: len(opensshMagic)}
 	cipher := r.field()
 	r.field()
@@ -172,12 +172,12 @@ func opensshRanges(der []byte) []rang {
 		return nil
 	}
 	if string(der[cipher.from:cipher.to]) != "none" {
-		return []rang{section}
+		return []stretch{section}
 	}
 	r = sshReader{b: der[:section.to], pos: section.from + 8}
 	kind := r.field()
 	if r.bad {
-		return []rang{section}
+		return []stretch{section}
 	}
 	name := string(der[kind.from:kind.to])
 	fields, known := map[string]opensshFields{
@@ -185,22 +185,22 @@ func opensshRanges(der []byte) []rang {
 		"ecdsa-sha2-nistp384": {2, 1}, "ecdsa-sha2-nistp521": {2, 1},
 	}[name]
 	if !known {
-		return []rang{{from: kind.to, to: section.to}}
+		return []stretch{{from: kind.to, to: section.to}}
 	}
 	for range fields.public {
 		r.field()
 	}
-	var ranges []rang
+	var ranges []stretch
 	for range fields.private {
 		ranges = append(ranges, r.field())
 	}
 	if r.bad {
-		return []rang{{from: kind.to, to: section.to}}
+		return []stretch{{from: kind.to, to: section.to}}
 	}
 	if n := &ranges[0]; name == "ssh-ed25519" && n.to-n.from == 64 {
 		n.to -= 32 // the second half is the public key
 	}
-	return append(ranges, rang{from: r.pos, to: section.to, comment: true})
+	return append(ranges, stretch{from: r.pos, to: section.to, comment: true})
 }
 
 // sshReader reads the length-prefixed fields of RFC 4251.
@@ -210,19 +210,19 @@ type sshReader struct {
 	bad bool
 }
 
-func (r *sshReader) field() rang {
+func (r *sshReader) field() stretch {
 	if r.bad || r.pos < 0 || r.pos+4 > len(r.b) {
 		r.bad = true
-		return rang{}
+		return stretch{}
 	}
 	n := binary.BigEndian.Uint32(r.b[r.pos:])
 	from := r.pos + 4
 	if uint64(n) > uint64(len(r.b)-from) {
 		r.bad = true
-		return rang{}
+		return stretch{}
 	}
 	r.pos = from + int(n)
-	return rang{from: from, to: r.pos}
+	return stretch{from: from, to: r.pos}
 }
 
 // Tags of DER (X.690) that keys are made of.
@@ -235,7 +235,7 @@ const (
 // element is a value of DER: its tag and where its content lies.
 type element struct {
 	tag byte
-	rang
+	stretch
 }
 
 // elements returns the values that lie one after the other in der[from:to];
@@ -262,7 +262,7 @@ func elements(der []byte, from, to int) []element {
 		if n > to-from {
 			return nil
 		}
-		out = append(out, element{tag, rang{from: from, to: from + n}})
+		out = append(out, element{tag, stretch{from: from, to: from + n}})
 		from += n
 	}
 	return out
@@ -270,13 +270,13 @@ func elements(der []byte, from, to int) []element {
 
 // derRanges finds the private numbers in PKCS #1, PKCS #8, SEC 1 and the
 // traditional form of DSA. Anything else gives nil.
-func derRanges(der []byte, from, to int) []rang {
+func derRanges(der []byte, from, to int) []stretch {
 	outer := elements(der, from, to)
 	if len(outer) != 1 {
 		return nil
 	}
 	if outer[0].tag == tagOctets || outer[0].tag == tagInteger { // inside PKCS #8: Ed25519, DSA
-		return []rang{outer[0].rang}
+		return []stretch{outer[0].stretch}
 	}
 	e := elements(der, outer[0].from, outer[0].to)
 	if outer[0].tag != tagSequence || len(e) < 2 || e[0].tag != tagInteger {
@@ -287,9 +287,9 @@ func derRanges(der []byte, from, to int) []rang {
 		if inner := derRanges(der, e[2].from, e[2].to); inner != nil {
 			return inner
 		}
-		return []rang{e[2].rang}
+		return []stretch{e[2].stretch}
 	case e[1].tag == tagOctets: // SEC 1
-		return []rang{e[1].rang}
+		return []stretch{e[1].stretch}
 	case len(e) >= 9: // PKCS #1: version, n, e, then what is private
 		return numbers(e[3:])
 	case len(e) == 6: // DSA: version, p, q, g, y, x
@@ -298,10 +298,10 @@ func derRanges(der []byte, from, to int) []rang {
 	return nil
 }
 
-func numbers(e []element) []rang {
-	var out []rang
+func numbers(e []element) []stretch {
+	var out []stretch
 	for _, n := range e {
-		out = append(out, n.rang)
+		out = append(out, n.stretch)
 	}
 	return out
 }

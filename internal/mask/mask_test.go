@@ -115,7 +115,7 @@ func TestPromptAppearsAtOnce(t *testing.T) {
 	s := setOf(t, secrets...)
 	for _, prompt := range []string{
 		"Password: ", "Continue? [y/N] ", "$ ", "root@host:~# ", ">>> ", "(gdb) ", "Are you sure (yes/no/[fingerprint])? ",
-		"Enter a value:\n  > ", "Progress: 45%", "loading...", "done.\n", "\r", "\n",
+		"Enter a value:\n  > ", "[####    ] 45 %", "loading...", "done.\n", "\r", "\n",
 	} {
 		var out bytes.Buffer
 		if _, err := s.Writer(&out).Write([]byte(prompt)); err != nil {
@@ -159,7 +159,7 @@ func TestHoldsOnlyWhatMayBeASecret(t *testing.T) {
 
 func TestOrdinaryLogsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	logs := ordinaryLogs(t)
+	logs := append(ordinaryLogs(t), dumps(t)...)
 	for _, n := range []int{1, 10, 100} {
 		var s Set
 		for _, v := range append(mixedSecrets(n), pkcs8(keys().rsa), opensshKey(keys().ecdsa, "deploy@example.com")) {
@@ -294,6 +294,23 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	run()
 	if n := testing.AllocsPerRun(100, run); n != 0 {
 		t.Errorf("%v allocations for %d writes", n, len(chunks))
+	}
+}
+
+// What a writer keeps is bounded, however large the writes and the log.
+func TestMemoryStaysFlat(t *testing.T) {
+	t.Parallel()
+	s := setOf(t, "hunter2hunter", "Zx4tU9pLm2Qw8rKd5sVb")
+	w := s.Writer(io.Discard)
+	for _, text := range []string{
+		strings.Repeat("hunter2hunter is the password, Zx4t\n", 1<<17), strings.Repeat("hunter2hunter", 1<<18), "hunter2", strings.Repeat("x", 1<<22),
+	} {
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept := cap(w.buf) + cap(w.out); kept > 4*chunkSize {
+		t.Errorf("the writer keeps %d bytes", kept)
 	}
 }
 

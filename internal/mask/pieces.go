@@ -69,8 +69,8 @@ func newPieces(patterns []pattern, ids []int) *pieces {
 	x.arena = append(x.arena, make([]byte, padding)...)
 
 	logGrams := bits.Len(uint(grams))
-	x.filter = make([]uint64, 1<<max(8, logGrams-3))
-	x.shift = uint8(64 - max(8, logGrams-3))
+	x.filter = make([]uint64, 1<<max(10, logGrams-4))
+	x.shift = uint8(64 - max(10, logGrams-4))
 	x.bshift = uint8(64 - logGrams)
 	x.heads = make([]uint64, 1<<max(9, logGrams-2))
 	x.fill(grams, logGrams)

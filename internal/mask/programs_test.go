@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // secretCase is a value and a twin that differs in each letter and digit that
@@ -347,6 +349,31 @@ func TestKeyInAnotherFormat(t *testing.T) {
 		text := fmt.Sprintf("privateExponent: %x", k.rsa.D)
 		if got := s.String(text); strings.Contains(got, text[60:80]) {
 			t.Errorf("the private exponent in hex was not masked: %s", got)
+		}
+	}
+}
+
+// Of a key with a passphrase nothing but the armour and the head is public.
+func TestEncryptedKeys(t *testing.T) {
+	t.Parallel()
+	block := must(ssh.MarshalPrivateKeyWithPassphrase(keys().rsa, "c", []byte("passphrase")))
+	openssh := string(pem.EncodeToMemory(block))
+	der := make([]byte, 700)
+	rand.New(rand.NewSource(3)).Read(der)
+	old := "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n" +
+		strings.SplitN(string(pemText("RSA PRIVATE KEY", der)), "\n", 2)[1]
+	for name, text := range map[string]string{"OpenSSH": openssh, "old PEM": old, "PKCS #8": string(pemText("ENCRYPTED PRIVATE KEY", der))} {
+		s := setOf(t, text)
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		for _, line := range lines[len(lines)-6 : len(lines)-1] {
+			if got := s.String("> " + line + " <"); got != "> [masked] <" {
+				t.Errorf("%s: a line of the key came out as %s", name, got)
+			}
+		}
+		for _, public := range []string{"Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-128-CBC", "-----BEGIN ENCRYPTED PRIVATE KEY-----", authorized(keys().rsa.Public())} {
+			if got := s.String(public); got != public {
+				t.Errorf("%s: %s came out as %s", name, public, got)
+			}
 		}
 	}
 }

@@ -14,8 +14,9 @@ type Match struct {
 }
 
 // maxRun is how much of a run of masked bytes is looked at to tell which
-// secret it is.
-const maxRun = 64 << 10
+// secret it is: enough for a key, little enough for thousands of secrets that
+// stand side by side.
+const maxRun = 4 << 10
 
 // Scan reads r to its end and returns what a [Writer] would have masked in it,
 // in order. Where bytes belong to several secrets there is one match for each

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -113,7 +114,7 @@ func jsonStrings(value []byte) ([]string, bool) {
 
 // publicConstants are strings that stand in every credentials file of Google
 // and in many ordinary logs.
-func publicConstants() map[string]bool {
+var publicConstants = sync.OnceValue(func() map[string]bool {
 	return map[string]bool{
 		"service_account": true,
 		"authorized_user": true,
@@ -122,7 +123,7 @@ func publicConstants() map[string]bool {
 		"https://oauth2.googleapis.com/token":        true,
 		"https://www.googleapis.com/oauth2/v1/certs": true,
 	}
-}
+})
 
 // decodedText returns what value is the base64 of, when that is text: a job
 // that gets a key in base64 will decode it.

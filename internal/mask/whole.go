@@ -14,6 +14,7 @@ type wholes struct {
 	text   []string
 	id     []int        // of each text in the matcher
 	heads  [256][]int32 // first byte → texts that begin with it
+	inside [256]bool    // bytes before the last one of a text
 }
 
 type wholePlace struct{ text, offset int32 }
@@ -34,6 +35,9 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 		x.text = append(x.text, text)
 		shortest = min(shortest, len(text))
 		x.heads[text[0]] = append(x.heads[text[0]], int32(k))
+		for _, c := range []byte(text[:len(text)-1]) {
+			x.inside[c] = true
+		}
 	}
 	x.step = shortest - groupSize + 1
 	for k, text := range x.text {
@@ -93,8 +97,12 @@ func (x *wholes) standsAt(b []byte, start int, k int32) bool {
 	return start >= 0 && start+len(text) <= len(b) && string(b[start:start+len(text)]) == text
 }
 
-// hold returns how many bytes at the end of b may be the beginning of a pattern.
+// hold returns how many bytes at the end of b, which is not empty, may be the
+// beginning of a pattern.
 func (x *wholes) hold(b []byte) int {
+	if !x.inside[b[len(b)-1]] { // the end of most lines
+		return 0
+	}
 	for size := min(minPiece-2, len(b)); size > 0; size-- {
 		tail := b[len(b)-size:]
 		for _, k := range x.heads[tail[0]] {

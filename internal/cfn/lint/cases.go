@@ -89,8 +89,8 @@ func wellFormedIf(arg *cfn.Node) bool {
 	return arg.Kind == cfn.List && len(arg.Items) == 3 && arg.Items[0].IsString()
 }
 
-// settle replaces each Fn::If of n by the branch that a chooses. It returns nil
-// for what is AWS::NoValue, and whether anything changed.
+// settle replaces each Fn::If of n by the branch that a chooses, and leaves out
+// what is null. It returns nil for what is AWS::NoValue, and whether anything changed.
 func settle(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) {
 	switch n.Kind {
 	case cfn.List:
@@ -98,6 +98,9 @@ func settle(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) 
 		changed := false
 		for i, item := range n.Items {
 			v, ch := settle(sc, item, a, false)
+			if v != nil && v.Kind == cfn.Null {
+				v, ch = nil, true
+			}
 			if ch && !changed {
 				changed = true
 				items = append(items, n.Items[:i]...)
@@ -143,6 +146,9 @@ func settleMap(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, boo
 	changed := false
 	for i, f := range n.Fields {
 		v, ch := settle(sc, f.Value, a, false)
+		if v != nil && v.Kind == cfn.Null {
+			v, ch = nil, true
+		}
 		if ch && !changed {
 			changed = true
 			fields = append(fields, n.Fields[:i]...)

@@ -62,9 +62,6 @@ func notDone() map[string]string {
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
 		"I2530": "advice on speed, not a fault",
 		"I1003": limits, "I2010": limits, "I2011": limits, "I3010": limits, "I3012": limits, "I6010": limits, "I6011": limits, "I7002": limits, "I7010": limits,
-		"I3013": "advice on retention",
-		"I3042": "advice on style; regions and accounts are often meant",
-		"I3100": "advice on prices; the types are still valid",
 		"I3510": "needs the resources of every action of IAM, which are not in the data here",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
@@ -75,6 +72,8 @@ func notDone() map[string]string {
 func differs() map[string]string {
 	return map[string]string{
 		"E3024": "what a function gives is not asked for its keys",
+		"I3042": "the partition only",
+		"E1052": "in conditions, rules and transforms",
 		"W1028": "conditions that are constant count",
 		"E1041": "formats of resources only", "E1040": "formats of resources only",
 		"W1001": "the path through Fn::If and the conditions of user and used are weighed together",

@@ -78,18 +78,14 @@ func dynamicForm(parts []string) string {
 
 var ssmName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[a-zA-Z0-9_.\-/]+`) })
 
-// ssmAllowed reports whether SSM parameters are resolved at a path.
+// ssmAllowed reports whether SSM parameters may be resolved at a path. Those in
+// a mapping are, where the mapping is used.
 func ssmAllowed(path *step) bool {
-	part := path.first(2)
 	switch path.first(0) {
-	case "Parameters":
-		return part == "Default" || part == "AllowedValues"
-	case "Resources":
-		return part == "Properties" || part == "Metadata"
-	case "Outputs":
-		return part == "Value"
+	case "Conditions", "Rules", "Transform":
+		return false
 	}
-	return false
+	return true
 }
 
 // securePaths are the properties in which secure strings of SSM are resolved.

@@ -52,3 +52,16 @@ func (e *engine) trafficPort(b *binding, sc *scope, group *cfn.Node, out *proble
 		}
 	}
 }
+
+// fargateTask checks what Fargate wants of a task (E3048). What a task must not
+// have is told where it stands.
+func fargateTask(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
+	var own problems
+	e.schemaRule(b, sc, at, n, &own)
+	for _, p := range own.list {
+		if i := fieldIndex(n, "PlacementConstraints"); p.keyword == "not" && i >= 0 {
+			p.path, p.message = at.key(n.Fields[i]).path, "Fargate does not know PlacementConstraints"
+		}
+		out.add(p)
+	}
+}

@@ -153,9 +153,9 @@ func (e *engine) subUses(arg *cfn.Node, add func(name, kind string)) {
 func (e *engine) circles(g *graph) {
 	next := map[string][]string{}
 	for _, x := range g.edges {
-		// The Serverless transform makes resources of their own of a function's
-		// deployment, which the alarms in it wait for.
-		if x.at.has("DeploymentPreference") && strings.HasPrefix(e.kindOf(x.from), "AWS::Serverless::") {
+		// The Serverless transform makes several resources of one, so what looks
+		// like a circle may be none.
+		if strings.HasPrefix(e.kindOf(x.from), "AWS::Serverless::") {
 			continue
 		}
 		if e.resources[x.to] != nil && e.resources[x.from] != nil {

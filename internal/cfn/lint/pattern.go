@@ -50,7 +50,13 @@ func (p *pattern) compile() {
 			return
 		}
 	}
-	if re, err := regexp2.Compile(text, regexp2.None); err == nil {
+	re, err := regexp2.Compile(text, regexp2.None)
+	if err != nil {
+		// CloudFormation is Java, which has possessive quantifiers: a*+ is a*
+		// without a second thought.
+		re, err = regexp2.Compile(strings.NewReplacer("}+", "}", "*+", "*", "++", "+", "?+", "?").Replace(text), regexp2.None)
+	}
+	if err == nil {
 		re.MatchTimeout = 200 * time.Millisecond
 		p.slow = re
 	}

@@ -53,6 +53,11 @@ func (s *step) first(i int) string {
 	return s.up(i + 1).name
 }
 
+// before orders two paths of one parent by their last step, as schemas do.
+func (s *step) before(other *step) bool {
+	return s != nil && other != nil && s.parent == other.parent && s.name < other.name
+}
+
 // has reports whether a name is among the steps.
 func (s *step) has(name string) bool {
 	for ; s != nil; s = s.parent {
@@ -91,11 +96,16 @@ func (p place) item(i int, n *cfn.Node) place {
 	if p.path != nil {
 		key = p.path.key
 	}
-	pos := n.Pos
-	if pos.Line == 0 {
-		pos = key
+	s := &step{parent: p.path, name: strconv.Itoa(i), pos: n.Pos, key: key, depth: p.path.len() + 1}
+	switch n.Kind {
+	case cfn.String, cfn.List, cfn.Map:
+		if s.pos.Line == 0 {
+			s.pos = key
+		}
+	default:
+		s.pos, s.exact = key, n.Pos // as cfn-lint has it
 	}
-	p.path = &step{parent: p.path, name: strconv.Itoa(i), pos: pos, key: key, depth: p.path.len() + 1}
+	p.path = s
 	return p
 }
 
@@ -156,7 +166,7 @@ func best(list []problem) (problem, bool) {
 	}
 	top := list[0]
 	for _, p := range list[1:] {
-		if relevance(p, top) > 0 {
+		if r := relevance(p, top); r > 0 || r == 0 && p.keyword == top.keyword && p.path.before(top.path) {
 			top = p
 		}
 	}

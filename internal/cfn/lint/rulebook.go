@@ -78,7 +78,8 @@ var openRulebook = sync.OnceValues(func() (*rulebook, error) {
 			bind.schema = "rule/" + row.ID
 		}
 		for _, at := range slices.Concat(row.At, pathsOf(row.ID)) {
-			if strings.HasPrefix(at, "Resources/") || strings.Contains(sections, " "+strings.SplitN(at, "/", 2)[0]+" ") {
+			// A name is a path when it begins with a part of the template.
+			if part, _, _ := strings.Cut(at, "/"); slices.Contains(parts(), part) {
 				b.paths.add(at, bind)
 			}
 			b.byName[at] = append(b.byName[at], bind)
@@ -87,7 +88,10 @@ var openRulebook = sync.OnceValues(func() (*rulebook, error) {
 	return b, nil
 })
 
-const sections = " Parameters Conditions Mappings Outputs Metadata Rules Transform Description Globals Resources "
+// parts are the keys of a template.
+func parts() []string {
+	return []string{"Parameters", "Conditions", "Mappings", "Outputs", "Metadata", "Rules", "Transform", "Description", "Globals", "Resources"}
+}
 
 // other is one of the small schemas of the template itself.
 func (b *rulebook) other(name string) *schema { return b.schema("other/" + name) }
@@ -162,7 +166,6 @@ type resourceType struct {
 	refFormats []string
 	readOnly   map[string]bool // generic paths: Arn, Endpoint/Address
 	primary    []string
-	compiler   *compiler
 }
 
 // attribute is what Fn::GetAtt may ask for: a name or, with a star, a pattern.
@@ -198,8 +201,7 @@ func (b *rulebook) readType(name string) *resourceType {
 	if err := b.archive.load(name, &raw); err != nil {
 		return nil
 	}
-	c := &compiler{root: raw, done: map[string]*schema{}}
-	t := &resourceType{name: name, raw: raw, compiler: c, schema: c.at("#"), readOnly: map[string]bool{}, primary: stringsOf(raw["primaryIdentifier"])}
+	t := &resourceType{name: name, raw: raw, schema: compile(raw), readOnly: map[string]bool{}, primary: stringsOf(raw["primaryIdentifier"])}
 	for _, p := range stringsOf(raw["readOnlyProperties"]) {
 		t.readOnly[strings.TrimPrefix(p, "/properties/")] = true
 	}

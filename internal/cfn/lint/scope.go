@@ -148,6 +148,7 @@ type scope struct {
 	keywords      bool // rules by generic path are asked
 	below         bool // they are asked again one level down
 	dynamic       bool // dynamic references are looked at
+	silent        bool // only whether there is a problem matters, not which
 	resolved      bool // the value is what a function resolved to
 	fromParameter bool
 	noPseudo      bool // pseudo parameters are not resolved

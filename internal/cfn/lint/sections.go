@@ -65,8 +65,7 @@ func (e *engine) bySchema(b *binding, sc *scope, at place, s *schema, n *cfn.Nod
 	if p, ok := best(list); ok {
 		p.rule, p.fixed, p.under = b.id, true, nil
 		if region == "" {
-			p.hint = p.message
-			p.message = lowerFirst(b.title)
+			p.message += " (" + lowerFirst(b.title) + ")"
 		} else {
 			p.message += " in " + region
 		}
@@ -289,7 +288,14 @@ func (e *engine) tags(sc *scope, at place, t *resourceType, props *cfn.Node, out
 		return
 	}
 	inner := sc.with(func(c *scope) { c.keywords, c.rules = false, &ruleset{id: "E3024"} })
-	e.check(inner, at, e.lint.other("resources/tagging"), props, out)
+	var own problems
+	e.check(inner, at, e.lint.other("resources/tagging"), props, &own)
+	for _, p := range own.list {
+		if !p.fixed {
+			p.rule = "E3024"
+		}
+		out.add(p)
+	}
 }
 
 // policyDocument checks an IAM policy, also one that is a text of JSON.

@@ -30,6 +30,8 @@ func (e *engine) wholeTemplate() {
 	e.moduleParts()
 	e.nestedStacks()
 	e.aliases()
+	e.oldInstances()
+	e.fixedPartitions()
 }
 
 func (e *engine) add(rule string, at *step, message, hint string) {
@@ -243,67 +245,20 @@ func (e *engine) eachResource(f func(r *resource, at place, props *cfn.Node)) {
 	}
 }
 
+// identity is what makes a resource the one it is, under some conditions.
+type identity struct {
+	key   string
+	conds *assumption
+	name  string
+	at    *step
+}
+
 // primaryIdentifiers finds resources that would be the same one (E3019).
 func (e *engine) primaryIdentifiers() {
-	type identity struct {
-		key   string
-		conds *assumption
-		name  string
-		at    []*step
-	}
 	byType := map[string][]identity{}
 	e.eachResource(func(r *resource, at place, props *cfn.Node) {
-		t := e.lint.typeNamed(r.kind)
-		if t == nil {
-			return
-		}
-		primary := t.primary
-		if r.kind == "AWS::CodeBuild::Project" {
-			primary = []string{"Name"}
-		}
-		var ids []string
-		for _, p := range primary {
-			id := strings.TrimPrefix(p, "/properties/")
-			if t.readOnly[id] || strings.Contains(id, "/") {
-				return
-			}
-			ids = append(ids, id)
-		}
-		if len(ids) == 0 {
-			return
-		}
-		var conds *assumption
-		if r.condition != "" {
-			conds, _ = e.conds.assume(nil, r.condition, true, true)
-		}
-		sc := &scope{functions: fnValues, conds: conds, regions: e.regions}
-		partial := &cfn.Node{Kind: cfn.Map, Pos: props.Pos}
-		var steps []*step
-		for _, id := range ids {
-			if i := fieldIndex(props, id); i >= 0 {
-				partial.Fields = append(partial.Fields, props.Fields[i])
-				steps = append(steps, at.key(props.Fields[i]).path)
-			}
-		}
-		if bit, _ := anyFunction(props); bit != 0 {
-			partial = props
-			for _, id := range ids {
-				steps = append(steps, at.down(id, cfn.Pos{}).path)
-			}
-		}
-		for _, v := range e.cases(sc, partial) {
-			key := ""
-			for _, id := range ids {
-				if x := v.value.Get(id); x != nil {
-					key += id + canonical(x)
-				} else {
-					key = ""
-					break
-				}
-			}
-			if key != "" {
-				byType[r.kind] = append(byType[r.kind], identity{key, v.scope.conds, r.name, steps})
-			}
+		if ids := e.identifiers(r.kind); len(ids) > 0 {
+			byType[r.kind] = append(byType[r.kind], e.identities(r, at, props, ids)...)
 		}
 	})
 	for _, list := range byType {
@@ -314,19 +269,76 @@ func (e *engine) primaryIdentifiers() {
 					continue
 				}
 				for _, x := range []identity{a, b} {
-					if told[x.name] {
-						continue
+					if !told[x.name] {
+						told[x.name] = true
+						e.add("E3019", x.at, a.name+" and "+b.name+" have the same primary identifier: they would be one resource", "")
 					}
-					told[x.name] = true
-					at := x.at[0].parent
-					if len(x.at) == 1 {
-						at = x.at[0]
-					}
-					e.add("E3019", at, a.name+" and "+b.name+" have the same primary identifier: they would be one resource", "")
 				}
 			}
 		}
 	}
+}
+
+// identifiers are the properties that identify a resource of a type, none when
+// the service chooses one of them.
+func (e *engine) identifiers(kind string) []string {
+	t := e.lint.typeNamed(kind)
+	switch {
+	case t == nil:
+		return nil
+	case kind == "AWS::CodeBuild::Project":
+		return []string{"Name"} // its schema has the id, which the service makes of it
+	}
+	var ids []string
+	for _, p := range t.primary {
+		id := strings.TrimPrefix(p, "/properties/")
+		if t.readOnly[id] || strings.Contains(id, "/") {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// identities gives a resource's identity in each case of its conditions.
+func (e *engine) identities(r *resource, at place, props *cfn.Node, ids []string) []identity {
+	var conds *assumption
+	if r.condition != "" {
+		conds, _ = e.conds.assume(nil, r.condition, true, true)
+	}
+	// Only the identifiers matter: the conditions of the rest would multiply.
+	partial := &cfn.Node{Kind: cfn.Map, Pos: props.Pos}
+	for _, id := range ids {
+		if i := fieldIndex(props, id); i >= 0 {
+			partial.Fields = append(partial.Fields, props.Fields[i])
+		}
+	}
+	if bit, _ := anyFunction(props); bit != 0 {
+		partial = props
+	}
+	where := at.path
+	if len(ids) == 1 {
+		where = at.down(ids[0], cfn.Pos{}).path
+		if i := fieldIndex(props, ids[0]); i >= 0 {
+			where = at.key(props.Fields[i]).path
+		}
+	}
+	var out []identity
+	for _, v := range e.cases(&scope{functions: fnValues, conds: conds, regions: e.regions}, partial) {
+		key := ""
+		for _, id := range ids {
+			x := v.value.Get(id)
+			if x == nil {
+				key = ""
+				break
+			}
+			key += id + canonical(x)
+		}
+		if key != "" {
+			out = append(out, identity{key, v.scope.conds, r.name, where})
+		}
+	}
+	return out
 }
 
 // together reports whether two sets of assumptions can hold at once.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"go.uber.org/goleak"
+
 	"refline/internal/executor"
 	"refline/internal/executor/docker"
 	"refline/internal/executor/executortest"
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 	executortest.Victim(func() executor.Executor { return docker.New(docker.Options{Host: os.Getenv(hostEnv)}) },
 		executor.Image{Name: boxImage, PullPolicy: []string{"never"}},
 		executor.Service{Image: executor.Image{Name: boxImage}, Aliases: []string{"beside"}, Command: []string{"sleep", "1000"}})
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // engine is the API of the engine that tests may use; without one they skip.
@@ -80,7 +82,7 @@ func TestShells(t *testing.T) {
 				Escapes:   true,
 				Only: []string{
 					"exit code", "environment", "working directory", "output apart and in order", "what cannot start",
-					"cancel, TERM handled", "cancel, TERM ignored", "cancel reaches grandchildren",
+					"cancel TERM handled", "cancel, TERM ignored", "cancel reaches grandchildren",
 					"background processes end with the command", "sweep after kill -9",
 				},
 			})

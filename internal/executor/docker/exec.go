@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"refline/internal/errs"
@@ -65,9 +65,13 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 func (c *connection) run(ctx context.Context, id, input string, stdout, stderr io.Writer, grace time.Duration) (int, error) {
 	// What ends the container goes on when ctx is done.
 	live := context.WithoutCancel(ctx)
-	stream, err := c.api.ContainerAttach(live, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	var stream client.ContainerAttachResult
+	err := again(ctx, func() (err error) {
+		stream, err = c.api.ContainerAttach(live, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+		return err
+	})
 	if err != nil {
-		return -1, c.broken(err)
+		return -1, cmp.Or(context.Cause(ctx), c.broken(err))
 	}
 	defer stream.Close()
 	if _, err := c.api.ContainerStart(live, id, client.ContainerStartOptions{}); err != nil {
@@ -102,8 +106,39 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 		_ = c.kill(live, id)
 		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.broken(err)))
 	}
-	code, err := c.exitCode(live, id)
+	code, err := c.exitAfterOutput(live, id)
 	return code, errors.Join(cause, err)
+}
+
+// endTime is how long a container may take to end after its output did. The
+// shell in it holds the output to its own end, so more means a broken stream.
+const endTime = 10 * time.Second
+
+func (c *connection) exitAfterOutput(ctx context.Context, id string) (int, error) {
+	limit, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	code, err := c.exitCode(limit, id)
+	if limit.Err() != nil {
+		_ = c.kill(ctx, id)
+		return -1, errs.E(errs.Unavailable, "engine at %s: the output of the container broke off", c.host)
+	}
+	return code, err
+}
+
+// again calls f until it gives no error, for a second or two: with Podman, what
+// is asked of a container that has just ended may collide with its tidying up.
+func again(ctx context.Context, f func() error) (err error) {
+	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 2 {
+		if err = f(); err == nil || cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+	return err
 }
 
 // terminate sends TERM to every process of a container, to the first one first:
@@ -118,19 +153,25 @@ func (c *connection) terminate(ctx context.Context, id string) {
 	}
 }
 
-// exitCode waits for a container's end and returns its code.
+// exitCode waits for a started container's end and returns its code. It asks
+// repeatedly: Podman's answer to a wait may never come when the container ended
+// before the question. There it is started anew only when it was tidied up.
 func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	wait := c.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select {
-	case r := <-wait.Result:
-		if r.Error != nil && r.Error.Message != "" {
-			return -1, errs.E(errs.Unavailable, "engine at %s: %s", c.host, r.Error.Message)
+	tidied := time.Now().Add(endTime / 5) // Podman's "stopped" becomes "exited"
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		found, err := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return -1, c.broken(err)
 		}
-		return int(r.StatusCode), nil
-	case err := <-wait.Error:
-		return -1, c.broken(err)
+		state := found.Container.State
+		if state != nil && !state.Running && (state.Status != "stopped" || time.Now().After(tidied)) {
+			return state.ExitCode, nil
+		}
+		select {
+		case <-ctx.Done():
+			return -1, context.Cause(ctx)
+		case <-time.After(pause):
+		}
 	}
 }
 

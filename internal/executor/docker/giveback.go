@@ -41,7 +41,7 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.create(ctx, client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform})
+	id, err := s.create(ctx, client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("owner")})
 	if err != nil {
 		return fmt.Errorf("give files back to user %s: %w", user, err)
 	}

@@ -79,7 +79,7 @@ func (c *connection) inspectImage(ctx context.Context, name string, platform *oc
 	switch {
 	case cerrdefs.IsNotFound(err):
 		return found, errs.E(errs.NotFound, "image %s is not on the engine at %s", name, c.host)
-	case cerrdefs.IsInvalidArgument(err):
+	case isBadName(err):
 		return found, errs.E(errs.Invalid, "image %q: %w", name, err)
 	case err != nil:
 		return found, c.broken(err)
@@ -127,7 +127,7 @@ func pullError(ctx context.Context, name string, err error) error {
 	}
 	registry := parseReference(name).registry
 	switch {
-	case cerrdefs.IsInvalidArgument(err) || has("invalid reference format"):
+	case isBadName(err):
 		return errs.E(errs.Invalid, "image %q: %w", name, err)
 	case cerrdefs.IsUnauthorized(err) || cerrdefs.IsPermissionDenied(err),
 		has("unauthorized", "denied", "authentication required", "no basic auth", "403 forbidden"):
@@ -139,6 +139,10 @@ func pullError(ctx context.Context, name string, err error) error {
 	default:
 		return errs.E(errs.Unavailable, "image %s could not be pulled from %s: %w", name, registry, err)
 	}
+}
+
+func isBadName(err error) bool {
+	return err != nil && (cerrdefs.IsInvalidArgument(err) || strings.Contains(err.Error(), "invalid reference format"))
 }
 
 func parsePlatform(text string) (*ocispec.Platform, error) {

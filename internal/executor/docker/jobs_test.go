@@ -131,6 +131,47 @@ func TestServiceThatEnds(t *testing.T) {
 	}
 }
 
+func TestServiceWithHealthCheck(t *testing.T) {
+	t.Parallel()
+	api := engine(t)
+	root, err := newBusybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		image, check, command string
+		log                   []string // what the job's log says
+	}{
+		{"refline-test/healthy:1", "--interval=200ms CMD test -e /tmp/ready", "sleep 0.5; touch /tmp/ready; sleep 1000", nil},
+		{"refline-test/sick:1", "--interval=100ms --retries=1 CMD false", "echo is sick; sleep 1000", []string{"warning", "unhealthy", "is sick"}},
+	} {
+		t.Run(c.image, func(t *testing.T) {
+			t.Parallel()
+			if err := importImage(t.Context(), api, c.image, root, "HEALTHCHECK "+c.check, `CMD ["sh", "-c", "`+c.command+`"]`); err != nil {
+				t.Skip("NOT TESTED: this engine imports no image with a health check: ", err)
+			}
+			j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: c.image}}}})
+			log := j.log.String()
+			if (log == "") != (c.log == nil) {
+				t.Errorf("log: %q", log)
+			}
+			for _, want := range c.log {
+				if !strings.Contains(log, want) {
+					t.Errorf("the log does not say %q: %s", want, log)
+				}
+			}
+		})
+	}
+}
+
+func TestUserOfTheImage(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: executor.Image{Name: "refline-test/worker:1"}})
+	if got := j.sh("id -u; echo x >file"); got != "1234\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestUserAndOwnership(t *testing.T) {
 	t.Parallel()
 	for _, user := range []string{"worker", "1234:1234", "4321"} {
@@ -218,7 +259,7 @@ func TestStartErrors(t *testing.T) {
 		{"other platform", executor.Spec{Image: executor.Image{Name: boxImage, Platform: "linux/s390x"}}, errs.NotFound, "linux/s390x"},
 		{"absent service", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: "refline-test/absent:9"}}}}, errs.NotFound, "service"},
 		{"service without a command", executor.Spec{Image: box(), Services: []executor.Service{{Image: executor.Image{Name: boxImage, Entrypoint: []string{""}}}}}, errs.Invalid, "service"},
-		{"absent mount", executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: "/no/such/folder", Target: "/x"}}}, errs.Unavailable, "folders"},
+		{"absent mount", executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: "/no/such/folder", Target: "/x"}}}, errs.NotFound, "/no/such/folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -238,7 +279,7 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	seen := make(chan string, 1)
 	var out executortest.Buffer
 	go func() {
-		out.Await(t, "ready")
+		out.Await(t.Context(), "ready")
 		seen <- inspectAll(t, api, "refline.run=test-"+t.Name())
 		_ = os.WriteFile(filepath.Join(j.dir, "go-on"), nil, 0o666)
 	}()

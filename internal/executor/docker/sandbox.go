@@ -69,6 +69,11 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 }
 
 func (s *sandbox) start(ctx context.Context, e *Executor) error {
+	for _, m := range s.spec.Mounts {
+		if _, err := os.Stat(m.Source); err != nil { // some engines would make a folder
+			return errs.E(errs.NotFound, "folder to mount at %s: %w", m.Target, err)
+		}
+	}
 	var err error
 	if s.platform, err = parsePlatform(s.spec.Image.Platform); err != nil {
 		return err
@@ -182,21 +187,20 @@ func mounts(specs []executor.Mount) []mount.Mount {
 
 // create makes a container of the job and says what is wrong when it cannot.
 func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
-	made, err := s.conn.api.ContainerCreate(ctx, opts)
+	// A request that is cut off may be done all the same, and nobody would know
+	// of the container.
+	made, err := s.conn.api.ContainerCreate(context.WithoutCancel(ctx), opts)
 	if err == nil {
 		for _, w := range made.Warnings {
 			note(s.spec.Log, "warning of the engine: %s", w)
 		}
 		return made.ID, nil
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		return "", cause
-	}
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "no such file or directory") && len(opts.HostConfig.Mounts) > 0:
 		return "", errs.E(errs.Unavailable, "the engine at %s does not see the folders of this computer (%w); use an engine on this computer", s.conn.host, err)
-	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"):
+	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
 		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
 	case cerrdefs.IsNotFound(err):
 		return "", errs.E(errs.NotFound, "image %s: %w", opts.Config.Image, err)
@@ -274,18 +278,24 @@ func (c *connection) removeContainers(ctx context.Context, ids []string) error {
 			continue
 		}
 		group.Go(func() {
-			_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			for cerrdefs.IsConflict(err) && ctx.Err() == nil { // somebody else is removing it
-				time.Sleep(50 * time.Millisecond)
-				_, err = c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			}
-			if err != nil && !cerrdefs.IsNotFound(err) {
+			if err := c.removeContainer(ctx, id); err != nil {
 				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.broken(err))
 			}
 		})
 	}
 	group.Wait()
 	return errors.Join(failures...)
+}
+
+func (c *connection) removeContainer(ctx context.Context, id string) error {
+	err := again(ctx, func() error {
+		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		return err
+	})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 func (c *connection) removeNetwork(ctx context.Context, id string) error {
@@ -299,10 +309,15 @@ func (c *connection) removeNetwork(ctx context.Context, id string) error {
 // kill ends a container; one that does not run is fine.
 func (c *connection) kill(ctx context.Context, id string) error {
 	_, err := c.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
-	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
-		return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
+	if err == nil || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
+		return nil
 	}
-	return nil
+	// Podman has no kind of its own for "it does not run".
+	found, ierr := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if ierr == nil && found.Container.State != nil && !found.Container.State.Running {
+		return nil
+	}
+	return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
 }
 
 // broken gives a kind to an error of the engine that is nobody's fault here.

@@ -32,7 +32,7 @@ type service struct {
 // startServices makes the job's network and starts the services in it. A job
 // without services has no network of its own: engines have few by default.
 func (s *sandbox) startServices(ctx context.Context) error {
-	made, err := s.conn.api.NetworkCreate(ctx, s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
+	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
 	if err != nil {
 		return fmt.Errorf("network of the job: %w", s.conn.broken(err))
 	}
@@ -208,7 +208,9 @@ func (s *sandbox) awaitPorts(ctx context.Context, one *service, ports []int) str
 	conf.User = "0"
 	host := s.hostConfig()
 	host.NetworkMode = container.NetworkMode("container:" + one.container)
-	id, err := s.create(ctx, client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform})
+	id, err := s.create(ctx, client.ContainerCreateOptions{
+		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name(fmt.Sprintf("wait-%.12s", one.container)),
+	})
 	if err != nil {
 		return err.Error()
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,13 +120,17 @@ func testOutput(t *testing.T, s suite) {
 func testStreaming(t *testing.T, s suite) {
 	b := s.start(t)
 	var out Buffer
-	go func() {
-		out.Await(t, "half") // a line that has no end yet
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		if !out.Await(t.Context(), "half") { // a line that has no end yet
+			t.Error("the first half did not come")
+		}
 		if err := os.WriteFile(filepath.Join(b.host, "go-on"), nil, 0o666); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	code, err := b.Exec(t.Context(), b.sh("printf half; while [ ! -e go-on ]; do sleep 0.01; done; echo ' done'", &out))
+	helper.Wait()
 	if code != 0 || err != nil || out.String() != "half done\n" {
 		t.Errorf("%d, %v, %q", code, err, out.String())
 	}

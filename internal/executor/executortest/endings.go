@@ -14,8 +14,8 @@ import (
 	"refline/internal/executor"
 )
 
-// long is far beyond any test: a grace that is used up means a failure.
-const long = time.Minute
+// long is a grace that only a failure uses up.
+const long = patience
 
 func testCancelHandled(t *testing.T, s suite) {
 	b := s.start(t)

@@ -62,8 +62,8 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		{"output to a file", testFileOutput},
 		{"standard input is empty", testStdin},
 		{"what cannot start", testNotFound},
-		{"cancel, TERM handled", testCancelHandled},
-		{"cancel, TERM ignored", testCancelIgnored},
+		{"cancel TERM handled", testCancelHandled},
+		{"cancel TERM ignored", testCancelIgnored},
 		{"cancel reaches grandchildren", testCancelGrandchildren},
 		{"cancel by deadline", testDeadline},
 		{"canceled before", testCanceledBefore},
@@ -241,16 +241,19 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-// Await returns when text was written. It gives up only after so long that
-// something must be wrong.
-func (b *Buffer) Await(t *testing.T, text string) {
-	t.Helper()
-	timeout := time.After(time.Minute)
+// patience is far beyond what anything here takes.
+const patience = time.Minute
+
+// Await returns when text was written, false when that does not happen before
+// ctx is done, or for so long that something must be wrong.
+func (b *Buffer) Await(ctx context.Context, text string) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		b.mu.Lock()
 		if strings.Contains(b.b.String(), text) {
 			b.mu.Unlock()
-			return
+			return true
 		}
 		if b.wake == nil {
 			b.wake = make(chan struct{})
@@ -259,9 +262,8 @@ func (b *Buffer) Await(t *testing.T, text string) {
 		b.mu.Unlock()
 		select {
 		case <-wake:
-		case <-timeout:
-			t.Errorf("%q did not come; so far: %s", text, b)
-			return
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -274,13 +276,19 @@ func (b *box) cancelAt(script, text string, grace time.Duration) (out *Buffer, c
 	ctx, cancel := context.WithCancelCause(b.t.Context())
 	defer cancel(nil)
 	out = &Buffer{}
-	go func() {
-		out.Await(b.t, text)
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		out.Await(ctx, text)
 		cancel(errStop)
-	}()
+	})
 	cmd := b.sh(script, out)
 	cmd.Grace = grace
 	code, err = b.Exec(ctx, cmd)
+	cancel(nil)
+	helper.Wait()
+	if !strings.Contains(out.String(), text) {
+		b.t.Errorf("%q did not come: %d, %v, %s", text, code, err, out)
+	}
 	return out, code, err
 }
 

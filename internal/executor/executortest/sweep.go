@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,19 +17,20 @@ import (
 func testSweepLiving(t *testing.T, s suite) {
 	b := s.start(t)
 	var out Buffer
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		out.Await(t, "ready")
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		if !out.Await(t.Context(), "ready") {
+			t.Error("the command did not start")
+		}
 		if err := s.ex.Sweep(t.Context()); err != nil {
 			t.Error("sweep:", err)
 		}
 		if err := os.WriteFile(filepath.Join(b.host, "go-on"), nil, 0o666); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	code, err := b.Exec(t.Context(), b.sh("echo ready; while [ ! -e go-on ]; do sleep 0.01; done", &out))
-	<-ended
+	helper.Wait()
 	if code != 0 || err != nil {
 		t.Errorf("a sweep of others ended this: %d, %v", code, err)
 	}
@@ -54,7 +56,9 @@ func testSweepDead(t *testing.T, s suite) {
 		if err := victim.Start(); err != nil {
 			t.Fatal(err)
 		}
-		out.Await(t, "ready")
+		if !out.Await(t.Context(), "ready") {
+			t.Errorf("the job did not start: %s", &out)
+		}
 		_ = victim.Process.Kill()
 		_ = victim.Wait()
 		life.ends(long) // without a sweep already
@@ -88,6 +92,7 @@ func Victim(newExecutor func() executor.Executor, image executor.Image, services
 	code, err := sandbox.Exec(context.Background(), executor.Command{
 		Args: []string{"sh", "-c", `exec 9>life
 			setsid sleep 1000 &
+			env -i sleep 1000 &
 			sh -c 'trap "" TERM HUP INT; echo ready; while :; do sleep 1; done'`},
 		Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Stdout: os.Stdout, Stderr: os.Stderr,
 	})

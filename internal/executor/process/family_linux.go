@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"refline/internal/executor"
 )
@@ -60,10 +61,8 @@ func (f family) candidates(yield func(pid int) bool) {
 
 // youngestPID is the last field of /proc/loadavg; 0 when there is none.
 func youngestPID() int {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
+	var buf [128]byte
+	b, _ := readStart("/proc/loadavg", buf[:])
 	b = bytes.TrimSpace(b)
 	n, _ := strconv.Atoi(string(b[bytes.LastIndexByte(b, ' ')+1:]))
 	return n
@@ -90,7 +89,7 @@ type stat struct {
 
 func readStat(pid int) (stat, bool) {
 	var buf [512]byte
-	b, ok := readProc(pid, "/stat", buf[:])
+	b, ok := readStart("/proc/"+strconv.Itoa(pid)+"/stat", buf[:])
 	i := bytes.LastIndexByte(b, ')') // the name before it may hold anything
 	if !ok || i < 0 {
 		return stat{}, false
@@ -103,10 +102,10 @@ func readStat(pid int) (stat, bool) {
 	return stat{ended: fields[0][0] == 'Z' || fields[0][0] == 'X', group: group}, true
 }
 
-// readProc reads the start of a file of /proc. It goes past os.File since most
+// readStart reads the start of a file of /proc. It goes past os.File since most
 // of the pids asked for do not exist, and each Exec asks.
-func readProc(pid int, name string, buf []byte) ([]byte, bool) {
-	fd, err := syscall.Open("/proc/"+strconv.Itoa(pid)+name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+func readStart(path string, buf []byte) ([]byte, bool) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, false
 	}
@@ -163,13 +162,26 @@ func (*Executor) Sweep(ctx context.Context) error {
 		}
 		return false
 	}
-	for found := true; found; { // what is killed may have started another meanwhile
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		found = false
+	kill := func() (found bool) {
 		for pid := range allPIDs {
-			found = signalMarked(pid, syscall.SIGKILL, orphan) || found
+			if !orphan(environ(pid)) {
+				continue
+			}
+			found = true
+			// The group first: who wiped the mark is found by who did not.
+			if s, ok := readStat(pid); ok && s.group != syscall.Getpgrp() {
+				_ = syscall.Kill(-s.group, syscall.SIGKILL)
+			}
+			signalMarked(pid, syscall.SIGKILL, orphan)
+		}
+		return found
+	}
+	// What is killed takes a moment to end, and may have started another before.
+	for deadline := time.Now().Add(killTime); kill() && time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(2 * time.Millisecond):
 		}
 	}
 	return nil

@@ -32,26 +32,26 @@ type family struct {
 // finish waits for the command to end, or ends it when ctx is done, and kills
 // what is left of its family.
 func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (code int, err error) {
-	ended := make(chan struct{})
-	go func() {
-		waitExit(f.leader)
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-		if grace == 0 {
-			grace = executor.DefaultGrace
+	if grace == 0 {
+		grace = executor.DefaultGrace
+	}
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		if f.end(grace); f.signal(0) {
+			_ = f.kill() // is said below, when the leader is gone
 		}
-		f.end(grace)
+	})
+	waitExit(f.leader)
+	if !stop() {
+		<-told
+		err = context.Cause(ctx)
 	}
 	// The leader is not reaped before the others are gone: until then its pid
 	// names this group and no other.
 	if left := f.kill(); left != nil && err == nil {
 		err = left
 	}
-	<-ended
 	_ = c.Wait() // an exit code is not an error here
 	return exitCode(c.ProcessState.Sys().(syscall.WaitStatus)), err
 }

@@ -3,9 +3,10 @@
 package process_test
 
 import (
-	"os"
 	"runtime"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"refline/internal/executor"
 	"refline/internal/executor/executortest"
@@ -14,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	executortest.Victim(func() executor.Executor { return process.New() }, executor.Image{})
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func TestExecutor(t *testing.T) {

@@ -5,17 +5,18 @@ package process
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"sync"
 
 	"refline/internal/errs"
 )
 
-// watchScript reads "+ PID" and "- PID" as commands come and go. When its input
-// ends without "q", this program was killed: it then kills the groups that are
-// left and, on Linux, whatever has the mark in $1. A process that is just being
-// made still holds the other end of the pipe, so the script sees the end only
-// when every command has its mark.
+// watchScript waits for the end of its input. Without "q" before it, this
+// program was killed. On Linux it then kills whatever has the mark in $1, with
+// its group; elsewhere the groups that "+ PID" and "- PID" told it of. A process
+// that is just being made still holds the other end of the pipe, so the script
+// sees the end only when every command has its mark.
 const watchScript = `live=
 while read -r op id; do
 	case $op in
@@ -26,11 +27,17 @@ while read -r op id; do
 done
 for p in $live; do kill -KILL "-$p"; done
 [ -r /proc/self/environ ] || exit 0
-n=0
+mark=$1 n=0
 while [ $n -lt 1000 ]; do
-	found=$(grep -lsF -e "$1" /proc/[0-9]*/environ)
+	found=$(grep -lsF -e "$mark" /proc/[0-9]*/environ)
 	[ -n "$found" ] || exit 0
-	for f in $found; do f=${f#/proc/}; kill -KILL "${f%/environ}"; done
+	for f in $found; do
+		f=${f%/environ}
+		read -r stat <$f/stat || continue
+		set -- ${stat##*) }
+		kill -KILL "-$3"
+		kill -KILL "${f#/proc/}"
+	done
 	n=$((n + 1))
 done`
 
@@ -51,7 +58,7 @@ func startWatcher(mark string) (*watcher, error) {
 	// Its own session keeps it from the signals of this one's terminal.
 	cmd := &exec.Cmd{
 		Path: "/bin/sh", Args: []string{"refline-watch", "-c", watchScript, "refline-watch", mark},
-		Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Stdin: r, SysProcAttr: ownSession(),
+		Env: []string{"PATH=" + os.Getenv("PATH") + ":/usr/bin:/bin"}, Dir: "/", Stdin: r, SysProcAttr: ownSession(),
 	}
 	if err := cmd.Start(); err != nil {
 		w.Close()
@@ -62,8 +69,21 @@ func startWatcher(mark string) (*watcher, error) {
 
 func (w *watcher) pid() int { return w.cmd.Process.Pid }
 
-func (w *watcher) add(pid int)    { w.tell("+ " + strconv.Itoa(pid)) }
-func (w *watcher) remove(pid int) { w.tell("- " + strconv.Itoa(pid)) }
+// byMark is where a mark can be read: there the watcher need not be woken for
+// each command.
+const byMark = runtime.GOOS == "linux"
+
+func (w *watcher) add(pid int) {
+	if !byMark {
+		w.tell("+ " + strconv.Itoa(pid))
+	}
+}
+
+func (w *watcher) remove(pid int) {
+	if !byMark {
+		w.tell("- " + strconv.Itoa(pid))
+	}
+}
 
 // tell is without an error: that the watcher is gone takes from the safety of
 // later accidents only.

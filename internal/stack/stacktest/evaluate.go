@@ -23,7 +23,7 @@ type scope struct {
 	reference  func(resource string) string
 	attribute  func(resource, attribute string) string
 	export     func(name string) (string, bool)
-	depth      int // of conditions being evaluated
+	truths     map[string]*bool // of conditions; nil while one is being found
 }
 
 // value evaluates an expression. Scalars come out as strings.
@@ -193,12 +193,21 @@ func (sc *scope) condition(name string) (bool, error) {
 	if !ok {
 		return false, invalid("Template error: unresolved condition dependency %s in Fn::If", name)
 	}
-	if sc.depth > maxDepth {
-		return false, invalid("Circular dependency between conditions: [%s]", name)
+	if known, begun := sc.truths[name]; begun {
+		if known == nil {
+			return false, invalid("Circular dependency between conditions: [%s]", name)
+		}
+		return *known, nil
 	}
-	sc.depth++
-	defer func() { sc.depth-- }()
-	return sc.truth(expr)
+	if sc.truths == nil {
+		sc.truths = map[string]*bool{}
+	}
+	sc.truths[name] = nil
+	yes, err := sc.truth(expr)
+	if err == nil {
+		sc.truths[name] = &yes
+	}
+	return yes, err
 }
 
 func (sc *scope) truth(expr any) (bool, error) {
@@ -316,6 +325,9 @@ func (sc *scope) cidr(arg any) (any, error) {
 		bits, _ = strconv.Atoi(text(args[2]))
 	}
 	base := a<<24 | b<<16 | c<<8 | d
+	if count < 1 || count > 256 || bits < 1 || bits > 32 {
+		return nil, invalid("Template error: Fn::Cidr takes a count from 1 to 256 and 1 to 32 bits")
+	}
 	out := []any{}
 	for i := range count {
 		at := base + i<<bits

@@ -25,7 +25,10 @@ type sdk struct {
 
 func start(t *testing.T) *sdk {
 	t.Helper()
-	cloud := stacktest.Start(t)
+	return reach(t, stacktest.Start(t))
+}
+
+func reach(t *testing.T, cloud *stacktest.Server) *sdk {
 	cfg := aws.Config{
 		Region:       stacktest.Region,
 		BaseEndpoint: aws.String(cloud.URL()),

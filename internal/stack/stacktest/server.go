@@ -48,14 +48,18 @@ type Server struct {
 
 // New starts a cloud; the caller closes it.
 func New() *Server {
-	s := &Server{
+	s := empty()
+	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
+	return s
+}
+
+func empty() *Server {
+	return &Server{
 		clock:   time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		buckets: map[string]*bucket{},
 		tokens:  map[string]string{},
 		drifts:  map[string]*driftRun{},
 	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	return s
 }
 
 // T is what Start needs of a test.

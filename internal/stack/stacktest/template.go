@@ -43,7 +43,8 @@ type declaration struct {
 
 const (
 	maxInline = 51200 // bytes of a template in a request
-	maxDepth  = 200   // of a template, and of conditions that name each other
+	maxDepth  = 200   // of a template
+	maxNodes  = 100000
 )
 
 func parseTemplate(body string) (*template, error) {
@@ -92,7 +93,7 @@ func decode(body string) (any, error) {
 		if err := yaml.Unmarshal([]byte(body), &node); err != nil {
 			return nil, invalid("Template format error: YAML not well-formed.")
 		}
-		return fromYAML(&node, maxDepth), nil
+		return (&yamlReader{left: maxNodes}).read(&node, maxDepth), nil
 	}
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
@@ -135,12 +136,15 @@ func plain(v any) any {
 	return v
 }
 
-// fromYAML gives up, with null, at a depth that only an alias of itself has.
-func fromYAML(n *yaml.Node, depth int) any {
-	if depth == 0 {
+// yamlReader writes aliases out. It gives up, with null, at a depth and a number
+// of nodes that only aliases of aliases have.
+type yamlReader struct{ left int }
+
+func (y *yamlReader) read(n *yaml.Node, depth int) any {
+	if y.left--; y.left < 0 || depth == 0 {
 		return nil
 	}
-	v := yamlValue(n, depth-1)
+	v := y.value(n, depth-1)
 	name, short := strings.CutPrefix(n.Tag, "!")
 	if !short || strings.HasPrefix(n.Tag, "!!") || name == "" {
 		return v
@@ -159,25 +163,25 @@ func fromYAML(n *yaml.Node, depth int) any {
 	return map[string]any{name: v}
 }
 
-func yamlValue(n *yaml.Node, depth int) any {
+func (y *yamlReader) value(n *yaml.Node, depth int) any {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		if len(n.Content) == 0 {
 			return nil
 		}
-		return fromYAML(n.Content[0], depth)
+		return y.read(n.Content[0], depth)
 	case yaml.AliasNode:
-		return fromYAML(n.Alias, depth)
+		return y.read(n.Alias, depth)
 	case yaml.MappingNode:
 		out := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			out[n.Content[i].Value] = fromYAML(n.Content[i+1], depth)
+			out[n.Content[i].Value] = y.read(n.Content[i+1], depth)
 		}
 		return out
 	case yaml.SequenceNode:
 		out := []any{}
 		for _, c := range n.Content {
-			out = append(out, fromYAML(c, depth))
+			out = append(out, y.read(c, depth))
 		}
 		return out
 	default:
@@ -389,6 +393,9 @@ func (t *template) waves(names []string) [][]string {
 
 func (t *template) circle() []string {
 	waves := t.waves(sortedKeys(t.resources))
+	if len(waves) == 0 {
+		return nil
+	}
 	last := waves[len(waves)-1]
 	for _, name := range last {
 		for _, on := range t.needs(name) {

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dockerHost is the engine for tests; scripts/with-docker brings one up.
+func dockerHost(t *testing.T) string {
+	t.Helper()
+	host := os.Getenv("REFLINE_TEST_DOCKER")
+	if host == "" {
+		t.Skip("no container engine: run under scripts/with-docker, or set REFLINE_TEST_DOCKER to a DOCKER_HOST")
+	}
+	return host
+}
+
+// busyboxImage makes an image of a static busybox, since nothing can be pulled.
+func busyboxImage(t *testing.T, host, name string) {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Skip("no busybox: scripts/setup installs it")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	tw := tar.NewWriter(&buf)
+	add := func(h tar.Header, body []byte) {
+		h.Size = int64(len(body))
+		if err := tw.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tw.Write(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"bin", "etc", "tmp", "root"} {
+		add(tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o777}, nil)
+	}
+	add(tar.Header{Name: "bin/busybox", Mode: 0o755}, data)
+	for _, applet := range strings.Fields("sh cat id ls echo sleep wget httpd mkdir test touch grep env printf true false nc") {
+		add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
+	}
+	add(tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"))
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("docker", "-H", host, "import", "-c", "ENV PATH=/bin", "-", name)
+	cmd.Stdin = &buf
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("docker import: %v\n%s", err, out)
+	}
+}
+
+func TestRunInContainers(t *testing.T) {
+	t.Parallel()
+	host := dockerHost(t)
+	const image = "refline-test/commands:1"
+	busyboxImage(t, host, image)
+	for name, c := range map[string]struct {
+		pipeline string
+		code     int
+		want     []string
+		not      []string
+	}{
+		"the image's own user reads and writes, artifacts travel": {`
+one:
+  image: {name: IMAGE, docker: {user: "65534:65534"}}
+  script: [id -u, mkdir -p d, echo made > d/out.txt, 'echo ''{"type":"step_started","step":"first"}'' >> $REFLINE_EVENTS']
+  artifacts: {paths: [d]}
+two:
+  stage: deploy
+  script: [cat d/out.txt, rm -r d]
+`, 0, []string{"65534", "made", "1 step: first"}, nil},
+		"a service answers by its alias and sees its variables": {`
+one:
+  image: IMAGE
+  services:
+    - name: IMAGE
+      alias: web
+      variables: {WORD: served}
+      command: [sh, -c, 'mkdir /w; echo "$WORD" > /w/index.html; exec httpd -f -p 80 -h /w']
+  script: ['for i in 1 2 3 4 5; do wget -qO- http://web/ && exit; sleep 1; done; exit 1']
+`, 0, []string{"│ served"}, nil},
+		"secrets are masked and in no configuration": {`
+one:
+  image: IMAGE
+  script: ['echo "it is $TOP_SECRET"', 'test -n "$TOP_SECRET"']
+`, 0, []string{"it is [masked]"}, []string{"swordfish-9-in-the-sea"}},
+		"no such image": {`
+one:
+  image: {name: refline-test/nowhere:1, pull_policy: never}
+  script: [echo never]
+`, 3, []string{"✗ one", "refline-test/nowhere:1"}, []string{"│ never"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t, strings.ReplaceAll(c.pipeline, "IMAGE", image))
+			cmd, out := v.command("run", "--secret", "TOP_SECRET")
+			cmd.Env = append(cmd.Env, "DOCKER_HOST="+host, "TOP_SECRET=swordfish-9-in-the-sea")
+			_ = cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(out.String(), w) {
+					t.Errorf("no %q", w)
+				}
+			}
+			for _, n := range c.not {
+				if strings.Contains(out.String(), n) {
+					t.Errorf("%q is shown", n)
+				}
+			}
+			if t.Failed() {
+				t.Log(out)
+			}
+			if left := v.workFolders(); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// Ctrl-C ends a job in a container too: after_script runs, no container stays.
+func TestInterruptContainer(t *testing.T) {
+	t.Parallel()
+	host := dockerHost(t)
+	const image = "refline-test/interrupt:1"
+	busyboxImage(t, host, image)
+	v := newVictim(t, "job:\n  image: "+image+"\n  script: [touch started, sleep 1000]\n  after_script: [echo after runs as $CI_JOB_STATUS]\n")
+	cmd, out := v.command("run")
+	cmd.Env = append(cmd.Env, "DOCKER_HOST="+host)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.await("started")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
+		t.Errorf("exit code %d, want %d\n%s", code, exitCanceled, out)
+	}
+	if !strings.Contains(out.String(), "after runs as canceled") {
+		t.Errorf("after_script did not run:\n%s", out)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		left, err := exec.Command("docker", "-H", host, "ps", "-aq", "--filter", "ancestor="+image).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(bytes.TrimSpace(left)) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("containers stay: %s", left)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if _, err := os.Stat(filepath.Join(v.dir, "started")); err == nil {
+		t.Error("the job wrote into the working tree")
+	}
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/sshagent"
+)
+
+func newKeyCmd(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Make and keep deploy keys, and make keys fit into GitLab's variables",
+		Long: `Deploy keys are ssh keys for one purpose: jobs read or write a repository with
+them. "refline run --deploy-key NAME" and "refline agent --key NAME" give a job the
+use of a key, never the key itself.
+
+Keys are kept in the folder keys of refline's state folder, readable by you alone.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: `  refline key new flows --repo git@git.example.com:data/flows.git
+  refline key check deploy_key`,
+	}
+	cmd.AddCommand(newKeyNewCmd(e), newKeyImportCmd(e), newKeyShowCmd(e), newKeyRmCmd(e),
+		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e))
+	return cmd
+}
+
+// keyOptions say what a kept key is for.
+type keyOptions struct {
+	hostOptions
+	repos []string
+	write bool
+}
+
+func (o *keyOptions) bind(cmd *cobra.Command) {
+	o.hostOptions.bind(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&o.repos, "repo", nil, "a repository that the key is for; its host is one of the key's hosts")
+	f.BoolVar(&o.write, "write", false, "the key is to push too (the forge decides; this is what \"key show\" tells you to tick)")
+}
+
+// record is the key's entry in the store, with its hosts' keys pinned.
+func (o *keyOptions) record(ctx context.Context, e *env, name string) (*deployKey, []byte, error) {
+	if !keyName(name) {
+		return nil, nil, usagef("%q is no name for a key: use letters, digits, dot, dash and underscore", name)
+	}
+	k := &deployKey{Name: name, Write: o.write, Repos: o.repos}
+	hosts := o.hosts
+	for _, r := range o.repos {
+		h, err := parseHost(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		hosts = append(hosts, h)
+	}
+	if len(hosts) == 0 {
+		return nil, nil, usagef("say which host the key is for: --repo URL or --host HOST")
+	}
+	pinned, err := hostKeys(ctx, e, hosts, o.knownHosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, h := range hosts {
+		k.addHost(h)
+	}
+	return k, pinned, nil
+}
+
+func newKeyNewCmd(e *env) *cobra.Command {
+	o := &keyOptions{}
+	var kind, comment string
+	cmd := &cobra.Command{
+		Use:   "new NAME (--repo URL | --host HOST)",
+		Short: "Make a deploy key and say where to paste its public half",
+		Long: `Make a deploy key, keep it under NAME, and show its public half and where to paste
+it. The host's key is pinned: it is taken from --known-hosts, from the variable
+SSH_KNOWN_HOSTS, or from your own known_hosts.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: `  refline key new flows --repo git@git.example.com:data/flows.git
+  refline key new wiki --write --repo git@git.example.com:data/flows.wiki.git --known-hosts known_hosts`,
+		Args: oneArg("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, name := cmd.Context(), args[0]
+			store, k, pinned, err := o.prepare(ctx, e, name)
+			if err != nil {
+				return err
+			}
+			if comment == "" {
+				comment = name + "@refline"
+			}
+			text, err := generateKey(ctx, kind, comment)
+			if err != nil {
+				return err
+			}
+			return store.keep(e, k, text, pinned)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&kind, "type", "ed25519", "ed25519, ecdsa or rsa")
+	cmd.Flags().StringVar(&comment, "comment", "", "the key's comment (default NAME@refline)")
+	return cmd
+}
+
+// prepare makes the entry of a new key, whose name must be free.
+func (o *keyOptions) prepare(ctx context.Context, e *env, name string) (*keyStore, *deployKey, []byte, error) {
+	store, err := openKeyStore(e)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if _, err := os.Stat(store.folder(name)); err == nil && keyName(name) {
+		return nil, nil, nil, errs.E(errs.Conflict, "there is a key %s already; to remove it: refline key rm %s", name, name)
+	}
+	k, pinned, err := o.record(ctx, e, name)
+	return store, k, pinned, err
+}
+
+// generateKey lets ssh-keygen make a key in a folder that is gone at once.
+func generateKey(ctx context.Context, kind, comment string) ([]byte, error) {
+	args := []string{"-q", "-t", kind, "-N", "", "-C", comment}
+	switch kind {
+	case "ed25519", "ecdsa":
+	case "rsa":
+		args = append(args, "-b", "3072")
+	default:
+		return nil, usagef("--type %q is none of ed25519, ecdsa, rsa", kind)
+	}
+	dir, err := os.MkdirTemp("", "refline-key-")
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "folder for a new key: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "key")
+	out, err := exec.CommandContext(ctx, "ssh-keygen", append(args, "-f", file)...).CombinedOutput()
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "ssh-keygen, which makes keys: %w %s", err, strings.TrimSpace(string(out)))
+	}
+	return os.ReadFile(file)
+}
+
+func newKeyImportCmd(e *env) *cobra.Command {
+	o := &keyOptions{}
+	var file, fromEnv string
+	cmd := &cobra.Command{
+		Use:   "import NAME (--key-file FILE | --key-env VARIABLE) (--repo URL | --host HOST)",
+		Short: "Keep a key that exists already",
+		Long: `Keep a private key under NAME. What happens to keys on their way through variables
+is mended: line ends of Windows, line breaks that are missing, no last line end.
+A key with a passphrase is refused: a job cannot type it.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: "  refline key import flows --key-file deploy_key --repo git@git.example.com:data/flows.git",
+		Args:    oneArg("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, k, pinned, err := o.prepare(cmd.Context(), e, args[0])
+			if err != nil {
+				return err
+			}
+			text, err := keyText(e, file, fromEnv)
+			if err != nil {
+				return err
+			}
+			return store.keep(e, k, sshagent.Mend(text), pinned)
+		},
+	}
+	o.bind(cmd)
+	bindKeySource(cmd, &file, &fromEnv)
+	return cmd
+}
+
+func newKeyShowCmd(e *env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show [NAME]",
+		Short: "Show a key's public half and where to paste it, or list the keys",
+		Long: `Show a kept key's public half, its fingerprint, its hosts and where to paste it.
+Without NAME list the keys.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: "  refline key show\n  refline key show flows",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("show takes one NAME, got %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, err := openKeyStore(e)
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return listKeys(e, store, asJSON)
+			}
+			k, err := store.get(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return e.printJSON(k)
+			}
+			k.show(e)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func listKeys(e *env, store *keyStore, asJSON bool) error {
+	keys, err := store.list()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return e.printJSON(keys)
+	}
+	if len(keys) == 0 {
+		e.notef("no key is kept; make one: refline key new NAME --repo URL")
+		return nil
+	}
+	rows := [][]string{{"name", "access", "hosts", "fingerprint"}}
+	for _, k := range keys {
+		rows = append(rows, []string{k.Name, k.access(), strings.Join(k.Hosts, ", "), k.Fingerprint})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(e.stdout, line)
+	}
+	return nil
+}
+
+func newKeyRmCmd(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rm NAME",
+		Short:   "Remove a kept key",
+		Long:    "Remove a kept key from this computer. Where its public half was pasted it stays\nvalid: remove it there too.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline key rm flows",
+		Args:    oneArg("NAME"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, err := openKeyStore(e)
+			if err != nil {
+				return err
+			}
+			k, err := store.get(args[0])
+			if err != nil {
+				return err
+			}
+			if err := os.RemoveAll(store.folder(k.Name)); err != nil {
+				return errs.E(errs.Denied, "key %s: %w", k.Name, unwrapPath(err))
+			}
+			e.notef("key %s removed from here; remove %s where it was pasted too", k.Name, k.Fingerprint)
+			return nil
+		},
+	}
+}
+
+// oneArg wants one argument of the name that the help gives it.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one %s, got %d; see %s --help", cmd.Name(), what, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}

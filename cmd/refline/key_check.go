@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/sshagent"
+)
+
+// bindKeySource adds the flags that say where a private key comes from.
+func bindKeySource(cmd *cobra.Command, file, fromEnv *string) {
+	f := cmd.Flags()
+	f.StringVar(file, "key-file", "", "the private key is in this file (\"-\": standard input)")
+	f.StringVar(fromEnv, "key-env", "", "the private key is in this variable (whole, in one line, in the file that it names, or split into NAME_1, NAME_2, …)")
+	cmd.MarkFlagsMutuallyExclusive("key-file", "key-env")
+	_ = cmd.MarkFlagFilename("key-file")
+}
+
+// keyText reads a private key from where the flags say.
+func keyText(e *env, file, fromEnv string) ([]byte, error) {
+	switch {
+	case fromEnv != "":
+		return keyFromEnv(e, fromEnv)
+	case file == "-":
+		data, err := io.ReadAll(io.LimitReader(e.stdin, 1<<20))
+		if err != nil {
+			return nil, errs.E(errs.Unavailable, "standard input: %w", err)
+		}
+		return data, nil
+	case file != "":
+		data, err := os.ReadFile(e.path(file))
+		if err != nil {
+			return nil, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
+		}
+		return data, nil
+	}
+	return nil, usagef("no private key is named: --key-file FILE or --key-env VARIABLE")
+}
+
+// keyFromEnv reads a key from a variable, or from the variables that "key
+// split" makes of it.
+func keyFromEnv(e *env, name string) ([]byte, error) {
+	if !variableName(name) {
+		return nil, usagef("%q is no name of a variable", name)
+	}
+	if e.getenv(name) != "" {
+		return envSecret(e, "variable", name)
+	}
+	var lines []string
+	for {
+		line := e.getenv(lineVariable(name, len(lines)+1))
+		if line == "" {
+			break
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	if len(lines) == 0 {
+		return nil, errs.E(errs.NotFound, "neither %s nor %s is set", name, lineVariable(name, 1))
+	}
+	if next := lineVariable(name, len(lines)+2); e.getenv(next) != "" {
+		return nil, errs.E(errs.Invalid, "%s is set but %s is not: a line of the key is missing", next, lineVariable(name, len(lines)+1))
+	}
+	return []byte(strings.Join(lines, "\n")), nil
+}
+
+// lineVariable names the variable of one line of a key.
+func lineVariable(name string, line int) string { return fmt.Sprintf("%s_%d", name, line) }
+
+// checkedKey is what is found out about the text of a key.
+type checkedKey struct {
+	File       string   `json:"file"`
+	Type       string   `json:"type,omitempty"`
+	Format     string   `json:"format"`
+	Lines      int      `json:"lines"`
+	Passphrase bool     `json:"passphrase"`
+	Mended     []string `json:"mended,omitempty"` // what is wrong with the text and can be put right
+	Maskable   bool     `json:"maskable"`         // by GitLab, as it is
+	Reason     string   `json:"reason,omitempty"`
+	OneLine    int      `json:"one_line"`              // characters of the body in one line
+	ShortLines []int    `json:"short_lines,omitempty"` // too short to be masked
+	Comments   []string `json:"comments,omitempty"`    // lengths of comments that avoid short lines
+
+	key *sshagent.KeyFile
+}
+
+func newKeyCheckCmd(e *env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE…",
+		Short: "Tell what a private key is and how a CI variable can hold it",
+		Long: `Tell what a private key ("-": from standard input) is, whether its text is whole,
+whether GitLab would mask it, and the ways out.
+
+Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
+		Example: "  refline key check deploy_key",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("no file of a private key is named")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			var bad []error
+			all := []checkedKey{}
+			for _, file := range args {
+				k, err := checkKey(e, file)
+				if err != nil {
+					bad = append(bad, err)
+					continue
+				}
+				all = append(all, k)
+				if !asJSON {
+					k.print(e)
+				}
+			}
+			if asJSON {
+				if err := e.printJSON(all); err != nil {
+					return err
+				}
+			}
+			return errors.Join(bad...)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func checkKey(e *env, file string) (checkedKey, error) {
+	text, err := keyText(e, file, "")
+	if err != nil {
+		return checkedKey{}, err
+	}
+	key, err := sshagent.ReadKeyFile(text)
+	if err != nil {
+		return checkedKey{}, fmt.Errorf("%s: %w", file, err)
+	}
+	c := checkedKey{
+		File: file, Type: key.Type, Format: key.Format, Lines: len(key.Lines), Passphrase: key.Passphrase,
+		Mended: key.Mended, OneLine: len(key.OneLine()), ShortLines: key.ShortLines(), key: key,
+	}
+	c.Reason = sshagent.GitLabMaskable(string(text), false)
+	c.Maskable = c.Reason == ""
+	for _, r := range key.CommentLengths() {
+		c.Comments = append(c.Comments, r.String())
+	}
+	return c, nil
+}
+
+func (c *checkedKey) print(e *env) {
+	kind, phrase := c.Type, "no passphrase"
+	if c.Passphrase {
+		kind, phrase = "type hidden", "with a passphrase"
+	}
+	fmt.Fprintf(e.stdout, "%s: %s, %s, %s, %s\n", c.File, kind, c.Format, plural(c.Lines, "line"), phrase)
+	for _, m := range c.Mended {
+		fmt.Fprintf(e.stdout, "  %s; refline mends this, ssh does not\n", m)
+	}
+	if c.Passphrase {
+		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase; make a key for it without one: refline key new NAME --repo URL\n")
+		return
+	}
+	if c.Maskable {
+		fmt.Fprintf(e.stdout, "  GitLab can mask it as it is\n")
+		return
+	}
+	fmt.Fprintf(e.stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
+	fmt.Fprintf(e.stdout, "  ways out\n")
+	file := shellWord(c.File)
+	perLine := fmt.Sprintf("%s, all long enough to mask", plural(c.Lines, "variable"))
+	if len(c.ShortLines) > 0 {
+		perLine = c.shortLine()
+	}
+	for _, row := range alignColumns([][]string{
+		{"one variable", "refline key split --one-line " + file, fmt.Sprintf("(%d characters in one line, maskable)", c.OneLine)},
+		{"one per line", "refline key split " + file, "(" + perLine + ")"},
+	}) {
+		fmt.Fprintf(e.stdout, "    %s\n", row)
+	}
+	fmt.Fprintf(e.stdout, "    no variable   refline agent: the job uses the key but never holds it\n")
+}
+
+// shortLine says which line is too short and which comments would avoid it.
+func (c *checkedKey) shortLine() string {
+	n := c.ShortLines[0]
+	length := len(c.key.Lines[n-1])
+	text := fmt.Sprintf("line %d has %s: too short to mask", n, plural(length, "character"))
+	if len(c.Comments) > 0 {
+		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), shellWord(c.File))
+	}
+	return text
+}
+
+// joinOr gives "a", "a or b", "a, b or c".
+func joinOr(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/forge"
+	"refline/internal/secret"
+	"refline/internal/sshagent"
+)
+
+type keySplitOptions struct {
+	gitlabOptions
+	oneLine bool
+	name    string
+}
+
+func newKeySplitCmd(e *env) *cobra.Command {
+	o := &keySplitOptions{}
+	cmd := &cobra.Command{
+		Use:   "split [--one-line] [--gitlab PROJECT] FILE",
+		Short: "Turn a private key into variables that GitLab can mask",
+		Long: `Print a private key as variables that GitLab can mask, lines NAME=VALUE: one for
+each line of the key's body, or with --one-line the body in a single one. What is
+wrong with the key's text is mended. Lines too short to mask are named.
+
+With --gitlab the variables are created in that project instead, masked and
+protected. Else the key is printed: do not let it go where logs are kept.
+
+` + gitlabHelp + `
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: `  refline key split --one-line deploy_key
+  refline key split --name WIKI_KEY deploy_key > variables.env
+  refline key split --one-line --gitlab data/flows deploy_key`,
+		Args: oneArg("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := checkKey(e, args[0])
+			if err != nil {
+				return err
+			}
+			return runKeySplit(cmd.Context(), e, o, &c)
+		},
+	}
+	o.gitlabOptions.bind(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.oneLine, "one-line", false, "one variable with the body in a single line")
+	f.StringVar(&o.name, "name", "DEPLOY_KEY", "the variable's name; lines get _1, _2, … after it")
+	return cmd
+}
+
+// keyVariable is one variable of a key that was split.
+type keyVariable struct{ name, value string }
+
+// split gives the variables. A key with a passphrase is refused.
+func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
+	if !variableName(o.name) {
+		return nil, usagef("--name %q is no name of a variable", o.name)
+	}
+	if c.Passphrase {
+		return nil, errs.E(errs.Invalid, "%s: it has a passphrase, which a job cannot type; make a key for this purpose without one", c.File)
+	}
+	if o.oneLine {
+		return []keyVariable{{o.name, c.key.OneLine()}}, nil
+	}
+	out := make([]keyVariable, len(c.key.Lines))
+	for i, line := range c.key.Lines {
+		out[i] = keyVariable{lineVariable(o.name, i+1), line}
+	}
+	return out, nil
+}
+
+func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *checkedKey) error {
+	vars, err := o.split(c)
+	if err != nil {
+		return err
+	}
+	for _, m := range c.Mended {
+		e.notef("%s: %s; mended", c.File, m)
+	}
+	if !o.oneLine && len(c.ShortLines) > 0 {
+		e.notef("%s: %s", c.File, c.shortLine())
+		e.notef("or take a single variable: refline key split --one-line %s", shellWord(c.File))
+	}
+	if o.project != "" {
+		if err := o.create(ctx, e, vars); err != nil {
+			return err
+		}
+	} else {
+		for _, v := range vars {
+			fmt.Fprintf(e.stdout, "%s=%s\n", v.name, v.value)
+		}
+	}
+	e.notef("%s", o.advice(vars, c.key.Label()))
+	return nil
+}
+
+// create makes the variables in a GitLab project, masked and protected: all of
+// them, or none when one could not be masked or is there already.
+func (o *keySplitOptions) create(ctx context.Context, e *env, vars []keyVariable) error {
+	project, err := o.open(ctx, e)
+	if err != nil {
+		return err
+	}
+	there, err := project.Variables(ctx)
+	if err != nil {
+		return err
+	}
+	list := make([]forge.ProjectVariable, len(vars))
+	var refused []error
+	for i, v := range vars {
+		x := secret.Variable{Name: v.name, Value: secret.NewString(v.value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
+		list[i] = forge.ProjectVariable{Variable: x}
+		if why := notTaken(x); why != "" {
+			refused = append(refused, errs.E(errs.Invalid, "%s: %s", v.name, why))
+		}
+		if slices.ContainsFunc(there, func(have forge.ProjectVariable) bool { return have.Name == v.name && have.Environment == x.Environment }) {
+			refused = append(refused, errs.E(errs.Conflict, "%s is in %s already; another name: --name", v.name, o.project))
+		}
+	}
+	if err := errors.Join(refused...); err != nil {
+		return err
+	}
+	for _, x := range list {
+		if err := project.Create(ctx, x); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
+	}
+	return nil
+}
+
+// advice shows how a job makes a key of the variables again, with refline and
+// without.
+func (o *keySplitOptions) advice(vars []keyVariable, label string) string {
+	names := make([]string, len(vars))
+	for i, v := range vars {
+		names[i] = `"$` + v.name + `"`
+	}
+	return fmt.Sprintf(`in the job, with refline (the job never holds the key):
+  refline agent --key-env %s --host HOST -- git clone …
+in the job, without refline:
+  eval "$(ssh-agent -s)"
+  printf '%%s\n' '-----BEGIN %s-----' %s '-----END %s-----' | ssh-add -`,
+		o.name, label, strings.Join(names, " "), label)
+}
+
+func newKeyJoinCmd(e *env) *cobra.Command {
+	var name, output string
+	cmd := &cobra.Command{
+		Use:   "join [--name VARIABLE] [--output FILE]",
+		Short: "Make a private key of variables again",
+		Long: `Make a private key of the variables that "key split" gave (NAME, or NAME_1, NAME_2,
+…) or of one that holds a key whose text has suffered, and write it to a file that
+only you can read, or to standard output when that is no terminal.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: `  refline key join --name DEPLOY_KEY --output ~/.ssh/id_deploy
+  refline key join | ssh-add -`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			text, err := keyFromEnv(e, name)
+			if err != nil {
+				return err
+			}
+			key, err := sshagent.ReadKeyFile(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return writeKey(e, key.PEM(), output)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "DEPLOY_KEY", "the variable's name, without _1")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write the key to this file, which must not exist")
+	return cmd
+}
+
+func writeKey(e *env, text []byte, output string) error {
+	if output == "" {
+		if e.terminal {
+			return usagef("a private key is not for the screen; write it to a file (--output FILE) or to a program (refline key join | ssh-add -)")
+		}
+		_, err := e.stdout.Write(text)
+		return err
+	}
+	f, err := os.OpenFile(e.path(output), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errs.E(errs.Conflict, "%s: %w", output, unwrapPath(err))
+	}
+	if _, err := f.Write(text); err != nil {
+		f.Close()
+		return errs.E(errs.Unavailable, "%s: %w", output, unwrapPath(err))
+	}
+	return f.Close()
+}

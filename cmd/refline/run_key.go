@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/executor"
+	"refline/internal/secret"
+)
+
+// deployKeyOptions say which key the jobs of a run, and the checkout before
+// them, may use.
+type deployKeyOptions struct {
+	hostOptions
+	spec string
+}
+
+func (o *deployKeyOptions) bind(cmd *cobra.Command) {
+	o.hostOptions.bind(cmd)
+	cmd.Flags().StringVar(&o.spec, "deploy-key", "", "a key that jobs and --repo use but never hold: NAME (kept by refline key, or a variable) or NAME=@FILE")
+}
+
+// runKey is the deploy key of a run and the agent that serves it to this
+// process's own git.
+type runKey struct {
+	usableKey
+	name string
+	// protected says that it is a variable for protected refs only.
+	protected bool
+	own       *servedKey
+	dir       string
+}
+
+// openRunKey finds the key that the options name; nil when they name none.
+func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
+	d := &o.deployKey
+	if d.spec == "" {
+		if len(d.hosts) > 0 || d.knownHosts != "" {
+			return nil, usagef("--host and --known-hosts are for a key: give --deploy-key NAME")
+		}
+		return nil, nil
+	}
+	name, file, hasFile := strings.Cut(d.spec, "=")
+	file, at := strings.CutPrefix(file, "@")
+	if !keyName(name) || hasFile && (!at || file == "") {
+		return nil, usagef("--deploy-key wants NAME or NAME=@FILE; a key itself never stands on a command line")
+	}
+	from := agentOptions{hostOptions: d.hostOptions}
+	store, err := openKeyStore(e)
+	if err != nil {
+		return nil, err
+	}
+	_, missing := store.get(name)
+	k := &runKey{name: name}
+	switch {
+	case hasFile:
+		from.keyFile = file
+	case missing == nil:
+		from.key = name
+	case variableName(name) && (e.getenv(name) != "" || e.getenv(lineVariable(name, 1)) != ""):
+		from.keyEnv = name
+	default:
+		if err := k.fromVariable(ctx, e, o); err != nil {
+			return nil, err
+		}
+	}
+	if h, err := parseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
+		from.hosts = hostList{h}
+	}
+	if k.text == nil {
+		k.usableKey, err = from.load(ctx, e)
+	} else {
+		k.knownHosts, err = hostKeys(ctx, e, from.hosts, from.knownHosts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k, k.serveSelf()
+}
+
+// fromVariable takes the key from the project's variables.
+func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error {
+	v, err := openVars(ctx, e, varOptions{file: o.variables, repo: o.repo}, false)
+	if err != nil {
+		return err
+	}
+	i := v.at(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
+	if i < 0 {
+		return errs.E(errs.NotFound, "--deploy-key %[1]s: neither a kept key nor a variable has this name; make it: refline key new %[1]s --repo URL, or give a file: --deploy-key %[1]s=@FILE", k.name)
+	}
+	k.text, k.protected = v.Variables[i].Value.Reveal(), v.Variables[i].Protected
+	return nil
+}
+
+// serveSelf starts the agent for the checkout that precedes the jobs.
+func (k *runKey) serveSelf() (err error) {
+	hideMemory()
+	if k.dir, err = os.MkdirTemp("", "refline-agent-"); err != nil {
+		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
+	}
+	if k.own, err = startAgent(k.usableKey, k.dir, k.dir, 0, nil); err != nil {
+		return errors.Join(err, os.RemoveAll(k.dir))
+	}
+	return nil
+}
+
+func (k *runKey) close() {
+	if k != nil {
+		_ = k.own.close()
+		_ = os.RemoveAll(k.dir)
+	}
+}
+
+// environ is the environment for git to reach a repository: with the key where
+// its host is one of the key's, else as it is.
+func (k *runKey) environ(environ []string, repo string) []string {
+	if k == nil {
+		return environ
+	}
+	if h, err := parseHost(repo); err != nil || !knowsHost(k.knownHosts, h) {
+		return environ
+	}
+	return append(withoutKey(environ, k.name), k.own.env...)
+}
+
+// jobEnviron is what a job on the host inherits: not the key.
+func (k *runKey) jobEnviron(environ []string) []string {
+	if k == nil {
+		return environ
+	}
+	return withoutKey(environ, k.name)
+}
+
+// maxSocketFolder is how long the path of a socket's folder may be, so that
+// every system takes the socket's.
+const maxSocketFolder = 85
+
+// forJob makes what gives a job an agent of its own.
+func (k *runKey) forJob(ex executor.Executor) engine.AgentStarter {
+	if k == nil {
+		return nil
+	}
+	return func(dir, seen string, note func(string)) ([]string, func() error, error) {
+		mode, remove := os.FileMode(0o600), func() error { return nil }
+		switch {
+		case ex.Isolated():
+			mode = 0o666 // the container's user is another; the folder is the wall
+		case len(dir) > maxSocketFolder:
+			short, err := os.MkdirTemp("", "refline-agent-")
+			if err != nil {
+				return nil, nil, errs.E(errs.Unavailable, "folder for the agent: %w", err)
+			}
+			dir, seen, remove = short, short, func() error { return os.RemoveAll(short) }
+		}
+		served, err := startAgent(k.usableKey, dir, seen, mode, func(reason string) { note("agent refused " + reason) })
+		if err != nil {
+			return nil, nil, errors.Join(err, remove())
+		}
+		return served.env, func() error { return errors.Join(served.close(), remove()) }, nil
+	}
+}
