@@ -68,8 +68,11 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 
 // mayPlan refuses refs that a protected environment is not for.
 func (s *Session) mayPlan(t *Target) error {
-	if !s.Env.Protected || s.Origin.Ref == "" {
+	if !s.Env.Protected {
 		return nil
+	}
+	if s.Origin.Ref == "" {
+		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
 	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {
