@@ -40,7 +40,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 		return nil, err
 	}
 	p := &Plan{Version: planVersion, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
-		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), Role: t.Role, Capabilities: t.Capabilities,
+		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), New: !now.exists, Role: t.Role, Capabilities: t.Capabilities,
 		Origin: s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
 	in, err := s.changeSetInput(ctx, t, tmpl, now, p, o)
 	if err != nil {
