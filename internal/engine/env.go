@@ -14,6 +14,7 @@ type jobPaths struct {
 	project string // CI_PROJECT_DIR
 	builds  string // CI_BUILDS_DIR
 	temp    string // where file variables and the events file are
+	scripts string // what is run; not for the job to write
 }
 
 // machineVariables are those that only the machine knows. They have the lowest
@@ -37,7 +38,7 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("CI_RUNNER_EXECUTABLE_ARCH", runnerArch),
 		v("CI_DISPOSABLE_ENVIRONMENT", "true"),
 		v("REFLINE_RUN", in.RunID),
-		v("REFLINE_EVENTS", paths.temp+"/events.jsonl"),
+		v("REFLINE_EVENTS", paths.temp+"/"+eventsFile),
 	}
 	if in.Executor.Isolated() {
 		// The container's user is another than the owner of the files: git

@@ -31,11 +31,17 @@ func (a *attempt) prepare(ctx context.Context) error {
 		return err
 	}
 	a.lookup = lookupOf(a.env)
+	if err := a.writeScripts(); err != nil {
+		return err
+	}
 	if err := a.startAgent(); err != nil {
 		return err
 	}
 	a.tellSecrets()
-	if err := os.WriteFile(filepath.Join(a.temp, "events.jsonl"), nil, 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(a.temp, eventsFile), nil, 0o666); err != nil {
+		return err
+	}
+	if a.events, err = os.OpenRoot(a.temp); err != nil {
 		return err
 	}
 	if a.InPlace == "" {
@@ -55,7 +61,10 @@ func (a *attempt) prepare(ctx context.Context) error {
 
 func (a *attempt) setPaths() {
 	if !a.Executor.Isolated() {
-		a.paths = jobPaths{project: a.workspace, builds: filepath.Dir(a.workspace), temp: a.temp}
+		a.paths = jobPaths{project: a.workspace, builds: filepath.Dir(a.workspace), temp: a.temp, scripts: filepath.Join(a.Dir, "scripts")}
+		if a.InPlace == "" {
+			a.paths.scripts = "../scripts" // short: shells put it before their errors
+		}
 		return
 	}
 	project := "/builds/project"
@@ -64,7 +73,7 @@ func (a *attempt) setPaths() {
 			project = "/builds/" + v.Value
 		}
 	}
-	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp"}
+	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp", scripts: project + ".scripts"}
 }
 
 // tellSecrets names what GitLab would fetch from a secret store or sign, and
@@ -143,6 +152,7 @@ func (a *attempt) start(ctx context.Context) error {
 	spec.Mounts = []executor.Mount{
 		{Source: a.workspace, Target: a.paths.project},
 		{Source: a.temp, Target: a.paths.temp},
+		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
 	}
 	for _, dir := range a.ReadOnly {
 		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
@@ -168,7 +178,7 @@ func (a *attempt) start(ctx context.Context) error {
 		}
 	}
 	if len(a.Job.PreGetSources) > 0 {
-		code, err := a.exec(ctx, "pre_get_sources", shellScript(a.Job.PreGetSources), nil)
+		code, err := a.exec(ctx, scriptHook, nil)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -31,14 +32,16 @@ var stepTypes = map[string]bool{
 }
 
 const (
+	eventsFile   = "events.jsonl"
 	maxStepLine  = 1 << 20 // bytes; a longer line is told and dropped
 	maxStepBytes = 64 << 20
 	stepPoll     = 200 * time.Millisecond
 )
 
-// stepReader follows the events file of one job.
+// stepReader follows the events file of one job. The job can put anything in
+// its place: a link that leaves the folder, a pipe nobody writes to.
 type stepReader struct {
-	path string
+	dir  *os.Root
 	read int64
 	rest []byte // an unfinished line
 	line int
@@ -63,15 +66,18 @@ func (r *stepReader) follow(ctx context.Context) {
 
 // poll reads what has been appended since the last call.
 func (r *stepReader) poll() {
-	info, err := os.Stat(r.path)
+	info, err := r.dir.Lstat(eventsFile)
 	if err != nil || info.Size() <= r.read || !info.Mode().IsRegular() || r.over {
 		return
 	}
-	f, err := os.Open(r.path)
+	f, err := r.dir.OpenFile(eventsFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return
+	}
 	if _, err := f.Seek(r.read, io.SeekStart); err != nil {
 		return
 	}
