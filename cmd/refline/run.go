@@ -32,6 +32,7 @@ type runOptions struct {
 	noCache      bool
 	secrets      []string
 	deployKey    deployKeyOptions
+	gitTokens    []string
 	log          bool
 	json         bool
 	submodules   bool
@@ -74,6 +75,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.noCache, "no-cache", false, "neither restore nor keep caches")
 	f.StringArrayVar(&o.secrets, "secret", nil, "a masked variable: NAME (from the environment) or NAME=@FILE")
 	o.deployKey.bind(cmd)
+	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.submodules, "submodules", false, "with --repo: check submodules out too")
@@ -101,6 +103,7 @@ type session struct {
 	o       *runOptions
 	c       *compiled
 	key     *runKey // nil: none
+	tokens  gitTokens
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -129,7 +132,10 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.reveal = s.key, true
+	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
+		return err
+	}
+	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -138,6 +144,12 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
 		return err
+	}
+	if err := s.tokens.addTo(s.c.secrets); err != nil {
+		return err
+	}
+	for _, t := range s.tokens {
+		s.c.kept.withoutName(t.name)
 	}
 	if s.key != nil {
 		if s.key.protected && !s.c.facts.Protected {
@@ -333,9 +345,9 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.key.jobEnviron(s.e.environ()), Tree: tree, Caches: caches, Project: s.c.project(),
+			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
 			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
-			Agent: s.key.forJob(ex),
+			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
