@@ -85,6 +85,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	s := &session{e: e, o: o}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
@@ -112,6 +115,7 @@ type session struct {
 	view    *runView
 	created bool
 	kept    bool // the run's folder is worth keeping
+	answers *bufio.Reader
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -221,21 +225,23 @@ func (s *session) checkManual() error {
 }
 
 // plays tells whether a manual job is played when its turn comes.
+// In a child pipeline a job's name follows its trigger's: "trigger / job".
 func (s *session) plays(name string) bool {
-	base := name
-	if j := s.c.pipeline.Job(name); j != nil {
-		base = j.Base
+	root := s.c.pipeline.Job(name)
+	base := name[strings.LastIndex(name, " / ")+1:]
+	base = strings.TrimPrefix(base, "/ ")
+	if root != nil {
+		base = root.Base
 	}
 	for _, m := range s.o.manual {
 		if m == "all" || m == name || m == base {
 			return true
 		}
 	}
-	return slices.Contains(s.jobs, name)
+	return root != nil && slices.Contains(s.jobs, name)
 }
 
 func (s *session) run(ctx context.Context) error {
-	s.kept = true
 	p := s.c.pipeline
 	s.begin()
 	var err error
@@ -253,6 +259,7 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.store.write(&s.record); err != nil {
 		return err
 	}
+	s.kept = true
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
 	s.view.started(&s.record)
 	res, err := engine.Run(ctx, s.input(ctx, tree))
@@ -326,6 +333,16 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 	return in
 }
 
+func (o *runOptions) check() error {
+	if o.parallel < 0 {
+		return usagef("-j wants a number from 1")
+	}
+	if o.repo == "" && (o.submodules || o.lfs || len(o.sparse) > 0) {
+		return usagef("--submodules, --lfs and --sparse are for --repo; the working tree is taken as it is")
+	}
+	return nil
+}
+
 func (s *session) slots() int {
 	if s.o.parallel > 0 {
 		return s.o.parallel
@@ -346,7 +363,8 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		}
 		in := engine.JobInput{
 			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
-			Executor: ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
+			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
+			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
@@ -373,24 +391,44 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 func (s *session) askManual(ctx context.Context, jobs []string) string {
 	s.view.close()
 	defer s.view.reopen()
-	fmt.Fprintf(s.e.stdout, "  ◌ waiting: %s\n  play which? (a name, or Enter for none) ", strings.Join(jobs, ", "))
+	if s.answers == nil {
+		s.answers = bufio.NewReader(s.e.stdin)
+	}
+	for {
+		name, ok := s.question(fmt.Sprintf("  ◌ waiting: %s\n  play which? (a name, or Enter for none) ", strings.Join(jobs, ", ")))
+		if !ok || name == "" {
+			return ""
+		}
+		if !slices.Contains(jobs, name) {
+			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", name, didYouMean(name, jobs))
+			continue
+		}
+		if j := s.c.pipeline.Job(name); j != nil && j.ManualConfirmation != "" {
+			if yes, ok := s.question("  " + j.ManualConfirmation + " (yes or no) "); !ok || yes != "yes" && yes != "y" {
+				continue
+			}
+		}
+		return name
+	}
+}
+
+// question reads a line from the terminal; false when the run is stopped.
+func (s *session) question(text string) (string, bool) {
+	fmt.Fprint(s.e.stdout, text)
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(s.e.stdin).ReadString('\n')
+		line, err := s.answers.ReadString('\n')
+		if err != nil {
+			fmt.Fprintln(s.e.stdout)
+		}
 		answer <- strings.TrimSpace(line)
 	}()
-	for {
-		select {
-		case <-s.e.stop.Done():
-			fmt.Fprintln(s.e.stdout)
-			return ""
-		case a := <-answer:
-			if a == "" || slices.Contains(jobs, a) {
-				return a
-			}
-			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", a, didYouMean(a, jobs))
-			return s.askManual(ctx, jobs)
-		}
+	select {
+	case <-s.e.stop.Done():
+		fmt.Fprintln(s.e.stdout)
+		return "", false
+	case a := <-answer:
+		return a, true
 	}
 }
 
@@ -492,6 +530,8 @@ func skipCause(p *pipeline.Pipeline, state pipeline.State, i int) string {
 			return p.Jobs[k].Name + " failed"
 		case st.Status == pipeline.Canceled:
 			return p.Jobs[k].Name + " was canceled"
+		case st.Status == pipeline.ManualStatus:
+			return p.Jobs[k].Name + " waits to be played"
 		default:
 			return ""
 		}
@@ -557,10 +597,20 @@ func (s *session) verdict(res engine.RunResult) error {
 	switch {
 	case s.e.stop.Err() != nil:
 		return context.Canceled
-	case counts["failed"] > 0 && res.Status == pipeline.Failed, res.Status == pipeline.Failed:
+	case res.Status == pipeline.Failed, res.Status == pipeline.Canceled:
 		return errRed
-	case res.Status == pipeline.Canceled:
-		return errRed
+	}
+	return s.ranAll(res)
+}
+
+// ranAll makes an error of a job that was asked for by name and did not run.
+func (s *session) ranAll(res engine.RunResult) error {
+	why := s.why(res)
+	for i := range s.c.pipeline.Jobs {
+		name := s.c.pipeline.Jobs[i].Name
+		if st := res.State.Jobs[i].Status; slices.Contains(s.jobs, name) && st != pipeline.Success && st != pipeline.Failed {
+			return errs.E(errs.Conflict, "job %q did not run: %s", name, why(i))
+		}
 	}
 	return nil
 }
