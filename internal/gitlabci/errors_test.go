@@ -75,6 +75,13 @@ func TestMistakes(t *testing.T) {
 		"a step that does nothing":      {"job: {run: [{name: a}]}", `1:13: error: job "job": run must have in each step one of step, script, action, func`},
 		"publish without pages":         {"job: {script: x, publish: a}", `1:27: error: job "job": publish can only be used in a job that publishes pages`},
 		"a workflow that waits":         {"workflow: {rules: [{when: manual}]}\njob: {script: x}", `1:27: error: workflow:rules:when must be one of always, never, not "manual"`},
+		"an empty file":                 {"", noJobs("is empty")},
+		"only comments":                 {"# later\n", noJobs("is empty")},
+		"only a header":                 {"spec: {inputs: {a: {default: b}}}\n---\n", noJobs("is empty")},
+		"only hidden jobs":              {".a: {script: x}\n.b: {script: x}", noJobs("has no job that is visible")},
+		"only variables":                {"\nvariables: {A: b}", noJobs("has no job that is visible")},
+		"no job, and a workflow":        {"workflow: {rules: [{when: never}]}\n.a: {script: x}", noJobs("has no job that is visible")},
+		"no job but a mistyped one":     {"a: {scrip: x}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"scrip\" is not a keyword of a job; did you mean \"script\"?"},
 		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
 		"a name that is too long":       {strings.Repeat("n", 256) + ": {script: x}", `1:1: error: the name of a job may have at most 255 characters, this one has 256`},
 		"a list deep in lists":          {"job: {script: [[[[[[[[[[[x]]]]]]]]]]]}", `1:25: error: job "job": script may have lists in lists up to 10 deep`},
@@ -87,6 +94,10 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func noJobs(how string) string {
+	return "1:1: error: the configuration " + how + "; write a job: a name that does not begin with a dot, and below it a script"
 }
 
 // Everything that is wrong is told at once, in the order of the file.
