@@ -38,6 +38,7 @@ type compiler struct {
 	hasWorkflowRules bool
 	stages           []string
 	rootVariables    []pipeline.Variable
+	workflowRule     *node // the one that matched, nil without
 	trigger          trigger
 
 	jobs       []*written

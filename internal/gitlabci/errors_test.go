@@ -44,6 +44,14 @@ func TestMistakes(t *testing.T) {
 		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
 		"only as a string":              {"job: {script: x, only: main}", `1:24: error: job "job": only must be a list or a map, not the string "main"`},
 		"a variable that is a list":     {"variables: {A: [b]}\njob: {script: x}", `1:16: error: variables:A must be a string, a number, true, false or a map, not a list`},
+		"a circle of variables":         {"job:\n  script: x\n  variables:\n    C: $D\n    D: '${C}x'", circles("4:8", `job "job": variables`, "C → D → C")},
+		"two circles at the top level":  {"variables: {A: $B, B: $A, C: $D, D: '%C%'}\na: {script: x}\nb: {script: x}", circles("1:16", "variables", "A → B → A") + "\n" + circles("1:30", "variables", "C → D → C")},
+		"a circle through the job":      {"variables: {A: $B, B: x}\na: {script: x}\nb: {script: x, variables: {B: $A}}", circles("3:31", `job "b": variables`, "A → B → A")},
+		"a circle that jobs share":      {".base: {script: x, variables: {A: $B, B: $C, C: $A}}\na: {extends: .base}\nb: {extends: .base}", circles("1:35", `job "a": variables`, "A → B → C → A")},
+		"a circle of a rule":            {"a: {script: x, variables: {A: $B}, rules: [{when: always, variables: {B: $A}}]}", circles("1:74", `job "a": variables`, "A → B → A")},
+		"a circle of a matrix":          {"a: {script: x, parallel: {matrix: [{A: $B, B: $A}]}}", circles("1:4", `job "a": variables`, "A → B → A")},
+		"what is no circle":             {"variables: {A: $A, B: $C, C: {value: $B, expand: false}, D: $$E, E: $D$F}\na: {script: x}", ""},
+		"a circle that no job has":      {"variables: {A: $B, B: $A}\na: {script: x, inherit: {variables: false}}\nb: {script: x, rules: [{when: never}]}", ""},
 		"an option that is missing":     {"variables: {A: {value: x, options: [y]}}\njob: {script: x}", `1:36: error: variables:A:options must contain the value "x"`},
 		"a description in a job":        {"job: {script: x, variables: {A: {value: b, description: c}}}", `1:44: error: "description" is not a keyword of variables:A in job "job"; known are value, expand`},
 		"an image without a name":       {"job: {script: x, image: {entrypoint: [a]}}", `1:25: error: job "job": image:name is missing`},
@@ -94,6 +102,10 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func circles(at, who, path string) string {
+	return at + ": error: " + who + " refer to each other in a circle: " + path + "; give one of them a value that does not lead back to it"
 }
 
 func noJobs(how string) string {
