@@ -51,6 +51,10 @@ func (t *workingTree) Read(ctx context.Context, src gitlabci.Source) ([]byte, gi
 		return nil, src, err
 	}
 	defer root.Close()
+	// A pipe in the place of a file would hold up everything.
+	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
+		return nil, src, errs.E(errs.Invalid, "%s is no regular file", path)
+	}
 	data, err := root.ReadFile(filepath.FromSlash(path))
 	if err != nil {
 		if os.IsNotExist(err) {
@@ -80,7 +84,7 @@ func (t *workingTree) List(ctx context.Context, src gitlabci.Source) ([]string, 
 
 func (t *workingTree) exists(_ context.Context, path string) bool {
 	info, err := os.Stat(filepath.Join(t.Root, filepath.FromSlash(path)))
-	return err == nil && !info.IsDir()
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (t *workingTree) facts(ctx context.Context, o *pipelineOptions, e *env) (gitlabci.Facts, error) {

@@ -91,6 +91,9 @@ func (o *runOptions) check() error {
 	if o.parallel < 0 {
 		return usagef("-j wants a number from 1")
 	}
+	if o.defaultImage != "" && o.executor != "docker" {
+		return usagef("--default-image is for --executor docker")
+	}
 	if o.repo == "" && (o.submodules || o.lfs || len(o.sparse) > 0) {
 		return usagef("--submodules, --lfs and --sparse are for --repo; the working tree is taken as it is")
 	}
