@@ -354,6 +354,10 @@ func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine
 		}
 		return nil, nil
 	}
+	switch v, _ := pipeline.Lookup(pipeline.Merge(c.pipeline.Variables, c.input.Project, c.input.Pipeline))("GIT_SUBMODULE_STRATEGY"); v {
+	case "normal", "recursive":
+		o.submodules = true
+	}
 	return c.code.tree(ctx, dir, o)
 }
 
