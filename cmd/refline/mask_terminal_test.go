@@ -83,3 +83,13 @@ func TestMaskKeepsTerminals(t *testing.T) {
 		}
 	})
 }
+
+func TestVarSetAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	home := []string{"REFLINE_STATE_DIR=" + t.TempDir(), "REFLINE_VARIABLES="}
+	// Both commands in one folder: it is the project.
+	shown, code := onTerminal(t, home, "hunter2-hunter2\n", "sh", "-c", "refline var set waits && refline var list")
+	if !strings.Contains(shown, "value of waits (not shown): ") || !strings.Contains(shown, "waits  *            15 B  masked") || code != 0 {
+		t.Errorf("got %q, exit code %d", shown, code)
+	}
+}
