@@ -72,7 +72,8 @@ var testHelpers = []string{"executor/executortest", "forge/forgetest", "stack/st
 
 // testWalls says what else the tests of a package may import.
 var testWalls = map[string]string{
-	"cfn/lint": "jsonnet", // templates of examples are rendered and linted
+	"cfn/lint": "jsonnet",          // templates of examples are rendered and linted
+	"engine":   "executor/process", // what a shell makes of a job's script
 }
 
 func TestWalls(t *testing.T) {

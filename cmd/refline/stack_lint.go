@@ -67,7 +67,7 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 	}
 	found = found.Sort()
 	p := e.printer()
-	p.Source = e.source
+	p.Source, p.Rules = e.source, true
 	if err := p.Print(e.stdout, format, found); err != nil {
 		return err
 	}
@@ -196,7 +196,11 @@ func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []
 	if err != nil {
 		return err
 	}
-	e.printFindings(found.Sort())
+	p := e.printer()
+	p.Source, p.Rules = e.source, true
+	if err := p.Print(e.stderr, diag.Text, found.Sort()); err != nil {
+		return err
+	}
 	failed, warned := found.Count()
 	if failed > 0 || o.strict && warned > 0 {
 		return errShown

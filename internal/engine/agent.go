@@ -23,7 +23,7 @@ func (a *attempt) startAgent() error {
 	if a.Agent == nil {
 		return nil
 	}
-	const name = "agent"
+	const name = ".agent" // no variable is called so
 	dir := filepath.Join(a.temp, name)
 	mode := os.FileMode(0o700)
 	if a.Executor.Isolated() {

@@ -73,9 +73,9 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 	return res, err
 }
 
-// forwarded are the variables that a child gets: the trigger job's own yaml
-// variables (with those of dotenv reports that they use), and the pipeline's
-// when it says so.
+// forwarded are the yaml variables of the trigger job that a child gets, with
+// those they name replaced. What names a secret stays a reference: the child
+// knows the secret too, and resolves it.
 func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
@@ -90,7 +90,7 @@ func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, err
 	var out []pipeline.Variable
 	if job.Trigger.Forward.YAMLVariables {
 		for _, v := range job.Variables {
-			v.Value, v.Raw = value[v.Name].Value, true
+			v.Value = value[v.Name].Value
 			out = append(out, v)
 		}
 	}

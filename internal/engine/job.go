@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"refline/internal/errs"
@@ -78,6 +78,13 @@ type JobInput struct {
 	Stop context.Context
 }
 
+func (in *JobInput) timeout() time.Duration {
+	if in.Job.Timeout > 0 {
+		return in.Job.Timeout
+	}
+	return defaultTimeout
+}
+
 // JobResult is what became of one attempt. A red job is a result; Err tells
 // what was in the way when the job could not be run as it should.
 type JobResult struct {
@@ -100,7 +107,10 @@ func RunJob(ctx context.Context, in JobInput) JobResult {
 	}
 	res := a.run(ctx)
 	if err := a.log.Close(); err != nil && res.Err == nil {
-		res.Err = err
+		res.Err = fmt.Errorf("write the log: %w", err)
+		if res.Status == pipeline.Success {
+			res.Status, res.Reason = pipeline.Failed, pipeline.RunnerSystemFailure
+		}
 	}
 	if res.Err != nil {
 		res.Err = errs.E(errs.KindOf(res.Err), "%s", in.Secrets.String(res.Err.Error()))
@@ -116,11 +126,14 @@ type attempt struct {
 	paths     jobPaths
 	workspace string // on the host
 	temp      string // on the host
+	scripts   string // on the host
 	clone     *Workspace
 	sandbox   executor.Sandbox
 	env       []string
 	lookup    map[string]string
 	caches    []jobCache
+	notes     atomic.Int64
+	events    *os.Root     // the folder of the events file
 	endAgent  func() error // nil: there is none
 }
 
@@ -164,19 +177,12 @@ type reasonError struct {
 func (e *reasonError) Error() string { return e.err.Error() }
 func (e *reasonError) Unwrap() error { return e.err }
 
-// exec writes a script into the job's temporary folder and runs it.
-func (a *attempt) exec(ctx context.Context, name, script string, extra []string) (int, error) {
-	mode := os.FileMode(0o700)
-	if a.Executor.Isolated() {
-		mode = 0o755 // the image decides who runs it; the folder above is the wall
-	}
-	path := filepath.Join(a.temp, name+".sh")
-	if err := os.WriteFile(path, []byte(script), mode); err != nil {
-		return 0, err
-	}
-	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
-		return 0, err
-	}
+// exec runs one of the job's scripts in its workspace.
+func (a *attempt) exec(ctx context.Context, name string, extra []string) (int, error) {
+	return a.execIn(ctx, a.sandbox, a.paths.project, name, extra)
+}
+
+func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, name string, extra []string) (int, error) {
 	env := a.env
 	if !a.Executor.Isolated() {
 		env = append(hostEnvironment(a.Environ), env...)
@@ -185,26 +191,15 @@ func (a *attempt) exec(ctx context.Context, name, script string, extra []string)
 	if a.coverage != nil {
 		out = a.coverage.tee(a.log)
 	}
-	return a.sandbox.Exec(ctx, executor.Command{
-		Args: []string{a.sandbox.Shell(), a.scriptPath(name)}, Dir: a.paths.project,
+	return sandbox.Exec(ctx, executor.Command{
+		Args: []string{sandbox.Shell(), a.paths.scripts + "/" + name}, Dir: dir,
 		Env: append(env, extra...), Stdout: out, Stderr: out,
 	})
 }
 
-// scriptPath is short where it can be: shells put it before their errors.
-func (a *attempt) scriptPath(name string) string {
-	if !a.Executor.Isolated() && a.InPlace == "" {
-		return "../tmp/" + name + ".sh"
-	}
-	return a.paths.temp + "/" + name + ".sh"
-}
-
 // script runs the job's own commands under its timeout.
 func (a *attempt) script(ctx context.Context) JobResult {
-	timeout := a.Job.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
+	timeout := a.timeout()
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
 	tctx, done := context.WithTimeoutCause(ctx, timeout, errTimeout)
@@ -232,8 +227,7 @@ func (a *attempt) commands(ctx context.Context) (int, error) {
 	if len(a.Job.Run) > 0 {
 		return a.runSteps(ctx)
 	}
-	entries := append(append([]string{}, a.Job.BeforeScript...), a.Job.Script...)
-	return a.exec(ctx, "script", shellScript(entries), nil)
+	return a.exec(ctx, scriptMain, nil)
 }
 
 // afterScript runs in a shell of its own, after failure and cancel too but not
@@ -245,8 +239,10 @@ func (a *attempt) afterScript(ctx context.Context, res JobResult) {
 	ctx, cancel := context.WithTimeout(ctx, afterScriptTimeout)
 	defer cancel()
 	_ = a.section("after_script", "Running after_script", func() error {
-		code, err := a.exec(ctx, "after_script", shellScript(a.Job.AfterScript), []string{"CI_JOB_STATUS=" + string(res.Status)})
+		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + string(res.Status)})
 		switch {
+		case errors.Is(err, context.Canceled):
+			fmt.Fprintln(a.log, "after_script was stopped")
 		case err != nil:
 			fmt.Fprintf(a.log, "after_script: %v\n", err)
 		case code != 0:

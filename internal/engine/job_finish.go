@@ -1,12 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"time"
 
+	"refline/internal/mask"
 	"refline/internal/pipeline"
 )
 
@@ -15,8 +16,8 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || ctx.Err() != nil {
-		return
+	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout || ctx.Err() != nil {
+		return // as on GitLab, what ran out of time keeps nothing
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
 	if err := a.sandbox.Close(ctx); err != nil {
@@ -25,8 +26,11 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	a.tellDeployment(res)
 	failed := res.Status == pipeline.Failed
 	a.saveCaches(ctx, failed)
-	if err := a.keepArtifacts(ctx, failed, res); err != nil && !failed {
-		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
+	if err := a.keepArtifacts(ctx, failed, res); err != nil {
+		fmt.Fprintln(a.log, err)
+		if !failed {
+			res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
+		}
 	}
 }
 
@@ -94,10 +98,10 @@ func readDotenv(dir string, files []string) ([]pipeline.Variable, error) {
 // followSteps reads $REFLINE_EVENTS until the returned function is called.
 func (a *attempt) followSteps(ctx context.Context) (stop func()) {
 	r := &stepReader{
-		path: filepath.Join(a.temp, "events.jsonl"),
+		dir:  a.events,
 		note: a.note,
 		emit: func(raw json.RawMessage) {
-			a.Emit(Event{Kind: StepEvent, Job: a.Job.Name, Step: json.RawMessage(a.Secrets.String(string(raw)))})
+			a.emitStep(raw)
 		},
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -106,7 +110,58 @@ func (a *attempt) followSteps(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done; r.finish() }
 }
 
+// emitStep passes a step on with its secrets masked: value by value, so that
+// it stays JSON.
+func (a *attempt) emitStep(raw []byte) {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&v) != nil {
+		return
+	}
+	masked, err := json.Marshal(maskValue(a.Secrets, v))
+	if err != nil {
+		return
+	}
+	a.Emit(Event{Kind: StepEvent, Job: a.Job.Name, Step: masked})
+}
+
+// maskValue masks the texts of a JSON value, and a number that is a secret.
+func maskValue(secrets *mask.Set, v any) any {
+	switch v := v.(type) {
+	case string:
+		return secrets.String(v)
+	case json.Number:
+		if text := secrets.String(v.String()); text != v.String() {
+			return text
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = maskValue(secrets, v[i])
+		}
+		return v
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[secrets.String(key)] = maskValue(secrets, value)
+		}
+		return out
+	default:
+		return v
+	}
+}
+
+// mostNotes bounds what a job can make its user read.
+const mostNotes = 100
+
 func (a *attempt) note(text string) {
+	switch n := a.notes.Add(1); {
+	case n > mostNotes:
+		return
+	case n == mostNotes:
+		text = "more notes are left out"
+	}
 	a.Emit(Event{Kind: JobNote, Job: a.Job.Name, Text: a.Secrets.String(text)})
 }
 
@@ -132,6 +187,9 @@ func (a *attempt) cleanUp() {
 }
 
 func (a *attempt) remove() {
+	if a.events != nil {
+		_ = a.events.Close()
+	}
 	if a.clone != nil {
 		if err := a.clone.Close(); err != nil {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))

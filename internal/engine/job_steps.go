@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -14,17 +13,16 @@ import (
 // runSteps runs the entries of run: one after the other, each in a shell of its
 // own, until one fails. Each is told as a step.
 func (a *attempt) runSteps(ctx context.Context) (int, error) {
+	if why := unsupported(a.Job.Run); why != "" {
+		return 0, &reasonError{pipeline.RunnerUnsupported, errs.E(errs.Invalid, "%s", why)}
+	}
 	for i, s := range a.Job.Run {
-		if s.Script == "" {
-			return 0, &reasonError{pipeline.RunnerUnsupported, errs.E(errs.Invalid,
-				"step %q is taken from elsewhere, which needs GitLab's step runner; only steps with script run here", s.Name)}
-		}
 		a.tellStep(Step{Type: "step_started", Step: s.Name})
 		var env []string
 		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 			env = append(env, name+"="+a.expand(s.Env[name]))
 		}
-		code, err := a.exec(ctx, fmt.Sprintf("step%d", i), shellScript([]string{s.Script}), env)
+		code, err := a.exec(ctx, scriptStep(i), env)
 		end := Step{Type: "step_finished", Step: s.Name, Status: "success"}
 		if err != nil || code != 0 {
 			end.Status = "failed"
@@ -39,6 +37,6 @@ func (a *attempt) runSteps(ctx context.Context) (int, error) {
 
 func (a *attempt) tellStep(s Step) {
 	if raw, err := json.Marshal(s); err == nil {
-		a.Emit(Event{Kind: StepEvent, Job: a.Job.Name, Step: json.RawMessage(a.Secrets.String(string(raw)))})
+		a.emitStep(raw)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"refline/internal/errs"
 	"refline/internal/pipeline"
 )
 
@@ -126,8 +127,8 @@ func nameGroups(in *RunInput) error {
 	return nil
 }
 
-// runner is the state of Run. Only the loop touches it, but for what job
-// goroutines send over done and timers.
+// runner is the state of Run. Only the loop touches it; goroutines of jobs
+// report over done and otherwise use children, loose and later, which are safe.
 type runner struct {
 	RunInput
 	graph    *pipeline.Graph
@@ -156,17 +157,43 @@ type outcome struct {
 	record  JobRecord
 }
 
+// loop runs until nothing moves any more. On an error everything that still
+// runs is ended before it returns.
 func (r *runner) loop(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r.firstID()
-	if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create}); err != nil {
-		return err
+	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create})
+	if err == nil {
+		err = r.turn(ctx)
 	}
+	if err != nil {
+		cancel()
+		for _, stop := range r.stops {
+			if stop != nil {
+				stop()
+			}
+		}
+		for r.running > 0 || r.delayed > 0 {
+			if o := <-r.done; o.event == pipeline.Enqueue {
+				r.delayed--
+			} else {
+				r.running--
+			}
+		}
+	}
+	r.loose.Wait()
+	return err
+}
+
+func (r *runner) turn(ctx context.Context) error {
 	stop := r.Stop.Done()
 	for {
-		r.startReady(ctx)
+		if err := r.startReady(ctx); err != nil {
+			return err
+		}
 		if r.running == 0 && r.delayed == 0 && len(r.ready) == 0 {
 			if again, err := r.rest(ctx); !again || err != nil {
-				r.loose.Wait()
 				return err
 			}
 			continue
@@ -184,6 +211,9 @@ func (r *runner) loop(ctx context.Context) error {
 		case <-stop:
 			stop = nil
 			err = r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
+			if errs.Is(err, errs.Conflict) {
+				err = nil // all of it is being canceled already
+			}
 		}
 		if err != nil {
 			return err
@@ -232,7 +262,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(c.Job) && r.Stop.Err() == nil {
+		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(r.Prefix+c.Job) && r.Stop.Err() == nil {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: c.Job}); err != nil {
 				return err
 			}
@@ -254,6 +284,9 @@ func (r *runner) changed(c pipeline.Change) {
 		}
 	case pipeline.Canceled, pipeline.Skipped:
 		r.ready = remove(r.ready, i)
+		if r.stops[i] != nil {
+			r.stops[i]() // the timer of a delayed job
+		}
 	}
 	s := r.state.Jobs[i]
 	rec := r.records[i]
@@ -291,39 +324,67 @@ func (r *runner) delay(i int) {
 		wait = 0
 	}
 	r.delayed++
+	stop, cancel := context.WithCancel(r.Stop)
+	r.stops[i] = cancel
 	go func() {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
 		case <-t.C:
-		case <-r.Stop.Done():
+		case <-stop.Done():
 		}
 		r.done <- outcome{job: i, event: pipeline.Enqueue}
 	}()
 }
 
+// slotNeed says when a job takes a slot: a trigger job never (its child's jobs
+// do), one of a resource group after it has the group, others before they
+// start.
+type slotNeed int
+
+const (
+	slotFirst slotNeed = iota
+	slotAfterGroup
+	slotNever
+)
+
+func (r *runner) slotNeed(i int) slotNeed {
+	switch j := &r.Pipeline.Jobs[i]; {
+	case j.Trigger != nil:
+		return slotNever
+	case j.ResourceGroup != "" && r.Lock != nil:
+		return slotAfterGroup
+	default:
+		return slotFirst
+	}
+}
+
 // startReady starts pending jobs while there are slots.
-func (r *runner) startReady(ctx context.Context) {
+func (r *runner) startReady(ctx context.Context) error {
 	for len(r.ready) > 0 {
 		i := r.ready[0]
-		trigger := r.Pipeline.Jobs[i].Trigger != nil
-		if !trigger {
+		need := r.slotNeed(i)
+		if need == slotFirst {
 			select {
 			case r.Slots <- struct{}{}:
 			default:
-				return
+				return nil
 			}
 		}
 		r.ready = r.ready[1:]
 		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Start, Job: r.Pipeline.Jobs[i].Name}); err != nil {
-			continue
+			if need == slotFirst {
+				<-r.Slots
+			}
+			return err
 		}
 		stop, cancel := context.WithCancel(r.Stop)
 		r.stops[i] = cancel
 		r.running++
 		r.nextID++
-		go r.one(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), !trigger)
+		go r.one(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), need)
 	}
+	return nil
 }
 
 // finished takes a message of a job's goroutine into the state.
@@ -331,6 +392,8 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	name := r.Pipeline.Jobs[o.job].Name
 	if o.event == pipeline.Enqueue {
 		r.delayed--
+		r.stops[o.job]()
+		r.stops[o.job] = nil
 		if r.state.Jobs[o.job].Status != pipeline.Scheduled || r.Stop.Err() != nil {
 			return nil
 		}

@@ -65,7 +65,7 @@ func (r *runner) sources(i int) []int {
 	case job.Dependencies != nil:
 		for _, d := range *job.Dependencies {
 			for j := range r.Pipeline.Jobs {
-				if n := r.Pipeline.Jobs[j]; n.Name == d || n.Base == d {
+				if n := &r.Pipeline.Jobs[j]; n.Name == d || n.Base == d {
 					out = append(out, j)
 				}
 			}
@@ -88,21 +88,32 @@ func (r *runner) sources(i int) []int {
 }
 
 // one runs one attempt, or a child pipeline, and reports to the loop.
-func (r *runner) one(ctx, stop context.Context, i int, id string, g given, slot bool) {
+func (r *runner) one(ctx, stop context.Context, i int, id string, g given, need slotNeed) {
 	begin := time.Now()
 	o := outcome{job: i, attempt: g.attempt}
 	job := &r.Pipeline.Jobs[i]
 	release, err := r.lock(ctx, stop, i)
+	if err == nil && need == slotAfterGroup {
+		select {
+		case r.Slots <- struct{}{}:
+		case <-stop.Done():
+			err, need = context.Cause(stop), slotNever
+		}
+	} else if err != nil {
+		need = slotNever
+	}
 	switch {
-	case err != nil:
+	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
 		o.res = JobResult{Status: pipeline.Canceled}
+	case err != nil:
+		o.res = JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: fmt.Errorf("resource group: %w", err)}
 	case job.Trigger != nil:
 		o.res = r.child(ctx, stop, i, id, g)
 	default:
 		o.res, o.record = r.attempt(ctx, stop, i, id, g)
 	}
 	release()
-	if slot {
+	if need != slotNever {
 		<-r.Slots
 	}
 	o.record.Seconds = time.Since(begin).Seconds()
@@ -175,14 +186,30 @@ func rescan(in JobInput, f *os.File) (string, error) {
 	return fmt.Sprintf("the log held a part of the secret %s after masking and was emptied; this is a fault of the masker, please report it", found[0].Name), nil
 }
 
+// maxLog bounds a job's stored log, so that one that prints without end does
+// not fill the disk.
+const maxLog = 256 << 20
+
 // jobLog writes a job's bytes to its file and tells whoever watches.
 type jobLog struct {
-	file *os.File
-	emit func([]byte)
+	file    *os.File
+	emit    func([]byte)
+	written int64
 }
 
 func (l *jobLog) Write(p []byte) (int, error) {
+	switch {
+	case l.written > maxLog:
+		return len(p), nil
+	case l.written+int64(len(p)) > maxLog:
+		l.written = maxLog + 1
+		p = fmt.Appendf(nil, "\n\nthe log is longer than %d MiB; the rest is not kept, the job goes on\n", maxLog>>20)
+		_, err := l.file.Write(p)
+		l.emit(p)
+		return len(p), err
+	}
 	n, err := l.file.Write(p)
+	l.written += int64(n)
 	if err == nil {
 		l.emit(p)
 	}

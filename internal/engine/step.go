@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -31,14 +33,16 @@ var stepTypes = map[string]bool{
 }
 
 const (
+	eventsFile   = "events.jsonl"
 	maxStepLine  = 1 << 20 // bytes; a longer line is told and dropped
 	maxStepBytes = 64 << 20
 	stepPoll     = 200 * time.Millisecond
 )
 
-// stepReader follows the events file of one job.
+// stepReader follows the events file of one job. The job can put anything in
+// its place: a link that leaves the folder, a pipe nobody writes to.
 type stepReader struct {
-	path string
+	dir  *os.Root
 	read int64
 	rest []byte // an unfinished line
 	line int
@@ -63,15 +67,18 @@ func (r *stepReader) follow(ctx context.Context) {
 
 // poll reads what has been appended since the last call.
 func (r *stepReader) poll() {
-	info, err := os.Stat(r.path)
+	info, err := r.dir.Lstat(eventsFile)
 	if err != nil || info.Size() <= r.read || !info.Mode().IsRegular() || r.over {
 		return
 	}
-	f, err := os.Open(r.path)
+	f, err := r.dir.OpenFile(eventsFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return
+	}
 	if _, err := f.Seek(r.read, io.SeekStart); err != nil {
 		return
 	}
@@ -119,12 +126,27 @@ func (r *stepReader) one(line []byte) {
 	}
 	var s Step
 	if err := json.Unmarshal(line, &s); err != nil {
-		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: not a JSON object of an event: %v", r.line, err))
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: %s; docs/events.md describes events", r.line, stepFault(err)))
 		return
 	}
 	if !stepTypes[s.Type] {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: step_started, step_finished, progress, markdown, table, plan", r.line, s.Type))
 		return
 	}
+	switch s.Status {
+	case "", "success", "failed", "skipped":
+	default:
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown status %q; known: success, failed, skipped", r.line, s.Status))
+		return
+	}
 	r.emit(bytes.Clone(line))
+}
+
+// stepFault says what is wrong with a line in words of JSON, not of Go.
+func stepFault(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Field != "" {
+		return fmt.Sprintf("%q cannot be a JSON %s", wrong.Field, wrong.Value)
+	}
+	return "not a JSON object"
 }

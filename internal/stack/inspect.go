@@ -22,7 +22,7 @@ type Standing struct {
 // Status tells how a target stands. A stack that does not exist is no error.
 func (s *Session) Status(ctx context.Context, t *Target) (*Standing, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
-	if errs.Is(err, errs.NotFound) {
+	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
 		return &Standing{Target: t}, nil
 	}
 	if err != nil {

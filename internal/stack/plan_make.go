@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -39,7 +40,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 		return nil, err
 	}
 	p := &Plan{Version: planVersion, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
-		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), Role: t.Role, Capabilities: t.Capabilities,
+		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), New: !now.exists, Role: t.Role, Capabilities: t.Capabilities,
 		Origin: s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
 	in, err := s.changeSetInput(ctx, t, tmpl, now, p, o)
 	if err != nil {
@@ -67,8 +68,11 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 
 // mayPlan refuses refs that a protected environment is not for.
 func (s *Session) mayPlan(t *Target) error {
-	if !s.Env.Protected || s.Origin.Ref == "" {
+	if !s.Env.Protected {
 		return nil
+	}
+	if s.Origin.Ref == "" {
+		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
 	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {
@@ -104,7 +108,7 @@ type current struct {
 // A stack is missing only when AWS says so of this very name.
 func (s *Session) state(ctx context.Context, t *Target) (current, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
-	if errs.Is(err, errs.NotFound) {
+	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
 		return current{}, nil
 	}
 	if err != nil {
@@ -203,6 +207,9 @@ func changeSetName(stackName string, s *Session) string {
 	return stackName[:min(len(stackName), most-len(suffix))] + suffix
 }
 
+// cleanUp is how long tidying may take once the caller has gone.
+const cleanUp = 15 * time.Second
+
 // makeChangeSet submits, waits, and cleans up what came to nothing. It gives
 // nil when there is nothing to change.
 func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current) (*ChangeSet, error) {
@@ -212,6 +219,12 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 	}
 	set, err := s.await(ctx, ref.ARN)
 	if err != nil {
+		// Nobody will execute it: it goes, even when nobody waits any longer.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+		defer cancel()
+		if left := s.discard(last, ref, now); left != nil {
+			s.Notef("change set %s is left behind: %v", ref.ARN, left)
+		}
 		return nil, fmt.Errorf("change set %s: %w", ref.ARN, err)
 	}
 	if set.Status == createComplete {
@@ -258,7 +271,23 @@ func (s *Session) removeShell(ctx context.Context, stackID string) error {
 			return nil
 		}
 	}
-	return s.Cloud.Do(ctx, stackID, Action{Delete: &DeleteStack{}})
+	if err := s.Cloud.Do(ctx, stackID, Action{Delete: &DeleteStack{}}); err != nil {
+		return err
+	}
+	// Until it is gone nothing can be planned under its name.
+	p := s.poller()
+	for {
+		st, err := s.Cloud.Stack(ctx, stackID)
+		if errs.Is(err, errs.NotFound) || err == nil && st.Status != reviewInProgress && !st.Status.InProgress() {
+			return nil
+		}
+		if !p.tolerate(ctx, err) {
+			return err
+		}
+		if err := p.next(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // await polls a change set until it is made or has failed.

@@ -2,6 +2,8 @@ package lint
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -174,4 +176,47 @@ func BenchmarkLint(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(strings.Count(src.String(), "\n")), "lines")
+}
+
+// A rule that the table calls done is checked by a schema, bound to a path, or
+// reported somewhere in the code.
+func TestDoneRulesAreChecked(t *testing.T) {
+	t.Parallel()
+	book, err := openRulebook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := map[string]bool{"E0000": true} // by the reader of templates
+	for _, list := range book.byName {
+		for _, b := range list {
+			bound[b.id] = true
+		}
+	}
+	var code strings.Builder
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if file == "catalog.go" || strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(src)
+	}
+	rules, err := Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if r.Done && !bound[r.ID] && !strings.Contains(code.String(), `"`+r.ID+`"`) {
+			t.Errorf("%s is not checked anywhere", r.ID)
+		}
+		if !r.Done && bound[r.ID] {
+			t.Errorf("%s is checked, but the table says that it is not", r.ID)
+		}
+	}
 }

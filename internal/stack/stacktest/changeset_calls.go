@@ -1,6 +1,7 @@
 package stacktest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -156,7 +157,7 @@ func (s *Server) listChangeSets(c call) ([]elem, error) {
 
 func (s *Server) deleteChangeSet(c call) ([]elem, error) {
 	cs, err := s.named(c)
-	if f, ok := err.(*fault); ok && f.code == "ChangeSetNotFound" && strings.HasPrefix(c.Get("ChangeSetName"), "arn:") {
+	if f := (*fault)(nil); errors.As(err, &f) && f.code == "ChangeSetNotFound" && strings.HasPrefix(c.Get("ChangeSetName"), "arn:") {
 		return nil, nil
 	}
 	if err != nil {

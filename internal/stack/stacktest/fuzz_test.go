@@ -1,6 +1,7 @@
 package stacktest
 
 import (
+	"errors"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -30,7 +31,7 @@ func FuzzTemplate(f *testing.F) {
 			return err
 		}
 		if err := ask(s.createChangeSet, "StackName", "app", "ChangeSetName", "a", "ChangeSetType", "CREATE", "TemplateBody", body); err != nil {
-			if _, ok := err.(*fault); !ok {
+			if f := (*fault)(nil); !errors.As(err, &f) {
 				t.Fatalf("not an answer: %v", err)
 			}
 			return

@@ -248,3 +248,62 @@ func TestMissingExportAsRecorded(t *testing.T) {
 		t.Errorf("stack is %s after it imported what nobody exports", got)
 	}
 }
+
+func TestReviewedStackAsRecorded(t *testing.T) {
+	t.Parallel()
+	recorded := recording(t, "test_changesets", "test_name_conflicts")
+	k := start(t)
+	stackOf := func(key string) any { return recorded[key].(map[string]any)["Stacks"].([]any)[0] }
+	first := k.plan("app", "CREATE", "initial", plainParameter)
+	k.execute(*first.ChangeSetId)
+	k.stack("app")
+	if _, err := k.cfn.DeleteStack(t.Context(), &cloudformation.DeleteStackInput{StackName: aws.String("app")}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the deleted stack", stackOf("stack_id_desc"), answer(t, k.stack(*first.StackId)))
+	again := k.plan("app", "CREATE", "initial", plainParameter)
+	same(t, "the stack under review", stackOf("new_stack_desc"), answer(t, k.stack("app")))
+	for key, arn := range map[string]string{"initial_changeset_id_desc": *first.ChangeSetId, "second_initial_changeset_id_desc": *again.ChangeSetId} {
+		out, err := k.cfn.DescribeChangeSet(t.Context(), &cloudformation.DescribeChangeSetInput{ChangeSetName: &arn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, key, recorded[key], answer(t, out))
+	}
+}
+
+func TestChangeSetIsObsoleteAsRecorded(t *testing.T) {
+	t.Parallel()
+	recorded := recording(t, "test_changesets", "test_create_while_in_review")
+	k := start(t)
+	cs := k.plan("app", "CREATE", "initial", plainParameter)
+	made, err := k.cfn.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("app"), TemplateBody: aws.String(plainParameter)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "create_stack", recorded["create_stack_while_in_review"], answer(t, made))
+	same(t, "describe_stack", recorded["describe_stack"].(map[string]any)["Stacks"].([]any)[0], answer(t, k.stack("app")))
+	out, err := k.cfn.DescribeChangeSet(t.Context(), &cloudformation.DescribeChangeSetInput{ChangeSetName: cs.ChangeSetId})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "describe_change_set", recorded["describe_change_set"], answer(t, out))
+}
+
+const plainParameter = `{"Resources": {"SimpleParam": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}}}`
+
+func TestTemplateSummaryAsRecorded(t *testing.T) {
+	t.Parallel()
+	recorded := recording(t, "test_templates", "test_get_template_summary")
+	k := start(t)
+	got, err := k.cfn.GetTemplateSummary(t.Context(), &cloudformation.GetTemplateSummaryInput{TemplateBody: aws.String(
+		`{"Metadata": {"TopicName": "sns-topic-simple"}, "Resources": {"topic123": {"Type": "AWS::SNS::Topic"}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := recorded["template-summary"].(map[string]any)
+	delete(want, "Metadata") // there it is Python's text of it
+	mine := answer(t, got).(map[string]any)
+	delete(mine, "Metadata")
+	same(t, "template summary", want, mine)
+}

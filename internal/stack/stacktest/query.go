@@ -2,6 +2,7 @@ package stacktest
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -193,8 +194,8 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request, who identity
 }
 
 func writeFault(w http.ResponseWriter, err error) {
-	f, ok := err.(*fault)
-	if !ok {
+	var f *fault
+	if !errors.As(err, &f) {
 		f = invalid("%v", err)
 	}
 	kind := "Sender"

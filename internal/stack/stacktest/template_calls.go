@@ -109,8 +109,8 @@ func (s *Server) getTemplateSummary(c call) ([]elem, error) {
 		texts("ResourceTypes", unique(kinds)),
 		members("ResourceIdentifierSummaries", sortedKeys(byKind), func(kind string) []elem {
 			out := []elem{el("ResourceType", kind), texts("LogicalResourceIds", byKind[kind])}
-			if named := kindOf(kind).named; named != "" {
-				out = append(out, texts("ResourceIdentifiers", []string{named}))
+			if k := kindOf(kind); k.named != "" && k.physical == "" {
+				out = append(out, texts("ResourceIdentifiers", []string{k.named}))
 			}
 			return out
 		})}, t.requirements()...), nil
