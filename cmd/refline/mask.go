@@ -184,6 +184,7 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 
 // maskCommand runs a command with its output masked.
 func maskCommand(e *env, set *mask.Set, args []string) error {
+	e.stdout = bare(e.stdout) // a terminal stays one
 	path, err := lookCommand(args)
 	if err != nil {
 		return err
