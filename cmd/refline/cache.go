@@ -33,7 +33,7 @@ func newCacheCmd(e *env) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return e.printJSON(entries)
+				return e.printJSON(append([]engine.CacheInfo{}, entries...))
 			}
 			if len(entries) == 0 {
 				e.notef("nothing is cached")

@@ -41,6 +41,9 @@ func userAccess(e *env, sources includeSources, repo string) git.Access {
 	if e.getenv("REFLINE_GIT_TOKEN") != "" {
 		a.Password = func() string { return e.getenv("REFLINE_GIT_TOKEN") }
 	}
+	if t := sources.tokens.of(repo); t != nil {
+		a.Username, a.Password = t.user, t.text.RevealString
+	}
 	return a
 }
 
@@ -158,15 +161,18 @@ func (r *repository) exists(_ context.Context, path string) bool {
 	return err == nil
 }
 
-func (r *repository) facts(_ context.Context, _ *pipelineOptions, _ *env) (gitlabci.Facts, error) {
+func (r *repository) facts(ctx context.Context, _ *pipelineOptions, _ *env) (gitlabci.Facts, error) {
 	c, err := r.reader.Commit(r.resolved.Commit)
 	if err != nil {
 		return gitlabci.Facts{}, err
 	}
 	f := gitlabci.Facts{
 		SHA: r.resolved.Commit, Message: c.Message, Author: c.Author.String(), Committed: c.Committer.Time,
-		UserName: c.Author.Name, UserEmail: c.Author.Email, DefaultBranch: "main",
+		UserName: c.Author.Name, UserEmail: c.Author.Email,
 		Remote: r.remote.URL(), Folder: strings.TrimSuffix(filepath.Base(r.remote.URL()), ".git"),
+	}
+	if f.DefaultBranch, err = r.remote.DefaultBranch(ctx); err != nil {
+		return f, err
 	}
 	if len(c.Parents) > 0 {
 		f.BeforeSHA = c.Parents[0]
@@ -177,13 +183,18 @@ func (r *repository) facts(_ context.Context, _ *pipelineOptions, _ *env) (gitla
 	case git.KindBranch:
 		f.Branch = r.resolved.Name
 	}
+	f.Protected = f.Branch != "" && f.Branch == f.DefaultBranch
 	return f, nil
 }
 
-// changed compares the commit with its first parent: what the last push was
-// cannot be known from a repository alone.
-func (r *repository) changed(_ context.Context, f gitlabci.Facts) gitlabci.Changed {
+// changed knows no diff: what the last push was cannot be told from a
+// repository alone.
+func (r *repository) changed(context.Context, gitlabci.Facts) gitlabci.Changed {
 	return gitlabci.Changed{}
+}
+
+func (r *repository) lastCommit(ctx context.Context, path string) string {
+	return r.remote.LastCommit(ctx, r.resolved.Commit, path)
 }
 
 // tree checks the commit out once; workspaces are clones of it.
@@ -206,10 +217,12 @@ func (r *repository) changedFiles() int  { return 0 }
 // project is the repository as people name it.
 func (r *repository) project() string { return r.remote.URL() }
 
-// what is "tag v1.4.0 → 9b1d0e4".
+// what is "data/flows.git · tag v1.4.0 → 9b1d0e4".
 func (r *repository) what() string {
+	parts := strings.FieldsFunc(r.remote.URL(), func(c rune) bool { return c == '/' || c == ':' })
+	where := strings.Join(parts[max(0, len(parts)-2):], "/")
 	name := strings.TrimSpace(string(r.resolved.Kind) + " " + r.resolved.Name)
-	return fmt.Sprintf("%s → %s", name, short(r.resolved.Commit))
+	return fmt.Sprintf("%s · %s → %s", where, name, short(r.resolved.Commit))
 }
 
 func (r *repository) ready() time.Duration { return r.took }

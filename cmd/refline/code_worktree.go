@@ -168,6 +168,10 @@ func (t *workingTree) changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 	return c
 }
 
+func (t *workingTree) lastCommit(ctx context.Context, path string) string {
+	return t.LastCommit(ctx, path)
+}
+
 // compare finds a branch here or, where it was never checked out, at the remote.
 func (t *workingTree) compare(ctx context.Context, ref string) ([]string, error) {
 	files, err := t.Changed(ctx, ref)

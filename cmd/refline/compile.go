@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"refline/internal/diag"
@@ -46,6 +48,8 @@ type code interface {
 	changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
 	// tree makes the base of the jobs' workspaces in dir, which is not there.
 	tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error)
+	// lastCommit is the commit that last changed a path, "" when none did.
+	lastCommit(ctx context.Context, path string) string
 	// borrowed are folders that a workspace's .git reads objects from.
 	borrowed() []string
 	// project names it for people, what adds the ref and commit.
@@ -129,6 +133,12 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	}
 	c.facts.Event, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
 	c.facts.Created = e.now()
+	if c.event == gitlabci.EventMergeRequest {
+		title, _, _ := strings.Cut(c.facts.Message, "\n")
+		c.facts.MergeRequest = &gitlabci.MergeRequest{
+			IID: 1, Title: title, SourceBranch: c.facts.Branch, TargetBranch: c.facts.DefaultBranch, SourceSHA: c.facts.SHA,
+		}
+	}
 	c.code.know(c.facts)
 	c.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
@@ -217,27 +227,37 @@ func (c *compiled) compileFile(ctx context.Context) error {
 // The predefined variables and those of the run are its external variables.
 func (c *compiled) evaluate(ctx context.Context) error {
 	in := jsonnet.Input{File: c.file, Read: func(path string) ([]byte, error) {
-		data, _, err := c.code.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
+		data, _, err := c.input.Loader.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
 		return data, err
 	}}
 	for _, v := range pipeline.Merge(c.input.Predefined, c.input.Pipeline) {
 		in.External = append(in.External, jsonnet.Binding{Name: v.Name, Value: v.Value})
 	}
 	res, err := jsonnet.Evaluate(ctx, in)
+	var failure *diag.Failure
+	if errors.As(err, &failure) {
+		for i := range failure.Findings { // here a variable is given by another flag
+			failure.Findings[i].Hint = strings.ReplaceAll(failure.Findings[i].Hint, "--ext-str ", "--var ")
+		}
+	}
 	if err != nil {
 		return err
 	}
 	c.input.Content = []byte(res.Text)
-	places, err := jsonnet.Locate(ctx, in, res)
-	if err != nil {
-		return err
-	}
+	// Finding the places is a second evaluation: only when one is wanted.
+	places := sync.OnceValue(func() jsonnet.Locations {
+		l, err := jsonnet.Locate(ctx, in, res)
+		if err != nil {
+			return jsonnet.Locations{"": {File: in.File, Line: 1}}
+		}
+		return l
+	})
 	c.input.Positions = func(path []string) (diag.Place, bool) {
 		pointer := ""
 		for _, step := range path {
 			pointer += "/" + jsonnet.Escape(step)
 		}
-		return places.At(pointer), true
+		return places().At(pointer), true
 	}
 	return nil
 }

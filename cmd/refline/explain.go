@@ -42,6 +42,10 @@ func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) 
 		return err
 	}
 	defer c.close()
+	if c.script {
+		fmt.Fprintf(e.stdout, "%s is a script: a pipeline of one job, %s, that always runs\n", c.file, c.pipeline.Jobs[0].Name)
+		return nil
+	}
 	var chosen []gitlabci.Explanation
 	if len(names) == 0 {
 		chosen = c.result.Jobs
@@ -82,6 +86,9 @@ func findExplanation(r *gitlabci.Result, name string) (gitlabci.Explanation, err
 			return x, nil
 		}
 		known = append(known, x.Job)
+	}
+	if strings.HasPrefix(name, ".") {
+		return gitlabci.Explanation{}, errs.E(errs.NotFound, "%q is hidden by its dot: it never runs, other jobs extend it", name)
 	}
 	return gitlabci.Explanation{}, errs.E(errs.NotFound, "no job %q is written in this configuration%s", name, didYouMean(name, known))
 }

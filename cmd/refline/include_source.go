@@ -30,6 +30,7 @@ type includeSources struct {
 	templates string
 	caFile    string  // a private authority for https
 	key       *runKey // nil: none
+	tokens    gitTokens
 }
 
 func (s includeSources) withDefaults(getenv func(string) string) includeSources {

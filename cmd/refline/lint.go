@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -47,7 +48,8 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	if !slices.Contains(diag.Formats(), format) {
 		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)
 	}
-	if len(files) == 0 {
+	named := len(files) > 0
+	if !named {
 		files = []string{o.file}
 	}
 	var all diag.List
@@ -55,10 +57,16 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 		opts := o.pipelineOptions
 		opts.file = file
 		c, err := compileAny(ctx, e, &opts)
-		if err != nil {
+		var usage usageError
+		switch {
+		case err == nil:
+		case !named || errors.As(err, &usage):
 			return err
+		default: // the other files are still worth a look
+			all = append(all, unreadable(file, err)...)
+			continue
 		}
-		all = append(all, c.result.Findings...)
+		all = append(all, fragment(c, named)...)
 		defer c.close()
 	}
 	all = all.Sort()
@@ -75,6 +83,27 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 		return errShown
 	}
 	return nil
+}
+
+// unreadable makes findings of an error that kept a file from being compiled.
+func unreadable(file string, err error) diag.List {
+	var list *diag.Failure
+	if errors.As(err, &list) {
+		return list.Findings
+	}
+	return diag.List{{Place: diag.Place{File: file}, Level: diag.Error, Rule: "file", Message: err.Error()}}
+}
+
+// fragment makes a warning of a file without jobs that was named: it may be
+// there to be included.
+func fragment(c *compiled, named bool) diag.List {
+	list := slices.Clone(c.result.Findings)
+	for i := range list {
+		if named && list[i].Rule == "no-jobs" {
+			list[i].Level = diag.Warning
+		}
+	}
+	return list
 }
 
 // source reads a file that findings name, for the line under them.

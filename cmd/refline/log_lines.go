@@ -114,7 +114,7 @@ func (l *logLines) unfold() {
 }
 
 var sectionMark = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:\x1b\[0K)?section_(start|end):\d+:([\w.-]+)(\[[^\]]*\])?\r?(?:\x1b\[0K)*`)
+	return regexp.MustCompile(`(?:\x1b\[0K)?section_(start|end):\d+:([\w.-]+)(\[[^\]]*\])?\r(?:\x1b\[0K)+`)
 })
 
 var ansi = sync.OnceValue(func() *regexp.Regexp {

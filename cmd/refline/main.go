@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
-	"refline/internal/errs"
 )
 
 // version is set by the linker.
@@ -55,19 +54,20 @@ func run(args []string, e *env) int {
 	stop, stopped := context.WithCancel(ctx)
 	defer stopped()
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
 		stopped() // asks for an orderly end
 		<-signals
-		cancel() // the second one does not wait
+		cancel()             // the second one does not wait
+		signal.Stop(signals) // and a third ends this program at once
 	}()
 	e.stop = stop
 
 	root := newRootCmd(e)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := commandLine(root.ExecuteContext(ctx))
 	code := exitCode(err)
 	var child childExit
 	if stop.Err() != nil && err != nil && !errors.As(err, &child) {
@@ -101,17 +101,10 @@ func exitCode(err error) int {
 // report prints what went wrong, unless the command did so itself.
 func report(e *env, err error) {
 	var list *diag.Failure
-	var usage usageError
-	var child childExit
 	switch {
 	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
-	case errors.As(err, &child):
 	case errors.As(err, &list):
 		e.printFindings(list.Findings)
-	case errors.As(err, &usage):
-		fmt.Fprintf(e.stderr, "refline: %v\n", err)
-	case errs.KindOf(err) == errs.Internal:
-		fmt.Fprintf(e.stderr, "refline: %v\n", err)
 	default:
 		fmt.Fprintf(e.stderr, "refline: %v\n", err)
 	}
@@ -130,7 +123,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetVersionTemplate("refline {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	flags := root.PersistentFlags()
 	flags.StringVarP(&e.chdir, "directory", "C", "", "work as if started in this folder")
 	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
@@ -141,5 +134,6 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
+	strict(root)
 	return root
 }

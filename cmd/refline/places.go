@@ -35,6 +35,7 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 		return nil, usagef("--executor %q is none of auto, process, docker", o.executor)
 	}
 	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, process: process.New()}
+	s.fillImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
 			return s, err
@@ -77,13 +78,19 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 	return s.docker, nil
 }
 
-// forJob gives the executor of a job, and fills in the default image.
+// fillImages gives the default image to jobs without one, before any runs.
+func (s *places) fillImages(p *pipeline.Pipeline) {
+	for i := range p.Jobs {
+		if s.mode == "docker" && s.defaultImage != "" && !hasImage(&p.Jobs[i]) {
+			p.Jobs[i].Image = &pipeline.Image{Name: s.defaultImage}
+		}
+	}
+}
+
+// forJob gives the executor of a job.
 func (s *places) forJob(ctx context.Context, j *pipeline.Job) (executor.Executor, error) {
 	if s.mode == "docker" && !hasImage(j) {
-		if s.defaultImage == "" {
-			return nil, errs.E(errs.Invalid, "job %q has no image; give one to all such jobs: --default-image NAME", j.Name)
-		}
-		j.Image = &pipeline.Image{Name: s.defaultImage}
+		return nil, errs.E(errs.Invalid, "job %q has no image; give one to all such jobs: --default-image NAME", j.Name)
 	}
 	if !hasImage(j) {
 		return s.process, nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"refline/internal/engine"
 	"refline/internal/errs"
@@ -45,6 +46,7 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 	if c.pipeline == nil {
 		return nil, errs.E(errs.Invalid, "the child pipeline has no jobs: %s", c.notCreated)
 	}
+	s.places.fillImages(c.pipeline)
 	for _, dir := range []string{"logs", "artifacts"} {
 		if err := os.MkdirAll(filepath.Join(req.Dir, dir), 0o700); err != nil {
 			return nil, err
@@ -85,6 +87,11 @@ func (s *session) compileChild(ctx context.Context, parent *compiled, req engine
 	c.input.Loader = artifactLoader{parent.code, artifacts}
 	c.input.Positions = nil
 	c.file = root.source.Path
+	if strings.HasSuffix(c.file, ".jsonnet") {
+		if err := c.evaluate(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if c.result, err = gitlabci.Compile(ctx, c.input); err != nil {
 		return nil, err
 	}

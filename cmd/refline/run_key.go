@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -141,27 +142,45 @@ func (k *runKey) jobEnviron(environ []string) []string {
 // every system takes the socket's.
 const maxSocketFolder = 85
 
-// forJob makes what gives a job an agent of its own.
-func (k *runKey) forJob(ex executor.Executor) engine.AgentStarter {
-	if k == nil {
+// agentFor makes what logs in for a job: an ssh agent with the deploy key, and
+// git's credentials for https. It is nil when the run has neither.
+func agentFor(ex executor.Executor, k *runKey, tokens gitTokens) engine.AgentStarter {
+	if k == nil && len(tokens) == 0 {
 		return nil
 	}
-	return func(dir, seen string, note func(string)) ([]string, func() error, error) {
-		mode, remove := os.FileMode(0o600), func() error { return nil }
+	return func(p engine.AgentPlace) (env []string, end func() error, err error) {
+		mode, ends := os.FileMode(0o600), []func() error{}
+		end = func() (err error) {
+			for _, f := range slices.Backward(ends) {
+				err = errors.Join(err, f())
+			}
+			return err
+		}
 		switch {
 		case ex.Isolated():
 			mode = 0o666 // the container's user is another; the folder is the wall
-		case len(dir) > maxSocketFolder:
+		case len(p.Dir) > maxSocketFolder:
 			short, err := os.MkdirTemp("", "refline-agent-")
 			if err != nil {
 				return nil, nil, errs.E(errs.Unavailable, "folder for the agent: %w", err)
 			}
-			dir, seen, remove = short, short, func() error { return os.RemoveAll(short) }
+			p.Dir, p.Seen = short, short
+			ends = append(ends, func() error { return os.RemoveAll(short) })
 		}
-		served, err := startAgent(k.usableKey, dir, seen, mode, func(reason string) { note("agent refused " + reason) })
-		if err != nil {
-			return nil, nil, errors.Join(err, remove())
+		if k != nil {
+			served, err := startAgent(k.usableKey, p.Dir, p.Seen, mode, func(reason string) { p.Note("agent refused " + reason) })
+			if err != nil {
+				return nil, nil, errors.Join(err, end())
+			}
+			env, ends = append(env, served.env...), append(ends, served.close)
 		}
-		return served.env, func() error { return errors.Join(served.close(), remove()) }, nil
+		if len(tokens) > 0 {
+			more, stop, err := tokens.serve(p, mode)
+			if err != nil {
+				return nil, nil, errors.Join(err, end())
+			}
+			env, ends = append(env, more...), append(ends, stop)
+		}
+		return env, end, nil
 	}
 }

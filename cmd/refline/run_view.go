@@ -77,6 +77,8 @@ func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
 
 // reopen starts the live lines, again after close.
 func (v *runView) reopen() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.mode == viewLive {
 		v.ticking = make(chan struct{})
 		go v.tick(v.ticking)
@@ -101,12 +103,12 @@ func (v *runView) tick(done chan struct{}) {
 
 // close ends the live lines.
 func (v *runView) close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.ticking != nil {
 		close(v.ticking)
 		v.ticking = nil
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.erase()
 }
 

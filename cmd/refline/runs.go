@@ -24,8 +24,8 @@ func newRunsCmd(e *env) *cobra.Command {
 		Use:   "runs",
 		Short: "Show earlier runs of this computer, their logs and artifacts",
 		Long: `Show earlier runs of this computer. The last 100 are kept, with their logs and
-artifacts. RUN is a run's number; without it the last run is meant, and -1 is
-the one before.
+artifacts. RUN is a run's number; without it the last run is meant, and ~1 is the
+one before.
 
 Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 		Example: `  refline runs
@@ -42,6 +42,9 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 }
 
 func runRuns(e *env, most int, asJSON bool) error {
+	if most < 1 {
+		return usagef("-n wants a number from 1")
+	}
 	store, err := openRunStore(e)
 	if err != nil {
 		return err
@@ -133,8 +136,12 @@ func readRun(e *env, args []string) (runStore, *runRecord, error) {
 	}
 	var n int64
 	if len(args) > 0 {
-		if n, err = strconv.ParseInt(args[0], 10, 64); err != nil {
+		text, back := strings.CutPrefix(args[0], "~")
+		if n, err = strconv.ParseInt(text, 10, 64); err != nil || n < 0 || n == 0 && !back {
 			return store, nil, usagef("%q is not a run's number; refline runs lists them", args[0])
+		}
+		if back {
+			n = -n
 		}
 	}
 	r, err := store.read(n)

@@ -104,11 +104,8 @@ func (s runStore) create() (int64, error) {
 		}
 		n++ // another run took it
 	}
-	for len(old) >= keptRuns {
-		if err := s.remove(old[0]); err != nil {
-			break // still running, or not ours to remove: the next run tries again
-		}
-		old = old[1:]
+	for _, n := range old[:max(0, len(old)+1-keptRuns)] {
+		_ = s.remove(n) // one that still runs is for a later run to remove
 	}
 	for _, sub := range []string{"logs", "artifacts"} {
 		if err := os.Mkdir(filepath.Join(s.folder(n), sub), 0o700); err != nil {
@@ -122,7 +119,7 @@ func (s runStore) remove(n int64) error {
 	if s.alive(n) {
 		return errs.E(errs.Conflict, "run %d is still running", n)
 	}
-	return os.RemoveAll(s.folder(n))
+	return engine.RemoveFolder(s.folder(n))
 }
 
 // write keeps a record; a reader sees the old or the new one, never a part.

@@ -31,11 +31,16 @@ func TestScripts(t *testing.T) {
 			if cond == "conformance" {
 				return os.Getenv("REFLINE_CONFORMANCE") != "", nil
 			}
+			if cond == "moto" {
+				return os.Getenv("REFLINE_TEST_MOTO") != "", nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloudOrder},
 		Setup: func(env *testscript.Env) error {
-			startCloud(env)
+			if err := startCloud(env); err != nil {
+				return err
+			}
 			home, err := os.MkdirTemp("", "refline-home-")
 			if err != nil {
 				return err

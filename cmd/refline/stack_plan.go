@@ -22,6 +22,7 @@ type stackPlanOptions struct {
 	html     string
 	markdown string
 	detailed bool
+	comment  bool
 }
 
 // planFlags decide what is planned; up has them too.
@@ -49,7 +50,9 @@ func newStackPlanCmd(e *env) *cobra.Command {
 and show what it would add, change, replace and remove, with the values before and
 after and the line of the source. The plan file holds it with a digest; refline
 stack deploy executes exactly that. Replacing or removing what holds data is
-refused unless allowed by --allow-replace.
+refused unless allowed by --allow-replace. --comment puts the plans on the merge
+request of a GitLab CI or GitHub Actions job, with the token of
+REFLINE_GITLAB_TOKEN, GITLAB_TOKEN or GITHUB_TOKEN.
 
 Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 (with --detailed-exitcode), 130 canceled.`,
@@ -66,6 +69,7 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	f.StringVar(&o.html, "html", "", "write one page for reviewers to this file")
 	f.StringVar(&o.markdown, "markdown", "", "write the plans as Markdown to this file")
+	f.BoolVar(&o.comment, "comment", false, "keep a comment with the plans on the merge request of this pipeline")
 	f.BoolVar(&o.detailed, "detailed-exitcode", false, "exit 4 when there are changes")
 	return cmd
 }
@@ -147,6 +151,11 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	}
 	if err := e.outcomes(outcomes); err != nil {
 		return err
+	}
+	if o.comment && len(made) > 0 {
+		if err := commentPlans(ctx, e, s.Env.Name, made); err != nil {
+			return err
+		}
 	}
 	return o.verdict(made)
 }

@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -172,8 +174,7 @@ func readTests(e *env, file string) ([]pipelineTest, error) {
 			break
 		}
 		if err != nil {
-			return nil, diag.List{{Place: diag.Place{File: file}, Level: diag.Error, Rule: "test-file",
-				Message: strings.TrimPrefix(err.Error(), "yaml: "), Hint: "docs/test.md describes test files"}}.Err()
+			return nil, testFileErrors(file, err).Err()
 		}
 		if len(f.Tests) == 0 {
 			f.Tests = []pipelineTest{f.pipelineTest}
@@ -192,6 +193,28 @@ func readTests(e *env, file string) ([]pipelineTest, error) {
 		return nil, errs.E(errs.Invalid, "%s holds no test; docs/test.md describes them", file)
 	}
 	return tests, nil
+}
+
+// testFileErrors turns the parser's words into findings, each at its line.
+func testFileErrors(file string, err error) diag.List {
+	var list diag.List
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "yaml: "))
+		f := diag.Finding{Place: diag.Place{File: file}, Level: diag.Error, Rule: "test-file", Hint: "docs/test.md describes test files"}
+		if m := regexp.MustCompile(`line (\d+)(?::|, column (\d+):)? *(.*)`).FindStringSubmatch(line); m != nil {
+			f.Line, _ = strconv.Atoi(m[1])
+			f.Column, _ = strconv.Atoi(m[2])
+			line = m[3]
+		} else if strings.HasSuffix(line, ":") {
+			continue // a heading of the parser's
+		}
+		if m := regexp.MustCompile(`field (\S+) (?:not found in type|already set in type)`).FindStringSubmatch(line); m != nil {
+			line = fmt.Sprintf("%q is not a key of a test", m[1])
+		}
+		f.Message = line
+		list = append(list, f)
+	}
+	return list
 }
 
 // unwrapPath drops the path that os puts into its errors.

@@ -96,13 +96,10 @@ func (x *listedVar) kind() string {
 	for _, k := range []struct {
 		is   bool
 		word string
-	}{{x.Masked, "masked"}, {x.Protected, "protected"}, {x.Raw, "raw"}, {x.File, "file"}} {
+	}{{x.Masked, "masked"}, {!x.Masked, "visible"}, {x.Protected, "protected"}, {!x.Raw, "expanded"}, {x.File, "file"}} {
 		if k.is {
 			words = append(words, k.word)
 		}
-	}
-	if len(words) == 0 {
-		return "visible"
 	}
 	return strings.Join(words, ", ")
 }

@@ -68,7 +68,7 @@ func TestVarPull(t *testing.T) {
 		t.Error(d)
 	}
 	out := p.must("var", "list")
-	for _, line := range []string{"TOKEN       prod*        15 B  masked, protected", "KUBECONFIG  *            9 B   raw, file          of the cluster"} {
+	for _, line := range []string{"TOKEN       prod*        15 B  masked, protected, expanded", "KUBECONFIG  *            9 B   visible, file                of the cluster"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}
@@ -87,7 +87,7 @@ func TestVarPull(t *testing.T) {
 func TestVarPush(t *testing.T) {
 	t.Parallel()
 	p, fake := withGitLab(t,
-		forgetest.Variable{Key: "SAME", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Scope: "*"},
+		forgetest.Variable{Key: "SAME", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Raw: true, Scope: "*"},
 		forgetest.Variable{Key: "CHANGED", Value: value("hunter2-hunter2"), Type: "env_var", Masked: true, Scope: "*"},
 		forgetest.Variable{Key: "THERE", Value: value("only there"), Type: "env_var", Scope: "*"},
 	)
@@ -119,11 +119,11 @@ func TestVarPush(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, d)
 	}
 	there := []forgetest.Variable{
-		{Key: "SAME", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Scope: "*"},
-		{Key: "CHANGED", Value: value("hunter3-hunter3"), Type: "env_var", Masked: true, Scope: "*"},
+		{Key: "SAME", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Raw: true, Scope: "*"},
+		{Key: "CHANGED", Value: value("hunter3-hunter3"), Type: "env_var", Masked: true, Raw: true, Scope: "*"},
 		{Key: "THERE", Value: value("only there"), Type: "env_var", Scope: "*"},
-		{Key: "NEW", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Protected: true, Scope: "review/*"},
-		{Key: "VISIBLE", Value: value("hunter4\nin two lines"), Type: "file", Scope: "*"},
+		{Key: "NEW", Value: value("hunter1-hunter1"), Type: "env_var", Masked: true, Protected: true, Raw: true, Scope: "review/*"},
+		{Key: "VISIBLE", Value: value("hunter4\nin two lines"), Type: "file", Raw: true, Scope: "*"},
 	}
 	if d := cmp.Diff(there, fake.Variables()); d != "" {
 		t.Error(d)

@@ -22,7 +22,8 @@ type varSetOptions struct {
 	description     string
 	visible         bool
 	protected       bool
-	raw, fileType   bool
+	expand          bool
+	fileType        bool
 	changed         func(flag string) bool
 	maskedWhenItCan bool // a value that cannot be masked is visible
 }
@@ -36,7 +37,7 @@ func newVarSetCmd(e *env) *cobra.Command {
 standard input (without its last line end), or from a file, as it is. A value never
 stands on the command line, where process lists show it.
 
-It is masked unless --visible is given. Of a variable that is there already only
+It is masked unless --visible is given, and taken as it is unless --expand is. Of a variable that is there already only
 the value changes and what flags say.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
@@ -54,7 +55,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	f.StringVar(&o.environment, "env", secret.AnyEnvironment, "for jobs of this environment only; * stands for any characters")
 	f.BoolVar(&o.visible, "visible", false, "not masked: it may stand in logs")
 	f.BoolVar(&o.protected, "protected", false, "for jobs of protected refs only")
-	f.BoolVar(&o.raw, "raw", false, "$ in the value is not expanded")
+	f.BoolVar(&o.expand, "expand", false, "$NAME in the value stands for another variable; else $ is a dollar")
 	f.BoolVar(&o.fileType, "as-file", false, "jobs get the path of a file that holds the value")
 	f.StringVar(&o.description, "description", "", "what it is for")
 	return cmd
@@ -89,7 +90,7 @@ func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error
 
 // variable is the variable as it was, or a new one, with what the flags say.
 func (o *varSetOptions) variable(v *varFile, name string, value secret.Value) (secret.Variable, error) {
-	x := secret.Variable{Name: name, Environment: o.environment, Masked: true}
+	x := secret.Variable{Name: name, Environment: o.environment, Masked: true, Raw: true}
 	if i := slices.IndexFunc(v.Variables, func(have secret.Variable) bool {
 		return have.Name == name && have.Environment == o.environment
 	}); i >= 0 {
@@ -99,7 +100,7 @@ func (o *varSetOptions) variable(v *varFile, name string, value secret.Value) (s
 	for flag, set := range map[string]func(){
 		"visible":     func() { x.Masked = !o.visible },
 		"protected":   func() { x.Protected = o.protected },
-		"raw":         func() { x.Raw = o.raw },
+		"expand":      func() { x.Raw = !o.expand },
 		"as-file":     func() { x.File = o.fileType },
 		"description": func() { x.Description = o.description },
 	} {

@@ -6,11 +6,18 @@ import (
 	"path/filepath"
 )
 
-// AgentStarter starts an agent that serves an ssh key to one job. dir is a
-// folder for its socket and its files, which the job sees as seen; note tells
-// the user what the agent refused. It returns variables for the job, which the
-// job's own do not override, and what ends the agent.
-type AgentStarter func(dir, seen string, note func(string)) (env []string, end func() error, err error)
+// AgentStarter starts what logs in for one job with secrets that the job does
+// not hold. It returns variables for the job, which the job's own do not
+// override, and what ends the agent.
+type AgentStarter func(AgentPlace) (env []string, end func() error, err error)
+
+// AgentPlace is where an agent meets its job.
+type AgentPlace struct {
+	Dir  string            // for sockets and files, gone when the job is
+	Seen string            // Dir as the job sees it
+	Env  map[string]string // of the job so far
+	Note func(string)      // tells the user
+}
 
 func (a *attempt) startAgent() error {
 	if a.Agent == nil {
@@ -25,9 +32,9 @@ func (a *attempt) startAgent() error {
 	if err := os.Mkdir(dir, mode); err != nil {
 		return err
 	}
-	env, end, err := a.Agent(dir, a.paths.temp+"/"+name, a.note)
+	env, end, err := a.Agent(AgentPlace{Dir: dir, Seen: a.paths.temp + "/" + name, Env: a.lookup, Note: a.note})
 	if err != nil {
-		return fmt.Errorf("ssh agent: %w", err)
+		return fmt.Errorf("agent: %w", err)
 	}
 	a.env, a.endAgent = append(a.env, env...), end
 	return nil

@@ -47,7 +47,8 @@ func TestAgentOfAJob(t *testing.T) {
 		Variables: []pipeline.Variable{{Name: "SSH_AUTH_SOCK", Value: "of the configuration"}},
 		Secrets:   &mask.Set{}, Log: io.Discard, Emit: func(Event) {}, Stop: context.Background(),
 	}
-	in.Agent = func(folder, seen string, _ func(string)) ([]string, func() error, error) {
+	in.Agent = func(p AgentPlace) ([]string, func() error, error) {
+		folder, seen := p.Dir, p.Seen
 		if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 || folder != seen {
 			t.Errorf("folder %s, seen as %s: %v", folder, seen, err)
 		}
@@ -70,7 +71,7 @@ func TestAgentOfAJob(t *testing.T) {
 	}
 
 	rec.commands = nil
-	in.Agent = func(string, string, func(string)) ([]string, func() error, error) {
+	in.Agent = func(AgentPlace) ([]string, func() error, error) {
 		return nil, nil, errs.E(errs.Invalid, "no such key")
 	}
 	if res := RunJob(context.Background(), in); res.Status != pipeline.Failed || res.Err == nil || len(rec.commands) > 0 {

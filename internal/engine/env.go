@@ -3,7 +3,9 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
@@ -36,11 +38,15 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("CI_RUNNER_TAGS", "[]"),
 		v("CI_RUNNER_VERSION", in.Version),
 		v("CI_RUNNER_EXECUTABLE_ARCH", runnerArch),
-		v("CI_DISPOSABLE_ENVIRONMENT", "true"),
+		v("CI_JOB_TIMEOUT", strconv.Itoa(int(in.timeout()/time.Second))),
 		v("REFLINE_RUN", in.RunID),
 		v("REFLINE_EVENTS", paths.temp+"/"+eventsFile),
 	}
+	if in.Job.Image != nil {
+		vars = append(vars, pipeline.Variable{Name: "CI_JOB_IMAGE", Value: in.Job.Image.Name})
+	}
 	if in.Executor.Isolated() {
+		vars = append(vars, v("CI_DISPOSABLE_ENVIRONMENT", "true"))
 		// The container's user is another than the owner of the files: git
 		// would refuse to work there.
 		return append(vars, v("GIT_CONFIG_COUNT", "1"), v("GIT_CONFIG_KEY_0", "safe.directory"), v("GIT_CONFIG_VALUE_0", paths.project))

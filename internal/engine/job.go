@@ -78,6 +78,13 @@ type JobInput struct {
 	Stop context.Context
 }
 
+func (in *JobInput) timeout() time.Duration {
+	if in.Job.Timeout > 0 {
+		return in.Job.Timeout
+	}
+	return defaultTimeout
+}
+
 // JobResult is what became of one attempt. A red job is a result; Err tells
 // what was in the way when the job could not be run as it should.
 type JobResult struct {
@@ -170,8 +177,12 @@ type reasonError struct {
 func (e *reasonError) Error() string { return e.err.Error() }
 func (e *reasonError) Unwrap() error { return e.err }
 
-// exec runs one of the job's scripts.
+// exec runs one of the job's scripts in its workspace.
 func (a *attempt) exec(ctx context.Context, name string, extra []string) (int, error) {
+	return a.execIn(ctx, a.sandbox, a.paths.project, name, extra)
+}
+
+func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, name string, extra []string) (int, error) {
 	env := a.env
 	if !a.Executor.Isolated() {
 		env = append(hostEnvironment(a.Environ), env...)
@@ -180,18 +191,15 @@ func (a *attempt) exec(ctx context.Context, name string, extra []string) (int, e
 	if a.coverage != nil {
 		out = a.coverage.tee(a.log)
 	}
-	return a.sandbox.Exec(ctx, executor.Command{
-		Args: []string{a.sandbox.Shell(), a.paths.scripts + "/" + name}, Dir: a.paths.project,
+	return sandbox.Exec(ctx, executor.Command{
+		Args: []string{sandbox.Shell(), a.paths.scripts + "/" + name}, Dir: dir,
 		Env: append(env, extra...), Stdout: out, Stderr: out,
 	})
 }
 
 // script runs the job's own commands under its timeout.
 func (a *attempt) script(ctx context.Context) JobResult {
-	timeout := a.Job.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
+	timeout := a.timeout()
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
 	tctx, done := context.WithTimeoutCause(ctx, timeout, errTimeout)
@@ -233,6 +241,8 @@ func (a *attempt) afterScript(ctx context.Context, res JobResult) {
 	_ = a.section("after_script", "Running after_script", func() error {
 		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + string(res.Status)})
 		switch {
+		case errors.Is(err, context.Canceled):
+			fmt.Fprintln(a.log, "after_script was stopped")
 		case err != nil:
 			fmt.Fprintf(a.log, "after_script: %v\n", err)
 		case code != 0:

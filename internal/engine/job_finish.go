@@ -16,8 +16,8 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || ctx.Err() != nil {
-		return
+	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout || ctx.Err() != nil {
+		return // as on GitLab, what ran out of time keeps nothing
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
 	if err := a.sandbox.Close(ctx); err != nil {

@@ -44,12 +44,11 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if a.events, err = os.OpenRoot(a.temp); err != nil {
 		return err
 	}
+	if err := a.hook(ctx); err != nil {
+		return err
+	}
 	if a.InPlace == "" {
-		clone := a.Tree.Clone
-		if a.Executor.Isolated() {
-			clone = a.Tree.CloneFiles // the engine of containers does not see our mounts
-		}
-		if a.clone, err = clone(ctx, a.workspace); err != nil {
+		if err := a.getSources(ctx); err != nil {
 			return fmt.Errorf("workspace: %w", err)
 		}
 		if err := a.restoreCaches(ctx); err != nil {
@@ -57,6 +56,54 @@ func (a *attempt) prepare(ctx context.Context) error {
 		}
 	}
 	return a.takeArtifacts(ctx)
+}
+
+// getSources fills the workspace by GIT_STRATEGY: with the files of the commit,
+// or with nothing.
+func (a *attempt) getSources(ctx context.Context) (err error) {
+	switch a.lookup["GIT_STRATEGY"] {
+	case "none", "empty":
+		a.clone = &Workspace{Dir: a.workspace}
+		return os.Mkdir(a.workspace, 0o777)
+	}
+	clone := a.Tree.Clone
+	if a.Executor.Isolated() {
+		clone = a.Tree.CloneFiles // the engine of containers does not see our mounts
+	}
+	a.clone, err = clone(ctx, a.workspace)
+	return err
+}
+
+// hook runs hooks:pre_get_sources_script, before there are sources: in a
+// sandbox of its own over an empty folder.
+func (a *attempt) hook(ctx context.Context) error {
+	if len(a.Job.PreGetSources) == 0 {
+		return nil
+	}
+	ctx, cancel := mergeDone(ctx, a.Stop)
+	defer cancel()
+	empty := filepath.Join(a.Dir, "before")
+	if err := os.Mkdir(empty, 0o777); err != nil {
+		return err
+	}
+	spec := a.spec(empty)
+	spec.Services = nil
+	sandbox, err := a.Executor.Start(ctx, spec)
+	if err != nil {
+		return err
+	}
+	dir := a.paths.project
+	if !a.Executor.Isolated() {
+		dir = empty
+	}
+	code, err := a.execIn(ctx, sandbox, dir, scriptHook, nil)
+	if cerr := sandbox.Close(ctx); err == nil {
+		err = cerr
+	}
+	if err == nil && code != 0 {
+		err = errs.E(errs.Invalid, "hooks:pre_get_sources_script ended with exit code %d", code)
+	}
+	return err
 }
 
 func (a *attempt) setPaths() {
@@ -138,27 +185,12 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 	})
 }
 
-// start brings the sandbox up and runs hooks and the machine's set-up in it.
+// start brings the sandbox up and makes the machine ready for the script.
 func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
-	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
-	if a.Job.Image != nil {
-		spec.Image = a.image(*a.Job.Image)
-	}
-	for _, s := range a.Job.Services {
-		spec.Services = append(spec.Services, a.service(s))
-	}
-	spec.Mounts = []executor.Mount{
-		{Source: a.workspace, Target: a.paths.project},
-		{Source: a.temp, Target: a.paths.temp},
-		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
-	}
-	for _, dir := range a.ReadOnly {
-		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
-	}
 	var err error
-	if a.sandbox, err = a.Executor.Start(ctx, spec); err != nil {
+	if a.sandbox, err = a.Executor.Start(ctx, a.spec(a.workspace)); err != nil {
 		reason := pipeline.RunnerSystemFailure
 		if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
 			reason = pipeline.ImagePullFailure
@@ -177,16 +209,27 @@ func (a *attempt) start(ctx context.Context) error {
 			a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+envValue(env, "PATH"))
 		}
 	}
-	if len(a.Job.PreGetSources) > 0 {
-		code, err := a.exec(ctx, scriptHook, nil)
-		if err != nil {
-			return err
-		}
-		if code != 0 {
-			return errs.E(errs.Invalid, "hooks:pre_get_sources_script ended with exit code %d", code)
-		}
-	}
 	return nil
+}
+
+// spec is what the job needs around it, with its sources in workspace.
+func (a *attempt) spec(workspace string) executor.Spec {
+	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
+	if a.Job.Image != nil {
+		spec.Image = a.image(*a.Job.Image)
+	}
+	for _, s := range a.Job.Services {
+		spec.Services = append(spec.Services, a.service(s))
+	}
+	spec.Mounts = []executor.Mount{
+		{Source: workspace, Target: a.paths.project},
+		{Source: a.temp, Target: a.paths.temp},
+		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
+	}
+	for _, dir := range a.ReadOnly {
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
+	}
+	return spec
 }
 
 // image expands what GitLab's runner does: names and users, not commands, which

@@ -19,22 +19,22 @@ case "${BASH_VERSION:-}" in
 esac
 `
 
-// shellScript turns entries of script: into a shell script.
+// shellScript turns entries of script: into a shell script. They are run by
+// eval behind a pipe, as in GitLab's runner: in the file itself bash would go
+// on after an error of expansion or arithmetic, and stdin is empty.
 func shellScript(entries []string) string {
-	var b strings.Builder
-	b.WriteString(preamble)
+	var body strings.Builder
 	for _, e := range entries {
 		if strings.TrimSpace(e) == "" {
 			continue
 		}
-		b.WriteString(`printf '\033[32;1m%s\033[0;m\n' `)
-		b.WriteString(shellQuote("$ " + shownLine(e)))
-		b.WriteByte('\n')
-		b.WriteString(e)
-		b.WriteByte('\n')
+		body.WriteString(`printf '\033[32;1m%s\033[0;m\n' `)
+		body.WriteString(shellQuote("$ " + shownLine(e)))
+		body.WriteByte('\n')
+		body.WriteString(e)
+		body.WriteByte('\n')
 	}
-	b.WriteString("exit 0\n")
-	return b.String()
+	return preamble + ": | eval " + shellQuote(body.String()) + "\nexit 0\n"
 }
 
 // shownLine is how an entry is echoed: a single line as it is, several as the

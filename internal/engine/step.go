@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -125,12 +126,27 @@ func (r *stepReader) one(line []byte) {
 	}
 	var s Step
 	if err := json.Unmarshal(line, &s); err != nil {
-		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: not a JSON object of an event: %v", r.line, err))
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: %s; docs/events.md describes events", r.line, stepFault(err)))
 		return
 	}
 	if !stepTypes[s.Type] {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: step_started, step_finished, progress, markdown, table, plan", r.line, s.Type))
 		return
 	}
+	switch s.Status {
+	case "", "success", "failed", "skipped":
+	default:
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown status %q; known: success, failed, skipped", r.line, s.Status))
+		return
+	}
 	r.emit(bytes.Clone(line))
+}
+
+// stepFault says what is wrong with a line in words of JSON, not of Go.
+func stepFault(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Field != "" {
+		return fmt.Sprintf("%q cannot be a JSON %s", wrong.Field, wrong.Value)
+	}
+	return "not a JSON object"
 }

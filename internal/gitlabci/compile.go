@@ -38,6 +38,7 @@ type compiler struct {
 	hasWorkflowRules bool
 	stages           []string
 	rootVariables    []pipeline.Variable
+	workflowRule     *node // the one that matched, nil without
 	trigger          trigger
 
 	jobs       []*written
@@ -86,6 +87,7 @@ func (c *compiler) read() workflow {
 	w := c.readWorkflow()
 	c.hasWorkflowRules = w.hasRules
 	c.defaults = c.readDefaults()
+	visible := false
 	for i := range c.root.keys {
 		f := &c.root.keys[i]
 		switch {
@@ -93,11 +95,15 @@ func (c *compiler) read() workflow {
 			c.checkHidden(f)
 		case slices.Contains(rootKeywords, f.name):
 		default:
+			visible = true
 			if job := c.readJob(f); job != nil {
 				c.jobs = append(c.jobs, job)
 				c.byName[job.name] = job
 			}
 		}
+	}
+	if !visible {
+		c.noJobs()
 	}
 	for _, job := range c.jobs {
 		job.expand()
@@ -111,6 +117,21 @@ func (c *compiler) read() workflow {
 	c.checkNeeds()
 	c.checkOnStop()
 	return w
+}
+
+// noJobs refuses files that hold nothing to run. What could not be read may hold
+// it.
+func (c *compiler) noJobs() {
+	if !c.complete {
+		return
+	}
+	at := diag.Place{File: c.result.Files[0].label(), Line: 1, Column: 1}
+	if len(c.root.keys) == 0 {
+		c.f.errorf(at, "", "no-jobs", "the configuration is empty")
+	} else {
+		c.f.errorf(at, "", "no-jobs", "the configuration has no job that is visible")
+	}
+	c.f.hint("write a job: a name that does not begin with a dot, and below it a script")
 }
 
 // checkHidden is about keys that begin with a dot. They may hold anything, but
@@ -148,9 +169,6 @@ func (c *compiler) decide(w *workflow) bool {
 	c.settleNeeds()
 	c.fill(p)
 	switch {
-	case len(c.jobs) == 0:
-		c.result.NotCreated = "the files have no job"
-		return false
 	case len(p.Jobs) == 0:
 		c.result.NotCreated = "the rules leave no job"
 		return false

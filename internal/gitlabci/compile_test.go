@@ -95,8 +95,6 @@ before: {stage: .pre, script: x}
 func TestNoPipelineIsCreated(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
-		"no job":               {"variables: {A: b}", "the files have no job"},
-		"hidden only":          {".a: {script: x}", "the files have no job"},
 		"edges only":           {"a: {stage: .pre, script: x}\nb: {stage: .post, script: x}", "all jobs are in the stages .pre and .post"},
 		"rules leave nothing":  {"a: {script: x, rules: [{if: $NO}]}", "the rules leave no job"},
 		"workflow matches not": {"workflow: {rules: [{if: $NO}]}\na: {script: x}", "no rule of workflow matched"},

@@ -172,7 +172,7 @@ func TestPositiveFixtures(t *testing.T) {
 	for _, f := range fixtures(t, "positive") {
 		for _, text := range []string{f.text, f.whole} {
 			for _, finding := range compileText(t, text).Findings {
-				if finding.Level != diag.Error {
+				if finding.Level != diag.Error || finding.Rule == "no-jobs" && text == f.text { // one key of a file
 					continue
 				}
 				i := slices.IndexFunc(positiveExceptions, func(e struct{ file, key, rule, reason string }) bool {

@@ -48,6 +48,9 @@ func (c *compiler) decideInstance(in *instance) {
 	job.Variables = all
 	c.nameEnvironment(&job, w, all) // again, with the variables of rules
 	in.job = job
+	if out.in {
+		c.checkVariables(in)
+	}
 }
 
 // variablesOf are the yaml variables that all instances of a job have.
@@ -92,6 +95,7 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 		out.in, out.when = false, pipeline.Never
 		return
 	}
+	in.rule = u.node
 	if u.when != "" {
 		out.when = u.when
 	}

@@ -44,6 +44,14 @@ func TestMistakes(t *testing.T) {
 		"a broken ref":                  {"job: {script: x, only: ['/(/']}", `1:25: error: job "job": only has a regular expression that cannot be read: missing closing ) in (; RE2 has no look-ahead; leave out with except, or use rules`},
 		"only as a string":              {"job: {script: x, only: main}", `1:24: error: job "job": only must be a list or a map, not the string "main"`},
 		"a variable that is a list":     {"variables: {A: [b]}\njob: {script: x}", `1:16: error: variables:A must be a string, a number, true, false or a map, not a list`},
+		"a circle of variables":         {"job:\n  script: x\n  variables:\n    C: $D\n    D: '${C}x'", circles("4:8", `job "job": variables`, "C → D → C")},
+		"two circles at the top level":  {"variables: {A: $B, B: $A, C: $D, D: '%C%'}\na: {script: x}\nb: {script: x}", circles("1:16", "variables", "A → B → A") + "\n" + circles("1:30", "variables", "C → D → C")},
+		"a circle through the job":      {"variables: {A: $B, B: x}\na: {script: x}\nb: {script: x, variables: {B: $A}}", circles("3:31", `job "b": variables`, "A → B → A")},
+		"a circle that jobs share":      {".base: {script: x, variables: {A: $B, B: $C, C: $A}}\na: {extends: .base}\nb: {extends: .base}", circles("1:35", `job "a": variables`, "A → B → C → A")},
+		"a circle of a rule":            {"a: {script: x, variables: {A: $B}, rules: [{when: always, variables: {B: $A}}]}", circles("1:74", `job "a": variables`, "A → B → A")},
+		"a circle of a matrix":          {"a: {script: x, parallel: {matrix: [{A: $B, B: $A}]}}", circles("1:4", `job "a": variables`, "A → B → A")},
+		"what is no circle":             {"variables: {A: $A, B: $C, C: {value: $B, expand: false}, D: $$E, E: $D$F}\na: {script: x}", ""},
+		"a circle that no job has":      {"variables: {A: $B, B: $A}\na: {script: x, inherit: {variables: false}}\nb: {script: x, rules: [{when: never}]}", ""},
 		"an option that is missing":     {"variables: {A: {value: x, options: [y]}}\njob: {script: x}", `1:36: error: variables:A:options must contain the value "x"`},
 		"a description in a job":        {"job: {script: x, variables: {A: {value: b, description: c}}}", `1:44: error: "description" is not a keyword of variables:A in job "job"; known are value, expand`},
 		"an image without a name":       {"job: {script: x, image: {entrypoint: [a]}}", `1:25: error: job "job": image:name is missing`},
@@ -75,6 +83,13 @@ func TestMistakes(t *testing.T) {
 		"a step that does nothing":      {"job: {run: [{name: a}]}", `1:13: error: job "job": run must have in each step one of step, script, action, func`},
 		"publish without pages":         {"job: {script: x, publish: a}", `1:27: error: job "job": publish can only be used in a job that publishes pages`},
 		"a workflow that waits":         {"workflow: {rules: [{when: manual}]}\njob: {script: x}", `1:27: error: workflow:rules:when must be one of always, never, not "manual"`},
+		"an empty file":                 {"", noJobs("is empty")},
+		"only comments":                 {"# later\n", noJobs("is empty")},
+		"only a header":                 {"spec: {inputs: {a: {default: b}}}\n---\n", noJobs("is empty")},
+		"only hidden jobs":              {".a: {script: x}\n.b: {script: x}", noJobs("has no job that is visible")},
+		"only variables":                {"\nvariables: {A: b}", noJobs("has no job that is visible")},
+		"no job, and a workflow":        {"workflow: {rules: [{when: never}]}\n.a: {script: x}", noJobs("has no job that is visible")},
+		"no job but a mistyped one":     {"a: {scrip: x}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"scrip\" is not a keyword of a job; did you mean \"script\"?"},
 		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
 		"a name that is too long":       {strings.Repeat("n", 256) + ": {script: x}", `1:1: error: the name of a job may have at most 255 characters, this one has 256`},
 		"a list deep in lists":          {"job: {script: [[[[[[[[[[[x]]]]]]]]]]]}", `1:25: error: job "job": script may have lists in lists up to 10 deep`},
@@ -87,6 +102,14 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func circles(at, who, path string) string {
+	return at + ": error: " + who + " refer to each other in a circle: " + path + "; give one of them a value that does not lead back to it"
+}
+
+func noJobs(how string) string {
+	return "1:1: error: the configuration " + how + "; write a job: a name that does not begin with a dot, and below it a script"
 }
 
 // Everything that is wrong is told at once, in the order of the file.

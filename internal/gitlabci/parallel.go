@@ -28,6 +28,7 @@ type instance struct {
 	needs        []resolved
 	dependencies *[]string
 	outcome      outcome
+	rule         *node        // the one that matched, nil without
 	job          pipeline.Job // when it is in the pipeline
 }
 

@@ -157,3 +157,22 @@ func TestVariablesThatGrow(t *testing.T) {
 		t.Errorf("findings %v, pipeline %v", res.Findings, res.Pipeline)
 	}
 }
+
+// A variable that the run is given wins over the files', in circles too.
+func TestGivenVariablesInCircles(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ text, given, want string }{
+		"one breaks it": {"a: {script: x, variables: {C: $D, D: $C}}", "x", ""},
+		"one makes it":  {"a: {script: x, variables: {C: x, D: $C}}", "$D", circles("1:31", `job "a": variables`, "C → D → C")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := said(compiledWith(t, tt.text, func(in *Input) {
+				in.Pipeline = []pipeline.Variable{{Name: "C", Value: tt.given}}
+			}))
+			if got != tt.want {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -58,6 +58,7 @@ func (c *compiler) decideWorkflow(w *workflow) bool {
 		c.result.NotCreated = "a rule of workflow says never"
 		return false
 	}
+	c.workflowRule = v.matched.node
 	c.rootVariables = pipeline.Merge(c.rootVariables, v.matched.variables)
 	if a := v.matched.autoCancel; a.OnNewCommit != "" {
 		w.autoCancel.OnNewCommit = a.OnNewCommit

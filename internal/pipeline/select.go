@@ -47,22 +47,15 @@ func Select(p *Pipeline, names []string, needs bool) *Pipeline {
 // waitsFor names the jobs whose results a job uses.
 func (p *Pipeline) waitsFor(j *Job) []string {
 	var out []string
-	if j.DAG {
-		for _, n := range j.Needs {
-			if n.Project == "" && n.Pipeline == "" {
-				out = append(out, n.Job)
+	for _, k := range p.Before(j) {
+		before := &p.Jobs[k]
+		if !j.DAG {
+			if before.When == Manual {
+				continue
 			}
-		}
-		return out
-	}
-	stage := slices.Index(p.Stages, j.Stage)
-	for i := range p.Jobs {
-		before := &p.Jobs[i]
-		if slices.Index(p.Stages, before.Stage) >= stage || before.When == Manual {
-			continue
-		}
-		if j.Dependencies != nil && !slices.Contains(*j.Dependencies, before.Name) && !slices.Contains(*j.Dependencies, before.Base) {
-			continue
+			if d := j.Dependencies; d != nil && !slices.Contains(*d, before.Name) && !slices.Contains(*d, before.Base) {
+				continue
+			}
 		}
 		out = append(out, before.Name)
 	}

@@ -53,7 +53,7 @@ type Value struct {
 	Key      string
 	Text     string
 	Output   OutputRef
-	Env      string // an environment variable; the value is never shown
+	Env      string // an environment variable
 	Previous bool   // keep what the stack has
 	Place    diag.Place
 }

@@ -326,6 +326,40 @@ func TestProtectedEnvironmentIsForItsRefs(t *testing.T) {
 	}
 }
 
+func TestProtectedEnvironmentWantsARef(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ", protected: true"), nil)
+	w.Origin.Ref = ""
+	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
+	if want := "environment dev is protected and for develop only, and this is no branch and no tag"; !errs.Is(err, errs.Denied) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestEmptyPlanStillSettles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, ", termination_protection: true, stack_policy: policy.yml", ""),
+		map[string]string{"policy.yml": "Statement: []\n"})
+	s := w.add("landing-dev", createComplete)
+	w.made = fails("No updates are to be performed.")
+	d, err := w.Deploy(t.Context(), w.plan(PlanOptions{}), DeployOptions{})
+	if err != nil || !d.Good || !s.TerminationProtection || w.actions[1].Policy != "{\n  \"Statement\": []\n}\n" {
+		t.Errorf("got %+v, %v; actions %+v", d, err, w.actions)
+	}
+}
+
+func TestAllowReplaceIsForOneResource(t *testing.T) {
+	t.Parallel()
+	p := &Plan{Allowed: []string{"Bucket"}, Changes: []Change{
+		{Effect: Removed, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
+		{Effect: Removed, Path: []string{"Nested"}, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
+	}}
+	p.guard(&Config{}, nil)
+	if len(p.Refusals) != 1 || p.Refusals[0].ID != "Nested/Bucket" {
+		t.Errorf("refusals %+v, want one of Nested/Bucket", p.Refusals)
+	}
+}
+
 func TestPublishIsImmutable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fmt.Sprintf(oneStack, "", ", bucket: staging, prefix: cf, kms_key: k"), nil)
@@ -456,6 +490,19 @@ func TestDiff(t *testing.T) {
 `
 	if diff := cmp.Diff(want, d.Text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDiffHidesSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fmt.Sprintf(oneStack, ", parameters: {Secret: {env: S}}", ""),
+		map[string]string{"template.yml": "Parameters:\n  Secret: {Type: String, NoEcho: true}\nResources: {}\n"})
+	w.Getenv = func(string) string { return "s3cr3t" }
+	w.texts["landing-dev"] = "Resources: {}"
+	w.add("landing-dev", createComplete)
+	d, err := w.Diff(t.Context(), w.target("landing"))
+	if err != nil || len(d.Parameters) != 1 || strings.Contains(d.Text(), "s3cr3t") {
+		t.Errorf("got %+v, %v", d, err)
 	}
 }
 

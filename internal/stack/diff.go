@@ -65,6 +65,9 @@ func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 	}
 	for _, p := range wanted {
 		i := slices.IndexFunc(st.Parameters, func(x Pair) bool { return x.Key == p.Key })
+		if tmpl.noEcho(p.Key) {
+			p.Value = "****"
+		}
 		change := PropertyChange{Path: p.Key, After: &p.Value}
 		switch {
 		case p.UsePrevious || i >= 0 && (st.Parameters[i].Value == p.Value || st.Parameters[i].Value == "****"):

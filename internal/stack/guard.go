@@ -33,8 +33,8 @@ func (p *Plan) guard(c *Config, rules *Rules) {
 		if !change.Stateful || change.Data == "" {
 			continue
 		}
-		if id, ok := allowed(p.Allowed, *change); ok {
-			used[id] = true
+		if slices.Contains(p.Allowed, change.ID()) {
+			used[change.ID()] = true
 			continue
 		}
 		p.Refusals = append(p.Refusals, Refusal{ID: change.ID(), Rule: "stateful",
@@ -49,15 +49,6 @@ func (p *Plan) guard(c *Config, rules *Rules) {
 	if rules != nil {
 		p.Refusals = append(p.Refusals, rules.check(p)...)
 	}
-}
-
-func allowed(ids []string, c Change) (string, bool) {
-	for _, id := range []string{c.ID(), c.LogicalID} {
-		if slices.Contains(ids, id) {
-			return id, true
-		}
-	}
-	return "", false
 }
 
 // threat says what a change does to a resource and its data.

@@ -20,6 +20,8 @@ type Plan struct {
 	StackName   string        `json:"stackName"`
 	StackID     string        `json:"stackId,omitempty"`
 	Type        ChangeSetType `json:"type"`
+	// New says that the stack does not exist yet.
+	New bool `json:"new,omitempty"`
 	// Empty says that there is nothing to do; then there is no change set.
 	Empty        bool        `json:"empty,omitempty"`
 	ChangeSet    string      `json:"changeSet,omitempty"`

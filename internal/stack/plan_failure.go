@@ -65,7 +65,7 @@ func (f *failureReader) read(ctx context.Context, set ChangeSet, trail []string)
 func (f *failureReader) failure(x Failure, trail []string) {
 	message := x.Reason
 	if message == "" {
-		message = string(x.Status)
+		message = x.Status
 	}
 	level := diag.Error
 	if x.Mode == "WARN" {
@@ -154,9 +154,7 @@ var changeSetARN = sync.OnceValue(func() *regexp.Regexp {
 // hintFor knows a way out of common reasons.
 func hintFor(message string) string {
 	switch {
-	case strings.Contains(message, "CAPABILITY_"):
-		return "add it to capabilities: of the stack"
-	case strings.Contains(message, "Requires capabilities"):
+	case strings.Contains(message, "CAPABILITY_"), strings.Contains(message, "Requires capabilities"):
 		return "add it to capabilities: of the stack"
 	case strings.Contains(message, "already exists"):
 		return "name it otherwise, or take it in with --import"

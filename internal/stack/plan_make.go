@@ -40,7 +40,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 		return nil, err
 	}
 	p := &Plan{Version: planVersion, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
-		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), Role: t.Role, Capabilities: t.Capabilities,
+		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), New: !now.exists, Role: t.Role, Capabilities: t.Capabilities,
 		Origin: s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
 	in, err := s.changeSetInput(ctx, t, tmpl, now, p, o)
 	if err != nil {
@@ -68,8 +68,11 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 
 // mayPlan refuses refs that a protected environment is not for.
 func (s *Session) mayPlan(t *Target) error {
-	if !s.Env.Protected || s.Origin.Ref == "" {
+	if !s.Env.Protected {
 		return nil
+	}
+	if s.Origin.Ref == "" {
+		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
 	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {

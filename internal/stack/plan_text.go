@@ -51,7 +51,7 @@ func (p *Plan) next(file string) string {
 
 func (p *Plan) headline() string {
 	state := "exists"
-	if p.Type == Create {
+	if p.New {
 		state = "new"
 	}
 	return fmt.Sprintf("%s · account %s · %s · %s, %s", p.StackName, p.Account, p.Region, state, p.Type)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -165,5 +166,8 @@ func (s *Session) after(ctx context.Context, t *Target) (AfterDeploy, error) {
 		return a, fmt.Errorf("stack policy: %w", err)
 	}
 	a.StackPolicy = string(tmpl.Text)
+	if !json.Valid(tmpl.Text) { // YAML
+		a.StackPolicy = string(tmpl.tree.Root.JSON())
+	}
 	return a, nil
 }

@@ -193,6 +193,12 @@ func (t *Template) parameters() (names []string, required map[string]bool) {
 	return names, required
 }
 
+// noEcho reports whether a parameter's value is a secret.
+func (t *Template) noEcho(key string) bool {
+	n := t.tree.At(cfn.Path{"Parameters", key, "NoEcho"})
+	return n != nil && (n.Kind == cfn.Bool && n.Bool() || n.IsString() && strings.EqualFold(n.Text, "true"))
+}
+
 // linked gives the text with each nested file replaced by its URL. A template
 // without nested files is its text as it is.
 func (t *Template) linked(url func(*Template) string) []byte {

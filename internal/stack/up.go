@@ -8,8 +8,11 @@ import "context"
 // The deployment is nil when there was nothing to do or ask said no.
 func (s *Session) Up(ctx context.Context, t *Target, o PlanOptions, ask func(*Plan) (bool, error), emit func(Progress)) (*Plan, *Deployment, error) {
 	p, err := s.Plan(ctx, t, o)
-	if err != nil || p.Empty {
+	if err != nil {
 		return p, nil, err
+	}
+	if p.Empty {
+		return p, nil, s.settle(ctx, p)
 	}
 	yes, err := ask(p)
 	if err != nil || !yes {

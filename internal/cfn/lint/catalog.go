@@ -58,7 +58,7 @@ func notDone() map[string]string {
 	return map[string]string{
 		"E0001": "transforms are not run: serverless templates are checked as they are written",
 		"E0002": own, "E0003": own, "E1101": own,
-		"E0100": deploy, "E0200": deploy, "E2900": deploy,
+		"E0100": deploy, "E0200": deploy,
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
 		"I2530": "advice on speed, not a fault",
 		"I1003": limits, "I2010": limits, "I2011": limits, "I3010": limits, "I3012": limits, "I6010": limits, "I6011": limits, "I7002": limits, "I7010": limits,
@@ -71,6 +71,7 @@ func notDone() map[string]string {
 // differs tells where a rule that is checked does so in another way.
 func differs() map[string]string {
 	return map[string]string{
+		"E2900": "when the parameters of the stack are known",
 		"E3024": "what a function gives is not asked for its keys",
 		"I3042": "the partition only",
 		"E1052": "in conditions, rules and transforms",

@@ -152,7 +152,13 @@ func (e *engine) gathered(sc *scope, at place, g *gatherSchema, n *cfn.Node, nam
 				continue
 			}
 			value := p.fallback
-			for _, f := range e.follow(sc, here, source, strings.Split(strings.Trim(p.path, "/"), "/")) {
+			steps := strings.Split(strings.Trim(p.path, "/"), "/")
+			missing := here
+			for _, step := range steps {
+				missing = missing.down(step, cfn.Pos{})
+			}
+			where[entry.name][p.name] = missing
+			for _, f := range e.follow(sc, here, source, steps) {
 				if f.value != nil {
 					value = f.value
 					where[entry.name][p.name] = f.at

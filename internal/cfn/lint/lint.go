@@ -29,6 +29,11 @@ type Options struct {
 	Ignore []string
 	// Include brings in rules that are off by default, those of level info.
 	Include []string
+	// Parameters are the values that the stack will be given. With them the rules
+	// look at these instead of defaults, and E2900 checks that they are all there
+	// and allowed. nil is a template alone. A value of a NoEcho parameter is
+	// checked, but shown in no finding.
+	Parameters map[string]string
 	// Today decides which runtimes have ended; zero is now.
 	Today time.Time
 }
@@ -51,6 +56,9 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 	e := newEngine(book, t, root, set.regions)
 	e.now, e.filled, e.strict = o.Today, expanded.filled, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
+	if o.Parameters != nil {
+		e.given(o.Parameters)
+	}
 	if e.root.Kind == cfn.Map {
 		e.wholeTemplate()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -284,6 +285,57 @@ func TestRegions(t *testing.T) {
 	_, err := lint.Lint(t.Context(), parse(t, src), lint.Options{Regions: []string{"mars-1"}})
 	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), `"mars-1"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestGivenParameters(t *testing.T) {
+	t.Parallel()
+	const src = `Parameters:
+  Env: {Type: String, AllowedValues: [dev, prod]}
+  Count: {Type: Number, MaxValue: 5, Default: 1}
+  Secret: {Type: String, NoEcho: true, MinLength: 8}
+  Status: {Type: String, Default: Enabled}
+  Zones: {Type: CommaDelimitedList, AllowedPattern: "[a-z]+$"}
+Resources:
+  B:
+    Type: AWS::S3::Bucket
+    Properties:
+      VersioningConfiguration: {Status: !Ref Status}
+      Tags: [{Key: a, Value: !Sub "${Env}${Count}${Secret}"}, {Key: b, Value: !Select [0, !Ref Zones]}]
+`
+	good := map[string]string{"Env": "dev", "Secret": "hunter2hunter2", "Zones": "a, b"}
+	with := func(change map[string]string) map[string]string {
+		m := maps.Clone(good)
+		maps.Copy(m, change)
+		return m
+	}
+	for _, tc := range []struct {
+		name   string
+		values map[string]string
+		want   []string
+	}{
+		{"all is well", good, []string{}},
+		{"missing", map[string]string{"Env": "dev"}, []string{"E2900:4", "E2900:6"}},
+		{"unknown", with(map[string]string{"Envv": "x"}), []string{"E2900:1"}},
+		{"not allowed", with(map[string]string{"Env": "test", "Count": "9", "Secret": "hunter2", "Zones": "a,B1-"}), []string{"E2900:2", "E2900:3", "E2900:4", "E2900:6"}},
+		{"not a number", with(map[string]string{"Count": "many"}), []string{"E2900:3"}},
+		{"wrong where it is used", with(map[string]string{"Status": "Paused"}), []string{"W1030:5"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if d := cmp.Diff(tc.want, check(t, src, lint.Options{Parameters: tc.values})); d != "" {
+				t.Error(d)
+			}
+			list, err := lint.Lint(t.Context(), parse(t, src), lint.Options{Parameters: tc.values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range list {
+				if strings.Contains(f.String(), "hunter") {
+					t.Errorf("a secret is shown: %s", f)
+				}
+			}
+		})
 	}
 }
 

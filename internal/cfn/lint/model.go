@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,6 +181,65 @@ func (p *parameter) add(v *cfn.Node, at *step) {
 		v = text2node(textOf(v), v.Pos)
 	}
 	p.values = append(p.values, parameterValue{v, at})
+}
+
+// given takes the values that a stack will get and checks them (E2900).
+func (e *engine) given(values map[string]string) {
+	section := e.root.Get("Parameters")
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !section.Has(name) {
+			e.add("E2900", e.stepTo("Parameters"), "the stack is given "+strconv.Quote(name)+", which is not a parameter", nearestHint(name, e.params))
+		}
+	}
+	if section == nil {
+		return
+	}
+	for _, f := range section.Fields {
+		p := e.params[f.Name]
+		text, ok := values[f.Name]
+		switch {
+		case p == nil:
+			continue
+		case !ok:
+			if !f.Value.Has("Default") {
+				e.add("E2900", e.stepTo("Parameters", f.Name), "the stack is not given "+strconv.Quote(f.Name)+", which has no default", "")
+			}
+			continue
+		}
+		if wrong := p.refuses(f.Value, text); wrong != "" {
+			shown := "the value"
+			if !p.noEcho {
+				shown += " " + strconv.Quote(text)
+			}
+			e.add("E2900", e.stepTo("Parameters", f.Name), shown+" that the stack is given "+wrong, "")
+		}
+		if p.values = nil; !p.noEcho && !p.ssm {
+			p.add(&cfn.Node{Kind: cfn.String, Text: text, Pos: f.Pos}, e.stepTo("Parameters", f.Name))
+		}
+	}
+}
+
+// refuses tells why a parameter does not take a value, "" when it does. Of a
+// list every item must be allowed, or the whole.
+func (p *parameter) refuses(n *cfn.Node, text string) string {
+	if p.ssm {
+		return "" // the value is the name of what is taken
+	}
+	if p.kind == "Number" {
+		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err != nil {
+			return "is not a number"
+		}
+	}
+	wrong := defaultProblem(n, text, nil)
+	if wrong == "" || !p.list {
+		return wrong
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		if defaultProblem(n, strings.TrimSpace(part), nil) != "" {
+			return wrong
+		}
+	}
+	return ""
 }
 
 // canRef reports whether a Ref may name something here.

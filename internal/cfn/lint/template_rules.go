@@ -378,17 +378,17 @@ func (e *engine) subscriptionFilters() {
 	}
 }
 
-// aliases warns of what CloudFormation's own reader of YAML refuses (W1100,
-// W1101).
+// aliases warns of what CloudFormation's own reader of YAML refuses, and SAM
+// does not (W1100, W1101).
 func (e *engine) aliases() {
-	if len(e.template.Aliases) == 0 {
+	if e.sam || len(e.template.Aliases) == 0 {
 		return
 	}
 	of := map[*cfn.Node][]cfn.Alias{}
 	for _, a := range e.template.Aliases {
 		of[a.Value] = append(of[a.Value], a)
 	}
-	const hint = "the package command and SAM write it out"
+	const hint = "the package command writes it out"
 	e.visit(place{}, e.template.Root, func(at place, n *cfn.Node) bool {
 		for i, a := range of[n] {
 			here := &step{}

@@ -36,8 +36,12 @@ func translate(err error) error {
 	if api := (smithy.APIError)(nil); errors.As(err, &api) {
 		return errs.E(kindOf(api, status(err)), "%s", sentence(err))
 	}
-	if n := status(err); n > 0 {
-		return errs.E(errs.Unavailable, "AWS answered %d and nothing that can be read", n)
+	switch n := status(err); n {
+	case 0:
+	case 429, 502, 503, 504: // of something that stands before the service
+		return errs.E(errs.Unavailable, "AWS answered %d", n)
+	default:
+		return errs.E(errs.Invalid, "the service answered %d and nothing that can be read: it may not know this call", n)
 	}
 	return errs.E(errs.Unavailable, "AWS does not answer: %s", sentence(err))
 }

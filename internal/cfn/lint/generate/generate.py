@@ -50,7 +50,7 @@ def strip(schema, names=False):
     for key, value in schema.items():
         if not names and key in DROP:
             continue
-        if not names and key in ("enum", "const"):
+        if not names and key in ("enum", "const", "gather"):
             out[key] = value
             continue
         out[key] = strip(value, not names and key in MAPS)

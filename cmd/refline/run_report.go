@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// why says behind a job that never ran what it waits for or why it was skipped.
+func (s *session) why(res engine.RunResult) func(int) string {
+	p := s.c.pipeline
+	return func(i int) string {
+		switch st := res.State.Jobs[i]; st.Status {
+		case pipeline.ManualStatus:
+			return "manual; to run it: refline run --manual " + shellWord(p.Jobs[i].Base)
+		case pipeline.Scheduled:
+			return fmt.Sprintf("delayed by %s; not to wait: refline run --now", p.Jobs[i].StartIn)
+		case pipeline.Skipped:
+			if cause := p.SkipCause(res.State, i); cause != "" {
+				return "skipped: " + cause
+			}
+			return "skipped"
+		case pipeline.Created, pipeline.Pending, pipeline.WaitingForResource:
+			return "not started"
+		default:
+			return string(st.Status)
+		}
+	}
+}
+
+// verdict prints the last lines of what failed and the sums, and says how the
+// run ended.
+func (s *session) verdict(res engine.RunResult) error {
+	counts := map[string]int{}
+	for _, j := range s.record.Jobs {
+		counts[verdictWord(j)]++
+	}
+	s.showFailures()
+	var parts []string
+	for _, w := range []string{"failed", "failed but allowed", "passed", "canceled", "waits", "skipped"} {
+		if n := counts[w]; n > 0 {
+			if w == "waits" && n > 1 {
+				w = "wait"
+			}
+			parts = append(parts, fmt.Sprintf("%d %s", n, w))
+		}
+	}
+	took := s.record.Finished.Sub(s.record.Started)
+	if !s.o.json {
+		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), seconds(took.Seconds()))
+	}
+	switch {
+	case s.e.stop.Err() != nil:
+		return context.Canceled
+	case res.Status == pipeline.Failed, res.Status == pipeline.Canceled:
+		return errRed
+	}
+	return s.ranAll(res)
+}
+
+// ranAll makes an error of a job that was asked for by name and did not run.
+func (s *session) ranAll(res engine.RunResult) error {
+	why := s.why(res)
+	for i := range s.c.pipeline.Jobs {
+		name := s.c.pipeline.Jobs[i].Name
+		if st := res.State.Jobs[i].Status; slices.Contains(s.jobs, name) && st != pipeline.Success && st != pipeline.Failed {
+			return errs.E(errs.Conflict, "job %q did not run: %s", name, why(i))
+		}
+	}
+	return nil
+}
+
+func verdictWord(j runJob) string {
+	switch {
+	case j.Status == pipeline.Success:
+		return "passed"
+	case j.Status == pipeline.Failed && j.AllowFailure:
+		return "failed but allowed"
+	case j.Status == pipeline.Failed:
+		return "failed"
+	case j.Status == pipeline.Canceled, j.Status == pipeline.Canceling:
+		return "canceled"
+	case j.Status == pipeline.ManualStatus, j.Status == pipeline.Scheduled:
+		return "waits"
+	default:
+		return "skipped"
+	}
+}
+
+// showFailures prints where the logs of failed jobs are, and their last lines
+// where those were not shown already.
+func (s *session) showFailures() {
+	if s.o.json {
+		return
+	}
+	var rows [][]string
+	for _, j := range s.record.Jobs {
+		if j.Status != pipeline.Failed || j.AllowFailure || j.Log == "" {
+			continue
+		}
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		v := s.view.jobs[j.Name]
+		if s.view.mode != viewLive || v == nil {
+			rows = append(rows, []string{"  " + j.Name, all})
+			continue
+		}
+		fmt.Fprintf(s.e.stdout, "\n%s, last lines; all of it: %s\n", j.Name, all)
+		for _, line := range v.tail[max(0, len(v.tail)-tailLines):] {
+			fmt.Fprintf(s.e.stdout, "  | %s\n", line)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintln(s.e.stdout, "\nlogs of what failed")
+	if more := len(rows) - mostFailures; more > 0 {
+		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.record.Number)})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(s.e.stdout, line)
+	}
+}
+
+const mostFailures = 10

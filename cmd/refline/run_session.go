@@ -1,0 +1,336 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/executor/process"
+	"refline/internal/pipeline"
+)
+
+// session is one refline run from its options to its record.
+type session struct {
+	e       *env
+	o       *runOptions
+	c       *compiled
+	key     *runKey // nil: none
+	tokens  gitTokens
+	store   runStore
+	record  runRecord
+	unlock  func()
+	jobs    []string // named on the command line
+	places  *places
+	view    *runView
+	created bool
+	kept    bool // the run's folder is worth keeping
+	answers *bufio.Reader
+}
+
+// open makes the run's folders, compiles the pipeline and chooses the jobs.
+func (s *session) open(ctx context.Context, jobs []string) error {
+	var err error
+	if s.store, err = openRunStore(s.e); err != nil {
+		return err
+	}
+	if s.record.Number, err = s.store.create(); err != nil {
+		return err
+	}
+	s.created = true
+	s.o.runNumber = s.record.Number
+	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
+		return err
+	}
+	s.sweep(ctx)
+	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
+		return err
+	}
+	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
+		return err
+	}
+	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
+	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
+		return err
+	}
+	if s.c.pipeline == nil {
+		return nil
+	}
+	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
+		return err
+	}
+	if err := s.tokens.addTo(s.c.secrets); err != nil {
+		return err
+	}
+	for _, t := range s.tokens {
+		s.c.kept.withoutName(t.name)
+	}
+	if s.key != nil {
+		if s.key.protected && !s.c.facts.Protected {
+			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+		}
+		s.c.kept.withoutName(s.key.name)
+		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
+			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
+		}
+	}
+	return s.choose(jobs)
+}
+
+// sweep removes what runs that were killed left behind: folders, mounts and
+// processes. Where nothing is left but what this run made, it costs a look.
+func (s *session) sweep(ctx context.Context) {
+	if !s.store.othersAtWork(s.record.Number) {
+		return
+	}
+	if err := engine.Sweep(s.store.work); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
+	if err := process.New().Sweep(ctx); err != nil {
+		s.e.notef("left over from an earlier run: %v", err)
+	}
+}
+
+// choose keeps the named jobs and what they need.
+func (s *session) choose(jobs []string) error {
+	if len(jobs) == 0 {
+		return s.checkManual()
+	}
+	var names, known []string
+	for i := range s.c.pipeline.Jobs {
+		known = append(known, s.c.pipeline.Jobs[i].Name)
+	}
+	for _, want := range jobs {
+		found := false
+		for i := range s.c.pipeline.Jobs {
+			if j := &s.c.pipeline.Jobs[i]; j.Name == want || j.Base == want {
+				names, found = append(names, j.Name), true
+			}
+		}
+		if !found {
+			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain %s", want, s.c.where(), didYouMean(want, known), want)
+		}
+	}
+	s.jobs = names
+	s.c.pipeline = pipeline.Select(s.c.pipeline, names, !s.o.only)
+	return s.checkManual()
+}
+
+func (s *session) run(ctx context.Context) error {
+	p := s.c.pipeline
+	s.begin()
+	var err error
+	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
+		return err
+	}
+	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(s.headerTo(), s.header()+"\n")
+	if ready := s.c.code.ready(); ready > 0 {
+		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
+	}
+	if err := s.store.write(&s.record); err != nil {
+		return err
+	}
+	s.kept = true
+	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
+	s.view.started(&s.record)
+	res, err := engine.Run(ctx, s.input(ctx, tree))
+	s.view.close()
+	s.finish(res)
+	if err != nil {
+		return err
+	}
+	return s.verdict(res)
+}
+
+func jobNames(p *pipeline.Pipeline) []string {
+	names := make([]string, len(p.Jobs))
+	for i := range p.Jobs {
+		names[i] = p.Jobs[i].Name
+	}
+	return names
+}
+
+func (s *session) begin() {
+	r := &s.record
+	r.Project, r.File, r.Commit = s.c.project(), s.c.file, s.c.commit()
+	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.changedFiles()
+	r.Started, r.Status = s.e.now(), pipeline.Running
+}
+
+// header is the run's first line: what runs, at which commit.
+func (s *session) header() string {
+	p := s.c.pipeline
+	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
+}
+
+func (s *session) headerTo() io.Writer {
+	if s.o.json || s.e.quiet {
+		return s.e.notes()
+	}
+	return s.e.stdout
+}
+
+func (s *session) mode() viewMode {
+	switch {
+	case s.o.json:
+		return viewJSON
+	case s.e.quiet:
+		return viewQuiet
+	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
+		return viewLive
+	default:
+		return viewLines
+	}
+}
+
+// input is what the engine needs to run the pipeline.
+func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
+	work := s.store.workFolder(s.record.Number)
+	in := engine.RunInput{
+		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(work, "jobs"),
+		Pipeline: s.c.pipeline, Variables: s.c.variables,
+		Job:   s.jobInput(ctx, tree),
+		Play:  s.plays,
+		Now:   s.o.now,
+		Slots: make(chan struct{}, s.slots()),
+		Lock:  s.lockGroup,
+		Emit:  s.view.emit,
+		Stop:  s.e.stop,
+	}
+	in.Child = s.child(tree)
+	if s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
+		in.Ask = s.askManual
+	}
+	return in
+}
+
+func (s *session) slots() int {
+	if s.o.parallel > 0 {
+		return s.o.parallel
+	}
+	return 2 * runtime.NumCPU()
+}
+
+// jobInput gives the engine where each job runs and what it starts from.
+func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+	var caches *engine.Caches
+	if !s.o.noCache {
+		caches, _ = openCaches(s.e)
+	}
+	return func(j *pipeline.Job) (engine.JobInput, error) {
+		ex, err := s.places.forJob(ctx, j)
+		if err != nil {
+			return engine.JobInput{}, err
+		}
+		in := engine.JobInput{
+			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
+			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
+			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
+			Agent: agentFor(ex, s.key, s.tokens),
+		}
+		if s.o.inPlace {
+			in.InPlace = s.c.root
+		}
+		return in, nil
+	}
+}
+
+// binary is this program, for jobs on the host that call it.
+func (s *session) binary() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
+	return engine.WaitLock(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
+}
+
+// finish shows what never ran and keeps the record.
+func (s *session) finish(res engine.RunResult) {
+	r := &s.record
+	r.Finished, r.Status = s.e.now(), res.Status
+	if s.e.stop.Err() != nil {
+		r.Status = pipeline.Canceled
+	}
+	r.Jobs = s.jobRecords("", s.c.pipeline, res)
+	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
+		s.view.rest(s.c.pipeline, res.State, s.why(res))
+	}
+	s.view.finished(r)
+	if err := s.store.write(r); err != nil {
+		s.e.notef("the run's record could not be written: %v", err)
+	}
+}
+
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.RunResult) []runJob {
+	var out []runJob
+	for i := range p.Jobs {
+		if i >= len(res.State.Jobs) {
+			break
+		}
+		st, rec := res.State.Jobs[i], res.Jobs[i]
+		j := runJob{
+			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
+			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
+			Log: s.relative(rec.Log), Artifacts: s.relative(rec.Artifacts),
+		}
+		out = append(out, j)
+		for _, c := range res.Children {
+			if c.Trigger == p.Jobs[i].Name {
+				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Result)...)
+			}
+		}
+	}
+	return out
+}
+
+func (s *session) relative(path string) string {
+	if path == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(s.store.folder(s.record.Number), path)
+	if err != nil {
+		return path
+	}
+	return rel
+}
+
+// close removes what lives only as long as the run.
+func (s *session) close() {
+	if s.c != nil {
+		s.c.close()
+	}
+	s.key.close()
+	if s.places != nil {
+		s.places.close()
+	}
+	if s.unlock != nil {
+		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))
+		s.unlock()
+	}
+	if s.created && !s.kept {
+		_ = s.store.remove(s.record.Number)
+	}
+}
+
+func shellWord(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,", r)
+	}) < 0 && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,136 @@
+//go:build unix
+
+package main
+
+import (
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"refline/internal/secret"
+)
+
+// httpGit serves bare repositories to those who log in as user with the token.
+func httpGit(t *testing.T, user, token string) (url, dir string) {
+	t.Helper()
+	where, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := filepath.Join(strings.TrimSpace(string(where)), "git-http-backend")
+	if _, err := os.Stat(backend); err != nil {
+		t.Skip("needs git-http-backend, which comes with git on most systems")
+	}
+	dir = t.TempDir()
+	handler := &cgi.Handler{Path: backend, Env: []string{
+		"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + user,
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, p, ok := r.BasicAuth(); !ok || u != user || p != token {
+			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, dir
+}
+
+func TestGitTokens(t *testing.T) {
+	t.Parallel()
+	const token = "glpat-hunter2-of-a-project"
+	url, dir := httpGit(t, "deploy", token)
+	host := strings.TrimPrefix(url, "http://")
+	p := newPerson(t)
+	p.env = []string{"GIT_TOKEN=" + token}
+	p.write(".gitlab-ci.yml", `publish:
+  script:
+    - git clone -q $URL/wiki.git wiki
+    - cd wiki && echo more >> home.md && git add -A && git -c user.name=job -c user.email=job@example.com commit -qm "from a job" && git push -q
+    - env > "$KEEP/env"
+    - cat /proc/$$/environ > "$KEEP/environ" || true
+    - cp -r .. "$KEEP/workspace"
+    - 'printf "protocol=http\nhost=elsewhere.example.com\n\n" | git -c core.askPass= credential fill > "$KEEP/elsewhere" 2>&1 || true'
+    - 'echo "$GIT_CONFIG_VALUE_1" > "$KEEP/helper"'
+`)
+	for _, bare := range []string{"flows.git", "wiki.git"} {
+		work := t.TempDir()
+		if bare == "flows.git" {
+			command(t, p.dir, "cp", ".gitlab-ci.yml", work)
+		} else if err := os.WriteFile(filepath.Join(work, "home.md"), []byte("# Home\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		git := []string{"-c", "user.name=A. Committer", "-c", "user.email=committer@example.com", "-c", "init.defaultBranch=main"}
+		command(t, work, "git", append(git, "init", "-q")...)
+		command(t, work, "git", "add", "-A")
+		command(t, work, "git", append(git, "commit", "-qm", "one")...)
+		command(t, work, "git", "clone", "-q", "--bare", work, filepath.Join(dir, bare))
+	}
+	keep := t.TempDir()
+	run := []string{"run", "--log", "--repo", url + "/flows.git", "--branch", "main", "--var", "URL=" + url, "--var", "KEEP=" + keep}
+	p.must(append(run, "--git-token", "deploy@"+host+"=GIT_TOKEN")...)
+	if log := command(t, filepath.Join(dir, "wiki.git"), "git", "-c", "safe.directory=*", "log", "--format=%s", "main"); log != "from a job\none\n" {
+		t.Errorf("the wiki's log is %q", log)
+	}
+	noTextIn(t, keep, token)
+	noTextIn(t, filepath.Join(p.home, "state"), token)
+	noTextIn(t, filepath.Join(p.home, "cache"), token)
+	helper, err := os.ReadFile(filepath.Join(keep, "helper"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := strings.TrimSpace(strings.TrimPrefix(string(helper), "cache --socket "))
+	if _, err := os.Stat(socket); !os.IsNotExist(err) || !filepath.IsAbs(socket) {
+		t.Errorf("the socket %q outlives the job: %v", socket, err)
+	}
+
+	p.env = nil
+	for _, tc := range []struct{ flag, want string }{
+		{host + "=GIT_TOKEN", "the environment has no such variable"},
+		{host + "=glpat-hunter2", "a token on the command line shows in process lists"},
+		{host, "--git-token wants HOST=NAME"},
+	} {
+		out, code := p.refline(append(run, "--git-token", tc.flag)...)
+		if code == 0 || !strings.Contains(out, tc.want) || strings.Contains(out, "hunter2") {
+			t.Errorf("%s: exit code %d, want %q\n%s", tc.flag, code, tc.want, out)
+		}
+	}
+}
+
+// noTextIn looks for a text in all files of a folder.
+func noTextIn(t *testing.T, dir, text string) {
+	t.Helper()
+	out, err := exec.Command("grep", "-r", "-l", "-F", "-e", text, dir).CombinedOutput()
+	if err == nil {
+		t.Errorf("in a file: %s", out)
+	} else if _, err := os.ReadDir(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTokenHelperAnswers(t *testing.T) {
+	t.Parallel()
+	h := &tokenHelper{tokens: gitTokens{{host: "git.example.com", user: "deploy", text: secret.NewString("hunter2-hunter2")}}}
+	const want = "username=deploy\npassword=hunter2-hunter2\n"
+	for question, want := range map[string]string{
+		"action=get\ntimeout=900\nprotocol=https\nhost=git.example.com\n":                   want,
+		"action=get\nprotocol=https\nhost=git.example.com\nusername=deploy\n":               want,
+		"action=get\nprotocol=https\nhost=git.example.com\nusername=somebody\n":             "",
+		"action=get\nprotocol=http\nhost=git.example.com\n":                                 "",
+		"action=get\nprotocol=https\nhost=git.example.com.evil.example\n":                   "",
+		"action=get\nprotocol=https\nhost=git.example.com:444\n":                            "",
+		"action=store\nprotocol=https\nhost=git.example.com\nusername=deploy\npassword=x\n": "",
+		"action=exit\n": "", "": "", "action=get\nhost=git.example.com\n": "",
+	} {
+		if got := h.answer(question); got != want {
+			t.Errorf("%q: got %q, want %q", question, got, want)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// LastCommit is the commit that last changed a path, "" when none did or it
+// cannot be told.
+func (w *Worktree) LastCommit(ctx context.Context, path string) string {
+	if w.SHA == "" {
+		return ""
+	}
+	return lastCommit(ctx, w.git, w.SHA, path)
+}
+
+// LastCommit is the commit, at or before commit, that last changed a path. The
+// mirror must hold the history.
+func (r *Remote) LastCommit(ctx context.Context, commit, path string) string {
+	return lastCommit(ctx, r.own, commit, path)
+}
+
+func lastCommit(ctx context.Context, git func(...string) process, commit, path string) string {
+	if !isObjectID(commit) {
+		return ""
+	}
+	out, err := git("log", "-1", "--format=%H", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// headAge is how long the name of the remote's default branch is believed.
+const headAge = 24 * time.Hour
+
+// DefaultBranch is the branch that the remote's HEAD names, "" when it names
+// none. It changes about never, so the answer is kept for a day.
+func (r *Remote) DefaultBranch(ctx context.Context) (string, error) {
+	note := filepath.Join(r.dir, "head")
+	if info, err := os.Stat(note); err == nil && time.Since(info.ModTime()) < headAge {
+		if name, err := os.ReadFile(note); err == nil {
+			return string(name), nil
+		}
+	}
+	head, err := r.Resolve(ctx, Ref{})
+	if errs.Is(err, errs.NotFound) {
+		return "", nil
+	}
+	if err != nil || head.Kind != KindBranch {
+		return "", err
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err == nil {
+		if os.WriteFile(note+".new", []byte(head.Name), 0o600) == nil {
+			_ = os.Rename(note+".new", note)
+		}
+	}
+	return head.Name, nil
+}

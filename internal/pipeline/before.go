@@ -1,0 +1,51 @@
+package pipeline
+
+import "slices"
+
+// Before gives the positions of the jobs that job j waits for: its needs, or
+// every job of the stages before its own.
+func (p *Pipeline) Before(j *Job) []int {
+	var out []int
+	if j.DAG {
+		for _, n := range j.Needs {
+			if n.Project != "" || n.Pipeline != "" {
+				continue
+			}
+			if k := slices.IndexFunc(p.Jobs, func(b Job) bool { return b.Name == n.Job }); k >= 0 {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
+	stage := slices.Index(p.Stages, j.Stage)
+	for k := range p.Jobs {
+		if slices.Index(p.Stages, p.Jobs[k].Stage) < stage {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// SkipCause says in words why the job at position i was skipped, by the first
+// job before it that is in the way; "" when nothing can be named.
+func (p *Pipeline) SkipCause(s State, i int) string {
+	job := &p.Jobs[i]
+	skipped := ""
+	for _, k := range p.Before(job) {
+		name := p.Jobs[k].Name
+		switch st := s.Jobs[k]; {
+		case st.Status == Failed && !st.AllowFailure:
+			return name + " failed"
+		case st.Status == Canceled:
+			return name + " was canceled"
+		case st.Status == ManualStatus && (job.DAG || !st.AllowFailure):
+			return name + " waits to be played"
+		case st.Status == Skipped && job.DAG && skipped == "":
+			skipped = name + " was skipped"
+		}
+	}
+	if skipped == "" && job.When == OnFailure {
+		return "nothing failed before it"
+	}
+	return skipped
+}

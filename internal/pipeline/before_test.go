@@ -1,0 +1,41 @@
+package pipeline
+
+import "testing"
+
+func TestSkipCause(t *testing.T) {
+	t.Parallel()
+	p := &Pipeline{
+		Stages: []string{"a", "b"},
+		Jobs: []Job{
+			{Name: "one", Stage: "a"}, {Name: "two", Stage: "a"},
+			{Name: "staged", Stage: "b"},
+			{Name: "needing", Stage: "b", DAG: true, Needs: []Need{{Job: "two"}, {Job: "far", Project: "x/y"}}},
+			{Name: "cleanup", Stage: "b", When: OnFailure},
+		},
+	}
+	state := func(one, two JobState) State {
+		return State{Jobs: []JobState{one, two, {Status: Skipped}, {Status: Skipped}, {Status: Skipped}}}
+	}
+	ok := JobState{Status: Success}
+	for _, c := range []struct {
+		name  string
+		state State
+		job   int
+		want  string
+	}{
+		{"a failure in an earlier stage", state(JobState{Status: Failed}, ok), 2, "one failed"},
+		{"one that is allowed is no cause", state(JobState{Status: Failed, AllowFailure: true}, ok), 2, ""},
+		{"a need that was skipped", state(ok, JobState{Status: Skipped}), 3, "two was skipped"},
+		{"what is not needed does not matter", state(JobState{Status: Failed}, ok), 3, ""},
+		{"a need that waits for somebody", state(ok, JobState{Status: ManualStatus, AllowFailure: true}), 3, "two waits to be played"},
+		{"canceled", state(JobState{Status: Canceled}, ok), 2, "one was canceled"},
+		{"on_failure without a failure", state(ok, ok), 4, "nothing failed before it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := p.SkipCause(c.state, c.job); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
