@@ -121,7 +121,7 @@ func renderJob(j *pipeline.Job) document {
 		}
 		d.add("services", list)
 	}
-	d.sub("variables", renderVariables(j.Variables))
+	d.sub("variables", renderVariables(instanceVariables(j)))
 	renderScripts(&d, j)
 	renderLimits(&d, j)
 	renderKept(&d, j)
@@ -170,6 +170,18 @@ func renderVariables(vars []pipeline.Variable) document {
 		d.add(v.Name, v.Value)
 	}
 	return d
+}
+
+// instanceVariables gives the variables of a job. One of a parallel job stands
+// by itself now, so it is told its place among the others.
+func instanceVariables(j *pipeline.Job) []pipeline.Variable {
+	if j.Index == 0 {
+		return j.Variables
+	}
+	return pipeline.Merge([]pipeline.Variable{
+		{Name: "CI_NODE_INDEX", Value: strconv.Itoa(j.Index)},
+		{Name: "CI_NODE_TOTAL", Value: strconv.Itoa(j.Total)},
+	}, j.Variables)
 }
 
 func renderScripts(d *document, j *pipeline.Job) {
@@ -235,7 +247,7 @@ func renderKept(d *document, j *pipeline.Job) {
 		if len(a.Reports) > 0 {
 			var reports document
 			for _, kind := range slices.Sorted(maps.Keys(a.Reports)) {
-				reports.add(kind, reportValue(kind, a.Reports[kind]))
+				reports.add(kind, reportValue(a, kind))
 			}
 			one.sub("reports", reports)
 		}
@@ -252,9 +264,10 @@ func renderKept(d *document, j *pipeline.Job) {
 }
 
 // reportValue: a coverage report has a format beside its path.
-func reportValue(kind string, paths []string) any {
+func reportValue(a *pipeline.Artifacts, kind string) any {
+	paths := a.Reports[kind]
 	if kind == "coverage_report" && len(paths) > 0 {
-		return map[string]any{"coverage_format": "cobertura", "path": paths[0]}
+		return map[string]any{"coverage_format": a.CoverageFormat, "path": paths[0]}
 	}
 	return paths
 }
