@@ -174,14 +174,14 @@ var versionPattern = sync.OnceValue(func() *regexp.Regexp {
 func aboutComponent(inc inclusion, found Source) map[string]*node {
 	address, reference, _ := strings.Cut(inc.source.Path, "@")
 	text := func(s string) *node { return (&node{kind: stringNode, text: s, at: inc.at}).seal() }
-	version := text("")
-	if versionPattern().MatchString(reference) {
-		version = text(reference)
+	version := found.Version
+	if version == "" && versionPattern().MatchString(reference) {
+		version = reference
 	}
 	return map[string]*node{
 		"name":      text(address[strings.LastIndexByte(address, '/')+1:]),
 		"sha":       text(found.Ref),
-		"version":   version,
+		"version":   text(version),
 		"reference": text(reference),
 	}
 }

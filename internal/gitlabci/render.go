@@ -130,7 +130,7 @@ func renderJob(j *pipeline.Job) document {
 }
 
 func renderNeeds(d *document, j *pipeline.Job) {
-	if j.DAG {
+	if j.DAG || len(j.Needs) > 0 {
 		needs := make([]*yaml.Node, 0, len(j.Needs))
 		for _, n := range j.Needs {
 			var one document
@@ -138,7 +138,9 @@ func renderNeeds(d *document, j *pipeline.Job) {
 			one.text("project", n.Project)
 			one.text("job", n.Job)
 			one.text("ref", n.Ref)
-			one.add("artifacts", n.Artifacts)
+			if n.Job != "" {
+				one.add("artifacts", n.Artifacts)
+			}
 			one.yes("optional", n.Optional)
 			needs = append(needs, one.node())
 		}
@@ -309,7 +311,7 @@ func renderOutside(d *document, j *pipeline.Job) {
 		}
 		d.sub("environment", one)
 	}
-	if j.Trigger != nil {
+	if j.Trigger != nil && !mirrors(j) {
 		d.sub("trigger", renderTrigger(j.Trigger))
 	}
 	if r := j.Release; r != nil {
@@ -338,6 +340,13 @@ func renderOutside(d *document, j *pipeline.Job) {
 	}
 	renderSecrets(d, j)
 	d.text("identity", j.Identity)
+}
+
+// mirrors reports whether the trigger of a job stands for its needs:pipeline.
+func mirrors(j *pipeline.Job) bool {
+	return j.Trigger.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
+		return n.Job == "" && n.Pipeline == j.Trigger.Project
+	})
 }
 
 func renderSecrets(d *document, j *pipeline.Job) {

@@ -106,6 +106,8 @@ ask:
   resource_group: live
 later: {stage: two, when: delayed, start_in: 2 hours, script: [x], allow_failure: {exit_codes: [3]}, coverage: '/\d+/'}
 child: {stage: two, trigger: {include: [{local: c.yml}], strategy: depend, forward: {pipeline_variables: true}}}
+mirror: {stage: two, needs: {pipeline: group/other}}
+parent: {stage: two, needs: [{pipeline: $PARENT_PIPELINE_ID, job: x}], script: [x]}
 split: {stage: two, needs: [], parallel: 2, script: [x]}
 coverage: {stage: two, needs: [], script: [x], artifacts: {reports: {coverage_report: {coverage_format: jacoco, path: j.xml}}}}
 start: {stage: one, needs: [], script: [x], hooks: {pre_get_sources_script: [y]}, release: {tag_name: v1, description: d}, id_tokens: {T: {aud: a}}}
