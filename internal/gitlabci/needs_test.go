@@ -151,7 +151,7 @@ all: {stage: test, script: x}
 func TestUpstreamStatus(t *testing.T) {
 	t.Parallel()
 	res := compiled(t, "mirror: {needs: {pipeline: group/other}}")
-	wantSaid := `1:18: warning: job "mirror" mirrors the pipeline of project "group/other", which needs a server: it fails when it is run here`
+	wantSaid := `1:17: warning: job "mirror" mirrors the pipeline of project "group/other", which needs a server: it fails when it is run here`
 	if got := said(res); got != wantSaid || res.Pipeline == nil {
 		t.Fatalf("said %s\nwant %s", got, wantSaid)
 	}
