@@ -28,8 +28,10 @@ func (fs files) Read(_ context.Context, s Source) ([]byte, Source, error) {
 		return nil, s, errs.E(errs.Unavailable, "no source for it")
 	}
 	if s.Kind == Component {
+		_, ref, _ := strings.Cut(s.Path, "@")
+		versions := map[string]string{"~latest": "2.1.0", "1": "1.4.2"}
 		project := s.Path[strings.Index(s.Path, "/")+1 : strings.LastIndex(s.Path, "/")]
-		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml"}, nil
+		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
 	}
 	return []byte(text), s, nil
 }

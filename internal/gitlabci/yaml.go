@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -56,7 +57,7 @@ func readYAML(file string, content []byte, f *findings, b *budget) (documents, b
 			f.errorf(n.at, "", "not-a-map", "the file holds %s; a configuration is a map of keywords and jobs", whatIs(n))
 		}
 	}
-	if f.list[before:].HasErrors() {
+	if slices.ContainsFunc(f.list[before:], func(x diag.Finding) bool { return isError(x) && x.Rule != "reference" }) {
 		return documents{}, false
 	}
 	return split(nodes, start, f)
