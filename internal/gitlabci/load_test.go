@@ -174,6 +174,8 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 		"open quote":    {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
 		"at sign":       {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
 		"block in flow": {"a: [$[[ inputs.b ]]]\n", []string{".gitlab-ci.yml:1:6: error: not valid YAML: $[[ … ]] cannot stand unquoted inside [ ] or { }; put it in quotes"}},
+		"Latin-1":       {"a:\n  script: [caf\xe9]\n", []string{".gitlab-ci.yml:2:15: error: the file is not UTF-8 text here; save it as UTF-8"}},
+		"UTF-16":        {"\xff\xfea\x00", []string{".gitlab-ci.yml:1:1: error: the file is not UTF-8 text here; save it as UTF-8"}},
 		"a list":        {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
 		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
 		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
