@@ -3,13 +3,8 @@ package stacktest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"regexp"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // template is a template as the service reads it: scalars are strings, short
@@ -24,12 +19,6 @@ type template struct {
 	resources   map[string]*declaration
 	outputs     map[string]map[string]any
 	transforms  []string
-}
-
-type parameter struct {
-	name, kind, standard, description, pattern string
-	hasDefault, noEcho                         bool
-	allowed                                    []string
 }
 
 // declaration is a resource as a template declares it.
@@ -84,159 +73,6 @@ func parseTemplate(body string) (*template, error) {
 		}
 	}
 	return t, nil
-}
-
-// decode reads JSON when the text begins like it, else YAML.
-func decode(body string) (any, error) {
-	if !strings.HasPrefix(strings.TrimSpace(body), "{") {
-		var node yaml.Node
-		if err := yaml.Unmarshal([]byte(body), &node); err != nil {
-			return nil, invalid("Template format error: YAML not well-formed.")
-		}
-		return (&yamlReader{left: maxNodes}).read(&node, maxDepth), nil
-	}
-	dec := json.NewDecoder(strings.NewReader(body))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		at := int64(len(body))
-		if wrong := (*json.SyntaxError)(nil); errors.As(err, &wrong) {
-			at = wrong.Offset
-		}
-		before := body[:min(max(at, 0), int64(len(body)))]
-		line := 1 + strings.Count(before, "\n")
-		column := len(before) - strings.LastIndex(before, "\n") // of what follows, as the service counts
-		return nil, invalid("Template format error: JSON not well-formed. (line %d, column %d)", line, column)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, invalid("Template format error: JSON not well-formed.")
-	}
-	return plain(v), nil
-}
-
-// plain makes strings of all scalars but null.
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k := range v {
-			v[k] = plain(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	case json.Number:
-		return v.String()
-	case bool:
-		if v {
-			return "true"
-		}
-		return "false"
-	}
-	return v
-}
-
-// yamlReader writes aliases out. It gives up, with null, at a depth and a number
-// of nodes that only aliases of aliases have.
-type yamlReader struct{ left int }
-
-func (y *yamlReader) read(n *yaml.Node, depth int) any {
-	if y.left--; y.left < 0 || depth == 0 {
-		return nil
-	}
-	v := y.value(n, depth-1)
-	name, short := strings.CutPrefix(n.Tag, "!")
-	if !short || strings.HasPrefix(n.Tag, "!!") || name == "" {
-		return v
-	}
-	switch name {
-	case "Ref", "Condition":
-	case "GetAtt":
-		if s, ok := v.(string); ok {
-			resource, attribute, _ := strings.Cut(s, ".")
-			v = []any{resource, attribute}
-		}
-		name = "Fn::GetAtt"
-	default:
-		name = "Fn::" + name
-	}
-	return map[string]any{name: v}
-}
-
-func (y *yamlReader) value(n *yaml.Node, depth int) any {
-	switch n.Kind {
-	case yaml.DocumentNode:
-		if len(n.Content) == 0 {
-			return nil
-		}
-		return y.read(n.Content[0], depth)
-	case yaml.AliasNode:
-		return y.read(n.Alias, depth)
-	case yaml.MappingNode:
-		out := map[string]any{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			out[n.Content[i].Value] = y.read(n.Content[i+1], depth)
-		}
-		return out
-	case yaml.SequenceNode:
-		out := []any{}
-		for _, c := range n.Content {
-			out = append(out, y.read(c, depth))
-		}
-		return out
-	default:
-		if n.ShortTag() == "!!null" {
-			return nil
-		}
-		return n.Value
-	}
-}
-
-func findNull(v any, at string) string {
-	switch v := v.(type) {
-	case nil:
-		return at
-	case map[string]any:
-		for _, k := range sortedKeys(v) {
-			if where := findNull(v[k], at+"/"+k); where != "" {
-				return where
-			}
-		}
-	case []any:
-		for _, item := range v {
-			if where := findNull(item, at); where != "" {
-				return where
-			}
-		}
-	}
-	return ""
-}
-
-func (t *template) readParameters(doc map[string]any) error {
-	declared, _ := doc["Parameters"].(map[string]any)
-	for _, name := range sortedKeys(declared) {
-		if !alphanumeric(name) {
-			return invalid("Template format error: Parameter name %s is non alphanumeric.", name)
-		}
-		d, ok := declared[name].(map[string]any)
-		if !ok {
-			return invalid("Template format error: Any Parameters member must be an object.")
-		}
-		p := &parameter{name: name}
-		p.kind, _ = d["Type"].(string)
-		p.description, _ = d["Description"].(string)
-		p.pattern, _ = d["AllowedPattern"].(string)
-		p.standard, p.hasDefault = d["Default"].(string)
-		p.noEcho = d["NoEcho"] == "true"
-		if allowed, ok := d["AllowedValues"].([]any); ok {
-			p.allowed = stringList(allowed)
-		}
-		if p.kind == "" {
-			return invalid("Template format error: Every Parameters object must contain a Type member.")
-		}
-		t.parameters[name] = p
-	}
-	return nil
 }
 
 func (t *template) readResources(doc map[string]any) error {
@@ -435,70 +271,4 @@ func jsonText(v any) string {
 		return ""
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// bind gives each parameter its value. previous is of the stack's last
-// deployment, nil for a new stack.
-func (t *template) bind(given []given, previous map[string]string) (map[string]string, error) {
-	out := map[string]string{}
-	var unknown []string
-	for _, g := range given {
-		p := t.parameters[g.name]
-		if p == nil {
-			unknown = append(unknown, g.name)
-			continue
-		}
-		value := g.value
-		if g.previous {
-			old, ok := previous[g.name]
-			if !ok {
-				return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", g.name)
-			}
-			value = old
-		}
-		if err := p.accept(value); err != nil {
-			return nil, err
-		}
-		out[g.name] = value
-	}
-	if unknown != nil {
-		slices.Sort(unknown)
-		return nil, invalid("Parameters: [%s] do not exist in the template", strings.Join(unknown, ", "))
-	}
-	var missing []string
-	for _, name := range sortedKeys(t.parameters) {
-		if _, ok := out[name]; ok {
-			continue
-		}
-		if p := t.parameters[name]; p.hasDefault {
-			out[name] = p.standard
-		} else {
-			missing = append(missing, name)
-		}
-	}
-	if missing != nil {
-		return nil, invalid("Parameters: [%s] must have values", strings.Join(missing, ", "))
-	}
-	return out, nil
-}
-
-type given struct {
-	name, value string
-	previous    bool
-}
-
-func (p *parameter) accept(value string) error {
-	if len(p.allowed) > 0 && !slices.Contains(p.allowed, value) {
-		return invalid("Parameter '%s' must be one of AllowedValues", p.name)
-	}
-	if p.pattern != "" {
-		re, err := regexp.Compile("^(?:" + p.pattern + ")$")
-		if err == nil && !re.MatchString(value) {
-			return invalid("Parameter '%s' must match pattern %s", p.name, p.pattern)
-		}
-	}
-	if p.kind == "Number" && strings.Trim(value, "0123456789.-+eE") != "" {
-		return invalid("Parameter '%s' must be a number.", p.name)
-	}
-	return nil
 }
