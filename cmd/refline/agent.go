@@ -100,7 +100,7 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, args []string) error
 		return err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: e.stdout, Stderr: e.stderr,
+		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr,
 		Env: append(withoutKey(e.environ(), o.keyEnv), serving.env...),
 	}
 	wait, err := startCommand(cmd, false)

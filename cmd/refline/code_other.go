@@ -77,6 +77,7 @@ func componentPaths(name string) []string {
 type otherProject struct {
 	reader *git.Reader
 	commit string
+	tag    string // that was resolved, empty for all else
 }
 
 func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
@@ -160,7 +161,10 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	if o.open == nil {
 		o.open = map[string]*otherProject{}
 	}
-	p := &otherProject{remote.Reader(ctx), resolved.Commit}
+	p := &otherProject{reader: remote.Reader(ctx), commit: resolved.Commit}
+	if resolved.Kind == git.KindTag {
+		p.tag = resolved.Name
+	}
 	o.open[key] = p
 	return p, nil
 }
@@ -212,7 +216,7 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 	for _, path := range componentPaths(name) {
 		data, err := p.reader.ReadFile(p.commit, path)
 		if err == nil {
-			return data, gitlabci.Source{Kind: gitlabci.Local, Project: project, Ref: p.commit, Path: path}, nil
+			return data, gitlabci.Source{Kind: gitlabci.Local, Project: project, Ref: p.commit, Path: path, Version: p.tag}, nil
 		}
 		if !errs.Is(err, errs.NotFound) {
 			return nil, src, err

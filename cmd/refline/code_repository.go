@@ -71,12 +71,25 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 		return nil, err
 	}
 	if r.resolved, err = r.remote.Update(ctx, ref, 0); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
 	r.reader = r.remote.Reader(ctx)
 	r.entries = sync.OnceValues(func() ([]git.Entry, error) { return r.reader.List(r.resolved.Commit) })
 	r.otherProjects = otherProjects{e: e, sources: o.includes, origin: r.remote.URL()}
 	return r, nil
+}
+
+// fromEnvironment says where a ref comes from that the user did not write.
+func fromEnvironment(o *pipelineOptions, ref git.Ref) string {
+	switch {
+	case o.branch+o.tag+o.commit+o.ref != "":
+		return ""
+	case ref.Kind == git.KindTag:
+		return " (the tag is from BUILD_TAG; name another: --branch, --tag)"
+	case ref.Kind == git.KindBranch:
+		return " (the branch is from GIT_BRANCH, or the one you are on; name another: --branch, --tag)"
+	}
+	return ""
 }
 
 // localRepository gives the absolute path of a folder of this computer.
@@ -89,7 +102,13 @@ func localRepository(e *env, repo string) (string, bool) {
 		path = filepath.Join(e.dir, path)
 	}
 	info, err := os.Stat(path)
-	return path, err == nil && info.IsDir()
+	if err != nil || !info.IsDir() {
+		return path, false
+	}
+	if w, err := git.Open(context.Background(), path, e.environ()); err == nil && w.InRepository() {
+		return w.Root, true // a folder below the top means its repository
+	}
+	return path, true
 }
 
 // ref is what the options name; without them what the environment does, else

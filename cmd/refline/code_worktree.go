@@ -51,6 +51,10 @@ func (t *workingTree) Read(ctx context.Context, src gitlabci.Source) ([]byte, gi
 		return nil, src, err
 	}
 	defer root.Close()
+	// A pipe in the place of a file would hold up everything.
+	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
+		return nil, src, errs.E(errs.Invalid, "%s is no regular file", path)
+	}
 	data, err := root.ReadFile(filepath.FromSlash(path))
 	if err != nil {
 		if os.IsNotExist(err) {
@@ -80,7 +84,7 @@ func (t *workingTree) List(ctx context.Context, src gitlabci.Source) ([]string, 
 
 func (t *workingTree) exists(_ context.Context, path string) bool {
 	info, err := os.Stat(filepath.Join(t.Root, filepath.FromSlash(path)))
-	return err == nil && !info.IsDir()
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (t *workingTree) facts(ctx context.Context, o *pipelineOptions, e *env) (gitlabci.Facts, error) {
@@ -186,13 +190,21 @@ func (t *workingTree) compare(ctx context.Context, ref string) ([]string, error)
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.
-func (t *workingTree) tree(ctx context.Context, dir string, _ *runOptions) (*engine.Tree, error) {
+func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
 	files, err := t.files()
 	if err != nil {
 		return nil, err
 	}
 	t.nChanged = len(files.Changed)
-	tree, err := engine.SnapshotTree(ctx, dir, t.Root, append(slices.Clone(files.Paths), files.Submodules...))
+	paths := append(slices.Clone(files.Paths), files.Submodules...)
+	if len(files.Submodules) > 0 {
+		more, err := t.submodules(ctx, files.Submodules, o)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, more...)
+	}
+	tree, err := engine.SnapshotTree(ctx, dir, t.Root, paths)
 	if err != nil || !t.InRepository() {
 		return tree, err
 	}
@@ -201,6 +213,42 @@ func (t *workingTree) tree(ctx context.Context, dir string, _ *runOptions) (*eng
 	}
 	defer os.RemoveAll(dir + ".dot")
 	return tree, tree.Graft(ctx, ".git", filepath.Join(dir+".dot", ".git"))
+}
+
+// submodules lists the files of submodules that are checked out, when they are
+// asked for; else it says that jobs see empty folders.
+func (t *workingTree) submodules(ctx context.Context, folders []string, o *runOptions) ([]string, error) {
+	if !o.submodules {
+		t.e.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(len(folders), "submodule"))
+		return nil, nil
+	}
+	var out []string
+	for _, folder := range folders {
+		w, err := git.Open(ctx, filepath.Join(t.Root, filepath.FromSlash(folder)), t.e.environ())
+		if err != nil || realPath(w.Root) != realPath(filepath.Join(t.Root, filepath.FromSlash(folder))) {
+			t.e.notef("submodule %s is not checked out; git submodule update --init --recursive does it", folder)
+			continue
+		}
+		files, err := w.Files(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range files.Paths {
+			out = append(out, folder+"/"+p)
+		}
+		inner := make([]string, len(files.Submodules))
+		for i, s := range files.Submodules {
+			inner[i] = folder + "/" + s
+		}
+		if len(inner) > 0 {
+			more, err := t.submodules(ctx, inner, o)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+		}
+	}
+	return out, nil
 }
 
 func (t *workingTree) borrowed() []string { return t.objects }

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // seconds is a duration for people: 0.4 s, 12.3 s, 4 min 05 s.
@@ -20,22 +22,42 @@ func seconds(s float64) string {
 	}
 }
 
+// cells is how many columns of a terminal a text takes: a letter of many
+// scripts and an emoji take two.
+func cells(s string) int { return runewidth.StringWidth(s) }
+
 func pad(s string, width int) string {
-	if n := utf8.RuneCountInString(s); n < width {
+	if n := cells(s); n < width {
 		return s + strings.Repeat(" ", width-n)
 	}
 	return s
 }
 
-func cut(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
+func cut(s string, width int) string { return runewidth.Truncate(s, width, "…") }
+
+// plain makes what people or jobs wrote fit to be shown in one line: escape
+// sequences are dropped, and control characters become visible.
+func plain(s string) string {
+	if strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
-	r := []rune(s)
-	return string(r[:width-1]) + "…"
+	var b strings.Builder
+	for _, r := range stripANSI(s) {
+		if hidden(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
-// alignColumns pads cells so that columns line up.
+// hidden are the control characters, and those that turn a line around.
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// alignColumns pads cells so that columns line up. Each cell is made plain.
 func alignColumns(rows [][]string) []string {
 	var widths []int
 	for _, r := range rows {
@@ -43,7 +65,8 @@ func alignColumns(rows [][]string) []string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			r[i] = plain(c)
+			widths[i] = max(widths[i], cells(r[i]))
 		}
 	}
 	out := make([]string, 0, len(rows))

@@ -185,6 +185,9 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 		name = filepath.ToSlash(rel)
 	}
 	name = strings.TrimPrefix(name, "./")
+	if info, err := os.Stat(filepath.Join(c.root, filepath.FromSlash(name))); c.root != "" && err == nil && !info.Mode().IsRegular() {
+		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.file)
+	}
 	if !c.code.exists(ctx, name) {
 		return "", errs.E(errs.NotFound, "no file %s in %s", name, c.code.project())
 	}
@@ -237,7 +240,7 @@ func (c *compiled) evaluate(ctx context.Context) error {
 	var failure *diag.Failure
 	if errors.As(err, &failure) {
 		for i := range failure.Findings { // here a variable is given by another flag
-			failure.Findings[i].Hint = strings.ReplaceAll(failure.Findings[i].Hint, "--ext-str ", "--var ")
+			failure.Findings[i].Hint = pipelineHint(failure.Findings[i].Hint)
 		}
 	}
 	if err != nil {
@@ -260,6 +263,14 @@ func (c *compiled) evaluate(ctx context.Context) error {
 		return places().At(pointer), true
 	}
 	return nil
+}
+
+// pipelineHint turns advice of the render command into that of a pipeline's.
+func pipelineHint(hint string) string {
+	if strings.Contains(hint, "--max-stack") {
+		return "the recursion does not end"
+	}
+	return strings.ReplaceAll(hint, "--ext-str ", "--var ")
 }
 
 // compileScript makes a pipeline of one job when the file is a script.
@@ -342,6 +353,10 @@ func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine
 			return nil, usagef("--in-place needs a working tree; it excludes --repo")
 		}
 		return nil, nil
+	}
+	switch v, _ := pipeline.Lookup(pipeline.Merge(c.pipeline.Variables, c.input.Project, c.input.Pipeline))("GIT_SUBMODULE_STRATEGY"); v {
+	case "normal", "recursive":
+		o.submodules = true
 	}
 	return c.code.tree(ctx, dir, o)
 }

@@ -81,7 +81,7 @@ func program(name string, needed bool, advice string) check {
 }
 
 func engineCheck(ctx context.Context, e *env) check {
-	c := check{Name: "containers", Advice: "jobs with an image run on the host; start Docker or Podman, or set DOCKER_HOST"}
+	c := check{Name: "containers", Advice: "jobs with an image run on the host"}
 	d := docker.New(docker.Options{Getenv: e.getenv})
 	defer d.Close()
 	if err := d.Available(ctx); err != nil {
@@ -107,6 +107,9 @@ func writable(name, set string, dir func() (string, error)) check {
 	c.OK, c.Found = err == nil, path
 	if err != nil {
 		c.Found = err.Error()
+		if path == "" {
+			c.Advice = "" // the error says what to do
+		}
 	}
 	return c
 }
@@ -123,7 +126,9 @@ func printChecks(e *env, checks []check) {
 			if text == "" {
 				text = "not found"
 			}
-			text += "; " + c.Advice
+			if c.Advice != "" {
+				text += "; " + c.Advice
+			}
 		}
 		rows = append(rows, []string{mark + " " + c.Name, strings.ReplaceAll(text, "\n", " ")})
 	}

@@ -67,36 +67,35 @@ func (l *hostList) Set(text string) error {
 
 // parseHost takes HOST, HOST:PORT, [ADDRESS]:PORT, user@host:path or a URL.
 func parseHost(text string) (sshHost, error) {
-	bad := usagef("%q is no host: want HOST, HOST:PORT, user@host:path or ssh://user@host/path", text)
-	if strings.Contains(text, "://") {
-		u, err := url.Parse(text)
-		if err != nil || u.Hostname() == "" {
-			return sshHost{}, bad
-		}
-		h := sshHost{name: u.Hostname(), path: u.Path}
-		if u.Scheme == "ssh" || u.Scheme == "git+ssh" {
-			h.port = u.Port()
-		}
-		return h, nil
+	h, ok := sshHost{name: text}, true
+	switch {
+	case strings.Contains(text, "://"):
+		h, ok = urlHost(text)
+	case strings.Contains(text, "@"):
+		_, rest, _ := strings.Cut(text, "@")
+		h.name, h.path, ok = strings.Cut(rest, ":")
+	case strings.HasPrefix(text, "["):
+		name, port, closed := strings.Cut(text[1:], "]")
+		h, ok = sshHost{name: name, port: strings.TrimPrefix(port, ":")}, closed
+	case strings.Count(text, ":") == 1:
+		h.name, h.port, _ = strings.Cut(text, ":")
 	}
-	if _, rest, ok := strings.Cut(text, "@"); ok {
-		name, path, ok := strings.Cut(rest, ":")
-		if !ok || !hostName(name) {
-			return sshHost{}, bad
-		}
-		return sshHost{name: name, path: path}, nil
-	}
-	h := sshHost{name: text}
-	if inner, ok := strings.CutPrefix(text, "["); ok {
-		name, port, _ := strings.Cut(inner, "]")
-		h = sshHost{name: name, port: strings.TrimPrefix(port, ":")}
-	} else if name, port, ok := strings.Cut(text, ":"); ok && !strings.Contains(port, ":") {
-		h = sshHost{name: name, port: port}
-	}
-	if !hostName(h.name) || strings.Trim(h.port, "0123456789") != "" {
-		return sshHost{}, bad
+	if !ok || !hostName(h.name) || strings.Trim(h.port, "0123456789") != "" {
+		return sshHost{}, usagef("%q is no host: want HOST, HOST:PORT, user@host:path or ssh://user@host/path", text)
 	}
 	return h, nil
+}
+
+func urlHost(text string) (sshHost, bool) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return sshHost{}, false
+	}
+	h := sshHost{name: u.Hostname(), path: u.Path}
+	if u.Scheme == "ssh" || u.Scheme == "git+ssh" {
+		h.port = u.Port()
+	}
+	return h, true
 }
 
 func hostName(s string) bool {

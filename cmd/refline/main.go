@@ -8,8 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -64,10 +67,18 @@ func run(args []string, e *env) int {
 		signal.Stop(signals) // and a third ends this program at once
 	}()
 	e.stop = stop
+	// A closed pipe is told by the write, and the command ends in order. Not by
+	// Ignore: the programs of jobs would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	out := &watched{w: e.stdout, gone: stopped}
+	e.stdout = out
 
 	root := newRootCmd(e)
 	root.SetArgs(args)
 	err := commandLine(root.ExecuteContext(ctx))
+	if err == nil {
+		err = out.lost()
+	}
 	code := exitCode(err)
 	var child childExit
 	if stop.Err() != nil && err != nil && !errors.As(err, &child) {
@@ -106,8 +117,25 @@ func report(e *env, err error) {
 	case errors.As(err, &list):
 		e.printFindings(list.Findings)
 	default:
-		fmt.Fprintf(e.stderr, "refline: %v\n", err)
+		fmt.Fprintf(e.stderr, "refline: %v%s\n", err, folderAdvice(e, err))
 	}
+}
+
+// folderAdvice names the variable that moves a folder which cannot be written.
+func folderAdvice(e *env, err error) string {
+	var at *fs.PathError
+	if !errors.As(err, &at) || strings.Contains(err.Error(), "REFLINE_") {
+		return ""
+	}
+	for _, f := range []struct {
+		name string
+		dir  func() (string, error)
+	}{{"REFLINE_CACHE_DIR", e.cacheDir}, {"REFLINE_STATE_DIR", e.stateDir}} {
+		if dir, derr := f.dir(); derr == nil && (at.Path == dir || strings.HasPrefix(at.Path, dir+string(filepath.Separator)) || strings.HasPrefix(dir, at.Path)) {
+			return "; set " + f.name + " to a folder that can be written and has room"
+		}
+	}
+	return ""
 }
 
 func newRootCmd(e *env) *cobra.Command {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -109,13 +112,13 @@ Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
 		Example: `  refline mask --env DEPLOY_KEY -- ./release.sh
   ./release.sh 2>&1 | refline mask --file deploy_key --env API_TOKEN`,
 		Args: afterDashes,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := secrets.load(e)
 			if err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return maskStream(set, e.stdout, e.stdin)
+				return maskInput(cmd.Context(), e, set)
 			}
 			return maskCommand(e, set, args)
 		},
@@ -130,6 +133,29 @@ func afterDashes(cmd *cobra.Command, args []string) error {
 		return usagef("%q is no flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
 	}
 	return nil
+}
+
+// maskInput copies standard input to its end. Ctrl-C ends whatever writes to the
+// pipe too, whose last words are still to come: a first one ends the filter only
+// where keys are its input. TERM is meant for the filter itself.
+func maskInput(ctx context.Context, e *env, set *mask.Set) error {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	defer signal.Stop(term)
+	var stop <-chan struct{}
+	if isTerminal(e.stdin) {
+		stop = e.stop.Done()
+	}
+	done := make(chan error, 1)
+	go func() { done <- maskStream(set, e.stdout, e.stdin) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	case <-stop:
+	case <-term:
+	}
+	return context.Canceled
 }
 
 // maskStream copies in to out as it comes, masked. An error of in is the end,
@@ -158,6 +184,7 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 
 // maskCommand runs a command with its output masked.
 func maskCommand(e *env, set *mask.Set, args []string) error {
+	e.stdout = bare(e.stdout) // a terminal stays one
 	path, err := lookCommand(args)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -82,4 +83,46 @@ func TestMaskKeepsTerminals(t *testing.T) {
 			t.Errorf("got %q, exit code %d", shown, code)
 		}
 	})
+}
+
+func TestVarSetAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	home := []string{"REFLINE_STATE_DIR=" + t.TempDir(), "REFLINE_VARIABLES="}
+	// Both commands in one folder: it is the project.
+	shown, code := onTerminal(t, home, "hunter2-hunter2\n", "sh", "-c", "refline var set waits && refline var list")
+	if !strings.Contains(shown, "value of waits (not shown): ") || !strings.Contains(shown, "waits  *            15 B  masked") || code != 0 {
+		t.Errorf("got %q, exit code %d", shown, code)
+	}
+}
+
+func TestMaskFilterEndsByTERM(t *testing.T) {
+	t.Parallel()
+	in, keepOpen, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer keepOpen.Close()
+	cmd := exec.Command("refline", "mask", "--env", "TOKEN")
+	cmd.Env, cmd.Stdin = append(cmd.Environ(), "TOKEN=hunter2-hunter2"), in
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(keepOpen, "first\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("first\n"))); err != nil { // it is at work
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
+		t.Errorf("exit code %d, want %d", code, exitCanceled)
+	}
 }

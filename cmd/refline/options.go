@@ -58,6 +58,23 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("file")
 }
 
+// again are the options that mean the same pipeline once more, for a command
+// that people are told to give.
+func (o *pipelineOptions) again() string {
+	var b strings.Builder
+	for _, f := range []struct{ flag, value string }{
+		{"-f", o.file}, {"--repo", o.repo}, {"--branch", o.branch}, {"--tag", o.tag}, {"--commit", o.commit}, {"--ref", o.ref},
+	} {
+		if f.value != "" {
+			b.WriteString(" " + f.flag + " " + shellWord(f.value))
+		}
+	}
+	if o.event != "" && o.event != "push" {
+		b.WriteString(" --event " + shellWord(o.event))
+	}
+	return b.String()
+}
+
 // eventNames are the values of --event.
 func eventNamed(name string) (gitlabci.Event, error) {
 	switch name {
@@ -124,6 +141,9 @@ func variableName(s string) bool {
 // comments, and quotes around a whole value are taken off. A value is never
 // part of a message.
 func readVarFile(path, shown string) ([]pipeline.Variable, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errs.E(errs.Invalid, "--var-file %s is no regular file", shown)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, errs.E(errs.NotFound, "--var-file %s: %w", shown, unwrapPath(err))

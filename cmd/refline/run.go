@@ -65,7 +65,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
-	f.BoolVar(&o.submodules, "submodules", false, "with --repo: check submodules out too")
+	f.BoolVar(&o.submodules, "submodules", false, "take submodules along; GIT_SUBMODULE_STRATEGY does the same")
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
 	f.StringArrayVar(&o.sparse, "sparse", nil, "with --repo: check out only this path")
 	return cmd
@@ -91,8 +91,11 @@ func (o *runOptions) check() error {
 	if o.parallel < 0 {
 		return usagef("-j wants a number from 1")
 	}
-	if o.repo == "" && (o.submodules || o.lfs || len(o.sparse) > 0) {
-		return usagef("--submodules, --lfs and --sparse are for --repo; the working tree is taken as it is")
+	if o.defaultImage != "" && o.executor != "docker" {
+		return usagef("--default-image is for --executor docker")
+	}
+	if o.repo == "" && (o.lfs || len(o.sparse) > 0) {
+		return usagef("--lfs and --sparse are for --repo; the working tree is taken as it is")
 	}
 	return nil
 }

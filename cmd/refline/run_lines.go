@@ -11,7 +11,7 @@ import (
 func (v *runView) printFinal(j *jobView) {
 	v.printLine(j, v.remarks(j))
 	for _, line := range j.extra {
-		v.print("      " + line)
+		v.print("      " + plain(line))
 	}
 }
 
@@ -21,7 +21,7 @@ func (v *runView) printLine(j *jobView, remarks string) {
 	if !j.started.IsZero() {
 		took = fmt.Sprintf("%8s", seconds(j.final.Seconds))
 	}
-	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), pad(j.name, v.width), took, remarks), " "))
+	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), pad(plain(j.name), v.width), took, plain(firstLine(remarks))), " "))
 }
 
 // remarks are what stands behind a job's duration.
@@ -135,4 +135,10 @@ func (v *runView) dim(s string) string {
 		return s
 	}
 	return "\x1b[2m" + s + "\x1b[0m"
+}
+
+// firstLine drops what stands in the log anyway.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }

@@ -17,9 +17,9 @@ func (s *session) why(res engine.RunResult) func(int) string {
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.ManualStatus:
-			return "manual; to run it: refline run --manual " + shellWord(p.Jobs[i].Base)
+			return "manual; to run it: refline run" + s.o.again() + " --manual " + shellWord(p.Jobs[i].Base)
 		case pipeline.Scheduled:
-			return fmt.Sprintf("delayed by %s; not to wait: refline run --now", p.Jobs[i].StartIn)
+			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
 		case pipeline.Skipped:
 			if cause := p.SkipCause(res.State, i); cause != "" {
 				return "skipped: " + cause

@@ -114,7 +114,7 @@ func (s *session) choose(jobs []string) error {
 			}
 		}
 		if !found {
-			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain %s", want, s.c.where(), didYouMean(want, known), want)
+			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain%s %s", want, s.c.where(), didYouMean(want, known), s.o.again(), shellWord(want))
 		}
 	}
 	s.jobs = names
@@ -204,7 +204,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
 		Lock:  s.lockGroup,
-		Emit:  s.view.emit,
+		Emit:  s.emit,
 		Stop:  s.e.stop,
 	}
 	in.Child = s.child(tree)
@@ -212,6 +212,19 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 		in.Ask = s.askManual
 	}
 	return in
+}
+
+// emit shows an event and notes what a run that is killed would take with it:
+// which job has which log.
+func (s *session) emit(ev engine.Event) {
+	switch {
+	case ev.Kind == engine.JobStarted, ev.Kind == engine.JobStatus && ev.Status.Done():
+		s.store.noteJob(s.record.Number, runJob{
+			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
+			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
+		})
+	}
+	s.view.emit(ev)
 }
 
 func (s *session) slots() int {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -64,7 +63,7 @@ const (
 func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
 	v := &runView{e: e, mode: mode, number: number, jobs: map[string]*jobView{}}
 	for _, n := range names {
-		v.width = max(v.width, utf8.RuneCountInString(n))
+		v.width = max(v.width, cells(plain(n)))
 	}
 	v.width = min(max(v.width, 12), longestName)
 	if mode == viewJSON {
@@ -120,12 +119,15 @@ func (v *runView) emit(ev engine.Event) {
 		v.emitJSON(ev)
 		return
 	}
+	if ev.Job == "" {
+		return
+	}
 	j := v.job(ev.Job)
 	switch ev.Kind {
 	case engine.JobLog:
 		j.lines.add(ev.Data)
 	case engine.JobNote:
-		v.print(v.prefix(j) + ev.Text)
+		v.print(v.prefix(j) + plain(ev.Text))
 	case engine.StepEvent:
 		v.step(j, ev.Step)
 	case engine.JobStatus:
@@ -139,14 +141,14 @@ func (v *runView) job(name string) *jobView {
 		j = &jobView{name: name}
 		j.lines = &logLines{plain: !v.e.color(), line: func(s string) { v.logLine(j, s) }}
 		v.jobs[name] = j
-		v.width = max(v.width, min(utf8.RuneCountInString(name), longestName))
+		v.width = max(v.width, min(cells(plain(name)), longestName))
 		v.order = append(v.order, name)
 	}
 	return j
 }
 
 func (v *runView) prefix(j *jobView) string {
-	return fmt.Sprintf("  %s ", pad(j.name, v.width)) + v.dim("│") + " "
+	return fmt.Sprintf("  %s ", pad(plain(j.name), v.width)) + v.dim("│") + " "
 }
 
 func (v *runView) logLine(j *jobView, s string) {
@@ -274,7 +276,7 @@ func (v *runView) draw() {
 		if shown == rows-2 {
 			break
 		}
-		line := fmt.Sprintf("  ▸ %s %8s   %s", pad(j.name, v.width), seconds(time.Since(j.started).Seconds()), v.now(j))
+		line := fmt.Sprintf("  ▸ %s %8s   %s", pad(plain(j.name), v.width), seconds(time.Since(j.started).Seconds()), v.now(j))
 		b.WriteString(cut(line, cols-1) + "\n")
 		shown++
 	}
@@ -289,5 +291,5 @@ func (v *runView) now(j *jobView) string {
 	if len(j.steps) > 0 {
 		return stepsText(j.steps)
 	}
-	return strings.TrimSpace(stripANSI(j.last))
+	return strings.TrimSpace(plain(j.last))
 }

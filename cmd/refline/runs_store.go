@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -156,10 +157,56 @@ func (s runStore) read(n int64) (*runRecord, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("run %d: %w", n, err)
 	}
-	if r.Finished.IsZero() && !s.alive(n) {
-		r.Status = "interrupted"
+	if r.Finished.IsZero() {
+		r.Jobs = s.notedJobs(n)
+		if !s.alive(n) {
+			r.Status = "interrupted"
+		}
 	}
 	return &r, nil
+}
+
+// noteJob appends what is known of a job while its run goes on. A line is
+// written at once or not at all.
+func (s runStore) noteJob(n int64, j runJob) {
+	line, err := json.Marshal(j)
+	if err != nil {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(s.folder(n), "jobs.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_, _ = f.Write(append(line, '\n'))
+}
+
+// notedJobs reads what noteJob wrote: of each job the last that is known.
+func (s runStore) notedJobs(n int64) []runJob {
+	data, err := os.ReadFile(filepath.Join(s.folder(n), "jobs.jsonl"))
+	if err != nil {
+		return nil
+	}
+	var jobs []runJob
+	for line := range bytes.Lines(data) {
+		var j runJob
+		if json.Unmarshal(line, &j) != nil {
+			continue
+		}
+		if j.Status == "" {
+			j.Status = pipeline.Running
+		}
+		i := slices.IndexFunc(jobs, func(o runJob) bool { return o.Name == j.Name })
+		if i < 0 {
+			jobs = append(jobs, j)
+			continue
+		}
+		if j.Log == "" {
+			j.Log = jobs[i].Log
+		}
+		jobs[i] = j
+	}
+	return jobs
 }
 
 // workFolder is where the workspaces of a run are while it lives.

@@ -49,7 +49,7 @@ func runShow(ctx context.Context, e *env, o *showOptions) error {
 	if o.job != "" {
 		j := p.Job(o.job)
 		if j == nil {
-			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain %s", o.job, c.where(), didYouMean(o.job, jobNames(p)), shellWord(o.job))
+			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain%s %s", o.job, c.where(), didYouMean(o.job, jobNames(p)), o.again(), shellWord(o.job))
 		}
 		if o.json {
 			return e.printJSON(j)

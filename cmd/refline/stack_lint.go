@@ -34,7 +34,7 @@ func newStackLintCmd(e *env) *cobra.Command {
 		Use:   "lint [STACK|FILE…]",
 		Short: "Find what is wrong with templates, without a cloud",
 		Long: `Check templates by cfn-lint's rules, offline: those of all stacks of the
-configuration, of the named ones, or template files. Each finding is at the line
+configuration in all its environments, of the named ones, or template files. Each finding is at the line
 of the source, that of the Jsonnet file too. docs/cloudformation-rules.md tells
 the rules.
 
@@ -108,7 +108,7 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 	if err != nil {
 		return nil, err
 	}
-	targets, err := w.everywhere(&o.stackOptions, args)
+	targets, err := w.everywhere(o.env, args)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -83,7 +82,7 @@ func (w *stackWork) printMatrix(list []listedEnvironment) error {
 		ref = w.ref().String()
 	}
 	fmt.Fprintf(w.e.stdout, "%s · %s\n", w.File, ref)
-	tab := tabwriter.NewWriter(w.e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	row := func(cells ...string) { fmt.Fprintln(tab, "  "+strings.Join(cells, "\t")) }
 	head := []string{"stack"}
 	for _, env := range list {
@@ -112,7 +111,7 @@ func (w *stackWork) printMatrix(list []listedEnvironment) error {
 		}
 		row(cells...)
 	}
-	return tab.Flush()
+	return tab.print(w.e.stdout)
 }
 
 func newStackSchemaCmd(e *env) *cobra.Command {

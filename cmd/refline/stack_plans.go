@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,11 +58,11 @@ func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, names []st
 	if o.json {
 		return e.printJSON(all)
 	}
-	tab := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	for _, p := range all {
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\n", p.Created.UTC().Format("2006-01-02 15:04:05Z"), p.Name, p.Execution, p.Description)
 	}
-	if err := tab.Flush(); err != nil {
+	if err := tab.print(e.stdout); err != nil {
 		return err
 	}
 	what := "waiting"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +110,7 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 		e.notef("nothing was published or planned yet: refline stack plan %s --env %s", targets[0].Name, s.Env.Name)
 		return nil
 	}
-	tab := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	for _, r := range records {
 		ref := r.Ref
 		if r.Commit != "" {
@@ -121,5 +120,5 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), r.Event, strings.TrimSpace(ref),
 			stack.Short(what), firstOf(r.Author, r.Caller))
 	}
-	return tab.Flush()
+	return tab.print(e.stdout)
 }

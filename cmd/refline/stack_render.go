@@ -40,7 +40,11 @@ func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []
 	if err != nil {
 		return err
 	}
-	targets, err := w.everywhere(&o.stackOptions, names)
+	env := o.env
+	if chosen := w.Select(w.ref()); env == "" && len(chosen) == 1 {
+		env = chosen[0].Env.Name
+	}
+	targets, err := w.everywhere(env, names)
 	if err != nil {
 		return err
 	}
@@ -87,31 +91,31 @@ func (e *env) writeFile(path string, text []byte) error {
 	return os.WriteFile(path, text, 0o644)
 }
 
-// everywhere gives the chosen stacks of the environment, or of all of them when
-// neither a flag nor the ref chooses one: what needs no account works anywhere.
-func (w *stackWork) everywhere(o *stackOptions, names []string) ([]*stack.Target, error) {
-	if o.env != "" || len(w.Select(w.ref())) == 1 {
-		_, targets, err := w.Choose(o.env, w.ref(), names)
+// everywhere gives the chosen stacks of an environment, or of all of them for "":
+// what needs no account works anywhere.
+func (w *stackWork) everywhere(env string, names []string) ([]*stack.Target, error) {
+	if env != "" {
+		_, targets, err := w.Choose(env, w.ref(), names)
 		return targets, err
 	}
 	var all []*stack.Target
-	for _, env := range w.Environments {
-		_, targets, err := w.Choose(env.Name, w.ref(), nil)
+	known := map[string]bool{}
+	for _, e := range w.Environments {
+		_, targets, err := w.Choose(e.Name, w.ref(), nil)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range targets {
+			known[t.Name] = true
 			if len(names) == 0 || slices.Contains(names, t.Name) {
 				all = append(all, t)
 			}
 		}
 	}
-	if len(names) > 0 {
-		for _, name := range names {
-			if _, ok := w.Stack(name); !ok {
-				_, _, err := w.Choose(w.Environments[0].Name, w.ref(), []string{name})
-				return nil, err
-			}
+	for _, name := range names {
+		if !known[name] { // let it be told as everywhere else
+			_, _, err := w.Choose(w.Environments[0].Name, w.ref(), []string{name})
+			return nil, err
 		}
 	}
 	return all, nil

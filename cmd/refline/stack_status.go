@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +57,7 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 	if o.json {
 		return e.printJSON(list)
 	}
-	tab := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	for _, x := range list {
 		if !x.Exists {
 			fmt.Fprintf(tab, "  –\t%s\tdoes not exist\trefline stack plan %s --env %s\n", x.StackName, x.Stack, s.Env.Name)
@@ -73,7 +72,7 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 		}
 		fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", symbolOf(x.Status), x.StackName, x.Status, more)
 	}
-	if err := tab.Flush(); err != nil {
+	if err := tab.print(e.stdout); err != nil {
 		return err
 	}
 	for _, x := range list {
@@ -132,12 +131,12 @@ func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []
 	if o.json {
 		return e.printJSON(events)
 	}
-	tab := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	for _, x := range events {
 		fmt.Fprintf(tab, "%s\t%s %s\t%s\t%s\t%s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), symbolOf(x.Status), stack.Plain(x.LogicalID),
 			stack.Plain(x.Type), x.Status, stack.Plain(x.Reason))
 	}
-	return tab.Flush()
+	return tab.print(e.stdout)
 }
 
 func newStackOutputsCmd(e *env) *cobra.Command {
@@ -183,9 +182,9 @@ func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []strin
 	if o.json {
 		return e.printJSON(outputs)
 	}
-	tab := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	tab := newTable()
 	for _, x := range outputs {
 		fmt.Fprintf(tab, "%s\t%s\t%s\n", stack.Plain(x.Key), stack.Plain(x.Value), stack.Plain(x.Description))
 	}
-	return tab.Flush()
+	return tab.print(e.stdout)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"refline/internal/stack"
@@ -133,4 +135,29 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 	if d.WayOut != nil {
 		fmt.Fprintf(e.stdout, "  now: %s\n", d.WayOut)
 	}
+}
+
+// table lines up cells that tabs divide; print writes it, without the blanks
+// at the ends of lines.
+type table struct {
+	*tabwriter.Writer
+	text strings.Builder
+}
+
+func newTable() *table {
+	t := &table{}
+	t.Writer = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
+	return t
+}
+
+func (t *table) print(w io.Writer) error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(t.text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -34,6 +34,16 @@ func strict(cmd *cobra.Command) {
 			return usagef("%s: no command %q%s; see %s --help", c.CommandPath(), words[0], didYouMean(words[0], known), c.CommandPath())
 		}
 	}
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(c *cobra.Command, words []string) error {
+			for _, name := range []string{"repo", "branch", "tag", "commit", "ref", "file", "event", "executor", "directory", "deploy-key"} {
+				if f := c.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+					return usagef("--%s is empty; leave it out, or give it a value", name)
+				}
+			}
+			return run(c, words)
+		}
+	}
 	for _, sub := range cmd.Commands() {
 		strict(sub)
 	}

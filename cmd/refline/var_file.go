@@ -118,6 +118,9 @@ func identities(e *env) (secret.Identities, error) {
 // openVars reads the variables. A project without a file has none; a file that
 // was named must be there, unless it may be new.
 func openVars(ctx context.Context, e *env, o varOptions, mayBeNew bool) (*varFile, error) {
+	if !mayBeNew && !anyVars(e, o) {
+		return &varFile{File: &secret.File{}}, nil
+	}
 	path, named, err := varPath(ctx, e, o)
 	if err != nil {
 		return nil, err
@@ -138,6 +141,19 @@ func openVars(ctx context.Context, e *env, o varOptions, mayBeNew bool) (*varFil
 		return nil, errs.E(errs.Denied, "%w; a key is taken from REFLINE_VARIABLES_KEY, else from the one that refline var encrypt made", err)
 	}
 	return nil, err
+}
+
+// anyVars tells, at the cost of a look, whether there can be variables at all.
+func anyVars(e *env, o varOptions) bool {
+	if o.file != "" || e.getenv("REFLINE_VARIABLES") != "" {
+		return true
+	}
+	state, err := e.stateDir()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(state, "variables"))
+	return err == nil
 }
 
 // changeVars changes the variables while no other refline does.

@@ -66,7 +66,7 @@ func TestAgentOfAJob(t *testing.T) {
 	env := rec.commands[0].Env
 	slices.Reverse(env) // the last of a key counts
 	i := slices.IndexFunc(env, func(kv string) bool { return len(kv) > 14 && kv[:14] == "SSH_AUTH_SOCK=" })
-	if got, want := env[i], "SSH_AUTH_SOCK="+filepath.Join(dir, "tmp", "agent", "socket"); got != want {
+	if got, want := env[i], "SSH_AUTH_SOCK="+filepath.Join(dir, "tmp", ".agent", "socket"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 

@@ -13,11 +13,12 @@ type EventKind string
 // The kinds of events of a run.
 const (
 	RunStarted  EventKind = "run_started"
-	JobStatus   EventKind = "job_status" // a job's status changed
-	JobLog      EventKind = "job_log"    // bytes of a job's log, masked
-	JobNote     EventKind = "job_note"   // something to know about a job that is no part of its log
-	StepEvent   EventKind = "step"       // what the job wrote to $REFLINE_EVENTS
-	ChildRun    EventKind = "child"      // a child pipeline was created
+	JobStatus   EventKind = "job_status"  // a job's status changed
+	JobStarted  EventKind = "job_started" // an attempt has a log now
+	JobLog      EventKind = "job_log"     // bytes of a job's log, masked
+	JobNote     EventKind = "job_note"    // something to know about a job that is no part of its log
+	StepEvent   EventKind = "step"        // what the job wrote to $REFLINE_EVENTS
+	ChildRun    EventKind = "child"       // a child pipeline was created
 	RunFinished EventKind = "run_finished"
 )
 
@@ -40,7 +41,8 @@ type Event struct {
 	AllowFailure bool            `json:"allow_failure,omitempty"`
 	Coverage     *float64        `json:"coverage,omitempty"`
 	Message      string          `json:"message,omitempty"`
-	Data         []byte          `json:"-"` // JobLog: the bytes
+	Data         []byte          `json:"-"`             // JobLog: the bytes
+	Log          string          `json:"log,omitempty"` // JobStarted: the path of the log
 	Text         string          `json:"text,omitempty"`
 	Step         json.RawMessage `json:"step,omitempty"`
 }

@@ -147,6 +147,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
 	}
 	defer f.Close()
+	r.tell(i, Event{Kind: JobStarted, Attempt: g.attempt, Log: rec.Log})
 	below, above := r.Variables(job)
 	in.RunID = strconv.FormatInt(r.Number, 10)
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop

@@ -77,7 +77,9 @@ func isObjectID(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(
 // else the branch in GIT_BRANCH (without a leading "origin/"), else the branch
 // given, which is the one the user is on ("" when there is none).
 func DefaultRef(getenv func(string) string, current string) Ref {
-	if tag := strings.TrimSpace(getenv("BUILD_TAG")); tag != "" {
+	tag := strings.TrimSpace(getenv("BUILD_TAG"))
+	// Jenkins sets BUILD_TAG in every build, to a name of its own.
+	if tag != "" && !strings.HasPrefix(tag, "jenkins-") {
 		return Ref{KindTag, tag}
 	}
 	if branch := strings.TrimPrefix(strings.TrimSpace(getenv("GIT_BRANCH")), "origin/"); branch != "" {

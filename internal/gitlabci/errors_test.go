@@ -52,6 +52,13 @@ func TestMistakes(t *testing.T) {
 		"a circle of a matrix":          {"a: {script: x, parallel: {matrix: [{A: $B, B: $A}]}}", circles("1:4", `job "a": variables`, "A → B → A")},
 		"what is no circle":             {"variables: {A: $A, B: $C, C: {value: $B, expand: false}, D: $$E, E: $D$F}\na: {script: x}", ""},
 		"a circle that no job has":      {"variables: {A: $B, B: $A}\na: {script: x, inherit: {variables: false}}\nb: {script: x, rules: [{when: never}]}", ""},
+		"a wrong default of an input":   {"spec: {inputs: {n: {type: number, default: x}, u: {type: number, default: y}}}\n---\njob: {script: x, stage: tset, parallel: '$[[ inputs.n ]]', retry: 7}", "1:44: error: the default of input \"n\" must be a number, not \"x\"\n1:75: error: the default of input \"u\" must be a number, not \"y\"\n3:67: error: job \"job\": retry must be a number from 0 to 2, not 7"},
+		"a wrong default not used":      {"spec: {inputs: {n: {type: number, default: x}}}\n---\njob: {script: x, stage: tset}", "1:44: error: the default of input \"n\" must be a number, not \"x\"\n3:25: error: job \"job\": stage \"tset\" is not among the stages; did you mean \"test\"?"},
+		"a reference that is no list":   {"a: {script: !reference foo, extends: .b}\nc: {script: [x, !reference [d, script]], image: 7}", "1:13: error: !reference takes a list of names; write it as !reference [JOB, KEYWORD]\n1:38: error: \"a\" extends \".b\", which is not defined\n2:29: error: !reference [d, script]: \"d\" is not defined\n2:49: error: job \"c\": image must be a string or a map, not the number 7"},
+		"references to nowhere":         {"a: {script: !reference [zz, script], image: !reference [zz, image], needs: [!reference [zz, needs]], rules: !reference [zz, rules], variables: {V: !reference [zz, v]}}\nb: !reference [zz]", nowhere},
+		"a script that is mistyped":     {"a: {scirpt: x, stage: tset, retry: 5}\nb: {script: x, needs: [a]}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"scirpt\" is not a keyword of a job; did you mean \"script\"?\n1:23: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?\n1:36: error: job \"a\": retry must be a number from 0 to 2, not 5"},
+		"a trigger that is mistyped":    {"a: {triger: {include: c.yml}, stage: tset}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"triger\" is not a keyword of a job that triggers; did you mean \"trigger\"?\n1:38: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?"},
+		"no script, and more":           {"a: {stage: tset, image: 7}", "1:1: error: job \"a\" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it\n1:12: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?\n1:25: error: job \"a\": image must be a string or a map, not the number 7"},
 		"an option that is missing":     {"variables: {A: {value: x, options: [y]}}\njob: {script: x}", `1:36: error: variables:A:options must contain the value "x"`},
 		"a description in a job":        {"job: {script: x, variables: {A: {value: b, description: c}}}", `1:44: error: "description" is not a keyword of variables:A in job "job"; known are value, expand`},
 		"an image without a name":       {"job: {script: x, image: {entrypoint: [a]}}", `1:25: error: job "job": image:name is missing`},
@@ -107,6 +114,14 @@ func TestMistakes(t *testing.T) {
 func circles(at, who, path string) string {
 	return at + ": error: " + who + " refer to each other in a circle: " + path + "; give one of them a value that does not lead back to it"
 }
+
+// nowhere is all that is said of references that lead nowhere.
+const nowhere = `1:25: error: !reference [zz, script]: "zz" is not defined
+1:57: error: !reference [zz, image]: "zz" is not defined
+1:89: error: !reference [zz, needs]: "zz" is not defined
+1:121: error: !reference [zz, rules]: "zz" is not defined
+1:160: error: !reference [zz, v]: "zz" is not defined
+2:16: error: !reference [zz]: "zz" is not defined`
 
 func noJobs(how string) string {
 	return "1:1: error: the configuration " + how + "; write a job: a name that does not begin with a dot, and below it a script"

@@ -139,7 +139,7 @@ func TestReference(t *testing.T) {
 		},
 		"whole job": {give: ".a: {script: [x]}\nj: !reference [.a]\n", key: "j", want: "{script: [x]}"},
 		"missing job": {
-			give: ".a: {script: [x]}\nj: {script: [!reference [.b, script]]}\n", key: "j", want: "{script: [null]}",
+			give: ".a: {script: [x]}\nj: {script: [!reference [.b, script]]}\n", key: "j", want: "{script: [!reference [.b, script]]}",
 			says: []string{`.gitlab-ci.yml:2:26: error: !reference [.b, script]: ".b" is not defined; did you mean ".a"?`},
 		},
 		"missing key": {

@@ -35,9 +35,8 @@ func (l *loading) file(docs documents, blocks bool, v visit) *node {
 		}
 		if blocks {
 			x := interpolation{inputs: inputs, component: component, variables: l.variables, f: l.f, b: l.b}
-			before := len(l.f.list)
 			content = x.apply(content)
-			l.incomplete = l.incomplete || l.f.list[before:].HasErrors()
+			l.incomplete = l.incomplete || x.left
 		}
 	case v.given != nil && len(v.given.keys) > 0:
 		l.errorf(v.given.keys[0].at, "unknown-input", "%s declares no inputs", v.who)
@@ -175,29 +174,28 @@ var versionPattern = sync.OnceValue(func() *regexp.Regexp {
 func aboutComponent(inc inclusion, found Source) map[string]*node {
 	address, reference, _ := strings.Cut(inc.source.Path, "@")
 	text := func(s string) *node { return (&node{kind: stringNode, text: s, at: inc.at}).seal() }
-	version := text("")
-	if versionPattern().MatchString(reference) {
-		version = text(reference)
+	version := found.Version
+	if version == "" && versionPattern().MatchString(reference) {
+		version = reference
 	}
 	return map[string]*node{
 		"name":      text(address[strings.LastIndexByte(address, '/')+1:]),
 		"sha":       text(found.Ref),
-		"version":   version,
+		"version":   text(version),
 		"reference": text(reference),
 	}
 }
 
-// header reads the header of a file and gives its inputs their values.
+// header reads the header of a file and gives its inputs their values; nil for
+// those whose value is wrong. It returns false when there may be more inputs.
 func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, ok bool) {
 	r := specReader{l.f}
-	before := len(l.f.list)
 	s := r.readSpec(header)
 	if s.include != nil {
+		before := len(l.f.list)
 		s.inputs = append(l.includedInputs(s.include, v), s.inputs...)
+		s.unread = s.unread || l.f.list[before:].HasErrors()
 		r.unique(s.inputs)
-	}
-	if l.f.list[before:].HasErrors() {
-		return nil, nil, false
 	}
 	component = make(map[string]*node, len(s.component))
 	for _, name := range s.component {
@@ -205,8 +203,7 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 			component[name] = value
 		}
 	}
-	inputs, ok = resolvedInputs(s, v.given, v.at, v.who, l.f, l.b)
-	return inputs, component, ok
+	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
 }
 
 // includedInputs reads the files of spec:include, which hold inputs only.

@@ -64,6 +64,7 @@ type Source struct {
 	Ref       string // of Project, empty for its default branch
 	Path      string // within the project, without a leading slash; or the URL or template's name
 	Integrity string // remote: sha256-…
+	Version   string // only of a component that was found: the tag that ~latest or 1.2 came to, empty for a branch or commit
 }
 
 // SourceKind is how an include names its file.
@@ -82,8 +83,8 @@ const (
 // Calls for the same Source give the same bytes during one compile.
 type Loader interface {
 	// Read returns the file and the Source it was really found at (a ref
-	// resolved to a commit, a component to its file), which is where the local
-	// includes inside it are looked for.
+	// resolved to a commit, a component to its file and Version), which is where
+	// the local includes inside it are looked for.
 	Read(ctx context.Context, src Source) (content []byte, found Source, err error)
 	// List gives every path of the project that src belongs to, sorted, for
 	// globs in include:local and for rules:exists. src.Path is ignored.

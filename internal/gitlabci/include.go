@@ -198,7 +198,7 @@ func (l *loading) locals(inc inclusion, text string, from Source) []inclusion {
 		return nil
 	}
 	inc.source = s
-	if !strings.Contains(s.Path, "*") {
+	if !strings.Contains(s.Path, "*") || l.unknown(s) {
 		return l.checked(inc)
 	}
 	paths, err := l.paths(s)
@@ -238,6 +238,8 @@ func (l *loading) checked(inc inclusion) []inclusion {
 	s := l.redact.source(inc.source)
 	problem, hint := "", ""
 	switch {
+	case l.unknown(inc.source):
+		return nil
 	case inc.source.Path == "":
 		problem = "the include names no file"
 	case inc.source.Kind == Component:
@@ -259,6 +261,11 @@ func (l *loading) checked(inc inclusion) []inclusion {
 	l.errorf(inc.at, "include", "%s", problem)
 	l.f.hint(cmp.Or(unsetHint(inc.unset), hint))
 	return nil
+}
+
+// unknown reports whether a block that could not be resolved names the source.
+func (l *loading) unknown(s Source) bool {
+	return l.incomplete && strings.Contains(s.label(), blockOpen)
 }
 
 // unsetHint says which variables an include lacks.

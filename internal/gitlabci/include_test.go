@@ -115,6 +115,13 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) { in.Predefined = []pipeline.Variable{{Name: "H", Value: "example.com"}} },
 			want:   "{o: {n: scan}, scan: {stage: s, at: c0ffee 1.2.3 1.2.3}}",
 		},
+		"versions of components": {
+			files: files{
+				".gitlab-ci.yml":  "include:\n- component: h/g/p/a@~latest\n- component: h/g/p/b@1\n- component: h/g/p/c@main\n",
+				"h/g/p/a@~latest": versioned, "h/g/p/b@1": versioned, "h/g/p/c@main": versioned,
+			},
+			want: "{a: {v: 2.1.0 of ~latest}, b: {v: 1.4.2 of 1}, c: {v:  of main}}",
+		},
 		"what cannot be reached": {
 			files: files{
 				".gitlab-ci.yml": "include:\n- a.yml\n- project: g/p\n  file: b.yml\n- remote: https://u:pw@example.com/c.yml\n- template: D.gitlab-ci.yml\n- component: h/g/p/e@$V\n- local: x/bulid.yml\nj: {extends: .gone}\n",
@@ -284,6 +291,9 @@ func TestIncludeStopsAt150Files(t *testing.T) {
 		t.Errorf("151 files, -want +got\n%s", diff)
 	}
 }
+
+// versioned is a component that tells its version.
+const versioned = "spec: {component: [name, version, reference]}\n---\n'$[[ component.name ]]': {v: '$[[ component.version ]] of $[[ component.reference ]]'}\n"
 
 // outcomes is a loader whose every answer is the same.
 type outcomes struct{ err error }

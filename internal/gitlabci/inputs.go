@@ -11,12 +11,11 @@ import (
 )
 
 // resolvedInputs gives each declared input its value: the given one, else that
-// of its first matching rule, else its default. It returns false when any is
-// missing, unknown or does not fit, having said all of it. at is where inputs
-// are given (an include), who names the file that declares them.
-func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings, b *budget) (map[string]*node, bool) {
+// of its first matching rule, else its default; nil when that is missing or does
+// not fit, having said all of it. at is where inputs are given (an include), who
+// names the file that declares them.
+func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings, b *budget) map[string]*node {
 	x := inputResolver{f: f, at: at, who: who, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
-	before := len(f.list)
 	names, declared := make([]string, len(s.inputs)), make(map[string]bool, len(s.inputs))
 	for i := range s.inputs {
 		names[i] = s.inputs[i].name
@@ -25,6 +24,9 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings,
 	if given != nil {
 		for _, fd := range given.keys {
 			if !declared[fd.name] {
+				if s.unread {
+					continue
+				}
 				f.errorf(fd.at, "", "unknown-input", "%s has no input %q", who, fd.name)
 				f.hint(cmp.Or(b.suggest(fd.name, names), allNames(names)))
 				continue
@@ -35,9 +37,16 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings,
 		}
 	}
 	for i := range s.inputs {
-		x.resolve(&s.inputs[i])
+		in := &s.inputs[i]
+		x.values[in.name] = nil
+		if in.unread {
+			continue
+		}
+		if v := x.resolve(in); !in.broken {
+			x.values[in.name] = v
+		}
 	}
-	return x.values, !f.list[before:].HasErrors()
+	return x.values
 }
 
 // allNames says which names there are, when they are few.
@@ -59,7 +68,7 @@ type inputResolver struct {
 	values map[string]*node // of the inputs declared before
 }
 
-func (x *inputResolver) resolve(s *inputSpec) {
+func (x *inputResolver) resolve(s *inputSpec) *node {
 	options, fallback := s.options, s.fallback
 	if s.rules != nil {
 		options, fallback = x.ruled(s)
@@ -71,15 +80,15 @@ func (x *inputResolver) resolve(s *inputSpec) {
 	if fallback != nil && fallback.kind != nullNode {
 		v, ok := x.fit(s, options, fallback, "the default of input "+strconv.Quote(s.name))
 		if !ok {
-			return
+			return nil
 		}
 		fallback = v
 	}
 	switch {
 	case value != nil:
-		if v, ok := x.fit(s, options, value, "input "+strconv.Quote(s.name)); ok {
-			x.values[s.name] = v
-		}
+		v, _ := x.fit(s, options, value, "input "+strconv.Quote(s.name))
+		return v
+	case fallback == nil && s.broken: // what is wrong may be the default
 	case fallback == nil && x.at.Line == 0: // of the root, given from outside
 		x.f.errorf(s.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
 		x.f.hint("give it a value, or a default here")
@@ -87,10 +96,11 @@ func (x *inputResolver) resolve(s *inputSpec) {
 		x.f.errorf(x.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
 		x.f.hint("give it a value, or a default at " + s.at.String())
 	case fallback.kind == nullNode && s.kind == stringInput:
-		x.values[s.name] = (&node{kind: stringNode, at: fallback.at}).seal()
+		return (&node{kind: stringNode, at: fallback.at}).seal()
 	default:
-		x.values[s.name] = fallback
+		return fallback
 	}
+	return nil
 }
 
 // ruled gives the options and the default of the first rule that holds. An

@@ -30,7 +30,7 @@ const (
 
 // interpolation replaces the $[[ … ]] blocks of one file.
 type interpolation struct {
-	inputs    map[string]*node
+	inputs    map[string]*node // nil for one whose value is wrong, which was said
 	component map[string]*node
 	variables map[string]pipeline.Variable // for expand_vars
 	f         *findings
@@ -38,6 +38,7 @@ type interpolation struct {
 	done      map[*node]*node  // shared values are replaced once
 	blocks    map[string]*node // evaluated; nil for one that is wrong
 	subject   string           // the top-level key that is being read
+	left      bool             // some blocks are left, for what they give is not known
 	stopped   bool
 }
 
@@ -153,19 +154,24 @@ func (x *interpolation) scalar(n *node) *node {
 		return &out
 	}
 	var text strings.Builder
-	last := 0
+	last, wrong := 0, false
 	for _, m := range matches {
 		v := x.block(n.text[m[0]:m[1]], n.text[m[2]:m[3]], n.at)
 		if v == nil {
-			return n
+			wrong = true
+			continue
 		}
 		text.WriteString(n.text[last:m[0]])
 		text.WriteString(rubyText(v))
 		last = m[1]
 		if text.Len() > maxTextBytes {
+			x.left = true
 			x.f.errorf(n.at, x.subject, "interpolation", "the text grows to more than %d bytes", maxTextBytes)
 			return n
 		}
+	}
+	if wrong {
+		return n
 	}
 	text.WriteString(n.text[last:])
 	x.b.take(n.at, text.Len()/textBytesPer)
@@ -180,7 +186,8 @@ func (x *interpolation) block(block, data string, at diag.Place) *node {
 		return v
 	}
 	v, err := x.evaluate(block, data)
-	if err != nil {
+	x.left = x.left || err != nil
+	if err != nil && err.text != "" {
 		x.f.errorf(at, x.subject, "interpolation", "%s: %s", block, err.text)
 		if err.hint != "" {
 			x.f.hint(err.hint)
@@ -188,13 +195,14 @@ func (x *interpolation) block(block, data string, at diag.Place) *node {
 	}
 	x.blocks[block] = v
 	if len(x.blocks) > maxBlocks && !x.stopped {
-		x.stopped = true
+		x.stopped, x.left = true, true
 		x.f.errorf(at, x.subject, "interpolation", "the file has more than %d different blocks", maxBlocks)
 	}
 	return v
 }
 
-// blockError is what is wrong with a block, and what to do about it.
+// blockError is what is wrong with a block, and what to do about it. It is empty
+// when that was said of the input.
 type blockError struct{ text, hint string }
 
 func blockErrorf(format string, args ...any) *blockError {
@@ -246,6 +254,10 @@ func (x *interpolation) access(path string) (*node, *blockError) {
 		err := blockErrorf("there is no %q", context)
 		err.hint = "a block can read inputs, and component in a component"
 		return nil, err
+	}
+	name, _, _ := strings.Cut(segments[1], "[")
+	if v, declared := at[name]; declared && v == nil {
+		return nil, &blockError{}
 	}
 	v, err := x.step(func(name string) *node { return at[name] }, segments[1], func() []string {
 		names := make([]string, 0, len(at))

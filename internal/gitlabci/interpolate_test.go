@@ -131,6 +131,26 @@ func TestInputs(t *testing.T) {
 				`.gitlab-ci.yml:15:1: error: "other" is not a keyword of the header; known are spec`,
 			},
 		},
+		"an unknown key hides no other": {
+			files: withSpec("a: {typ: number}\nb: {type: number, default: x}\nc: {options: x, default: 1}\nd: {descriptoin: x, type: boolean, default: 5}", "j: {n: '$[[ inputs.a ]] $[[ inputs.zzz ]]'}"),
+			says: []string{
+				`.gitlab-ci.yml:3:9: error: "typ" is not a keyword of the input a; did you mean "type"?`,
+				`.gitlab-ci.yml:4:32: error: the default of input "b" must be a number, not "x"`,
+				`.gitlab-ci.yml:5:18: error: input "c" has options that are a text instead of a list`,
+				`.gitlab-ci.yml:6:9: error: "descriptoin" is not a keyword of the input d; did you mean "description"?`,
+				`.gitlab-ci.yml:6:49: error: the default of input "d" must be a boolean, not the number 5`,
+				`.gitlab-ci.yml:8:8: error: $[[ inputs.zzz ]]: there is no "zzz"; declare it in spec:inputs`,
+			},
+		},
+		"a wrong default hides no block": {
+			files: withSpec("a: {type: number, default: x}\nb: {default: y}", "include: ['$[[ inputs.a ]].yml', 'gone-$[[ inputs.b ]].yml']\nj: ['$[[ inputs.a ]]', '$[[ inputs.zz ]]', 'a $[[ inputs.b[0] ]]']"),
+			says: []string{
+				`.gitlab-ci.yml:3:32: error: the default of input "a" must be a number, not "x"`,
+				`.gitlab-ci.yml:6:34: error: the file "gone-y.yml" was not found: no such file`,
+				`.gitlab-ci.yml:7:24: error: $[[ inputs.zz ]]: there is no "zz"; declare it in spec:inputs`,
+				`.gitlab-ci.yml:7:44: error: $[[ inputs.b[0] ]]: [0] needs a list, and this is a text`,
+			},
+		},
 		"rules": {
 			files: withSpec("cloud: {default: aws}\nsize:\n  rules:\n  - if: $[[ inputs.cloud ]] == 'aws'\n    options: [t3, t4]\n    default: t3\n  - options: [small]\n    default: small", "j: '$[[ inputs.size ]]'"),
 			want:  "{j: t3}",
@@ -182,7 +202,7 @@ func TestInputs(t *testing.T) {
 				".gitlab-ci.yml": "include:\n- {local: a.yml, inputs: {t: 1}}\nj: {extends: .a}\n",
 				"a.yml":          "spec: {inputs: {stage: }}\n---\n.a: {}\n",
 			},
-			want: "{j: {extends: .a}}",
+			want: "{.a: {}, j: {extends: .a}}",
 			says: []string{
 				`.gitlab-ci.yml:2:11: error: the file "a.yml" needs the input "stage"; give it a value, or a default at a.yml:1:17`,
 				`.gitlab-ci.yml:2:27: error: the file "a.yml" has no input "t"; it has stage`,

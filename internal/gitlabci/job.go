@@ -43,11 +43,19 @@ type written struct {
 func (c *compiler) readJob(f *field) *written {
 	w := &written{name: f.name, at: f.at, r: c.reader(f.name)}
 	n := f.value
-	if !c.isJob(f) {
+	if !c.checkName(f) {
 		return nil
 	}
+	if !c.isJob(f) {
+		keyword := c.notAJob(f)
+		if keyword == "" {
+			return nil
+		}
+		w.bridge = keyword == "trigger"
+	} else {
+		w.bridge = n.get("script") == nil && n.get("run") == nil
+	}
 	inherits, variables := w.r.readInherit(n)
-	w.bridge = n.get("script") == nil && n.get("run") == nil
 	w.inherit = variables
 	w.node = n
 	keywords := bridgeKeywords
@@ -68,10 +76,15 @@ func (c *compiler) readJob(f *field) *written {
 	return w
 }
 
-// isJob reports whether a top-level key holds a job, and says what is wrong
-// with one that should.
+// isJob reports whether a top-level key holds a job that does something.
 func (c *compiler) isJob(f *field) bool {
 	n := f.value
+	return n.kind == mapNode && (n.get("script") != nil || n.get("run") != nil || n.get("trigger") != nil ||
+		n.get("needs") != nil && needsPipeline(n.get("needs")))
+}
+
+// checkName is about the name of a job.
+func (c *compiler) checkName(f *field) bool {
 	fault := func(rule, format string, args ...any) {
 		c.f.errorf(f.at, f.name, rule, format, args...)
 		c.f.underline(f.name)
@@ -81,43 +94,44 @@ func (c *compiler) isJob(f *field) bool {
 		fault("name", "a job must have a name")
 	case len(f.name) > 255:
 		fault("name", "the name of a job may have at most 255 characters, this one has %d", len(f.name))
-	case n.kind == mapNode && (n.get("script") != nil || n.get("run") != nil || n.get("trigger") != nil):
-		return true
-	case n.kind == mapNode && n.get("needs") != nil && needsPipeline(n.get("needs")):
-		return true
 	default:
-		c.notAJob(f)
+		return true
 	}
 	return false
 }
 
-// notAJob tells a mistyped keyword from a job that does nothing.
-func (c *compiler) notAJob(f *field) {
+// notAJob tells a mistyped keyword from a job that does nothing. Of such a job it
+// returns the keyword that is likely missing, so that its others can be read.
+func (c *compiler) notAJob(f *field) (missing string) {
 	n := f.value
+	if n.unresolved() {
+		return ""
+	}
 	if n.kind != mapNode {
 		c.f.errorf(f.at, "", "unknown-keyword", "%s is not a keyword, and a job must be a map, not %s", quote(f.name), describe(n))
 		c.f.underline(f.name)
 		c.f.hint(didYouMean(f.name, rootKeywords))
-		return
+		return ""
 	}
 	if !c.complete { // the script may stand in the file that is missing
-		return
+		return ""
 	}
 	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
 	c.f.underline(f.name)
 	for i := range n.keys {
+		if slices.Contains(jobKeywords, n.keys[i].name) {
+			continue
+		}
 		if near := diag.Nearest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
-			c.f.errorf(n.keys[i].at, f.name, "unknown-keyword", "%s is not a keyword of a job", quote(n.keys[i].name))
-			c.f.underline(n.keys[i].name)
-			c.f.hint("did you mean " + quote(near) + "?")
-			return
+			return near // readKeyword says that it is mistyped
 		}
 	}
 	if near := diag.Nearest(f.name, rootKeywords); near != "" {
 		c.f.hint("did you mean the keyword " + quote(near) + "?")
-		return
+		return ""
 	}
 	c.f.hint("give it a script, or a name that begins with a dot if others extend it")
+	return "script"
 }
 
 // readKeyword decodes one keyword of a job.

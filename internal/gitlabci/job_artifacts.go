@@ -46,7 +46,11 @@ func (r reader) readArtifacts(n *node, path string) *pipeline.Artifacts {
 		}
 	}
 	r.exposeAs(n, path, a)
-	a.Reports = r.readReports(n.get("reports"), path+":reports")
+	reports := n.get("reports")
+	a.Reports = r.readReports(reports, path+":reports")
+	if a.Reports["coverage_report"] != nil {
+		a.CoverageFormat = r.coverageFormat(reports.get("coverage_report"), path+":reports:coverage_report")
+	}
 	return a
 }
 
@@ -126,9 +130,12 @@ func (r reader) coverageReport(n *node, path string) []string {
 	if !r.mapping(n, path, "coverage_format", "path") {
 		return nil
 	}
+	return []string{r.filled(n, n.get("path"), path+":path")}
+}
+
+func (r reader) coverageFormat(n *node, path string) string {
 	if n.get("coverage_format") == nil {
 		r.errorf(n, "value", path+":coverage_format", "is missing")
 	}
-	r.choice(n.get("coverage_format"), path+":coverage_format", "cobertura", "jacoco")
-	return []string{r.filled(n, n.get("path"), path+":path")}
+	return r.choice(n.get("coverage_format"), path+":coverage_format", "cobertura", "jacoco")
 }

@@ -76,12 +76,20 @@ func (c *compiler) warnTwice(w *written) {
 }
 
 // checkUpstream is about a job whose only work is needs:pipeline: it mirrors
-// the status of another project's pipeline.
+// the status of another project's pipeline. It is kept as a trigger of that
+// project, for both need a server: run elsewhere it fails, and does not pass as
+// a job without commands would.
 func (c *compiler) checkUpstream(w *written) {
 	upstream := 0
 	for _, n := range w.needs {
-		if n.upstream() {
-			upstream++
+		if !n.upstream() {
+			continue
+		}
+		upstream++
+		w.job.Trigger = &pipeline.Trigger{Project: n.need.Pipeline, Strategy: "mirror", Forward: pipeline.Forward{YAMLVariables: true}}
+		if !w.r.again(n.node.at, "needs-server") {
+			c.f.warnf(n.node.at, w.name, "needs-server", "job %s mirrors the pipeline of project %s, which needs a server: it fails when it is run here",
+				quote(w.name), quote(n.need.Pipeline))
 		}
 	}
 	if upstream > 1 {

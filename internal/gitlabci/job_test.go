@@ -42,7 +42,7 @@ func TestKeywords(t *testing.T) {
 			"artifacts: {name: n, paths: [a], exclude: [b], untracked: yes, when: always, expire_in: 1 week, expose_as: x y, public: true, reports: {junit: [r, s], dotenv: d, coverage_report: {coverage_format: cobertura, path: c}}}",
 			pipeline.Job{Artifacts: &pipeline.Artifacts{
 				Name: "n", Paths: []string{"a"}, Exclude: []string{"b"}, Untracked: true, When: pipeline.Always, ExpireIn: "1 week", ExposeAs: "x y",
-				Public: &yes, Reports: map[string][]string{"junit": {"r", "s"}, "dotenv": {"d"}, "coverage_report": {"c"}},
+				Public: &yes, Reports: map[string][]string{"junit": {"r", "s"}, "dotenv": {"d"}, "coverage_report": {"c"}}, CoverageFormat: "cobertura",
 			}},
 		},
 		"artifacts forever": {"artifacts: {expire_in: never, access: none}", pipeline.Job{Artifacts: &pipeline.Artifacts{ExpireIn: "never", Access: "none"}}},

@@ -126,7 +126,7 @@ func (l *loading) read(s Source) ([]byte, Source, error) {
 
 // paths lists the files of the project that s belongs to.
 func (l *loading) paths(s Source) ([]string, error) {
-	s.Path, s.Integrity = "", ""
+	s.Path, s.Integrity, s.Version = "", "", ""
 	if known, ok := l.listed[s]; ok {
 		return known.paths, known.err
 	}

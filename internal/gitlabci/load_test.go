@@ -28,8 +28,10 @@ func (fs files) Read(_ context.Context, s Source) ([]byte, Source, error) {
 		return nil, s, errs.E(errs.Unavailable, "no source for it")
 	}
 	if s.Kind == Component {
+		_, ref, _ := strings.Cut(s.Path, "@")
+		versions := map[string]string{"~latest": "2.1.0", "1": "1.4.2"}
 		project := s.Path[strings.Index(s.Path, "/")+1 : strings.LastIndex(s.Path, "/")]
-		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml"}, nil
+		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
 	}
 	return []byte(text), s, nil
 }
@@ -172,6 +174,8 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 		"open quote":    {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
 		"at sign":       {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
 		"block in flow": {"a: [$[[ inputs.b ]]]\n", []string{".gitlab-ci.yml:1:6: error: not valid YAML: $[[ … ]] cannot stand unquoted inside [ ] or { }; put it in quotes"}},
+		"Latin-1":       {"a:\n  script: [caf\xe9]\n", []string{".gitlab-ci.yml:2:15: error: the file is not UTF-8 text here; save it as UTF-8"}},
+		"UTF-16":        {"\xff\xfea\x00", []string{".gitlab-ci.yml:1:1: error: the file is not UTF-8 text here; save it as UTF-8"}},
 		"a list":        {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
 		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
 		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},

@@ -150,7 +150,15 @@ all: {stage: test, script: x}
 
 func TestUpstreamStatus(t *testing.T) {
 	t.Parallel()
-	p := mustCompile(t, "mirror: {needs: {pipeline: group/other}}")
+	res := compiled(t, "mirror: {needs: {pipeline: group/other}}")
+	wantSaid := `1:17: warning: job "mirror" mirrors the pipeline of project "group/other", which needs a server: it fails when it is run here`
+	if got := said(res); got != wantSaid || res.Pipeline == nil {
+		t.Fatalf("said %s\nwant %s", got, wantSaid)
+	}
+	p := res.Pipeline
+	if got := p.Job("mirror").Trigger; got == nil || got.Project != "group/other" || got.Strategy != "mirror" {
+		t.Errorf("the trigger is %+v: as a job without commands it would pass", got)
+	}
 	want := []pipeline.Need{{Pipeline: "group/other", Artifacts: true}}
 	if diff := cmp.Diff(want, p.Job("mirror").Needs); diff != "" || p.Job("mirror").DAG {
 		t.Errorf("DAG %v %s", p.Job("mirror").DAG, diff)

@@ -78,6 +78,10 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// unresolved reports whether n is a !reference that leads nowhere, once all are
+// followed.
+func (n *node) unresolved() bool { return n.kind == referenceNode }
+
 // keyAt returns the place of a key, that of the node when it lacks the key.
 func (n *node) keyAt(key string) diag.Place {
 	for i := range n.keys {

@@ -146,7 +146,7 @@ func (b *varBuilder) commit(f Facts) {
 		description = f.Message
 	}
 	b.text("CI_COMMIT_TITLE", title)
-	b.text("CI_COMMIT_DESCRIPTION", description)
+	b.vars = append(b.vars, pipeline.Variable{Name: "CI_COMMIT_DESCRIPTION", Value: description, Raw: true}) // empty for a title alone
 	b.text("CI_COMMIT_AUTHOR", f.Author)
 	b.time("CI_COMMIT_TIMESTAMP", f.Committed)
 }
@@ -161,6 +161,7 @@ func (b *varBuilder) project(f Facts) {
 	name, space := path.Base(full), path.Dir(full)
 	root, _, _ := strings.Cut(full, "/")
 	server := scheme + "://" + host
+	b.set("CI_PROJECT_ID", "1") // only a server has another
 	b.set("CI_PROJECT_NAME", name)
 	b.set("CI_PROJECT_TITLE", name)
 	b.set("CI_PROJECT_PATH", full)
@@ -172,16 +173,17 @@ func (b *varBuilder) project(f Facts) {
 	b.set("CI_PROJECT_VISIBILITY", "private")
 	b.set("CI_REPOSITORY_URL", server+"/"+full+".git")
 	b.set("CI_SERVER", "yes")
-	b.set("CI_SERVER_HOST", hostName(host))
+	hostName, port := splitHost(host)
+	b.set("CI_SERVER_HOST", hostName)
 	b.set("CI_SERVER_FQDN", host)
 	b.set("CI_SERVER_NAME", "GitLab")
 	b.set("CI_SERVER_PROTOCOL", scheme)
-	port := "443"
-	if scheme == "http" {
+	switch {
+	case port != "":
+	case scheme == "http":
 		port = "80"
-	}
-	if _, p, ok := strings.Cut(host, ":"); ok {
-		port = p
+	default:
+		port = "443"
 	}
 	b.set("CI_SERVER_PORT", port)
 	b.set("CI_SERVER_URL", server)
@@ -199,9 +201,15 @@ func (b *varBuilder) project(f Facts) {
 // gitlabVersion is the version of GitLab whose dialect this package compiles.
 const gitlabVersion = "19.4.0"
 
-func hostName(host string) string {
-	name, _, _ := strings.Cut(host, ":")
-	return name
+// splitHost takes host:port apart; an IPv6 address keeps its brackets, as it
+// stands in URLs.
+func splitHost(host string) (name, port string) {
+	u := url.URL{Host: host}
+	name = u.Hostname()
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	return name, u.Port()
 }
 
 // splitRemote takes a remote's URL, also in the form user@host:path, apart.
@@ -217,9 +225,9 @@ func splitRemote(remote string) (host, project, scheme string) {
 			scheme = "http"
 		case "https":
 		default:
-			host = u.Hostname() // the port of ssh is not the web's
+			host, _ = splitHost(u.Host) // the port of ssh is not the web's
 		}
-	} else if before, after, ok := strings.Cut(remote, ":"); ok && !strings.Contains(before, "/") {
+	} else if before, after, ok := cutPath(remote); ok && !strings.Contains(before, "/") {
 		host, project = before[strings.LastIndexByte(before, '@')+1:], after
 	} else {
 		project = "local/" + path.Base(strings.TrimRight(remote, "/"))
@@ -229,6 +237,14 @@ func splitRemote(remote string) (host, project, scheme string) {
 		project = "local/" + project
 	}
 	return host, project, scheme
+}
+
+// cutPath cuts user@host:path at its colon, which is not one of an IPv6 address.
+func cutPath(remote string) (host, path string, ok bool) {
+	if before, after, ok := strings.Cut(remote, "]:"); ok {
+		return before + "]", after, true
+	}
+	return strings.Cut(remote, ":")
 }
 
 func (b *varBuilder) mergeRequest(f Facts) {

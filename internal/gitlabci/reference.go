@@ -60,33 +60,29 @@ func (d *dereferencer) resolve(n *node) *node {
 }
 
 // reference gives the value that n names, with the place where it stands. On
-// an error, which is said once, it gives null.
+// an error, which is said once, it gives n: nobody judges what is missing there.
 func (d *dereferencer) reference(n *node) *node {
-	nothing := &node{kind: nullNode, at: n.at, size: 1}
 	if len(n.items) == 0 {
-		return nothing // said when it was read
+		return n // said when it was read
 	}
 	label := referenceText(n)
 	for _, name := range n.items {
 		if name.kind != stringNode {
 			d.f.errorf(n.at, d.job, "reference", "!reference takes a list of names, and an input made it hold %s", whatIs(name))
-			return nothing
+			return n
 		}
 	}
 	if d.open[n] {
 		d.f.errorf(n.at, d.job, "reference", "%s goes in a circle", label)
-		return nothing
+		return n
 	}
 	target := d.target(n, label)
 	if target == nil {
-		return nothing
+		return n
 	}
 	d.open[n] = true
 	out := *d.resolve(target)
 	delete(d.open, n)
-	if out.kind == nullNode {
-		return nothing
-	}
 	out.via, out.before = label, nil
 	return &out
 }

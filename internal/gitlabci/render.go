@@ -121,7 +121,7 @@ func renderJob(j *pipeline.Job) document {
 		}
 		d.add("services", list)
 	}
-	d.sub("variables", renderVariables(j.Variables))
+	d.sub("variables", renderVariables(instanceVariables(j)))
 	renderScripts(&d, j)
 	renderLimits(&d, j)
 	renderKept(&d, j)
@@ -130,7 +130,7 @@ func renderJob(j *pipeline.Job) document {
 }
 
 func renderNeeds(d *document, j *pipeline.Job) {
-	if j.DAG {
+	if j.DAG || len(j.Needs) > 0 {
 		needs := make([]*yaml.Node, 0, len(j.Needs))
 		for _, n := range j.Needs {
 			var one document
@@ -138,7 +138,9 @@ func renderNeeds(d *document, j *pipeline.Job) {
 			one.text("project", n.Project)
 			one.text("job", n.Job)
 			one.text("ref", n.Ref)
-			one.add("artifacts", n.Artifacts)
+			if n.Job != "" {
+				one.add("artifacts", n.Artifacts)
+			}
 			one.yes("optional", n.Optional)
 			needs = append(needs, one.node())
 		}
@@ -170,6 +172,18 @@ func renderVariables(vars []pipeline.Variable) document {
 		d.add(v.Name, v.Value)
 	}
 	return d
+}
+
+// instanceVariables gives the variables of a job. One of a parallel job stands
+// by itself now, so it is told its place among the others.
+func instanceVariables(j *pipeline.Job) []pipeline.Variable {
+	if j.Index == 0 {
+		return j.Variables
+	}
+	return pipeline.Merge([]pipeline.Variable{
+		{Name: "CI_NODE_INDEX", Value: strconv.Itoa(j.Index)},
+		{Name: "CI_NODE_TOTAL", Value: strconv.Itoa(j.Total)},
+	}, j.Variables)
 }
 
 func renderScripts(d *document, j *pipeline.Job) {
@@ -235,7 +249,7 @@ func renderKept(d *document, j *pipeline.Job) {
 		if len(a.Reports) > 0 {
 			var reports document
 			for _, kind := range slices.Sorted(maps.Keys(a.Reports)) {
-				reports.add(kind, reportValue(kind, a.Reports[kind]))
+				reports.add(kind, reportValue(a, kind))
 			}
 			one.sub("reports", reports)
 		}
@@ -252,9 +266,10 @@ func renderKept(d *document, j *pipeline.Job) {
 }
 
 // reportValue: a coverage report has a format beside its path.
-func reportValue(kind string, paths []string) any {
+func reportValue(a *pipeline.Artifacts, kind string) any {
+	paths := a.Reports[kind]
 	if kind == "coverage_report" && len(paths) > 0 {
-		return map[string]any{"coverage_format": "cobertura", "path": paths[0]}
+		return map[string]any{"coverage_format": a.CoverageFormat, "path": paths[0]}
 	}
 	return paths
 }
@@ -296,7 +311,7 @@ func renderOutside(d *document, j *pipeline.Job) {
 		}
 		d.sub("environment", one)
 	}
-	if j.Trigger != nil {
+	if j.Trigger != nil && !mirrors(j) {
 		d.sub("trigger", renderTrigger(j.Trigger))
 	}
 	if r := j.Release; r != nil {
@@ -325,6 +340,13 @@ func renderOutside(d *document, j *pipeline.Job) {
 	}
 	renderSecrets(d, j)
 	d.text("identity", j.Identity)
+}
+
+// mirrors reports whether the trigger of a job stands for its needs:pipeline.
+func mirrors(j *pipeline.Job) bool {
+	return j.Trigger.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
+		return n.Job == "" && n.Pipeline == j.Trigger.Project
+	})
 }
 
 func renderSecrets(d *document, j *pipeline.Job) {

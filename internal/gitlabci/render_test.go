@@ -3,6 +3,8 @@ package gitlabci
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,7 +16,8 @@ import (
 )
 
 // rendered compiles p's rendering and compares it with p: a job is the same but
-// for where it is written and that a parallel job has become one by itself.
+// for where it is written and that a parallel job has become one by itself, which
+// its variables tell.
 func rendered(t *testing.T, p *pipeline.Pipeline) string {
 	t.Helper()
 	text, err := Render(p)
@@ -28,7 +31,15 @@ func rendered(t *testing.T, p *pipeline.Pipeline) string {
 	if res.Pipeline == nil {
 		return strings.TrimSpace(res.NotCreated + "\n" + said(res))
 	}
-	return cmp.Diff(p.Jobs, res.Pipeline.Jobs, cmpopts.EquateEmpty(),
+	jobs := slices.Clone(p.Jobs)
+	for i := range jobs {
+		if j := &jobs[i]; j.Index > 0 {
+			j.Variables = append([]pipeline.Variable{
+				{Name: "CI_NODE_INDEX", Value: strconv.Itoa(j.Index)}, {Name: "CI_NODE_TOTAL", Value: strconv.Itoa(j.Total)},
+			}, j.Variables...)
+		}
+	}
+	return cmp.Diff(jobs, res.Pipeline.Jobs, cmpopts.EquateEmpty(),
 		cmpopts.IgnoreTypes(diag.Place{}),
 		cmpopts.IgnoreFields(pipeline.Job{}, "Base", "Index", "Total", "Inherit"),
 		cmpopts.IgnoreFields(pipeline.Variable{}, "Description", "Options"))
@@ -95,10 +106,36 @@ ask:
   resource_group: live
 later: {stage: two, when: delayed, start_in: 2 hours, script: [x], allow_failure: {exit_codes: [3]}, coverage: '/\d+/'}
 child: {stage: two, trigger: {include: [{local: c.yml}], strategy: depend, forward: {pipeline_variables: true}}}
+mirror: {stage: two, needs: {pipeline: group/other}}
+parent: {stage: two, needs: [{pipeline: $PARENT_PIPELINE_ID, job: x}], script: [x]}
+split: {stage: two, needs: [], parallel: 2, script: [x]}
+coverage: {stage: two, needs: [], script: [x], artifacts: {reports: {coverage_report: {coverage_format: jacoco, path: j.xml}}}}
 start: {stage: one, needs: [], script: [x], hooks: {pre_get_sources_script: [y]}, release: {tag_name: v1, description: d}, id_tokens: {T: {aud: a}}}
 steps: {stage: two, run: [{name: s, script: echo, env: {K: v}}]}
 `)
 	if d := rendered(t, p); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestRenderKeepsWhatTheModelHolds(t *testing.T) {
+	t.Parallel()
+	p := mustCompile(t, "split: {parallel: 2, script: [x]}\ncoverage: {script: [x], artifacts: {reports: {coverage_report: {coverage_format: jacoco, path: j.xml}}}}")
+	if got := p.Job("coverage").Artifacts.CoverageFormat; got != "jacoco" {
+		t.Errorf("the coverage format is %q", got)
+	}
+	text, err := Render(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustCompile(t, string(text))
+	if got := again.Job("coverage").Artifacts.CoverageFormat; got != "jacoco" {
+		t.Errorf("the coverage format is %q after rendering", got)
+	}
+	env := pipeline.Lookup(pipeline.Merge(JobVariables(again.Job("split 2/2")), again.Job("split 2/2").Variables))
+	for _, name := range []string{"CI_NODE_INDEX", "CI_NODE_TOTAL"} {
+		if value, _ := env(name); value != "2" {
+			t.Errorf("%s is %q after rendering, want 2", name, value)
+		}
 	}
 }

@@ -30,6 +30,8 @@ type inputSpec struct {
 	options  []*node // nil without options
 	regex    *regexp.Regexp
 	rules    []inputRule
+	broken   bool // something in it is wrong, so its value is not known
+	unread   bool // nor can values be held against it
 }
 
 // inputRule gives other options and another default while condition holds.
@@ -44,6 +46,7 @@ type spec struct {
 	inputs    []inputSpec
 	component []string // the $[[ component.x ]] that the file uses
 	include   *node    // files with more inputs, nil without
+	unread    bool     // there may be more inputs than these
 }
 
 // specReader reads headers, gathering everything that is wrong with them.
@@ -59,22 +62,28 @@ func (r specReader) readSpec(header *node) spec {
 		return s
 	case body.kind != mapNode:
 		r.f.errorf(body.at, "", "spec", "spec: must be a map, not %s", whatIs(body))
+		s.unread = true
 		return s
 	}
-	r.onlyKeys(body, "spec", "inputs", "include", "component", "description")
+	s.unread = !r.onlyKeys(body, "spec", "inputs", "include", "component", "description")
 	if d := body.get("description"); d != nil && d.kind != nullNode && (d.kind != stringNode || len([]rune(d.text)) > 256) {
 		r.f.errorf(d.at, "", "spec", "spec:description must be a text of at most 256 characters")
 	}
-	s.inputs = r.inputs(body.get("inputs"))
+	inputs := body.get("inputs")
+	s.inputs = r.inputs(inputs)
+	s.unread = s.unread || !absent(inputs) && inputs.kind != mapNode
 	s.component = r.component(body.get("component"))
 	s.include = body.get("include")
 	return s
 }
 
-// onlyKeys reports the keys of a map that are not among the known ones.
-func (r specReader) onlyKeys(n *node, where string, known ...string) {
+// onlyKeys reports the keys of a map that are not among the known ones, and
+// whether there are none.
+func (r specReader) onlyKeys(n *node, where string, known ...string) bool {
+	only := true
 	for i := range n.keys {
 		if name := n.keys[i].name; !slices.Contains(known, name) {
+			only = false
 			r.f.errorf(n.keys[i].at, "", "unknown-keyword", "%q is not a keyword of %s", name, where)
 			if near := diag.Nearest(name, known); near != "" {
 				r.f.hint("did you mean \"" + near + "\"?")
@@ -83,6 +92,7 @@ func (r specReader) onlyKeys(n *node, where string, known ...string) {
 			}
 		}
 	}
+	return only
 }
 
 func (r specReader) component(n *node) []string {
@@ -90,17 +100,21 @@ func (r specReader) component(n *node) []string {
 		return nil
 	}
 	known := []string{"name", "sha", "version", "reference"}
-	items := n.items
-	if n.kind != seqNode {
+	items, wrong := n.items, n.kind != seqNode
+	if wrong {
 		r.f.errorf(n.at, "", "spec", "spec:component must be a list, not %s", whatIs(n))
 	}
 	var names []string
 	for _, item := range items {
 		if item.kind != stringNode || !slices.Contains(known, item.text) {
 			r.f.errorf(item.at, "", "spec", "spec:component takes %s, not %s", strings.Join(known, ", "), whatIs(item))
+			wrong = true
 			continue
 		}
 		names = append(names, item.text)
+	}
+	if wrong { // any of them may be meant
+		return known
 	}
 	return names
 }
@@ -116,7 +130,12 @@ func (r specReader) inputs(n *node) []inputSpec {
 	}
 	list := make([]inputSpec, 0, len(n.keys))
 	for i := range n.keys {
-		list = append(list, r.input(&n.keys[i]))
+		before := len(r.f.list)
+		s := r.input(&n.keys[i])
+		for _, x := range r.f.list[before:] {
+			s.broken, s.unread = true, s.unread || x.Rule != "unknown-keyword"
+		}
+		list = append(list, s)
 	}
 	return list
 }

@@ -17,8 +17,8 @@ type reader struct {
 	f    *findings
 	job  string
 	seen map[string]bool // what was said already, when jobs share the place of a mistake
-	// partial is set when a file could not be read: what a !reference to it
-	// left empty in a list is no mistake.
+	// partial is set when something could not be read or resolved: a text that
+	// still holds $[[ stands for a value that is not known.
 	partial bool
 }
 
@@ -30,10 +30,14 @@ func (r reader) name(path string) string {
 	return "job " + quote(r.job) + ": " + path
 }
 
-// errorf adds an error about a value; a mistake that many jobs share, by
+// errorf adds an error about a value, but for one that is not known, of which
+// enough was said. A mistake that many jobs share, by
 // extends or an anchor, is told for the first of them only. It reports whether
 // it was added, and so may be given a hint.
 func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
+	if n.unresolved() || r.partial && n.kind == stringNode && strings.Contains(n.text, blockOpen) {
+		return false
+	}
 	message := fmt.Sprintf(format, args...)
 	if r.again(n.at, rule, path, message) {
 		return false

@@ -21,7 +21,7 @@ func (r reader) list(n *node, path string) []string {
 	}
 	out := make([]string, 0, len(n.items))
 	for _, item := range n.items {
-		if item.kind == nullNode && r.partial {
+		if item.unresolved() {
 			continue
 		}
 		if item.kind != stringNode {
@@ -103,10 +103,10 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 		return false
 	}
 	for _, item := range n.items {
-		ok := item.kind == nullNode && r.partial
-		if ok {
+		if item.unresolved() {
 			continue
 		}
+		var ok bool
 		if item.kind == seqNode {
 			ok = r.nested(item, path, depth+1, visit)
 		} else {

@@ -120,16 +120,82 @@ variables: {WHERE: eu}
   environment: {name: Prod/$WHERE$UNSET, url: "https://$WHERE.example.com"}
 plain: {script: x}
 `)
-	want := "CI_JOB_NAME=Deploy to: prod! 2/2 CI_JOB_NAME_SLUG=deploy-to--prod--2-2 CI_JOB_GROUP_NAME=Deploy to: prod! " +
+	want := "CI_JOB_NAME=Deploy to: prod! 2/2 CI_JOB_URL=$CI_PROJECT_URL/-/jobs/$CI_JOB_ID CI_JOB_NAME_SLUG=deploy-to--prod--2-2 CI_JOB_GROUP_NAME=Deploy to: prod! " +
 		"CI_JOB_STAGE=test CI_NODE_INDEX=2 CI_NODE_TOTAL=2 CI_JOB_MANUAL=true CI_ENVIRONMENT_NAME=Prod/eu " +
 		"CI_ENVIRONMENT_SLUG=" + pipeline.EnvironmentSlug("Prod/eu") + " CI_ENVIRONMENT_ACTION=start CI_ENVIRONMENT_TIER=production " +
 		"CI_ENVIRONMENT_URL=https://$WHERE.example.com"
 	if diff := cmp.Diff(want, assignments(JobVariables(&p.Jobs[1]))); diff != "" {
 		t.Error(diff)
 	}
-	want = "CI_JOB_NAME=plain CI_JOB_NAME_SLUG=plain CI_JOB_GROUP_NAME=plain CI_JOB_STAGE=test CI_NODE_TOTAL=1"
+	want = "CI_JOB_NAME=plain CI_JOB_URL=$CI_PROJECT_URL/-/jobs/$CI_JOB_ID CI_JOB_NAME_SLUG=plain CI_JOB_GROUP_NAME=plain CI_JOB_STAGE=test CI_NODE_TOTAL=1"
 	if diff := cmp.Diff(want, assignments(JobVariables(p.Job("plain")))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestPipelineVariables(t *testing.T) {
+	t.Parallel()
+	named := mustCompile(t, "workflow: {name: 'of $CI_COMMIT_BRANCH'}\na: {script: x}", onBranch("main")...)
+	if got := assignments(PipelineVariables(named)); got != "CI_PIPELINE_NAME=of main" {
+		t.Errorf("got %q", got)
+	}
+	for _, p := range []*pipeline.Pipeline{nil, mustCompile(t, "a: {script: x}")} {
+		if got := PipelineVariables(p); got != nil {
+			t.Errorf("%v without a name", got)
+		}
+	}
+}
+
+// The address of a job is whole once the job has a number.
+func TestJobURL(t *testing.T) {
+	t.Parallel()
+	vars := append(Predefined(Facts{Remote: "https://example.com/g/p.git"}), JobVariables(&pipeline.Job{Name: "a"})...)
+	vars, err := pipeline.ExpandAll(append(vars, pipeline.Variable{Name: "CI_JOB_ID", Value: "7", Raw: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars = pipeline.ResolveAll(vars, func(string) string { return "" })
+	if got, _ := pipeline.Lookup(vars)("CI_JOB_URL"); got != "https://example.com/g/p/-/jobs/7" {
+		t.Errorf("CI_JOB_URL is %q", got)
+	}
+}
+
+func TestPredefinedServer(t *testing.T) {
+	t.Parallel()
+	for remote, want := range map[string]string{
+		"https://example.com/g/p.git":          "example.com 443 https://example.com/g/p 1",
+		"http://example.com/g/p":               "example.com 80 http://example.com/g/p 1",
+		"https://me@example.com:8443/g/p.git":  "example.com 8443 https://example.com:8443/g/p 1",
+		"http://[::1]:8080/g/p.git":            "[::1] 8080 http://[::1]:8080/g/p 1",
+		"https://[2001:db8::2]/g/p.git":        "[2001:db8::2] 443 https://[2001:db8::2]/g/p 1",
+		"ssh://git@example.com:2222/g/p.git":   "example.com 443 https://example.com/g/p 1",
+		"ssh://git@[2001:db8::2]:2222/g/p.git": "[2001:db8::2] 443 https://[2001:db8::2]/g/p 1",
+		"git@example.com:g/p.git":              "example.com 443 https://example.com/g/p 1",
+		"git@[2001:db8::2]:g/p.git":            "[2001:db8::2] 443 https://[2001:db8::2]/g/p 1",
+		"":                                     "localhost 443 https://localhost/local/here 1",
+	} {
+		get := pipeline.Lookup(Predefined(Facts{Remote: remote, Folder: "here"}))
+		var got []string
+		for _, name := range []string{"CI_SERVER_HOST", "CI_SERVER_PORT", "CI_PROJECT_URL", "CI_PROJECT_ID"} {
+			value, _ := get(name)
+			got = append(got, value)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, want %s", remote, got, want)
+		}
+	}
+}
+
+func TestCommitDescription(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("t", 100)
+	for message, want := range map[string]string{
+		"": "", "title": "", "title\n\nbody\n": "body\n", long: long,
+	} {
+		got, ok := pipeline.Lookup(Predefined(Facts{Message: message}))("CI_COMMIT_DESCRIPTION")
+		if !ok || got != want {
+			t.Errorf("%q: got %q, set %v, want %q", message, got, ok, want)
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -27,6 +29,27 @@ type documents struct {
 	content *node // never nil; an empty map for an empty file
 }
 
+// notUTF8 finds the first byte that is no UTF-8, or a mark of another encoding.
+func notUTF8(file string, content []byte) (diag.Place, bool) {
+	if bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
+		return diag.Place{File: file, Line: 1, Column: 1}, true
+	}
+	if utf8.Valid(content) {
+		return diag.Place{}, false
+	}
+	for i := 0; i < len(content); {
+		r, size := utf8.DecodeRune(content[i:])
+		if r == utf8.RuneError && size == 1 {
+			before := content[:i]
+			line := bytes.Count(before, []byte{'\n'}) + 1
+			column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+			return diag.Place{File: file, Line: line, Column: column}, true
+		}
+		i += size
+	}
+	return diag.Place{}, false
+}
+
 // readYAML parses one file. It returns false when the file is unusable, having
 // said why in f.
 func readYAML(file string, content []byte, f *findings, b *budget) (documents, bool) {
@@ -34,6 +57,11 @@ func readYAML(file string, content []byte, f *findings, b *budget) (documents, b
 	if len(content) > maxFileBytes {
 		f.errorf(start, "", "file-size", "the file has %d bytes; GitLab reads at most %d", len(content), maxFileBytes)
 		f.hint("move a part of it to a file of its own and include that")
+		return documents{}, false
+	}
+	if at, bad := notUTF8(file, content); bad {
+		f.errorf(at, "", "encoding", "the file is not UTF-8 text here")
+		f.hint("save it as UTF-8")
 		return documents{}, false
 	}
 	roots, ok := parseDocuments(file, content, f)
@@ -56,7 +84,7 @@ func readYAML(file string, content []byte, f *findings, b *budget) (documents, b
 			f.errorf(n.at, "", "not-a-map", "the file holds %s; a configuration is a map of keywords and jobs", whatIs(n))
 		}
 	}
-	if f.list[before:].HasErrors() {
+	if slices.ContainsFunc(f.list[before:], func(x diag.Finding) bool { return isError(x) && x.Rule != "reference" }) {
 		return documents{}, false
 	}
 	return split(nodes, start, f)

@@ -156,6 +156,8 @@ type Artifacts struct {
 	Public    *bool               `json:"public,omitempty"`
 	Access    string              `json:"access,omitempty"`
 	Reports   map[string][]string `json:"reports,omitempty"` // kind → paths; dotenv is read by the engine
+
+	CoverageFormat string `json:"coverage_format,omitempty"` // of the report coverage_report: cobertura, jacoco
 }
 
 // Cache is a folder of things kept between runs.

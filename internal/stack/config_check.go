@@ -14,10 +14,14 @@ func (r *configReader) check(c *Config) {
 	if r.source.Root.Kind != cfn.Map {
 		return
 	}
-	if len(c.Stacks) == 0 && !r.source.Root.Has("stacks") {
+	empty := func(key string) bool {
+		n := r.source.Root.Get(key)
+		return n == nil || n.Kind == cfn.Map && len(n.Fields) == 0
+	}
+	if empty("stacks") {
 		r.errorf(nil, "add stacks: with a template each", "the configuration has no stacks")
 	}
-	if len(c.Environments) == 0 && !r.source.Root.Has("environments") {
+	if empty("environments") {
 		r.errorf(nil, "add environments: with an account and a region each", "the configuration has no environments")
 	}
 	for _, d := range c.Stacks {

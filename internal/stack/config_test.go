@@ -287,11 +287,15 @@ environments:
 			"c.yml:2:20: error: a in prod and a in dev are both landing in one account and region; put {environment} into stack_name"},
 		"placeholder": {"stacks:\n  a: {template: a, stack_name: '{stck}'}",
 			`c.yml:2:20: error: "{stck}" is not a stack's name: a letter, then letters, digits and hyphens, at most 128; placeholders are {stack}, {environment}, {region}, {account}`},
-		"not a map": {"[]\n---", "c.yml:1:1: error: the configuration is a map, not a list"},
+		"nothing in it": {"stacks: {}", "c.yml:1:1: error: the configuration has no stacks; add stacks: with a template each\nc.yml:1:1: error: the configuration has no environments; add environments: with an account and a region each"},
+		"not a map":     {"[]\n---", "c.yml:1:1: error: the configuration is a map, not a list"},
 	} {
 		text := tc.stacks + envs
-		if name == "not a map" {
+		switch name {
+		case "not a map":
 			text = "[]"
+		case "nothing in it":
+			text = "stacks: {}\nenvironments: {}\n"
 		}
 		_, err := Load(t.Context(), "c.yml", files(map[string]string{"c.yml": text}))
 		if err == nil || err.Error() != tc.want {

@@ -54,7 +54,7 @@ func TestDeployExecutesThePlan(t *testing.T) {
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if !d.Good || d.Status != "UPDATE_COMPLETE" || d.Took <= 0 || len(d.Resources) != 1 || d.WayOut != nil {
+	if !d.Good || d.Status != "UPDATE_COMPLETE" || d.Resources[0].Took != 3800*time.Millisecond || d.Took <= 0 || len(d.Resources) != 1 || d.WayOut != nil {
 		t.Errorf("deployment %+v", d)
 	}
 	if w.count("ExecuteChangeSet disableRollback false") != 1 {

@@ -126,6 +126,9 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'
 
 // globExpression is a pattern of names as a regular expression.
 func globExpression(pattern string) string {
+	for strings.Contains(pattern, "**/**") {
+		pattern = strings.ReplaceAll(pattern, "**/**", "**") // any number of steps, twice
+	}
 	var b strings.Builder
 	b.WriteByte('^')
 	for i := 0; i < len(pattern); i++ {

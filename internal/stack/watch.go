@@ -209,8 +209,8 @@ func (w *watch) note(p Progress) time.Duration {
 		i = len(w.runs) - 1
 	}
 	r := w.runs[i]
-	if p.Status.InProgress() && !r.Status.InProgress() {
-		r.Started = p.Time
+	if !r.Status.InProgress() {
+		r.Started = p.Time // another piece of work, or one that never began: skipped
 	}
 	r.Status = p.Status
 	if p.Reason != "" {

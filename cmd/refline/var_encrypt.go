@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/secret"
+)
+
+func newVarEncryptCmd(e *env) *cobra.Command {
+	o := varOptions{}
+	var recipients []string
+	cmd := &cobra.Command{
+		Use:   "encrypt",
+		Short: "Encrypt the file of variables with age, for you and others",
+		Long: `Encrypt the file of variables with age, to your own key and to those of --recipient.
+Your key is made at first use and kept in refline's state folder; its public half is
+printed for others to add. In CI the key is in the variable REFLINE_VARIABLES_KEY,
+or in the file that it names.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: "  refline var encrypt --file team.yml.age --recipient age1…",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			own, err := ownRecipient(e)
+			if err != nil {
+				return err
+			}
+			return changeVars(cmd.Context(), e, o, func(v *varFile) error {
+				for _, r := range append([]string{own}, recipients...) {
+					if !slices.Contains(v.Recipients, r) {
+						v.Recipients = append(v.Recipients, r)
+					}
+				}
+				fmt.Fprintln(e.stdout, own)
+				e.notef("%s opens for %s", v.path, plural(len(v.Recipients), "key"))
+				return nil
+			})
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringArrayVar(&recipients, "recipient", nil, "a public key that opens the file too: age1…")
+	return cmd
+}
+
+// ownRecipient is the public half of this user's key, which is made if need be.
+func ownRecipient(e *env) (string, error) {
+	path, err := identityFile(e)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		for line := range strings.Lines(string(text)) {
+			if r, ok := strings.CutPrefix(strings.TrimSpace(line), "# public key: "); ok {
+				return r, nil
+			}
+		}
+		return "", errs.E(errs.Invalid, "%s: there is no line \"# public key: age1…\" in it", path)
+	}
+	if !os.IsNotExist(err) {
+		return "", errs.E(errs.Denied, "%s: %w", path, unwrapPath(err))
+	}
+	key, recipient, err := secret.NewIdentity()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", errs.E(errs.Denied, "%s: %w", filepath.Dir(path), unwrapPath(err))
+	}
+	return recipient, writeKey(e, key.Reveal(), path)
+}
