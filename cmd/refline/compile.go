@@ -114,7 +114,7 @@ func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) err
 	t := newWorkingTree(ctx, e, w, o.includes)
 	c.code = t
 	if o.runNumber > 0 {
-		go t.files() // a run needs them; git lists them while the pipeline is compiled
+		go func() { _, _ = t.files() }() // a run needs them; git lists them while the pipeline is compiled
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.enter() }
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
-		newGraphCmd(e), newRenderCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
+		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	strict(root)

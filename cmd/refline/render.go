@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type renderOptions struct {
 	output                           string
 	multi                            string
 	stream, text                     bool
+	watch                            bool
 }
 
 func newRenderCmd(e *env) *cobra.Command {
@@ -50,6 +52,7 @@ Exit codes: 0 good, 1 the program has an error, 2 usage.`,
 	f.StringVarP(&o.output, "output", "o", "", "write to this file")
 	f.StringVarP(&o.multi, "multi", "m", "", "write each field of the result to a file in this folder")
 	f.BoolVarP(&o.stream, "yaml-stream", "y", false, "write an array as a YAML stream")
+	f.BoolVar(&o.watch, "watch", false, "render again whenever a file that was read changes")
 	f.BoolVarP(&o.text, "string", "S", false, "the result is a text; write it as it is")
 	return cmd
 }
@@ -97,11 +100,57 @@ func runRender(ctx context.Context, e *env, o *renderOptions, file string) error
 	case o.text:
 		in.Output = jsonnet.String
 	}
+	if o.watch {
+		return watchRender(ctx, e, o, in)
+	}
 	res, err := jsonnet.Evaluate(ctx, in)
 	if err != nil {
 		return err
 	}
 	return writeRendered(e, o, res)
+}
+
+// watchRender renders whenever one of the files that were read is another,
+// until it is stopped. Errors are told and waited for to go away.
+func watchRender(ctx context.Context, e *env, o *renderOptions, in jsonnet.Input) error {
+	if in.File == "" {
+		return usagef("--watch needs a FILE")
+	}
+	var last string
+	sources := []string{in.File}
+	for {
+		if now := e.fingerprint(sources); now != last {
+			res, err := jsonnet.Evaluate(ctx, in)
+			if err == nil {
+				err = writeRendered(e, o, res)
+				sources = res.Sources
+			}
+			report(e, err)
+			if err == nil && o.output != "" {
+				e.notef("%s %s", e.now().Format(time.TimeOnly), o.output)
+			}
+			last = e.fingerprint(sources)
+		}
+		select {
+		case <-e.stop.Done():
+			return nil
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// watchEvery is how often files are looked at.
+const watchEvery = 300 * time.Millisecond
+
+// fingerprint tells files apart by size and time.
+func (e *env) fingerprint(files []string) string {
+	var b strings.Builder
+	for _, f := range files {
+		if info, err := os.Stat(e.path(f)); err == nil {
+			fmt.Fprintf(&b, "%s %d %d\n", f, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
 }
 
 func writeRendered(e *env, o *renderOptions, res jsonnet.Result) error {
