@@ -300,7 +300,8 @@ func (c *compiled) compileScript(ctx context.Context) (bool, error) {
 // variables are a job's, below and above those that are written in the
 // configuration; see GitLab's order of precedence.
 func (c *compiled) variables(j *pipeline.Job) (below, above []pipeline.Variable) {
-	below = append(append(below, c.input.Predefined...), gitlabci.JobVariables(j)...)
+	below = append(append(below, c.input.Predefined...), gitlabci.PipelineVariables(c.pipeline)...)
+	below = append(below, gitlabci.JobVariables(j)...)
 	above = pipeline.Merge(c.input.Instance, c.input.Group, c.kept.of(c.environmentOf(j)), c.input.Pipeline, c.masked)
 	return below, above
 }

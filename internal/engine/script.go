@@ -20,8 +20,8 @@ esac
 `
 
 // shellScript turns entries of script: into a shell script. They are run by
-// eval behind a pipe, as in GitLab's runner: in the file itself bash would go
-// on after an error of expansion or arithmetic, and stdin is empty.
+// eval in a subshell, as in GitLab's runner: anywhere else bash goes on with the
+// next command after an error of arithmetic or expansion.
 func shellScript(entries []string) string {
 	var body strings.Builder
 	for _, e := range entries {
@@ -34,7 +34,7 @@ func shellScript(entries []string) string {
 		body.WriteString(e)
 		body.WriteByte('\n')
 	}
-	return preamble + ": | eval " + shellQuote(body.String()) + "\nexit 0\n"
+	return preamble + "(eval " + shellQuote(body.String()) + ")\nexit 0\n"
 }
 
 // shownLine is how an entry is echoed: a single line as it is, several as the

@@ -115,7 +115,7 @@ func whatIs(n *node) string {
 // config is the whole configuration after includes, extends and !reference:
 // what stands in front of rules and job validation.
 type config struct {
-	root  *node    // top-level keys and jobs, resolved
+	root  *node    // top-level keys and jobs, resolved but for what is wrong
 	files []Source // read, the root first
 	// complete is false when something could not be read or resolved: names
 	// that are missing in root may stand there.

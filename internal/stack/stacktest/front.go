@@ -18,6 +18,8 @@ type Front struct {
 	http   *httptest.Server
 	target string
 
+	turn sync.Mutex // emulators mix up calls at the same time
+
 	mu        sync.Mutex
 	templates map[string]string // by ARN of the change set
 }
@@ -101,6 +103,8 @@ func (f *Front) forward(method, uri string, header http.Header, body []byte) (in
 		return 0, nil, nil, err
 	}
 	req.Header = header.Clone()
+	f.turn.Lock()
+	defer f.turn.Unlock()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil, nil, err
