@@ -93,7 +93,7 @@ func TestResourceGroups(t *testing.T) {
 		defer release()
 		h := newRun(t, pipeline.Job{Name: "a/deploy", ResourceGroup: "prod"}, pipeline.Job{Name: "a/x"})
 		h.lockIn(dir)
-		h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+		h.scripts["x"] = h.stops("x")
 		if got, want := h.statuses(h.run()), "deploy=canceled x=canceled → canceled"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -108,10 +108,9 @@ func TestResourceGroups(t *testing.T) {
 			defer close(locked)
 			return WaitLock(ctx, dir, group)
 		}
-		h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) {
+		h.scripts["x"] = func(ctx context.Context, c fakeCommand) (int, error) {
 			<-locked
-			h.cancel()
-			return untilStopped(ctx)
+			return h.stops("x")(ctx, c)
 		}
 		if got, want := h.statuses(h.run()), "x=canceled deploy=canceled → canceled"; got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -36,10 +36,11 @@ type runTest struct {
 	// change, when set, gets the input of each job before it is run.
 	change func(*JobInput)
 
-	mu      sync.Mutex
-	events  []Event
-	running int
-	most    int // jobs that ran at the same time
+	mu        sync.Mutex
+	events    []Event
+	running   int
+	most      int                      // jobs that ran at the same time
+	canceling map[string]chan struct{} // closed when the run tells that it stops a job
 }
 
 // newRun makes a run of jobs written as "stage/name".
@@ -125,6 +126,37 @@ func (h *runTest) emit(ev Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, ev)
+	if ev.Kind == JobStatus && ev.Status == pipeline.Canceling {
+		close(h.untilCanceling(ev.Job))
+	}
+}
+
+// untilCanceling must be called with mu held.
+func (h *runTest) untilCanceling(job string) chan struct{} {
+	if h.canceling == nil {
+		h.canceling = map[string]chan struct{}{}
+	}
+	if h.canceling[job] == nil {
+		h.canceling[job] = make(chan struct{})
+	}
+	return h.canceling[job]
+}
+
+// awaitCanceling returns when the run has told that it stops the job.
+func (h *runTest) awaitCanceling(job string) {
+	h.mu.Lock()
+	told := h.untilCanceling(job)
+	h.mu.Unlock()
+	<-told
+}
+
+// stops is a script that stops the run, and ends when the run has taken notice.
+func (h *runTest) stops(job string) script {
+	return func(ctx context.Context, _ fakeCommand) (int, error) {
+		h.cancel()
+		h.awaitCanceling(job)
+		return untilStopped(ctx)
+	}
 }
 
 // child makes the input of a child pipeline; its jobs run as the parent's do.

@@ -41,7 +41,7 @@ func TestStop(t *testing.T) {
 			name: "while a job runs: after_script runs, nothing else does",
 			jobs: []pipeline.Job{withAfter("a/x"), {Name: "b/y"}, {Name: "b/always", When: pipeline.Always}},
 			set: func(h *runTest, _ context.CancelFunc) {
-				h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+				h.scripts["x"] = h.stops("x")
 				h.scripts["x after"] = func(ctx context.Context, c fakeCommand) (int, error) {
 					if c.env("CI_JOB_STATUS") != "canceled" || ctx.Err() != nil {
 						h.t.Errorf("after_script with CI_JOB_STATUS=%s, %v", c.env("CI_JOB_STATUS"), ctx.Err())
@@ -56,7 +56,7 @@ func TestStop(t *testing.T) {
 			name: "a job that ends well all the same was canceled",
 			jobs: []pipeline.Job{withAfter("a/x")},
 			set: func(h *runTest, _ context.CancelFunc) {
-				h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); <-ctx.Done(); return 0, nil }
+				h.scripts["x"] = func(context.Context, fakeCommand) (int, error) { h.cancel(); h.awaitCanceling("x"); return 0, nil }
 			},
 			want: "x=canceled → canceled",
 			ran:  "x, x after_script",
@@ -66,7 +66,7 @@ func TestStop(t *testing.T) {
 			jobs: []pipeline.Job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/z"}},
 			set: func(h *runTest, _ context.CancelFunc) {
 				h.in.Slots = make(chan struct{}, 1)
-				h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+				h.scripts["x"] = h.stops("x")
 			},
 			want: "x=canceled y=canceled z=canceled → canceled",
 			ran:  "x",
@@ -76,7 +76,7 @@ func TestStop(t *testing.T) {
 			jobs: []pipeline.Job{{Name: "a/x"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}},
 			set: func(h *runTest, _ context.CancelFunc) {
 				h.in.Ask = func(context.Context, []string) string { h.t.Error("asked"); return "m" }
-				h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+				h.scripts["x"] = h.stops("x")
 			},
 			want: "x=canceled m=manual → canceled",
 			ran:  "x",
@@ -85,7 +85,7 @@ func TestStop(t *testing.T) {
 			name: "a second time, at once: after_script is ended",
 			jobs: []pipeline.Job{withAfter("a/x"), {Name: "b/y"}},
 			set: func(h *runTest, kill context.CancelFunc) {
-				h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+				h.scripts["x"] = h.stops("x")
 				h.scripts["x after"] = func(ctx context.Context, _ fakeCommand) (int, error) {
 					h.cancel()
 					kill()
@@ -110,21 +110,14 @@ func TestStop(t *testing.T) {
 			jobs: []pipeline.Job{withAfter("a/x"), {Name: "a/bad"}, {Name: "b/y"}},
 			set: func(h *runTest, _ context.CancelFunc) {
 				h.in.Pipeline.AutoCancel.OnJobFailure = "all"
-				tidying, canceling := make(chan struct{}), make(chan struct{})
+				tidying := make(chan struct{})
 				h.scripts["x after"] = func(ctx context.Context, _ fakeCommand) (int, error) {
 					close(tidying)
-					<-canceling
+					h.awaitCanceling("x")
 					h.cancel()
 					return 0, ctx.Err()
 				}
 				h.scripts["bad"] = func(context.Context, fakeCommand) (int, error) { <-tidying; return 1, nil }
-				emit := h.in.Emit
-				h.in.Emit = func(ev Event) {
-					emit(ev)
-					if ev.Kind == JobStatus && ev.Job == "x" && ev.Status == pipeline.Canceling {
-						close(canceling)
-					}
-				}
 			},
 			want: "x=canceled bad=failed y=canceled → failed",
 			ran:  "bad, x, x after_script",
@@ -136,7 +129,7 @@ func TestStop(t *testing.T) {
 				h.in.Child = func(_ context.Context, req ChildRequest) (*RunInput, error) {
 					return h.child(req, withAfter("c/in"), pipeline.Job{Name: "d/later"}), nil
 				}
-				h.scripts["in"] = func(ctx context.Context, _ fakeCommand) (int, error) { h.cancel(); return untilStopped(ctx) }
+				h.scripts["in"] = h.stops("t / in")
 			},
 			want: "t=canceled y=canceled → canceled",
 			ran:  "in, in after_script",
@@ -150,7 +143,12 @@ func TestStop(t *testing.T) {
 				}
 				inside := make(chan struct{})
 				h.scripts["in"] = func(ctx context.Context, _ fakeCommand) (int, error) { close(inside); return untilStopped(ctx) }
-				h.scripts["y"] = func(context.Context, fakeCommand) (int, error) { <-inside; h.cancel(); return 1, nil }
+				h.scripts["y"] = func(context.Context, fakeCommand) (int, error) {
+					<-inside
+					h.cancel()
+					h.awaitCanceling("y")
+					return 1, nil
+				}
 			},
 			want: "t=success y=canceled → canceled",
 			ran:  "in, y",

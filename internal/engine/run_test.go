@@ -272,7 +272,7 @@ func TestDelayedJobs(t *testing.T) {
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
 		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
-		h.scripts["x"] = func(context.Context, fakeCommand) (int, error) { h.cancel(); return 0, nil }
+		h.scripts["x"] = h.stops("x")
 		res := h.run()
 		if res.State.Jobs[0].Status != pipeline.Canceled {
 			t.Errorf("got %s", h.statuses(res))

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"refline/internal/pipeline"
+)
+
+func TestCachesOfAJob(t *testing.T) {
+	t.Parallel()
+	caches := NewCaches(filepath.Join(t.TempDir(), "caches"), 0)
+	run := func(c pipeline.Cache, code int, want string) string {
+		t.Helper()
+		h := newJob(t, pipeline.Job{Caches: []pipeline.Cache{c}})
+		h.in.Caches, h.in.Project = caches, "p"
+		h.in.Variables = []pipeline.Variable{{Name: "BRANCH", Value: "main"}, {Name: "HOW", Value: "pull"}}
+		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+			path := filepath.Join(c.workspace(), "deps", "n")
+			got, _ := os.ReadFile(path)
+			if string(got) != want {
+				t.Errorf("got %q of the cache, want %q", got, want)
+			}
+			plantIn(t, c.workspace(), files{"deps/n": want + "+"})
+			return code, nil
+		}
+		h.run()
+		return h.log.String()
+	}
+	c := pipeline.Cache{Key: pipeline.CacheKey{Text: "$BRANCH"}, Paths: []string{"deps/"}}
+	run(c, 0, "")
+	run(c, 0, "+")
+	run(c, 1, "++") // a red job saves nothing
+	pull := c
+	pull.Policy = "$HOW"
+	if log := run(pull, 0, "++"); strings.Contains(log, "archive_cache") {
+		t.Errorf("saved what was only to be pulled:\n%s", log)
+	}
+	always := c
+	always.When = pipeline.Always
+	run(always, 1, "++")
+	run(c, 0, "+++")
+	push := c
+	push.Policy = "push"
+	run(push, 0, "")
+	other := c
+	other.Key.Text, other.FallbackKeys = "other", []string{"main"}
+	run(other, 0, "+")
+}
+
+// What is wrong with a cache is told, and the job goes on.
+func TestCacheThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	blocked := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(blocked, nil, 0o644))
+	h := newJob(t, pipeline.Job{Caches: []pipeline.Cache{{Key: pipeline.CacheKey{Text: "k"}, Paths: []string{"deps/"}}}})
+	h.in.Caches = NewCaches(filepath.Join(blocked, "caches"), 0)
+	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+		plantIn(t, c.workspace(), files{"deps/n": ""})
+		return 0, nil
+	}
+	if res := h.run(); res.Status != pipeline.Success || !strings.Contains(h.log.String(), "cache: ") {
+		t.Errorf("got %+v, log:\n%s", res, h.log.String())
+	}
+}
+
+func TestSecretsThatNobodyGave(t *testing.T) {
+	t.Parallel()
+	h := newJob(t, pipeline.Job{
+		Secrets:  []pipeline.Secret{{Name: "PASSWORD"}, {Name: "GIVEN"}},
+		IDTokens: []pipeline.IDToken{{Name: "TOKEN"}, {Name: "GIVEN_TOKEN"}},
+	})
+	h.in.Variables = []pipeline.Variable{{Name: "GIVEN", Value: "x"}, {Name: "GIVEN_TOKEN", Value: "x"}}
+	if res := h.run(); res.Status != pipeline.Success {
+		t.Errorf("got %+v", res)
+	}
+	notes := h.notes()
+	if len(notes) != 2 || !strings.Contains(notes[0], "--secret PASSWORD") || !strings.Contains(notes[1], "--secret TOKEN") {
+		t.Errorf("told %q", notes)
+	}
+}
+
+func TestGitStrategy(t *testing.T) {
+	t.Parallel()
+	for strategy, want := range map[string]files{
+		"": {"README": "of the repository"}, "fetch": {"README": "of the repository"}, "clone": {"README": "of the repository"},
+		"none": {"./": ""}, "empty": {"./": ""},
+	} {
+		h := newJob(t, pipeline.Job{})
+		h.in.Variables = []pipeline.Variable{{Name: "GIT_STRATEGY", Value: strategy}}
+		var got files
+		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { got = harvest(t, c.workspace()); return 0, nil }
+		if res := h.run(); res.Status != pipeline.Success {
+			t.Errorf("%q: %+v", strategy, res)
+		}
+		same(t, got, want)
+	}
+}
+
+// A hook runs before there are sources, and in none of the job's folders but
+// that of its temporary files.
+func TestHookComesBeforeSources(t *testing.T) {
+	t.Parallel()
+	for _, isolated := range []bool{false, true} {
+		h := newJob(t, pipeline.Job{PreGetSources: []string{"x"}, Script: []string{"y"}, Services: []pipeline.Service{{Image: pipeline.Image{Name: "db"}}}})
+		h.fake.isolated = isolated
+		got := map[string]files{}
+		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+			got[c.script()] = harvest(t, c.workspace())
+			plantIn(t, c.workspace(), files{"left": ""})
+			return 0, nil
+		}
+		h.run()
+		same(t, got, map[string]files{scriptHook: {"./": ""}, scriptMain: {"README": "of the repository"}})
+		if n := len(h.fake.asked()[0].spec.Services); n != 0 {
+			t.Errorf("%d services beside a hook", n)
+		}
+	}
+}
+
+func TestWhereAJobDeployed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		env  pipeline.Environment
+		code int
+		want string
+	}{
+		{pipeline.Environment{Name: "review/$WHO"}, 0, "deployed to review/me"},
+		{pipeline.Environment{Name: "prod", URL: "https://$WHO.example.com", Action: "start"}, 0, "deployed to prod: https://me.example.com"},
+		{pipeline.Environment{Name: "prod"}, 1, ""},
+		{pipeline.Environment{Name: "prod", Action: "stop"}, 0, ""},
+	} {
+		h := newJob(t, pipeline.Job{Environment: &c.env})
+		h.in.Variables = []pipeline.Variable{{Name: "WHO", Value: "me"}}
+		h.fake.exec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
+		h.run()
+		if got := strings.Join(h.notes(), "\n"); got != c.want {
+			t.Errorf("%+v: told %q, want %q", c.env, got, c.want)
+		}
+	}
+}
