@@ -32,6 +32,7 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 		},
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
 }

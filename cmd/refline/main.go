@@ -162,6 +162,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
+	describeCompletion(root)
 	strict(root)
 	return root
 }

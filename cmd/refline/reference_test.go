@@ -27,13 +27,11 @@ func TestCommandReference(t *testing.T) {
 				continue
 			}
 			path := strings.TrimPrefix(c.CommandPath(), "refline ")
-			if c.Name() != "completion" && cmd.Name() != "completion" {
-				if !strings.Contains(c.Long, "Exit codes:") {
-					t.Errorf("refline %s: its help does not end with the exit codes", path)
-				}
-				if c.Example == "" {
-					t.Errorf("refline %s: its help has no example", path)
-				}
+			if !strings.Contains(c.Long, "Exit codes:") {
+				t.Errorf("refline %s: its help does not end with the exit codes", path)
+			}
+			if c.Example == "" {
+				t.Errorf("refline %s: its help has no example", path)
 			}
 			fmt.Fprintf(&b, "\n## refline %s\n\n%s\n", path, strings.TrimSpace(c.Long))
 			if c.Example != "" {

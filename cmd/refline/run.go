@@ -50,6 +50,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runRun(cmd.Context(), e, o, args) },
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
 	f := cmd.Flags()
 	f.StringVar(&o.executor, "executor", "auto", "where jobs run: auto (a container for a job with an image, when an engine answers), process, docker")
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
