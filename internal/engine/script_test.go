@@ -29,6 +29,7 @@ func TestWhatShellsMakeOfScripts(t *testing.T) {
 		{name: "one after the other", entries: []string{"echo a", "echo b"}, out: "a\nb\n"},
 		{name: "one shell for all", entries: []string{"x=1", "cd /", `echo "$x $PWD"`}, out: "1 /\n"},
 		{name: "the first failure ends it", entries: []string{"echo a", "false", "echo b"}, out: "a\n", code: 1},
+		{name: "its exit code is the job's", entries: []string{"sh -c 'exit 42'", "echo b"}, code: 42},
 		{name: "exit", entries: []string{"echo a", "exit 3", "echo b"}, out: "a\n", code: 3},
 		{name: "exit 0 ends it well", entries: []string{"exit 0", "echo b"}},
 		{name: "what is tested may fail", entries: []string{"if false; then :; fi", "false || true", "! true || echo a"}, out: "a\n"},
