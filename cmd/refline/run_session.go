@@ -217,6 +217,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev engine.Event) {
+	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == engine.JobStarted, ev.Kind == engine.JobStatus && ev.Status.Done():
 		s.store.noteJob(s.record.Number, runJob{

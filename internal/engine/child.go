@@ -26,7 +26,9 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	if err != nil {
 		return fail(err)
 	}
-	in, err := r.Child(ctx, ChildRequest{
+	making, made := mergeDone(ctx, stop)
+	defer made()
+	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id, Dir: filepath.Join(r.Dir, "children", id),
 		Open: g.openArtifact, Work: filepath.Join(r.Work, id),
 	})
@@ -79,18 +81,28 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
+	for i := range all {
+		all[i].Raw = all[i].Raw || all[i].Masked // stays a reference
+	}
 	expanded, err := pipeline.ExpandAll(all)
 	if err != nil {
 		return nil, err
 	}
-	value := make(map[string]pipeline.Variable, len(expanded))
+	value := make(map[string]string, len(expanded))
 	for _, v := range expanded {
-		value[v.Name] = v
+		if !v.Raw && !v.File {
+			value[v.Name] = v.Value
+		}
 	}
 	var out []pipeline.Variable
 	if job.Trigger.Forward.YAMLVariables {
 		for _, v := range job.Variables {
-			v.Value = value[v.Name].Value
+			if !v.Raw {
+				v.Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
+					text, ok := value[name]
+					return text, ok && name != v.Name
+				})
+			}
 			out = append(out, v)
 		}
 	}

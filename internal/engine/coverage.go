@@ -56,14 +56,12 @@ func (c *coverage) feed(p []byte) {
 }
 
 func (c *coverage) match() {
-	m := c.re.FindSubmatch(c.line)
-	if m == nil {
+	all := c.re.FindAllSubmatch(c.line, -1)
+	if all == nil {
 		return
 	}
-	text := m[0]
-	if len(m) > 1 && m[1] != nil {
-		text = m[1]
-	}
+	m := all[len(all)-1]
+	text := m[len(m)-1]
 	if n, err := strconv.ParseFloat(string(number().Find(text)), 64); err == nil {
 		c.last = &n
 	}

@@ -23,7 +23,7 @@ func WaitLock(ctx context.Context, dir, name string) (release func(), err error)
 	for {
 		f, err := lockFile(path, lockTry)
 		if err == nil {
-			return func() { _ = f.Close() }, nil
+			return func() { unlockFile(f) }, nil
 		}
 		if !errors.Is(err, errLocked) {
 			return nil, err

@@ -203,6 +203,9 @@ func (a *attempt) remove() {
 // mergeDone is done when either context is.
 func mergeDone(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	if other.Err() != nil {
+		cancel(context.Cause(other)) // at once: AfterFunc would take a moment
+	}
 	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
 	return ctx, func() { stop(); cancel(nil) }
 }

@@ -88,7 +88,7 @@ func (a *attempt) hook(ctx context.Context) error {
 	}
 	spec := a.spec(empty)
 	spec.Services = nil
-	sandbox, err := a.Executor.Start(ctx, spec)
+	sandbox, err := a.sandboxOf(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -190,12 +190,8 @@ func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
 	var err error
-	if a.sandbox, err = a.Executor.Start(ctx, a.spec(a.workspace)); err != nil {
-		reason := pipeline.RunnerSystemFailure
-		if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
-			reason = pipeline.ImagePullFailure
-		}
-		return &reasonError{reason, err}
+	if a.sandbox, err = a.sandboxOf(ctx, a.spec(a.workspace)); err != nil {
+		return err
 	}
 	if a.Setup != nil && a.Executor.Isolated() {
 		a.note("dependencies of the script are taken from the image, not installed")
@@ -210,6 +206,18 @@ func (a *attempt) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (a *attempt) sandboxOf(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
+	sandbox, err := a.Executor.Start(ctx, spec)
+	switch {
+	case err == nil:
+		return sandbox, nil
+	case errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied):
+		return nil, &reasonError{pipeline.ImagePullFailure, err}
+	default:
+		return nil, &reasonError{pipeline.RunnerSystemFailure, err}
+	}
 }
 
 // spec is what the job needs around it, with its sources in workspace.

@@ -162,6 +162,9 @@ type outcome struct {
 func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var done context.CancelFunc
+	r.Stop, done = mergeDone(r.Stop, ctx) // what is ended at once is stopped too
+	defer done()
 	r.firstID()
 	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create})
 	if err == nil {
@@ -189,6 +192,12 @@ func (r *runner) loop(ctx context.Context) error {
 func (r *runner) turn(ctx context.Context) error {
 	stop := r.Stop.Done()
 	for {
+		if stop != nil && r.Stop.Err() != nil {
+			stop = nil // before anything else: nothing begins any more
+			if err := r.cancelAll(ctx); err != nil {
+				return err
+			}
+		}
 		if err := r.startReady(ctx); err != nil {
 			return err
 		}
@@ -208,17 +217,20 @@ func (r *runner) turn(ctx context.Context) error {
 			<-r.Slots // startReady takes it; only the wake-up was wanted
 		case o := <-r.done:
 			err = r.finished(ctx, o)
-		case <-stop:
-			stop = nil
-			err = r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
-			if errs.Is(err, errs.Conflict) {
-				err = nil // all of it is being canceled already
-			}
+		case <-stop: // the next turn sees to it
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+func (r *runner) cancelAll(ctx context.Context) error {
+	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
+	if errs.Is(err, errs.Conflict) {
+		return nil // all of it is being canceled already
+	}
+	return err
 }
 
 // firstID makes job ids of runs and of their children distinct numbers.

@@ -204,9 +204,9 @@ func (l *jobLog) Write(p []byte) (int, error) {
 		return len(p), nil
 	case l.written+int64(len(p)) > maxLog:
 		l.written = maxLog + 1
-		p = fmt.Appendf(nil, "\n\nthe log is longer than %d MiB; the rest is not kept, the job goes on\n", maxLog>>20)
-		_, err := l.file.Write(p)
-		l.emit(p)
+		end := fmt.Appendf(nil, "\n\nthe log is longer than %d MiB; the rest is not kept, the job goes on\n", maxLog>>20)
+		_, err := l.file.Write(end)
+		l.emit(end)
 		return len(p), err
 	}
 	n, err := l.file.Write(p)
