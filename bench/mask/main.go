@@ -42,8 +42,11 @@ func main() {
 
 func run(out io.Writer, corpus string, megabytes, chunk int) error {
 	files, err := filepath.Glob(filepath.Join(corpus, "*.log"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no *.log in %s (%v); run it from the top of the repository", corpus, err)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("no *.log in %s; run it from the top of the repository", corpus)
 	}
 	var logs []byte
 	for _, f := range files {

@@ -76,7 +76,8 @@ func (f folder) stat(name string) (fileNode, error) {
 	}
 	n := fileNode{
 		name: path.Base(name), mode: fs.FileMode(st.Mode) & fs.ModePerm, size: st.Size,
-		mtime: st.Mtim.Nano(), links: uint64(st.Nlink), id: identity{uint64(st.Ino), st.Ctim.Nano()},
+		mtime: st.Mtim.Nano(), id: identity{st.Ino, st.Ctim.Nano()},
+		links: uint64(st.Nlink), //nolint:unconvert // uint16 on macOS
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:

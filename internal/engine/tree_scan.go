@@ -245,7 +245,8 @@ func joinPath(dir, name string) string {
 
 // inDir completes the path of an error about something in dir.
 func inDir(dir string, err error) error {
-	if p, ok := err.(*fs.PathError); ok {
+	var p *fs.PathError
+	if errors.As(err, &p) {
 		return &fs.PathError{Op: p.Op, Path: joinPath(dir, p.Path), Err: p.Err}
 	}
 	return err

@@ -139,7 +139,8 @@ func parseError(vm *gojsonnet.VM, imp *importer, msg string) static {
 			continue
 		}
 		_, _, err := vm.ImportAST("", name)
-		if s, ok := err.(static); ok && s.Error() == msg {
+		var s static
+		if errors.As(err, &s) && s.Error() == msg {
 			return s
 		}
 	}

@@ -95,7 +95,7 @@ func jsonInside(s string) []byte { return bytes.Trim(must(json.Marshal(s)), `"`)
 
 func secretCases(t *testing.T) []secretCase {
 	k := keys()
-	ecNumber := k.ecdsa.D.FillBytes(make([]byte, 32))
+	ecNumber := must(k.ecdsa.Bytes())
 	seed := k.ed25519.Seed()
 	var out []secretCase
 	key := func(name string, text []byte, numbers ...[]byte) {

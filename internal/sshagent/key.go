@@ -23,7 +23,7 @@ func ParseKey(text []byte) (ssh.AlgorithmSigner, error) {
 		return nil, errs.E(errs.Invalid, "ssh key: it cannot be read, some of it may be missing")
 	}
 	s, ok := signer.(ssh.AlgorithmSigner)
-	if !ok || signer.PublicKey().Type() == ssh.InsecureKeyAlgoDSA {
+	if !ok || signer.PublicKey().Type() == "ssh-dss" {
 		return nil, errs.E(errs.Invalid, "ssh key: the type %s cannot be used; make one with: ssh-keygen -t ed25519", signer.PublicKey().Type())
 	}
 	return s, nil
