@@ -32,6 +32,7 @@ type session struct {
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
+	notes   *os.File // of jobs, see noteJob
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -140,6 +141,10 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.store.write(&s.record); err != nil {
 		return err
 	}
+	if s.notes, err = s.store.openNotes(s.record.Number); err != nil {
+		return err
+	}
+	defer s.notes.Close()
 	s.kept = true
 	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
 	s.view.started(&s.record)
@@ -220,7 +225,7 @@ func (s *session) emit(ev engine.Event) {
 	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == engine.JobStarted, ev.Kind == engine.JobStatus && ev.Status.Done():
-		s.store.noteJob(s.record.Number, runJob{
+		noteJob(s.notes, runJob{
 			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 		})

@@ -168,17 +168,15 @@ func (s runStore) read(n int64) (*runRecord, error) {
 
 // noteJob appends what is known of a job while its run goes on. A line is
 // written at once or not at all.
-func (s runStore) noteJob(n int64, j runJob) {
-	line, err := json.Marshal(j)
-	if err != nil {
-		return
+func noteJob(f *os.File, j runJob) {
+	if line, err := json.Marshal(j); err == nil {
+		_, _ = f.Write(append(line, '\n'))
 	}
-	f, err := os.OpenFile(filepath.Join(s.folder(n), "jobs.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	_, _ = f.Write(append(line, '\n'))
+}
+
+// openNotes opens the file that noteJob appends to.
+func (s runStore) openNotes(n int64) (*os.File, error) {
+	return os.OpenFile(filepath.Join(s.folder(n), "jobs.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
 // notedJobs reads what noteJob wrote: of each job the last that is known.

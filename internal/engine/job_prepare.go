@@ -108,9 +108,9 @@ func (a *attempt) hook(ctx context.Context) error {
 
 func (a *attempt) setPaths() {
 	if !a.Executor.Isolated() {
-		a.paths = jobPaths{project: a.workspace, builds: filepath.Dir(a.workspace), temp: a.temp, scripts: filepath.Join(a.Dir, "scripts")}
+		a.paths = jobPaths{project: a.workspace, builds: filepath.Dir(a.workspace), temp: a.temp, scripts: a.temp}
 		if a.InPlace == "" {
-			a.paths.scripts = "../scripts" // short: shells put it before their errors
+			a.paths.scripts = "../tmp" // short: shells put it before their errors
 		}
 		return
 	}

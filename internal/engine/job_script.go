@@ -19,26 +19,34 @@ func scriptStep(i int) string { return fmt.Sprintf("step%d.sh", i) }
 
 // writeScripts writes everything that will be run before anything is: a job
 // could put a link or a pipe in the way of a later write, so none is made where
-// it can reach. An isolated sandbox sees the folder read-only.
+// it can reach. An isolated sandbox sees the folder read-only; on the host they
+// are the user's own, and a folder less counts where jobs are many and small.
 func (a *attempt) writeScripts() error {
-	a.scripts = filepath.Join(a.Dir, "scripts")
+	a.scripts = a.temp
 	mode := os.FileMode(0o700)
 	if a.Executor.Isolated() {
 		mode = 0o755 // the image decides who runs them; the folder above is the wall
-	}
-	if err := os.Mkdir(a.scripts, mode); err != nil {
-		return err
+		a.scripts = filepath.Join(a.Dir, "scripts")
+		if err := os.Mkdir(a.scripts, mode); err != nil {
+			return err
+		}
+		if err := os.Chmod(a.scripts, mode); err != nil {
+			return err
+		}
 	}
 	for name, entries := range a.scriptEntries() {
 		path := filepath.Join(a.scripts, name)
 		if err := os.WriteFile(path, []byte(shellScript(entries)), mode); err != nil {
 			return err
 		}
+		if !a.Executor.Isolated() {
+			continue
+		}
 		if err := os.Chmod(path, mode); err != nil { // whatever the umask is
 			return err
 		}
 	}
-	return os.Chmod(a.scripts, mode)
+	return nil
 }
 
 func (a *attempt) scriptEntries() map[string][]string {
