@@ -18,7 +18,7 @@ type fileNode struct {
 	kind   fileKind
 	mode   fs.FileMode // permissions only
 	size   int64
-	mtime  int64  // nanoseconds since 1970
+	mtime  int64  // nanoseconds since 1970; 0: not kept
 	target string // of a link
 	links  uint64 // names that the file has
 	id     identity

@@ -198,6 +198,9 @@ func (f folder) finish(fd int, n *fileNode, extra fs.FileMode, err error) error 
 }
 
 func (f folder) touch(n *fileNode) error {
+	if n.mtime == 0 {
+		return nil
+	}
 	t := unix.NsecToTimespec(n.mtime)
 	return unix.UtimesNanoAt(f.fd, n.name, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
 }

@@ -112,8 +112,10 @@ func (f folder) finish(to *os.File, n *fileNode, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := f.root.Chtimes(n.name, time.Now(), time.Unix(0, n.mtime)); err != nil {
-		return err
+	if n.mtime != 0 {
+		if err := f.root.Chtimes(n.name, time.Now(), time.Unix(0, n.mtime)); err != nil {
+			return err
+		}
 	}
 	if n.mode&0o200 == 0 {
 		return f.root.Chmod(n.name, n.mode)

@@ -33,6 +33,9 @@ func (t *Tree) Graft(ctx context.Context, name, dir string) error {
 		return fmt.Errorf("add %s: %w", name, err)
 	}
 	for _, d := range branch.dirs {
+		for i := range d.files {
+			d.files[i].mtime = 0 // made for the run: when is of no matter, and setting it costs every job
+		}
 		if d.path == "." {
 			d.path = name
 		} else {
