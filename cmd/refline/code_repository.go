@@ -97,10 +97,7 @@ func localRepository(e *env, repo string) (string, bool) {
 	if isURL(repo) {
 		return "", false
 	}
-	path := repo
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.dir, path)
-	}
+	path := e.path(repo)
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return path, false

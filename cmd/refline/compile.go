@@ -151,7 +151,7 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 			CompareTo: func(string) ([]string, error) { return o.changed, nil },
 		}
 	}
-	if c.input.Pipeline, err = o.pipelineVariables(e.dir); err != nil {
+	if c.input.Pipeline, err = o.pipelineVariables(e); err != nil {
 		return err
 	}
 	if c.input.Inputs, err = o.inputValues(); err != nil {
@@ -175,10 +175,7 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	}
 	name := o.file
 	if c.root != "" {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(e.dir, name)
-		}
-		rel, err := filepath.Rel(realPath(c.root), realPath(name))
+		rel, err := filepath.Rel(realPath(c.root), realPath(e.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
 		}
@@ -320,11 +317,7 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable; give a file instead: --secret %s=@FILE", name, name)
 			}
 		case strings.HasPrefix(from, "@"):
-			path := from[1:]
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(e.dir, path)
-			}
-			data, err := os.ReadFile(path)
+			data, err := os.ReadFile(e.path(from[1:]))
 			if err != nil {
 				return errs.E(errs.NotFound, "--secret %s: %w", name, err)
 			}

@@ -101,3 +101,11 @@ func (e *env) printFindings(list diag.List) {
 	p.Source = e.source
 	_ = p.Print(e.stderr, diag.Text, list)
 }
+
+// path is a path from the command line, from the folder that is worked in.
+func (e *env) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(e.dir, p)
+}

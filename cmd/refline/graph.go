@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -49,10 +48,7 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 				_, err = io.WriteString(e.stdout, text)
 				return err
 			}
-			if !filepath.IsAbs(out) {
-				out = filepath.Join(e.dir, out)
-			}
-			if err := os.WriteFile(out, []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(e.path(out), []byte(text), 0o644); err != nil {
 				return fmt.Errorf("graph: %w", err)
 			}
 			return nil

@@ -83,14 +83,6 @@ func envSecret(e *env, flag, name string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-// path is a path from the command line, from the folder that is worked in.
-func (e *env) path(p string) string {
-	if filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(e.dir, p)
-}
-
 func newMaskCmd(e *env) *cobra.Command {
 	secrets := &secretSources{}
 	cmd := &cobra.Command{

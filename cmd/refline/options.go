@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,14 +94,10 @@ func eventNamed(name string) (gitlabci.Event, error) {
 }
 
 // pipelineVariables are those given for this run, the files' first.
-func (o *pipelineOptions) pipelineVariables(dir string) ([]pipeline.Variable, error) {
+func (o *pipelineOptions) pipelineVariables(e *env) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range o.varFiles {
-		path := file
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, file)
-		}
-		vars, err := readVarFile(path, file)
+		vars, err := readVarFile(e.path(file), file)
 		if err != nil {
 			return nil, err
 		}

@@ -66,12 +66,7 @@ func runRender(ctx context.Context, e *env, o *renderOptions, file string) error
 		}
 		in.File, in.Snippet, in.Name = "", string(data), "<stdin>"
 	}
-	in.Read = func(path string) ([]byte, error) {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(e.dir, path)
-		}
-		return os.ReadFile(path)
-	}
+	in.Read = func(path string) ([]byte, error) { return os.ReadFile(e.path(path)) }
 	for _, b := range []struct {
 		into  *[]jsonnet.Binding
 		specs []string
@@ -154,18 +149,12 @@ func (e *env) fingerprint(files []string) string {
 }
 
 func writeRendered(e *env, o *renderOptions, res jsonnet.Result) error {
-	at := func(p string) string {
-		if filepath.IsAbs(p) {
-			return p
-		}
-		return filepath.Join(e.dir, p)
-	}
 	if o.multi != "" {
 		for _, f := range res.Files {
 			if !filepath.IsLocal(f.Name) {
 				return errs.E(errs.Invalid, "the result names a file outside of the folder: %s", f.Name)
 			}
-			if err := os.WriteFile(filepath.Join(at(o.multi), f.Name), []byte(f.Text), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(e.path(o.multi), f.Name), []byte(f.Text), 0o644); err != nil {
 				return err
 			}
 			fmt.Fprintln(e.stdout, filepath.Join(o.multi, f.Name))
@@ -176,5 +165,5 @@ func writeRendered(e *env, o *renderOptions, res jsonnet.Result) error {
 		_, err := io.WriteString(e.stdout, res.Text)
 		return err
 	}
-	return os.WriteFile(at(o.output), []byte(res.Text), 0o644)
+	return os.WriteFile(e.path(o.output), []byte(res.Text), 0o644)
 }

@@ -146,7 +146,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	defer s.notes.Close()
 	s.kept = true
-	s.view = newRunView(s.e, s.mode(), s.record.Number, jobNames(p))
+	s.view = newRunView(s.e, s.mode(), jobNames(p))
 	s.view.started(&s.record)
 	res, err := engine.Run(ctx, s.input(ctx, tree))
 	s.view.close()

@@ -20,7 +20,6 @@ import (
 type runView struct {
 	e       *env
 	mode    viewMode
-	number  int64
 	width   int // of the longest job name
 	mu      sync.Mutex
 	jobs    map[string]*jobView
@@ -60,8 +59,8 @@ const (
 	longestName = 48 // columns that job names may take
 )
 
-func newRunView(e *env, mode viewMode, number int64, names []string) *runView {
-	v := &runView{e: e, mode: mode, number: number, jobs: map[string]*jobView{}}
+func newRunView(e *env, mode viewMode, names []string) *runView {
+	v := &runView{e: e, mode: mode, jobs: map[string]*jobView{}}
 	for _, n := range names {
 		v.width = max(v.width, cells(plain(n)))
 	}

@@ -148,12 +148,15 @@ func readRun(e *env, args []string) (runStore, *runRecord, error) {
 	return store, r, err
 }
 
-// splitRunJob takes [RUN] JOB apart: the run may be left out.
-func splitRunJob(args []string) (run []string, job string) {
-	if len(args) == 2 {
-		return args[:1], args[1]
+// readRunJob reads the job that [RUN] JOB names: the run may be left out.
+func readRunJob(e *env, args []string) (runStore, *runRecord, *runJob, error) {
+	last := len(args) - 1
+	store, r, err := readRun(e, args[:last])
+	if err != nil {
+		return store, nil, nil, err
 	}
-	return nil, args[0]
+	j, err := findJob(r, args[last])
+	return store, r, j, err
 }
 
 func findJob(r *runRecord, name string) (*runJob, error) {
@@ -179,17 +182,12 @@ Exit codes: 0 good, 1 no such run or job, 2 usage.`,
 		Example: "  refline runs log 7 'unit: [1.25]'",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			run, name := splitRunJob(args)
-			store, r, err := readRun(e, run)
-			if err != nil {
-				return err
-			}
-			j, err := findJob(r, name)
+			store, r, j, err := readRunJob(e, args)
 			if err != nil {
 				return err
 			}
 			if j.Log == "" {
-				return errs.E(errs.NotFound, "job %q of run %d was %s and has no log", name, r.Number, j.Status)
+				return errs.E(errs.NotFound, "job %q of run %d was %s and has no log", j.Name, r.Number, j.Status)
 			}
 			file := filepath.Join(store.folder(r.Number), j.Log)
 			if path {
@@ -233,17 +231,12 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 		Example: "  refline runs artifacts 7 build -o out/",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, name := splitRunJob(args)
-			store, r, err := readRun(e, run)
-			if err != nil {
-				return err
-			}
-			j, err := findJob(r, name)
+			store, r, j, err := readRunJob(e, args)
 			if err != nil {
 				return err
 			}
 			if j.Artifacts == "" {
-				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", name, r.Number)
+				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", j.Name, r.Number)
 			}
 			return runArtifacts(cmd.Context(), e, filepath.Join(store.folder(r.Number), j.Artifacts), out)
 		},
@@ -258,9 +251,7 @@ func runArtifacts(ctx context.Context, e *env, dir, out string) error {
 		return err
 	}
 	if out != "" {
-		if !filepath.IsAbs(out) {
-			out = filepath.Join(e.dir, out)
-		}
+		out = e.path(out)
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}

@@ -115,10 +115,7 @@ func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, 
 func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
 	var files []string
 	for _, arg := range args {
-		path := arg
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(e.dir, arg)
-		}
+		path := e.path(arg)
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, errs.E(errs.NotFound, "plan file %s: %w", arg, unwrapPath(err))

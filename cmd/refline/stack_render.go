@@ -82,9 +82,7 @@ func (e *env) writeRenderedTemplate(folder string, t *stack.Target, tmpl *stack.
 
 // writeFile writes below the folder one works in, which it makes.
 func (e *env) writeFile(path string, text []byte) error {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.dir, path)
-	}
+	path = e.path(path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -156,11 +156,7 @@ func testFiles(e *env, files []string) ([]string, error) {
 }
 
 func readTests(e *env, file string) ([]pipelineTest, error) {
-	path := file
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.dir, file)
-	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(e.path(file))
 	if err != nil {
 		return nil, errs.E(errs.NotFound, "test file %s: %w", file, unwrapPath(err))
 	}
@@ -215,15 +211,6 @@ func testFileErrors(file string, err error) diag.List {
 		list = append(list, f)
 	}
 	return list
-}
-
-// unwrapPath drops the path that os puts into its errors.
-func unwrapPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // checkTest compiles one test's pipeline and compares it with what is expected.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"refline/internal/errs"
@@ -141,12 +142,8 @@ func (a *attempt) tellSecrets() {
 func lookupOf(env []string) map[string]string {
 	m := make(map[string]string, len(env))
 	for _, kv := range env {
-		for i := range len(kv) {
-			if kv[i] == '=' {
-				m[kv[:i]] = kv[i+1:]
-				break
-			}
-		}
+		name, value, _ := strings.Cut(kv, "=")
+		m[name] = value
 	}
 	return m
 }

@@ -89,7 +89,7 @@ func (d defaults) only(keyword string) defaults {
 
 // readInherit decodes inherit: of a job. variables is nil when it is not
 // written, which means all.
-func (r reader) readInherit(job *node) (inherits func(string) bool, variables *pipeline.InheritVariables) {
+func (r reader) readInherit(job *node) (inherits func(string) bool, variables *inheritVariables) {
 	inherits = func(string) bool { return true }
 	n := job.get("inherit")
 	if absent(n) || !r.mapping(n, "inherit", "default", "variables") {
@@ -107,7 +107,7 @@ func (r reader) readInherit(job *node) (inherits func(string) bool, variables *p
 	}
 	if v := n.get("variables"); !absent(v) {
 		all, names := r.inheritance(v, "inherit:variables")
-		variables = &pipeline.InheritVariables{All: all, Names: names}
+		variables = &inheritVariables{All: all, Names: names}
 	}
 	return inherits, variables
 }

@@ -22,7 +22,7 @@ type written struct {
 
 	job       pipeline.Job // what does not depend on rules
 	variables []pipeline.Variable
-	inherit   *pipeline.InheritVariables
+	inherit   *inheritVariables
 
 	hasRules bool
 	rules    []rule
@@ -67,7 +67,7 @@ func (c *compiler) readJob(f *field) *written {
 	}
 	w.job = pipeline.Job{
 		Name: f.name, Base: f.name, Stage: defaultStage, When: pipeline.OnSuccess,
-		Inherit: variables, Origin: f.at,
+		Origin: f.at,
 	}
 	for i := range w.node.keys {
 		c.readKeyword(w, &w.node.keys[i], keywords)

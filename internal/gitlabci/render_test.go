@@ -41,7 +41,7 @@ func rendered(t *testing.T, p *pipeline.Pipeline) string {
 	}
 	return cmp.Diff(jobs, res.Pipeline.Jobs, cmpopts.EquateEmpty(),
 		cmpopts.IgnoreTypes(diag.Place{}),
-		cmpopts.IgnoreFields(pipeline.Job{}, "Base", "Index", "Total", "Inherit"),
+		cmpopts.IgnoreFields(pipeline.Job{}, "Base", "Index", "Total"),
 		cmpopts.IgnoreFields(pipeline.Variable{}, "Description", "Options"))
 }
 

@@ -68,8 +68,14 @@ func (r reader) detailedVariable(v *pipeline.Variable, n *node, path string, det
 	}
 }
 
+// inheritVariables is inherit:variables of a job: names alone, or all of them.
+type inheritVariables struct {
+	All   bool
+	Names []string
+}
+
 // inherited keeps those of the top-level variables that a job inherits.
-func inherited(root []pipeline.Variable, by *pipeline.InheritVariables) []pipeline.Variable {
+func inherited(root []pipeline.Variable, by *inheritVariables) []pipeline.Variable {
 	if by == nil || by.All {
 		return root
 	}

@@ -87,25 +87,17 @@ type Job struct {
 	Run           []Step   `json:"run,omitempty"`      // run: steps, instead of the scripts
 	Coverage      string   `json:"coverage,omitempty"` // the regular expression without its slashes
 
-	Artifacts   *Artifacts        `json:"artifacts,omitempty"`
-	Caches      []Cache           `json:"cache,omitempty"`
-	Environment *Environment      `json:"environment,omitempty"`
-	Trigger     *Trigger          `json:"trigger,omitempty"` // a bridge: no script of its own
-	Release     *Release          `json:"release,omitempty"`
-	Pages       *Pages            `json:"pages,omitempty"`
-	Secrets     []Secret          `json:"secrets,omitempty"`
-	IDTokens    []IDToken         `json:"id_tokens,omitempty"`
-	Identity    string            `json:"identity,omitempty"`
-	Inherit     *InheritVariables `json:"-"`
+	Artifacts   *Artifacts   `json:"artifacts,omitempty"`
+	Caches      []Cache      `json:"cache,omitempty"`
+	Environment *Environment `json:"environment,omitempty"`
+	Trigger     *Trigger     `json:"trigger,omitempty"` // a bridge: no script of its own
+	Release     *Release     `json:"release,omitempty"`
+	Pages       *Pages       `json:"pages,omitempty"`
+	Secrets     []Secret     `json:"secrets,omitempty"`
+	IDTokens    []IDToken    `json:"id_tokens,omitempty"`
+	Identity    string       `json:"identity,omitempty"`
 
 	Origin diag.Place `json:"origin,omitzero"` // where the job is written
-}
-
-// InheritVariables records inherit:variables for those who add variables later
-// (a parent that forwards to a child): nil names with All false means none.
-type InheritVariables struct {
-	All   bool
-	Names []string
 }
 
 // Need is an edge to an earlier job. Job is a full name in the same pipeline
