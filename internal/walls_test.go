@@ -33,7 +33,7 @@ var walls = map[string]string{
 	"executor/process":      "executor errs",
 	"executor/docker":       "executor errs",
 	"executor/executortest": "executor errs",
-	"engine":                "pipeline executor secret sshagent git mask diag errs",
+	"engine":                "pipeline executor secret sshagent git mask errs",
 	"cfn":                   "jsonnet diag errs",
 	"cfn/lint":              "cfn diag errs",
 	"cfn/lint/generate":     "",
