@@ -81,8 +81,23 @@ func lastLine(stderr string) string {
 			line = l
 		}
 	}
+	return shorten(line)
+}
+
+// lineWith is the first line of stderr that holds sign.
+func lineWith(stderr, sign string) string {
+	for l := range strings.Lines(stderr) {
+		if strings.Contains(l, sign) {
+			return shorten(strings.TrimSpace(l))
+		}
+	}
+	return ""
+}
+
+// shorten cuts a long line in its middle: the reason stands at the end.
+func shorten(line string) string {
 	if len(line) > 300 {
-		line = line[:300] + "…"
+		line = line[:200] + "…" + line[len(line)-100:]
 	}
 	return strings.ToValidUTF8(line, "?")
 }
@@ -105,6 +120,7 @@ func (a Access) retry(ctx context.Context, try func() error) error {
 	if wait <= 0 {
 		wait = 500 * time.Millisecond
 	}
+	said := ""
 	for n := 1; ; n++ {
 		err := try()
 		if err == nil || !errs.Is(err, errs.Unavailable) || ctx.Err() != nil {
@@ -114,7 +130,11 @@ func (a Access) retry(ctx context.Context, try func() error) error {
 			return fmt.Errorf("after %d attempts: %w", n, err)
 		}
 		pause := wait + rand.N(wait/4+1) // apart from others that wait for the same server
-		a.notice(fmt.Sprintf("%v; trying again in %v", err, pause.Round(100*time.Millisecond)))
+		next := fmt.Sprintf("try %d of %d in %v", n+1, attempts, pause.Round(100*time.Millisecond))
+		if why := err.Error(); why != said { // once is enough
+			said, next = why, why+"; "+next
+		}
+		a.notice(next)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

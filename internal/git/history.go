@@ -29,7 +29,8 @@ func lastCommit(ctx context.Context, git func(...string) process, commit, path s
 	if !isObjectID(commit) {
 		return ""
 	}
-	out, err := git("log", "-1", "--format=%H", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
+	// Not git log, which log.showSignature of a user makes talk.
+	out, err := git("rev-list", "-1", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
 	if err != nil {
 		return ""
 	}

@@ -140,7 +140,7 @@ func TestGiveBackRefusesWhatIsNotWhole(t *testing.T) {
 	src.commit("one", "a", "1\n", "dir/b", "1\n")
 	r := remote(t, src.dir, localAccess(t))
 	c := r.mustResolve(t, Ref{})
-	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"none"}})
+	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"a"}})
 	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 0 {
 		t.Errorf("%v, kept %v", err, r.spares())
 	}
