@@ -219,7 +219,7 @@ func (r *Reader) object(spec string) (kind, id string, body []byte, err error) {
 
 func (r *Reader) start() error {
 	ctx, stop := context.WithCancel(r.ctx)
-	cmd := exec.CommandContext(ctx, "git", "--git-dir="+r.gitDir, "cat-file", "--batch")
+	cmd := exec.CommandContext(ctx, "git", refusedByOld, "--git-dir="+r.gitDir, "cat-file", "--batch")
 	cmd.Dir = r.dir
 	cmd.Env = withSettings(r.env, hardened())
 	in, err := cmd.StdinPipe()
