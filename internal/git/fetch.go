@@ -28,6 +28,7 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
 	}
 	if _, ok := r.record(c, depth); ok {
+		r.used()
 		return nil
 	}
 	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
