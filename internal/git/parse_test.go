@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -152,7 +153,7 @@ func compareConfig(t interface {
 	Errorf(string, ...any)
 	Fatal(...any)
 }, dir string, env []string, text string) {
-	file := filepath.Join(dir, fmt.Sprintf("c%x", BlobID([]byte(text))))
+	file := filepath.Join(dir, fmt.Sprintf("c%x", sha256.Sum256([]byte(text))))
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,6 @@ package git
 import (
 	"bufio"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -164,15 +162,6 @@ func cleanPath(name string) (string, error) {
 		return "", errs.E(errs.Invalid, "%q is not a path inside the repository", name)
 	}
 	return clean, nil
-}
-
-// BlobID is the name git (with SHA-1) gives to a file of this content. It lets
-// a file of the working tree be compared with one of a commit.
-func BlobID(content []byte) string {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(content))
-	h.Write(content)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // object asks for one object. kind is "" when there is none.

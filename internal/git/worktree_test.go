@@ -63,7 +63,7 @@ func TestHead(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		entries, err := w.Reader(context.Background()).List(head.SHA)
-		if err != nil || len(entries) != 2 || entries[1].Path != "dir/sub/b" || entries[1].ID != BlobID([]byte("b")) {
+		if err != nil || len(entries) != 2 || entries[1].Path != "dir/sub/b" || entries[1].ID != src.git("rev-parse", "HEAD:dir/sub/b") {
 			t.Errorf("list: %v %v", entries, err)
 		}
 	}
