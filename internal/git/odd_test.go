@@ -3,9 +3,11 @@ package git
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,6 +72,23 @@ func TestExactRef(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestShortCommit finds a commit that only a merge request's ref names.
+func TestShortCommit(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "a", "1")
+	src.git("checkout", "-q", "--detach")
+	sha := src.commit("proposed", "a", "2")
+	src.git("checkout", "-q", "main")
+	src.git("update-ref", "refs/merge-requests/7/head", sha)
+	bothWays(t, "file://"+src.dir, Ref{KindCommit, sha[:10]}, func(t *testing.T, r *Remote, c Resolved, depth int, err error) {
+		if err != nil || c.Commit != sha {
+			t.Fatalf("got %+v: %v", c, err)
+		}
+		r.mustCheckout(t, c, CheckoutOptions{Depth: depth})
+	})
 }
 
 // TestDeletedBranch: what an earlier fetch kept must not stand in for a branch
@@ -292,5 +311,30 @@ func TestReaderMends(t *testing.T) {
 				gitIn(t, r.mustCheckout(t, c, CheckoutOptions{Depth: depth}), src.env, "fsck")
 			})
 		}
+	}
+}
+
+// TestDefaultBranchIsAskedOnce: a run of HEAD has been told it already.
+func TestDefaultBranchIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "a", "1")
+	var asked atomic.Int32
+	url := serveHTTP(t, filepath.Dir(src.dir), func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.URL.Path, "/info/refs") {
+				asked.Add(1)
+			}
+			next.ServeHTTP(w, req)
+		})
+	})
+	r := remote(t, url+"/repo", Access{Environ: environ(t)})
+	ctx := context.Background()
+	if _, err := r.Update(ctx, Ref{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	before := asked.Load()
+	if name, err := r.DefaultBranch(ctx); err != nil || name != "main" || asked.Load() != before {
+		t.Errorf("%q, %v; asked %d times more", name, err, asked.Load()-before)
 	}
 }

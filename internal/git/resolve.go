@@ -68,6 +68,7 @@ func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
 		return Resolved{}, errs.E(errs.NotFound, "%s has no commit at its HEAD; name a branch, or push one", r.URL())
 	}
 	if branch, ok := strings.CutPrefix(names["ref: HEAD"], "refs/heads/"); ok {
+		r.noteHead(branch)
 		return Resolved{KindBranch, branch, id, ""}, nil
 	}
 	return Resolved{KindCommit, "", id, ""}, nil
@@ -82,7 +83,7 @@ func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
 	if id := strings.TrimSpace(string(out)); err == nil && isObjectID(id) {
 		return Resolved{KindCommit, "", id, ""}, nil
 	}
-	names, err := r.lsRemote(ctx, []Kind{KindBranch, KindTag})
+	names, err := r.lsRemote(ctx, nil) // merge requests too
 	if err != nil {
 		return Resolved{}, err
 	}
@@ -98,7 +99,7 @@ func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
 	}
 	if found == "" {
 		return Resolved{}, errs.E(errs.NotFound,
-			"commit %s is neither in the mirror of %s nor at one of its branches or tags; give all 40 characters, by which any commit can be fetched", sha, r.URL())
+			"commit %s is neither in the mirror of %s nor at one of its branches, tags or merge requests; give all 40 characters, by which any commit can be fetched", sha, r.URL())
 	}
 	return Resolved{KindCommit, "", found, ""}, nil
 }
