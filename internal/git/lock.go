@@ -40,6 +40,14 @@ func lock(ctx context.Context, path string, notice func(string)) (*os.File, erro
 	}
 }
 
+// release ends a lock that no child of ours works under. Closing alone would
+// leave it to a child that is just being started for something else, until that
+// runs its program.
+func release(f *os.File) {
+	unlockFile(f)
+	f.Close()
+}
+
 // tryLock returns nil and no error when another holds the lock.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

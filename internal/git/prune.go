@@ -53,7 +53,7 @@ func (r *Remote) pruneUnused(now time.Time) {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
-			f.Close()
+			release(f)
 		}
 	}()
 	names := []string{"spare.lock", "lock"}

@@ -15,7 +15,6 @@ func TestPrune(t *testing.T) {
 	cache := filepath.Join(t.TempDir(), "cache")
 	ctx := context.Background()
 	mirrors := map[string]*Remote{}
-	sources := map[string]*repo{}
 	for _, name := range []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"} {
 		src := newRepoAt(t, filepath.Join(t.TempDir(), name))
 		src.commit("one", "a", name)
@@ -30,7 +29,8 @@ func TestPrune(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mirrors[name], sources[name] = r, src
+		r.settle(t)
+		mirrors[name] = r
 	}
 	if err := os.MkdirAll(filepath.Join(cache, "foreign"), 0o755); err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer held.Close()
+	defer release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -156,7 +156,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer held.Close()
+	defer release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
