@@ -60,7 +60,7 @@ var outside = map[string]string{
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only
-	"github.com/dlclark/regexp2":      "cfn/lint",
+	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
 	"pgregory.net/rapid":              "", // tests only
 	"github.com/google/go-cmp":        "executor/executortest",
 	"github.com/rogpeppe/go-internal": "",

@@ -162,6 +162,13 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	for _, written := range f.patterns {
 		p := s.expand(written)
 		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
+		if end, ok := strings.CutPrefix(p, "**/*"); ok && isExtension(end) { // costs GitLab no comparison
+			i := slices.IndexFunc(paths, func(path string) bool { return strings.HasSuffix(path, end) })
+			if i >= 0 {
+				return true, paths[i] + " matches " + written, nil
+			}
+			continue
+		}
 		if !exact(p) {
 			patterns = append(patterns, written)
 			continue
@@ -187,21 +194,16 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	return matchPaths(s, f, paths, count)
 }
 
+// isExtension reports whether end is one as .js or .tar.gz.
+func isExtension(end string) bool {
+	return strings.HasPrefix(end, ".") && !strings.Contains(end, "/") && exact(end)
+}
+
 // matchPaths looks for the first path that matches. count is how many paths
 // GitLab would look at.
 func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
 	if f.regexp != "" {
-		match, ok, err := expr.Pattern(s.expand(f.regexp))
-		if !ok {
-			return false, "", errs.E(errs.Invalid, "%q is not a regular expression between slashes", f.regexp)
-		}
-		if err != nil {
-			return false, "", errs.E(errs.Invalid, "the regular expression %q cannot be read: %w", f.regexp, err)
-		}
-		if i := slices.IndexFunc(paths, match); i >= 0 {
-			return true, paths[i] + " matches", nil
-		}
-		return false, "no file matches", nil
+		return matchRegexp(s.expand(f.regexp), paths)
 	}
 	// What is said names a pattern as it is written: variables in it may be
 	// secret.
@@ -221,6 +223,23 @@ func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool,
 		}
 	}
 	return false, "no file matches", nil
+}
+
+// matchRegexp looks for the first path that an expression matches, whose
+// variables are replaced.
+func matchRegexp(text string, paths []string) (yes bool, because string, err error) {
+	re, err := compilePathRegexp(text)
+	if err != nil {
+		return false, "", err
+	}
+	if len(paths) > maxComparisons {
+		return true, "there are too many files to compare", nil
+	}
+	path, err := re.find(paths)
+	if path == "" {
+		return false, "no file matches", err
+	}
+	return true, path + " matches", nil
 }
 
 // tree lists the files of a project, sorted, once.
