@@ -11,6 +11,11 @@ import (
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
+		"a bad ref of a release":        {"j: {script: x, release: {tag_name: a, description: b, ref: 'a b'}}", `1:60: error: job "j": release:ref must be the name of a branch or tag, or a commit, not "a b"`},
+		"kubernetes of nothing":         {"j: {script: x, environment: {name: a, kubernetes: {}}}", `1:51: error: job "j": environment:kubernetes must not be empty`},
+		"kubernetes without an agent":   {"j: {script: x, environment: {name: a, kubernetes: {dashboard: {namespace: n}}}}\nk: {script: x, environment: {name: a, kubernetes: {managed_resources: {enabled: true}}}}\nl: {script: x, environment: {name: a, kubernetes: {namespace: n, managed_resources: {enabled: false}}}}", "1:51: error: job \"j\": environment:kubernetes:agent is missing\n2:51: error: job \"k\": environment:kubernetes:agent is missing"},
+		"flux without a namespace":      {"j: {script: x, environment: {name: a, kubernetes: {agent: a, flux_resource_path: p}}}", `1:82: error: job "j": environment:kubernetes:flux_resource_path needs namespace`},
+		"two namespaces":                {"j: {script: x, environment: {name: a, kubernetes: {agent: a, namespace: n, dashboard: {namespace: m}}}}", `1:73: error: job "j": environment:kubernetes:namespace stands in dashboard too`},
 		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
 		"a mistyped script":             {"job: {scritp: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scritp\" is not a keyword of a job; did you mean \"script\"?"},
 		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
@@ -150,7 +155,8 @@ d: {stage: build, script: [1], rules: [{if: "$A =="}]}
 
 func TestEditorWarnings(t *testing.T) {
 	t.Parallel()
-	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}"))
+	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}\n"+
+		"other: {script: x, retry: {exit_codes: [1, 2, 1]}, rules: [{if: }, {exists: a}, {if: $A, needs: }]}"))
 	want := strings.Join([]string{
 		`1:24: warning: job "job": tags is an empty list`,
 		`1:35: warning: job "job": needs is empty; it counts as not written`,
@@ -158,6 +164,10 @@ func TestEditorWarnings(t *testing.T) {
 		`1:61: warning: job "job": variables:A is empty, which is taken for ""`,
 		`1:83: warning: job "job": artifacts:paths is an empty list`,
 		`1:110: warning: job "job": artifacts:reports:annotations should be one string; the editor's schema refuses a list`,
+		`2:47: warning: job "other": retry:exit_codes names 1 twice`,
+		`2:65: warning: job "other": rules:if is empty; it counts as not written`,
+		`2:77: warning: job "other": rules:exists should be a list; the editor's schema refuses a string`,
+		`2:97: warning: job "other": rules:needs is empty; it counts as not written`,
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)

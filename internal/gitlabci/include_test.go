@@ -224,7 +224,11 @@ include:
 - {artifact: a.yml, job: b}
 - !reference [a]
 - {local: a.yml, inputs: [b]}
-`, "a.yml": "a: {}"},
+- {local: a.yml, cache: true}
+- {remote: 'https://example.com/a.yml', cache: 30 seconds}
+- {remote: 'https://example.com/a.yml', cache: [a]}
+- {remote: 'https://example.com/a.yml', cache: 1 day}
+`, "a.yml": "a: {}", "https://example.com/a.yml": "a: {}"},
 			says: []string{
 				`.gitlab-ci.yml:3:3: error: an include is a text or a map, not the number 5`,
 				`.gitlab-ci.yml:4:3: error: an include is a text or a map, not a list`,
@@ -242,6 +246,9 @@ include:
 				`.gitlab-ci.yml:15:4: error: include:artifact works only inside trigger:`,
 				`.gitlab-ci.yml:16:3: error: include cannot be a !reference, which is resolved later; write the includes out`,
 				`.gitlab-ci.yml:17:26: error: include:inputs must be a map, not a list`,
+				`.gitlab-ci.yml:18:18: error: cache is for include:remote only`,
+				`.gitlab-ci.yml:19:48: error: include:cache must be at least 1 minute, not "30 seconds"`,
+				`.gitlab-ci.yml:20:48: error: include:cache must be true, false or a length of time, not a list`,
 			},
 		},
 		"circle": {

@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"strings"
 	"time"
 
 	"refline/internal/pipeline"
@@ -27,11 +28,27 @@ func (r reader) readRelease(n *node) *pipeline.Release {
 			}
 		}
 	}
+	if rel.Ref != "" && !isRef(rel.Ref) {
+		r.errorf(n.get("ref"), "value", "release:ref", "must be the name of a branch or tag, or a commit, not %s", quote(rel.Ref))
+	}
 	if assets := n.get("assets"); !absent(assets) && r.mapping(assets, "release:assets", "links") {
 		r.releaseLinks(assets)
 		rel.Assets = plainMap(assets)
 	}
 	return rel
+}
+
+// isRef reports whether git could have a branch or tag of this name.
+func isRef(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	return name[0] != '-' && name != "@" && !strings.HasSuffix(name, ".") && !strings.Contains(name, "..") &&
+		!strings.Contains(name, "@{") && !strings.ContainsFunc(name, func(c rune) bool {
+		return c <= ' ' || c == 0x7f || strings.ContainsRune(`~^:?*[\\`, c)
+	})
 }
 
 func (r reader) releaseLinks(assets *node) {

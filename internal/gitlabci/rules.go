@@ -74,7 +74,9 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 		u.interruptible = &v
 	}
 	u.variables = r.readVariables(n.get("variables"), path+":variables")
-	if needs := n.get("needs"); !absent(needs) {
+	if needs := n.get("needs"); needs != nil && absent(needs) {
+		r.editor(needs, path+":needs", "is empty; it counts as not written")
+	} else if needs != nil {
 		if u.needs = r.readNeeds(needs, path+":needs"); u.needs == nil {
 			u.needs = []needSpec{}
 		}
@@ -92,6 +94,9 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 
 func (c *compiler) readIf(r reader, u *rule, n *node, path string) {
 	if absent(n) {
+		if n != nil {
+			r.editor(n, path, "is empty; it counts as not written")
+		}
 		return
 	}
 	if n.kind != stringNode {
@@ -140,6 +145,7 @@ func (r reader) readFiles(n *node, path string, keys ...string) *fileCondition {
 	patterns := n
 	switch {
 	case n.kind == stringNode && strings.HasSuffix(path, "exists"):
+		r.editor(n, path, "should be a list; the editor's schema refuses a string")
 		f.patterns = []string{n.text}
 		return f
 	case n.kind == mapNode:

@@ -65,6 +65,9 @@ func (r reader) integers(n *node, path string) []int {
 			r.wrong(item, path, "a whole number or a list of them")
 			return nil
 		}
+		if slices.Contains(out, int(item.num)) {
+			r.editor(item, path, "names "+item.text+" twice")
+		}
 		out = append(out, int(item.num))
 	}
 	return out
