@@ -28,21 +28,15 @@ func (l *loading) file(docs documents, blocks bool, v visit) *node {
 	content := docs.content
 	switch {
 	case docs.header != nil:
-		inputs, component, ok := l.header(docs.header, &v)
-		if !ok {
-			l.incomplete = true
-			return nil
-		}
+		inputs, component, all := l.header(docs.header, &v)
 		if blocks {
-			x := interpolation{inputs: inputs, component: component, variables: l.variables, f: l.f, b: l.b}
+			x := interpolation{inputs: inputs, component: component, unread: !all, variables: l.variables, f: l.f, b: l.b}
 			content = x.apply(content)
 			l.incomplete = l.incomplete || x.left
 		}
 	case v.given != nil && len(v.given.keys) > 0:
 		l.errorf(v.given.keys[0].at, "unknown-input", "%s declares no inputs", v.who)
 		l.f.hint("declare them there: spec: inputs: …, a line with ---, then the jobs")
-		l.incomplete = true
-		return nil
 	}
 	include := content.get("include")
 	if include == nil {
@@ -187,8 +181,8 @@ func aboutComponent(inc inclusion, found Source) map[string]*node {
 }
 
 // header reads the header of a file and gives its inputs their values; nil for
-// those whose value is wrong. It returns false when there may be more inputs.
-func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, ok bool) {
+// those whose value is wrong. all is false when there may be more inputs.
+func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, all bool) {
 	r := specReader{l.f}
 	s := r.readSpec(header)
 	if s.include != nil {

@@ -37,9 +37,9 @@ func (c *compiler) checkJob(w *written) {
 				c.f.hint("put when: delayed and start_in into the rules")
 			}
 		}
-	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) {
+	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) && c.complete {
 		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
-	} else if w.job.When != pipeline.Delayed && !absent(startIn) {
+	} else if w.job.When != pipeline.Delayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
 		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
 	}
 	c.warnTwice(w)
@@ -58,7 +58,7 @@ func (c *compiler) checkJob(w *written) {
 // without workflow:rules a push to a branch with a merge request makes two
 // pipelines, and the job is in both.
 func (c *compiler) warnTwice(w *written) {
-	if c.hasWorkflowRules || len(w.rules) == 0 {
+	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
 	}
 	last := &w.rules[len(w.rules)-1]

@@ -73,7 +73,7 @@ func (r reader) readKubernetes(n *node) bool {
 	if absent(n.get("agent")) && (flux != "" || manages || !absent(dashboard) && len(dashboard.keys) > 0) {
 		r.errorf(n, "value", path+":agent", "is missing")
 	}
-	if flux != "" && absent(n.get("namespace")) {
+	if flux != "" && absent(n.get("namespace")) && r.partial == nil {
 		r.errorf(n.get("flux_resource_path"), "value", path+":flux_resource_path", "needs namespace")
 	}
 	return true
@@ -105,6 +105,9 @@ func (r reader) deploymentTier(n *node) string {
 
 // checkOnStop is about jobs that stop what others deploy.
 func (c *compiler) checkOnStop() {
+	if !c.complete {
+		return
+	}
 	for _, w := range c.jobs {
 		e := w.job.Environment
 		if e == nil || e.OnStop == "" {
@@ -117,7 +120,7 @@ func (c *compiler) checkOnStop() {
 		}
 		switch {
 		case stop == nil:
-			if c.complete && fault("names %s, which is not a job", quote(e.OnStop)) {
+			if fault("names %s, which is not a job", quote(e.OnStop)) {
 				c.f.hint(didYouMean(e.OnStop, c.jobNames()))
 			}
 		case stop.of.job.Environment == nil:

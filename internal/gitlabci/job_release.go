@@ -54,8 +54,12 @@ func isRef(name string) bool {
 func (r reader) releaseLinks(assets *node) {
 	const path = "release:assets:links"
 	links := assets.get("links")
-	if absent(links) || links.kind != seqNode {
-		r.errorf(orParent(links, assets), "type", path, "must be a list of maps")
+	if absent(links) {
+		r.errorf(orParent(links, assets), "value", path, "is missing")
+		return
+	}
+	if links.kind != seqNode {
+		r.wrong(links, path, "a list of maps")
 		return
 	}
 	for _, link := range links.items {
