@@ -43,7 +43,9 @@ func (l *loading) file(docs documents, blocks bool, v visit) *node {
 		return content
 	}
 	var below *node
-	for _, inc := range l.inclusions(include, v.source) {
+	list := l.inclusions(include, v.source)
+	l.readAhead(list)
+	for _, inc := range list {
 		if part := l.include(inc, &v); part != nil {
 			below = merged(below, part, l.b)
 		}

@@ -80,7 +80,8 @@ const (
 
 // Loader gives the contents of files. Errors have a kind: NotFound for a file
 // that is not there, Unavailable or Denied for a place that cannot be reached.
-// Calls for the same Source give the same bytes during one compile.
+// Calls for the same Source give the same bytes during one compile. Read is called
+// for several remote files at once, for all else one after the other.
 type Loader interface {
 	// Read returns the file and the Source it was really found at (a ref
 	// resolved to a commit, a component to its file and Version), which is where

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -325,4 +327,47 @@ func TestIncludeHidesSecretsInErrors(t *testing.T) {
 			t.Error(line)
 		}
 	}
+}
+
+// meeting is a loader of remote files that answers when all of them were asked
+// for.
+type meeting struct {
+	files
+	all *sync.WaitGroup
+}
+
+func (m meeting) Read(ctx context.Context, s Source) ([]byte, Source, error) {
+	if s.Kind == Remote {
+		m.all.Done()
+		m.all.Wait()
+	}
+	return m.files.Read(ctx, s)
+}
+
+func TestRemoteFilesOfAListAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // where nobody can go on, the test fails
+		loader := meeting{files{
+			".gitlab-ci.yml":  "include: ['https://x/a.yml', b.yml, 'https://x/c.yml', 'https://x/a.yml', 'https://x/d.yml']\n",
+			"https://x/a.yml": "j: {script: a, tags: [a]}\n",
+			"b.yml":           "j: {script: b}\n",
+			"https://x/c.yml": "j: {script: c, stage: test}\n",
+			"https://x/d.yml": "k: {script: d}\n",
+		}, &sync.WaitGroup{}}
+		loader.all.Add(3)
+		res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: loader})
+		if err != nil || res.Findings.HasErrors() {
+			t.Fatal(err, res.Findings)
+		}
+		if got := res.Pipeline.Job("j").Script[0]; got != "a" { // included last
+			t.Errorf("j says %s, want a", got)
+		}
+		var order []string
+		for _, f := range res.Files {
+			order = append(order, f.Path)
+		}
+		if diff := cmp.Diff([]string{".gitlab-ci.yml", "https://x/a.yml", "b.yml", "https://x/c.yml", "https://x/d.yml"}, order); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
