@@ -47,9 +47,7 @@ func (c *compiler) checkJob(w *written) {
 		c.checkUpstream(w)
 	}
 	if inputs := n.get("inputs"); !absent(inputs) {
-		w.job.Script = r.applyInputs(inputs, w.job.Script)
-		w.job.BeforeScript = r.applyInputs(inputs, w.job.BeforeScript)
-		w.job.AfterScript = r.applyInputs(inputs, w.job.AfterScript)
+		r.applyInputs(w, inputs)
 	}
 	c.finishPages(w)
 }
