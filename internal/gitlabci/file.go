@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -186,25 +187,27 @@ func aboutComponent(inc inclusion, found Source) map[string]*node {
 // those whose value is wrong. all is false when there may be more inputs.
 func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, all bool) {
 	r := specReader{l.f}
-	s := r.readSpec(header)
-	if s.include != nil {
-		before := len(l.f.list)
-		s.inputs = append(l.includedInputs(s.include, v), s.inputs...)
-		s.unread = s.unread || l.f.list[before:].HasErrors()
-		r.unique(s.inputs)
-	}
+	before := len(l.f.list)
+	included := l.includedInputs(header.get("spec").get("include"), v)
+	unread := l.f.list[before:].HasErrors()
+	s := r.readSpec(l.withIncluded(header, included))
 	component = make(map[string]*node, len(s.component))
 	for _, name := range s.component {
 		if value := v.component[name]; value != nil {
 			component[name] = value
 		}
 	}
+	s.unread = s.unread || unread
 	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
 }
 
-// includedInputs reads the files of spec:include, which hold inputs only.
-func (l *loading) includedInputs(include *node, v *visit) []inputSpec {
-	var list []inputSpec
+// includedInputs reads the files of spec:include, which hold inputs only, and
+// lays them over each other in order; nil without any.
+func (l *loading) includedInputs(include *node, v *visit) *node {
+	if absent(include) {
+		return nil
+	}
+	var all *node
 	r := specReader{l.f}
 	for _, inc := range l.inclusions(include, v.source) {
 		if k := inc.source.Kind; k == Template || k == Component {
@@ -216,19 +219,42 @@ func (l *loading) includedInputs(include *node, v *visit) []inputSpec {
 			continue
 		}
 		r.onlyKeys(file.docs.content, fmt.Sprintf("%s, which may hold inputs only", l.redact.source(inc.source).phrase()), "inputs")
-		list = append(list, r.inputs(file.docs.content.get("inputs"))...)
+		inputs := file.docs.content.get("inputs")
+		switch {
+		case absent(inputs):
+		case inputs.kind != mapNode:
+			r.f.errorf(inputs.at, "", "spec", "inputs must be a map, not %s", whatIs(inputs))
+		default:
+			all = merged(all, inputs, l.b)
+		}
 	}
-	return list
+	return all
 }
 
-// unique refuses inputs that two files declare.
-func (r specReader) unique(inputs []inputSpec) {
-	seen := make(map[string]diag.Place, len(inputs))
-	for _, s := range inputs {
-		if first, ok := seen[s.name]; ok {
-			r.f.errorf(s.at, "", "spec", "the input %q is declared at %s too", s.name, first)
-			continue
-		}
-		seen[s.name] = s.at
+// withIncluded lays the inputs of a header over those that it includes.
+func (l *loading) withIncluded(header, included *node) *node {
+	spec := header.get("spec")
+	own := spec.get("inputs")
+	if included == nil || spec.kind != mapNode || !absent(own) && own.kind != mapNode {
+		return header
 	}
+	if !absent(own) {
+		for i := range own.keys {
+			if other := included.get(own.keys[i].name); other != nil {
+				l.f.warnf(own.keys[i].at, "", "spec", "the input %q is declared at %s too; this one goes before", own.keys[i].name, other.at)
+			}
+		}
+		included = merged(included, own, l.b)
+	}
+	body := *spec
+	body.keys = slices.DeleteFunc(slices.Clone(spec.keys), func(f field) bool { return f.name == "inputs" })
+	body.keys = append(body.keys, field{name: "inputs", at: spec.keyAt("inputs"), value: included})
+	whole := *header
+	whole.keys = slices.Clone(header.keys)
+	for i := range whole.keys {
+		if whole.keys[i].name == "spec" {
+			whole.keys[i].value = body.seal()
+		}
+	}
+	return whole.seal()
 }
