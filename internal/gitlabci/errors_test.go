@@ -89,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
 		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
 		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
-		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
+		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4` + "\n" + `1:26: warning: job "job": trigger:include should have maps in its list, as local: FILE`},
 		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a.yml" is`},
 		"a trigger of no pipeline":      {"job: {trigger: {include: child.txt}}", `1:26: error: job "job": trigger:include must name a file that ends in .yml or .yaml, not "child.txt"`},
 		"a step without a name":         {"job: {run: [{script: x}]}", `1:13: error: job "job": run:name is missing`},
@@ -160,6 +160,16 @@ func TestEditorWarnings(t *testing.T) {
 	t.Parallel()
 	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}\n"+
 		"other: {script: x, retry: {exit_codes: [1, 2, 1]}, rules: [{if: }, {exists: a}, {if: $A, needs: }]}"))
+	more := said(compiled(t, "stages:\nj: {script: x, allow_failure: {}, cache: {paths: }, release: {tag_name: a, description: b, milestones: m}}\nk: {trigger: {include: [a.yml]}}"))
+	if want := strings.Join([]string{
+		`1:8: warning: stages is empty; it counts as not written`,
+		`2:31: warning: job "j": allow_failure is an empty map`,
+		`2:50: warning: job "j": cache:paths is empty; it counts as not written`,
+		`2:104: warning: job "j": release:milestones should be a list; the editor's schema refuses a string`,
+		`3:24: warning: job "k": trigger:include should have maps in its list, as local: FILE`,
+	}, "\n"); more != want {
+		t.Errorf("said\n%s\nwant\n%s", more, want)
+	}
 	want := strings.Join([]string{
 		`1:24: warning: job "job": tags is an empty list`,
 		`1:35: warning: job "job": needs is empty; it counts as not written`,

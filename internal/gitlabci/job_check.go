@@ -114,6 +114,9 @@ func (r reader) readAllowFailure(w *written, n *node) {
 	case n.kind == boolNode:
 		w.job.AllowFailure = n.truth
 	case n.kind == mapNode && !w.bridge:
+		if len(n.keys) == 0 {
+			r.editor(n, "allow_failure", "is an empty map")
+		}
 		if r.mapping(n, "allow_failure", "exit_codes") {
 			w.job.AllowFailureCodes = r.integers(n.get("exit_codes"), "allow_failure:exit_codes")
 		}

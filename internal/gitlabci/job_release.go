@@ -21,6 +21,9 @@ func (r reader) readRelease(n *node) *pipeline.Release {
 		Milestones:  r.texts(n.get("milestones"), "release:milestones"),
 		ReleasedAt:  r.text(n.get("released_at"), "release:released_at"),
 	}
+	if m := n.get("milestones"); !absent(m) && m.kind == stringNode {
+		r.editor(m, "release:milestones", "should be a list; the editor's schema refuses a string")
+	}
 	if at := rel.ReleasedAt; at != "" && at[0] != '$' {
 		if _, err := time.Parse(time.RFC3339, at); err != nil {
 			if r.errorf(n.get("released_at"), "value", "release:released_at", "must be a time, not %s", quote(at)) {

@@ -14,7 +14,9 @@ const (
 // readStages gives the stages in order, with .pre and .post around them.
 func (c *compiler) readStages() []string {
 	stages := []string{"build", defaultStage, "deploy"}
-	if n := c.root.get("stages"); !absent(n) {
+	if n := c.root.get("stages"); n != nil && absent(n) {
+		c.reader("").editor(n, "stages", "is empty; it counts as not written")
+	} else if n != nil {
 		r := c.reader("")
 		if n.kind == seqNode {
 			stages = r.script(n, "stages")
