@@ -242,3 +242,37 @@ func TestGivenVariablesInCircles(t *testing.T) {
 		})
 	}
 }
+
+func TestPredefined(t *testing.T) {
+	t.Parallel()
+	request := Facts{
+		Remote: "git@example.com:g/p.git", DefaultBranch: "Main/One", Event: EventMergeRequest, Message: "a",
+		MergeRequest: &MergeRequest{IID: 7, SourceBranch: "topic", Title: "Draft: a"},
+	}
+	ready := request
+	ready.MergeRequest = &MergeRequest{Title: "a draft: no"}
+	trigger := Facts{Event: EventTrigger, Message: strings.Repeat("é", 60_000), Folder: "p"}
+	for name, tt := range map[string]struct {
+		facts Facts
+		want  map[string]string // "-" for none
+	}{
+		"merge request": {request, map[string]string{
+			"CI_DEFAULT_BRANCH_SLUG": "main-one", "CI_MERGE_REQUEST_DRAFT": "true", "CI_COMMIT_BRANCH": "-", "CI_COMMIT_REF_NAME": "topic",
+			"CI_MERGE_REQUEST_PROJECT_URL": "https://example.com/g/p", "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "g/p",
+			"CI_COMMIT_MESSAGE_IS_TRUNCATED": "false", "CI_PIPELINE_TRIGGERED": "-",
+		}},
+		"ready":   {ready, map[string]string{"CI_MERGE_REQUEST_DRAFT": "false"}},
+		"trigger": {trigger, map[string]string{"CI_PIPELINE_TRIGGERED": "true", "CI_COMMIT_MESSAGE_IS_TRUNCATED": "true", "CI_COMMIT_MESSAGE": strings.Repeat("é", 51_200), "CI_DEFAULT_BRANCH_SLUG": "-"}},
+	} {
+		get := pipeline.Lookup(Predefined(tt.facts))
+		for variable, want := range tt.want {
+			got, ok := get(variable)
+			if !ok {
+				got = "-"
+			}
+			if got != want {
+				t.Errorf("%s: %s is %.40q, want %.40q", name, variable, got, want)
+			}
+		}
+	}
+}
