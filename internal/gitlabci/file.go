@@ -198,7 +198,21 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 		}
 	}
 	s.unread = s.unread || unread
+	l.unsure(s.inputs, v.given)
 	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
+}
+
+// unsure marks the inputs that are given a block which could not be resolved, of
+// which enough was said.
+func (l *loading) unsure(inputs []inputSpec, given *node) {
+	if !l.incomplete {
+		return
+	}
+	for i := range inputs {
+		if v := given.get(inputs[i].name); v != nil && holdsBlock(v) {
+			inputs[i].unread = true
+		}
+	}
 }
 
 // includedInputs reads the files of spec:include, which hold inputs only, and
