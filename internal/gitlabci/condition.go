@@ -79,12 +79,14 @@ func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
 	return yes, err
 }
 
-// readClause decodes a clause outside of a job: its first mistake is the error.
+// readClause decodes a clause outside of a job: its first error is the error.
 func readClause(n *node, path string, keys ...string) (*fileCondition, error) {
 	r := reader{f: &findings{}}
 	f := r.readFiles(n, path, keys...)
-	if len(r.f.list) > 0 {
-		return nil, errs.E(errs.Invalid, "%s", r.f.list[0].Message)
+	for _, d := range r.f.list {
+		if d.Level == diag.Error {
+			return nil, errs.E(errs.Invalid, "%s", d.Message)
+		}
 	}
 	return f, nil
 }

@@ -15,12 +15,14 @@ import (
 
 // visit is one inclusion of one file.
 type visit struct {
-	source    Source           // where it was found
-	given     *node            // the inputs it is given
-	at        diag.Place       // of the include
-	who       string           // the file as findings name it
-	component map[string]*node // what $[[ component.x ]] gives
-	parents   []*visit         // the inclusions around it, the root first
+	source  Source     // where it was found
+	given   *node      // the inputs it is given
+	at      diag.Place // of the include
+	who     string     // the file as findings name it
+	parents []*visit   // the inclusions around it, the root first
+
+	component   map[string]*node // what $[[ component.x ]] gives
+	isComponent bool             // and not only a file that one includes
 }
 
 // file gives the content of one file with its inputs and includes resolved, nil
@@ -118,7 +120,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	v.source = file.found
 	v.who = l.redact.source(inc.source).phrase()
 	if inc.source.Kind == Component {
-		v.component = aboutComponent(inc, file.found)
+		v.component, v.isComponent = aboutComponent(inc, file.found), true
 	}
 	for i, p := range v.parents {
 		if samePlace(p.source, v.source) && p.source.Kind == v.source.Kind && p.given == nil && v.given == nil {
@@ -219,6 +221,10 @@ func (l *loading) unsure(inputs []inputSpec, given *node) {
 // lays them over each other in order; nil without any.
 func (l *loading) includedInputs(include *node, v *visit) *node {
 	if absent(include) {
+		return nil
+	}
+	if v.isComponent {
+		l.errorf(include.at, "include", "a component may not have spec:include")
 		return nil
 	}
 	var all *node

@@ -311,6 +311,10 @@ func (l *loading) included(rules *node, from Source) bool {
 		l.errorf(rules.at, "include", "include:rules must be a list, not %s", whatIs(rules))
 		return false
 	}
+	if len(rules.items) == 0 {
+		l.errorf(rules.at, "include", "include:rules must not be empty")
+		return false
+	}
 	before := len(l.f.list)
 	verdict, decided := false, false
 	for _, rule := range rules.items {
@@ -326,6 +330,10 @@ func (l *loading) included(rules *node, from Source) bool {
 func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 	if rule.kind != mapNode {
 		l.errorf(rule.at, "include", "a rule of an include is a map, not %s", whatIs(rule))
+		return false, false
+	}
+	if len(rule.keys) == 0 {
+		l.errorf(rule.at, "include", "a rule of an include must not be empty")
 		return false, false
 	}
 	specReader{l.f}.onlyKeys(rule, "a rule of an include", "if", "exists", "changes", "when")

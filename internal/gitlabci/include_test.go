@@ -117,6 +117,15 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) { in.Predefined = []pipeline.Variable{{Name: "H", Value: "example.com"}} },
 			want:   "{o: {n: scan}, scan: {stage: s, at: c0ffee 1.2.3 1.2.3}}",
 		},
+		"spec:include of a component": {
+			files: files{
+				".gitlab-ci.yml":   "include:\n- component: h/g/p/c@1\n",
+				"h/g/p/c@1":        "spec: {include: [i.yml]}\n---\ninclude: [l.yml]\n",
+				"g/p@c0ffee:l.yml": "spec: {include: [i.yml]}\n---\nk: {}\n",
+				"g/p@c0ffee:i.yml": "inputs: {x: {default: 1}}\n",
+			},
+			says: []string{`h/g/p/c@1:1:17: error: a component may not have spec:include`},
+		},
 		"versions of components": {
 			files: files{
 				".gitlab-ci.yml":  "include:\n- component: h/g/p/a@~latest\n- component: h/g/p/b@1\n- component: h/g/p/c@main\n",
@@ -191,7 +200,7 @@ include:
 - {local: c.yml, rules: [{if: $X == null, when: never}, {when: always}]}
 - {local: d.yml, rules: [{if: $X == null, exists: ["yes"], changes: [yes]}]}
 - {local: e.yml, rules: [{exists: [yes]}]}
-- {local: f.yml, rules: []}
+- {local: f.yml, rules: [{exists: [maybe]}]}
 - {local: g.yml, rules: }
 `,
 				"a.yml": "a: {}", "b.yml": "b: {}", "c.yml": "c: {}", "d.yml": "d: {}", "e.yml": "e: {}", "f.yml": "f: {}", "g.yml": "g: {}",
@@ -199,13 +208,15 @@ include:
 			want: "{a: {}, e: {}, g: {}}",
 		},
 		"wrong rules": {
-			files: files{".gitlab-ci.yml": "include:\n- local: a.yml\n  rules: [{if: $X =}, {iff: x}, {when: manual}, x]\n- {local: a.yml, rules: x}\n", "a.yml": "a: {}"},
+			files: files{".gitlab-ci.yml": "include:\n- local: a.yml\n  rules: [{if: $X =}, {iff: x}, {when: manual}, x, {}]\n- {local: a.yml, rules: x}\n- {local: a.yml, rules: []}\n", "a.yml": "a: {}"},
 			says: []string{
 				`.gitlab-ci.yml:3:16: error: include:rules:if cannot be read at character 4 of "$X =": "=" is not part of the language of rules; use == to compare, =~ to match`,
 				`.gitlab-ci.yml:3:24: error: "iff" is not a keyword of a rule of an include; did you mean "if"?`,
 				`.gitlab-ci.yml:3:40: error: when in include:rules is always or never, not "manual"`,
 				`.gitlab-ci.yml:3:49: error: a rule of an include is a map, not a text`,
+				`.gitlab-ci.yml:3:52: error: a rule of an include must not be empty`,
 				`.gitlab-ci.yml:4:25: error: include:rules must be a list, not a text`,
+				`.gitlab-ci.yml:5:25: error: include:rules must not be empty`,
 			},
 		},
 		"wrong forms": {

@@ -257,9 +257,10 @@ include:
   - {local: d.yml, rules: [{exists: {paths: [gone]}}]}
   - {local: e.yml, rules: [{changes: ['*.md']}]}
   - {local: f.yml, rules: [{changes: {paths: ['*.go']}}]}
+  - {local: g.yml, rules: [{exists: g.yml}]}
 `
 	fs := files{}
-	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		fs[name+".yml"] = name + ": {script: x}"
 	}
 	res := compiledWith(t, root, func(in *Input) {
@@ -267,7 +268,7 @@ include:
 		in.Changed = Changed{Known: true, Files: []string{"README.md"}}
 		in.Pipeline = []pipeline.Variable{{Name: "YES", Value: "1"}}
 	})
-	if diff := cmp.Diff([]string{"a", "c", "e"}, names(res.Pipeline)); diff != "" {
+	if diff := cmp.Diff([]string{"a", "c", "e", "g"}, names(res.Pipeline)); diff != "" {
 		t.Error(diff, res.Findings)
 	}
 }
