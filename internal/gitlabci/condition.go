@@ -10,6 +10,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/gitlabci/expr"
+	"refline/internal/pipeline"
 )
 
 // maxComparisons is how many times a pattern is held against a path; with more
@@ -22,6 +23,7 @@ type evaluator struct {
 	ctx     context.Context
 	in      *Input
 	outside environment
+	named   map[string]environment // outside, for jobs of an environment
 	exprs   map[string]parsed
 	trees   map[Source][]string
 }
@@ -33,9 +35,24 @@ type parsed struct {
 
 func newEvaluator(ctx context.Context, in *Input) *evaluator {
 	return &evaluator{
-		ctx: ctx, in: in, outside: newEnvironment(in),
+		ctx: ctx, in: in, outside: newEnvironment(in), named: make(map[string]environment),
 		exprs: make(map[string]parsed), trees: make(map[Source][]string),
 	}
+}
+
+// outsideOf are the variables that do not come from the files for one job: some
+// may be for its environment only.
+func (c *evaluator) outsideOf(job *pipeline.Job) environment {
+	if c.in.ProjectFor == nil || job.Environment == nil {
+		return c.outside
+	}
+	name := job.Environment.Name
+	e, ok := c.named[name]
+	if !ok {
+		e = environment{below: c.outside.below, above: aboveFiles(c.in, c.in.ProjectFor(name))}
+		c.named[name] = e
+	}
+	return e
 }
 
 // parse compiles an expression once.

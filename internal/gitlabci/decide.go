@@ -23,10 +23,8 @@ func (c *compiler) decideInstance(in *instance) {
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
 	all := over(c.variablesOf(w), in.matrix)
-	outside := c.conditions.outside
 	c.nameEnvironment(&job, w, all)
-	predefined := JobVariables(&job)
-	seen := &scope{outside: outside, local: all, job: predefined}
+	seen := &scope{outside: c.conditions.outsideOf(&job), local: all, job: JobVariables(&job)}
 	out := &in.outcome
 	out.in, out.when = true, job.When
 	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)

@@ -276,3 +276,28 @@ func TestPredefined(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesSeeTheVariablesOfTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	text := `
+a: {stage: deploy, environment: test/$CI_JOB_STAGE/1, script: x, rules: [{if: $S == "of test/deploy/1"}]}
+b: {stage: deploy, environment: test/$V/2, script: x, variables: {V: v, S: job}, rules: [{if: $S == "of test/v/2"}]}
+c: {stage: deploy, script: x, rules: [{if: $S == "of all"}]}
+d: {stage: deploy, environment: test/$S, script: x, rules: [{if: $S == "of test/of all"}]}
+e: {stage: deploy, environment: 'test/$M', script: x, parallel: {matrix: [{M: [1, 2]}]}, rules: [{if: $S == "of test/2", when: manual}]}
+f: {stage: deploy, environment: other, script: x, only: {variables: [$S == "of other"]}}
+g: {stage: deploy, environment: other, script: x, rules: [{if: $S == "of all"}]}
+h: {stage: deploy, environment: other, script: x, rules: [{if: $P == "run"}]}
+`
+	of := func(environment string) []pipeline.Variable {
+		return []pipeline.Variable{{Name: "S", Value: "of " + environment, Raw: true}, {Name: "P", Value: "project"}}
+	}
+	res := compiledWith(t, text, func(in *Input) {
+		in.Project = of("all")
+		in.ProjectFor = of
+		in.Pipeline = []pipeline.Variable{{Name: "P", Value: "run"}}
+	})
+	if diff := cmp.Diff([]string{"a", "b", "c", "d", "e: [2]", "f", "h"}, names(res.Pipeline)); diff != "" {
+		t.Error(diff, res.Findings)
+	}
+}
