@@ -25,8 +25,9 @@ var walls = map[string]string{
 	"forge":                 "secret errs",
 	"forge/forgetest":       "",
 	"pipeline":              "diag errs",
-	"gitlabci":              "gitlabci/expr pipeline diag errs",
+	"gitlabci":              "gitlabci/expr gitlabci/moa pipeline diag errs",
 	"gitlabci/expr":         "diag errs",
+	"gitlabci/moa":          "errs",
 	"jsonnet":               "diag errs",
 	"git":                   "errs",
 	"executor":              "errs",
@@ -60,7 +61,7 @@ var outside = map[string]string{
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only
-	"github.com/dlclark/regexp2":      "cfn/lint",
+	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
 	"pgregory.net/rapid":              "", // tests only
 	"github.com/google/go-cmp":        "executor/executortest",
 	"github.com/rogpeppe/go-internal": "",

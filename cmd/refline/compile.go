@@ -142,7 +142,7 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	c.code.know(c.facts)
 	c.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
-		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""),
+		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""), ProjectFor: c.kept.of,
 		Changed: c.code.changed(ctx, c.facts),
 	}
 	if len(o.changed) > 0 {

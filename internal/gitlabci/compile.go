@@ -30,6 +30,7 @@ type compiler struct {
 	f          *findings
 	root       *node
 	complete   bool // false: what is missing may stand in a file that could not be read
+	partial    *partial
 	conditions *evaluator
 	seen       map[string]bool
 	result     Result
@@ -60,6 +61,9 @@ func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator,
 	if c.root == nil {
 		c.root = &node{kind: mapNode}
 	}
+	if !c.complete {
+		c.partial = &partial{root: c.root}
+	}
 	var created bool
 	if c.root.kind == mapNode {
 		w := c.read()
@@ -76,7 +80,7 @@ func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator,
 }
 
 func (c *compiler) reader(job string) reader {
-	return reader{f: c.f, job: job, seen: c.seen, partial: !c.complete}
+	return reader{f: c.f, job: job, seen: c.seen, partial: c.partial}
 }
 
 // read decodes everything and checks what does not depend on rules.

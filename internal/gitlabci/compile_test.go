@@ -183,6 +183,9 @@ func FuzzCompile(f *testing.F) {
 		"t: {trigger: {include: [{artifact: a, job: b}], forward: {yaml_variables: false}}}\nb: {script: x, environment: {name: r/$X, on_stop: t}}",
 		"workflow: {name: '$A', rules: [{if: $A, variables: {B: c}, auto_cancel: {on_new_commit: none}}]}\nj: {run: [{name: a, step: b}]}",
 		"j: {script: x, only: {refs: [/a/, tags@g/p], variables: [$A], changes: ['*']}, except: [web]}",
+		"include: gone.yml\nj: {image: {entrypoint: [a]}, services: [{alias: b}], rules: [{changes: {regexp: '^(?!a)'}}]}\nk: {stage: x, needs: [j]}\nstages: [a]",
+		"spec: {inputz: {a: }}\n---\nj: {script: '$[[ inputs.a ]]', retry: {when: ['$[[ inputs.b ]]']}, '$[[ c ]]': 1}",
+		"j: {script: '${{ job.inputs.a + 1 }}', inputs: {a: {type: number, default: 1}}, image: '${{ \"a\" }}'}",
 		"j: {script: '${{ inputs.a }}', inputs: {a: {default: b}}, retry: {max: 1, exit_codes: [1]}, secrets: {S: {vault: a}}}",
 		"variables: {A: $B$B, B: $A}\nj: {script: x, resource_group: $A, release: {tag_name: $A, description: d}, pages: true}",
 	} {

@@ -10,6 +10,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/gitlabci/expr"
+	"refline/internal/pipeline"
 )
 
 // maxComparisons is how many times a pattern is held against a path; with more
@@ -22,6 +23,7 @@ type evaluator struct {
 	ctx     context.Context
 	in      *Input
 	outside environment
+	named   map[string]environment // outside, for jobs of an environment
 	exprs   map[string]parsed
 	trees   map[Source][]string
 }
@@ -33,9 +35,24 @@ type parsed struct {
 
 func newEvaluator(ctx context.Context, in *Input) *evaluator {
 	return &evaluator{
-		ctx: ctx, in: in, outside: newEnvironment(in),
+		ctx: ctx, in: in, outside: newEnvironment(in), named: make(map[string]environment),
 		exprs: make(map[string]parsed), trees: make(map[Source][]string),
 	}
+}
+
+// outsideOf are the variables that do not come from the files for one job: some
+// may be for its environment only.
+func (c *evaluator) outsideOf(job *pipeline.Job) environment {
+	if c.in.ProjectFor == nil || job.Environment == nil {
+		return c.outside
+	}
+	name := job.Environment.Name
+	e, ok := c.named[name]
+	if !ok {
+		e = environment{below: c.outside.below, above: aboveFiles(c.in, c.in.ProjectFor(name))}
+		c.named[name] = e
+	}
+	return e
 }
 
 // parse compiles an expression once.
@@ -79,12 +96,14 @@ func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
 	return yes, err
 }
 
-// readClause decodes a clause outside of a job: its first mistake is the error.
+// readClause decodes a clause outside of a job: its first error is the error.
 func readClause(n *node, path string, keys ...string) (*fileCondition, error) {
 	r := reader{f: &findings{}}
 	f := r.readFiles(n, path, keys...)
-	if len(r.f.list) > 0 {
-		return nil, errs.E(errs.Invalid, "%s", r.f.list[0].Message)
+	for _, d := range r.f.list {
+		if d.Level == diag.Error {
+			return nil, errs.E(errs.Invalid, "%s", d.Message)
+		}
 	}
 	return f, nil
 }
@@ -162,6 +181,13 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	for _, written := range f.patterns {
 		p := s.expand(written)
 		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
+		if end, ok := strings.CutPrefix(p, "**/*"); ok && isExtension(end) { // costs GitLab no comparison
+			i := slices.IndexFunc(paths, func(path string) bool { return strings.HasSuffix(path, end) })
+			if i >= 0 {
+				return true, paths[i] + " matches " + written, nil
+			}
+			continue
+		}
 		if !exact(p) {
 			patterns = append(patterns, written)
 			continue
@@ -187,21 +213,16 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	return matchPaths(s, f, paths, count)
 }
 
+// isExtension reports whether end is one as .js or .tar.gz.
+func isExtension(end string) bool {
+	return strings.HasPrefix(end, ".") && !strings.Contains(end, "/") && exact(end)
+}
+
 // matchPaths looks for the first path that matches. count is how many paths
 // GitLab would look at.
 func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
 	if f.regexp != "" {
-		match, ok, err := expr.Pattern(s.expand(f.regexp))
-		if !ok {
-			return false, "", errs.E(errs.Invalid, "%q is not a regular expression between slashes", f.regexp)
-		}
-		if err != nil {
-			return false, "", errs.E(errs.Invalid, "the regular expression %q cannot be read: %w", f.regexp, err)
-		}
-		if i := slices.IndexFunc(paths, match); i >= 0 {
-			return true, paths[i] + " matches", nil
-		}
-		return false, "no file matches", nil
+		return matchRegexp(s.expand(f.regexp), paths)
 	}
 	// What is said names a pattern as it is written: variables in it may be
 	// secret.
@@ -221,6 +242,23 @@ func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool,
 		}
 	}
 	return false, "no file matches", nil
+}
+
+// matchRegexp looks for the first path that an expression matches, whose
+// variables are replaced.
+func matchRegexp(text string, paths []string) (yes bool, because string, err error) {
+	re, err := compilePathRegexp(text)
+	if err != nil {
+		return false, "", err
+	}
+	if len(paths) > maxComparisons {
+		return true, "there are too many files to compare", nil
+	}
+	path, err := re.find(paths)
+	if path == "" {
+		return false, "no file matches", err
+	}
+	return true, path + " matches", nil
 }
 
 // tree lists the files of a project, sorted, once.

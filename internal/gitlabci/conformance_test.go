@@ -142,7 +142,8 @@ func addScripts(root *yaml.Node) {
 }
 
 // positiveExceptions are fixtures that the editor's schema takes, one key by
-// itself, and GitLab refuses. Each must still be needed.
+// itself, and GitLab refuses. Each must still be needed where its fixture is
+// there: newer versions of GitLab have more of them.
 var positiveExceptions = []struct{ file, key, rule, reason string }{
 	{"artifacts", "", "missing-script", "a job must have a script"},
 	{"image", "", "missing-script", "a job must have a script"},
@@ -161,6 +162,18 @@ var positiveExceptions = []struct{ file, key, rule, reason string }{
 	{"stages", "gotest", "stage", "its stages are another key of the fixture"},
 	{"stages", "server", "stage", "its stages are another key of the fixture"},
 	{"stages", "binaries", "stage", "its stages are another key of the fixture"},
+	{"dast_configuration", "", "missing-script", "a job must have a script"},
+	{"dast_configuration", "", "stage", "its stages are not in the fixture"},
+	{"include", "trigger:include accepts project and file properties", "conflict", "script and trigger exclude each other"},
+	{"include", "trigger:include accepts project and file properties", "stage", "its stages are another key of the fixture"},
+	{"include", "trigger:include accepts optional ref property", "conflict", "script and trigger exclude each other"},
+	{"include", "trigger:include accepts optional ref property", "stage", "its stages are another key of the fixture"},
+	{"needs_parallel_matrix", "", "needs", "the jobs that it needs are not in the fixture"},
+	{"rules_needs", "rspec_job", "needs", "the job that it needs is another key of the fixture"},
+	{"rules_needs", "job", "needs", "the jobs that it needs are other keys of the fixture"},
+	{"services", "valid_services_list", "missing-script", "a job must have a script"},
+	{"services", "valid_services_object", "missing-script", "a job must have a script"},
+	{"services", "services_with_variables", "missing-script", "a job must have a script"},
 	{"trigger", "trigger-include-artifact-inputs", "needs", "the job that makes the file is not in the fixture"},
 }
 
@@ -168,8 +181,11 @@ var positiveExceptions = []struct{ file, key, rule, reason string }{
 // the missing script hides nothing.
 func TestPositiveFixtures(t *testing.T) {
 	t.Parallel()
-	used := make([]bool, len(positiveExceptions))
+	used, there := make([]bool, len(positiveExceptions)), make([]bool, len(positiveExceptions))
 	for _, f := range fixtures(t, "positive") {
+		for i, e := range positiveExceptions {
+			there[i] = there[i] || f.file == e.file && (e.key == "" || f.key == e.key)
+		}
 		for _, text := range []string{f.text, f.whole} {
 			for _, finding := range compileText(t, text).Findings {
 				if finding.Level != diag.Error || finding.Rule == "no-jobs" && text == f.text { // one key of a file
@@ -188,15 +204,19 @@ func TestPositiveFixtures(t *testing.T) {
 		}
 	}
 	for i, e := range positiveExceptions {
-		if !used[i] {
+		if there[i] && !used[i] {
 			t.Errorf("the exception for %s %s is not needed any more", e.file, e.key)
 		}
 	}
 }
 
 // onlyEditor are negative fixtures that GitLab takes once they have a script;
-// they must give a warning then. As they are written, GitLab refuses them too.
+// they must give a warning then. As they are written, most are refused there too.
 var onlyEditor = map[string]string{
+	"retry invalid_job_with_retry_exit_codes_duplicate":                  "GitLab takes a code twice",
+	"rules rules-if-empty":                                               "an empty keyword counts as not written",
+	"rules rules:exists as string":                                       "GitLab takes a string",
+	"rules_needs lint_job":                                               "an empty keyword counts as not written",
 	"artifacts browser_performance no paths":                             "an empty report counts as not written",
 	"artifacts browser_performance list of string paths":                 "GitLab takes a list for each report",
 	"artifacts browser_performance mixed list of string paths and globs": "GitLab takes a list for each report",
@@ -214,15 +234,13 @@ var onlyEditor = map[string]string{
 
 func TestNegativeFixtures(t *testing.T) {
 	t.Parallel()
-	used := map[string]bool{}
 	for _, f := range fixtures(t, "negative") {
 		id := f.file + " " + f.key
-		if res := compileText(t, f.text); !res.Findings.HasErrors() {
+		if res := compileText(t, f.text); !res.Findings.HasErrors() && (onlyEditor[id] == "" || f.text != f.whole) {
 			t.Errorf("%s is accepted as it is written", id)
 		}
 		res := compileText(t, f.whole)
-		if _, ok := onlyEditor[id]; ok {
-			used[id] = true
+		if onlyEditor[id] != "" {
 			if errors, warnings := res.Findings.Count(); errors > 0 || warnings == 0 {
 				t.Errorf("%s: %d errors and %d warnings, want a warning: %v", id, errors, warnings, res.Findings)
 			}
@@ -230,11 +248,6 @@ func TestNegativeFixtures(t *testing.T) {
 		}
 		if !res.Findings.HasErrors() {
 			t.Errorf("%s is accepted", id)
-		}
-	}
-	for id, reason := range onlyEditor {
-		if !used[id] {
-			t.Errorf("no fixture %s (%s) any more", id, reason)
 		}
 	}
 }

@@ -22,14 +22,9 @@ func (c *compiler) decideInstance(in *instance) {
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	own := c.variablesOf(w)
-	all := over(own, in.matrix)
-	outside := c.conditions.outside
+	all := over(c.variablesOf(w), in.matrix)
 	c.nameEnvironment(&job, w, all)
-	predefined := JobVariables(&job)
-	// Conditions do not see the variables of a matrix, patterns of files do.
-	conditions := &scope{outside: outside, local: own, job: predefined}
-	files := &scope{outside: outside, local: all, job: predefined}
+	seen := &scope{outside: c.conditions.outsideOf(&job), local: all, job: JobVariables(&job)}
 	out := &in.outcome
 	out.in, out.when = true, job.When
 	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
@@ -40,9 +35,9 @@ func (c *compiler) decideInstance(in *instance) {
 		job.AllowFailure = job.When == pipeline.Manual
 	}
 	if w.hasRules {
-		c.applyRules(in, &job, &all, conditions, files)
+		c.applyRules(in, &job, &all, seen)
 	} else {
-		out.in, out.only = c.admits(w, conditions)
+		out.in, out.only = c.admits(w, seen)
 	}
 	job.When = out.when
 	job.Variables = all
@@ -86,9 +81,9 @@ func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pi
 
 // applyRules lets the first rule that matches change the job. A job whose rules
 // all fail is not in the pipeline.
-func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipeline.Variable, conditions, files *scope) {
+func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipeline.Variable, s *scope) {
 	w, out := in.of, &in.outcome
-	v := c.evaluate(w.r, w.rules, conditions, files)
+	v := c.evaluate(w.r, w.rules, s)
 	out.rules = v.trace
 	u := v.matched
 	if u == nil {
@@ -138,7 +133,7 @@ func (c *compiler) settle(in *instance) {
 			job.Needs = append(job.Needs, need.Need)
 			continue
 		}
-		if local++; local == maxNeeds+1 {
+		if local++; local == maxNeeds+1 && c.complete { // else rules may leave some out
 			w.r.errorf(need.node, "limit", "needs", "may name at most %d jobs", maxNeeds)
 		}
 		other := c.instanceNamed(need.Job)

@@ -11,6 +11,14 @@ import (
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
+		"an input of a job without one": {"j: {script: x, inputs: {a: {type: string}}}", `1:28: error: job "j": inputs:a:default is missing; an input of a job must have one`},
+		"a bad default of an input":     {"j: {script: x, inputs: {a: {type: number, default: b}, c: {default: 5, regex: ^a}, d: {type: boolean, default: 'true'}, e: {default: f, options: [g]}}}", "1:52: error: job \"j\": inputs:a: the default must be a number, not \"b\"\n1:69: error: job \"j\": inputs:c: the default does not match ^a: the number 5\n1:134: error: job \"j\": inputs:e: the default cannot be \"f\"; it can be g"},
+		"an expression of an input":     {"j: {script: ['${{ job.inputs.b }}', '${{ 1 + }}'], inputs: {a: {default: b}}}", `1:13: warning: job "j": script: the job will fail: there is no "b" at character 15 of "${{ job.inputs.b }}"; name an input as ${{ job.inputs.NAME }}; write \${{ for the text itself` + "\n" + `1:13: warning: job "j": script: the job will fail: a value is missing at character 9 of "${{ 1 + }}"; name an input as ${{ job.inputs.NAME }}; write \${{ for the text itself`},
+		"a bad ref of a release":        {"j: {script: x, release: {tag_name: a, description: b, ref: 'a b'}}", `1:60: error: job "j": release:ref must be the name of a branch or tag, or a commit, not "a b"`},
+		"kubernetes of nothing":         {"j: {script: x, environment: {name: a, kubernetes: {}}}", `1:51: error: job "j": environment:kubernetes must not be empty`},
+		"kubernetes without an agent":   {"j: {script: x, environment: {name: a, kubernetes: {dashboard: {namespace: n}}}}\nk: {script: x, environment: {name: a, kubernetes: {managed_resources: {enabled: true}}}}\nl: {script: x, environment: {name: a, kubernetes: {namespace: n, managed_resources: {enabled: false}}}}", "1:51: error: job \"j\": environment:kubernetes:agent is missing\n2:51: error: job \"k\": environment:kubernetes:agent is missing"},
+		"flux without a namespace":      {"j: {script: x, environment: {name: a, kubernetes: {agent: a, flux_resource_path: p}}}", `1:82: error: job "j": environment:kubernetes:flux_resource_path needs namespace`},
+		"two namespaces":                {"j: {script: x, environment: {name: a, kubernetes: {agent: a, namespace: n, dashboard: {namespace: m}}}}", `1:73: error: job "j": environment:kubernetes:namespace stands in dashboard too`},
 		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
 		"a mistyped script":             {"job: {scritp: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scritp\" is not a keyword of a job; did you mean \"script\"?"},
 		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
@@ -81,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
 		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
 		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
-		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4`},
+		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4` + "\n" + `1:26: warning: job "job": trigger:include should have maps in its list, as local: FILE`},
 		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a.yml" is`},
 		"a trigger of no pipeline":      {"job: {trigger: {include: child.txt}}", `1:26: error: job "job": trigger:include must name a file that ends in .yml or .yaml, not "child.txt"`},
 		"a step without a name":         {"job: {run: [{script: x}]}", `1:13: error: job "job": run:name is missing`},
@@ -150,7 +158,18 @@ d: {stage: build, script: [1], rules: [{if: "$A =="}]}
 
 func TestEditorWarnings(t *testing.T) {
 	t.Parallel()
-	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}"))
+	got := said(compiled(t, "job: {script: x, tags: [], needs: , image: , variables: {A: }, artifacts: {paths: [], reports: {annotations: [a]}}}\n"+
+		"other: {script: x, retry: {exit_codes: [1, 2, 1]}, rules: [{if: }, {exists: a}, {if: $A, needs: }]}"))
+	more := said(compiled(t, "stages:\nj: {script: x, allow_failure: {}, cache: {paths: }, release: {tag_name: a, description: b, milestones: m}}\nk: {trigger: {include: [a.yml]}}"))
+	if want := strings.Join([]string{
+		`1:8: warning: stages is empty; it counts as not written`,
+		`2:31: warning: job "j": allow_failure is an empty map`,
+		`2:50: warning: job "j": cache:paths is empty; it counts as not written`,
+		`2:104: warning: job "j": release:milestones should be a list; the editor's schema refuses a string`,
+		`3:24: warning: job "k": trigger:include should have maps in its list, as local: FILE`,
+	}, "\n"); more != want {
+		t.Errorf("said\n%s\nwant\n%s", more, want)
+	}
 	want := strings.Join([]string{
 		`1:24: warning: job "job": tags is an empty list`,
 		`1:35: warning: job "job": needs is empty; it counts as not written`,
@@ -158,6 +177,10 @@ func TestEditorWarnings(t *testing.T) {
 		`1:61: warning: job "job": variables:A is empty, which is taken for ""`,
 		`1:83: warning: job "job": artifacts:paths is an empty list`,
 		`1:110: warning: job "job": artifacts:reports:annotations should be one string; the editor's schema refuses a list`,
+		`2:47: warning: job "other": retry:exit_codes names 1 twice`,
+		`2:65: warning: job "other": rules:if is empty; it counts as not written`,
+		`2:77: warning: job "other": rules:exists should be a list; the editor's schema refuses a string`,
+		`2:97: warning: job "other": rules:needs is empty; it counts as not written`,
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,12 +15,14 @@ import (
 
 // visit is one inclusion of one file.
 type visit struct {
-	source    Source           // where it was found
-	given     *node            // the inputs it is given
-	at        diag.Place       // of the include
-	who       string           // the file as findings name it
-	component map[string]*node // what $[[ component.x ]] gives
-	parents   []*visit         // the inclusions around it, the root first
+	source  Source     // where it was found
+	given   *node      // the inputs it is given
+	at      diag.Place // of the include
+	who     string     // the file as findings name it
+	parents []*visit   // the inclusions around it, the root first
+
+	component   map[string]*node // what $[[ component.x ]] gives
+	isComponent bool             // and not only a file that one includes
 }
 
 // file gives the content of one file with its inputs and includes resolved, nil
@@ -28,28 +31,24 @@ func (l *loading) file(docs documents, blocks bool, v visit) *node {
 	content := docs.content
 	switch {
 	case docs.header != nil:
-		inputs, component, ok := l.header(docs.header, &v)
-		if !ok {
-			l.incomplete = true
-			return nil
-		}
+		inputs, component, all := l.header(docs.header, &v)
 		if blocks {
-			x := interpolation{inputs: inputs, component: component, variables: l.variables, f: l.f, b: l.b}
+			x := interpolation{inputs: inputs, component: component, unread: !all, variables: l.variables, f: l.f, b: l.b}
 			content = x.apply(content)
 			l.incomplete = l.incomplete || x.left
 		}
 	case v.given != nil && len(v.given.keys) > 0:
 		l.errorf(v.given.keys[0].at, "unknown-input", "%s declares no inputs", v.who)
 		l.f.hint("declare them there: spec: inputs: …, a line with ---, then the jobs")
-		l.incomplete = true
-		return nil
 	}
 	include := content.get("include")
 	if include == nil {
 		return content
 	}
 	var below *node
-	for _, inc := range l.inclusions(include, v.source) {
+	list := l.inclusions(include, v.source)
+	l.readAhead(list)
+	for _, inc := range list {
 		if part := l.include(inc, &v); part != nil {
 			below = merged(below, part, l.b)
 		}
@@ -121,7 +120,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	v.source = file.found
 	v.who = l.redact.source(inc.source).phrase()
 	if inc.source.Kind == Component {
-		v.component = aboutComponent(inc, file.found)
+		v.component, v.isComponent = aboutComponent(inc, file.found), true
 	}
 	for i, p := range v.parents {
 		if samePlace(p.source, v.source) && p.source.Kind == v.source.Kind && p.given == nil && v.given == nil {
@@ -187,28 +186,48 @@ func aboutComponent(inc inclusion, found Source) map[string]*node {
 }
 
 // header reads the header of a file and gives its inputs their values; nil for
-// those whose value is wrong. It returns false when there may be more inputs.
-func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, ok bool) {
+// those whose value is wrong. all is false when there may be more inputs.
+func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, all bool) {
 	r := specReader{l.f}
-	s := r.readSpec(header)
-	if s.include != nil {
-		before := len(l.f.list)
-		s.inputs = append(l.includedInputs(s.include, v), s.inputs...)
-		s.unread = s.unread || l.f.list[before:].HasErrors()
-		r.unique(s.inputs)
-	}
+	before := len(l.f.list)
+	included := l.includedInputs(header.get("spec").get("include"), v)
+	unread := l.f.list[before:].HasErrors()
+	s := r.readSpec(l.withIncluded(header, included))
 	component = make(map[string]*node, len(s.component))
 	for _, name := range s.component {
 		if value := v.component[name]; value != nil {
 			component[name] = value
 		}
 	}
+	s.unread = s.unread || unread
+	l.unsure(s.inputs, v.given)
 	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
 }
 
-// includedInputs reads the files of spec:include, which hold inputs only.
-func (l *loading) includedInputs(include *node, v *visit) []inputSpec {
-	var list []inputSpec
+// unsure marks the inputs that are given a block which could not be resolved, of
+// which enough was said.
+func (l *loading) unsure(inputs []inputSpec, given *node) {
+	if !l.incomplete {
+		return
+	}
+	for i := range inputs {
+		if v := given.get(inputs[i].name); v != nil && holdsBlock(v) {
+			inputs[i].unread = true
+		}
+	}
+}
+
+// includedInputs reads the files of spec:include, which hold inputs only, and
+// lays them over each other in order; nil without any.
+func (l *loading) includedInputs(include *node, v *visit) *node {
+	if absent(include) {
+		return nil
+	}
+	if v.isComponent {
+		l.errorf(include.at, "include", "a component may not have spec:include")
+		return nil
+	}
+	var all *node
 	r := specReader{l.f}
 	for _, inc := range l.inclusions(include, v.source) {
 		if k := inc.source.Kind; k == Template || k == Component {
@@ -220,19 +239,42 @@ func (l *loading) includedInputs(include *node, v *visit) []inputSpec {
 			continue
 		}
 		r.onlyKeys(file.docs.content, fmt.Sprintf("%s, which may hold inputs only", l.redact.source(inc.source).phrase()), "inputs")
-		list = append(list, r.inputs(file.docs.content.get("inputs"))...)
+		inputs := file.docs.content.get("inputs")
+		switch {
+		case absent(inputs):
+		case inputs.kind != mapNode:
+			r.f.errorf(inputs.at, "", "spec", "inputs must be a map, not %s", whatIs(inputs))
+		default:
+			all = merged(all, inputs, l.b)
+		}
 	}
-	return list
+	return all
 }
 
-// unique refuses inputs that two files declare.
-func (r specReader) unique(inputs []inputSpec) {
-	seen := make(map[string]diag.Place, len(inputs))
-	for _, s := range inputs {
-		if first, ok := seen[s.name]; ok {
-			r.f.errorf(s.at, "", "spec", "the input %q is declared at %s too", s.name, first)
-			continue
-		}
-		seen[s.name] = s.at
+// withIncluded lays the inputs of a header over those that it includes.
+func (l *loading) withIncluded(header, included *node) *node {
+	spec := header.get("spec")
+	own := spec.get("inputs")
+	if included == nil || spec.kind != mapNode || !absent(own) && own.kind != mapNode {
+		return header
 	}
+	if !absent(own) {
+		for i := range own.keys {
+			if other := included.get(own.keys[i].name); other != nil {
+				l.f.warnf(own.keys[i].at, "", "spec", "the input %q is declared at %s too; this one goes before", own.keys[i].name, other.at)
+			}
+		}
+		included = merged(included, own, l.b)
+	}
+	body := *spec
+	body.keys = slices.DeleteFunc(slices.Clone(spec.keys), func(f field) bool { return f.name == "inputs" })
+	body.keys = append(body.keys, field{name: "inputs", at: spec.keyAt("inputs"), value: included})
+	whole := *header
+	whole.keys = slices.Clone(header.keys)
+	for i := range whole.keys {
+		if whole.keys[i].name == "spec" {
+			whole.keys[i].value = body.seal()
+		}
+	}
+	return whole.seal()
 }

@@ -31,8 +31,11 @@ type Input struct {
 	Predefined []pipeline.Variable // CI_* as far as git and the machine know them
 	Instance   []pipeline.Variable
 	Group      []pipeline.Variable
-	Project    []pipeline.Variable // may be limited to environments, see Scoped
+	Project    []pipeline.Variable // those for all environments
 	Pipeline   []pipeline.Variable // given for this run: --var, trigger, schedule
+	// ProjectFor gives what stands in the place of Project for the rules of a job
+	// with an environment. Nil when Project is for all of them.
+	ProjectFor func(environment string) []pipeline.Variable
 
 	// Inputs are values for spec:inputs of the root file. A string is read as
 	// the input's type ("5" for a number, "[1, 2]" for an array); other types
@@ -80,7 +83,8 @@ const (
 
 // Loader gives the contents of files. Errors have a kind: NotFound for a file
 // that is not there, Unavailable or Denied for a place that cannot be reached.
-// Calls for the same Source give the same bytes during one compile.
+// Calls for the same Source give the same bytes during one compile. Read is called
+// for several remote files at once, for all else one after the other.
 type Loader interface {
 	// Read returns the file and the Source it was really found at (a ref
 	// resolved to a commit, a component to its file and Version), which is where

@@ -6,9 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 )
 
 // includeRules decides the clauses of include:rules. An error says what is wrong
@@ -94,6 +96,9 @@ func (l *loading) described(entry *node, from Source) []inclusion {
 			strings.Join(kinds, ", "), given[0], given[1])
 		return nil
 	}
+	if cache := entry.get("cache"); !absent(cache) {
+		l.checkCache(cache, entry.keyAt("cache"), given[0])
+	}
 	if !l.included(entry.get("rules"), from) {
 		return nil
 	}
@@ -105,6 +110,24 @@ func (l *loading) described(entry *node, from Source) []inclusion {
 		inputs = nil
 	}
 	return l.named(entry, given[0], inputs, from)
+}
+
+// checkCache is about include:cache, how long GitLab may keep what is at an
+// address. Here each compile reads it once.
+func (l *loading) checkCache(n *node, at diag.Place, kind string) {
+	if kind != "remote" {
+		l.errorf(at, "include", "cache is for include:remote only")
+		return
+	}
+	switch n.kind {
+	case boolNode:
+	case stringNode:
+		if d, err := pipeline.ParseDuration(n.text); err != nil || d < time.Minute {
+			l.errorf(n.at, "include", "include:cache must be at least 1 minute, not %s", shown(n))
+		}
+	default:
+		l.errorf(n.at, "include", "include:cache must be true, false or a length of time, not %s", whatIs(n))
+	}
 }
 
 // named gives the files that one kind of include names.
@@ -288,6 +311,10 @@ func (l *loading) included(rules *node, from Source) bool {
 		l.errorf(rules.at, "include", "include:rules must be a list, not %s", whatIs(rules))
 		return false
 	}
+	if len(rules.items) == 0 {
+		l.errorf(rules.at, "include", "include:rules must not be empty")
+		return false
+	}
 	before := len(l.f.list)
 	verdict, decided := false, false
 	for _, rule := range rules.items {
@@ -303,6 +330,10 @@ func (l *loading) included(rules *node, from Source) bool {
 func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 	if rule.kind != mapNode {
 		l.errorf(rule.at, "include", "a rule of an include is a map, not %s", whatIs(rule))
+		return false, false
+	}
+	if len(rule.keys) == 0 {
+		l.errorf(rule.at, "include", "a rule of an include must not be empty")
 		return false, false
 	}
 	specReader{l.f}.onlyKeys(rule, "a rule of an include", "if", "exists", "changes", "when")

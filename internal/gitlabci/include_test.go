@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +117,15 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) { in.Predefined = []pipeline.Variable{{Name: "H", Value: "example.com"}} },
 			want:   "{o: {n: scan}, scan: {stage: s, at: c0ffee 1.2.3 1.2.3}}",
 		},
+		"spec:include of a component": {
+			files: files{
+				".gitlab-ci.yml":   "include:\n- component: h/g/p/c@1\n",
+				"h/g/p/c@1":        "spec: {include: [i.yml]}\n---\ninclude: [l.yml]\n",
+				"g/p@c0ffee:l.yml": "spec: {include: [i.yml]}\n---\nk: {}\n",
+				"g/p@c0ffee:i.yml": "inputs: {x: {default: 1}}\n",
+			},
+			says: []string{`h/g/p/c@1:1:17: error: a component may not have spec:include`},
+		},
 		"versions of components": {
 			files: files{
 				".gitlab-ci.yml":  "include:\n- component: h/g/p/a@~latest\n- component: h/g/p/b@1\n- component: h/g/p/c@main\n",
@@ -189,7 +200,7 @@ include:
 - {local: c.yml, rules: [{if: $X == null, when: never}, {when: always}]}
 - {local: d.yml, rules: [{if: $X == null, exists: ["yes"], changes: [yes]}]}
 - {local: e.yml, rules: [{exists: [yes]}]}
-- {local: f.yml, rules: []}
+- {local: f.yml, rules: [{exists: [maybe]}]}
 - {local: g.yml, rules: }
 `,
 				"a.yml": "a: {}", "b.yml": "b: {}", "c.yml": "c: {}", "d.yml": "d: {}", "e.yml": "e: {}", "f.yml": "f: {}", "g.yml": "g: {}",
@@ -197,13 +208,15 @@ include:
 			want: "{a: {}, e: {}, g: {}}",
 		},
 		"wrong rules": {
-			files: files{".gitlab-ci.yml": "include:\n- local: a.yml\n  rules: [{if: $X =}, {iff: x}, {when: manual}, x]\n- {local: a.yml, rules: x}\n", "a.yml": "a: {}"},
+			files: files{".gitlab-ci.yml": "include:\n- local: a.yml\n  rules: [{if: $X =}, {iff: x}, {when: manual}, x, {}]\n- {local: a.yml, rules: x}\n- {local: a.yml, rules: []}\n", "a.yml": "a: {}"},
 			says: []string{
 				`.gitlab-ci.yml:3:16: error: include:rules:if cannot be read at character 4 of "$X =": "=" is not part of the language of rules; use == to compare, =~ to match`,
 				`.gitlab-ci.yml:3:24: error: "iff" is not a keyword of a rule of an include; did you mean "if"?`,
 				`.gitlab-ci.yml:3:40: error: when in include:rules is always or never, not "manual"`,
 				`.gitlab-ci.yml:3:49: error: a rule of an include is a map, not a text`,
+				`.gitlab-ci.yml:3:52: error: a rule of an include must not be empty`,
 				`.gitlab-ci.yml:4:25: error: include:rules must be a list, not a text`,
+				`.gitlab-ci.yml:5:25: error: include:rules must not be empty`,
 			},
 		},
 		"wrong forms": {
@@ -224,7 +237,11 @@ include:
 - {artifact: a.yml, job: b}
 - !reference [a]
 - {local: a.yml, inputs: [b]}
-`, "a.yml": "a: {}"},
+- {local: a.yml, cache: true}
+- {remote: 'https://example.com/a.yml', cache: 30 seconds}
+- {remote: 'https://example.com/a.yml', cache: [a]}
+- {remote: 'https://example.com/a.yml', cache: 1 day}
+`, "a.yml": "a: {}", "https://example.com/a.yml": "a: {}"},
 			says: []string{
 				`.gitlab-ci.yml:3:3: error: an include is a text or a map, not the number 5`,
 				`.gitlab-ci.yml:4:3: error: an include is a text or a map, not a list`,
@@ -242,6 +259,9 @@ include:
 				`.gitlab-ci.yml:15:4: error: include:artifact works only inside trigger:`,
 				`.gitlab-ci.yml:16:3: error: include cannot be a !reference, which is resolved later; write the includes out`,
 				`.gitlab-ci.yml:17:26: error: include:inputs must be a map, not a list`,
+				`.gitlab-ci.yml:18:18: error: cache is for include:remote only`,
+				`.gitlab-ci.yml:19:48: error: include:cache must be at least 1 minute, not "30 seconds"`,
+				`.gitlab-ci.yml:20:48: error: include:cache must be true, false or a length of time, not a list`,
 			},
 		},
 		"circle": {
@@ -318,4 +338,47 @@ func TestIncludeHidesSecretsInErrors(t *testing.T) {
 			t.Error(line)
 		}
 	}
+}
+
+// meeting is a loader of remote files that answers when all of them were asked
+// for.
+type meeting struct {
+	files
+	all *sync.WaitGroup
+}
+
+func (m meeting) Read(ctx context.Context, s Source) ([]byte, Source, error) {
+	if s.Kind == Remote {
+		m.all.Done()
+		m.all.Wait()
+	}
+	return m.files.Read(ctx, s)
+}
+
+func TestRemoteFilesOfAListAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // where nobody can go on, the test fails
+		loader := meeting{files{
+			".gitlab-ci.yml":  "include: ['https://x/a.yml', b.yml, 'https://x/c.yml', 'https://x/a.yml', 'https://x/d.yml']\n",
+			"https://x/a.yml": "j: {script: a, tags: [a]}\n",
+			"b.yml":           "j: {script: b}\n",
+			"https://x/c.yml": "j: {script: c, stage: test}\n",
+			"https://x/d.yml": "k: {script: d}\n",
+		}, &sync.WaitGroup{}}
+		loader.all.Add(3)
+		res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: loader})
+		if err != nil || res.Findings.HasErrors() {
+			t.Fatal(err, res.Findings)
+		}
+		if got := res.Pipeline.Job("j").Script[0]; got != "a" { // included last
+			t.Errorf("j says %s, want a", got)
+		}
+		var order []string
+		for _, f := range res.Files {
+			order = append(order, f.Path)
+		}
+		if diff := cmp.Diff([]string{".gitlab-ci.yml", "https://x/a.yml", "b.yml", "https://x/c.yml", "https://x/d.yml"}, order); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

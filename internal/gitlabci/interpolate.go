@@ -32,6 +32,7 @@ const (
 type interpolation struct {
 	inputs    map[string]*node // nil for one whose value is wrong, which was said
 	component map[string]*node
+	unread    bool                         // there may be more inputs than these
 	variables map[string]pipeline.Variable // for expand_vars
 	f         *findings
 	b         *budget
@@ -256,7 +257,7 @@ func (x *interpolation) access(path string) (*node, *blockError) {
 		return nil, err
 	}
 	name, _, _ := strings.Cut(segments[1], "[")
-	if v, declared := at[name]; declared && v == nil {
+	if v, declared := at[name]; declared && v == nil || !declared && x.unread {
 		return nil, &blockError{}
 	}
 	v, err := x.step(func(name string) *node { return at[name] }, segments[1], func() []string {

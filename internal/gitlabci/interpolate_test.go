@@ -180,15 +180,25 @@ func TestInputs(t *testing.T) {
 			},
 			want: "{j: [x, y]}",
 		},
-		"included inputs that clash": {
+		"included inputs are laid over each other": {
 			files: files{
-				".gitlab-ci.yml": "spec:\n  include: [in.yml]\n  inputs: {b: {default: x}}\n---\nj: 1\n",
+				".gitlab-ci.yml": "spec:\n  include: [one.yml, two.yml]\n  inputs: {b: {default: x}, d: {options: [v, w]}}\n---\nj: ['$[[ inputs.a ]]', '$[[ inputs.b ]]', '$[[ inputs.c ]]', '$[[ inputs.d ]]']\n",
+				"one.yml":        "inputs: {a: {default: one}, b: {default: one}, c: {default: one}}\n",
+				"two.yml":        "inputs: {a: {default: two}, d: {default: v, options: [v]}}\n",
+			},
+			want: "{j: [two, x, one, v]}",
+			says: []string{
+				`.gitlab-ci.yml:3:12: warning: the input "b" is declared at one.yml:1:32 too; this one goes before`,
+				`.gitlab-ci.yml:3:29: warning: the input "d" is declared at two.yml:1:32 too; this one goes before`,
+			},
+		},
+		"included inputs with a job": {
+			files: files{
+				".gitlab-ci.yml": "spec: {include: [in.yml]}\n---\nj: ['$[[ inputs.b ]]']\n",
 				"in.yml":         "inputs: {b: {default: y}}\njob: {}\n",
 			},
-			says: []string{
-				`.gitlab-ci.yml:3:12: error: the input "b" is declared at in.yml:1:10 too`,
-				`in.yml:2:1: error: "job" is not a keyword of the file "in.yml", which may hold inputs only; known are inputs`,
-			},
+			want: "{j: [y]}",
+			says: []string{`in.yml:2:1: error: "job" is not a keyword of the file "in.yml", which may hold inputs only; known are inputs`},
 		},
 		"inputs of an include": {
 			files: files{

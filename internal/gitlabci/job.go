@@ -114,7 +114,10 @@ func (c *compiler) notAJob(f *field) (missing string) {
 		return ""
 	}
 	if !c.complete { // the script may stand in the file that is missing
-		return ""
+		if diag.Nearest(f.name, rootKeywords) != "" {
+			return ""
+		}
+		return "script"
 	}
 	c.f.errorf(f.at, f.name, "missing-script", "job %s has no script, run or trigger", quote(f.name))
 	c.f.underline(f.name)
@@ -139,7 +142,7 @@ func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 	r, n := w.r, f.value
 	if !slices.Contains(keywords, f.name) {
 		// script beside trigger is told by checkJob.
-		if f.name == "trigger" || r.again(f.at, "unknown-keyword", f.name) {
+		if f.name == "trigger" || r.partial.unknownName(f.name) || r.again(f.at, "unknown-keyword", f.name) {
 			return
 		}
 		kind := "a job"

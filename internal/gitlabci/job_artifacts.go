@@ -70,7 +70,7 @@ func (r reader) exposeAs(n *node, path string, a *pipeline.Artifacts) {
 		r.errorf(name, "value", path+":expose_as", "may only have letters, digits, -, _ and spaces")
 	case len(a.ExposeAs) > 100:
 		r.errorf(name, "limit", path+":expose_as", "may have at most 100 characters")
-	case len(a.Paths) == 0:
+	case len(a.Paths) == 0 && (r.partial == nil || n.get("paths") != nil):
 		r.errorf(name, "value", path+":expose_as", "needs paths")
 	case slices.ContainsFunc(a.Paths, func(p string) bool { return strings.Contains(p, "*") }):
 		r.errorf(n.get("paths"), "value", path+":paths", "must not contain * when expose_as is used")

@@ -42,6 +42,9 @@ func (r reader) readCache(n *node, path string) pipeline.Cache {
 	}
 	c.Untracked, _ = r.flag(n.get("untracked"), path+":untracked")
 	c.Unprotect, _ = r.flag(n.get("unprotect"), path+":unprotect")
+	if paths := n.get("paths"); paths != nil && absent(paths) {
+		r.editor(paths, path+":paths", "is empty; it counts as not written")
+	}
 	if len(c.FallbackKeys) > mostFallbacks {
 		r.errorf(n.get("fallback_keys"), "limit", path+":fallback_keys", "may have at most %d keys", mostFallbacks)
 	}

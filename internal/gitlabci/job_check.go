@@ -37,9 +37,9 @@ func (c *compiler) checkJob(w *written) {
 				c.f.hint("put when: delayed and start_in into the rules")
 			}
 		}
-	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) {
+	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) && c.complete {
 		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
-	} else if w.job.When != pipeline.Delayed && !absent(startIn) {
+	} else if w.job.When != pipeline.Delayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
 		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
 	}
 	c.warnTwice(w)
@@ -47,9 +47,7 @@ func (c *compiler) checkJob(w *written) {
 		c.checkUpstream(w)
 	}
 	if inputs := n.get("inputs"); !absent(inputs) {
-		w.job.Script = r.applyInputs(inputs, w.job.Script)
-		w.job.BeforeScript = r.applyInputs(inputs, w.job.BeforeScript)
-		w.job.AfterScript = r.applyInputs(inputs, w.job.AfterScript)
+		r.applyInputs(w, inputs)
 	}
 	c.finishPages(w)
 }
@@ -58,7 +56,7 @@ func (c *compiler) checkJob(w *written) {
 // without workflow:rules a push to a branch with a merge request makes two
 // pipelines, and the job is in both.
 func (c *compiler) warnTwice(w *written) {
-	if c.hasWorkflowRules || len(w.rules) == 0 {
+	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
 	}
 	last := &w.rules[len(w.rules)-1]
@@ -116,6 +114,9 @@ func (r reader) readAllowFailure(w *written, n *node) {
 	case n.kind == boolNode:
 		w.job.AllowFailure = n.truth
 	case n.kind == mapNode && !w.bridge:
+		if len(n.keys) == 0 {
+			r.editor(n, "allow_failure", "is an empty map")
+		}
 		if r.mapping(n, "allow_failure", "exit_codes") {
 			w.job.AllowFailureCodes = r.integers(n.get("exit_codes"), "allow_failure:exit_codes")
 		}

@@ -40,12 +40,43 @@ func (r reader) readEnvironment(n *node) *pipeline.Environment {
 		r.expiry(auto, "environment:auto_stop_in")
 	}
 	e.DeploymentTier = r.deploymentTier(n.get("deployment_tier"))
-	if k := n.get("kubernetes"); !absent(k) {
-		if r.mapping(k, "environment:kubernetes", "agent", "namespace", "flux_resource_path", "managed_resources", "dashboard") {
-			e.Kubernetes = plainMap(k)
-		}
+	if k := n.get("kubernetes"); !absent(k) && r.readKubernetes(k) {
+		e.Kubernetes = plainMap(k)
 	}
 	return e
+}
+
+// readKubernetes checks environment:kubernetes, which is kept as it is written.
+func (r reader) readKubernetes(n *node) bool {
+	const path = "environment:kubernetes"
+	if !r.mapping(n, path, "agent", "namespace", "flux_resource_path", "managed_resources", "dashboard") {
+		return false
+	}
+	if len(n.keys) == 0 {
+		r.errorf(n, "value", path, "must not be empty")
+	}
+	r.text(n.get("agent"), path+":agent")
+	r.text(n.get("namespace"), path+":namespace")
+	flux := r.text(n.get("flux_resource_path"), path+":flux_resource_path")
+	managed, dashboard := n.get("managed_resources"), n.get("dashboard")
+	manages := false
+	if !absent(managed) && r.mapping(managed, path+":managed_resources", "enabled") {
+		manages, _ = r.flag(managed.get("enabled"), path+":managed_resources:enabled")
+	}
+	if !absent(dashboard) && r.mapping(dashboard, path+":dashboard", "namespace", "flux_resource_path") {
+		for _, key := range []string{"namespace", "flux_resource_path"} {
+			if r.text(dashboard.get(key), path+":dashboard:"+key) != "" && !absent(n.get(key)) {
+				r.errorf(n.get(key), "conflict", path+":"+key, "stands in dashboard too")
+			}
+		}
+	}
+	if absent(n.get("agent")) && (flux != "" || manages || !absent(dashboard) && len(dashboard.keys) > 0) {
+		r.errorf(n, "value", path+":agent", "is missing")
+	}
+	if flux != "" && absent(n.get("namespace")) && r.partial == nil {
+		r.errorf(n.get("flux_resource_path"), "value", path+":flux_resource_path", "needs namespace")
+	}
+	return true
 }
 
 // environmentName checks the characters of a name; variables may stand in it.
@@ -74,6 +105,9 @@ func (r reader) deploymentTier(n *node) string {
 
 // checkOnStop is about jobs that stop what others deploy.
 func (c *compiler) checkOnStop() {
+	if !c.complete {
+		return
+	}
 	for _, w := range c.jobs {
 		e := w.job.Environment
 		if e == nil || e.OnStop == "" {
@@ -86,7 +120,7 @@ func (c *compiler) checkOnStop() {
 		}
 		switch {
 		case stop == nil:
-			if c.complete && fault("names %s, which is not a job", quote(e.OnStop)) {
+			if fault("names %s, which is not a job", quote(e.OnStop)) {
 				c.f.hint(didYouMean(e.OnStop, c.jobNames()))
 			}
 		case stop.of.job.Environment == nil:

@@ -1,131 +1,180 @@
 package gitlabci
 
 import (
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
+
+	"refline/internal/diag"
+	"refline/internal/gitlabci/moa"
+	"refline/internal/pipeline"
 )
 
-// maxInputs and maxInputOptions bound the inputs of one job.
-const (
-	maxInputs       = 50
-	maxInputOptions = 50
-)
+// maxInputs bounds the inputs of one job.
+const maxInputs = 50
 
-// applyInputs checks inputs: of a job and puts the defaults into script, where
-// ${{ inputs.NAME }} names them.
-func (r reader) applyInputs(n *node, script []string) []string {
+// applyInputs checks inputs: of a job and puts their defaults where
+// ${{ job.inputs.NAME }} and other expressions stand. GitLab's runner evaluates
+// them when the job starts; nobody can have given other values here.
+func (r reader) applyInputs(w *written, n *node) {
 	if n.kind != mapNode {
 		r.wrong(n, "inputs", "a map of names and inputs")
-		return script
+		return
 	}
 	if len(n.keys) > maxInputs {
 		r.errorf(n, "limit", "inputs", "may be at most %d, not %d", maxInputs, len(n.keys))
 	}
-	values := make(map[string]string, len(n.keys))
+	values := make(map[string]any, len(n.keys))
 	for i := range n.keys {
-		r.checkInput(&n.keys[i])
-		if d := n.keys[i].value.get("default"); d != nil {
-			values[n.keys[i].name] = inputText(d)
+		if v := r.jobInput(&n.keys[i]); v != nil {
+			values[n.keys[i].name] = moaValue(v)
 		}
 	}
-	if script == nil {
+	if len(values) < len(n.keys) { // what is wrong was said
+		return
+	}
+	// the older name of job.inputs is inputs
+	scope := moa.Scope{"job": map[string]any{"inputs": values}, "inputs": values}
+	for _, t := range inputTexts(&w.job) {
+		r.expandInputs(w, t.keyword, t.text, scope)
+	}
+}
+
+// expandInputs replaces the expressions in one text. One that cannot be
+// evaluated stays, and the job fails by it, as it does on GitLab.
+func (r reader) expandInputs(w *written, keyword string, text *string, scope moa.Scope) {
+	expanded, err := moa.Expand(*text, scope)
+	if err == nil {
+		*text = expanded
+		return
+	}
+	at := w.node.get(keyword)
+	if at == nil || r.again(at.at, "inputs", keyword, *text) {
+		return
+	}
+	r.f.warnf(at.at, r.job, "inputs", "%s: the job will fail: %s of %s", r.name(keyword), err, quote(shorten(*text)))
+	r.f.hint("name an input as ${{ job.inputs.NAME }}; write \\${{ for the text itself")
+}
+
+// inputText is a text of a job, and the keyword that it is from.
+type inputText struct {
+	keyword string
+	text    *string
+}
+
+// inputTexts are the texts of a job in which inputs may stand.
+func inputTexts(job *pipeline.Job) []inputText {
+	var texts []inputText
+	add := func(keyword string, list ...*string) {
+		for _, text := range list {
+			texts = append(texts, inputText{keyword, text})
+		}
+	}
+	all := func(keyword string, list []string) {
+		for i := range list {
+			add(keyword, &list[i])
+		}
+	}
+	all("script", job.Script)
+	all("before_script", job.BeforeScript)
+	all("after_script", job.AfterScript)
+	image := func(keyword string, i *pipeline.Image) {
+		add(keyword, &i.Name, &i.User, &i.Platform)
+		all(keyword, i.Entrypoint)
+	}
+	if job.Image != nil {
+		image("image", job.Image)
+	}
+	for i := range job.Services {
+		s := &job.Services[i]
+		image("services", &s.Image)
+		all("services", s.Aliases)
+		all("services", s.Command)
+		for j := range s.Variables {
+			add("services", &s.Variables[j].Value)
+		}
+	}
+	for i := range job.Caches {
+		c := &job.Caches[i]
+		add("cache", &c.Key.Text, &c.Key.Prefix, &c.Policy)
+		all("cache", c.Key.Files)
+		all("cache", c.FallbackKeys)
+		all("cache", c.Paths)
+	}
+	if a := job.Artifacts; a != nil {
+		add("artifacts", &a.Name, &a.ExposeAs, &a.ExpireIn)
+		all("artifacts", a.Paths)
+		all("artifacts", a.Exclude)
+		for _, kind := range slices.Sorted(maps.Keys(a.Reports)) {
+			all("artifacts", a.Reports[kind])
+		}
+	}
+	return texts
+}
+
+// moaValue gives an expression the value of an input.
+func moaValue(n *node) any {
+	switch n.kind {
+	case boolNode:
+		return n.truth
+	case intNode, floatNode:
+		return n.num
+	case stringNode:
+		return n.text
+	case seqNode:
+		list := make([]any, len(n.items))
+		for i, item := range n.items {
+			list[i] = moaValue(item)
+		}
+		return list
+	case mapNode:
+		m := make(map[string]any, len(n.keys))
+		for i := range n.keys {
+			m[n.keys[i].name] = moaValue(n.keys[i].value)
+		}
+		return m
+	default:
 		return nil
 	}
-	out := make([]string, len(script))
-	for i, line := range script {
-		out[i] = replaceInputs(line, values)
-	}
-	return out
 }
 
-func inputText(n *node) string {
-	if n.kind != seqNode {
-		return n.text
-	}
-	parts := make([]string, len(n.items))
-	for i, item := range n.items {
-		parts[i] = quote(item.text)
-	}
-	return "[" + strings.Join(parts, ",") + "]"
-}
-
-// replaceInputs puts values where ${{ inputs.NAME }} stands.
-func replaceInputs(text string, values map[string]string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(text, "${{")
-		inner, after, closed := strings.Cut(rest, "}}")
-		if !ok || !closed {
-			b.WriteString(text)
-			return b.String()
-		}
-		b.WriteString(before)
-		name, isInput := strings.CutPrefix(strings.TrimSpace(inner), "inputs.")
-		if value, known := values[name]; isInput && known {
-			b.WriteString(value)
-		} else {
-			b.WriteString("${{" + inner + "}}")
-		}
-		text = after
-	}
-}
-
-func (r reader) checkInput(f *field) {
+// jobInput checks one input of a job, by the rules for those of spec:inputs, and
+// gives its default; nil when something is wrong.
+func (r reader) jobInput(f *field) *node {
 	n, path := f.value, "inputs:"+f.name
 	if !r.mapping(n, path, "type", "default", "description", "options", "regex") {
-		return
+		return nil
 	}
-	kind := r.choice(n.get("type"), path+":type", "string", "number", "boolean", "array")
-	if kind == "" {
-		kind = "string"
-	}
-	r.text(n.get("description"), path+":description")
-	value := n.get("default")
-	if value == nil {
+	fallback := n.get("default")
+	if absent(fallback) {
 		r.errorf(n, "value", path+":default", "is missing; an input of a job must have one")
-		return
+		return nil
 	}
-	if !inputHasType(value, kind) {
-		r.wrong(value, path+":default", "of type "+kind)
-		return
+	if r.partial.mayChange(n, "inputs") {
+		return nil
 	}
-	if options := n.get("options"); !absent(options) {
-		switch {
-		case options.kind != seqNode:
-			r.wrong(options, path+":options", "a list")
-		case len(options.items) > maxInputOptions:
-			r.errorf(options, "limit", path+":options", "may be at most %d", maxInputOptions)
-		case !slices.ContainsFunc(options.items, func(o *node) bool { return o.kind == value.kind && o.text == value.text }):
-			r.errorf(value, "value", path+":default", "must be one of the options")
+	own := &findings{}
+	plain := *n // without what was told
+	plain.keys = nil
+	for _, k := range n.keys {
+		if k.name != "rules" {
+			plain.keys = append(plain.keys, k)
 		}
 	}
-	if pattern := n.get("regex"); !absent(pattern) {
-		r.inputPattern(pattern, value, kind, path)
+	s := specReader{own}.input(&field{name: f.name, at: f.at, value: &plain})
+	x := inputResolver{f: own}
+	var value *node
+	if len(own.list) == 0 {
+		value, _ = x.fit(&s, s.options, fallback, "the default")
 	}
-}
-
-func (r reader) inputPattern(pattern, value *node, kind, path string) {
-	re, err := regexp.Compile(r.text(pattern, path+":regex"))
-	switch {
-	case kind != "string":
-		r.errorf(pattern, "value", path+":regex", "can only be used with strings")
-	case err != nil:
-		r.errorf(pattern, "value", path+":regex", "cannot be read as a regular expression")
-	case !re.MatchString(value.text):
-		r.errorf(value, "value", path+":default", "does not match the regex")
+	for _, finding := range own.list {
+		if finding.Rule == "unknown-keyword" || r.again(finding.Place, path, finding.Message) {
+			continue
+		}
+		r.f.list = append(r.f.list, diag.Finding{
+			Place: finding.Place, Level: finding.Level, Rule: finding.Rule, Subject: r.job, Hint: finding.Hint,
+			Message: r.name(path) + ": " + strings.TrimPrefix(finding.Message, "input "+quote(f.name)+" "),
+		})
 	}
-}
-
-func inputHasType(n *node, kind string) bool {
-	switch kind {
-	case "number":
-		return n.kind == intNode || n.kind == floatNode
-	case "boolean":
-		return n.kind == boolNode
-	case "array":
-		return n.kind == seqNode
-	default:
-		return n.kind == stringNode
-	}
+	return value
 }

@@ -40,7 +40,7 @@ func (c *compiler) finishPages(w *written) {
 			site && (pages.kind != boolNode || pages.truth)
 	}
 	if !site || w.bridge {
-		if !absent(publish) {
+		if !absent(publish) && (c.complete || !absent(pages)) {
 			w.r.errorf(publish, "conflict", "publish", "can only be used in a job that publishes pages")
 		}
 		w.job.Pages = nil

@@ -102,7 +102,7 @@ func (r reader) identifiers(n *node, path string) {
 		return
 	}
 	for i := range n.keys {
-		if f := &n.keys[i]; !isIdentifier(f.name) && !r.again(f.at, "value", path) {
+		if f := &n.keys[i]; !isIdentifier(f.name) && !r.partial.unknownName(f.name) && !r.again(f.at, "value", path) {
 			r.f.errorf(f.at, r.job, "value", "%s may only have names of letters, digits and _, not %s", r.name(path), quote(f.name))
 			r.f.underline(f.name)
 		}

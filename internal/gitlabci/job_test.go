@@ -1,6 +1,7 @@
 package gitlabci
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -97,16 +98,29 @@ func TestKeywords(t *testing.T) {
 				{Name: "B", Token: "$T", Source: map[string]any{"gcp_secret_manager": map[string]any{"name": "n"}}},
 			}},
 		},
-		"id_tokens":                    {"id_tokens: {T: {aud: a}, U: {aud: [b, c]}}", pipeline.Job{IDTokens: []pipeline.IDToken{{Name: "T", Aud: []string{"a"}}, {Name: "U", Aud: []string{"b", "c"}}}}},
-		"identity":                     {"identity: google_cloud", pipeline.Job{Identity: "google_cloud"}},
-		"job inputs":                   {"script: ['echo ${{ inputs.who }} ${{inputs.n}} ${{ inputs.l }} ${{ other.x }} ${{']\ninputs: {who: {default: you}, n: {type: number, default: 3}, l: {type: array, default: [a, b]}}", pipeline.Job{Script: []string{`echo you 3 ["a","b"] ${{ other.x }} ${{`}}},
+		"id_tokens": {"id_tokens: {T: {aud: a}, U: {aud: [b, c]}}", pipeline.Job{IDTokens: []pipeline.IDToken{{Name: "T", Aud: []string{"a"}}, {Name: "U", Aud: []string{"b", "c"}}}}},
+		"identity":  {"identity: google_cloud", pipeline.Job{Identity: "google_cloud"}},
+		"job inputs": {
+			"script: ['echo ${{ job.inputs.who }} ${{inputs.n}} ${{ job.inputs.l }}', 'x ${{ job.inputs.n > 2 && \"-v\" || \"\" }}', '${{ other.x }}', '\\${{ x }}']\n" +
+				"image: ${{ job.inputs.who }}:1\nservices: [{name: '${{ job.inputs.l[1] }}', variables: {V: '${{ str(job.inputs.n) }}'}}]\n" +
+				"cache: {key: '${{ job.inputs.who }}', paths: ['${{ job.inputs.who }}/c']}\nartifacts: {name: '${{ job.inputs.who }}', paths: ['${{ job.inputs.who }}/a']}\n" +
+				"inputs: {who: {default: you}, n: {type: number, default: 3}, l: {type: array, default: [a, b]}}",
+			pipeline.Job{
+				Script:    []string{`echo you 3 ["a","b"]`, "x -v", "${{ other.x }}", "${{ x }}"},
+				Image:     &pipeline.Image{Name: "you:1"},
+				Services:  []pipeline.Service{{Image: pipeline.Image{Name: "b"}, Aliases: []string{}, Variables: []pipeline.Variable{{Name: "V", Value: "3"}}}},
+				Caches:    []pipeline.Cache{{Key: pipeline.CacheKey{Text: "you"}, Paths: []string{"you/c"}}},
+				Artifacts: &pipeline.Artifacts{Name: "you", Paths: []string{"you/a"}},
+			},
+		},
+		"job inputs of none":           {"script: ['${{ job.inputs.a }}', '\\${{']", pipeline.Job{Script: []string{"${{ job.inputs.a }}", `\${{`}}},
 		"extends nothing that is left": {"variables: {}\nneeds:\nimage:\ntags: []", pipeline.Job{Tags: []string{}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := "job:\n  stage: build\n"
-			if name != "scripts" && name != "job inputs" {
+			if name != "scripts" && !strings.HasPrefix(name, "job inputs") {
 				text += "  script: x\n"
 				tt.want.Script = []string{"x"}
 			}

@@ -72,6 +72,9 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 		switch item.kind {
 		case stringNode:
 			includes = append(includes, includeOfText(r.filled(item, item, "trigger:include")))
+			if n.kind == seqNode {
+				r.editor(n, "trigger:include", "should have maps in its list, as local: FILE")
+			}
 			r.fileOfPipeline(item, "trigger:include")
 		case mapNode:
 			includes = append(includes, r.triggerInclude(item))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -74,6 +76,7 @@ type loading struct {
 	incomplete bool
 	parsed     map[Source]*parsedFile
 	listed     map[Source]listing
+	ahead      map[Source]answer // see readAhead
 }
 
 // parsedFile is a file that was read, so that including it again costs little.
@@ -85,6 +88,13 @@ type parsedFile struct {
 	err    error
 }
 
+// answer is what the loader says of a source.
+type answer struct {
+	content []byte
+	found   Source
+	err     error
+}
+
 type listing struct {
 	paths []string
 	err   error
@@ -94,6 +104,7 @@ func newLoading(ctx context.Context, in Input, rules includeRules, f *findings) 
 	l := &loading{
 		ctx: ctx, loader: in.Loader, rules: rules, f: f, b: newBudget(f),
 		variables: map[string]pipeline.Variable{}, parsed: map[Source]*parsedFile{}, listed: map[Source]listing{},
+		ahead: map[Source]answer{},
 	}
 	for _, scope := range [][]pipeline.Variable{in.Predefined, in.Instance, in.Group, in.Project, in.Pipeline} {
 		for _, v := range scope {
@@ -121,7 +132,43 @@ func (l *loading) read(s Source) ([]byte, Source, error) {
 	if l.loader == nil {
 		return nil, s, errs.E(errs.Unavailable, "there is no source of files")
 	}
+	if a, ok := l.ahead[s]; ok {
+		return a.content, a.found, a.err
+	}
 	return l.loader.Read(l.ctx, s)
+}
+
+// readAhead asks for the remote files among the includes of one list at once, as
+// each is a way to a server and back. They are used in the order of the list.
+func (l *loading) readAhead(list []inclusion) {
+	const atOnce = 8
+	var remote []Source
+	for _, inc := range list {
+		s := inc.source
+		_, asked := l.ahead[s]
+		if s.Kind == Remote && !asked && l.parsed[s] == nil && !slices.Contains(remote, s) {
+			remote = append(remote, s)
+		}
+	}
+	remote = remote[:min(len(remote), max(maxIncludes-l.count, 0))]
+	if len(remote) < 2 || l.loader == nil {
+		return
+	}
+	answers := make([]answer, len(remote))
+	free := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i, s := range remote {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			a := &answers[i]
+			a.content, a.found, a.err = l.loader.Read(l.ctx, s)
+		})
+	}
+	all.Wait()
+	for i, s := range remote {
+		l.ahead[s] = answers[i]
+	}
 }
 
 // paths lists the files of the project that s belongs to.

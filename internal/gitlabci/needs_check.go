@@ -79,6 +79,9 @@ func (c *compiler) checkNeighbour(w *written, at *node, name, path string) {
 		}
 		return
 	}
+	if !c.complete && (!c.knowsStages() || absent(w.node.get("stage")) || absent(other.of.node.get("stage"))) {
+		return // what is missing may say another stage
+	}
 	mine, its := c.stageIndex(w.job.Stage), c.stageIndex(other.of.job.Stage)
 	if mine >= 0 && its > mine {
 		w.r.errorf(at, "needs", path, "names %s, whose stage %s comes after %s", quote(name),

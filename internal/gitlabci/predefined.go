@@ -70,6 +70,9 @@ func Predefined(f Facts) []pipeline.Variable {
 	b.set("CI_PIPELINE_ID", strconv.FormatInt(f.PipelineID, 10))
 	b.set("CI_PIPELINE_IID", strconv.FormatInt(f.PipelineID, 10))
 	b.set("CI_PIPELINE_SOURCE", string(f.Event))
+	if f.Event == EventTrigger {
+		b.set("CI_PIPELINE_TRIGGERED", "true")
+	}
 	b.time("CI_PIPELINE_CREATED_AT", f.Created)
 	b.set("CI_CONFIG_PATH", f.ConfigPath)
 	b.text("GITLAB_USER_NAME", f.UserName)
@@ -138,17 +141,30 @@ func (b *varBuilder) commit(f Facts) {
 	b.set("CI_COMMIT_REF_SLUG", pipeline.Slug(ref))
 	b.set("CI_COMMIT_REF_PROTECTED", strconv.FormatBool(f.Protected))
 	b.some("CI_DEFAULT_BRANCH", f.DefaultBranch)
-	b.text("CI_COMMIT_MESSAGE", f.Message)
-	title, description, _ := strings.Cut(f.Message, "\n")
+	b.some("CI_DEFAULT_BRANCH_SLUG", pipeline.Slug(f.DefaultBranch))
+	message := truncated(f.Message)
+	b.text("CI_COMMIT_MESSAGE", message)
+	b.set("CI_COMMIT_MESSAGE_IS_TRUNCATED", strconv.FormatBool(len(message) < len(f.Message)))
+	title, description, _ := strings.Cut(message, "\n")
 	if utf8.RuneCountInString(title) < 100 {
 		description = strings.TrimLeft(description, "\n")
 	} else {
-		description = f.Message
+		description = message
 	}
 	b.text("CI_COMMIT_TITLE", title)
 	b.vars = append(b.vars, pipeline.Variable{Name: "CI_COMMIT_DESCRIPTION", Value: description, Raw: true}) // empty for a title alone
 	b.text("CI_COMMIT_AUTHOR", f.Author)
 	b.time("CI_COMMIT_TIMESTAMP", f.Committed)
+}
+
+// truncated is as much of a commit's message as GitLab puts into a variable; a
+// longer one is no program's environment.
+func truncated(message string) string {
+	const most = 100 << 10
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "")
 }
 
 // project derives the project and server from the remote's URL; a repository
@@ -258,7 +274,22 @@ func (b *varBuilder) mergeRequest(f Facts) {
 	b.some("CI_MERGE_REQUEST_DIFF_BASE_SHA", mr.BaseSHA)
 	b.text("CI_MERGE_REQUEST_TITLE", mr.Title)
 	b.text("CI_MERGE_REQUEST_LABELS", mr.Labels)
-	_, project, _ := splitRemote(f.Remote)
-	b.some("CI_MERGE_REQUEST_PROJECT_PATH", project)
-	b.some("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", project)
+	b.set("CI_MERGE_REQUEST_DRAFT", strconv.FormatBool(isDraft(mr.Title)))
+	if host, project, scheme := splitRemote(f.Remote); project != "" {
+		for _, whose := range []string{"CI_MERGE_REQUEST_", "CI_MERGE_REQUEST_SOURCE_"} {
+			b.set(whose+"PROJECT_PATH", project)
+			b.set(whose+"PROJECT_URL", scheme+"://"+host+"/"+project)
+		}
+	}
+}
+
+// isDraft reports whether the title of a merge request says that it is one.
+func isDraft(title string) bool {
+	title = strings.ToLower(strings.TrimSpace(title))
+	for _, mark := range []string{"draft:", "[draft]", "(draft)"} {
+		if strings.HasPrefix(title, mark) {
+			return true
+		}
+	}
+	return false
 }

@@ -74,7 +74,9 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 		u.interruptible = &v
 	}
 	u.variables = r.readVariables(n.get("variables"), path+":variables")
-	if needs := n.get("needs"); !absent(needs) {
+	if needs := n.get("needs"); needs != nil && absent(needs) {
+		r.editor(needs, path+":needs", "is empty; it counts as not written")
+	} else if needs != nil {
 		if u.needs = r.readNeeds(needs, path+":needs"); u.needs == nil {
 			u.needs = []needSpec{}
 		}
@@ -92,6 +94,9 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 
 func (c *compiler) readIf(r reader, u *rule, n *node, path string) {
 	if absent(n) {
+		if n != nil {
+			r.editor(n, path, "is empty; it counts as not written")
+		}
 		return
 	}
 	if n.kind != stringNode {
@@ -140,6 +145,7 @@ func (r reader) readFiles(n *node, path string, keys ...string) *fileCondition {
 	patterns := n
 	switch {
 	case n.kind == stringNode && strings.HasSuffix(path, "exists"):
+		r.editor(n, path, "should be a list; the editor's schema refuses a string")
 		f.patterns = []string{n.text}
 		return f
 	case n.kind == mapNode:
@@ -147,18 +153,20 @@ func (r reader) readFiles(n *node, path string, keys ...string) *fileCondition {
 		f.compareTo = r.text(n.get("compare_to"), path+":compare_to")
 		f.project = r.text(n.get("project"), path+":project")
 		f.ref = r.text(n.get("ref"), path+":ref")
-		f.regexp = r.text(n.get("regexp"), path+":regexp")
+		f.regexp = r.pathRegexp(n.get("regexp"), path+":regexp")
 		if f.ref != "" && f.project == "" {
 			r.errorf(n.get("ref"), "value", path+":ref", "needs project")
 		}
 		r.together(n, path, "paths", "regexp")
-		if patterns = n.get("paths"); patterns == nil {
-			if f.regexp == "" {
-				r.errorf(n, "value", path+":paths", "is missing")
-			}
-			return f
-		}
+		changes := strings.HasSuffix(path, "changes")
+		patterns = n.get("paths")
 		path += ":paths"
+		switch {
+		case patterns == nil && n.get("regexp") == nil:
+			r.errorf(n, "value", path, "is missing")
+		case changes && patterns != nil && absent(patterns): // exists may have it, and then finds nothing
+			r.wrong(patterns, path, "a list of patterns")
+		}
 	case n.kind != seqNode:
 		r.wrong(n, path, "a list of patterns or a map with paths")
 		return nil
@@ -170,20 +178,35 @@ func (r reader) readFiles(n *node, path string, keys ...string) *fileCondition {
 	return f
 }
 
+// pathRegexp reads a regular expression of paths. Variables in it are replaced
+// later; GitLab wants it to be readable without that too.
+func (r reader) pathRegexp(n *node, path string) string {
+	text := r.text(n, path)
+	if absent(n) || n.kind != stringNode {
+		return ""
+	}
+	if text == "" {
+		r.errorf(n, "value", path, "must not be empty")
+	} else if _, err := compilePathRegexp(text); err != nil {
+		r.errorf(n, "value", path, "is wrong: %s", err)
+		return "" // once is enough
+	}
+	return text
+}
+
 // verdict is what rules say about a job or a pipeline.
 type verdict struct {
 	matched *rule // nil: none did
 	trace   []RuleTrace
 }
 
-// evaluate looks for the first rule whose conditions all hold. files sees
-// what expressions see, and the variables of a matrix besides.
-func (c *compiler) evaluate(r reader, rules []rule, conditions, files *scope) verdict {
+// evaluate looks for the first rule whose conditions all hold.
+func (c *compiler) evaluate(r reader, rules []rule, s *scope) verdict {
 	var v verdict
 	for i := range rules {
 		u := &rules[i]
 		t := RuleTrace{Place: u.node.at, Reached: v.matched == nil}
-		c.evaluateRule(r, u, &t, conditions, files)
+		c.evaluateRule(r, u, &t, s)
 		if t.Matched && v.matched == nil {
 			v.matched = u
 			t.Result = u.result()
@@ -197,7 +220,7 @@ func (c *compiler) evaluate(r reader, rules []rule, conditions, files *scope) ve
 
 // evaluateRule fills t. Conditions after one that does not hold are not looked
 // at; those of rules that are not reached neither, but their text is kept.
-func (c *compiler) evaluateRule(r reader, u *rule, t *RuleTrace, conditions, files *scope) {
+func (c *compiler) evaluateRule(r reader, u *rule, t *RuleTrace, s *scope) {
 	holds := t.Reached
 	add := func(kind, text string, eval func() (bool, string)) {
 		clause := Clause{Kind: kind, Text: text}
@@ -208,11 +231,11 @@ func (c *compiler) evaluateRule(r reader, u *rule, t *RuleTrace, conditions, fil
 		t.Clauses = append(t.Clauses, clause)
 	}
 	if u.cond != nil {
-		add("if", u.ifText, func() (bool, string) { return evalIf(u.cond, conditions) })
+		add("if", u.ifText, func() (bool, string) { return evalIf(u.cond, s) })
 	}
 	if u.change != nil {
 		add("changes", u.change.text(), func() (bool, string) {
-			yes, because, err := c.conditions.changes(files, *u.change)
+			yes, because, err := c.conditions.changes(s, *u.change)
 			if err != nil {
 				c.ruleError(r, u.node.get("changes"), "rules:changes", err)
 			}
@@ -221,7 +244,7 @@ func (c *compiler) evaluateRule(r reader, u *rule, t *RuleTrace, conditions, fil
 	}
 	if u.exist != nil {
 		add("exists", u.exist.text(), func() (bool, string) {
-			yes, because, err := c.conditions.exists(files, *u.exist)
+			yes, because, err := c.conditions.exists(s, *u.exist)
 			if err != nil {
 				c.ruleError(r, u.node.get("exists"), "rules:exists", err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
@@ -75,7 +76,6 @@ func TestRules(t *testing.T) {
 		"all three hold":                          {"rules: [{if: $YES, changes: [x], exists: [x]}]", "on_success"},
 		"variables of the job":                    {"{variables: {MINE: y}, rules: [{if: '$MINE == \"y\"'}]}", "on_success"},
 		"values are not expanded":                 {"{variables: {MINE: $YES}, rules: [{if: '$MINE == \"$YES\"'}]}", "on_success"},
-		"the matrix is not seen":                  {"{parallel: {matrix: [{M: x}]}, rules: [{if: $M}]}", "not there"},
 		"name and stage are seen":                 {"rules: [{if: '$CI_JOB_NAME == \"job\" && $CI_JOB_STAGE == \"test\"'}]", "on_success"},
 		"the environment is seen":                 {"{environment: prod, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod\"'}]}", "on_success"},
 		"its name is expanded":                    {"{variables: {E: prod}, environment: $E/$CI_JOB_NAME, rules: [{if: '$CI_ENVIRONMENT_NAME == \"prod/job\"'}]}", "on_success"},
@@ -141,8 +141,15 @@ func TestChanges(t *testing.T) {
 		"compared to a variable":        {"changes: {paths: [docs/*], compare_to: $REF}", Changed{CompareTo: compareTo}, true},
 		"compared to the same":          {"changes: {paths: ['**/*'], compare_to: same}", Changed{CompareTo: compareTo}, false},
 		"too much to compare":           {"changes: [nothing]", Changed{Known: true, Files: many}, true},
-		"a regular expression":          {"changes: {regexp: '/a\\.go$/'}", Changed{Known: true, Files: []string{"src/a.go"}}, true},
-		"another regular expression":    {"changes: {regexp: '/^a\\.go/'}", Changed{Known: true, Files: []string{"src/a.go"}}, false},
+		"a regular expression":          {"changes: {regexp: '\\Asrc/.*\\.go\\z'}", Changed{Known: true, Files: []string{"src/a.go"}}, true},
+		"another regular expression":    {"changes: {regexp: '^a\\.go'}", Changed{Known: true, Files: []string{"src/a.go"}}, false},
+		"slashes are what they are":     {"changes: {regexp: '/a\\.go/'}", Changed{Known: true, Files: []string{"src/a.go"}}, false},
+		"looking ahead":                 {"changes: {regexp: '\\A(?!docs/)'}", Changed{Known: true, Files: []string{"docs/a", "src/a"}}, true},
+		"looking ahead in vain":         {"changes: {regexp: '\\A(?!docs/)'}", Changed{Known: true, Files: []string{"docs/a"}}, false},
+		"variables in an expression":    {"changes: {regexp: '\\A$DIR/'}", Changed{Known: true, Files: []string{"src/a.go"}}, true},
+		"the matrix in an expression":   {"changes: {regexp: '\\A$M/'}", Changed{Known: true, Files: []string{"src/a.go"}}, true},
+		"an expression for too many":    {"changes: {regexp: '\\.go\\z'}", Changed{Known: true, Files: many}, true},
+		"without a diff":                {"changes: {regexp: x}", Changed{}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -158,16 +165,6 @@ func TestChanges(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a regular expression that is none", func(t *testing.T) {
-		t.Parallel()
-		res := compiledWith(t, "job: {script: x, rules: [{changes: {regexp: a}}]}", func(in *Input) {
-			in.Changed = Changed{Known: true, Files: []string{"a"}}
-		})
-		want := `1:36: error: job "job": rules:changes cannot be decided: "a" is not a regular expression between slashes`
-		if got := said(res); got != want {
-			t.Errorf("said %s, want %s", got, want)
-		}
-	})
 	t.Run("compared to what is not there", func(t *testing.T) {
 		t.Parallel()
 		res := compiledWith(t, "job: {script: x, rules: [{changes: {paths: [a], compare_to: nope}}]}", func(in *Input) {
@@ -230,7 +227,11 @@ func TestExists(t *testing.T) {
 		"too much to compare":      {"exists: {paths: ['**/none'], project: other/big}", true},
 		"exact names are no cost":  {"exists: {paths: [none], project: other/big}", false},
 		"the top only is no cost":  {"exists: {paths: ['no*'], project: other/big}", false},
-		"a regular expression":     {"exists: {regexp: '/sub.*rb$/'}", true},
+		"an ending is no cost":     {"exists: {paths: ['**/*.none'], project: other/big}", false},
+		"an ending":                {"exists: ['**/*.go']", true},
+		"no paths":                 {"exists: {paths: null}", false},
+		"a regular expression":     {"exists: {regexp: 'sub.*rb\\z'}", true},
+		"another one":              {"exists: {regexp: '\\Asub.*go'}", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -256,9 +257,10 @@ include:
   - {local: d.yml, rules: [{exists: {paths: [gone]}}]}
   - {local: e.yml, rules: [{changes: ['*.md']}]}
   - {local: f.yml, rules: [{changes: {paths: ['*.go']}}]}
+  - {local: g.yml, rules: [{exists: g.yml}]}
 `
 	fs := files{}
-	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		fs[name+".yml"] = name + ": {script: x}"
 	}
 	res := compiledWith(t, root, func(in *Input) {
@@ -266,7 +268,67 @@ include:
 		in.Changed = Changed{Known: true, Files: []string{"README.md"}}
 		in.Pipeline = []pipeline.Variable{{Name: "YES", Value: "1"}}
 	})
-	if diff := cmp.Diff([]string{"a", "c", "e"}, names(res.Pipeline)); diff != "" {
+	if diff := cmp.Diff([]string{"a", "c", "e", "g"}, names(res.Pipeline)); diff != "" {
 		t.Error(diff, res.Findings)
+	}
+}
+
+func TestRegexpOfPathsIsRefused(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"changes: {regexp: 'a('}":               `1:45: error: job "job": rules:changes:regexp is wrong: the regular expression cannot be read: missing closing ) in a(`,
+		"changes: {regexp: ''}":                 `1:45: error: job "job": rules:changes:regexp must not be empty`,
+		"changes: {regexp: [a]}":                `1:45: error: job "job": rules:changes:regexp must be a string, not a list`,
+		"changes: {regexp: a, paths: [b]}":      `1:48: error: job "job": rules:changes cannot have both regexp and paths`,
+		"changes: {compare_to: main}":           `1:36: error: job "job": rules:changes:paths is missing`,
+		"changes: {paths: }":                    `1:44: error: job "job": rules:changes:paths must be a list of patterns, not nothing`,
+		"exists: {regexp: 'a{1,2000}'}":         `1:44: error: job "job": rules:exists:regexp is wrong: the regular expression cannot be read: invalid repeat count in {1,2000}`,
+		"exists: {regexp: '" + long(256) + "'}": `1:44: error: job "job": rules:exists:regexp is wrong: the regular expression may have at most 255 characters, not 256`,
+		"exists: {regexp: 'x$LONG'}":            `1:35: error: job "job": rules:exists cannot be decided: the regular expression may have at most 255 characters, not 301`,
+	}
+	for rule, want := range tests {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			res := compiledWith(t, "job: {script: x, rules: [{"+rule+"}]}", func(in *Input) {
+				in.Loader = files{"a": ""}
+				in.Predefined = []pipeline.Variable{{Name: "LONG", Value: long(300)}}
+				in.Changed = Changed{Known: true, Files: []string{"a"}}
+			})
+			if got := said(res); got != want {
+				t.Errorf("said %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func long(n int) string { return strings.Repeat("a", n) }
+
+// TestRulesSeeTheMatrix has a job for each combination that its own rules let in.
+func TestRulesSeeTheMatrix(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		rules string
+		want  []string
+	}{
+		"a value":              {"[{if: '$OS == \"linux\"'}]", []string{"j: [linux, a]", "j: [linux, $TOP]"}},
+		"a pattern":            {"[{if: '$OS =~ /x$/'}]", []string{"j: [linux, a]", "j: [linux, $TOP]"}},
+		"never":                {"[{if: '$V == \"a\"', when: never}, {when: on_success}]", []string{"j: [linux, $TOP]", "j: [mac, $TOP]"}},
+		"values not expanded":  {"[{if: '$V == \"top\"'}]", nil},
+		"with another":         {"[{if: '$TOP && $OS == \"mac\"'}]", []string{"j: [mac, a]", "j: [mac, $TOP]"}},
+		"files, expanded":      {"[{exists: [$V]}]", []string{"j: [linux, $TOP]", "j: [mac, $TOP]"}},
+		"what a rule sets not": {"[{if: '$R', variables: {R: x}}]", nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res := compiledWith(t, "variables: {TOP: top}\nother: {script: x}\nj: {script: x, parallel: {matrix: [{OS: [linux, mac], V: [a, $TOP]}]}, rules: "+tt.rules+"}",
+				func(in *Input) { in.Loader = files{"top": ""} })
+			if res.Pipeline == nil {
+				t.Fatal(res.Findings)
+			}
+			if diff := cmp.Diff(tt.want, slices.DeleteFunc(names(res.Pipeline), func(n string) bool { return n == "other" }), cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

@@ -45,7 +45,6 @@ type inputRule struct {
 type spec struct {
 	inputs    []inputSpec
 	component []string // the $[[ component.x ]] that the file uses
-	include   *node    // files with more inputs, nil without
 	unread    bool     // there may be more inputs than these
 }
 
@@ -73,7 +72,6 @@ func (r specReader) readSpec(header *node) spec {
 	s.inputs = r.inputs(inputs)
 	s.unread = s.unread || !absent(inputs) && inputs.kind != mapNode
 	s.component = r.component(body.get("component"))
-	s.include = body.get("include")
 	return s
 }
 

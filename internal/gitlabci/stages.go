@@ -14,7 +14,9 @@ const (
 // readStages gives the stages in order, with .pre and .post around them.
 func (c *compiler) readStages() []string {
 	stages := []string{"build", defaultStage, "deploy"}
-	if n := c.root.get("stages"); !absent(n) {
+	if n := c.root.get("stages"); n != nil && absent(n) {
+		c.reader("").editor(n, "stages", "is empty; it counts as not written")
+	} else if n != nil {
 		r := c.reader("")
 		if n.kind == seqNode {
 			stages = r.script(n, "stages")
@@ -35,14 +37,27 @@ func (c *compiler) readStages() []string {
 // stageIndex is -1 for a stage that does not exist.
 func (c *compiler) stageIndex(stage string) int { return slices.Index(c.stages, stage) }
 
+// knowsStages reports whether there can be no other stages: what the root file
+// itself says of them goes before what others say.
+func (c *compiler) knowsStages() bool {
+	if c.complete {
+		return true
+	}
+	n := c.root.get("stages")
+	return !absent(n) && n.at.File == c.result.Files[0].label() && !holdsBlock(n)
+}
+
 // checkStage is about a job whose stage is not among stages.
 func (c *compiler) checkStage(w *written) {
 	stage := w.job.Stage
-	if slices.Contains(c.stages, stage) || !c.complete {
+	if slices.Contains(c.stages, stage) || !c.knowsStages() {
 		return
 	}
 	n := w.node.get("stage")
 	if absent(n) {
+		if !c.complete { // it may stand in the file that is missing
+			return
+		}
 		c.f.errorf(w.at, w.name, "stage", "job %s has no stage, and the default, test, is not among the stages", quote(w.name))
 		c.f.underline(w.name)
 		c.f.hint("give it one of " + strings.Join(c.stages, ", "))

@@ -17,9 +17,8 @@ type reader struct {
 	f    *findings
 	job  string
 	seen map[string]bool // what was said already, when jobs share the place of a mistake
-	// partial is set when something could not be read or resolved: a text that
-	// still holds $[[ stands for a value that is not known.
-	partial bool
+	// partial is set when something could not be read or resolved, nil else.
+	partial *partial
 }
 
 // name puts the job in front of what a message is about.
@@ -35,7 +34,7 @@ func (r reader) name(path string) string {
 // extends or an anchor, is told for the first of them only. It reports whether
 // it was added, and so may be given a hint.
 func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
-	if n.unresolved() || r.partial && n.kind == stringNode && strings.Contains(n.text, blockOpen) {
+	if n.unresolved() || r.partial.mayChange(n, rule) {
 		return false
 	}
 	message := fmt.Sprintf(format, args...)

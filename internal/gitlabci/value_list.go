@@ -65,6 +65,9 @@ func (r reader) integers(n *node, path string) []int {
 			r.wrong(item, path, "a whole number or a list of them")
 			return nil
 		}
+		if slices.Contains(out, int(item.num)) {
+			r.editor(item, path, "names "+item.text+" twice")
+		}
 		out = append(out, int(item.num))
 	}
 	return out
@@ -128,7 +131,7 @@ func (r reader) mapping(n *node, path string, allowed ...string) bool {
 	}
 	for i := range n.keys {
 		key := &n.keys[i]
-		if !slices.Contains(allowed, key.name) && !r.again(key.at, "unknown-keyword", path, key.name) {
+		if !slices.Contains(allowed, key.name) && !r.partial.unknownName(key.name) && !r.again(key.at, "unknown-keyword", path, key.name) {
 			r.f.errorf(key.at, r.job, "unknown-keyword", "%s is not a keyword of %s", quote(key.name), r.of(path))
 			r.f.underline(key.name)
 			r.f.hint(cmp.Or(didYouMean(key.name, allowed), "known are "+strings.Join(allowed, ", ")))

@@ -95,19 +95,23 @@ type environment struct {
 }
 
 func newEnvironment(in *Input) environment {
-	e := environment{
-		below: make(map[string]*pipeline.Variable, len(in.Predefined)),
-		above: map[string]*pipeline.Variable{},
-	}
+	e := environment{below: make(map[string]*pipeline.Variable, len(in.Predefined))}
 	for i := range in.Predefined {
 		e.below[in.Predefined[i].Name] = &in.Predefined[i]
 	}
-	for _, layer := range [][]pipeline.Variable{in.Instance, in.Group, in.Project, in.Pipeline} {
+	e.above = aboveFiles(in, in.Project)
+	return e
+}
+
+// aboveFiles are the variables that win over those of the files.
+func aboveFiles(in *Input, project []pipeline.Variable) map[string]*pipeline.Variable {
+	above := make(map[string]*pipeline.Variable)
+	for _, layer := range [][]pipeline.Variable{in.Instance, in.Group, project, in.Pipeline} {
 		for i := range layer {
-			e.above[layer[i].Name] = &layer[i]
+			above[layer[i].Name] = &layer[i]
 		}
 	}
-	return e
+	return above
 }
 
 // scope is what one condition may see.

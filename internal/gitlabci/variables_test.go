@@ -242,3 +242,62 @@ func TestGivenVariablesInCircles(t *testing.T) {
 		})
 	}
 }
+
+func TestPredefined(t *testing.T) {
+	t.Parallel()
+	request := Facts{
+		Remote: "git@example.com:g/p.git", DefaultBranch: "Main/One", Event: EventMergeRequest, Message: "a",
+		MergeRequest: &MergeRequest{IID: 7, SourceBranch: "topic", Title: "Draft: a"},
+	}
+	ready := request
+	ready.MergeRequest = &MergeRequest{Title: "a draft: no"}
+	trigger := Facts{Event: EventTrigger, Message: strings.Repeat("é", 60_000), Folder: "p"}
+	for name, tt := range map[string]struct {
+		facts Facts
+		want  map[string]string // "-" for none
+	}{
+		"merge request": {request, map[string]string{
+			"CI_DEFAULT_BRANCH_SLUG": "main-one", "CI_MERGE_REQUEST_DRAFT": "true", "CI_COMMIT_BRANCH": "-", "CI_COMMIT_REF_NAME": "topic",
+			"CI_MERGE_REQUEST_PROJECT_URL": "https://example.com/g/p", "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "g/p",
+			"CI_COMMIT_MESSAGE_IS_TRUNCATED": "false", "CI_PIPELINE_TRIGGERED": "-",
+		}},
+		"ready":   {ready, map[string]string{"CI_MERGE_REQUEST_DRAFT": "false"}},
+		"trigger": {trigger, map[string]string{"CI_PIPELINE_TRIGGERED": "true", "CI_COMMIT_MESSAGE_IS_TRUNCATED": "true", "CI_COMMIT_MESSAGE": strings.Repeat("é", 51_200), "CI_DEFAULT_BRANCH_SLUG": "-"}},
+	} {
+		get := pipeline.Lookup(Predefined(tt.facts))
+		for variable, want := range tt.want {
+			got, ok := get(variable)
+			if !ok {
+				got = "-"
+			}
+			if got != want {
+				t.Errorf("%s: %s is %.40q, want %.40q", name, variable, got, want)
+			}
+		}
+	}
+}
+
+func TestRulesSeeTheVariablesOfTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	text := `
+a: {stage: deploy, environment: test/$CI_JOB_STAGE/1, script: x, rules: [{if: $S == "of test/deploy/1"}]}
+b: {stage: deploy, environment: test/$V/2, script: x, variables: {V: v, S: job}, rules: [{if: $S == "of test/v/2"}]}
+c: {stage: deploy, script: x, rules: [{if: $S == "of all"}]}
+d: {stage: deploy, environment: test/$S, script: x, rules: [{if: $S == "of test/of all"}]}
+e: {stage: deploy, environment: 'test/$M', script: x, parallel: {matrix: [{M: [1, 2]}]}, rules: [{if: $S == "of test/2", when: manual}]}
+f: {stage: deploy, environment: other, script: x, only: {variables: [$S == "of other"]}}
+g: {stage: deploy, environment: other, script: x, rules: [{if: $S == "of all"}]}
+h: {stage: deploy, environment: other, script: x, rules: [{if: $P == "run"}]}
+`
+	of := func(environment string) []pipeline.Variable {
+		return []pipeline.Variable{{Name: "S", Value: "of " + environment, Raw: true}, {Name: "P", Value: "project"}}
+	}
+	res := compiledWith(t, text, func(in *Input) {
+		in.Project = of("all")
+		in.ProjectFor = of
+		in.Pipeline = []pipeline.Variable{{Name: "P", Value: "run"}}
+	})
+	if diff := cmp.Diff([]string{"a", "b", "c", "d", "e: [2]", "f", "h"}, names(res.Pipeline)); diff != "" {
+		t.Error(diff, res.Findings)
+	}
+}

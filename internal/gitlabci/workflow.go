@@ -48,7 +48,7 @@ func (c *compiler) decideWorkflow(w *workflow) bool {
 		return true
 	}
 	s := &scope{outside: c.conditions.outside, local: c.rootVariables}
-	v := c.evaluate(c.reader(""), w.rules, s, s)
+	v := c.evaluate(c.reader(""), w.rules, s)
 	c.result.Workflow = v.trace
 	if v.matched == nil {
 		c.result.NotCreated = "no rule of workflow matched"

@@ -130,12 +130,16 @@ func (t *turn) apply(ev Event) error {
 	case Play:
 		return t.play(i, ev)
 	case Enqueue:
-		if t.jobs[i].Status != Scheduled {
-			return t.conflict(i, ev)
+		switch t.jobs[i].Status {
+		case Scheduled:
+			t.enqueue(i)
+			t.resetSkipped(i)
+			return nil
+		case ManualStatus: // without what a person who plays it asks for besides
+			t.enqueue(i)
+			return nil
 		}
-		t.enqueue(i)
-		t.resetSkipped(i)
-		return nil
+		return t.conflict(i, ev)
 	case Cancel:
 		if !t.cancel(i) {
 			return t.conflict(i, ev)

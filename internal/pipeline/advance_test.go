@@ -83,6 +83,18 @@ func TestAdvance(t *testing.T) {
 			want:   "wait=pending next=created → pending",
 		},
 		{
+			name:   "a manual job that is enqueued leaves what was skipped",
+			jobs:   []job{{Name: "a/ask", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next", When: pipeline.OnFailure}},
+			events: []string{"create", "enqueue ask"},
+			want:   "ask=pending next=skipped → pending",
+		},
+		{
+			name:   "one that is played does not",
+			jobs:   []job{{Name: "a/ask", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next", When: pipeline.OnFailure}},
+			events: []string{"create", "play ask"},
+			want:   "ask=pending next=created → pending",
+		},
+		{
 			name:   "or somebody is impatient",
 			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
 			events: []string{"create", "play wait"},

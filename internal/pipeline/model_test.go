@@ -234,8 +234,11 @@ func (m *model) event(ev pipeline.Event) {
 			}
 		}
 	case "play", "enqueue":
+		byHand := ev.Kind == "enqueue" && state.status == "manual"
 		state.status = "pending"
-		m.unskip(ev.Job)
+		if !byHand {
+			m.unskip(ev.Job)
+		}
 	case "canceled":
 		state.status = "canceled"
 	case "retry":
@@ -261,7 +264,7 @@ var possible = map[pipeline.Status][]pipeline.EventKind{
 	"pending":              {"start", "start", "start", "cancel"},
 	"running":              {"success", "success", "drop", "drop", "cancel"},
 	"canceling":            {"canceled", "success", "drop"},
-	"manual":               {"play", "play", "cancel"},
+	"manual":               {"play", "play", "enqueue", "cancel"},
 	"scheduled":            {"enqueue", "enqueue", "cancel"},
 	"success":              {"retry"},
 	"failed":               {"retry"},

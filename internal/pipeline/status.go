@@ -97,14 +97,14 @@ type EventKind string
 
 // The kinds of events. Start, Succeed, Drop and CancelDone are told by whoever
 // runs jobs; Play, Cancel, Again are asked for by people; Enqueue says that a
-// delayed job's time has come; Create is the first event of each pipeline.
+// delayed job's time has come, or lets a manual one start; Create is the first event of each pipeline.
 const (
 	Create     EventKind = "create"
 	Start      EventKind = "start"    // pending → running
 	Succeed    EventKind = "success"  // → success; canceling → canceled
 	Drop       EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
 	Play       EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
-	Enqueue    EventKind = "enqueue"  // scheduled → pending
+	Enqueue    EventKind = "enqueue"  // scheduled or manual → pending; after a manual one, skipped jobs stay so
 	Cancel     EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
 	CancelDone EventKind = "canceled" // canceling → canceled
 	Again      EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
