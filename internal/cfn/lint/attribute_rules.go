@@ -22,8 +22,8 @@ func dependsOnExists(e *engine, b *binding, sc *scope, at place, n *cfn.Node, ou
 		return
 	}
 	var conds *assumption
-	if c := e.resources[name]; c != nil && c.condition != "" {
-		conds = &assumption{name: c.condition, value: true, hard: true}
+	if c := e.root.Get("Resources").Get(name).Get("Condition"); c.IsString() {
+		conds = &assumption{name: c.Text, value: true, hard: true}
 	}
 	if !e.conds.implies(conds, to.condition) {
 		wrong(b, at.path, show(n)+" is there only when "+strconv.Quote(to.condition)+" is true", "", out)

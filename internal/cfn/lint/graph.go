@@ -29,15 +29,10 @@ func (e *engine) graph() *graph {
 	if e.template.Root != e.root {
 		// What only a loop or Globals uses is used.
 		for _, f := range e.template.Root.Fields {
-			if f.Name != "Parameters" {
-				e.uses(g, "", place{}, f.Value, nil)
-			}
+			e.uses(g, "", place{}, f.Value, nil)
 		}
 	}
 	for _, f := range e.root.Fields {
-		if f.Name == "Parameters" {
-			continue
-		}
 		at := place{}.key(f)
 		if f.Name != "Resources" && f.Name != "Outputs" {
 			e.uses(g, "", at, f.Value, nil)
