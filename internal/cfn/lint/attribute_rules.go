@@ -36,7 +36,7 @@ func dependsOnObsolete(e *engine, b *binding, sc *scope, at place, n *cfn.Node, 
 		return
 	}
 	r := e.resources[at.path.resource()]
-	if r == nil || e.resources[n.Text] == nil {
+	if r == nil || !e.named(n.Text) {
 		return
 	}
 	g := &graph{params: map[string]bool{}, conds: map[string]bool{}, maps: map[string]bool{}}

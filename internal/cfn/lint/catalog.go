@@ -60,8 +60,6 @@ func notDone() map[string]string {
 		"E0100": deploy, "E0200": deploy,
 		"E3011": "reported as E3001, as cfn-lint does",
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
-		"I2530": "advice on speed, not a fault",
-		"I3510": "needs the resources of every action of IAM, which are not in the data here",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
 	}

@@ -62,6 +62,7 @@ func handWritten() map[string]checkFunc {
 		"E3601": stateMachine,
 		"E3049": dynamicPorts,
 		"E3048": fargateTask,
+		"I3510": statementResources,
 		"E2530": snapStartRuntime,
 		"W2530": snapStartVersion,
 		"E3716": layerLength,

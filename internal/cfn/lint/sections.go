@@ -253,11 +253,6 @@ func resourceProperties(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 	if n.Kind != cfn.Map || !kind.IsString() {
 		return
 	}
-	t := e.lint.typeNamed(kind.Text)
-	if t == nil {
-		return
-	}
-	rules := &ruleset{id: b.id, of: propertyRules()}
 	here := at.down("Properties", cfn.Pos{}) // told at the resource when there are none
 	props := &cfn.Node{Kind: cfn.Map, Pos: n.Pos}
 	if i := fieldIndex(n, "Properties"); i >= 0 {
@@ -267,6 +262,11 @@ func resourceProperties(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 		out.add(problem{path: here.path, rule: "E3012", fixed: true, message: "the properties are " + kindWord(props) + ", not a map"})
 		return
 	}
+	t := e.lint.typeNamed(kind.Text)
+	if t == nil {
+		return
+	}
+	rules := &ruleset{id: b.id, of: propertyRules()}
 	here.kind, here.rule = (place{rule: e.lint.paths}).as("Resources").as(kind.Text).as("Properties").kind, e.lint.paths.next("Resources").next(kind.Text).next("Properties")
 	conds := sc.conds
 	if c := n.Get("Condition"); c.IsString() {
