@@ -55,7 +55,6 @@ func notDone() map[string]string {
 		contexts = "it is about a habit of notes in Metadata"
 	)
 	return map[string]string{
-		"E0001": "transforms are not run: serverless templates are checked as they are written",
 		"E0002": own, "E0003": own, "E1101": own,
 		"E0100": deploy, "E0200": deploy,
 		"E3011": "reported as E3001, as cfn-lint does",
@@ -68,6 +67,7 @@ func notDone() map[string]string {
 // differs tells where a rule that is checked does so in another way.
 func differs() map[string]string {
 	return map[string]string{
+		"E0001": "of loops; other transforms are not run: serverless templates are checked as they are written",
 		"E2900": "when the parameters of the stack are known",
 		"E3024": "what a function gives is not asked for its keys",
 		"I3042": "the partition only",

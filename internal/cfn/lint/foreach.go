@@ -3,6 +3,7 @@ package lint
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"refline/internal/cfn"
@@ -16,7 +17,7 @@ import (
 // For the Serverless transform it puts Globals into the resources.
 func expand(t *cfn.Template, given map[string]string) (*cfn.Node, expander) {
 	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings"),
-		given: given, filled: map[*cfn.Node]bool{}}
+		given: given, filled: map[*cfn.Node]bool{}, guessed: map[*cfn.Node]bool{}}
 	root := x.node(t.Root, nil, nil)
 	if t.HasTransform(cfn.Serverless) {
 		root = withGlobals(root)
@@ -33,6 +34,7 @@ type expander struct {
 	made     int
 	filled   map[*cfn.Node]bool // texts that an identifier was put into
 	open     []*regexp.Regexp   // names of resources that loops may make
+	guessed  map[*cfn.Node]bool // made of a collection that cannot be known
 }
 
 // mostMade is how many keys all loops of a template may make.
@@ -136,6 +138,7 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 				x.problems = append(x.problems, problem{path: here.path, rule: "E1032", fixed: true, message: f.Name + " needs the transform " + cfn.LanguageExtensions})
 			}
 			if more, ok := x.loop(f, here.path, vars); ok && x.on {
+				x.twice(append(fields, n.Fields...), more, here.path)
 				fields, changed = append(fields, more...), true
 				continue
 			}
@@ -150,6 +153,25 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 		return n
 	}
 	return &cfn.Node{Kind: cfn.Map, Fields: fields, Pos: n.Pos, Short: n.Short}
+}
+
+// twice tells of the first key that a loop makes and that stands there already.
+func (x *expander) twice(there, made []cfn.Field, at *step) {
+	seen := make(map[string]bool, len(there)+len(made))
+	for _, f := range there {
+		seen[f.Name] = !x.guessed[f.Value]
+	}
+	for _, f := range made {
+		if x.guessed[f.Value] {
+			continue
+		}
+		if seen[f.Name] {
+			x.problems = append(x.problems, problem{path: at, rule: "E0001", fixed: true, message: "the loop makes " + strconv.Quote(f.Name) + ", which stands there already",
+				hint: "put the identifier into the key, and no value twice into the collection"})
+			return
+		}
+		seen[f.Name] = true
+	}
 }
 
 // loop writes out one Fn::ForEach; ok is false when it is not well formed.
@@ -180,7 +202,12 @@ func (x *expander) loop(f cfn.Field, at *step, vars *variables) ([]cfn.Field, bo
 			}
 		}
 		made := x.node(body, at, inner)
-		out = append(out, made.Fields...)
+		for _, f := range made.Fields {
+			if !ok {
+				x.guessed[f.Value] = true
+			}
+			out = append(out, f)
+		}
 	}
 	return out, true
 }

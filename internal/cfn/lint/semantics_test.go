@@ -62,6 +62,33 @@ Outputs:
   One: {Value: !Ref TopicOne}
   Three: {Value: !Ref TopicThree}
 `, options: lint.Options{Parameters: map[string]string{"Names": "Three"}}, want: []string{"E6101:12"}},
+		{name: "a loop makes nothing twice", src: `
+Transform: AWS::LanguageExtensions
+Parameters:
+  Names: {Type: CommaDelimitedList}
+Resources:
+  Fn::ForEach::Topics:
+    - Name
+    - [a, a]
+    - "Topic${Name}":
+        Type: AWS::SNS::Topic
+  Fn::ForEach::Queues:
+    - Name
+    - [a, b]
+    - Queue:
+        Type: AWS::SQS::Queue
+  Queueb: {Type: AWS::SQS::Queue}
+  Fn::ForEach::Others:
+    - Name
+    - !Ref Names
+    - "Queue${Name}":
+        Type: AWS::SQS::Queue
+  Fn::ForEach::More:
+    - Name
+    - !Ref Names
+    - "Queue${Name}":
+        Type: AWS::SQS::Queue
+`, want: []string{"E0001:6", "E0001:11"}},
 		{name: "functions in Fn::GetAtt are followed", src: `
 Parameters:
   Good: {Type: String, Default: Arn}
