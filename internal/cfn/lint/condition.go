@@ -67,7 +67,7 @@ func newConditions(section, parameters *cfn.Node) *conditions {
 		for _, p := range parameters.Fields {
 			if list := p.Value.Get("AllowedValues"); list != nil && list.Kind == cfn.List {
 				for _, v := range list.Items {
-					c.allowed[p.Name] = append(c.allowed[p.Name], v.Text)
+					c.allowed[p.Name] = append(c.allowed[p.Name], textOf(v))
 				}
 			}
 		}
@@ -131,6 +131,9 @@ func (c *conditions) equals(a, b *cfn.Node) *formula {
 	}
 	at := atom{value: bText}
 	key := canonical(a) + "\x00" + canonical(b)
+	if bFixed {
+		key = canonical(a) + "\x00=" + bText // 1 and "1", yes and "true" are the same
+	}
 	if !bFixed {
 		if other := canonical(b) + "\x00" + canonical(a); other < key {
 			key = other

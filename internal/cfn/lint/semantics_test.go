@@ -144,6 +144,22 @@ Resources:
     Properties:
       DisplayName: !If [Always, a, b]
 `, want: []string{"W8003:3"}},
+		{name: "yes is a boolean wherever it stands", src: `
+Parameters:
+  Loud: {Type: String, AllowedValues: [Yes, No], Default: Yes}
+Conditions:
+  Loud: !Equals [!Ref Loud, Yes]
+  Same: !Equals [!Ref Loud, "true"]
+Resources:
+  Topic:
+    Type: AWS::SNS::Topic
+    Condition: Same
+    Properties:
+      DisplayName: !If
+        - Loud
+        - a
+        - never
+`, want: []string{"W1028:15"}},
 		{name: "of two route tables the one that may be absent is told", src: `
 Parameters:
   P: {Type: String}
