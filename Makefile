@@ -47,5 +47,5 @@ fuzz: ## run each fuzz target for 20 seconds
 	scripts/fuzz 20s
 
 .PHONY: bench
-bench: build ## measure beside gitlab-ci-local, git clone and plain masks; prints ratios
+bench: build ## measure beside gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios
 	bench/run

@@ -122,6 +122,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"a list", "[1, 2]", 1, 1, "a map, not a list"},
 		{"short form as a key", "a: [ !ImportValue Fn::Sub: x ]\n", 1, 6, "a key must be a string"},
 		{"YAML key", "? [a, b]\n: 1\n", 1, 3, "a key must be a string"},
+		{"YAML null as a key", "Condition:\n  Null: {a: true}\n", 2, 3, "not null"},
 		{"deep JSON", `{"a":` + strings.Repeat("[", 300), 1, 205, "in each other"},
 		{"deep YAML", "a: " + strings.Repeat("[", 9000), 1, 0, "in each other"},
 	} {

@@ -69,6 +69,9 @@ type Field struct {
 	// has no key.
 	Pos   Pos
 	Value *Node
+	// Bare is set on a key of YAML that is a number or a boolean (32, yes), where
+	// CloudFormation wants a text.
+	Bare bool
 }
 
 // Get returns the value of a key, nil when n is nil, no map, or has no such key.

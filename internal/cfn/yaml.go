@@ -127,6 +127,11 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string", ""))
 			continue
 		}
+		kind, _ := scalar(key)
+		if kind == Null {
+			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string, not null", "put it into quotes"))
+			continue
+		}
 		value := r.read(y.Content[i+1], depth+1)
 		if key.Tag == "!!merge" || key.Value == "<<" && key.Style == 0 {
 			merged = append(merged, value)
@@ -137,7 +142,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 			}
 			continue
 		}
-		f := Field{Name: key.Value, Pos: Pos{key.Line, key.Column}, Value: value}
+		f := Field{Name: key.Value, Pos: Pos{key.Line, key.Column}, Value: value, Bare: kind != String}
 		if value.Short {
 			value.Fields[0].Pos = f.Pos // a short form has no key of its own
 		}

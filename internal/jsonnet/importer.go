@@ -73,8 +73,8 @@ func (imp *importer) Import(importedFrom, importedPath string) (gojsonnet.Conten
 	if err := imp.ctx.Err(); err != nil {
 		return gojsonnet.Contents{}, "", context.Cause(imp.ctx)
 	}
-	if importedPath == goOn {
-		return imp.files[goOn].contents, goOn, nil
+	if importedPath == goOn || importedPath == carrier {
+		return imp.files[importedPath].contents, importedPath, nil
 	}
 	dir, _ := filepath.Split(importedFrom)
 	if !imp.disk {

@@ -96,6 +96,10 @@ func (w *writer) walk(n ast.Node) {
 		w.edits = append(w.edits, insertion{w.offset(o.Loc().Begin) + 1, " " + tell + "+:: { " + fields + "}, "})
 	case *ast.ObjectComp:
 		w.comprehension(o)
+	case *ast.Index:
+		if std, ok := carries(o); ok {
+			w.edits = append(w.edits, insertion{w.offset(std.Loc().Begin), "("}, insertion{w.offset(std.Loc().End), " + import " + quote(carrier) + ")"})
+		}
 	case *ast.ApplyBrace:
 		w.braced[o.Right] = true
 		if left, ok := o.Left.(*ast.ObjectComp); ok {

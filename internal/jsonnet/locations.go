@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	gojsonnet "github.com/google/go-jsonnet"
+
 	"refline/internal/diag"
 )
 
@@ -86,6 +88,7 @@ local value = if std.isFunction(main) then main(%s) else main;
 func evaluateTelling(ctx context.Context, in Input) (telling, error) {
 	imp := newImporter(ctx, in)
 	imp.transform = instrument
+	imp.files[carrier] = entry{gojsonnet.MakeContents(carrying), true}
 	main := in.File
 	if main == "" {
 		main = in.Name

@@ -62,9 +62,17 @@ func TestLocate(t *testing.T) {
 			want: map[string]string{"/a": "a", "/b/g": "g"},
 		},
 		{
-			name: "merge patch drops the places: the nearest parent",
-			tree: map[string]string{"m.jsonnet": "{ «a»a: std.mergePatch({ b: 1 }, { c: 2 }) }"},
-			want: map[string]string{"/a/b": "a", "/a/c": "a"},
+			name: "merge patch: the last writer",
+			tree: map[string]string{
+				"m.jsonnet":   "local b = import 'b.libsonnet';\n{ «a»a: std.mergePatch(b, { «y»y: { «z»z: 1, gone: null } }), list: [std.mergePatch({}, { «d»d: { «e»e: 1 } })] }",
+				"b.libsonnet": "{ «x»x: [1, «2»2], y: { z: 0, gone: 1, «k»kept: 1 } }",
+			},
+			want: map[string]string{"/a": "a", "/a/x": "x", "/a/x/1": "2", "/a/y": "y", "/a/y/z": "z", "/a/y/kept": "k", "/list/0/d/e": "e"},
+		},
+		{
+			name: "prune",
+			tree: map[string]string{"m.jsonnet": "{ «a»a: std.prune({ b: null, «c»c: { «d»d: [1, {}] }, e: [[], {}] }), f: std.map(std.prune, [{ «g»g: 1 }]) }"},
+			want: map[string]string{"/a": "a", "/a/c": "c", "/a/c/d": "d", "/f/0/g": "g"},
 		},
 		{
 			name: "a name by self stays out",

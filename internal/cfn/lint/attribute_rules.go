@@ -22,8 +22,8 @@ func dependsOnExists(e *engine, b *binding, sc *scope, at place, n *cfn.Node, ou
 		return
 	}
 	var conds *assumption
-	if c := e.resources[name]; c != nil && c.condition != "" {
-		conds = &assumption{name: c.condition, value: true, hard: true}
+	if c := e.root.Get("Resources").Get(name).Get("Condition"); c.IsString() {
+		conds = &assumption{name: c.Text, value: true, hard: true}
 	}
 	if !e.conds.implies(conds, to.condition) {
 		wrong(b, at.path, show(n)+" is there only when "+strconv.Quote(to.condition)+" is true", "", out)
@@ -36,7 +36,7 @@ func dependsOnObsolete(e *engine, b *binding, sc *scope, at place, n *cfn.Node, 
 		return
 	}
 	r := e.resources[at.path.resource()]
-	if r == nil || e.resources[n.Text] == nil {
+	if r == nil || !e.named(n.Text) {
 		return
 	}
 	g := &graph{params: map[string]bool{}, conds: map[string]bool{}, maps: map[string]bool{}}

@@ -52,17 +52,13 @@ func notDone() map[string]string {
 	const (
 		own      = "it is about cfn-lint itself"
 		deploy   = "deployment files are checked where they are read"
-		limits   = "it only tells that a limit is near; the limit itself is checked"
 		contexts = "it is about a habit of notes in Metadata"
 	)
 	return map[string]string{
-		"E0001": "transforms are not run: serverless templates are checked as they are written",
 		"E0002": own, "E0003": own, "E1101": own,
 		"E0100": deploy, "E0200": deploy,
+		"E3011": "reported as E3001, as cfn-lint does",
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
-		"I2530": "advice on speed, not a fault",
-		"I1003": limits, "I2010": limits, "I2011": limits, "I3010": limits, "I3012": limits, "I6010": limits, "I6011": limits, "I7002": limits, "I7010": limits,
-		"I3510": "needs the resources of every action of IAM, which are not in the data here",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
 	}
@@ -71,11 +67,12 @@ func notDone() map[string]string {
 // differs tells where a rule that is checked does so in another way.
 func differs() map[string]string {
 	return map[string]string{
+		"E0001": "of loops; other transforms are not run: serverless templates are checked as they are written",
 		"E2900": "when the parameters of the stack are known",
 		"E3024": "what a function gives is not asked for its keys",
 		"I3042": "the partition only",
+		"E3049": "a health check port that is not given is the port of the traffic",
 		"E1052": "in conditions, rules and transforms",
-		"W1028": "conditions that are constant count",
 		"E1041": "formats of resources only", "E1040": "formats of resources only",
 		"W1001": "the path through Fn::If and the conditions of user and used are weighed together",
 	}

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type engine struct {
 	found     problems
 	now       time.Time
 	filled    map[*cfn.Node]bool // texts that a loop has put something into
+	open      []*regexp.Regexp   // names of resources that a loop may make
 	strict    bool
 	cdk       bool // made by the CDK, whose way some advice does not suit
 }
@@ -164,6 +166,9 @@ func (e *engine) standard(sc *scope, at place, s *schema, n *cfn.Node, out *prob
 	switch n.Kind {
 	case cfn.Map:
 		e.object(sc, at, s, n, out)
+		if s.types&tObject != 0 && (s.minLength > 0 || s.maxLength >= 0) {
+			e.length(sc, at, s, n, written(n), out)
+		}
 	case cfn.List:
 		e.list(sc, at, s, n, out)
 	default:

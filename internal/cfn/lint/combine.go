@@ -133,7 +133,11 @@ func (e *engine) dynamicCheck(sc *scope, at place, d *dynamicSchema, n *cfn.Node
 			fail(show(n)+" is not a mapping of this template", "")
 		}
 	case "refs":
-		if !e.canRef(sc, n.Text) {
+		switch {
+		case e.canRef(sc, n.Text):
+		case e.resources[n.Text] != nil:
+			fail(show(n)+" is a resource, which cannot be named here", "")
+		default:
 			fail(show(n)+" is neither a parameter nor a resource of this template", e.nearRef(n.Text))
 		}
 	}

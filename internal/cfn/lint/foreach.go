@@ -1,19 +1,23 @@
 package lint
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"refline/internal/cfn"
 )
 
 // expand writes out each Fn::ForEach of a template that declares the language
-// extensions. A loop whose collection cannot be known is left out, and what it
-// would make counts as there. Without the transform each loop is a problem.
+// extensions. A loop whose collection cannot be known is written out for one
+// value, and every name that it may make counts as there. given are the values
+// of parameters that are known. Without the transform each loop is a problem.
 //
 // For the Serverless transform it puts Globals into the resources.
-func expand(t *cfn.Template) (*cfn.Node, expander) {
-	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings"), filled: map[*cfn.Node]bool{}}
+func expand(t *cfn.Template, given map[string]string) (*cfn.Node, expander) {
+	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings"),
+		given: given, filled: map[*cfn.Node]bool{}, guessed: map[*cfn.Node]bool{}}
 	root := x.node(t.Root, nil, nil)
 	if t.HasTransform(cfn.Serverless) {
 		root = withGlobals(root)
@@ -25,9 +29,12 @@ type expander struct {
 	on       bool
 	params   *cfn.Node
 	mappings *cfn.Node
+	given    map[string]string
 	problems []problem
 	made     int
 	filled   map[*cfn.Node]bool // texts that an identifier was put into
+	open     []*regexp.Regexp   // names of resources that loops may make
+	guessed  map[*cfn.Node]bool // made of a collection that cannot be known
 }
 
 // mostMade is how many keys all loops of a template may make.
@@ -36,6 +43,7 @@ const mostMade = 20_000
 // variables are the identifiers of the loops around a value.
 type variables struct {
 	name, value string
+	open        bool // the value is one of many that cannot be known
 	next        *variables
 }
 
@@ -64,6 +72,30 @@ func (v *variables) replace(s string) string {
 		s = strings.ReplaceAll(s, "&{"+v.name+"}", plain)
 	}
 	return s
+}
+
+// names gives the pattern of the names that a key may make; nil when all are
+// known.
+func (v *variables) names(key string) *regexp.Regexp {
+	const anything = "\x00"
+	open := false
+	for ; v != nil; v = v.next {
+		c := *v
+		c.next = nil
+		if v.open && c.replace(key) != key {
+			c.value, open = anything, true
+			key = strings.ReplaceAll(key, "&{"+v.name+"}", anything)
+		}
+		key = c.replace(key)
+	}
+	if !open {
+		return nil
+	}
+	pattern, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(key), anything, "[A-Za-z0-9]+") + "$")
+	if err != nil {
+		return nil
+	}
+	return pattern
 }
 
 func (x *expander) node(n *cfn.Node, at *step, vars *variables) *cfn.Node {
@@ -106,6 +138,7 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 				x.problems = append(x.problems, problem{path: here.path, rule: "E1032", fixed: true, message: f.Name + " needs the transform " + cfn.LanguageExtensions})
 			}
 			if more, ok := x.loop(f, here.path, vars); ok && x.on {
+				x.twice(append(fields, n.Fields...), more, here.path)
 				fields, changed = append(fields, more...), true
 				continue
 			}
@@ -120,6 +153,25 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 		return n
 	}
 	return &cfn.Node{Kind: cfn.Map, Fields: fields, Pos: n.Pos, Short: n.Short}
+}
+
+// twice tells of the first key that a loop makes and that stands there already.
+func (x *expander) twice(there, made []cfn.Field, at *step) {
+	seen := make(map[string]bool, len(there)+len(made))
+	for _, f := range there {
+		seen[f.Name] = !x.guessed[f.Value]
+	}
+	for _, f := range made {
+		if x.guessed[f.Value] {
+			continue
+		}
+		if seen[f.Name] {
+			x.problems = append(x.problems, problem{path: at, rule: "E0001", fixed: true, message: "the loop makes " + strconv.Quote(f.Name) + ", which stands there already",
+				hint: "put the identifier into the key, and no value twice into the collection"})
+			return
+		}
+		seen[f.Name] = true
+	}
 }
 
 // loop writes out one Fn::ForEach; ok is false when it is not well formed.
@@ -141,10 +193,41 @@ func (x *expander) loop(f cfn.Field, at *step, vars *variables) ([]cfn.Field, bo
 		if x.made++; x.made > mostMade {
 			break
 		}
-		made := x.node(body, at, &variables{id, value, vars})
-		out = append(out, made.Fields...)
+		inner := &variables{id, value, !ok, vars}
+		if at.first(0) == "Resources" {
+			for _, f := range body.Fields {
+				if names := inner.names(f.Name); names != nil && f.Value.Has("Type") {
+					x.open = append(x.open, names)
+				}
+			}
+		}
+		made := x.node(body, at, inner)
+		for _, f := range made.Fields {
+			if !ok {
+				x.guessed[f.Value] = true
+			}
+			out = append(out, f)
+		}
 	}
 	return out, true
+}
+
+// value is a parameter's value, where it can be known and shown.
+func (x *expander) value(name string) string {
+	p := x.params.Get(name)
+	if kind := p.Get("Type"); kind.IsString() && strings.HasPrefix(kind.Text, "AWS::SSM::") {
+		return "" // the text is the name of what will be taken
+	}
+	if hidden := p.Get("NoEcho"); hidden != nil {
+		return ""
+	}
+	if text, ok := x.given[name]; ok {
+		return text
+	}
+	if d := p.Get("Default"); d != nil && single(d) {
+		return textOf(d)
+	}
+	return ""
 }
 
 // collection gives the values of a loop, where they can be known.
@@ -171,12 +254,12 @@ func (x *expander) collection(n *cfn.Node, vars *variables) ([]string, bool) {
 		if value, ok := vars.find(arg.Text); ok {
 			return []string{value}, true
 		}
-		d := x.params.Get(arg.Text).Get("Default")
-		if d == nil || !single(d) || textOf(d) == "" {
+		text := x.value(arg.Text)
+		if text == "" {
 			return nil, false
 		}
 		var out []string
-		for part := range strings.SplitSeq(textOf(d), ",") {
+		for part := range strings.SplitSeq(text, ",") {
 			out = append(out, strings.TrimSpace(part))
 		}
 		return out, true

@@ -38,9 +38,9 @@ func (e *engine) format(sc *scope, at place, s *schema, n *cfn.Node, out *proble
 }
 
 // formatRule is the rule for a plain format: the one that checks the schema, or
-// E1103 among a resource's properties.
+// E1103 in the template's own parts.
 func formatRule(sc *scope) string {
-	if sc.rules != nil && sc.rules.id != "E3002" && sc.rules.id != "E1001" {
+	if sc.rules != nil && sc.rules.id != "E1001" {
 		return sc.rules.id
 	}
 	return "E1103"

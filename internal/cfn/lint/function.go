@@ -93,11 +93,7 @@ func (e *engine) function(sc *scope, at place, s *schema, n *cfn.Node, bit fnSet
 	case fnSub:
 		e.callSub(sc, c, out)
 	case fnLength, fnToJSONString:
-		if !e.languages {
-			c.fail(c.in, c.name+" needs the transform "+cfn.LanguageExtensions, "", out)
-			return
-		}
-		e.call(sc, c, out)
+		e.extension(sc, c, out)
 	case fnJoin:
 		e.call(sc.with(func(x *scope) { x.strict = true }), c, out)
 		e.subNotJoin(c, out)
@@ -125,6 +121,23 @@ func (e *engine) function(sc *scope, at place, s *schema, n *cfn.Node, bit fnSet
 		}
 	default:
 		e.call(sc, c, out)
+	}
+}
+
+// extension is a function of the language extensions. All that is wrong in it is
+// told by its own rule.
+func (e *engine) extension(sc *scope, c call, out *problems) {
+	var own problems
+	if e.languages {
+		e.call(sc, c, &own)
+	} else {
+		c.fail(c.at, c.name+" needs the transform "+cfn.LanguageExtensions, "", &own)
+	}
+	for _, p := range own.list {
+		if !p.fixed && !p.unknown && p.rule != c.intrinsic.resolved {
+			p.rule, p.fixed = c.rule, true
+		}
+		out.add(p)
 	}
 }
 

@@ -27,28 +27,21 @@ func (e *engine) callGetAtt(sc *scope, c call, out *problems) {
 		return
 	}
 	if c.arg.Kind == cfn.List && len(c.arg.Items) == 2 && !ok {
-		return // a function in it
+		e.computedGetAtt(sc, c, out)
+		return
 	}
 	if !ok {
 		c.fail(c.in, "Fn::GetAtt needs a resource and an attribute", "", out)
 		return
 	}
 	name, attribute := target[0], target[1]
-	if e.moduleOf(name) && e.resources[name] == nil {
-		return
-	}
-	r := e.resources[name]
-	if r == nil || sc.noResources {
-		c.fail(items[0], strconv.Quote(name)+" is not a resource of this template", e.nearResource(name), out)
-		return
-	}
-	t := e.lint.typeNamed(r.kind)
+	r, t := e.getAttResource(sc, c, items[0], name, out)
 	if t == nil {
 		return
 	}
 	a, ok := t.attribute(attribute)
 	if !ok {
-		c.fail(items[1], strconv.Quote(attribute)+" is not an attribute of "+name+" ("+r.kind+")", nearestHint(attribute, attributeNames(t)), out)
+		c.noAttribute(items[1], r, t, attribute, out)
 		return
 	}
 	if !e.getAttType(c, t, a, r, attribute) {
@@ -57,6 +50,53 @@ func (e *engine) callGetAtt(sc *scope, c call, out *problems) {
 		return
 	}
 	e.getAttFormat(sc, c, name, attribute, out)
+}
+
+// getAttResource finds the resource that is named and its type; a type that is
+// nil ends the matter.
+func (e *engine) getAttResource(sc *scope, c call, at place, name string, out *problems) (*resource, *resourceType) {
+	r := e.resources[name]
+	switch {
+	case r == nil && e.moduleOf(name):
+		return nil, nil
+	case r != nil && sc.noResources:
+		c.fail(at, strconv.Quote(name)+" is a resource, which cannot be named here", "", out)
+		return nil, nil
+	case r == nil:
+		c.fail(at, strconv.Quote(name)+" is not a resource of this template", e.nearResource(name), out)
+		return nil, nil
+	}
+	return r, e.lint.typeNamed(r.kind)
+}
+
+func (c call) noAttribute(at place, r *resource, t *resourceType, attribute string, out *problems) {
+	c.fail(at, strconv.Quote(attribute)+" is not an attribute of "+r.name+" ("+r.kind+")", nearestHint(attribute, attributeNames(t)), out)
+}
+
+// computedGetAtt checks a Fn::GetAtt with functions in it, by what they resolve
+// to.
+func (e *engine) computedGetAtt(sc *scope, c call, out *problems) {
+	first, second := c.in.item(0, c.arg.Items[0]), c.in.item(1, c.arg.Items[1])
+	e.resolve(sc, c.arg.Items[0], func(name *cfn.Node, nsc *scope, fail *problem) bool {
+		if fail != nil || !name.IsString() {
+			return true
+		}
+		before := len(out.list)
+		r, t := e.getAttResource(sc, c, first, name.Text, out)
+		if t == nil {
+			return len(out.list) == before
+		}
+		return e.resolve(nsc, c.arg.Items[1], func(attribute *cfn.Node, _ *scope, fail *problem) bool {
+			if fail != nil || !attribute.IsString() {
+				return true
+			}
+			if _, ok := t.attribute(attribute.Text); !ok {
+				c.noAttribute(second, r, t, attribute.Text, out)
+				return false
+			}
+			return true
+		})
+	})
 }
 
 // getAttArgument gives the resource and the attribute, and where each stands.

@@ -29,15 +29,10 @@ func (e *engine) graph() *graph {
 	if e.template.Root != e.root {
 		// What only a loop or Globals uses is used.
 		for _, f := range e.template.Root.Fields {
-			if f.Name != "Parameters" {
-				e.uses(g, "", place{}, f.Value, nil)
-			}
+			e.uses(g, "", place{}, f.Value, nil)
 		}
 	}
 	for _, f := range e.root.Fields {
-		if f.Name == "Parameters" {
-			continue
-		}
 		at := place{}.key(f)
 		if f.Name != "Resources" && f.Name != "Outputs" {
 			e.uses(g, "", at, f.Value, nil)
@@ -81,7 +76,7 @@ func (e *engine) uses(g *graph, from string, at place, n *cfn.Node, conds *assum
 	}
 	add := func(name, kind string) {
 		g.params[name] = true
-		if e.resources[name] != nil && from != "" {
+		if e.named(name) && from != "" {
 			g.edges = append(g.edges, edge{from, name, kind, at.path, conds})
 		}
 	}
@@ -149,6 +144,11 @@ func (e *engine) subUses(arg *cfn.Node, add func(name, kind string)) {
 	}
 }
 
+// named reports whether there is a resource of a name, also one without a type.
+func (e *engine) named(name string) bool {
+	return e.resources[name] != nil || e.root.Get("Resources").Has(name)
+}
+
 // circles finds resources that wait for each other (E3004).
 func (e *engine) circles(g *graph) {
 	next := map[string][]string{}
@@ -158,12 +158,18 @@ func (e *engine) circles(g *graph) {
 		if strings.HasPrefix(e.kindOf(x.from), "AWS::Serverless::") {
 			continue
 		}
-		if e.resources[x.to] != nil && e.resources[x.from] != nil {
+		if e.named(x.to) && e.named(x.from) {
 			next[x.from] = append(next[x.from], x.to)
 		}
 	}
-	groups := components(e.order, next)
-	for _, name := range e.order {
+	var nodes []string
+	if resources := e.root.Get("Resources"); resources != nil {
+		for _, f := range resources.Fields {
+			nodes = append(nodes, f.Name)
+		}
+	}
+	groups := components(nodes, next)
+	for _, name := range nodes {
 		group := groups[name]
 		if len(group) == 1 && !slices.Contains(next[name], name) {
 			continue

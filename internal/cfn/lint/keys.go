@@ -2,6 +2,7 @@ package lint
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"refline/internal/cfn"
 )
@@ -24,7 +25,7 @@ func (e *engine) object(sc *scope, at place, s *schema, n *cfn.Node, out *proble
 			e.check(sc, here.as(f.Name), p, f.Value, out)
 		}
 		for _, p := range s.patternProperties {
-			if p.pattern.match(f.Name) {
+			if !f.Bare && p.pattern.match(f.Name) {
 				known = true
 				e.check(sc, here.as("*"), p.schema, f.Value, out)
 			}
@@ -42,6 +43,12 @@ func (e *engine) object(sc *scope, at place, s *schema, n *cfn.Node, out *proble
 
 // name checks a key by propertyNames. Its problems may have a rule of their own.
 func (e *engine) name(sc *scope, at place, s *schema, f cfn.Field, out *problems) {
+	if f.Bare {
+		return
+	}
+	if length := utf8.RuneCountInString(f.Name); s.maxLength > 0 && near(length, s.maxLength) {
+		e.nearLimit(sc, at, "name", strconv.Quote(f.Name)+" has "+strconv.Itoa(length)+" characters, near the "+strconv.Itoa(s.maxLength)+" that are allowed", out)
+	}
 	var own problems
 	e.check(sc.with(func(c *scope) { c.keywords = false }), at, s, &cfn.Node{Kind: cfn.String, Text: f.Name, Pos: f.Pos}, &own)
 	for _, p := range own.list {
@@ -65,6 +72,9 @@ func (e *engine) extra(sc *scope, at, here place, s *schema, n *cfn.Node, f cfn.
 	p := problem{path: here.path, keyword: "additionalProperties", rule: sc.rules.rule("additionalProperties"),
 		message: strconv.Quote(f.Name) + " is not a key that is known here"}
 	switch near := nearest(f.Name, s.properties); {
+	case f.Bare:
+		p.message = "the key " + f.Name + " must be a text"
+		p.hint = "put it into quotes: \"" + f.Name + "\""
 	case len(s.patternProperties) > 0 && len(s.properties) == 0:
 		p.message = strconv.Quote(f.Name) + " is not a name that is allowed here: it must match " + s.patternProperties[0].pattern.text
 	case near != "":
@@ -114,10 +124,29 @@ func (e *engine) countKeys(sc *scope, at place, s *schema, n *cfn.Node, out *pro
 			e.check(sc, at, sub, n, out)
 		}
 	}
-	if len(n.Fields) < s.minProperties {
-		e.report(sc, at, s, n, "minProperties", "at least "+counted(s.minProperties, "key")+", found "+strconv.Itoa(len(n.Fields)), out)
+	keys := 0
+	for _, f := range n.Fields {
+		if f.Value == nil || f.Value.Kind != cfn.Null {
+			keys++
+		}
 	}
-	if s.maxProperties >= 0 && len(n.Fields) > s.maxProperties {
-		e.report(sc, at, s, n, "maxProperties", "at most "+counted(s.maxProperties, "key")+", found "+strconv.Itoa(len(n.Fields)), out)
+	if keys < s.minProperties {
+		e.report(sc, at, s, n, "minProperties", "at least "+counted(s.minProperties, "key")+", found "+strconv.Itoa(keys), out)
+	}
+	switch most := s.maxProperties; {
+	case most >= 0 && keys > most:
+		e.report(sc, at, s, n, "maxProperties", "at most "+counted(most, "key")+", found "+strconv.Itoa(keys), out)
+	case most > 1 && near(keys, most):
+		e.nearLimit(sc, at, "maxProperties", counted(keys, "key")+", near the "+strconv.Itoa(most)+" that are allowed here", out)
+	}
+}
+
+// near reports whether a number has used more than nine tenths of a limit.
+func near(number, limit int) bool { return number <= limit && number*10 > limit*9 }
+
+// nearLimit notes that a limit is near, where the section has a rule for that.
+func (e *engine) nearLimit(sc *scope, at place, keyword, message string, out *problems) {
+	if sc.rules != nil && sc.rules.near[keyword] != "" {
+		out.add(problem{path: at.path, rule: sc.rules.near[keyword], fixed: true, message: message})
 	}
 }

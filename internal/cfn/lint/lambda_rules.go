@@ -54,11 +54,26 @@ func zipBy(props *cfn.Node, serverless bool) (property string, zip bool) {
 	return "", true
 }
 
-// snapStartRuntime checks that SnapStart can be used (E2530).
+// noSnapStart are the regions where functions have no SnapStart.
+func noSnapStart(region string) bool {
+	return strings.HasPrefix(region, "cn-") || strings.HasPrefix(region, "us-gov-") || strings.HasPrefix(region, "us-iso") ||
+		strings.HasPrefix(region, "eu-iso") || slices.Contains([]string{"ap-east-2", "ap-southeast-6", "eusc-de-east-1"}, region)
+}
+
+// snapStartRuntime checks that SnapStart can be used (E2530), and notes where it
+// could be (I2530).
 func snapStartRuntime(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
+	missing := slices.DeleteFunc(slices.Clone(sc.regions), func(r string) bool { return !noSnapStart(r) })
 	for _, v := range e.cases(sc, n) {
 		snap, runtime := v.value.Get("SnapStart"), v.value.Get("Runtime")
 		apply := snap.Get("ApplyOn")
+		if snap == nil && runtime.IsString() && len(missing) == 0 &&
+			strings.HasPrefix(runtime.Text, "java") && runtime.Text != "java8" && runtime.Text != "java8.al2" {
+			out.add(problem{path: e.snapStart(at, n, n.Get("SnapStart")).path, rule: "I2530", fixed: true, message: "SnapStart would let a function of the runtime " + runtime.Text + " start faster"})
+		}
+		if apply.IsString() && apply.Text == "PublishedVersions" && len(missing) > 0 {
+			wrong(b, e.snapStart(at, n, snap).path, "there is no SnapStart in "+strings.Join(missing, ", "), "", out)
+		}
 		if !apply.IsString() || apply.Text != "PublishedVersions" || !runtime.IsString() {
 			continue
 		}
@@ -66,13 +81,22 @@ func snapStartRuntime(e *engine, b *binding, sc *scope, at place, n *cfn.Node, o
 		old := []string{"dotnet5.0", "dotnet6", "dotnet7", "java8.al2", "java8", "python3.10", "python3.11", "python3.7", "python3.8", "python3.9"}
 		known := strings.HasPrefix(name, "python") || strings.HasPrefix(name, "java") || strings.HasPrefix(name, "dotnet") && !strings.HasPrefix(name, "dotnetcore")
 		if !known || slices.Contains(old, name) {
-			here := at.key(n.Fields[max(fieldIndex(n, "SnapStart"), 0)])
-			if i := fieldIndex(snap, "ApplyOn"); i >= 0 {
-				here = here.key(snap.Fields[i])
-			}
-			wrong(b, here.path, "SnapStart does not know the runtime "+name, "", out)
+			wrong(b, e.snapStart(at, n, snap).path, "SnapStart does not know the runtime "+name, "", out)
 		}
 	}
+}
+
+// snapStart is the place of SnapStart's ApplyOn.
+func (e *engine) snapStart(at place, n, snap *cfn.Node) place {
+	i := fieldIndex(n, "SnapStart")
+	if i < 0 {
+		return at
+	}
+	at = at.key(n.Fields[i])
+	if i := fieldIndex(snap, "ApplyOn"); i >= 0 {
+		at = at.key(snap.Fields[i])
+	}
+	return at
 }
 
 // snapStartVersion warns of SnapStart without a published version (W2530).

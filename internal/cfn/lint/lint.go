@@ -52,9 +52,9 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
 		}
 	}
-	root, expanded := expand(t)
+	root, expanded := expand(t, o.Parameters)
 	e := newEngine(book, t, root, set.regions)
-	e.now, e.filled, e.strict = o.Today, expanded.filled, set.strict
+	e.now, e.filled, e.open, e.strict = o.Today, expanded.filled, expanded.open, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
 	if o.Parameters != nil {
 		e.given(o.Parameters)

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,9 +101,12 @@ func (e *engine) impliedByFunction(name string, r *resource, props *cfn.Node, ad
 	}
 }
 
-// moduleOf reports whether a name may be of a resource that a module or a
-// transform makes.
+// moduleOf reports whether a name may be of a resource that a module, a
+// transform or a loop over what cannot be known makes.
 func (e *engine) moduleOf(name string) bool {
+	if slices.ContainsFunc(e.open, func(names *regexp.Regexp) bool { return names.MatchString(name) }) {
+		return true
+	}
 	return slices.ContainsFunc(e.modules, func(m string) bool { return len(name) > len(m) && strings.HasPrefix(name, m) })
 }
 

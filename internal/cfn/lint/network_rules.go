@@ -35,11 +35,11 @@ func (e *engine) networksOf(sc *scope, at place, props *cfn.Node) (list []networ
 				continue
 			}
 			p, err := netip.ParsePrefix(f.value.Text)
-			if !f.value.IsString() || err != nil {
+			if !f.value.IsString() || err != nil || p.Masked() != p {
 				open = true
 				continue
 			}
-			list = append(list, network{p.Masked(), f.at, f.scope.conds})
+			list = append(list, network{p, f.at, f.scope.conds})
 		}
 	}
 	return list, open
@@ -179,7 +179,8 @@ func (e *engine) routeTables() {
 	for _, list := range subnets {
 		for _, a := range list {
 			for _, b := range list {
-				if a.r != b.r && e.together(a.conds, b.conds) {
+				// Of two of which one may be absent, that one is told.
+				if a.r != b.r && e.together(a.conds, b.conds) && e.allImplied(a.conds, b.conds) {
 					e.add("E3022", a.at, "this subnet has a route table already, by "+b.r.name, "")
 				}
 			}

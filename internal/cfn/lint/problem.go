@@ -204,8 +204,9 @@ func boolCompare(a, b bool) int {
 
 // ruleset maps a schema's keyword to the rule that reports it.
 type ruleset struct {
-	id string
-	of map[string]string
+	id   string
+	of   map[string]string
+	near map[string]string // of the notes that a limit is near
 }
 
 func (r *ruleset) rule(keyword string) string {

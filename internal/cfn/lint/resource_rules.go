@@ -62,6 +62,7 @@ func handWritten() map[string]checkFunc {
 		"E3601": stateMachine,
 		"E3049": dynamicPorts,
 		"E3048": fargateTask,
+		"I3510": statementResources,
 		"E2530": snapStartRuntime,
 		"W2530": snapStartVersion,
 		"E3716": layerLength,
@@ -245,10 +246,17 @@ func parameterName(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out 
 
 func pipelineSource(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	stage := ""
-	for s := at.path; s != nil && s.parent != nil; s = s.parent {
-		if s.parent.name == "Stages" {
-			stage = s.name
+	path := at.path.path()
+	for i := slices.Index(path, "Stages") + 1; i > 0 && i < len(path); i++ {
+		if path[i] == "Fn::If" {
+			i++ // and the branch
+			continue
 		}
+		if i+1 < len(path) && path[i+1] == "Fn::If" {
+			return // a stage that may be absent moves those after it
+		}
+		stage = path[i]
+		break
 	}
 	first := stage == "0"
 	if n.IsString() && stage != "" && first != (n.Text == "Source") {

@@ -47,6 +47,7 @@ type rulebook struct {
 	types   map[string]*resourceType
 	byArea  map[string]map[string]*schema
 	actions map[string][]string
+	worksOn map[string]serviceTargets
 	holding map[string]bool
 	lives   map[string]runtimeLife
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"refline/internal/cfn"
 )
@@ -68,6 +69,53 @@ func isBooleanText(s string) bool {
 	return false
 }
 
+// length checks how many characters a value has.
+func (e *engine) length(sc *scope, at place, s *schema, n *cfn.Node, length int, out *problems) {
+	switch {
+	case length < s.minLength:
+		e.report(sc, at, s, n, "minLength", "at least "+counted(s.minLength, "character")+", found "+strconv.Itoa(length), out)
+	case s.maxLength >= 0 && length > s.maxLength:
+		e.report(sc, at, s, n, "maxLength", "at most "+counted(s.maxLength, "character")+", found "+strconv.Itoa(length), out)
+	case s.maxLength > 0 && near(length, s.maxLength):
+		e.nearLimit(sc, at, "maxLength", counted(length, "character")+", near the "+strconv.Itoa(s.maxLength)+" that are allowed here", out)
+	}
+}
+
+// written is how many characters a value has as JSON without spaces, which is
+// how a policy is measured. Functions count as nothing but what Fn::Sub says.
+func written(n *cfn.Node) int {
+	const quotes, around = 2, 2
+	switch n.Kind {
+	case cfn.Map:
+		if bit, arg := anyFunction(n); bit == fnSub {
+			if arg.Kind == cfn.List && len(arg.Items) > 0 {
+				arg = arg.Items[0]
+			}
+			length := quotes + utf8.RuneCountInString(arg.Text)
+			for _, v := range cfn.Variables(arg.Text) {
+				length -= v.End - v.Begin
+			}
+			return length
+		} else if bit != 0 {
+			return quotes
+		}
+		length := around + max(len(n.Fields)-1, 0)
+		for _, f := range n.Fields {
+			length += quotes + utf8.RuneCountInString(f.Name) + len(":") + written(f.Value)
+		}
+		return length
+	case cfn.List:
+		length := around + max(len(n.Items)-1, 0)
+		for _, item := range n.Items {
+			length += written(item)
+		}
+		return length
+	case cfn.String:
+		return quotes + utf8.RuneCountInString(n.Text)
+	}
+	return len(n.Text)
+}
+
 func (e *engine) scalar(sc *scope, at place, s *schema, n *cfn.Node, out *problems) {
 	if n.Kind == cfn.Null {
 		return
@@ -79,12 +127,7 @@ func (e *engine) scalar(sc *scope, at place, s *schema, n *cfn.Node, out *proble
 		e.format(sc, at, s, n, out)
 	}
 	if n.Kind == cfn.String && (s.minLength > 0 || s.maxLength >= 0) {
-		switch length := len([]rune(n.Text)); {
-		case length < s.minLength:
-			e.report(sc, at, s, n, "minLength", "at least "+counted(s.minLength, "character")+", found "+strconv.Itoa(length), out)
-		case s.maxLength >= 0 && length > s.maxLength:
-			e.report(sc, at, s, n, "maxLength", "at most "+counted(s.maxLength, "character")+", found "+strconv.Itoa(length), out)
-		}
+		e.length(sc, at, s, n, utf8.RuneCountInString(n.Text), out)
 	}
 	if s.minimum == nil && s.maximum == nil && s.above == nil && s.below == nil && s.multipleOf == nil || n.Kind == cfn.Bool {
 		return

@@ -87,13 +87,14 @@ func lowerFirst(s string) string {
 type section struct {
 	schema string
 	rules  map[string]string
+	near   map[string]string // rules that tell that a limit is near
 	change func(*scope)
 	below  bool // rules by path are asked again below
 }
 
 func (s section) check(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	inner := sc.with(func(c *scope) {
-		c.keywords, c.rules, c.below = false, &ruleset{id: b.id, of: s.rules}, s.below
+		c.keywords, c.rules, c.below = false, &ruleset{id: b.id, of: s.rules, near: s.near}, s.below
 		if s.change != nil {
 			s.change(c)
 		}
@@ -118,13 +119,14 @@ func looseValues(c *scope) { c.strict, c.functions = false, fnValues }
 // sectionRules are the rules of the parts of a template.
 func sectionRules() map[string]checkFunc {
 	return map[string]checkFunc{
-		"E1004": section{schema: "other/template/description", rules: map[string]string{"maxLength": "E1003"}}.check,
+		"E1004": section{schema: "other/template/description", rules: map[string]string{"maxLength": "E1003"}, near: map[string]string{"maxLength": "I1003"}}.check,
 		"E1005": section{schema: "other/transforms/configuration"}.check,
 		"E1700": section{schema: "other/rules/configuration", below: true, change: func(c *scope) { c.strict, c.noResources = false, true }}.check,
 		"E1701": ruleFunctions,
 		"E1702": ruleFunctions,
 		"E2001": section{schema: "other/parameters/configuration", below: true, change: loose, rules: map[string]string{
-			"maxLength": "E2011", "maxProperties": "E2010", "minProperties": "E2010", "pattern": "E2003", "enum": "E2002", "propertyNames/enum": "E2001"}}.check,
+			"maxLength": "E2011", "maxProperties": "E2010", "minProperties": "E2010", "pattern": "E2003", "enum": "E2002", "propertyNames/enum": "E2001"},
+			near: map[string]string{"name": "I2011", "maxProperties": "I2010"}}.check,
 		"E2002": parameterType,
 		"W2002": undocumentedType,
 		"E3001": resourcesSection,
@@ -133,11 +135,13 @@ func sectionRules() map[string]checkFunc {
 		"W4005": section{schema: "other/metadata/cfn_lint"}.check,
 		"W4001": interfaceParameter,
 		"E6001": section{schema: "other/outputs/configuration", below: true, change: loose, rules: map[string]string{
-			"propertyNames": "E6011", "maxLength": "E6011", "pattern": "E6004", "required": "E6002", "type": "E6003", "maxProperties": "E6010"}}.check,
+			"propertyNames": "E6011", "maxLength": "E6011", "pattern": "E6004", "required": "E6002", "type": "E6003", "maxProperties": "E6010"},
+			near: map[string]string{"name": "I6011", "maxProperties": "I6010"}}.check,
 		"E6005": conditionExists,
 		"E6101": outputValue,
 		"E6102": exportName,
-		"E7001": section{schema: "other/mappings/configuration", change: loose, rules: map[string]string{"maxProperties": "E7010", "maxLength": "E7002"}}.check,
+		"E7001": section{schema: "other/mappings/configuration", change: loose, rules: map[string]string{"maxProperties": "E7010", "maxLength": "E7002"},
+			near: map[string]string{"name": "I7002", "maxProperties": "I7010"}}.check,
 		"E8001": section{schema: "other/conditions/conditions", change: func(c *scope) {
 			c.functions, c.noResources, c.strict = fnConditions|fnCondition, true, false
 		}}.check,
@@ -188,7 +192,8 @@ func exportName(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *pr
 
 func resourcesSection(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	var own problems
-	section{schema: "other/resources/configuration", below: true, rules: map[string]string{"maxProperties": "E3010", "propertyNames": "E3011"}}.check(e, b, sc, at, n, &own)
+	section{schema: "other/resources/configuration", below: true, rules: map[string]string{"maxProperties": "E3010"},
+		near: map[string]string{"name": "I3012", "maxProperties": "I3010"}}.check(e, b, sc, at, n, &own)
 	for _, p := range own.list {
 		// The Serverless transform passes over keys that it does not know.
 		if p.rule == b.id && p.keyword == "additionalProperties" && p.path.len() > 2 {
@@ -248,11 +253,6 @@ func resourceProperties(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 	if n.Kind != cfn.Map || !kind.IsString() {
 		return
 	}
-	t := e.lint.typeNamed(kind.Text)
-	if t == nil {
-		return
-	}
-	rules := &ruleset{id: b.id, of: propertyRules()}
 	here := at.down("Properties", cfn.Pos{}) // told at the resource when there are none
 	props := &cfn.Node{Kind: cfn.Map, Pos: n.Pos}
 	if i := fieldIndex(n, "Properties"); i >= 0 {
@@ -262,6 +262,11 @@ func resourceProperties(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 		out.add(problem{path: here.path, rule: "E3012", fixed: true, message: "the properties are " + kindWord(props) + ", not a map"})
 		return
 	}
+	t := e.lint.typeNamed(kind.Text)
+	if t == nil {
+		return
+	}
+	rules := &ruleset{id: b.id, of: propertyRules()}
 	here.kind, here.rule = (place{rule: e.lint.paths}).as("Resources").as(kind.Text).as("Properties").kind, e.lint.paths.next("Resources").next(kind.Text).next("Properties")
 	conds := sc.conds
 	if c := n.Get("Condition"); c.IsString() {

@@ -353,6 +353,19 @@ func (e *engine) together(a, b *assumption) bool {
 	return e.conds.possible(all, nil, false)
 }
 
+// allImplied reports whether what holds of a makes all of b hold.
+func (e *engine) allImplied(a, b *assumption) bool {
+	for ; b != nil; b = b.next {
+		if v, ok := a.find(b.name); ok && v == b.value {
+			continue
+		}
+		if _, possible := e.conds.assume(a, b.name, !b.value, true); possible {
+			return false
+		}
+	}
+	return true
+}
+
 // subscriptionFilters counts the filters of a log group (E2529).
 func (e *engine) subscriptionFilters() {
 	const most = 5

@@ -141,9 +141,10 @@ def main(out):
     for file in ("LmbdRuntimeLifecycle", "StatefulResources"):
         entries["spec/" + file] = read(os.path.join(specs, file + ".json"))
     policies = read(os.path.join(specs, "Policies.json"))
-    entries["spec/Policies"] = {
-        prefix: sorted(service["Actions"]) for prefix, service in sorted(policies.items()) if isinstance(service, dict)
-    }
+    services = {prefix: service for prefix, service in sorted(policies.items()) if isinstance(service, dict)}
+    entries["spec/Policies"] = {prefix: sorted(service["Actions"]) for prefix, service in services.items()}
+    for prefix, service in services.items():
+        entries["policy/" + prefix] = targets(service)
 
     texts = {name: dump(value).encode() for name, value in sorted(entries.items())}
     shared = dictionary(texts)
@@ -163,6 +164,23 @@ def main(out):
     with open(os.path.join(out, "rules.json"), "w", encoding="utf-8") as f:
         f.write("[\n" + ",\n".join(dump(r) for r in rules) + "\n]\n")
     print(len(entries), "entries", at + len(index) + len(shared), "bytes", len(rules), "rules")
+
+
+def targets(service):
+    """The ARNs of a service's resources, and for each action the numbers of those that it works on."""
+    arns, numbers = [], {}
+    for name, kind in sorted(service.get("Resources", {}).items()):
+        formats = kind.get("ARNFormats") or []
+        if formats:
+            numbers[name] = len(arns)
+            arns.append(formats[-1])
+    actions = {}
+    for name, action in sorted(service["Actions"].items()):
+        of = action.get("Resources") or []
+        of = [numbers[r.lower()] for r in ([of] if isinstance(of, str) else of) if r.lower() in numbers]
+        if of:
+            actions[name] = of
+    return {"arns": arns, "actions": actions}
 
 
 def dictionary(texts):
