@@ -40,7 +40,7 @@ Exit codes: those of the subcommands.`,
 		newStackInitCmd(e), newStackListCmd(e), newStackRenderCmd(e), newStackLintCmd(e), newStackValidateCmd(e),
 		newStackPublishCmd(e), newStackPlanCmd(e), newStackPlansCmd(e), newStackDeployCmd(e), newStackUpCmd(e),
 		newStackStatusCmd(e), newStackEventsCmd(e), newStackOutputsCmd(e), newStackDriftCmd(e), newStackDiffCmd(e),
-		newStackDeleteCmd(e), newStackContinueCmd(e), newStackHistoryCmd(e), newStackGraphCmd(e), newStackSchemaCmd(e),
+		newStackDeleteCmd(e), newStackRollbackCmd(e), newStackContinueCmd(e), newStackHistoryCmd(e), newStackGraphCmd(e), newStackSchemaCmd(e),
 	)
 	return cmd
 }

@@ -97,39 +97,3 @@ func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stac
 	}
 	return nil
 }
-
-func newStackContinueCmd(e *env) *cobra.Command {
-	o := &stackOptions{}
-	var skip []string
-	cmd := &cobra.Command{
-		Use:   "continue STACK",
-		Short: "Continue a rollback that failed",
-		Long: `Continue the rollback of a stack in UPDATE_ROLLBACK_FAILED, once the cause is
-removed, or leaving out resources that cannot go back.
-
-Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed again, 130 canceled.`,
-		Example: `  refline stack continue landing --env dev
-  refline stack continue landing --env dev --skip Database`,
-		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackContinue(cmd.Context(), e, o, args, skip)
-		},
-	}
-	o.bind(cmd)
-	cmd.Flags().StringArrayVar(&skip, "skip", nil, "id of a resource to leave as it is")
-	return cmd
-}
-
-func runStackContinue(ctx context.Context, e *env, o *stackOptions, names, skip []string) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
-	var turn turns
-	view := newStackView(e, &turn, "")
-	d, err := s.Continue(ctx, targets[0], skip, view.emit)
-	view.end()
-	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back")}})
-}

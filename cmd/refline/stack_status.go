@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -64,8 +65,17 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 			continue
 		}
 		more := plural(x.Resources, "resource")
-		if len(x.Pending) > 0 {
-			more += ", " + plural(len(x.Pending), "plan") + " waiting"
+		waiting := 0
+		for _, p := range x.Pending {
+			if p.Execution == "AVAILABLE" {
+				waiting++
+			}
+		}
+		if waiting > 0 {
+			more += ", " + plural(waiting, "plan") + " waiting"
+		}
+		if stale := len(x.Pending) - waiting; stale > 0 {
+			more += ", " + strconv.Itoa(stale) + " stale"
 		}
 		if x.Drift == "DRIFTED" {
 			more += ", drifted"

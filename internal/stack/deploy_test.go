@@ -445,6 +445,40 @@ func TestContinue(t *testing.T) {
 	}
 }
 
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		from, to Status
+		cancels  bool
+		good     bool
+	}{
+		{"a kept update", updateFailed, "UPDATE_ROLLBACK_COMPLETE", false, true},
+		{"a kept creation", createFailed, rollbackComplete, false, true},
+		{"it fails too", updateFailed, updateRollbackFailed, false, false},
+		{"an update under way", updateInProgress, "UPDATE_ROLLBACK_COMPLETE", true, true},
+		{"an update that was done first", updateInProgress, "UPDATE_COMPLETE", true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+			s := w.add("landing-dev", tc.from)
+			w.script = [][]Event{{{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: tc.to}}}
+			d, err := w.Rollback(t.Context(), w.target("landing"), nil)
+			if err != nil || d.Good != tc.good || d.Status != tc.to || w.actions[0].CancelUpdate != tc.cancels || (w.actions[0].Rollback != nil) == tc.cancels {
+				t.Errorf("got %+v, %v after %+v", d, err, w.actions)
+			}
+		})
+	}
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	for _, status := range []Status{createComplete, updateRollbackFailed, "CREATE_IN_PROGRESS", reviewInProgress} {
+		w.add("landing-dev", status)
+		if _, err := w.Rollback(t.Context(), w.target("landing"), nil); !errs.Is(err, errs.Conflict) || len(w.actions) > 0 {
+			t.Errorf("%s: got %v", status, err)
+		}
+	}
+}
+
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)

@@ -110,7 +110,7 @@ func (s *Server) Env() []string {
 func AccessKey(account string) string { return "AKIATEST" + account }
 
 // Pace sets how many steps each look takes a stack or change set further: an
-// event is a step. 0, as at the start, is all of them.
+// event is a step. 0, as at the start, is all of them; below 0 nothing moves.
 func (s *Server) Pace(steps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
