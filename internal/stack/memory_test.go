@@ -172,6 +172,9 @@ func (m *memory) happen(batch []Event) {
 
 func (m *memory) Template(_ context.Context, of string) (string, error) {
 	defer m.call("Template")()
+	if st := m.find(of); st != nil {
+		of = st.Name
+	}
 	if text, ok := m.texts[of]; ok {
 		return text, nil
 	}
