@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -136,33 +138,40 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		turn.do(func() { plans[t.Name] = p })
 		return err
 	})
-	var made []*stack.Plan
+	r := &stack.Review{}
 	for i, out := range outcomes {
 		var notYet *stack.NotYetError
-		if errors.As(out.Err, &notYet) && len(targets) > 1 {
-			e.notef("%s waits: %v", out.Target.Name, notYet)
+		if errors.As(out.Err, &notYet) && slices.ContainsFunc(targets, func(t *stack.Target) bool { return t.Name == notYet.Output.Stack }) {
+			r.Waits(out.Target, notYet)
 			outcomes[i].Err = nil
 		} else if out.Err == nil {
-			made = append(made, plans[out.Target.Name])
+			r.Plans = append(r.Plans, plans[out.Target.Name])
 		}
 	}
-	if err := o.write(e, made); err != nil {
+	r.Compare(s.Config, targets)
+	if err := o.write(e, r); err != nil {
 		return err
 	}
-	if err := e.outcomes(outcomes); err != nil {
-		return err
-	}
-	if o.comment && len(made) > 0 {
-		if err := commentPlans(ctx, e, s.Env.Name, made); err != nil {
+	failed := e.outcomes(outcomes)
+	if o.comment && ctx.Err() == nil {
+		for _, out := range outcomes {
+			if out.Err != nil {
+				r.Failed(out.Target, out.Err)
+			}
+		}
+		if err := commentPlans(ctx, e, s, r); err != nil {
 			return err
 		}
 	}
-	return o.verdict(made)
+	if failed != nil {
+		return failed
+	}
+	return o.verdict(r.Plans)
 }
 
 // write prints the plans and keeps them as files.
-func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
-	for _, p := range plans {
+func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
+	for _, p := range r.Plans {
 		file := o.fileOf(p)
 		text, err := p.Encode()
 		if err != nil {
@@ -171,19 +180,33 @@ func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
 		if err := e.writeFile(file, text); err != nil {
 			return err
 		}
-		if err := o.print(e, p, file); err != nil {
-			return err
+		if o.format == "text" {
+			if err := p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
+				return err
+			}
 		}
 		e.tellPlan(p, file)
 	}
-	if o.format == "json" {
-		if err := e.printJSON(plans); err != nil {
+	switch o.format {
+	case "json":
+		if err := e.printJSON(append([]*stack.Plan{}, r.Plans...)); err != nil {
 			return err
+		}
+		for _, text := range r.Later {
+			e.notef("later: %s", text)
+		}
+	case "markdown":
+		if err := r.WriteMarkdown(e.stdout); err != nil {
+			return err
+		}
+	default:
+		for _, text := range r.Later {
+			fmt.Fprintf(e.stdout, "later: %s\n", text)
 		}
 	}
 	if o.html != "" {
 		var b strings.Builder
-		if err := stack.WriteHTML(&b, plans); err != nil {
+		if err := r.WriteHTML(&b); err != nil {
 			return err
 		}
 		if err := e.writeFile(o.html, []byte(b.String())); err != nil {
@@ -192,22 +215,10 @@ func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
 	}
 	if o.markdown != "" {
 		var b strings.Builder
-		for _, p := range plans {
-			if err := p.WriteMarkdown(&b); err != nil {
-				return err
-			}
+		if err := r.WriteMarkdown(&b); err != nil {
+			return err
 		}
 		return e.writeFile(o.markdown, []byte(b.String()))
-	}
-	return nil
-}
-
-func (o *stackPlanOptions) print(e *env, p *stack.Plan, file string) error {
-	switch o.format {
-	case "text":
-		return p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()})
-	case "markdown":
-		return p.WriteMarkdown(e.stdout)
 	}
 	return nil
 }
