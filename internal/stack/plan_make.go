@@ -214,6 +214,9 @@ const cleanUp = 15 * time.Second
 // nil when there is nothing to change.
 func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
+	if errs.Is(err, errs.Invalid) {
+		return nil, s.explainRefusal(in.Stack, err, tmpl)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
 	}

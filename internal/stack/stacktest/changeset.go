@@ -87,6 +87,9 @@ func (s *Server) aim(c call, st *stack) (target, error) {
 	if to.parameters, err = to.template.bind(list, previous); err != nil {
 		return to, err
 	}
+	if err := to.transform(); err != nil {
+		return to, err
+	}
 	if allowed := c.list("ResourceTypes"); len(allowed) > 0 {
 		if err := checkTypes(to.template, allowed); err != nil {
 			return to, err
@@ -96,6 +99,23 @@ func (s *Server) aim(c call, st *stack) (target, error) {
 		return to, invalid("Role %s is invalid or cannot be assumed", arn)
 	}
 	return to, checkCapabilities(to)
+}
+
+// transform does what the parameters' values decide: loops over them.
+func (to *target) transform() error {
+	for _, name := range to.template.transforms {
+		if strings.HasPrefix(name, "AWS::Serverless-") && slices.Contains(to.capabilities, "CAPABILITY_AUTO_EXPAND") {
+			return invalid("Transform %s failed with: this cloud, which is for tests, does not know it", name)
+		}
+	}
+	if !slices.Contains(to.template.transforms, languageExtensions) {
+		return nil
+	}
+	t, err := parseWith(to.template.body, to.parameters)
+	if err == nil {
+		to.template = t
+	}
+	return err
 }
 
 func checkTypes(t *template, allowed []string) error {
