@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/stack"
 )
 
@@ -39,7 +38,7 @@ func (p *planFlags) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&p.allow, "allow-replace", nil, "id of a resource with data that may be replaced or removed")
 	f.StringVar(&p.rules, "rules", "", "file of rules that forbid more (default rules: of the configuration)")
-	f.StringVar(&p.imports, "import", "", "file with a list of {LogicalResourceId, ResourceType, ResourceIdentifier} to take in")
+	f.StringVar(&p.imports, "import", "", "file with a JSON list of {LogicalResourceId, ResourceType, ResourceIdentifier: {…}} that exist and are taken in")
 	f.BoolVar(&p.revertDrift, "revert-drift", false, "plan back what was changed by hand")
 }
 
@@ -93,22 +92,12 @@ func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack
 	if p.imports == "" {
 		return o, nil
 	}
-	text, err := read(p.imports)
-	if err != nil {
-		return o, errs.E(errs.NotFound, "--import %s: %w", p.imports, unwrapPath(err))
+	if p.revertDrift {
+		return o, usagef("--import and --revert-drift exclude each other: an import changes nothing else")
 	}
-	var list []struct {
-		LogicalResourceID  string `json:"LogicalResourceId"`
-		ResourceType       string
-		ResourceIdentifier map[string]string
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return o, errs.E(errs.Invalid, "--import %s: %w", p.imports, err)
-	}
-	for _, r := range list {
-		o.Import = append(o.Import, stack.ImportResource{LogicalID: r.LogicalResourceID, Type: r.ResourceType, Identifier: r.ResourceIdentifier})
-	}
-	return o, nil
+	e.source = read
+	o.Import, err = stack.LoadImports(p.imports, read)
+	return o, err
 }
 
 func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []string) error {

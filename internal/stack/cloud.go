@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"time"
+
+	"refline/internal/diag"
 )
 
 // Cloud is one account in one region: its stacks, their change sets, and the
@@ -311,6 +313,7 @@ type ImportResource struct {
 	LogicalID  string
 	Type       string
 	Identifier map[string]string
+	Place      diag.Place // where somebody wrote it
 }
 
 // ChangeSetRef names a change set and its stack, both by ARN.

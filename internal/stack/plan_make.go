@@ -35,6 +35,9 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 	if err != nil {
 		return nil, err
 	}
+	if o.Import, err = tmpl.checkImports(o.Import); err != nil {
+		return nil, fmt.Errorf("plan %s: %w", t.StackName, err)
+	}
 	now, err := s.state(ctx, t)
 	if err != nil {
 		return nil, err

@@ -194,8 +194,8 @@ func (s *Server) createChangeSet(c call) ([]elem, error) {
 	if cs.onFailure == "DELETE" && cs.kind != "CREATE" {
 		return nil, invalid("OnStackFailure DELETE is only supported for change sets of type CREATE")
 	}
-	for _, r := range c.records("ResourcesToImport") {
-		cs.imports[r.Get("LogicalResourceId")] = r.Get("ResourceIdentifier.entry.1.value")
+	if err := cs.readImports(c); err != nil {
+		return nil, err
 	}
 	made := st == nil
 	if made {
@@ -317,6 +317,9 @@ func (cs *changeSet) judge(s *Server) {
 		if !e.Warn {
 			fail("The following hook(s)/validation failed: [AWS::EarlyValidation::%s]. To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure information.", hookName(e.Name))
 		}
+	}
+	if other := cs.besidesImports(); len(other) > 0 {
+		fail("You have modified resources [%s] in your template that are not being imported. Update, create or delete operations cannot be executed during import operations.", strings.Join(other, ", "))
 	}
 	for _, name := range sortedKeys(cs.children) {
 		if kid := cs.children[name]; kid.verdict == "FAILED" && cs.verdict != "FAILED" {
