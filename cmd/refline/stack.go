@@ -63,6 +63,33 @@ func (o *stackOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.tag, "tag", "", "pretend to be on this tag")
 	cmd.MarkFlagsMutuallyExclusive("branch", "tag")
 	_ = cmd.MarkFlagFilename("config")
+	o.notEmpty(cmd, "config", "env")
+}
+
+// checked runs a check of the flags before the command.
+func (o *stackOptions) checked(cmd *cobra.Command, check func() error) {
+	before := cmd.PreRunE
+	cmd.PreRunE = func(c *cobra.Command, args []string) error {
+		if before != nil {
+			if err := before(c, args); err != nil {
+				return err
+			}
+		}
+		return check()
+	}
+}
+
+// notEmpty refuses flags that are given and empty: what a variable that nobody
+// set comes to, and would mean something else.
+func (o *stackOptions) notEmpty(cmd *cobra.Command, names ...string) {
+	o.checked(cmd, func() error {
+		for _, name := range names {
+			if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+				return usagef("--%s is empty; leave it out, or give it a value", name)
+			}
+		}
+		return nil
+	})
 }
 
 func (o *stackOptions) bindJSON(cmd *cobra.Command) {
@@ -71,6 +98,12 @@ func (o *stackOptions) bindJSON(cmd *cobra.Command) {
 
 func (o *stackOptions) bindJobs(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", 4, "stacks at work at the same time")
+	o.checked(cmd, func() error {
+		if o.jobs < 1 {
+			return usagef("--jobs is at least 1, got %d", o.jobs)
+		}
+		return nil
+	})
 }
 
 // stackWork is a configuration that was read, with what surrounds it.

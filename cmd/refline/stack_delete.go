@@ -42,6 +42,7 @@ Exit codes: 0 deleted, 1 error, 2 usage, 3 a deletion failed, 130 canceled.`,
 	}
 	o.bind(cmd)
 	o.bindJobs(cmd)
+	o.notEmpty(cmd, "confirm")
 	f := cmd.Flags()
 	f.StringArrayVar(&o.retain, "retain", nil, "id of a resource to leave, when a deletion failed at it")
 	f.BoolVar(&o.force, "force", false, "even when it is protected; and leave what cannot be deleted")

@@ -49,6 +49,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
 	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	o.notEmpty(cmd, "config", "approve")
 	o.bindJSON(cmd)
 	o.bindJobs(cmd)
 	return cmd

@@ -111,11 +111,15 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, targets []*stack.Target) (diag.List, error) {
 	var all diag.List
 	for _, t := range targets {
-		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
+		tmpl, err := w.Render(ctx, t, w.read)
+		if found, ok := findingsOf(err); ok {
+			all = append(all, found...)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		tmpl, err := w.Render(ctx, t, w.read)
+		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
 		if err != nil {
 			return nil, err
 		}

@@ -64,6 +64,7 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 	o.stackOptions.bind(cmd)
 	o.planFlags.bind(cmd)
 	o.bindJobs(cmd)
+	o.notEmpty(cmd, "output", "html", "markdown", "rules", "import")
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "folder for the plan files (default here), or a file.json for a single plan")
 	f.StringVar(&o.format, "format", "text", "what goes to stdout: text, markdown or json")

@@ -34,6 +34,15 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	o.bindJSON(cmd)
 	cmd.Flags().BoolVar(&o.prune, "prune", false, "delete them")
 	cmd.Flags().DurationVar(&o.older, "older-than", 7*24*time.Hour, "with --prune: only plans of this age")
+	o.checked(cmd, func() error {
+		if o.older < 0 {
+			return usagef("--older-than is 0 or more, got %s", o.older)
+		}
+		if cmd.Flags().Changed("older-than") && !o.prune {
+			return usagef("--older-than goes with --prune")
+		}
+		return nil
+	})
 	return cmd
 }
 

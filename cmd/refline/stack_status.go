@@ -115,6 +115,12 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
+	o.checked(cmd, func() error {
+		if o.limit < 0 {
+			return usagef("--limit is 0 or more, got %d", o.limit)
+		}
+		return nil
+	})
 	cmd.Flags().IntVarP(&o.limit, "limit", "n", 50, "at most this many; 0 for all")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "follow the operation under way")
 	return cmd

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/cfn"
+	"refline/internal/diag"
 	"refline/internal/errs"
 )
 
@@ -34,6 +36,10 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 	tmpl, err := s.Config.Render(ctx, t, s.Read)
 	if err != nil {
 		return nil, err
+	}
+	if len(tmpl.resources()) == 0 {
+		return nil, diag.List{{Place: tmpl.where(cfn.Path{"Resources"}), Level: diag.Error, Rule: "stacks", Subject: t.Name,
+			Message: tmpl.File + " has no resources", Hint: "CloudFormation wants a map Resources with at least one"}}.Err()
 	}
 	if o.Import, err = tmpl.checkImports(o.Import); err != nil {
 		return nil, fmt.Errorf("plan %s: %w", t.StackName, err)

@@ -272,7 +272,7 @@ environments:
 func TestParametersThatAreNot(t *testing.T) {
 	t.Parallel()
 	config := fmt.Sprintf(oneStack, ", parameters: {Siez: 3}", "")
-	w := newWorld(t, config, map[string]string{"template.yml": "Parameters:\n  Size: {Type: Number}\nResources: {}\n"})
+	w := newWorld(t, config, map[string]string{"template.yml": "Parameters:\n  Size: {Type: Number}\nResources: {Topic: {Type: 'AWS::SNS::Topic'}}\n"})
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	want := `refline.stacks.yml:3:50: error: template.yml has no parameter "Siez"; did you mean "Size"?
 template.yml:2:3: error: parameter Size has no value; add it to parameters: of stack landing in refline.stacks.yml, or give it a Default`

@@ -62,7 +62,11 @@ func (c *Config) Input(t *Target, read jsonnet.Read) jsonnet.Input {
 
 // Render makes a target's template, nested ones included.
 func (c *Config) Render(ctx context.Context, t *Target, read jsonnet.Read) (*Template, error) {
-	return render(ctx, c.Input(t, read), nil)
+	tmpl, err := render(ctx, c.Input(t, read), nil)
+	if errs.Is(err, errs.NotFound) {
+		return nil, diag.List{{Place: t.Written, Level: diag.Error, Rule: "stacks", Subject: t.Name, Message: err.Error()}}.Err()
+	}
+	return tmpl, err
 }
 
 func render(ctx context.Context, in jsonnet.Input, above []string) (*Template, error) {
