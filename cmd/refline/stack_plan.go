@@ -161,7 +161,10 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 
 // write prints the plans and keeps them as files.
 func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
-	for _, p := range r.Plans {
+	for i, p := range r.Plans {
+		if i > 0 && o.format == "text" {
+			fmt.Fprintln(e.stdout)
+		}
 		file := o.fileOf(p)
 		text, err := p.Encode()
 		if err != nil {
@@ -190,6 +193,9 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 			return err
 		}
 	default:
+		if len(r.Plans) > 0 && len(r.Later) > 0 {
+			fmt.Fprintln(e.stdout)
+		}
 		for _, text := range r.Later {
 			fmt.Fprintf(e.stdout, "later: %s\n", text)
 		}

@@ -133,7 +133,7 @@ const (
 	Failed    Happening = "failed"
 	Deleted   Happening = "deleted"
 	// RolledBack is a deployment that somebody took back.
-	RolledBack Happening = "rolled back"
+	RolledBack Happening = "rolled-back"
 )
 
 // Record is one line of a stack's history: an object of its own in the bucket,
