@@ -248,6 +248,20 @@ func TestDeployThroughThrottling(t *testing.T) {
 	}
 }
 
+func TestThrottledBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = goodUpdate()
+	w.throttle = readPatience
+	if _, err := w.Deploy(t.Context(), p, DeployOptions{}); !errs.Is(err, errs.Unavailable) || w.count("ExecuteChangeSet") != 0 {
+		t.Errorf("got %v after %v", err, w.calls)
+	}
+	w.throttle = readPatience - 1
+	if d, err := w.Deploy(t.Context(), p, DeployOptions{}); err != nil || !d.Good {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
 func TestDeployWithoutEvents(t *testing.T) {
 	t.Parallel()
 	w, p := planned(t, "")

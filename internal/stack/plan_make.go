@@ -116,7 +116,7 @@ type current struct {
 // state looks at the stack and refuses states that no change set helps out of.
 // A stack is missing only when AWS says so of this very name.
 func (s *Session) state(ctx context.Context, t *Target) (current, error) {
-	st, err := s.Cloud.Stack(ctx, t.StackName)
+	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, t.StackName) })
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
 		return current{}, nil
 	}

@@ -114,7 +114,7 @@ func (s *Session) output(ctx context.Context, v Value) (string, error) {
 		return "", errs.E(errs.NotFound, "stack %q", v.Output.Stack)
 	}
 	name := s.Config.Target(d, s.Env).StackName
-	st, err := s.Cloud.Stack(ctx, name)
+	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, name) })
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == reviewInProgress {
 		return "", s.notYet(ctx, d, v, nil)
 	}
