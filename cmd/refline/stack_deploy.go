@@ -231,6 +231,13 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	if err != nil {
 		return err
 	}
+	if len(targets) > 1 {
+		var order []string
+		for _, t := range targets {
+			order = append(order, t.StackName)
+		}
+		e.notef("%d stacks, in this order: %s", len(order), strings.Join(order, ", "))
+	}
 	var turn turns
 	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {
 		view := newStackView(e, &turn, "")
