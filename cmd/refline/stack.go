@@ -53,6 +53,8 @@ type stackOptions struct {
 	tag    string
 	json   bool
 	jobs   int
+
+	pretends bool // branch or tag is not what one stands on
 }
 
 func (o *stackOptions) bind(cmd *cobra.Command) {
@@ -125,6 +127,7 @@ func (o *stackOptions) load(ctx context.Context, e *env) (*stackWork, error) {
 	}
 	w := &stackWork{e: e, origin: originOf(ctx, e, tree)}
 	if o.branch != "" || o.tag != "" {
+		o.pretends = w.origin.Ref != o.branch+o.tag || w.origin.Tag != (o.tag != "")
 		w.origin.Ref, w.origin.Tag = o.branch+o.tag, o.tag != ""
 	}
 	e.source = w.read
@@ -193,13 +196,22 @@ func (o *stackOptions) reach(ctx context.Context, e *env, names []string) (*stac
 	return s, targets, err
 }
 
+// sincere refuses to plan a protected environment for a ref that is only
+// pretended: its plans come from its own refs.
+func (o *stackOptions) sincere(env *stack.Environment) error {
+	if env.Protected && o.pretends {
+		return errs.E(errs.Denied, "environment %s is protected: it is planned on %s itself, not by --branch or --tag; check that out", env.Name, o.branch+o.tag)
+	}
+	return nil
+}
+
 // originOf says what is planned and published: as the continuous integration
 // tells, else as git does.
 func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	for _, o := range []stack.Origin{
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")},
+		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"), Request: true},
 	} {
 		if o.Ref != "" {
 			o.Author = firstOf(e.getenv("CI_COMMIT_AUTHOR"), e.getenv("GITLAB_USER_LOGIN"))
@@ -209,7 +221,7 @@ func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	}
 	if e.getenv("GITHUB_SHA") != "" {
 		o := stack.Origin{Commit: e.getenv("GITHUB_SHA"), Ref: firstOf(e.getenv("GITHUB_HEAD_REF"), e.getenv("GITHUB_REF_NAME")),
-			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Author: e.getenv("GITHUB_ACTOR")}
+			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Request: e.getenv("GITHUB_HEAD_REF") != "", Author: e.getenv("GITHUB_ACTOR")}
 		if run := e.getenv("GITHUB_RUN_ID"); run != "" {
 			o.Pipeline = e.getenv("GITHUB_SERVER_URL") + "/" + e.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + run
 		}

@@ -227,6 +227,9 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	if !o.yes && !e.interactive {
 		return usagef("up asks before it deploys, and nobody is here to answer; give --yes, or use refline stack plan and deploy")
 	}
+	if err := o.sincere(s.Env); err != nil {
+		return err
+	}
 	po, err := o.planFlags.options(ctx, e, s.Config)
 	if err != nil {
 		return err

@@ -114,6 +114,9 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if err != nil {
 		return err
 	}
+	if err := o.sincere(s.Env); err != nil {
+		return err
+	}
 	po, err := o.planFlags.options(ctx, e, s.Config)
 	if err != nil {
 		return err

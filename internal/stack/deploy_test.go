@@ -338,6 +338,13 @@ func TestProtectedEnvironmentIsForItsRefs(t *testing.T) {
 	if want := "environment dev is protected and not for feature/x; its refs are develop"; !errs.Is(err, errs.Denied) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+	// A fork may name its branch as it likes.
+	w.Origin.Ref, w.Origin.Request = "develop", true
+	if _, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{}); !errs.Is(err, errs.Denied) {
+		t.Errorf("a merge request's pipeline: got %v", err)
+	}
+	w.Origin.Request = false
+	w.plan(PlanOptions{})
 }
 
 func TestProtectedEnvironmentWantsARef(t *testing.T) {
@@ -420,6 +427,11 @@ func TestPrune(t *testing.T) {
 	if w.find("landing-dev") == nil {
 		t.Error("a stack with plans is gone")
 	}
+	w.sets[young.ChangeSet].Execution = "OBSOLETE"
+	if gone, err := w.Prune(t.Context(), w.target("landing"), 24*time.Hour); err != nil || len(gone) != 1 {
+		t.Errorf("a plan that nobody can execute any more: pruned %+v, %v", gone, err)
+	}
+	w.plan(PlanOptions{})
 	delete(w.sets, "other")
 	if _, err := w.Prune(t.Context(), w.target("landing"), 0); err != nil || w.find("landing-dev") != nil {
 		t.Errorf("the shell of a stack is left: %v", err)

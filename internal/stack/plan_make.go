@@ -83,6 +83,9 @@ func (s *Session) mayPlan(t *Target) error {
 	if s.Origin.Ref == "" {
 		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
 	}
+	if s.Origin.Request {
+		return errs.E(errs.Denied, "environment %s is protected: it is planned on its own refs (%s), not for a merge request", s.Env.Name, refNames(s.Env))
+	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {
 			return nil
