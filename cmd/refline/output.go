@@ -35,7 +35,7 @@ func (e *env) notes() io.Writer {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes no argument, got %q; see refline %s --help", cmd.Name(), args[0], cmd.Name())
+		return usagef("%s takes no argument, got %q; see %s --help", cmd.Name(), args[0], cmd.CommandPath())
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ func TestScripts(t *testing.T) {
 			if cond == "conformance" {
 				return os.Getenv("REFLINE_CONFORMANCE") != "", nil
 			}
+			if cond == "moto" {
+				return os.Getenv("REFLINE_TEST_MOTO") != "", nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloudOrder},

@@ -40,7 +40,7 @@ Exit codes: those of the subcommands.`,
 		newStackInitCmd(e), newStackListCmd(e), newStackRenderCmd(e), newStackLintCmd(e), newStackValidateCmd(e),
 		newStackPublishCmd(e), newStackPlanCmd(e), newStackPlansCmd(e), newStackDeployCmd(e), newStackUpCmd(e),
 		newStackStatusCmd(e), newStackEventsCmd(e), newStackOutputsCmd(e), newStackDriftCmd(e), newStackDiffCmd(e),
-		newStackDeleteCmd(e), newStackContinueCmd(e), newStackHistoryCmd(e), newStackGraphCmd(e), newStackSchemaCmd(e),
+		newStackDeleteCmd(e), newStackRollbackCmd(e), newStackContinueCmd(e), newStackHistoryCmd(e), newStackGraphCmd(e), newStackSchemaCmd(e),
 	)
 	return cmd
 }
@@ -53,6 +53,8 @@ type stackOptions struct {
 	tag    string
 	json   bool
 	jobs   int
+
+	pretends bool // branch or tag is not what one stands on
 }
 
 func (o *stackOptions) bind(cmd *cobra.Command) {
@@ -63,6 +65,33 @@ func (o *stackOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.tag, "tag", "", "pretend to be on this tag")
 	cmd.MarkFlagsMutuallyExclusive("branch", "tag")
 	_ = cmd.MarkFlagFilename("config")
+	o.notEmpty(cmd, "config", "env")
+}
+
+// checked runs a check of the flags before the command.
+func (o *stackOptions) checked(cmd *cobra.Command, check func() error) {
+	before := cmd.PreRunE
+	cmd.PreRunE = func(c *cobra.Command, args []string) error {
+		if before != nil {
+			if err := before(c, args); err != nil {
+				return err
+			}
+		}
+		return check()
+	}
+}
+
+// notEmpty refuses flags that are given and empty: what a variable that nobody
+// set comes to, and would mean something else.
+func (o *stackOptions) notEmpty(cmd *cobra.Command, names ...string) {
+	o.checked(cmd, func() error {
+		for _, name := range names {
+			if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+				return usagef("--%s is empty; leave it out, or give it a value", name)
+			}
+		}
+		return nil
+	})
 }
 
 func (o *stackOptions) bindJSON(cmd *cobra.Command) {
@@ -71,6 +100,12 @@ func (o *stackOptions) bindJSON(cmd *cobra.Command) {
 
 func (o *stackOptions) bindJobs(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", 4, "stacks at work at the same time")
+	o.checked(cmd, func() error {
+		if o.jobs < 1 {
+			return usagef("--jobs is at least 1, got %d", o.jobs)
+		}
+		return nil
+	})
 }
 
 // stackWork is a configuration that was read, with what surrounds it.
@@ -92,6 +127,7 @@ func (o *stackOptions) load(ctx context.Context, e *env) (*stackWork, error) {
 	}
 	w := &stackWork{e: e, origin: originOf(ctx, e, tree)}
 	if o.branch != "" || o.tag != "" {
+		o.pretends = w.origin.Ref != o.branch+o.tag || w.origin.Tag != (o.tag != "")
 		w.origin.Ref, w.origin.Tag = o.branch+o.tag, o.tag != ""
 	}
 	e.source = w.read
@@ -160,13 +196,22 @@ func (o *stackOptions) reach(ctx context.Context, e *env, names []string) (*stac
 	return s, targets, err
 }
 
+// sincere refuses to plan a protected environment for a ref that is only
+// pretended: its plans come from its own refs.
+func (o *stackOptions) sincere(env *stack.Environment) error {
+	if env.Protected && o.pretends {
+		return errs.E(errs.Denied, "environment %s is protected: it is planned on %s itself, not by --branch or --tag; check that out", env.Name, o.branch+o.tag)
+	}
+	return nil
+}
+
 // originOf says what is planned and published: as the continuous integration
 // tells, else as git does.
 func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	for _, o := range []stack.Origin{
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")},
+		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"), Request: true},
 	} {
 		if o.Ref != "" {
 			o.Author = firstOf(e.getenv("CI_COMMIT_AUTHOR"), e.getenv("GITLAB_USER_LOGIN"))
@@ -176,7 +221,7 @@ func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	}
 	if e.getenv("GITHUB_SHA") != "" {
 		o := stack.Origin{Commit: e.getenv("GITHUB_SHA"), Ref: firstOf(e.getenv("GITHUB_HEAD_REF"), e.getenv("GITHUB_REF_NAME")),
-			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Author: e.getenv("GITHUB_ACTOR")}
+			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Request: e.getenv("GITHUB_HEAD_REF") != "", Author: e.getenv("GITHUB_ACTOR")}
 		if run := e.getenv("GITHUB_RUN_ID"); run != "" {
 			o.Pipeline = e.getenv("GITHUB_SERVER_URL") + "/" + e.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + run
 		}

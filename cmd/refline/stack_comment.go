@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,9 +13,14 @@ import (
 )
 
 // commentPlans puts plans on the merge request that this pipeline is for, in
-// one comment for each environment.
-func commentPlans(ctx context.Context, e *env, environment string, plans []*stack.Plan) error {
+// one comment for each environment. Where nobody may comment, a fork's pipeline
+// for one, that is told and no failure: the plans are there all the same.
+func commentPlans(ctx context.Context, e *env, s *stack.Session, r *stack.Review) error {
 	g, number, err := commenter(ctx, e)
+	if errs.Is(err, errs.Denied) {
+		e.notef("no comment: %v", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -23,16 +28,21 @@ func commentPlans(ctx context.Context, e *env, environment string, plans []*stac
 		e.notef("no comment: this pipeline has no merge request")
 		return nil
 	}
-	marker := "<!-- refline stack plans " + environment + " -->"
+	marker := "<!-- refline stack plans " + s.Env.Name + " -->"
+	if !slices.Contains(stack.FileNames(), s.Config.File) { // one repository may have several
+		marker = "<!-- refline stack plans " + s.Env.Name + " of " + s.Config.File + " -->"
+	}
 	var b strings.Builder
 	b.WriteString(marker + "\n")
-	for _, p := range plans {
-		if err := p.WriteMarkdown(&b); err != nil {
-			return err
-		}
-		b.WriteString("\n")
+	if err := r.WriteMarkdown(&b); err != nil {
+		return err
 	}
-	return g.Comment(ctx, number, marker, b.String())
+	err = g.Comment(ctx, number, marker, b.String())
+	if errs.Is(err, errs.Denied) {
+		e.notef("no comment: %v", err)
+		return nil
+	}
+	return err
 }
 
 // commenter finds the merge request in the variables of GitLab CI or GitHub
@@ -46,7 +56,7 @@ func commenter(ctx context.Context, e *env) (forge.Commenter, int64, error) {
 		}
 		token := firstOf(e.getenv("REFLINE_GITHUB_TOKEN"), e.getenv("GITHUB_TOKEN"))
 		if token == "" {
-			return nil, 0, errs.E(errs.Denied, "--comment needs a token in GITHUB_TOKEN: env: {GITHUB_TOKEN: ${{ github.token }}}")
+			return nil, 0, errs.E(errs.Denied, "it needs a token in GITHUB_TOKEN, which forks do not get: env: {GITHUB_TOKEN: ${{ github.token }}}")
 		}
 		g, err := forge.NewGitHub(forge.GitHubOptions{URL: firstOf(e.getenv("GITHUB_API_URL"), "https://api.github.com"),
 			Repository: repository, Token: secret.NewString(token)})
@@ -67,7 +77,7 @@ func commenter(ctx context.Context, e *env) (forge.Commenter, int64, error) {
 	base := firstOf(e.getenv("REFLINE_GITLAB_URL"), e.getenv("CI_SERVER_URL"))
 	token, kind, err := gitlabToken(ctx, e, base)
 	if err != nil {
-		return nil, 0, fmt.Errorf("--comment: %w", err)
+		return nil, 0, err
 	}
 	g, err := forge.NewGitLab(forge.GitLabOptions{URL: base, Project: project, Token: token, Kind: kind, CAFile: e.getenv("REFLINE_CA_FILE")})
 	return g, n, err

@@ -42,6 +42,7 @@ Exit codes: 0 deleted, 1 error, 2 usage, 3 a deletion failed, 130 canceled.`,
 	}
 	o.bind(cmd)
 	o.bindJobs(cmd)
+	o.notEmpty(cmd, "confirm")
 	f := cmd.Flags()
 	f.StringArrayVar(&o.retain, "retain", nil, "id of a resource to leave, when a deletion failed at it")
 	f.BoolVar(&o.force, "force", false, "even when it is protected; and leave what cannot be deleted")
@@ -96,40 +97,4 @@ func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stac
 		return errs.E(errs.Invalid, "nothing was deleted: %q is not %q", got, all)
 	}
 	return nil
-}
-
-func newStackContinueCmd(e *env) *cobra.Command {
-	o := &stackOptions{}
-	var skip []string
-	cmd := &cobra.Command{
-		Use:   "continue STACK",
-		Short: "Continue a rollback that failed",
-		Long: `Continue the rollback of a stack in UPDATE_ROLLBACK_FAILED, once the cause is
-removed, or leaving out resources that cannot go back.
-
-Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed again, 130 canceled.`,
-		Example: `  refline stack continue landing --env dev
-  refline stack continue landing --env dev --skip Database`,
-		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackContinue(cmd.Context(), e, o, args, skip)
-		},
-	}
-	o.bind(cmd)
-	cmd.Flags().StringArrayVar(&skip, "skip", nil, "id of a resource to leave as it is")
-	return cmd
-}
-
-func runStackContinue(ctx context.Context, e *env, o *stackOptions, names, skip []string) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
-	var turn turns
-	view := newStackView(e, &turn, "")
-	d, err := s.Continue(ctx, targets[0], skip, view.emit)
-	view.end()
-	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back")}})
 }

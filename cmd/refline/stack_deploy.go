@@ -49,6 +49,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
 	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	o.notEmpty(cmd, "config", "approve")
 	o.bindJSON(cmd)
 	o.bindJobs(cmd)
 	return cmd
@@ -226,9 +227,19 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	if !o.yes && !e.interactive {
 		return usagef("up asks before it deploys, and nobody is here to answer; give --yes, or use refline stack plan and deploy")
 	}
+	if err := o.sincere(s.Env); err != nil {
+		return err
+	}
 	po, err := o.planFlags.options(ctx, e, s.Config)
 	if err != nil {
 		return err
+	}
+	if len(targets) > 1 {
+		var order []string
+		for _, t := range targets {
+			order = append(order, t.StackName)
+		}
+		e.notef("%d stacks, in this order: %s", len(order), strings.Join(order, ", "))
 	}
 	var turn turns
 	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {

@@ -24,8 +24,7 @@ type stackLintOptions struct {
 	regions []string
 	ignore  []string
 	include []string
-	ext     []string
-	paths   []string
+	jsonnet jsonnetFlags
 }
 
 func newStackLintCmd(e *env) *cobra.Command {
@@ -35,7 +34,8 @@ func newStackLintCmd(e *env) *cobra.Command {
 		Short: "Find what is wrong with templates, without a cloud",
 		Long: `Check templates by cfn-lint's rules, offline: those of all stacks of the
 configuration in all its environments, of the named ones, or template files. Each finding is at the line
-of the source, that of the Jsonnet file too. docs/cloudformation-rules.md tells
+of the source, that of the Jsonnet file too; for Jsonnet files the flags of
+refline render say what they are evaluated with. docs/cloudformation-rules.md tells
 the rules.
 
 Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
@@ -51,8 +51,7 @@ Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 	f.StringArrayVar(&o.regions, "region", nil, "region that template files are for (default us-east-1)")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "leave out a rule, or all that begin so: W2")
 	f.StringArrayVar(&o.include, "include", nil, "bring in a rule that is off by default: I3011")
-	f.StringArrayVarP(&o.ext, "ext-str", "V", nil, "external variable for Jsonnet files: NAME=TEXT")
-	f.StringArrayVarP(&o.paths, "jpath", "J", nil, "folder of libraries for Jsonnet files")
+	o.jsonnet.bind(e, cmd)
 	return cmd
 }
 
@@ -84,17 +83,11 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 // lint checks template files, when that is what args name, else stacks.
 func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (diag.List, error) {
 	if len(args) > 0 && slices.ContainsFunc(args, isTemplateFile) {
-		read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
-		e.source = read
 		var all diag.List
 		for _, file := range args {
-			in := jsonnet.Input{File: file, Read: read, SearchPaths: o.paths}
-			for _, v := range o.ext {
-				name, value, ok := strings.Cut(v, "=")
-				if !ok {
-					return nil, usagef("--ext-str wants NAME=TEXT, got %q", v)
-				}
-				in.External = append(in.External, jsonnet.Binding{Name: name, Value: value})
+			in, err := o.jsonnet.input(e, file)
+			if err != nil {
+				return nil, err
 			}
 			found, err := o.lintOne(ctx, in, o.regions)
 			if err != nil {
@@ -118,11 +111,15 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, targets []*stack.Target) (diag.List, error) {
 	var all diag.List
 	for _, t := range targets {
-		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
+		tmpl, err := w.Render(ctx, t, w.read)
+		if found, ok := findingsOf(err); ok {
+			all = append(all, found...)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		tmpl, err := w.Render(ctx, t, w.read)
+		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
 		if err != nil {
 			return nil, err
 		}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/stack"
 )
 
@@ -37,7 +38,7 @@ func (p *planFlags) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&p.allow, "allow-replace", nil, "id of a resource with data that may be replaced or removed")
 	f.StringVar(&p.rules, "rules", "", "file of rules that forbid more (default rules: of the configuration)")
-	f.StringVar(&p.imports, "import", "", "file with a list of {LogicalResourceId, ResourceType, ResourceIdentifier} to take in")
+	f.StringVar(&p.imports, "import", "", "file with a JSON list of {LogicalResourceId, ResourceType, ResourceIdentifier: {…}} that exist and are taken in")
 	f.BoolVar(&p.revertDrift, "revert-drift", false, "plan back what was changed by hand")
 }
 
@@ -63,6 +64,7 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 	o.stackOptions.bind(cmd)
 	o.planFlags.bind(cmd)
 	o.bindJobs(cmd)
+	o.notEmpty(cmd, "output", "html", "markdown", "rules", "import")
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "", "folder for the plan files (default here), or a file.json for a single plan")
 	f.StringVar(&o.format, "format", "text", "what goes to stdout: text, markdown or json")
@@ -91,22 +93,12 @@ func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack
 	if p.imports == "" {
 		return o, nil
 	}
-	text, err := read(p.imports)
-	if err != nil {
-		return o, errs.E(errs.NotFound, "--import %s: %w", p.imports, unwrapPath(err))
+	if p.revertDrift {
+		return o, usagef("--import and --revert-drift exclude each other: an import changes nothing else")
 	}
-	var list []struct {
-		LogicalResourceID  string `json:"LogicalResourceId"`
-		ResourceType       string
-		ResourceIdentifier map[string]string
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return o, errs.E(errs.Invalid, "--import %s: %w", p.imports, err)
-	}
-	for _, r := range list {
-		o.Import = append(o.Import, stack.ImportResource{LogicalID: r.LogicalResourceID, Type: r.ResourceType, Identifier: r.ResourceIdentifier})
-	}
-	return o, nil
+	e.source = read
+	o.Import, err = stack.LoadImports(p.imports, read)
+	return o, err
 }
 
 func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []string) error {
@@ -120,6 +112,9 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	}
 	s, targets, err := o.reach(ctx, e, names)
 	if err != nil {
+		return err
+	}
+	if err := o.sincere(s.Env); err != nil {
 		return err
 	}
 	po, err := o.planFlags.options(ctx, e, s.Config)
@@ -136,33 +131,43 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		turn.do(func() { plans[t.Name] = p })
 		return err
 	})
-	var made []*stack.Plan
+	r := &stack.Review{}
 	for i, out := range outcomes {
 		var notYet *stack.NotYetError
-		if errors.As(out.Err, &notYet) && len(targets) > 1 {
-			e.notef("%s waits: %v", out.Target.Name, notYet)
+		if errors.As(out.Err, &notYet) && slices.ContainsFunc(targets, func(t *stack.Target) bool { return t.Name == notYet.Output.Stack }) {
+			r.Waits(out.Target, notYet)
 			outcomes[i].Err = nil
 		} else if out.Err == nil {
-			made = append(made, plans[out.Target.Name])
+			r.Plans = append(r.Plans, plans[out.Target.Name])
 		}
 	}
-	if err := o.write(e, made); err != nil {
+	r.Compare(s.Config, targets)
+	if err := o.write(e, r); err != nil {
 		return err
 	}
-	if err := e.outcomes(outcomes); err != nil {
-		return err
-	}
-	if o.comment && len(made) > 0 {
-		if err := commentPlans(ctx, e, s.Env.Name, made); err != nil {
+	failed := e.outcomes(outcomes)
+	if o.comment && ctx.Err() == nil {
+		for _, out := range outcomes {
+			if out.Err != nil {
+				r.Failed(out.Target, out.Err)
+			}
+		}
+		if err := commentPlans(ctx, e, s, r); err != nil {
 			return err
 		}
 	}
-	return o.verdict(made)
+	if failed != nil {
+		return failed
+	}
+	return o.verdict(r.Plans)
 }
 
 // write prints the plans and keeps them as files.
-func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
-	for _, p := range plans {
+func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
+	for i, p := range r.Plans {
+		if i > 0 && o.format == "text" {
+			fmt.Fprintln(e.stdout)
+		}
 		file := o.fileOf(p)
 		text, err := p.Encode()
 		if err != nil {
@@ -171,19 +176,36 @@ func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
 		if err := e.writeFile(file, text); err != nil {
 			return err
 		}
-		if err := o.print(e, p, file); err != nil {
-			return err
+		if o.format == "text" {
+			if err := p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
+				return err
+			}
 		}
 		e.tellPlan(p, file)
 	}
-	if o.format == "json" {
-		if err := e.printJSON(plans); err != nil {
+	switch o.format {
+	case "json":
+		if err := e.printJSON(append([]*stack.Plan{}, r.Plans...)); err != nil {
 			return err
+		}
+		for _, text := range r.Later {
+			e.notef("later: %s", text)
+		}
+	case "markdown":
+		if err := r.WriteMarkdown(e.stdout); err != nil {
+			return err
+		}
+	default:
+		if len(r.Plans) > 0 && len(r.Later) > 0 {
+			fmt.Fprintln(e.stdout)
+		}
+		for _, text := range r.Later {
+			fmt.Fprintf(e.stdout, "later: %s\n", text)
 		}
 	}
 	if o.html != "" {
 		var b strings.Builder
-		if err := stack.WriteHTML(&b, plans); err != nil {
+		if err := r.WriteHTML(&b); err != nil {
 			return err
 		}
 		if err := e.writeFile(o.html, []byte(b.String())); err != nil {
@@ -192,22 +214,10 @@ func (o *stackPlanOptions) write(e *env, plans []*stack.Plan) error {
 	}
 	if o.markdown != "" {
 		var b strings.Builder
-		for _, p := range plans {
-			if err := p.WriteMarkdown(&b); err != nil {
-				return err
-			}
+		if err := r.WriteMarkdown(&b); err != nil {
+			return err
 		}
 		return e.writeFile(o.markdown, []byte(b.String()))
-	}
-	return nil
-}
-
-func (o *stackPlanOptions) print(e *env, p *stack.Plan, file string) error {
-	switch o.format {
-	case "text":
-		return p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()})
-	case "markdown":
-		return p.WriteMarkdown(e.stdout)
 	}
 	return nil
 }

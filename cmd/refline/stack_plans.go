@@ -22,8 +22,8 @@ func newStackPlansCmd(e *env) *cobra.Command {
 		Use:   "plans [STACK…]",
 		Short: "List plans that nobody executed, or clean them up",
 		Long: `List the change sets that wait for somebody. With --prune those that refline made
-and that are older than --older-than are deleted, and what is left of a stack that
-was planned but never deployed. Change sets of others are left alone.
+and that are older than --older-than, or stale, are deleted, and what is left of a
+stack that was planned but never deployed. Change sets of others are left alone.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack plans --env dev
@@ -34,6 +34,15 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	o.bindJSON(cmd)
 	cmd.Flags().BoolVar(&o.prune, "prune", false, "delete them")
 	cmd.Flags().DurationVar(&o.older, "older-than", 7*24*time.Hour, "with --prune: only plans of this age")
+	o.checked(cmd, func() error {
+		if o.older < 0 {
+			return usagef("--older-than is 0 or more, got %s", o.older)
+		}
+		if cmd.Flags().Changed("older-than") && !o.prune {
+			return usagef("--older-than goes with --prune")
+		}
+		return nil
+	})
 	return cmd
 }
 

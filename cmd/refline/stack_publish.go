@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,15 +71,15 @@ type stackHistoryOptions struct {
 func newStackHistoryCmd(e *env) *cobra.Command {
 	o := &stackHistoryOptions{}
 	cmd := &cobra.Command{
-		Use:   "history STACK",
+		Use:   "history [STACK…]",
 		Short: "List what was published, planned and deployed, and by whom",
-		Long: `List the records of a stack in the environment's bucket, newest first. Each is an
-object of its own that is never overwritten.
+		Long: `List the records of stacks in the environment's bucket, newest first: who
+published, planned, deployed, rolled back and deleted what, from which commit and
+pipeline. Each is an object of its own that is never overwritten.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
-		Example: `  refline stack history landing --env prod
+		Example: `  refline stack history --env prod
   refline stack history landing --env prod -n 0 --json`,
-		Args: oneStack,
 		RunE: func(cmd *cobra.Command, args []string) error { return runStackHistory(cmd.Context(), e, o, args) },
 	}
 	o.bind(cmd)
@@ -99,15 +100,23 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 	if err != nil {
 		return err
 	}
-	records, err := s.History(ctx, targets[0].StackName, o.limit)
-	if err != nil {
-		return err
+	records := []stack.Record{}
+	for _, t := range targets {
+		list, err := s.History(ctx, t.StackName, o.limit)
+		if err != nil {
+			return err
+		}
+		records = append(records, list...)
+	}
+	slices.SortStableFunc(records, func(a, b stack.Record) int { return b.Time.Compare(a.Time) })
+	if o.limit > 0 {
+		records = records[:min(len(records), o.limit)]
 	}
 	if o.json {
 		return e.printJSON(records)
 	}
 	if len(records) == 0 {
-		e.notef("nothing was published or planned yet: refline stack plan %s --env %s", targets[0].Name, s.Env.Name)
+		e.notef("nothing was published or planned yet: refline stack plan --env %s", s.Env.Name)
 		return nil
 	}
 	tab := newTable()
@@ -117,7 +126,7 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 			ref += " " + r.Commit[:min(len(r.Commit), 8)]
 		}
 		what := firstOf(r.Plan, r.Template)
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), r.Event, strings.TrimSpace(ref),
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), firstOf(r.Stack, "–"), r.Event, strings.TrimSpace(ref),
 			stack.Short(what), firstOf(r.Author, r.Caller))
 	}
 	return tab.print(e.stdout)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/diag"
 	"refline/internal/stack"
 )
 
@@ -51,8 +52,13 @@ func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []
 	if o.output == "" && len(targets) != 1 {
 		return usagef("%d templates do not fit stdout; name one stack and environment, or give -o FOLDER", len(targets))
 	}
+	var broken diag.List
 	for _, t := range targets {
 		tmpl, err := w.Render(ctx, t, w.read)
+		if found, ok := findingsOf(err); ok {
+			broken = append(broken, found...) // the others are rendered all the same
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -64,7 +70,7 @@ func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []
 			return err
 		}
 	}
-	return nil
+	return broken.Sort().Err()
 }
 
 func (e *env) writeRenderedTemplate(folder string, t *stack.Target, tmpl *stack.Template) error {

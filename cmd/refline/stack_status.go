@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -64,8 +65,17 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 			continue
 		}
 		more := plural(x.Resources, "resource")
-		if len(x.Pending) > 0 {
-			more += ", " + plural(len(x.Pending), "plan") + " waiting"
+		waiting := 0
+		for _, p := range x.Pending {
+			if p.Execution == "AVAILABLE" {
+				waiting++
+			}
+		}
+		if waiting > 0 {
+			more += ", " + plural(waiting, "plan") + " waiting"
+		}
+		if stale := len(x.Pending) - waiting; stale > 0 {
+			more += ", " + strconv.Itoa(stale) + " stale"
 		}
 		if x.Drift == "DRIFTED" {
 			more += ", drifted"
@@ -105,6 +115,12 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
+	o.checked(cmd, func() error {
+		if o.limit < 0 {
+			return usagef("--limit is 0 or more, got %d", o.limit)
+		}
+		return nil
+	})
 	cmd.Flags().IntVarP(&o.limit, "limit", "n", 50, "at most this many; 0 for all")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "follow the operation under way")
 	return cmd

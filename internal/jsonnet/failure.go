@@ -37,14 +37,14 @@ type static interface {
 
 // explain turns an error of the machine into a finding. An error that already
 // has a kind passes.
-func explain(vm *gojsonnet.VM, imp *importer, err error) error {
+func explain(vm *gojsonnet.VM, imp *importer, err error, maxTrace int) error {
 	var runtime gojsonnet.RuntimeError
 	var fixed static
 	switch {
 	case errors.As(err, &fixed):
 		return diag.List{atStatic(fixed)}.Err()
 	case errors.As(err, &runtime):
-		f := atRuntime(runtime)
+		f := atRuntime(runtime, maxTrace)
 		if inner := parseError(vm, imp, runtime.Msg); inner != nil {
 			g := atStatic(inner)
 			g.Related = append([]diag.Related{{Place: f.Place, Message: "imported here"}}, f.Related...)
@@ -74,7 +74,7 @@ func atStatic(err static) diag.Finding {
 // atRuntime puts the finding at the innermost frame that is in a file of the
 // user; the frames around it follow, the nearest first. Frames without a line
 // (an element that is being printed) are told with the nearest one that has.
-func atRuntime(err gojsonnet.RuntimeError) diag.Finding {
+func atRuntime(err gojsonnet.RuntimeError, maxTrace int) diag.Finding {
 	f := diag.Finding{Level: diag.Error, Message: err.Msg}
 	var output []string // the path in the output that was being printed
 	for i := len(err.StackTrace) - 1; i >= 0; i-- {
@@ -98,7 +98,7 @@ func atRuntime(err gojsonnet.RuntimeError) diag.Finding {
 			}
 		}
 	}
-	f.Related = shorten(f.Related)
+	f.Related = shorten(f.Related, maxTrace)
 	if len(output) > 0 {
 		slices.Reverse(output)
 		const most = 20
@@ -121,14 +121,17 @@ func outputStep(frame string) (string, bool) {
 }
 
 // shorten keeps both ends of a deep stack, as the jsonnet command does.
-func shorten(stack []diag.Related) []diag.Related {
-	const keep = 10
-	if len(stack) <= 2*keep {
+func shorten(stack []diag.Related, most int) []diag.Related {
+	if most == 0 {
+		most = 20
+	}
+	if most < 0 || len(stack) <= most {
 		return stack
 	}
-	out := append([]diag.Related{}, stack[:keep]...)
+	end := most / 2
+	out := append([]diag.Related{}, stack[:most-end]...)
 	out = append(out, diag.Related{Message: "…"})
-	return append(out, stack[len(stack)-keep:]...)
+	return append(out, stack[len(stack)-end:]...)
 }
 
 // parseError finds the error of an imported file again: the machine reports it

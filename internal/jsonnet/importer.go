@@ -113,6 +113,10 @@ func (imp *importer) open(name string) (entry, error) {
 	case errors.Is(err, fs.ErrNotExist), errs.Is(err, errs.NotFound):
 		imp.files[name] = entry{}
 	default:
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the caller's own name is enough
+		}
 		return entry{}, fmt.Errorf("read %s: %w", name, err)
 	}
 	return imp.files[name], nil

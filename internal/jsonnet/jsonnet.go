@@ -71,6 +71,7 @@ type Input struct {
 
 	Read     Read      // nil reads the disk
 	MaxStack int       // 0 is jsonnet's own, 500; more than 20,000 counts as that
+	MaxTrace int       // lines of an error's stack; 0 is jsonnet's own, 20; below 0 all
 	Trace    io.Writer // where std.trace writes; nil drops it
 
 	Output            Output
@@ -104,7 +105,7 @@ func Evaluate(ctx context.Context, in Input) (Result, error) {
 	return await(ctx, func() (Result, error) {
 		res, err := run(vm, in, imp)
 		if err != nil {
-			return Result{}, explain(vm, imp, caught.or(err))
+			return Result{}, explain(vm, imp, caught.or(err), in.MaxTrace)
 		}
 		res.Sources = slices.Clone(imp.read)
 		return res, nil

@@ -303,14 +303,14 @@ func TestTrace(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	got, err := Format("a.jsonnet", "{a:1,\"b\":[1,2,],  // why\n}")
+	got, err := Format("a.jsonnet", "{a:1,\"b\":[1,2,],  // why\n}", DefaultStyle())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "{\n  a: 1,\n  b: [1, 2],  // why\n}\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	_, err = Format("a.jsonnet", "{\n  a: }")
+	_, err = Format("a.jsonnet", "{\n  a: }", DefaultStyle())
 	if f := finding(t, err); f.Place != (diag.Place{File: "a.jsonnet", Line: 2, Column: 6}) {
 		t.Errorf("got %+v", f)
 	}

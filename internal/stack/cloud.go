@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"time"
+
+	"refline/internal/diag"
 )
 
 // Cloud is one account in one region: its stacks, their change sets, and the
@@ -240,7 +242,11 @@ type Difference struct {
 type Action struct {
 	Delete           *DeleteStack
 	ContinueRollback *ContinueRollback
-	CancelUpdate     bool
+	// Rollback takes back a deployment that failed and was kept
+	// (RollbackStack): from CREATE_FAILED and UPDATE_FAILED.
+	Rollback *Rollback
+	// CancelUpdate ends an update under way; it is rolled back.
+	CancelUpdate bool
 	// Protect switches termination protection.
 	Protect *bool
 	// Policy is the JSON text of a stack policy (SetStackPolicy).
@@ -253,6 +259,12 @@ type DeleteStack struct {
 	Role   string
 	Retain []string // logical ids to leave; only from DELETE_FAILED
 	Force  bool     // FORCE_DELETE_STACK; only from DELETE_FAILED
+}
+
+// Rollback says how a failed deployment is taken back.
+type Rollback struct {
+	Token string
+	Role  string
 }
 
 // ContinueRollback continues a rollback that failed.
@@ -301,6 +313,7 @@ type ImportResource struct {
 	LogicalID  string
 	Type       string
 	Identifier map[string]string
+	Place      diag.Place // where somebody wrote it
 }
 
 // ChangeSetRef names a change set and its stack, both by ARN.

@@ -24,6 +24,7 @@ type Config struct {
 type Definition struct {
 	Name      string
 	Template  string            // path from the configuration's folder
+	Written   diag.Place        // of the template's path
 	Libraries []string          // Jsonnet search paths
 	External  []jsonnet.Binding // external variables
 	Arguments []jsonnet.Binding // top-level arguments

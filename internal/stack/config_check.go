@@ -2,8 +2,10 @@ package stack
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"refline/internal/cfn"
 	"refline/internal/diag"
@@ -67,6 +69,9 @@ func (r *configReader) checkEnvironment(c *Config, e *Environment) {
 	}
 	if !node.Has("region") {
 		r.errorf(at, "add region:, as eu-west-1", "environment %s has no region", e.Name)
+	}
+	if e.Bucket != "" && !bucketName().MatchString(e.Bucket) {
+		r.errorf(step(at, "bucket"), "", "%q is not the name of a bucket: lower-case letters, digits, dots and hyphens, 3 to 63", e.Bucket)
 	}
 	for name, s := range e.Overrides {
 		here := append(slices.Clone(at), "stacks", name)
@@ -182,3 +187,5 @@ func validName(s string) bool {
 	}
 	return s != ""
 }
+
+var bucketName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })

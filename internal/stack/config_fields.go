@@ -84,7 +84,12 @@ func (r *configReader) valueFields(v *Value, parameter bool) []field {
 		{"env", r.text(&v.Env)},
 	}
 	if parameter {
-		fields = append(fields, field{"previous", r.truth(func(b bool) { v.Previous = b })})
+		fields = append(fields, field{"previous", func(n *cfn.Node, at cfn.Path) {
+			r.truth(func(b bool) { v.Previous = b })(n, at)
+			if n.Kind == cfn.Bool && !v.Previous {
+				r.errorf(at, "give the parameter its value, or leave it out", "previous is true or not there")
+			}
+		}})
 	}
 	return fields
 }

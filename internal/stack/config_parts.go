@@ -12,7 +12,7 @@ import (
 
 func (r *configReader) stacks(c *Config, n *cfn.Node, at cfn.Path) {
 	r.each("stacks", n, at, func(name string, n *cfn.Node, at cfn.Path) {
-		d := &Definition{Name: name, StackName: "{stack}-{environment}", Place: r.source.Place(at)}
+		d := &Definition{Name: name, StackName: "{stack}-{environment}", Place: r.source.Place(at), Written: r.source.Place(step(at, "template"))}
 		r.fields("stack "+name, n, at, r.stackFields(d))
 		c.Stacks = append(c.Stacks, d)
 	})

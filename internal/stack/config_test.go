@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -371,4 +372,15 @@ func FuzzCode(f *testing.F) {
 			t.Errorf("%q is no JSON", got)
 		}
 	})
+}
+
+func TestValuesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	config := fmt.Sprintf(oneStack, ", parameters: {Kept: {previous: false}}", ", bucket: Staging_Dev")
+	_, err := Load(t.Context(), "refline.stacks.yml", files(map[string]string{"refline.stacks.yml": config}))
+	want := `refline.stacks.yml:3:57: error: previous is true or not there; give the parameter its value, or leave it out
+refline.stacks.yml:5:70: error: "Staging_Dev" is not the name of a bucket: lower-case letters, digits, dots and hyphens, 3 to 63`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"refline/internal/errs"
 )
@@ -53,6 +54,26 @@ func (s *Session) Continue(ctx context.Context, t *Target, skip []string, emit f
 	return s.operate(ctx, t, st, Action{ContinueRollback: &ContinueRollback{Role: t.Role, Skip: skip, Token: s.token("continue")}}, emit)
 }
 
+// Rollback takes the last deployment of a target back: one that failed and was
+// kept, or an update that is still under way.
+func (s *Session) Rollback(ctx context.Context, t *Target, emit func(Progress)) (*Deployment, error) {
+	st, err := s.Cloud.Stack(ctx, t.StackName)
+	if err != nil {
+		return nil, fmt.Errorf("roll back %s: %w", t.StackName, err)
+	}
+	switch st.Status {
+	case createFailed, updateFailed:
+		return s.operate(ctx, t, st, Action{Rollback: &Rollback{Role: t.Role, Token: s.token("rollback")}}, emit)
+	case updateInProgress:
+		return s.operate(ctx, t, st, Action{CancelUpdate: true}, emit)
+	}
+	if out := WayOutOf(st.Status, t.Name, s.Env.Name); out != nil {
+		return nil, errs.E(errs.Conflict, "stack %s is %s, which cannot be taken back: %s", t.StackName, st.Status, out)
+	}
+	return nil, errs.E(errs.Conflict, "stack %s is %s; only a deployment that failed and was kept, or an update under way, can be taken back; to go back further, plan the earlier commit",
+		t.StackName, st.Status)
+}
+
 func (s *Session) token(verb string) string {
 	return "refline-" + verb + s.Clock.Now().UTC().Format("-20060102-150405-") + s.Random()
 }
@@ -80,11 +101,15 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 			s.Notef("the history was not written: %v", err)
 		}
 	}
-	if a.ContinueRollback != nil {
-		// A rollback that ends is what was wanted.
-		d.Good = !d.Status.InProgress() && d.Status != updateRollbackFailed
+	if a.Delete == nil {
+		// A rollback that ends is what was wanted. An update that was done
+		// before it could be cancelled is not.
+		d.Good = strings.HasSuffix(string(d.Status), "ROLLBACK_COMPLETE")
 		if d.Good {
 			d.Causes = nil
+			if err := s.record(ctx, t.StackName, Record{Event: RolledBack}); err != nil {
+				s.Notef("the history was not written: %v", err)
+			}
 		}
 	}
 	return d, nil

@@ -177,7 +177,7 @@ func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
 // verify asks AWS whether the change set is still that of the plan.
 func (s *Session) verify(ctx context.Context, p *Plan) error {
 	again := fmt.Sprintf("plan again: refline stack plan %s --env %s", p.Stack, p.Environment)
-	set, err := s.Cloud.ChangeSet(ctx, p.ChangeSet)
+	set, err := patiently(ctx, s, func() (ChangeSet, error) { return s.Cloud.ChangeSet(ctx, p.ChangeSet) })
 	if errs.Is(err, errs.NotFound) {
 		return errs.E(errs.Conflict, "the change set of this plan is gone: another plan of %s was deployed, or it was pruned; %s", p.StackName, again)
 	}
@@ -199,7 +199,7 @@ func (s *Session) verify(ctx context.Context, p *Plan) error {
 	if !samePairs(set.Parameters, p.Parameters) || !samePairs(set.Tags, p.Tags) {
 		return errs.E(errs.Conflict, "the change set has other parameters or tags than the plan; nothing was done")
 	}
-	text, err := s.Cloud.Template(ctx, p.ChangeSet)
+	text, err := patiently(ctx, s, func() (string, error) { return s.Cloud.Template(ctx, p.ChangeSet) })
 	switch {
 	case errs.Is(err, errs.NotFound):
 		// Emulators keep no template of a change set; its ARN, which nobody can
@@ -210,7 +210,7 @@ func (s *Session) verify(ctx context.Context, p *Plan) error {
 	case digestOf([]byte(text)) != p.Template.Digest:
 		return errs.E(errs.Conflict, "the change set has another template than the plan; nothing was done")
 	}
-	st, err := s.Cloud.Stack(ctx, p.StackID)
+	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, p.StackID) })
 	if err != nil {
 		return fmt.Errorf("stack %s: %w", p.StackName, err)
 	}

@@ -248,6 +248,20 @@ func TestDeployThroughThrottling(t *testing.T) {
 	}
 }
 
+func TestThrottledBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+	w, p := planned(t, "")
+	w.script = goodUpdate()
+	w.throttle = readPatience
+	if _, err := w.Deploy(t.Context(), p, DeployOptions{}); !errs.Is(err, errs.Unavailable) || w.count("ExecuteChangeSet") != 0 {
+		t.Errorf("got %v after %v", err, w.calls)
+	}
+	w.throttle = readPatience - 1
+	if d, err := w.Deploy(t.Context(), p, DeployOptions{}); err != nil || !d.Good {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
 func TestDeployWithoutEvents(t *testing.T) {
 	t.Parallel()
 	w, p := planned(t, "")
@@ -324,6 +338,13 @@ func TestProtectedEnvironmentIsForItsRefs(t *testing.T) {
 	if want := "environment dev is protected and not for feature/x; its refs are develop"; !errs.Is(err, errs.Denied) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+	// A fork may name its branch as it likes.
+	w.Origin.Ref, w.Origin.Request = "develop", true
+	if _, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{}); !errs.Is(err, errs.Denied) {
+		t.Errorf("a merge request's pipeline: got %v", err)
+	}
+	w.Origin.Request = false
+	w.plan(PlanOptions{})
 }
 
 func TestProtectedEnvironmentWantsARef(t *testing.T) {
@@ -406,6 +427,11 @@ func TestPrune(t *testing.T) {
 	if w.find("landing-dev") == nil {
 		t.Error("a stack with plans is gone")
 	}
+	w.sets[young.ChangeSet].Execution = "OBSOLETE"
+	if gone, err := w.Prune(t.Context(), w.target("landing"), 24*time.Hour); err != nil || len(gone) != 1 {
+		t.Errorf("a plan that nobody can execute any more: pruned %+v, %v", gone, err)
+	}
+	w.plan(PlanOptions{})
 	delete(w.sets, "other")
 	if _, err := w.Prune(t.Context(), w.target("landing"), 0); err != nil || w.find("landing-dev") != nil {
 		t.Errorf("the shell of a stack is left: %v", err)
@@ -442,6 +468,40 @@ func TestContinue(t *testing.T) {
 	}
 	if _, err := w.Continue(t.Context(), w.target("landing"), nil, nil); !errs.Is(err, errs.Conflict) {
 		t.Errorf("a stack at rest: got %v", err)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		from, to Status
+		cancels  bool
+		good     bool
+	}{
+		{"a kept update", updateFailed, "UPDATE_ROLLBACK_COMPLETE", false, true},
+		{"a kept creation", createFailed, rollbackComplete, false, true},
+		{"it fails too", updateFailed, updateRollbackFailed, false, false},
+		{"an update under way", updateInProgress, "UPDATE_ROLLBACK_COMPLETE", true, true},
+		{"an update that was done first", updateInProgress, "UPDATE_COMPLETE", true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+			s := w.add("landing-dev", tc.from)
+			w.script = [][]Event{{{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: tc.to}}}
+			d, err := w.Rollback(t.Context(), w.target("landing"), nil)
+			if err != nil || d.Good != tc.good || d.Status != tc.to || w.actions[0].CancelUpdate != tc.cancels || (w.actions[0].Rollback != nil) == tc.cancels {
+				t.Errorf("got %+v, %v after %+v", d, err, w.actions)
+			}
+		})
+	}
+	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
+	for _, status := range []Status{createComplete, updateRollbackFailed, "CREATE_IN_PROGRESS", reviewInProgress} {
+		w.add("landing-dev", status)
+		if _, err := w.Rollback(t.Context(), w.target("landing"), nil); !errs.Is(err, errs.Conflict) || len(w.actions) > 0 {
+			t.Errorf("%s: got %v", status, err)
+		}
 	}
 }
 

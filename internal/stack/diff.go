@@ -24,14 +24,15 @@ type TemplateDiff struct {
 
 // PartChange is a value that differs. Path is from the template's root.
 type PartChange struct {
+	Nested []string   `json:"nested,omitempty"` // logical ids of the nested stacks that lead to the template
 	Path   string     `json:"path"`
 	Before string     `json:"before,omitempty"` // JSON, "" when it is new
 	After  string     `json:"after,omitempty"`  // JSON, "" when it is gone
 	Place  diag.Place `json:"place"`
 }
 
-// Diff compares the deployed template and parameters with the repository's.
-// Nested templates are not looked into.
+// Diff compares the deployed template and parameters with the repository's,
+// and each nested template in a file with that of its stack.
 func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 	tmpl, err := s.Config.Render(ctx, t, s.Read)
 	if err != nil {
@@ -42,22 +43,12 @@ func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return nil, fmt.Errorf("diff %s: %w", t.StackName, err)
 	}
-	var deployed *cfn.Node
-	if err == nil && st.Status != reviewInProgress {
-		d.Exists = true
-		text, err := s.Cloud.Template(ctx, t.StackName)
-		if err != nil {
-			return nil, fmt.Errorf("template of %s: %w", t.StackName, err)
-		}
-		tree, err := cfn.Parse(t.StackName+" in AWS", []byte(text))
-		if err != nil {
-			return nil, err
-		}
-		deployed = tree.Root
-	}
-	d.compare(tmpl, deployed, tmpl.tree.Root, nil)
+	d.Exists = err == nil && st.Status != reviewInProgress && st.Status != deleteComplete
 	if !d.Exists {
-		return d, nil
+		return d, s.diffTemplate(ctx, d, tmpl, "", nil)
+	}
+	if err := s.diffTemplate(ctx, d, tmpl, st.ID, nil); err != nil {
+		return nil, err
 	}
 	wanted, err := s.parameters(ctx, t, tmpl, current{Stack: st, exists: true})
 	if err != nil {
@@ -80,35 +71,83 @@ func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 	return d, nil
 }
 
+// diffTemplate compares a template with that of a stack, "" for one that does
+// not exist, and goes on with the nested ones.
+func (s *Session) diffTemplate(ctx context.Context, d *TemplateDiff, tmpl *Template, stackID string, trail []string) error {
+	var deployed *cfn.Node
+	kids := map[string]string{}
+	if stackID != "" {
+		text, err := s.Cloud.Template(ctx, stackID)
+		if err != nil {
+			return fmt.Errorf("template of %s: %w", strings.Join(append([]string{d.StackName}, trail...), "/"), err)
+		}
+		tree, err := cfn.Parse(d.StackName+" in AWS", []byte(text))
+		if err != nil {
+			return err
+		}
+		deployed = tree.Root
+	}
+	(&comparison{d, tmpl, trail}).compare(deployed, tmpl.tree.Root, nil)
+	if len(tmpl.Nested) > 0 && stackID != "" {
+		resources, err := s.Cloud.Resources(ctx, stackID)
+		if err != nil {
+			return fmt.Errorf("resources of %s: %w", d.StackName, err)
+		}
+		for _, r := range resources {
+			if r.Type == nestedStack && r.Status != deleteComplete {
+				kids[r.LogicalID] = r.PhysicalID
+			}
+		}
+	}
+	for _, r := range tmpl.resources() {
+		if nested := tmpl.Nested[r.Name]; nested != nil {
+			if err := s.diffTemplate(ctx, d, nested, kids[r.Name], append(slices.Clone(trail), r.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// comparison is that of one template.
+type comparison struct {
+	*TemplateDiff
+	tmpl  *Template
+	trail []string
+}
+
 // compare adds the smallest parts that differ: whole values where one side has
 // none, lists as a whole when their lengths differ.
-func (d *TemplateDiff) compare(tmpl *Template, before, after *cfn.Node, at cfn.Path) {
+func (d *comparison) compare(before, after *cfn.Node, at cfn.Path) {
 	switch {
+	case len(at) == 4 && at[0] == "Resources" && at[3] == "TemplateURL" && d.tmpl.Nested[at[1]] != nil && before != nil && after != nil:
+		// The file on this side, where it was staged on the other; what is in
+		// it is compared by itself.
 	case before != nil && after != nil && cfn.Equal(before, after):
 	case before != nil && after != nil && before.Kind == cfn.Map && after.Kind == cfn.Map:
 		for _, f := range before.Fields {
-			d.compare(tmpl, f.Value, after.Get(f.Name), step(at, f.Name))
+			d.compare(f.Value, after.Get(f.Name), step(at, f.Name))
 		}
 		for _, f := range after.Fields {
 			if !before.Has(f.Name) {
-				d.compare(tmpl, nil, f.Value, step(at, f.Name))
+				d.compare(nil, f.Value, step(at, f.Name))
 			}
 		}
 	case before != nil && after != nil && before.Kind == cfn.List && after.Kind == cfn.List && len(before.Items) == len(after.Items):
 		for i := range before.Items {
-			d.compare(tmpl, before.Items[i], after.Items[i], step(at, strconv.Itoa(i)))
+			d.compare(before.Items[i], after.Items[i], step(at, strconv.Itoa(i)))
 		}
 	case before == nil && after != nil && after.Kind == cfn.Map && len(at) < 2:
 		for _, f := range after.Fields {
-			d.compare(tmpl, nil, f.Value, step(at, f.Name))
+			d.compare(nil, f.Value, step(at, f.Name))
 		}
 	default:
-		p := PartChange{Path: at.String()}
+		p := PartChange{Nested: d.trail, Path: at.String()}
 		if before != nil {
 			p.Before = code(before)
 		}
 		if after != nil {
-			p.After, p.Place = code(after), tmpl.where(at)
+			p.After, p.Place = code(after), d.tmpl.where(at)
 		}
 		d.Parts = append(d.Parts, p)
 	}
@@ -128,7 +167,7 @@ func (d *TemplateDiff) Text() string {
 		case p.After == "":
 			symbol = "-"
 		}
-		fmt.Fprintf(&b, "%s %s", symbol, Plain(p.Path))
+		fmt.Fprintf(&b, "%s %s", symbol, Plain(strings.Join(append(slices.Clone(p.Nested), p.Path), "/")))
 		if symbol == "~" {
 			fmt.Fprintf(&b, "  %s → %s", shown(&p.Before, false), shown(&p.After, false))
 		}

@@ -166,7 +166,7 @@ func (s *Session) Plans(ctx context.Context, t *Target) ([]PendingPlan, error) {
 }
 
 // Prune deletes the plans of a target that this program made, nobody executed
-// and that are older than age; and the shell of a stack that is left without
+// and that are older than age or can be executed no more; and the shell of a stack that is left without
 // any. Change sets of others are left alone.
 func (s *Session) Prune(ctx context.Context, t *Target, age time.Duration) ([]PendingPlan, error) {
 	plans, err := s.Plans(ctx, t)
@@ -176,7 +176,8 @@ func (s *Session) Prune(ctx context.Context, t *Target, age time.Duration) ([]Pe
 	var gone []PendingPlan
 	before := s.Clock.Now().Add(-age)
 	for _, p := range plans {
-		if !p.Ours || p.Created.After(before) || p.Status == "CREATE_IN_PROGRESS" || p.Status == "CREATE_PENDING" {
+		young := p.Execution == "AVAILABLE" && p.Created.After(before)
+		if !p.Ours || young || p.Status == "CREATE_IN_PROGRESS" || p.Status == "CREATE_PENDING" {
 			continue
 		}
 		if err := s.Cloud.DeleteChangeSet(ctx, p.ChangeSet); err != nil {

@@ -172,6 +172,9 @@ func (m *memory) happen(batch []Event) {
 
 func (m *memory) Template(_ context.Context, of string) (string, error) {
 	defer m.call("Template")()
+	if st := m.find(of); st != nil {
+		of = st.Name
+	}
 	if text, ok := m.texts[of]; ok {
 		return text, nil
 	}
@@ -199,7 +202,7 @@ func (m *memory) Do(_ context.Context, name string, a Action) error {
 		return errs.E(errs.Conflict, "termination protection is on")
 	case a.Delete != nil && s.Status == reviewInProgress:
 		s.Status = deleteComplete
-	case a.Delete != nil || a.ContinueRollback != nil:
+	case a.Delete != nil || a.ContinueRollback != nil || a.Rollback != nil || a.CancelUpdate:
 		m.queue = m.script
 		s.Status = "DELETE_IN_PROGRESS"
 	case a.Protect != nil:

@@ -35,7 +35,7 @@ func (s *Session) descend(ctx context.Context, p *Plan, set ChangeSet, tmpl *Tem
 	for _, rc := range set.Changes {
 		var nested *ChangeSet
 		if rc.ChangeSet != "" {
-			child, err := s.Cloud.ChangeSet(ctx, rc.ChangeSet)
+			child, err := patiently(ctx, s, func() (ChangeSet, error) { return s.Cloud.ChangeSet(ctx, rc.ChangeSet) })
 			if err != nil {
 				return fmt.Errorf("nested change set of %s: %w", strings.Join(append(trail, rc.LogicalID), "/"), err)
 			}

@@ -25,6 +25,14 @@ func (s *Session) explainFailure(ctx context.Context, stackName string, set Chan
 	return fmt.Errorf("plan %s: %w", stackName, f.found.Sort().Err())
 }
 
+// explainRefusal puts what AWS said instead of making a change set at the line
+// that it speaks of.
+func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template) error {
+	f := &failureReader{session: s, tmpl: tmpl}
+	f.reason(ChangeSet{Reason: refusal.Error()}, nil)
+	return fmt.Errorf("plan %s: %w", stackName, f.found.Err())
+}
+
 type failureReader struct {
 	session *Session
 	tmpl    *Template

@@ -3,7 +3,6 @@ package stack
 import (
 	_ "embed"
 	"html/template"
-	"io"
 	"sync"
 )
 
@@ -24,16 +23,6 @@ var planTemplate = sync.OnceValues(func() (*template.Template, error) {
 		"short12": func(s string) string { return s[:min(len(s), 12)] },
 	}).Parse(planPage)
 })
-
-// WriteHTML writes one self-contained page with the plans of a review. It has
-// no script and loads nothing.
-func WriteHTML(w io.Writer, plans []*Plan) error {
-	t, err := planTemplate()
-	if err != nil {
-		return err
-	}
-	return t.Execute(w, plans)
-}
 
 // Label is an effect in words.
 func (e Effect) Label() string {

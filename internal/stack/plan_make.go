@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/cfn"
+	"refline/internal/diag"
 	"refline/internal/errs"
 )
 
@@ -34,6 +36,13 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 	tmpl, err := s.Config.Render(ctx, t, s.Read)
 	if err != nil {
 		return nil, err
+	}
+	if len(tmpl.resources()) == 0 {
+		return nil, diag.List{{Place: tmpl.where(cfn.Path{"Resources"}), Level: diag.Error, Rule: "stacks", Subject: t.Name,
+			Message: tmpl.File + " has no resources", Hint: "CloudFormation wants a map Resources with at least one"}}.Err()
+	}
+	if o.Import, err = tmpl.checkImports(o.Import); err != nil {
+		return nil, fmt.Errorf("plan %s: %w", t.StackName, err)
 	}
 	now, err := s.state(ctx, t)
 	if err != nil {
@@ -74,6 +83,9 @@ func (s *Session) mayPlan(t *Target) error {
 	if s.Origin.Ref == "" {
 		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
 	}
+	if s.Origin.Request {
+		return errs.E(errs.Denied, "environment %s is protected: it is planned on its own refs (%s), not for a merge request", s.Env.Name, refNames(s.Env))
+	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {
 			return nil
@@ -107,7 +119,7 @@ type current struct {
 // state looks at the stack and refuses states that no change set helps out of.
 // A stack is missing only when AWS says so of this very name.
 func (s *Session) state(ctx context.Context, t *Target) (current, error) {
-	st, err := s.Cloud.Stack(ctx, t.StackName)
+	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, t.StackName) })
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
 		return current{}, nil
 	}
@@ -214,6 +226,9 @@ const cleanUp = 15 * time.Second
 // nil when there is nothing to change.
 func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
+	if errs.Is(err, errs.Invalid) {
+		return nil, s.explainRefusal(in.Stack, err, tmpl)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
 	}

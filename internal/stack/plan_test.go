@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,26 +222,36 @@ Resources:
 `
 	config := `
 stacks:
-  network: {template: template.yml}
+  network: {template: network.yml}
   landing:
     template: landing.yml
     parameters: {Size: 3, Kept: {previous: true}, Secret: {env: SECRET}, VpcId: {output: network.VpcId}}
 environments:
   dev: {account: "111111111111", region: eu-west-1, parameters: {Optional: env-wide, Unknown: ignored}}
 `
-	w := newWorld(t, config, map[string]string{"landing.yml": template})
+	w := newWorld(t, config, map[string]string{"landing.yml": template, "network.yml": "Resources: {}\nOutputs:\n  VpcId: {Value: x}\n"})
 	w.Getenv = func(name string) string { return map[string]string{"SECRET": "s3cr3t"}[name] }
 	st := w.add("landing-dev", createComplete)
 	st.Parameters = []Pair{{Key: "Kept", Value: "old"}, {Key: "Size", Value: "1"}}
 
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	var notYet *NotYetError
-	if !errors.As(err, &notYet) || !strings.Contains(err.Error(), "refline stack up network --env dev") {
+	if !errors.As(err, &notYet) || !strings.Contains(err.Error(), "deploy that first, or all in order: refline stack up --env dev") {
 		t.Errorf("before the network: got %v", err)
 	}
 	w.add("network-dev", createComplete).Outputs = []Output{{Key: "VpcID", Value: "vpc-1"}}
-	_, err = w.Plan(t.Context(), w.target("landing"), PlanOptions{})
-	if err == nil || err.Error() != `refline.stacks.yml:6:74: error: stack network-dev has no output "VpcId"; did you mean "VpcID"?` {
+	if _, err = w.Plan(t.Context(), w.target("landing"), PlanOptions{}); !errors.As(err, &notYet) {
+		t.Errorf("an output that the template has and the stack not yet: got %v", err)
+	}
+	wrong := w.target("landing")
+	wrong.Parameters = slices.Clone(wrong.Parameters)
+	for i := range wrong.Parameters {
+		if wrong.Parameters[i].Key == "VpcId" {
+			wrong.Parameters[i].Output.Key = "VpcIdd"
+		}
+	}
+	_, err = w.Plan(t.Context(), wrong, PlanOptions{})
+	if err == nil || err.Error() != `refline.stacks.yml:6:74: error: stack network-dev has no output "VpcIdd"; did you mean "VpcID"?` {
 		t.Errorf("wrong output: got %v", err)
 	}
 	w.find("network-dev").Outputs[0].Key = "VpcId"
@@ -261,7 +272,7 @@ environments:
 func TestParametersThatAreNot(t *testing.T) {
 	t.Parallel()
 	config := fmt.Sprintf(oneStack, ", parameters: {Siez: 3}", "")
-	w := newWorld(t, config, map[string]string{"template.yml": "Parameters:\n  Size: {Type: Number}\nResources: {}\n"})
+	w := newWorld(t, config, map[string]string{"template.yml": "Parameters:\n  Size: {Type: Number}\nResources: {Topic: {Type: 'AWS::SNS::Topic'}}\n"})
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	want := `refline.stacks.yml:3:50: error: template.yml has no parameter "Siez"; did you mean "Size"?
 template.yml:2:3: error: parameter Size has no value; add it to parameters: of stack landing in refline.stacks.yml, or give it a Default`
@@ -466,7 +477,7 @@ func TestPlanIsShown(t *testing.T) {
 		fixed().WriteText(&text, TextOptions{File: "landing-dev.plan.json"}),
 		fixed().WriteText(&colored, TextOptions{Color: true}),
 		fixed().WriteMarkdown(&markdown),
-		WriteHTML(&page, []*Plan{fixed(), nothing}),
+		(&Review{Plans: []*Plan{fixed(), nothing}, Later: []string{"app-dev waits for <output>"}}).WriteHTML(&page),
 		nothing.WriteText(&empty, TextOptions{}),
 	} {
 		if err != nil {

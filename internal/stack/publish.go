@@ -132,6 +132,8 @@ const (
 	Deployed  Happening = "deployed"
 	Failed    Happening = "failed"
 	Deleted   Happening = "deleted"
+	// RolledBack is a deployment that somebody took back.
+	RolledBack Happening = "rolled-back"
 )
 
 // Record is one line of a stack's history: an object of its own in the bucket,

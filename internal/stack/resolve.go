@@ -114,9 +114,9 @@ func (s *Session) output(ctx context.Context, v Value) (string, error) {
 		return "", errs.E(errs.NotFound, "stack %q", v.Output.Stack)
 	}
 	name := s.Config.Target(d, s.Env).StackName
-	st, err := s.Cloud.Stack(ctx, name)
+	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, name) })
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == reviewInProgress {
-		return "", &NotYetError{Key: v.Key, Output: v.Output, StackName: name, Env: s.Env.Name}
+		return "", s.notYet(ctx, d, v, nil)
 	}
 	if err != nil {
 		return "", fmt.Errorf("outputs of %s: %w", name, err)
@@ -128,6 +128,27 @@ func (s *Session) output(ctx context.Context, v Value) (string, error) {
 		}
 		keys = append(keys, o.Key)
 	}
+	return "", s.notYet(ctx, d, v, keys)
+}
+
+// notYet is the error for an output that a stack does not have: it will, once
+// the stack is deployed as its template is now, or there is none of this name.
+func (s *Session) notYet(ctx context.Context, d *Definition, v Value, keys []string) error {
+	t := s.Config.Target(d, s.Env)
+	tmpl, err := s.Config.Render(ctx, t, s.Read)
+	if err != nil {
+		return err
+	}
+	if tmpl.tree.Root.Has("Transform") || tmpl.tree.At(cfn.Path{"Outputs", v.Output.Key}) != nil {
+		return &NotYetError{Key: v.Key, Output: v.Output, StackName: t.StackName, Env: s.Env.Name}
+	}
+	if outputs := tmpl.tree.At(cfn.Path{"Outputs"}); outputs != nil {
+		for _, f := range outputs.Fields {
+			if !slices.Contains(keys, f.Name) {
+				keys = append(keys, f.Name)
+			}
+		}
+	}
 	hint := "it has none"
 	if len(keys) > 0 {
 		hint = "it has " + strings.Join(keys, ", ")
@@ -135,8 +156,8 @@ func (s *Session) output(ctx context.Context, v Value) (string, error) {
 	if near := diag.Nearest(v.Output.Key, keys); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return "", diag.List{{Place: v.Place, Level: diag.Error, Rule: "stacks",
-		Message: fmt.Sprintf("stack %s has no output %q", name, v.Output.Key), Hint: hint}}.Err()
+	return diag.List{{Place: v.Place, Level: diag.Error, Rule: "stacks",
+		Message: fmt.Sprintf("stack %s has no output %q", t.StackName, v.Output.Key), Hint: hint}}.Err()
 }
 
 // NotYetError says that a stack cannot be planned before another one is
@@ -149,8 +170,8 @@ type NotYetError struct {
 }
 
 func (e *NotYetError) Error() string {
-	return fmt.Sprintf("%s is output %s of stack %s, which is not deployed yet; first: refline stack up %s --env %s",
-		e.Key, e.Output.Key, e.StackName, e.Output.Stack, e.Env)
+	return fmt.Sprintf("%s is output %s of stack %s, which is not deployed yet; deploy that first, or all in order: refline stack up --env %s",
+		e.Key, e.Output.Key, e.StackName, e.Env)
 }
 
 // after reads what is set when a deployment is done.

@@ -36,8 +36,9 @@ type Surroundings struct {
 type Origin struct {
 	Commit   string `json:"commit,omitempty"`
 	Ref      string `json:"ref,omitempty"`
-	Tag      bool   `json:"tag,omitempty"`   // Ref is a tag
-	Dirty    bool   `json:"dirty,omitempty"` // the working tree had changes
+	Tag      bool   `json:"tag,omitempty"`     // Ref is a tag
+	Request  bool   `json:"request,omitempty"` // of a merge request: Ref may be a fork's
+	Dirty    bool   `json:"dirty,omitempty"`   // the working tree had changes
 	Author   string `json:"author,omitempty"`
 	Pipeline string `json:"pipeline,omitempty"` // URL or number
 }

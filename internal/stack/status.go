@@ -13,6 +13,7 @@ const (
 	rollbackFailed       Status = "ROLLBACK_FAILED"
 	createFailed         Status = "CREATE_FAILED"
 	updateFailed         Status = "UPDATE_FAILED"
+	updateInProgress     Status = "UPDATE_IN_PROGRESS"
 	updateRollbackFailed Status = "UPDATE_ROLLBACK_FAILED"
 	deleteFailed         Status = "DELETE_FAILED"
 	deleteComplete       Status = "DELETE_COMPLETE"
@@ -60,11 +61,11 @@ func WayOutOf(s Status, stack, env string) *WayOut {
 		return &WayOut{Problem: "its creation failed and could not be rolled back; it can only be deleted",
 			Commands: []string{command("delete")}}
 	case createFailed:
-		return &WayOut{Problem: "its creation failed and what was made is kept; correct it and plan again, or delete it",
-			Commands: []string{command("plan"), command("delete")}, CanPlan: true}
+		return &WayOut{Problem: "its creation failed and what was made is kept; correct it and plan again, or take it back",
+			Commands: []string{command("plan"), command("rollback"), command("delete")}, CanPlan: true}
 	case updateFailed:
-		return &WayOut{Problem: "an update failed and what was made is kept; correct it and plan again",
-			Commands: []string{command("plan")}, CanPlan: true}
+		return &WayOut{Problem: "an update failed and what was made is kept; correct it and plan again, or take it back",
+			Commands: []string{command("plan"), command("rollback")}, CanPlan: true}
 	case updateRollbackFailed:
 		return &WayOut{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or leave out the resources that cannot go back",
 			Commands: []string{command("continue"), command("continue", "--skip ID")}}
@@ -76,6 +77,10 @@ func WayOutOf(s Status, stack, env string) *WayOut {
 			Commands: []string{"refline stack deploy PLANFILE", command("delete")}, CanPlan: true}
 	case deleteComplete:
 		return nil
+	}
+	if s == updateInProgress {
+		return &WayOut{Problem: "AWS is at work on it; wait for the end, or take the update back",
+			Commands: []string{command("events", "--follow"), command("rollback")}}
 	}
 	if s.InProgress() {
 		return &WayOut{Problem: fmt.Sprintf("AWS is at work on it; wait for the end (watch: %s)", command("events", "--follow"))}

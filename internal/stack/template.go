@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -61,7 +62,11 @@ func (c *Config) Input(t *Target, read jsonnet.Read) jsonnet.Input {
 
 // Render makes a target's template, nested ones included.
 func (c *Config) Render(ctx context.Context, t *Target, read jsonnet.Read) (*Template, error) {
-	return render(ctx, c.Input(t, read), nil)
+	tmpl, err := render(ctx, c.Input(t, read), nil)
+	if errs.Is(err, errs.NotFound) {
+		return nil, diag.List{{Place: t.Written, Level: diag.Error, Rule: "stacks", Subject: t.Name, Message: err.Error()}}.Err()
+	}
+	return tmpl, err
 }
 
 func render(ctx context.Context, in jsonnet.Input, above []string) (*Template, error) {
@@ -162,11 +167,46 @@ func (t *Template) Place(stackPath []string, logicalID string, below ...string) 
 			return diag.Place{}
 		}
 	}
-	if t.tree.At(cfn.Path{"Resources", logicalID}) == nil {
-		return diag.Place{}
+	if at := t.pathOf(logicalID); at != nil {
+		return t.where(append(at, below...))
 	}
-	return t.where(append(cfn.Path{"Resources", logicalID}, below...))
+	return diag.Place{}
 }
+
+// pathOf leads to a resource, or to the loop that makes one of its name. It is
+// nil when there is none.
+func (t *Template) pathOf(logicalID string) cfn.Path {
+	at := cfn.Path{"Resources", logicalID}
+	if t.tree.At(at) != nil {
+		return at
+	}
+	if r := t.tree.Root.Get("Resources"); r != nil && r.Kind == cfn.Map {
+		return loopFor(r, logicalID, at[:1])
+	}
+	return nil
+}
+
+// loopFor looks through the Fn::ForEach in a map for a key whose pattern fits a
+// name: Topic${Name}.
+func loopFor(m *cfn.Node, name string, at cfn.Path) cfn.Path {
+	for _, f := range m.Fields {
+		in := append(slices.Clone(at), f.Name)
+		switch {
+		case strings.HasPrefix(f.Name, "Fn::ForEach::"):
+			if f.Value.Kind != cfn.List || len(f.Value.Items) != 3 || f.Value.Items[2].Kind != cfn.Map {
+				continue
+			}
+			if found := loopFor(f.Value.Items[2], name, append(in, "2")); found != nil {
+				return found
+			}
+		case like(loopVariable().ReplaceAllString(f.Name, "*"), name):
+			return in
+		}
+	}
+	return nil
+}
+
+var loopVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[$&]\{[^}]*\}`) })
 
 // resource finds a resource as the template has it, or nil.
 func (t *Template) resource(stackPath []string, logicalID string) *cfn.Node {
@@ -175,7 +215,10 @@ func (t *Template) resource(stackPath []string, logicalID string) *cfn.Node {
 			return nil
 		}
 	}
-	return t.tree.At(cfn.Path{"Resources", logicalID})
+	if at := t.pathOf(logicalID); at != nil {
+		return t.tree.At(at)
+	}
+	return nil
 }
 
 // parameters are the names that the template declares, and whether a value

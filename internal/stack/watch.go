@@ -61,7 +61,7 @@ func (s *Session) newWatch(ctx context.Context, stackID, stackName string, emit 
 	if w.emit == nil {
 		w.emit = func(Progress) {}
 	}
-	events, err := s.Cloud.Events(ctx, EventQuery{Stack: stackID, Limit: 1})
+	events, err := patiently(ctx, s, func() ([]Event, error) { return s.Cloud.Events(ctx, EventQuery{Stack: stackID, Limit: 1}) })
 	if err != nil {
 		return nil, fmt.Errorf("events of %s: %w", stackName, err)
 	}

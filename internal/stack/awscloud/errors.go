@@ -36,6 +36,9 @@ func translate(err error) error {
 	if api := (smithy.APIError)(nil); errors.As(err, &api) {
 		return errs.E(kindOf(api, status(err)), "%s", sentence(err))
 	}
+	if bad := (smithy.InvalidParamsError{}); errors.As(err, &bad) {
+		return errs.E(errs.Invalid, "%s", strings.Join(strings.Fields(bad.Error()), " ")) // refused before it was sent
+	}
 	switch n := status(err); n {
 	case 0:
 	case 429, 502, 503, 504: // of something that stands before the service

@@ -87,6 +87,9 @@ func (s *Server) aim(c call, st *stack) (target, error) {
 	if to.parameters, err = to.template.bind(list, previous); err != nil {
 		return to, err
 	}
+	if err := to.transform(); err != nil {
+		return to, err
+	}
 	if allowed := c.list("ResourceTypes"); len(allowed) > 0 {
 		if err := checkTypes(to.template, allowed); err != nil {
 			return to, err
@@ -96,6 +99,23 @@ func (s *Server) aim(c call, st *stack) (target, error) {
 		return to, invalid("Role %s is invalid or cannot be assumed", arn)
 	}
 	return to, checkCapabilities(to)
+}
+
+// transform does what the parameters' values decide: loops over them.
+func (to *target) transform() error {
+	for _, name := range to.template.transforms {
+		if strings.HasPrefix(name, "AWS::Serverless-") && slices.Contains(to.capabilities, "CAPABILITY_AUTO_EXPAND") {
+			return invalid("Transform %s failed with: this cloud, which is for tests, does not know it", name)
+		}
+	}
+	if !slices.Contains(to.template.transforms, languageExtensions) {
+		return nil
+	}
+	t, err := parseWith(to.template.body, to.parameters)
+	if err == nil {
+		to.template = t
+	}
+	return err
 }
 
 func checkTypes(t *template, allowed []string) error {
@@ -174,8 +194,8 @@ func (s *Server) createChangeSet(c call) ([]elem, error) {
 	if cs.onFailure == "DELETE" && cs.kind != "CREATE" {
 		return nil, invalid("OnStackFailure DELETE is only supported for change sets of type CREATE")
 	}
-	for _, r := range c.records("ResourcesToImport") {
-		cs.imports[r.Get("LogicalResourceId")] = r.Get("ResourceIdentifier.entry.1.value")
+	if err := cs.readImports(c); err != nil {
+		return nil, err
 	}
 	made := st == nil
 	if made {
@@ -297,6 +317,9 @@ func (cs *changeSet) judge(s *Server) {
 		if !e.Warn {
 			fail("The following hook(s)/validation failed: [AWS::EarlyValidation::%s]. To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure information.", hookName(e.Name))
 		}
+	}
+	if other := cs.besidesImports(); len(other) > 0 {
+		fail("You have modified resources [%s] in your template that are not being imported. Update, create or delete operations cannot be executed during import operations.", strings.Join(other, ", "))
 	}
 	for _, name := range sortedKeys(cs.children) {
 		if kid := cs.children[name]; kid.verdict == "FAILED" && cs.verdict != "FAILED" {

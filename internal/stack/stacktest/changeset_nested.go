@@ -55,6 +55,9 @@ func (s *Server) childTarget(owner *stack, from target, properties map[string]an
 	if to.parameters, err = to.template.bind(list, nil); err != nil {
 		return to, err
 	}
+	if err := to.transform(); err != nil {
+		return to, err
+	}
 	return to, checkCapabilities(to)
 }
 

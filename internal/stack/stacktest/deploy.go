@@ -272,6 +272,9 @@ func (d *deployment) wave(jobs []*job) bool {
 		}
 		d.failed = append(d.failed, j.d.name)
 		d.report(j.now, j.verb+"_FAILED", reason)
+		if d.noRollback && j.old != nil && j.inner == nil {
+			j.now.properties = j.old.properties // it is still to be done
+		}
 		if j.verb != "CREATE" || j.now.physical != "" {
 			d.keep(j)
 		} else if d.noRollback {

@@ -3,6 +3,7 @@ package stacktest_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -39,7 +40,8 @@ func draw(t *rapid.T) string {
 func TestDeployedIsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		k := start(t)
+		cloud := stacktest.Start(t)
+		k := reachBy(t, cloud, &http.Client{Transport: cloud}) // thousands of calls: no connection is open for each cloud
 		k.cloud.Pace(rapid.IntRange(0, 3).Draw(rt, "pace"))
 		n, now := 0, ""
 		for range rapid.IntRange(1, 5).Draw(rt, "deployments") {

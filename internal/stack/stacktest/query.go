@@ -142,6 +142,7 @@ func (s *Server) operations() map[string]operation {
 		"UpdateStack":                       s.updateStack,
 		"DeleteStack":                       s.deleteStack,
 		"CancelUpdateStack":                 s.cancelUpdateStack,
+		"RollbackStack":                     s.rollbackStack,
 		"ContinueUpdateRollback":            s.continueUpdateRollback,
 		"UpdateTerminationProtection":       s.updateTerminationProtection,
 		"SetStackPolicy":                    s.setStackPolicy,

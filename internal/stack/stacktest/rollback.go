@@ -24,9 +24,7 @@ func (d *deployment) fail() {
 	case d.noRollback || d.onFailure == "DO_NOTHING":
 		d.st.target = d.to
 		d.enter(d.verb()+"_FAILED", reason)
-		if d.onFailure == "DO_NOTHING" && d.st.parent != nil && !d.noRollback && d.update {
-			d.st.broken = d
-		}
+		d.st.broken = d // until somebody rolls it back, or deploys again
 	case d.update:
 		verb := strings.TrimSuffix(d.verb(), "_IN_PROGRESS")
 		d.enter(verb+"_ROLLBACK_IN_PROGRESS", reason)
@@ -70,6 +68,12 @@ func (d *deployment) undo() {
 		} else if j.replace && j.now.physical != j.old.physical {
 			made := *j.now
 			d.removeQuietly(&made)
+		}
+	}
+	for _, name := range sortedKeys(d.st.resources) {
+		if r := d.st.resources[name]; r.status == "CREATE_FAILED" {
+			d.remove(r, "Delete")
+			delete(d.st.resources, name)
 		}
 	}
 	d.enter(d.verb()+"_ROLLBACK_COMPLETE", "")

@@ -28,8 +28,12 @@ func start(t *testing.T) *sdk {
 	return reach(t, stacktest.Start(t))
 }
 
-func reach(t *testing.T, cloud *stacktest.Server) *sdk {
+func reach(t *testing.T, cloud *stacktest.Server) *sdk { return reachBy(t, cloud, nil) }
+
+// reachBy is reach by another client than the SDK's own.
+func reachBy(t *testing.T, cloud *stacktest.Server, client aws.HTTPClient) *sdk {
 	cfg := aws.Config{
+		HTTPClient:   client,
 		Region:       stacktest.Region,
 		BaseEndpoint: aws.String(cloud.URL()),
 		Credentials:  credentials.NewStaticCredentialsProvider(stacktest.AccessKey(stacktest.Account), "not-a-secret", ""),

@@ -86,6 +86,23 @@ func (s *Server) Close() {
 	}
 }
 
+// RoundTrip answers a request without a network between: a client with this for
+// a transport makes thousands of calls and opens no connection.
+func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	if in.Host == "" {
+		in.Host = in.URL.Host
+	}
+	w := httptest.NewRecorder()
+	s.serve(w, in)
+	return w.Result(), nil
+}
+
+var _ http.RoundTripper = (*Server)(nil)
+
 // URL is the endpoint of all services.
 func (s *Server) URL() string { return s.http.URL }
 
@@ -110,7 +127,7 @@ func (s *Server) Env() []string {
 func AccessKey(account string) string { return "AKIATEST" + account }
 
 // Pace sets how many steps each look takes a stack or change set further: an
-// event is a step. 0, as at the start, is all of them.
+// event is a step. 0, as at the start, is all of them; below 0 nothing moves.
 func (s *Server) Pace(steps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

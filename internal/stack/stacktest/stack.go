@@ -31,7 +31,7 @@ type stack struct {
 	changeSets   []*changeSet
 	parent, root *stack
 	work         *work
-	broken       *deployment // whose rollback failed
+	broken       *deployment // that failed and is kept, or whose rollback failed
 	cancelled    bool        // CancelUpdateStack was called
 }
 

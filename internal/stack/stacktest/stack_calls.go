@@ -252,6 +252,32 @@ func (s *Server) continueUpdateRollback(c call) ([]elem, error) {
 	return nil, nil
 }
 
+// rollbackStack takes back a deployment that failed and was kept.
+func (s *Server) rollbackStack(c call) ([]elem, error) {
+	st := s.find(c.identity, c.Get("StackName"))
+	if st == nil {
+		return nil, invalid("Stack [%s] does not exist", c.Get("StackName"))
+	}
+	failed := st.status == "CREATE_FAILED" || st.status == "UPDATE_FAILED"
+	if !failed || st.broken == nil || st.parent != nil {
+		return nil, invalid("Stack:%s is in %s state and can not be rolled back.", st.id, st.status)
+	}
+	d := st.broken
+	d.token = c.Get("ClientRequestToken")
+	st.supersede(nil)
+	s.begin(st, func(step func()) {
+		d.step = step
+		if d.update {
+			d.enter("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
+			d.undo()
+			return
+		}
+		d.enter("ROLLBACK_IN_PROGRESS", "User Initiated")
+		d.erase("ROLLBACK")
+	})
+	return []elem{el("StackId", st.id)}, nil
+}
+
 func (s *Server) updateTerminationProtection(c call) ([]elem, error) {
 	st := s.find(c.identity, c.Get("StackName"))
 	if st == nil {

@@ -3,6 +3,7 @@ package stacktest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,7 @@ import (
 // tags are written out.
 type template struct {
 	body        string
+	processed   string // after the transforms
 	description string
 	metadata    string
 	parameters  map[string]*parameter
@@ -36,7 +38,11 @@ const (
 	maxNodes  = 100000
 )
 
-func parseTemplate(body string) (*template, error) {
+func parseTemplate(body string) (*template, error) { return parseWith(body, nil) }
+
+// parseWith reads a template whose loops go over the values of parameters, else
+// over their defaults.
+func parseWith(body string, parameters map[string]string) (*template, error) {
 	root, err := decode(body)
 	if err != nil {
 		return nil, err
@@ -50,18 +56,34 @@ func parseTemplate(body string) (*template, error) {
 	}
 	t := &template{body: body, parameters: map[string]*parameter{}, resources: map[string]*declaration{},
 		outputs: map[string]map[string]any{}}
-	t.description, _ = doc["Description"].(string)
-	if m, ok := doc["Metadata"]; ok {
-		t.metadata = jsonText(m)
-	}
-	t.mappings, _ = doc["Mappings"].(map[string]any)
-	t.conditions, _ = doc["Conditions"].(map[string]any)
 	switch names := doc["Transform"].(type) {
 	case string:
 		t.transforms = []string{names}
 	case []any:
 		t.transforms = stringList(names)
 	}
+	if slices.Contains(t.transforms, languageExtensions) {
+		if err := t.readParameters(doc); err != nil {
+			return nil, err
+		}
+		values := map[string]string{}
+		for name, p := range t.parameters {
+			if p.hasDefault {
+				values[name] = p.standard
+			}
+		}
+		maps.Copy(values, parameters)
+		if doc, err = expand(doc, values); err != nil {
+			return nil, err
+		}
+		t.processed = jsonText(doc)
+	}
+	t.description, _ = doc["Description"].(string)
+	if m, ok := doc["Metadata"]; ok {
+		t.metadata = jsonText(m)
+	}
+	t.mappings, _ = doc["Mappings"].(map[string]any)
+	t.conditions, _ = doc["Conditions"].(map[string]any)
 	for block, most := range map[string]int{"Parameters": 200, "Mappings": 200, "Outputs": 200, "Resources": 500} {
 		if m, _ := doc[block].(map[string]any); len(m) > most {
 			return nil, invalid("Template format error: Number of %s, %d, is greater than maximum allowed, %d", strings.ToLower(block), len(m), most)
@@ -81,7 +103,7 @@ func (t *template) readResources(doc map[string]any) error {
 		return invalid("Template format error: At least one Resources member must be defined.")
 	}
 	for _, name := range sortedKeys(declared) {
-		if strings.HasPrefix(name, "Fn::") {
+		if strings.HasPrefix(name, "Fn::") && !strings.HasPrefix(name, "Fn::ForEach::") {
 			continue
 		}
 		if !alphanumeric(name) {

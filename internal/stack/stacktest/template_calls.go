@@ -29,6 +29,9 @@ func (s *Server) getTemplate(c call) ([]elem, error) {
 	body := ""
 	if t != nil {
 		body = t.body
+		if c.Get("TemplateStage") == "Processed" && t.processed != "" {
+			body = t.processed
+		}
 	}
 	return []elem{el("TemplateBody", body), texts("StagesAvailable", []string{"Original", "Processed"})}, nil
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/stack"
+)
+
+func newStackRollbackCmd(e *env) *cobra.Command {
+	o := &stackOptions{}
+	cmd := &cobra.Command{
+		Use:   "rollback STACK",
+		Short: "Take a deployment back that failed and was kept, or that is under way",
+		Long: `Roll a stack back to what it was before its last deployment: one that failed and
+was kept (CREATE_FAILED, UPDATE_FAILED; on_failure: keep), or an update that is
+still under way, which is cancelled. What was created by a deployment that failed
+goes away. A rollback that failed is gone on with by refline stack continue.
+
+Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed, 130 canceled.`,
+		Example: "  refline stack rollback landing --env dev",
+		Args:    oneStack,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.rollBack(cmd.Context(), e, args, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
+				return s.Rollback(ctx, t, emit)
+			})
+		},
+	}
+	o.bind(cmd)
+	return cmd
+}
+
+func newStackContinueCmd(e *env) *cobra.Command {
+	o := &stackOptions{}
+	var skip []string
+	cmd := &cobra.Command{
+		Use:   "continue STACK",
+		Short: "Continue a rollback that failed",
+		Long: `Continue the rollback of a stack in UPDATE_ROLLBACK_FAILED, once the cause is
+removed, or leaving out resources that cannot go back.
+
+Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed again, 130 canceled.`,
+		Example: `  refline stack continue landing --env dev
+  refline stack continue landing --env dev --skip Database`,
+		Args: oneStack,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.rollBack(cmd.Context(), e, args, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
+				return s.Continue(ctx, t, skip, emit)
+			})
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringArrayVar(&skip, "skip", nil, "id of a resource to leave as it is")
+	return cmd
+}
+
+// rollBack does one of the ways back and shows what happens.
+func (o *stackOptions) rollBack(ctx context.Context, e *env, names []string,
+	back func(context.Context, *stack.Session, *stack.Target, func(stack.Progress)) (*stack.Deployment, error),
+) error {
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	s, targets, err := o.reach(ctx, e, names)
+	if err != nil {
+		return err
+	}
+	var turn turns
+	view := newStackView(e, &turn, "")
+	d, err := back(ctx, s, targets[0], view.emit)
+	view.end()
+	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back")}})
+}
