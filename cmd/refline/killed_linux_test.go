@@ -143,22 +143,20 @@ func TestInterruptTwice(t *testing.T) {
 	v := newVictim(t, `
 job:
   script:
-    - trap '' TERM INT
+    - trap 'touch told' TERM
     - touch started
-    - sleep MARK
-    - sleep MARK
+    - while true; do sleep MARK & wait || true; done
   after_script: [sleep MARK]
 `)
 	cmd, out := v.command("run")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	v.await("started")
-	for range 2 {
+	for _, sign := range []string{"started", "told"} {
+		v.await(sign)
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {

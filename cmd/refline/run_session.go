@@ -90,10 +90,8 @@ func (s *session) sweep(ctx context.Context) {
 	if !s.store.othersAtWork(s.record.Number) {
 		return
 	}
-	if err := engine.Sweep(s.store.work); err != nil {
-		s.e.notef("left over from an earlier run: %v", err)
-	}
-	if err := process.New().Sweep(ctx); err != nil {
+	quiet := func() error { return process.New().Sweep(ctx) }
+	if err := engine.Sweep(s.store.work, quiet); err != nil {
 		s.e.notef("left over from an earlier run: %v", err)
 	}
 }

@@ -223,13 +223,5 @@ func (s runStore) othersAtWork(own int64) bool {
 // alive tells whether the process of a run still lives: it holds the lock of
 // its work folder.
 func (s runStore) alive(n int64) bool {
-	if _, err := os.Stat(s.workFolder(n)); err != nil {
-		return false
-	}
-	unlock, err := engine.LockFolder(s.workFolder(n))
-	if err != nil {
-		return true
-	}
-	unlock()
-	return false
+	return engine.InUse(s.workFolder(n))
 }

@@ -75,9 +75,10 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 	return res, err
 }
 
-// forwarded are the yaml variables of the trigger job that a child gets, with
-// those they name replaced. What names a secret stays a reference: the child
-// knows the secret too, and resolves it.
+// forwarded are the variables that a child gets of the trigger job: its own
+// and, with those of the pipeline, what dotenv reports brought. Those they name
+// are replaced. What names a secret stays a reference: the child knows the
+// secret too, and resolves it.
 func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
@@ -96,14 +97,17 @@ func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, err
 	}
 	var out []pipeline.Variable
 	if job.Trigger.Forward.YAMLVariables {
-		for _, v := range job.Variables {
-			if !v.Raw {
-				v.Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
-					text, ok := value[name]
-					return text, ok && name != v.Name
-				})
-			}
-			out = append(out, v)
+		out = append(out, job.Variables...)
+	}
+	if job.Trigger.Forward.PipelineVariables {
+		out = pipeline.Merge(out, g.dotenv)
+	}
+	for i, v := range out {
+		if !v.Raw {
+			out[i].Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
+				text, ok := value[name]
+				return text, ok && name != v.Name
+			})
 		}
 	}
 	return out, nil

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"refline/internal/executor"
 	"refline/internal/pipeline"
 )
 
@@ -140,5 +143,100 @@ func TestWhereAJobDeployed(t *testing.T) {
 		if got := strings.Join(h.notes(), "\n"); got != c.want {
 			t.Errorf("%+v: told %q, want %q", c.env, got, c.want)
 		}
+	}
+}
+
+// All that a job does counts against its timeout. Each of these waits for its
+// end in another place.
+func TestTimeoutOfTheWholeJob(t *testing.T) {
+	t.Parallel()
+	keep := &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.Always}
+	waits := func(name string) func(context.Context, fakeCommand) (int, error) {
+		return func(ctx context.Context, c fakeCommand) (int, error) {
+			if c.script() == name {
+				return untilStopped(ctx)
+			}
+			return 0, nil
+		}
+	}
+	for name, set := range map[string]func(h *jobTest){
+		"the hook": func(h *jobTest) {
+			h.in.Job.PreGetSources = []string{"wait"}
+			h.fake.exec = waits(scriptHook)
+		},
+		"images and services": func(h *jobTest) {
+			h.fake.start = func(ctx context.Context, _ executor.Spec) error { <-ctx.Done(); return context.Cause(ctx) }
+		},
+		"dependencies": func(h *jobTest) {
+			h.in.Setup = func(ctx context.Context, _ string, _ []string, _ io.Writer) (string, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+		},
+		"the script":   func(h *jobTest) { h.fake.exec = waits(scriptMain) },
+		"after_script": func(h *jobTest) { h.fake.exec = waits(scriptAfter) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newJob(t, pipeline.Job{Timeout: 200 * time.Millisecond, AfterScript: []string{"tidy"}, Artifacts: keep})
+			set(h)
+			same(t, h.run(), JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout})
+			if log := h.log.String(); strings.Count(log, "timeout of 200ms is over") != 1 {
+				t.Errorf("log:\n%s", log)
+			}
+			if _, err := os.Stat(h.in.Keep); !os.IsNotExist(err) {
+				t.Errorf("artifacts of a job that ran out of time: %v", err)
+			}
+		})
+	}
+}
+
+// A script's own timeout leaves time for what comes after it.
+func TestTimeoutsOfScripts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		vars  []pipeline.Variable
+		waits string // the script that does not end
+		want  JobResult
+		after string // CI_JOB_STATUS there
+		log   string
+	}{
+		{
+			name: "of the script", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptMain,
+			want:  JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout, Artifacts: true},
+			after: "timedout", log: "the script's time, 1ms by RUNNER_SCRIPT_TIMEOUT, is over",
+		},
+		{
+			name: "of after_script", vars: []pipeline.Variable{{Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptAfter,
+			want:  JobResult{Status: pipeline.Success},
+			after: "success", log: "after_script was stopped after 1ms",
+		},
+		{
+			name: "none", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "0"}, {Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "soon"}},
+			want:  JobResult{Status: pipeline.Success},
+			after: "success", log: "RUNNER_AFTER_SCRIPT_TIMEOUT=soon is no duration",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.OnFailure}})
+			h.in.Variables = tt.vars
+			after := ""
+			h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
+				if c.script() == scriptAfter {
+					after = c.env("CI_JOB_STATUS")
+				}
+				if c.script() == tt.waits {
+					return untilStopped(ctx)
+				}
+				return 0, nil
+			}
+			same(t, h.run(), tt.want)
+			if log := h.log.String(); after != tt.after || !strings.Contains(log, tt.log) {
+				t.Errorf("after_script with %q, log:\n%s", after, log)
+			}
+		})
 	}
 }

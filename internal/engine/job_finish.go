@@ -16,8 +16,12 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout || ctx.Err() != nil {
+	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout && !a.cutShort {
 		return // as on GitLab, what ran out of time keeps nothing
+	}
+	if ctx.Err() != nil {
+		a.late(ctx, res)
+		return
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
 	if err := a.sandbox.Close(ctx); err != nil {
@@ -26,12 +30,28 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	a.tellDeployment(res)
 	failed := res.Status == pipeline.Failed
 	a.saveCaches(ctx, failed)
-	if err := a.keepArtifacts(ctx, failed, res); err != nil {
+	err := a.keepArtifacts(ctx, failed, res)
+	switch {
+	case err == nil:
+	case a.late(ctx, res):
+	default:
 		fmt.Fprintln(a.log, err)
 		if !failed {
 			res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
 		}
 	}
+}
+
+// late makes res that of a job whose timeout was over in what comes after its
+// script, and reports whether it was.
+func (a *attempt) late(ctx context.Context, res *JobResult) bool {
+	if !timedOut(ctx) {
+		return false
+	}
+	coverage := res.Coverage
+	*res = a.overTime()
+	res.Coverage = coverage
+	return true
 }
 
 // tellDeployment says which environment a job reached, and where it is seen.
