@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +52,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 	}
 	if a.InPlace == "" {
 		if err := a.getSources(ctx); err != nil {
-			return fmt.Errorf("workspace: %w", err)
+			return err
 		}
 		if err := a.restoreCaches(ctx); err != nil {
 			return err
@@ -186,7 +188,10 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
-	var err error
+	err := a.checkImages()
+	if err != nil {
+		return err
+	}
 	if a.sandbox, err = a.sandboxOf(ctx, a.spec(a.workspace)); err != nil {
 		return err
 	}
@@ -248,6 +253,9 @@ func (a *attempt) image(i pipeline.Image) executor.Image {
 
 func (a *attempt) service(s pipeline.Service) executor.Service {
 	out := executor.Service{Image: a.image(s.Image), Command: s.Command}
+	if strings.Trim(out.Name, ":/@") == "" {
+		out.Name = s.Name // where it is not started, it is named all the same
+	}
 	for _, alias := range s.Aliases {
 		out.Aliases = append(out.Aliases, a.expand(alias))
 	}
@@ -261,4 +269,38 @@ func (a *attempt) service(s pipeline.Service) executor.Service {
 		out.Env = append(out.Env, v.Name+"="+value)
 	}
 	return out
+}
+
+// checkImages finds the names of images that are none for want of a variable.
+// What else is wrong with a name the container engine says.
+func (a *attempt) checkImages() error {
+	if !a.Executor.Isolated() {
+		return nil
+	}
+	var all []error
+	check := func(key, name string) {
+		var empty []string
+		got := pipeline.Resolve(name, func(variable string) (string, bool) {
+			value, ok := a.lookup[variable]
+			if value == "" && !slices.Contains(empty, variable) {
+				empty = append(empty, variable)
+			}
+			return value, ok
+		})
+		if len(empty) == 0 || got != "" && strings.Trim(got, ":/@-.") == got && !strings.Contains(got, "//") {
+			return
+		}
+		is := "is"
+		if len(empty) > 1 {
+			is = "are"
+		}
+		all = append(all, errs.E(errs.Invalid, "job %q: %s: %s names no image, since %s %s empty or not set", a.Job.Name, key, name, strings.Join(empty, ", "), is))
+	}
+	if a.Job.Image != nil {
+		check("image", a.Job.Image.Name)
+	}
+	for _, s := range a.Job.Services {
+		check("services", s.Name)
+	}
+	return errors.Join(all...)
 }
