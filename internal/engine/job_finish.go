@@ -34,11 +34,10 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	switch {
 	case err == nil:
 	case a.late(ctx, res):
-	default:
+	case failed:
 		fmt.Fprintln(a.log, err)
-		if !failed {
-			res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
-		}
+	default:
+		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
 	}
 }
 

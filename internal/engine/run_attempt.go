@@ -146,6 +146,9 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 	in.Emit = func(ev Event) { r.tell(i, ev) }
 	in.Later = r.later.Go
 	res := RunJob(ctx, in)
+	if res.Err != nil { // is shown with the job; who reads the log later wants it too
+		fmt.Fprintf(f, "the job could not be run as it should: %v\n", res.Err)
+	}
 	if res.Artifacts {
 		rec.Artifacts = in.Keep
 	}
