@@ -32,6 +32,7 @@ type session struct {
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
+	toPlay  []string // manual jobs that the last answer named
 	notes   *os.File // of jobs, see noteJob
 }
 
