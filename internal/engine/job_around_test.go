@@ -240,3 +240,18 @@ func TestTimeoutsOfScripts(t *testing.T) {
 		})
 	}
 }
+
+// An image's entrypoint sees the job's variables, but no secret: who may ask the
+// engine sees them too.
+func TestEnvironmentOfTheEntrypoint(t *testing.T) {
+	t.Parallel()
+	h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
+	h.fake.isolated = true
+	must(t, h.in.Secrets.Add("TOKEN", []byte("a-secret-value")))
+	h.in.Variables = []pipeline.Variable{{Name: "OPEN", Value: "yes"}, {Name: "TOKEN", Value: "a-secret-value"}, {Name: "URL", Value: "https://$TOKEN@host"}}
+	h.run()
+	got := strings.Join(h.fake.specs[0].Env, "\n")
+	if !strings.Contains(got, "OPEN=yes") || strings.Contains(got, "TOKEN") || strings.Contains(got, "URL") {
+		t.Errorf("environment:\n%s", got)
+	}
+}

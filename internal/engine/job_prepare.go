@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -188,10 +187,7 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
-	err := a.checkImages()
-	if err != nil {
-		return err
-	}
+	var err error
 	if a.sandbox, err = a.sandboxOf(ctx, a.spec(a.workspace)); err != nil {
 		return err
 	}
@@ -224,7 +220,7 @@ func (a *attempt) sandboxOf(ctx context.Context, spec executor.Spec) (executor.S
 
 // spec is what the job needs around it, with its sources in workspace.
 func (a *attempt) spec(workspace string) executor.Spec {
-	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
+	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, Env: a.openEnv(), DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
 	if a.Job.Image != nil {
 		spec.Image = a.image(*a.Job.Image)
 	}
@@ -240,6 +236,11 @@ func (a *attempt) spec(workspace string) executor.Spec {
 		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
 	}
 	return spec
+}
+
+// openEnv is the job's environment without what holds a secret.
+func (a *attempt) openEnv() []string {
+	return slices.DeleteFunc(slices.Clone(a.env), func(kv string) bool { return a.Secrets.String(kv) != kv })
 }
 
 // image expands what GitLab's runner does: names and users, not commands, which
@@ -269,38 +270,4 @@ func (a *attempt) service(s pipeline.Service) executor.Service {
 		out.Env = append(out.Env, v.Name+"="+value)
 	}
 	return out
-}
-
-// checkImages finds the names of images that are none for want of a variable.
-// What else is wrong with a name the container engine says.
-func (a *attempt) checkImages() error {
-	if !a.Executor.Isolated() {
-		return nil
-	}
-	var all []error
-	check := func(key, name string) {
-		var empty []string
-		got := pipeline.Resolve(name, func(variable string) (string, bool) {
-			value, ok := a.lookup[variable]
-			if value == "" && !slices.Contains(empty, variable) {
-				empty = append(empty, variable)
-			}
-			return value, ok
-		})
-		if len(empty) == 0 || got != "" && strings.Trim(got, ":/@-.") == got && !strings.Contains(got, "//") {
-			return
-		}
-		is := "is"
-		if len(empty) > 1 {
-			is = "are"
-		}
-		all = append(all, errs.E(errs.Invalid, "job %q: %s: %s names no image, since %s %s empty or not set", a.Job.Name, key, name, strings.Join(empty, ", "), is))
-	}
-	if a.Job.Image != nil {
-		check("image", a.Job.Image.Name)
-	}
-	for _, s := range a.Job.Services {
-		check("services", s.Name)
-	}
-	return errors.Join(all...)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"refline/internal/errs"
@@ -43,7 +44,7 @@ func (e *Executor) Sees(ctx context.Context, dir string) (err error) {
 	}()
 	made, err := c.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Cmd: []string{"true"}, Labels: c.labels(executor.Spec{RunID: "doctor", JobID: "doctor"})},
-		HostConfig: &container.HostConfig{Mounts: mounts([]executor.Mount{{Source: dir, Target: "/seen", ReadOnly: true}})},
+		HostConfig: &container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true}}},
 	})
 	if err != nil {
 		return errs.E(errs.Unavailable, "the engine at %s does not see %s: %w", c.host, dir, err)
