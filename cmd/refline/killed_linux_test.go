@@ -51,7 +51,7 @@ func (v *victim) await(name string) {
 	v.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
-		found, _ := filepath.Glob(filepath.Join(v.home, "state", "work", "*", "jobs", "*", "work", name))
+		found, _ := filepath.Glob(filepath.Join(v.home, "state", "builds", "*", "jobs", "*", "*", name))
 		if len(found) > 0 {
 			return
 		}
@@ -87,7 +87,8 @@ func (v *victim) gone() {
 
 func (v *victim) workFolders() []string {
 	found, _ := filepath.Glob(filepath.Join(v.home, "state", "work", "[0-9]*"))
-	return found
+	builds, _ := filepath.Glob(filepath.Join(v.home, "state", "builds", "[0-9]*"))
+	return append(found, builds...)
 }
 
 const sleeper = `

@@ -30,14 +30,14 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	defer made()
 	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id, Dir: filepath.Join(r.Dir, "children", id),
-		Open: g.openArtifact, Work: filepath.Join(r.Work, id),
+		Open: g.openArtifact, Work: r.Work,
 	})
 	if err != nil {
 		return fail(err)
 	}
 	in.Parent = func(name string) string { return g.kept[name] }
 	in.Prefix = r.Prefix + job.Name + " / "
-	in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.Slots, r.Emit, r.Now, r.Lock, r.Play
+	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
 	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"
 	in.Stop = stop
 	if !waits {

@@ -47,11 +47,14 @@ type JobInput struct {
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string
-	// Dir is a folder for this attempt alone; it need not exist, and it is
-	// gone when RunJob returns, or when what it hands to Later has run.
+	// Dir is a folder for this attempt alone; it must not exist, and it is gone
+	// when RunJob returns. Tools and caches remember paths, so it should be the
+	// same again and again.
 	Dir string
-	// Later takes over work that nobody has to wait for: removing Dir. May be
-	// nil.
+	// Slot tells jobs that run at the same time apart: CI_CONCURRENT_ID.
+	Slot int
+	// Later takes over work that nobody has to wait for: removing what was in
+	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
 	Take    []string // folders of artifacts to restore, in order

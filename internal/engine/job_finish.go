@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"refline/internal/mask"
@@ -198,17 +200,31 @@ func (a *attempt) cleanUp() {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
 		}
 	}
+	if a.events != nil {
+		_ = a.events.Close()
+	}
 	if a.Later != nil {
+		a.putAside()
 		a.Later(a.remove)
 		return
 	}
 	a.remove()
 }
 
-func (a *attempt) remove() {
-	if a.events != nil {
-		_ = a.events.Close()
+// putAside makes Dir free for another job at once, before what is in it is
+// removed.
+func (a *attempt) putAside() {
+	aside := filepath.Join(filepath.Dir(a.Dir), "ended-"+a.ID)
+	if os.Rename(a.Dir, aside) != nil {
+		return // remove finds it where it is
 	}
+	if a.clone != nil {
+		a.clone.Dir = filepath.Join(aside, filepath.Base(a.clone.Dir))
+	}
+	a.Dir = aside
+}
+
+func (a *attempt) remove() {
 	if a.clone != nil {
 		if err := a.clone.Close(); err != nil {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))

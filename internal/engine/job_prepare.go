@@ -22,7 +22,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(a.temp, 0o700); err != nil {
 		return err
 	}
-	a.workspace = filepath.Join(a.Dir, "work")
+	a.workspace = filepath.Join(a.Dir, a.folderName())
 	if a.InPlace != "" {
 		a.workspace = a.InPlace
 	}
@@ -58,6 +58,24 @@ func (a *attempt) prepare(ctx context.Context) error {
 		}
 	}
 	return a.takeArtifacts(ctx)
+}
+
+// folderName is what the workspace is called: like the project, as on GitLab,
+// since there are tools that take the name of their folder for it.
+func (a *attempt) folderName() string {
+	const otherwise = "work"
+	name := ""
+	for _, v := range a.Variables {
+		if v.Name == "CI_PROJECT_NAME" {
+			name = v.Value
+		}
+	}
+	safe := strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") == "" && !strings.HasPrefix(name, ".")
+	switch {
+	case name == "", !safe, len(name) > 100, name == filepath.Base(a.temp), name == "scripts", name == "before":
+		return otherwise
+	}
+	return name
 }
 
 // getSources fills the workspace by GIT_STRATEGY: with the files of the commit,

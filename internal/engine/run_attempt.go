@@ -140,12 +140,16 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
 	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
 	in.Take = g.take
-	in.Dir = filepath.Join(r.Work, id)
+	in.Slot = r.numbers.take()
+	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
 	in.Keep = filepath.Join(r.Dir, "artifacts", id)
 	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
 	in.Emit = func(ev Event) { r.tell(i, ev) }
 	in.Later = r.later.Go
 	res := RunJob(ctx, in)
+	if _, err := os.Lstat(in.Dir); notThere(err) {
+		r.numbers.free(in.Slot)
+	}
 	if res.Err != nil { // is shown with the job; who reads the log later wants it too
 		fmt.Fprintf(f, "the job could not be run as it should: %v\n", res.Err)
 	}
