@@ -206,7 +206,9 @@ func (s *session) mode() viewMode {
 
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
-	tree.KeepSpares(filepath.Join(s.builds, "spare"))
+	if tree != nil { // there is none in place
+		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+	}
 	in := engine.RunInput{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
 		Pipeline: s.c.pipeline, Variables: s.c.variables,
