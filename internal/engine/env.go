@@ -3,6 +3,7 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +58,9 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 	return vars
 }
 
+// mostEnv is Linux's MAX_ARG_STRLEN: what one variable may have with its name.
+const mostEnv = 128 << 10
+
 // environment writes file variables into temp (a folder of the host, seen by
 // the job as shown) and gives KEY=value for all, expanded among each other in
 // GitLab's two steps; the third is the shell's.
@@ -80,6 +84,9 @@ func environment(vars []pipeline.Variable, temp, shown string) ([]string, error)
 				return nil, err
 			}
 			value = shown + "/" + v.Name
+		}
+		if runtime.GOOS == "linux" && len(v.Name)+len(value)+2 > mostEnv {
+			return nil, errs.E(errs.Invalid, "variable %q has %s, and a process takes at most %s in one; make it a file variable, or read a file of the project", v.Name, humanBytes(int64(len(value))), humanBytes(mostEnv))
 		}
 		env = append(env, v.Name+"="+value)
 	}

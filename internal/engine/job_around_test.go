@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -253,5 +254,24 @@ func TestEnvironmentOfTheEntrypoint(t *testing.T) {
 	got := strings.Join(h.fake.specs[0].Env, "\n")
 	if !strings.Contains(got, "OPEN=yes") || strings.Contains(got, "TOKEN") || strings.Contains(got, "URL") {
 		t.Errorf("environment:\n%s", got)
+	}
+}
+
+// A variable that no process can take is named before anything runs.
+func TestVariableThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is Linux's")
+	}
+	h := newJob(t, pipeline.Job{})
+	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv)}}
+	res := h.run()
+	if res.Err == nil || !strings.Contains(res.Err.Error(), `variable "BIG" has 128.0 KiB`) || len(h.fake.asked()) != 0 {
+		t.Errorf("got %+v", res)
+	}
+	h = newJob(t, pipeline.Job{})
+	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv), File: true}}
+	if res := h.run(); res.Err != nil {
+		t.Errorf("in a file: %v", res.Err)
 	}
 }
