@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -162,7 +163,7 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	}
 	steps := a.followSteps(within)
 	res := a.script(within)
-	a.afterScript(within, res)
+	a.afterScript(within, &res)
 	steps()
 	a.finish(within, &res)
 	return res
@@ -274,9 +275,9 @@ func (a *attempt) commands(ctx context.Context) (int, error) {
 }
 
 // afterScript runs in a shell of its own, also after failure, cancel and the
-// script's own timeout, but not after the job's; what becomes of it does not
-// matter to the job.
-func (a *attempt) afterScript(ctx context.Context, res JobResult) {
+// script's own timeout, but not after the job's. What becomes of it does not
+// matter to the job unless AFTER_SCRIPT_IGNORE_ERRORS says so.
+func (a *attempt) afterScript(ctx context.Context, res *JobResult) {
 	if len(a.Job.AfterScript) == 0 || res.Err != nil || ctx.Err() != nil {
 		return
 	}
@@ -289,17 +290,32 @@ func (a *attempt) afterScript(ctx context.Context, res JobResult) {
 	defer cancel()
 	_ = a.section("after_script", "Running after_script", func() error {
 		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + status})
-		switch {
-		case errors.Is(err, context.Canceled):
-			fmt.Fprintln(a.log, "after_script was stopped")
-		case errors.Is(err, errScriptTimeout):
-			fmt.Fprintf(a.log, "after_script was stopped after %s (RUNNER_AFTER_SCRIPT_TIMEOUT sets this); this does not change the job\n", limit)
-		case timedOut(ctx): // is told with the job
-		case err != nil:
-			fmt.Fprintf(a.log, "after_script: %v\n", err)
-		case code != 0:
-			fmt.Fprintf(a.log, "after_script ended with exit code %d; this does not change the job\n", code)
+		if timedOut(ctx) || err == nil && code == 0 {
+			return nil // the former is told with the job
+		}
+		ended := afterScriptEnd(code, limit, err)
+		ignored, perr := strconv.ParseBool(a.lookup["AFTER_SCRIPT_IGNORE_ERRORS"])
+		if ignored || perr != nil || errors.Is(err, context.Canceled) {
+			fmt.Fprintf(a.log, "after_script %s; this does not change the job\n", ended)
+			return nil
+		}
+		fmt.Fprintf(a.log, "after_script %s, which AFTER_SCRIPT_IGNORE_ERRORS makes count\n", ended)
+		if res.Status == pipeline.Success {
+			*res = JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: max(code, 0)}
 		}
 		return nil
 	})
+}
+
+func afterScriptEnd(code int, limit time.Duration, err error) string {
+	switch {
+	case err == nil:
+		return fmt.Sprintf("ended with exit code %d", code)
+	case errors.Is(err, context.Canceled):
+		return "was stopped"
+	case errors.Is(err, errScriptTimeout):
+		return fmt.Sprintf("was stopped after %s (RUNNER_AFTER_SCRIPT_TIMEOUT sets this)", limit)
+	default:
+		return fmt.Sprintf("could not be run: %v", err)
+	}
 }

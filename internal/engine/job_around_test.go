@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"refline/internal/executor"
 	"refline/internal/pipeline"
 )
@@ -242,6 +244,31 @@ func TestTimeoutsOfScripts(t *testing.T) {
 	}
 }
 
+// What becomes of after_script counts only where the job says so.
+func TestErrorsOfAfterScript(t *testing.T) {
+	t.Parallel()
+	red := JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: 4}
+	for ignore, want := range map[string]JobResult{"": {Status: pipeline.Success}, "true": {Status: pipeline.Success}, "no": {Status: pipeline.Success}, "false": red, "0": red} {
+		h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
+		h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: ignore}}
+		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+			if c.script() == scriptAfter {
+				return 4, nil
+			}
+			return 0, nil
+		}
+		if res := h.run(); !cmp.Equal(res, want) {
+			t.Errorf("%q: got %+v, want %+v", ignore, res, want)
+		}
+	}
+	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
+	h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: "false"}}
+	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { return len(c.script()), nil }
+	if res := h.run(); res.ExitCode != len(scriptMain) {
+		t.Errorf("the script's own failure became %+v", res)
+	}
+}
+
 // An image's entrypoint sees the job's variables, but no secret: who may ask the
 // engine sees them too.
 func TestEnvironmentOfTheEntrypoint(t *testing.T) {
@@ -273,5 +300,33 @@ func TestVariableThatIsTooLong(t *testing.T) {
 	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv), File: true}}
 	if res := h.run(); res.Err != nil {
 		t.Errorf("in a file: %v", res.Err)
+	}
+}
+
+// GIT_CLONE_PATH is where a container has the project.
+func TestClonePath(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{
+		"":                                "/builds/group/shop",
+		"$CI_BUILDS_DIR/go/src/host/shop": "/builds/go/src/host/shop",
+		"/builds/x/../y/":                 "/builds/y",
+		"/builds":                         "",
+		"/elsewhere":                      "",
+		"/builds/../elsewhere":            "",
+		"relative":                        "",
+	} {
+		h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
+		h.fake.isolated = true
+		h.in.Variables = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/shop"}, {Name: "GIT_CLONE_PATH", Value: written}}
+		res := h.run()
+		if want == "" {
+			if res.Err == nil || !strings.Contains(res.Err.Error(), "GIT_CLONE_PATH") {
+				t.Errorf("%s: got %+v", written, res)
+			}
+			continue
+		}
+		if got := h.fake.specs[0].Mounts[0].Target; res.Err != nil || got != want || h.fake.asked()[0].env("CI_PROJECT_DIR") != want {
+			t.Errorf("%s: got %s, want %s, %v", written, got, want, res.Err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,8 +28,11 @@ func (a *attempt) prepare(ctx context.Context) error {
 		a.workspace = a.InPlace
 	}
 	a.setPaths()
+	err := a.setClonePath()
+	if err != nil {
+		return err
+	}
 	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables)
-	var err error
 	if a.env, err = environment(vars, a.temp, a.paths.temp); err != nil {
 		return err
 	}
@@ -140,7 +144,32 @@ func (a *attempt) setPaths() {
 			project = "/builds/" + v.Value
 		}
 	}
-	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp", scripts: project + ".scripts"}
+	a.paths = isolatedPaths(project)
+}
+
+func isolatedPaths(project string) jobPaths {
+	return jobPaths{project: project, builds: "/builds", temp: project + ".tmp", scripts: project + ".scripts"}
+}
+
+// setClonePath puts the project where GIT_CLONE_PATH wants it in a container. On
+// the host there is no folder that every job may have.
+func (a *attempt) setClonePath() error {
+	const name = "GIT_CLONE_PATH"
+	if !a.Executor.Isolated() || !slices.ContainsFunc(a.Variables, func(v pipeline.Variable) bool { return v.Name == name && v.Value != "" }) {
+		return nil
+	}
+	vars, err := pipeline.ExpandAll(pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables))
+	if err != nil {
+		return err
+	}
+	lookup := pipeline.Lookup(vars)
+	written, _ := lookup(name)
+	at := path.Clean(pipeline.Resolve(written, lookup))
+	if !strings.HasPrefix(at, a.paths.builds+"/") {
+		return errs.E(errs.Invalid, "%s=%s is not inside of CI_BUILDS_DIR, which is %s", name, written, a.paths.builds)
+	}
+	a.paths = isolatedPaths(at)
+	return nil
 }
 
 // tellSecrets names what GitLab would fetch from a secret store or sign, and
