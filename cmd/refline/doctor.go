@@ -89,9 +89,9 @@ func program(name string, needed bool, means, advice string) check {
 }
 
 func gitCheck(ctx context.Context) check {
-	const advice = "install git 2.31 or newer"
+	const advice = "install git " + git.MinVersion + " or newer"
 	v, err := git.Version(ctx)
-	c := check{Name: "git", OK: err == nil && atLeast(v, 2, 31), Needed: true, Found: v}
+	c := check{Name: "git", OK: err == nil && git.NewEnough(v), Needed: true, Found: v}
 	switch {
 	case err != nil:
 		c.Advice = advice
