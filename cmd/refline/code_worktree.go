@@ -205,14 +205,31 @@ func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*eng
 		paths = append(paths, more...)
 	}
 	tree, err := engine.SnapshotTree(ctx, dir, t.Root, paths)
-	if err != nil || !t.InRepository() {
-		return tree, err
+	if err != nil {
+		return nil, err
+	}
+	t.tellLeftOut(append(files.Unreadable, tree.LeftOut()...))
+	if !t.InRepository() {
+		return tree, nil
 	}
 	if t.objects, err = t.Snapshot(ctx, dir+".dot"); err != nil {
 		return nil, fmt.Errorf("the workspace's .git: %w", err)
 	}
 	defer os.RemoveAll(dir + ".dot")
 	return tree, tree.Graft(ctx, ".git", filepath.Join(dir+".dot", ".git"))
+}
+
+// tellLeftOut names what jobs do not see since it may not be read.
+func (t *workingTree) tellLeftOut(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	const most = 5
+	names := strings.Join(paths[:min(most, len(paths))], ", ")
+	if len(paths) > most {
+		names += fmt.Sprintf(" and %d more", len(paths)-most)
+	}
+	t.e.notef("jobs do not see what you may not read: %s; make it readable (chmod -R u+rX, or chown), or name it in .gitignore", names)
 }
 
 // submodules lists the files of submodules that are checked out, when they are

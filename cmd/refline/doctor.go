@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/git"
 )
@@ -19,8 +21,10 @@ func newDoctorCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Tell what this computer has of what runs need",
-		Long: `Tell what this computer has of what runs need: git, shells, a container engine,
-Python, folders that can be written.
+		Long: `Tell what this computer has of what runs need: git, shells, OpenSSH, Python,
+folders that can be written and their disk, how workspaces are made, a container
+engine and whether it sees our folders. Each line says what it means, and for
+what is amiss the way out.
 
 Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usage.`,
 		Example: "  refline doctor",
@@ -46,7 +50,8 @@ Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usag
 	return cmd
 }
 
-// check is one thing that a run may need.
+// check is one thing that a run may need. Found is what there is of it and what
+// that means; Advice, for what is amiss, the way out.
 type check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
@@ -56,43 +61,100 @@ type check struct {
 }
 
 func examine(ctx context.Context, e *env) []check {
-	var out []check
-	v, err := git.Version(ctx)
-	out = append(out, check{"git", err == nil && git.NewEnough(v), true, v, "install git " + git.MinVersion + " or newer"})
-	out = append(out, program("bash", false, "jobs run with sh instead; pipefail may be missing there"))
-	out = append(out, program("sh", true, "jobs need a POSIX shell"))
-	out = append(out, engineCheck(ctx, e))
-	out = append(out, program("python3", false, "flows written in Python need it"))
-	out = append(out, program("uv", false, "Python environments are made with venv and pip instead, which is slower"))
-	out = append(out, program("ssh", false, "repositories by ssh need it"))
-	out = append(out, program("git-lfs", false, "run --lfs needs it"))
-	for _, d := range []struct {
-		name, set string
-		dir       func() (string, error)
-	}{{"cache folder", "REFLINE_CACHE_DIR", e.cacheDir}, {"state folder", "REFLINE_STATE_DIR", e.stateDir}} {
-		out = append(out, writable(d.name, d.set, d.dir))
+	out := []check{
+		gitCheck(ctx),
+		program("bash", false, "", "jobs run with sh instead, which may lack pipefail and what else scripts written for bash use; install bash"),
+		program("sh", true, "", "jobs need a POSIX shell; install one"),
+		sshCheck(ctx),
+		program("git-lfs", false, "", "run --lfs needs it; install git-lfs"),
 	}
-	return out
+	out = append(out, pythonChecks(ctx)...)
+	state := folderCheck("state folder", "REFLINE_STATE_DIR", e.stateDir)
+	out = append(out, folderCheck("cache folder", "REFLINE_CACHE_DIR", e.cacheDir), state)
+	if state.OK {
+		out = append(out, workspaceCheck(e))
+	}
+	return append(out, engineChecks(ctx, e)...)
 }
 
-func program(name string, needed bool, advice string) check {
+func program(name string, needed bool, means, advice string) check {
 	path, err := exec.LookPath(name)
-	return check{name, err == nil, needed, path, advice}
-}
-
-func engineCheck(ctx context.Context, e *env) check {
-	c := check{Name: "containers", Advice: "jobs with an image run on the host"}
-	d := docker.New(docker.Options{Getenv: e.getenv})
-	defer d.Close()
-	if err := d.Available(ctx); err != nil {
-		c.Found = err.Error()
-		return c
+	c := check{Name: name, OK: err == nil, Needed: needed, Found: path}
+	if !c.OK {
+		c.Advice = advice
+	} else if means != "" {
+		c.Found += ": " + means
 	}
-	c.OK, c.Found = true, "an engine answers"
 	return c
 }
 
-func writable(name, set string, dir func() (string, error)) check {
+func gitCheck(ctx context.Context) check {
+	const advice = "install git " + git.MinVersion + " or newer"
+	v, err := git.Version(ctx)
+	c := check{Name: "git", OK: err == nil && git.NewEnough(v), Needed: true, Found: v}
+	switch {
+	case err != nil:
+		c.Advice = advice
+	case !c.OK:
+		c.Found, c.Advice = v+" is too old", advice
+	}
+	return c
+}
+
+// sshCheck looks at the version too: before 8.9 the client does not tell an
+// agent which host it talks to.
+func sshCheck(ctx context.Context) check {
+	c := program("ssh", false, "", "repositories by ssh and --deploy-key need it; install OpenSSH")
+	if !c.OK {
+		return c
+	}
+	out, err := exec.CommandContext(ctx, c.Found, "-V").CombinedOutput()
+	v, _, _ := strings.Cut(strings.TrimSpace(string(out)), ",")
+	_, number, is := strings.Cut(v, "OpenSSH_")
+	switch {
+	case err != nil || !is:
+		c.OK, c.Found, c.Advice = false, c.Found+" is no OpenSSH that tells its version", "--deploy-key needs OpenSSH 8.9 or newer; the other commands may work"
+	case !atLeast(number, 8, 9):
+		c.OK, c.Found, c.Advice = false, v+" does not tell the agent which host it talks to", "--deploy-key needs 8.9 or newer; the rest works"
+	default:
+		c.Found = v + ": a job's key is bound to its hosts"
+	}
+	return c
+}
+
+// atLeast compares the first two numbers of a version such as 2.39.5 or 9.2p1.
+func atLeast(version string, major, minor int) bool {
+	numbers := strings.FieldsFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	if len(numbers) < 2 {
+		return false
+	}
+	a, errA := strconv.Atoi(numbers[0])
+	b, errB := strconv.Atoi(numbers[1])
+	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+}
+
+// pythonChecks are for flows in Python: a Python, and what makes environments.
+func pythonChecks(ctx context.Context) []check {
+	python := program("python3", false, "", "flows in Python need it; install Python 3, or uv, which brings one")
+	uv := program("uv", false, "makes the environments of Python flows", "")
+	if uv.OK {
+		return []check{python, uv}
+	}
+	switch {
+	case !python.OK:
+		uv.Advice = "makes the environments of Python flows, with a Python; https://docs.astral.sh/uv"
+	case exec.CommandContext(ctx, python.Found, "-I", "-c", "import venv, ensurepip").Run() == nil:
+		uv.Advice = "environments of Python flows are made by venv and pip, which takes longer; https://docs.astral.sh/uv"
+	default:
+		uv.Advice = "and this Python has no venv, so flows with dependencies cannot run; install uv, or python3-venv"
+	}
+	return []check{python, uv}
+}
+
+// littleSpace is where a warning starts: a workspace or an image more may fill it.
+const littleSpace = 1 << 30
+
+func folderCheck(name, set string, dir func() (string, error)) check {
 	c := check{Name: name, Needed: true, Advice: "set " + set + " to a folder that can be written"}
 	path, err := dir()
 	if err == nil {
@@ -104,14 +166,68 @@ func writable(name, set string, dir func() (string, error)) check {
 			err = os.Remove(probe)
 		}
 	}
-	c.OK, c.Found = err == nil, path
 	if err != nil {
 		c.Found = err.Error()
 		if path == "" {
 			c.Advice = "" // the error says what to do
 		}
+		return c
+	}
+	c.OK, c.Found, c.Advice = true, path, ""
+	free, err := freeSpace(path)
+	if err != nil {
+		return c
+	}
+	c.Found += fmt.Sprintf(", %s free", byteSize(int64(min(free, 1<<62))))
+	if free < littleSpace {
+		c.OK, c.Needed = false, false
+		c.Advice = "runs may fill the disk; remove what is not needed (refline cache clear), or set " + set + " to another disk"
 	}
 	return c
+}
+
+// workspaceCheck tells what a workspace of a large repository costs.
+func workspaceCheck(e *env) check {
+	c := check{Name: "workspaces"}
+	dir, err := e.stateDir()
+	if err != nil {
+		return check{Name: "workspaces", Found: err.Error()}
+	}
+	way, err := engine.WayIn(dir)
+	switch {
+	case err != nil:
+		c.Found = err.Error()
+	case way == engine.ByCopy:
+		c.Found = "large repositories are copied for each job"
+		c.Advice = "faster as root (overlay mounts), or with REFLINE_STATE_DIR on XFS, btrfs or APFS (shared blocks)"
+	default:
+		c.OK, c.Found = true, "large repositories cost little: "+string(way)
+	}
+	return c
+}
+
+// engineChecks ask the container engine, and whether it can mount our folders:
+// one in a virtual machine or on another computer cannot.
+func engineChecks(ctx context.Context, e *env) []check {
+	c := check{Name: "containers", Advice: "until then jobs with an image run on the host"}
+	d := docker.New(docker.Options{Getenv: e.getenv})
+	defer d.Close()
+	if err := d.Available(ctx); err != nil {
+		c.Found = err.Error()
+		return []check{c}
+	}
+	c.OK, c.Found, c.Advice = true, "an engine answers at "+d.Address(), ""
+	dir, err := e.stateDir()
+	if err == nil {
+		err = d.Sees(ctx, dir)
+	}
+	if err != nil {
+		return []check{c, {
+			Name: "container mounts", Found: err.Error(),
+			Advice: "jobs in containers cannot run; use an engine on this computer, or share the folder with its virtual machine, or set REFLINE_STATE_DIR to one that is",
+		}}
+	}
+	return []check{c, {Name: "container mounts", OK: true, Found: "the engine sees the state folder"}}
 }
 
 func printChecks(e *env, checks []check) {

@@ -51,7 +51,7 @@ func (v *victim) await(name string) {
 	v.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
-		found, _ := filepath.Glob(filepath.Join(v.home, "state", "work", "*", "jobs", "*", "work", name))
+		found, _ := filepath.Glob(filepath.Join(v.home, "state", "builds", "*", "jobs", "*", "*", name))
 		if len(found) > 0 {
 			return
 		}
@@ -87,7 +87,8 @@ func (v *victim) gone() {
 
 func (v *victim) workFolders() []string {
 	found, _ := filepath.Glob(filepath.Join(v.home, "state", "work", "[0-9]*"))
-	return found
+	builds, _ := filepath.Glob(filepath.Join(v.home, "state", "builds", "[0-9]*"))
+	return append(found, builds...)
 }
 
 const sleeper = `
@@ -143,22 +144,20 @@ func TestInterruptTwice(t *testing.T) {
 	v := newVictim(t, `
 job:
   script:
-    - trap '' TERM INT
+    - trap 'touch told' TERM
     - touch started
-    - sleep MARK
-    - sleep MARK
+    - while true; do sleep MARK & wait || true; done
   after_script: [sleep MARK]
 `)
 	cmd, out := v.command("run")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	v.await("started")
-	for range 2 {
+	for _, sign := range []string{"started", "told"} {
+		v.await(sign)
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {

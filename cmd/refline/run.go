@@ -48,7 +48,12 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
   refline run test --log
   refline run --manual deploy --var REGION=eu
   refline run --repo https://git.example.com/data/flows.git --tag v1.4.0 -f flows/daily.yml --input day=2026-11-22`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runRun(cmd.Context(), e, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
+				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
+			}
+			return runRun(cmd.Context(), e, o, args)
+		},
 	}
 	o.bind(cmd)
 	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
@@ -91,9 +96,6 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 }
 
 func (o *runOptions) check() error {
-	if o.parallel < 0 {
-		return usagef("-j wants a number from 1")
-	}
 	if o.defaultImage != "" && o.executor != "docker" {
 		return usagef("--default-image is for --executor docker")
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"refline/internal/engine"
@@ -71,10 +72,13 @@ func (s *session) compileChild(ctx context.Context, parent *compiled, req engine
 	c := *parent
 	c.event = gitlabci.EventParent
 	c.facts.Event, c.facts.Parent = c.event, true
+	if id, err := strconv.ParseInt(req.ID, 10, 64); err == nil {
+		c.facts.PipelineID = id // of its own, as on GitLab
+	}
 	c.input.Predefined = gitlabci.Predefined(c.facts)
 	c.input.Pipeline = pipeline.Merge(req.Variables)
 	if t.Forward.PipelineVariables {
-		c.input.Pipeline = pipeline.Merge(parent.input.Pipeline, req.Variables)
+		c.input.Pipeline = pipeline.Merge(req.Variables, parent.input.Pipeline)
 	}
 	artifacts := map[string][]byte{}
 	root, err := childRoot(t, req, artifacts)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"refline/internal/errs"
@@ -46,29 +47,65 @@ func (s *session) plays(name string) bool {
 	return root != nil && slices.Contains(s.jobs, name)
 }
 
-// askManual asks on the terminal which manual job to play.
+// askManual asks on the terminal which manual job to play. An answer may mean
+// several; they are played one after the other without another question.
 func (s *session) askManual(ctx context.Context, jobs []string) string {
+	for len(s.toPlay) > 0 {
+		name := s.toPlay[0]
+		s.toPlay = s.toPlay[1:]
+		if slices.Contains(jobs, name) {
+			return name
+		}
+	}
 	s.view.close()
 	defer s.view.reopen()
 	if s.answers == nil {
 		s.answers = bufio.NewReader(s.e.stdin)
 	}
 	for {
-		name, ok := s.question(fmt.Sprintf("  ◌ waiting: %s\n  play which? (a name, or Enter for none) ", strings.Join(jobs, ", ")))
-		if !ok || name == "" {
+		var list strings.Builder
+		for i, name := range jobs {
+			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, plain(name))
+		}
+		answer, ok := s.question(list.String() + "  play which? (a number, a name or all; Enter for none) ")
+		if !ok || answer == "" {
 			return ""
 		}
-		if !slices.Contains(jobs, name) {
-			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", name, didYouMean(name, jobs))
+		chosen := s.chosen(answer, jobs)
+		if len(chosen) == 0 {
+			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", answer, didYouMean(answer, jobs))
 			continue
 		}
-		if j := s.c.pipeline.Job(name); j != nil && j.ManualConfirmation != "" {
-			if yes, ok := s.question("  " + j.ManualConfirmation + " (yes or no) "); !ok || yes != "yes" && yes != "y" {
-				continue
-			}
+		if chosen = slices.DeleteFunc(chosen, s.refused); len(chosen) > 0 {
+			s.toPlay = chosen[1:]
+			return chosen[0]
 		}
-		return name
 	}
+}
+
+// chosen are the waiting jobs that an answer means: a number of the list, a
+// name, what comes before the variables of a parallel job, or all.
+func (s *session) chosen(answer string, jobs []string) []string {
+	if slices.Contains(jobs, answer) {
+		return []string{answer}
+	}
+	if n, err := strconv.Atoi(answer); err == nil && n >= 1 && n <= len(jobs) {
+		return []string{jobs[n-1]}
+	}
+	return slices.DeleteFunc(slices.Clone(jobs), func(name string) bool {
+		j := s.c.pipeline.Job(name)
+		return answer != "all" && (j == nil || j.Base != answer)
+	})
+}
+
+// refused asks what the job wants confirmed.
+func (s *session) refused(name string) bool {
+	j := s.c.pipeline.Job(name)
+	if j == nil || j.ManualConfirmation == "" {
+		return false
+	}
+	yes, ok := s.question("  " + plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
+	return !ok || yes != "yes" && yes != "y"
 }
 
 // question reads a line from the terminal; false when the run is stopped.

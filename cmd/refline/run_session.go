@@ -26,12 +26,15 @@ type session struct {
 	store   runStore
 	record  runRecord
 	unlock  func()
+	builds  string   // where the workspaces are
+	release func()   // gives builds back
 	jobs    []string // named on the command line
 	places  *places
 	view    *runView
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
+	toPlay  []string // manual jobs that the last answer named
 	notes   *os.File // of jobs, see noteJob
 }
 
@@ -50,6 +53,9 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	s.sweep(ctx)
+	if s.builds, s.release, err = s.store.takeBuilds(); err != nil {
+		return err
+	}
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
 		return err
 	}
@@ -90,11 +96,11 @@ func (s *session) sweep(ctx context.Context) {
 	if !s.store.othersAtWork(s.record.Number) {
 		return
 	}
-	if err := engine.Sweep(s.store.work); err != nil {
-		s.e.notef("left over from an earlier run: %v", err)
-	}
-	if err := process.New().Sweep(ctx); err != nil {
-		s.e.notef("left over from an earlier run: %v", err)
+	quiet := func() error { return process.New().Sweep(ctx) }
+	for _, dir := range []string{s.store.work, s.store.builds} {
+		if err := engine.Sweep(dir, quiet); err != nil {
+			s.e.notef("left over from an earlier run: %v", err)
+		}
 	}
 }
 
@@ -200,10 +206,11 @@ func (s *session) mode() viewMode {
 
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
-	work := s.store.workFolder(s.record.Number)
-	tree.KeepSpares(filepath.Join(work, "spare"))
+	if tree != nil { // there is none in place
+		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+	}
 	in := engine.RunInput{
-		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(work, "jobs"),
+		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
 		Pipeline: s.c.pipeline, Variables: s.c.variables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
@@ -336,6 +343,9 @@ func (s *session) close() {
 	s.key.close()
 	if s.places != nil {
 		s.places.close()
+	}
+	if s.release != nil {
+		s.release()
 	}
 	if s.unlock != nil {
 		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))

@@ -49,8 +49,9 @@ type runJob struct {
 
 // runStore is the folder of earlier runs.
 type runStore struct {
-	dir  string // what is kept: runs/NUMBER
-	work string // what lives as long as a run: work/NUMBER
+	dir    string // what is kept: runs/NUMBER
+	work   string // what lives as long as a run: work/NUMBER
+	builds string // workspaces: builds/PLACE, the first that no other run has
 }
 
 func openRunStore(e *env) (runStore, error) {
@@ -58,7 +59,7 @@ func openRunStore(e *env) (runStore, error) {
 	if err != nil {
 		return runStore{}, err
 	}
-	return runStore{filepath.Join(state, "runs"), filepath.Join(state, "work")}, nil
+	return runStore{filepath.Join(state, "runs"), filepath.Join(state, "work"), filepath.Join(state, "builds")}, nil
 }
 
 func (s runStore) folder(n int64) string {
@@ -212,6 +213,33 @@ func (s runStore) workFolder(n int64) string {
 	return filepath.Join(s.work, strconv.FormatInt(n, 10))
 }
 
+// takeBuilds takes the first folder for workspaces that no other run has, so
+// that a run which is alone always has the same: tools and caches remember
+// paths.
+func (s runStore) takeBuilds() (dir string, release func(), err error) {
+	for place := 1; ; place++ {
+		dir = filepath.Join(s.builds, strconv.Itoa(place))
+		unlock, err := engine.LockFolder(dir)
+		if errs.Is(err, errs.Conflict) {
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		release = func() {
+			unlock()
+			_ = engine.Sweep(s.builds, nil)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, buildsJobs)); os.IsNotExist(err) {
+			return dir, release, nil
+		}
+		unlock() // a run that was killed left what could not be removed
+	}
+}
+
+// buildsJobs is the folder of takeBuilds that jobs have their folders in.
+const buildsJobs = "jobs"
+
 // othersAtWork tells whether other runs have a work folder, alive or dead.
 func (s runStore) othersAtWork(own int64) bool {
 	entries, err := os.ReadDir(s.work)
@@ -223,13 +251,5 @@ func (s runStore) othersAtWork(own int64) bool {
 // alive tells whether the process of a run still lives: it holds the lock of
 // its work folder.
 func (s runStore) alive(n int64) bool {
-	if _, err := os.Stat(s.workFolder(n)); err != nil {
-		return false
-	}
-	unlock, err := engine.LockFolder(s.workFolder(n))
-	if err != nil {
-		return true
-	}
-	unlock()
-	return false
+	return engine.InUse(s.workFolder(n))
 }

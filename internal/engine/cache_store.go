@@ -336,7 +336,7 @@ func (c *Caches) tidy(project, key string) error {
 }
 
 // collect removes the entries that no key names and nobody holds.
-func (c *Caches) collect() error { return sweep(c.entries(), c.named) }
+func (c *Caches) collect() error { return sweep(c.entries(), c.named, nil) }
 
 func (c *Caches) named() (map[string]bool, error) {
 	files, err := c.keyFiles()

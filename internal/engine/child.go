@@ -30,14 +30,14 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	defer made()
 	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id, Dir: filepath.Join(r.Dir, "children", id),
-		Open: g.openArtifact, Work: filepath.Join(r.Work, id),
+		Open: g.openArtifact, Work: r.Work,
 	})
 	if err != nil {
 		return fail(err)
 	}
 	in.Parent = func(name string) string { return g.kept[name] }
 	in.Prefix = r.Prefix + job.Name + " / "
-	in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.Slots, r.Emit, r.Now, r.Lock, r.Play
+	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
 	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"
 	in.Stop = stop
 	if !waits {
@@ -75,9 +75,10 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 	return res, err
 }
 
-// forwarded are the yaml variables of the trigger job that a child gets, with
-// those they name replaced. What names a secret stays a reference: the child
-// knows the secret too, and resolves it.
+// forwarded are the variables that a child gets of the trigger job: its own
+// and, with those of the pipeline, what dotenv reports brought. Those they name
+// are replaced. What names a secret stays a reference: the child knows the
+// secret too, and resolves it.
 func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
@@ -96,14 +97,17 @@ func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, err
 	}
 	var out []pipeline.Variable
 	if job.Trigger.Forward.YAMLVariables {
-		for _, v := range job.Variables {
-			if !v.Raw {
-				v.Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
-					text, ok := value[name]
-					return text, ok && name != v.Name
-				})
-			}
-			out = append(out, v)
+		out = append(out, job.Variables...)
+	}
+	if job.Trigger.Forward.PipelineVariables {
+		out = pipeline.Merge(out, g.dotenv)
+	}
+	for i, v := range out {
+		if !v.Raw {
+			out[i].Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
+				text, ok := value[name]
+				return text, ok && name != v.Name
+			})
 		}
 	}
 	return out, nil

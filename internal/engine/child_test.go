@@ -211,6 +211,14 @@ func TestForwardedVariables(t *testing.T) {
 			want:    []pipeline.Variable{v("A", "version 1.2")},
 		},
 		{
+			name:    "dotenv reports with the pipeline's, above those of yaml",
+			forward: pipeline.Forward{YAMLVariables: true, PipelineVariables: true},
+			job:     []pipeline.Variable{v("A", "a"), v("VERSION", "of yaml")},
+			above:   []pipeline.Variable{v("P", "p")},
+			dotenv:  "VERSION=1.2\nOTHER=x $P\n",
+			want:    []pipeline.Variable{v("A", "a"), v("VERSION", "1.2"), v("OTHER", "x p")},
+		},
+		{
 			name:    "secrets and files stay references, raw ones as they are",
 			forward: pipeline.Forward{YAMLVariables: true},
 			job:     []pipeline.Variable{v("URL", "https://$TOKEN@host/$A"), v("WHERE", "${KEY}"), {Name: "RAW", Value: "$A", Raw: true}, v("A", "a")},

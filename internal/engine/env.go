@@ -3,6 +3,7 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,8 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("CI_JOB_ID", in.ID),
 		v("CI_JOB_STATUS", "running"),
 		v("CI_JOB_STARTED_AT", in.Started.UTC().Format("2006-01-02T15:04:05Z")),
-		v("CI_CONCURRENT_ID", "0"),
-		v("CI_CONCURRENT_PROJECT_ID", "0"),
+		v("CI_CONCURRENT_ID", strconv.Itoa(in.Slot)),
+		v("CI_CONCURRENT_PROJECT_ID", strconv.Itoa(in.Slot)),
 		v("CI_RUNNER_ID", "1"),
 		v("CI_RUNNER_DESCRIPTION", "refline"),
 		v("CI_RUNNER_TAGS", "[]"),
@@ -57,6 +58,9 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 	return vars
 }
 
+// mostEnv is Linux's MAX_ARG_STRLEN: what one variable may have with its name.
+const mostEnv = 128 << 10
+
 // environment writes file variables into temp (a folder of the host, seen by
 // the job as shown) and gives KEY=value for all, expanded among each other in
 // GitLab's two steps; the third is the shell's.
@@ -80,6 +84,9 @@ func environment(vars []pipeline.Variable, temp, shown string) ([]string, error)
 				return nil, err
 			}
 			value = shown + "/" + v.Name
+		}
+		if runtime.GOOS == "linux" && len(v.Name)+len(value)+2 > mostEnv {
+			return nil, errs.E(errs.Invalid, "variable %q has %s, and a process takes at most %s in one; make it a file variable, or read a file of the project", v.Name, humanBytes(int64(len(value))), humanBytes(mostEnv))
 		}
 		env = append(env, v.Name+"="+value)
 	}

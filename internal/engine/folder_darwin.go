@@ -11,3 +11,6 @@ func (f folder) share(src folder, n *fileNode) bool {
 
 // copyContent copies what is left of from.
 func copyContent(to, from int, size int64) (int64, error) { return copyBuffered(to, from, size) }
+
+// sharesBlocks tries to make file to as a clone of from.
+func sharesBlocks(from, to string) bool { return unix.Clonefile(from, to, unix.CLONE_NOFOLLOW) == nil }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,4 +47,19 @@ func copyContent(to, from int, size int64) (int64, error) {
 func sharesSmall(file int) bool {
 	var fs unix.Statfs_t
 	return unix.Fstatfs(file, &fs) == nil && fs.Type == unix.BTRFS_SUPER_MAGIC
+}
+
+// sharesBlocks tries to make file to as a clone of from.
+func sharesBlocks(from, to string) bool {
+	src, err := os.Open(from)
+	if err != nil {
+		return false
+	}
+	defer src.Close()
+	dst, err := os.Create(to)
+	if err != nil {
+		return false
+	}
+	defer dst.Close()
+	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) == nil
 }

@@ -121,6 +121,15 @@ func (f folder) names() ([]string, error) {
 	return dir.Readdirnames(-1)
 }
 
+// mayRead tells by its error whether the file below f can be opened.
+func (f folder) mayRead(name string) error {
+	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return pathError("open", name, err)
+}
+
 // read gives a regular file's content.
 func (f folder) read(name string, size int64) ([]byte, error) {
 	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)

@@ -76,6 +76,14 @@ func (f folder) names() ([]string, error) {
 	return dir.Readdirnames(-1)
 }
 
+func (f folder) mayRead(name string) error {
+	file, err := f.root.Open(name)
+	if err == nil {
+		err = file.Close()
+	}
+	return err
+}
+
 func (f folder) read(name string, _ int64) ([]byte, error) { return f.root.ReadFile(name) }
 
 func (f folder) write(n *fileNode, data []byte, _ fs.FileMode) error {
@@ -124,3 +132,5 @@ func (f folder) finish(to *os.File, n *fileNode, err error) error {
 }
 
 func (f folder) symlink(n *fileNode) error { return f.root.Symlink(n.target, n.name) }
+
+func sharesBlocks(string, string) bool { return false }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -47,11 +48,14 @@ type JobInput struct {
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string
-	// Dir is a folder for this attempt alone; it need not exist, and it is
-	// gone when RunJob returns, or when what it hands to Later has run.
+	// Dir is a folder for this attempt alone; it must not exist, and it is gone
+	// when RunJob returns. Tools and caches remember paths, so it should be the
+	// same again and again.
 	Dir string
-	// Later takes over work that nobody has to wait for: removing Dir. May be
-	// nil.
+	// Slot tells jobs that run at the same time apart: CI_CONCURRENT_ID.
+	Slot int
+	// Later takes over work that nobody has to wait for: removing what was in
+	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
 	Take    []string // folders of artifacts to restore, in order
@@ -132,29 +136,36 @@ type attempt struct {
 	env       []string
 	lookup    map[string]string
 	caches    []jobCache
+	cutShort  bool // the script's own timeout was over
 	notes     atomic.Int64
 	events    *os.Root     // the folder of the events file
 	endAgent  func() error // nil: there is none
 }
 
+// run is the whole attempt, all of which counts against the job's timeout.
 func (a *attempt) run(ctx context.Context) JobResult {
+	within, done := context.WithTimeoutCause(ctx, a.timeout(), errTimeout)
+	defer done()
 	system := func(err error) JobResult {
-		if ctx.Err() != nil || a.Stop.Err() != nil {
+		switch {
+		case ctx.Err() != nil || a.Stop.Err() != nil:
 			return JobResult{Status: pipeline.Canceled}
+		case timedOut(within):
+			return a.overTime()
 		}
 		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
 	}
-	if err := a.prepare(ctx); err != nil {
+	if err := a.prepare(within); err != nil {
 		return system(err)
 	}
-	if err := a.start(ctx); err != nil {
+	if err := a.start(within); err != nil {
 		return system(err)
 	}
-	steps := a.followSteps(ctx)
-	res := a.script(ctx)
-	a.afterScript(ctx, res)
+	steps := a.followSteps(within)
+	res := a.script(within)
+	a.afterScript(within, &res)
 	steps()
-	a.finish(ctx, &res)
+	a.finish(within, &res)
 	return res
 }
 
@@ -197,30 +208,63 @@ func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, nam
 	})
 }
 
-// script runs the job's own commands under its timeout.
-func (a *attempt) script(ctx context.Context) JobResult {
-	timeout := a.timeout()
-	ctx, cancel := mergeDone(ctx, a.Stop)
+// script runs the job's own commands.
+func (a *attempt) script(within context.Context) JobResult {
+	ctx, cancel := mergeDone(within, a.Stop)
 	defer cancel()
-	tctx, done := context.WithTimeoutCause(ctx, timeout, errTimeout)
-	defer done()
-	code, err := a.commands(tctx)
+	if limit := a.limit("RUNNER_SCRIPT_TIMEOUT", 0); limit > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errScriptTimeout)
+		defer cancel()
+	}
+	code, err := a.commands(ctx)
 	switch {
 	case err == nil && code == 0:
 		return JobResult{Status: pipeline.Success}
 	case err == nil:
 		return JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: code}
+	case errors.Is(err, errTimeout):
+		return a.overTime()
+	case errors.Is(err, errScriptTimeout):
+		fmt.Fprintf(a.log, "\nstopped: the script's time, %s by RUNNER_SCRIPT_TIMEOUT, is over\n", a.lookup["RUNNER_SCRIPT_TIMEOUT"])
+		a.cutShort = true
+		return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
 	case ctx.Err() != nil:
 		return JobResult{Status: pipeline.Canceled}
-	case errors.Is(err, errTimeout):
-		fmt.Fprintf(a.log, "\nstopped: the job's timeout of %s is over\n", timeout)
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
 	default:
 		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
 	}
 }
 
-var errTimeout = errors.New("the job's timeout is over")
+var (
+	errTimeout       = errors.New("the job's timeout is over")
+	errScriptTimeout = errors.New("the script's timeout is over")
+)
+
+// timedOut reports whether ctx is done because the job's timeout is over.
+func timedOut(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errTimeout) }
+
+// overTime is the result of a job whose timeout is over, whatever it was doing.
+func (a *attempt) overTime() JobResult {
+	fmt.Fprintf(a.log, "\nstopped: the job's timeout of %s is over\n", a.timeout())
+	return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
+}
+
+// limit is the duration that a variable of GitLab's runner gives; otherwise
+// when it gives none above zero.
+func (a *attempt) limit(variable string, otherwise time.Duration) time.Duration {
+	text := a.lookup[variable]
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		fmt.Fprintf(a.log, "%s=%s is no duration such as 90s, 10m or 1h30m; it is not used\n", variable, text)
+	}
+	if err != nil || d <= 0 {
+		return otherwise
+	}
+	return d
+}
 
 // commands runs before_script and script in one shell, or the steps of run:.
 func (a *attempt) commands(ctx context.Context) (int, error) {
@@ -230,24 +274,48 @@ func (a *attempt) commands(ctx context.Context) (int, error) {
 	return a.exec(ctx, scriptMain, nil)
 }
 
-// afterScript runs in a shell of its own, after failure and cancel too but not
-// after a timeout; what becomes of it does not matter to the job.
-func (a *attempt) afterScript(ctx context.Context, res JobResult) {
-	if len(a.Job.AfterScript) == 0 || res.Reason == pipeline.JobTimeout || res.Err != nil || ctx.Err() != nil {
+// afterScript runs in a shell of its own, also after failure, cancel and the
+// script's own timeout, but not after the job's. What becomes of it does not
+// matter to the job unless AFTER_SCRIPT_IGNORE_ERRORS says so.
+func (a *attempt) afterScript(ctx context.Context, res *JobResult) {
+	if len(a.Job.AfterScript) == 0 || res.Err != nil || ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, afterScriptTimeout)
+	status := string(res.Status)
+	if a.cutShort {
+		status = "timedout"
+	}
+	limit := a.limit("RUNNER_AFTER_SCRIPT_TIMEOUT", afterScriptTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errScriptTimeout)
 	defer cancel()
 	_ = a.section("after_script", "Running after_script", func() error {
-		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + string(res.Status)})
-		switch {
-		case errors.Is(err, context.Canceled):
-			fmt.Fprintln(a.log, "after_script was stopped")
-		case err != nil:
-			fmt.Fprintf(a.log, "after_script: %v\n", err)
-		case code != 0:
-			fmt.Fprintf(a.log, "after_script ended with exit code %d; this does not change the job\n", code)
+		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + status})
+		if timedOut(ctx) || err == nil && code == 0 {
+			return nil // the former is told with the job
+		}
+		ended := afterScriptEnd(code, limit, err)
+		ignored, perr := strconv.ParseBool(a.lookup["AFTER_SCRIPT_IGNORE_ERRORS"])
+		if ignored || perr != nil || errors.Is(err, context.Canceled) {
+			fmt.Fprintf(a.log, "after_script %s; this does not change the job\n", ended)
+			return nil
+		}
+		fmt.Fprintf(a.log, "after_script %s, which AFTER_SCRIPT_IGNORE_ERRORS makes count\n", ended)
+		if res.Status == pipeline.Success {
+			*res = JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: max(code, 0)}
 		}
 		return nil
 	})
+}
+
+func afterScriptEnd(code int, limit time.Duration, err error) string {
+	switch {
+	case err == nil:
+		return fmt.Sprintf("ended with exit code %d", code)
+	case errors.Is(err, context.Canceled):
+		return "was stopped"
+	case errors.Is(err, errScriptTimeout):
+		return fmt.Sprintf("was stopped after %s (RUNNER_AFTER_SCRIPT_TIMEOUT sets this)", limit)
+	default:
+		return fmt.Sprintf("could not be run: %v", err)
+	}
 }

@@ -2,11 +2,17 @@ package engine
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/executor"
 	"refline/internal/pipeline"
 )
 
@@ -139,6 +145,188 @@ func TestWhereAJobDeployed(t *testing.T) {
 		h.run()
 		if got := strings.Join(h.notes(), "\n"); got != c.want {
 			t.Errorf("%+v: told %q, want %q", c.env, got, c.want)
+		}
+	}
+}
+
+// All that a job does counts against its timeout. Each of these waits for its
+// end in another place.
+func TestTimeoutOfTheWholeJob(t *testing.T) {
+	t.Parallel()
+	keep := &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.Always}
+	waits := func(name string) func(context.Context, fakeCommand) (int, error) {
+		return func(ctx context.Context, c fakeCommand) (int, error) {
+			if c.script() == name {
+				return untilStopped(ctx)
+			}
+			return 0, nil
+		}
+	}
+	for name, set := range map[string]func(h *jobTest){
+		"the hook": func(h *jobTest) {
+			h.in.Job.PreGetSources = []string{"wait"}
+			h.fake.exec = waits(scriptHook)
+		},
+		"images and services": func(h *jobTest) {
+			h.fake.start = func(ctx context.Context, _ executor.Spec) error { <-ctx.Done(); return context.Cause(ctx) }
+		},
+		"dependencies": func(h *jobTest) {
+			h.in.Setup = func(ctx context.Context, _ string, _ []string, _ io.Writer) (string, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+		},
+		"the script":   func(h *jobTest) { h.fake.exec = waits(scriptMain) },
+		"after_script": func(h *jobTest) { h.fake.exec = waits(scriptAfter) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newJob(t, pipeline.Job{Timeout: 200 * time.Millisecond, AfterScript: []string{"tidy"}, Artifacts: keep})
+			set(h)
+			same(t, h.run(), JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout})
+			if log := h.log.String(); strings.Count(log, "timeout of 200ms is over") != 1 {
+				t.Errorf("log:\n%s", log)
+			}
+			if _, err := os.Stat(h.in.Keep); !os.IsNotExist(err) {
+				t.Errorf("artifacts of a job that ran out of time: %v", err)
+			}
+		})
+	}
+}
+
+// A script's own timeout leaves time for what comes after it.
+func TestTimeoutsOfScripts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		vars  []pipeline.Variable
+		waits string // the script that does not end
+		want  JobResult
+		after string // CI_JOB_STATUS there
+		log   string
+	}{
+		{
+			name: "of the script", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptMain,
+			want:  JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout, Artifacts: true},
+			after: "timedout", log: "the script's time, 1ms by RUNNER_SCRIPT_TIMEOUT, is over",
+		},
+		{
+			name: "of after_script", vars: []pipeline.Variable{{Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptAfter,
+			want:  JobResult{Status: pipeline.Success},
+			after: "success", log: "after_script was stopped after 1ms",
+		},
+		{
+			name: "none", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "0"}, {Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "soon"}},
+			want:  JobResult{Status: pipeline.Success},
+			after: "success", log: "RUNNER_AFTER_SCRIPT_TIMEOUT=soon is no duration",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.OnFailure}})
+			h.in.Variables = tt.vars
+			after := ""
+			h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
+				if c.script() == scriptAfter {
+					after = c.env("CI_JOB_STATUS")
+				}
+				if c.script() == tt.waits {
+					return untilStopped(ctx)
+				}
+				return 0, nil
+			}
+			same(t, h.run(), tt.want)
+			if log := h.log.String(); after != tt.after || !strings.Contains(log, tt.log) {
+				t.Errorf("after_script with %q, log:\n%s", after, log)
+			}
+		})
+	}
+}
+
+// What becomes of after_script counts only where the job says so.
+func TestErrorsOfAfterScript(t *testing.T) {
+	t.Parallel()
+	red := JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: 4}
+	for ignore, want := range map[string]JobResult{"": {Status: pipeline.Success}, "true": {Status: pipeline.Success}, "no": {Status: pipeline.Success}, "false": red, "0": red} {
+		h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
+		h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: ignore}}
+		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+			if c.script() == scriptAfter {
+				return 4, nil
+			}
+			return 0, nil
+		}
+		if res := h.run(); !cmp.Equal(res, want) {
+			t.Errorf("%q: got %+v, want %+v", ignore, res, want)
+		}
+	}
+	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
+	h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: "false"}}
+	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { return len(c.script()), nil }
+	if res := h.run(); res.ExitCode != len(scriptMain) {
+		t.Errorf("the script's own failure became %+v", res)
+	}
+}
+
+// An image's entrypoint sees the job's variables, but no secret: who may ask the
+// engine sees them too.
+func TestEnvironmentOfTheEntrypoint(t *testing.T) {
+	t.Parallel()
+	h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
+	h.fake.isolated = true
+	must(t, h.in.Secrets.Add("TOKEN", []byte("a-secret-value")))
+	h.in.Variables = []pipeline.Variable{{Name: "OPEN", Value: "yes"}, {Name: "TOKEN", Value: "a-secret-value"}, {Name: "URL", Value: "https://$TOKEN@host"}}
+	h.run()
+	got := strings.Join(h.fake.specs[0].Env, "\n")
+	if !strings.Contains(got, "OPEN=yes") || strings.Contains(got, "TOKEN") || strings.Contains(got, "URL") {
+		t.Errorf("environment:\n%s", got)
+	}
+}
+
+// A variable that no process can take is named before anything runs.
+func TestVariableThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is Linux's")
+	}
+	h := newJob(t, pipeline.Job{})
+	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv)}}
+	res := h.run()
+	if res.Err == nil || !strings.Contains(res.Err.Error(), `variable "BIG" has 128.0 KiB`) || len(h.fake.asked()) != 0 {
+		t.Errorf("got %+v", res)
+	}
+	h = newJob(t, pipeline.Job{})
+	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv), File: true}}
+	if res := h.run(); res.Err != nil {
+		t.Errorf("in a file: %v", res.Err)
+	}
+}
+
+// GIT_CLONE_PATH is where a container has the project.
+func TestClonePath(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{
+		"":                                "/builds/group/shop",
+		"$CI_BUILDS_DIR/go/src/host/shop": "/builds/go/src/host/shop",
+		"/builds/x/../y/":                 "/builds/y",
+		"/builds":                         "",
+		"/elsewhere":                      "",
+		"/builds/../elsewhere":            "",
+		"relative":                        "",
+	} {
+		h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
+		h.fake.isolated = true
+		h.in.Variables = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/shop"}, {Name: "GIT_CLONE_PATH", Value: written}}
+		res := h.run()
+		if want == "" {
+			if res.Err == nil || !strings.Contains(res.Err.Error(), "GIT_CLONE_PATH") {
+				t.Errorf("%s: got %+v", written, res)
+			}
+			continue
+		}
+		if got := h.fake.specs[0].Mounts[0].Target; res.Err != nil || got != want || h.fake.asked()[0].env("CI_PROJECT_DIR") != want {
+			t.Errorf("%s: got %s, want %s, %v", written, got, want, res.Err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"refline/internal/mask"
@@ -16,8 +18,12 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout || ctx.Err() != nil {
+	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout && !a.cutShort {
 		return // as on GitLab, what ran out of time keeps nothing
+	}
+	if ctx.Err() != nil {
+		a.late(ctx, res)
+		return
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
 	if err := a.sandbox.Close(ctx); err != nil {
@@ -26,12 +32,27 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	a.tellDeployment(res)
 	failed := res.Status == pipeline.Failed
 	a.saveCaches(ctx, failed)
-	if err := a.keepArtifacts(ctx, failed, res); err != nil {
+	err := a.keepArtifacts(ctx, failed, res)
+	switch {
+	case err == nil:
+	case a.late(ctx, res):
+	case failed:
 		fmt.Fprintln(a.log, err)
-		if !failed {
-			res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
-		}
+	default:
+		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
 	}
+}
+
+// late makes res that of a job whose timeout was over in what comes after its
+// script, and reports whether it was.
+func (a *attempt) late(ctx context.Context, res *JobResult) bool {
+	if !timedOut(ctx) {
+		return false
+	}
+	coverage := res.Coverage
+	*res = a.overTime()
+	res.Coverage = coverage
+	return true
 }
 
 // tellDeployment says which environment a job reached, and where it is seen.
@@ -181,17 +202,31 @@ func (a *attempt) cleanUp() {
 			a.clone.GiveBack()
 		}
 	}
+	if a.events != nil {
+		_ = a.events.Close()
+	}
 	if a.Later != nil {
+		a.putAside()
 		a.Later(a.remove)
 		return
 	}
 	a.remove()
 }
 
-func (a *attempt) remove() {
-	if a.events != nil {
-		_ = a.events.Close()
+// putAside makes Dir free for another job at once, before what is in it is
+// removed.
+func (a *attempt) putAside() {
+	aside := filepath.Join(filepath.Dir(a.Dir), "ended-"+a.ID)
+	if os.Rename(a.Dir, aside) != nil {
+		return // remove finds it where it is
 	}
+	if a.clone != nil {
+		a.clone.Dir = filepath.Join(aside, filepath.Base(a.clone.Dir))
+	}
+	a.Dir = aside
+}
+
+func (a *attempt) remove() {
 	if a.clone != nil {
 		if err := a.clone.Close(); err != nil {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,13 +23,16 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(a.temp, 0o700); err != nil {
 		return err
 	}
-	a.workspace = filepath.Join(a.Dir, "work")
+	a.workspace = filepath.Join(a.Dir, a.folderName())
 	if a.InPlace != "" {
 		a.workspace = a.InPlace
 	}
 	a.setPaths()
+	err := a.setClonePath()
+	if err != nil {
+		return err
+	}
 	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables)
-	var err error
 	if a.env, err = environment(vars, a.temp, a.paths.temp); err != nil {
 		return err
 	}
@@ -50,13 +55,31 @@ func (a *attempt) prepare(ctx context.Context) error {
 	}
 	if a.InPlace == "" {
 		if err := a.getSources(ctx); err != nil {
-			return fmt.Errorf("workspace: %w", err)
+			return err
 		}
 		if err := a.restoreCaches(ctx); err != nil {
 			return err
 		}
 	}
 	return a.takeArtifacts(ctx)
+}
+
+// folderName is what the workspace is called: like the project, as on GitLab,
+// since there are tools that take the name of their folder for it.
+func (a *attempt) folderName() string {
+	const otherwise = "work"
+	name := ""
+	for _, v := range a.Variables {
+		if v.Name == "CI_PROJECT_NAME" {
+			name = v.Value
+		}
+	}
+	safe := strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") == "" && !strings.HasPrefix(name, ".")
+	switch {
+	case name == "", !safe, len(name) > 100, name == filepath.Base(a.temp), name == "scripts", name == "before":
+		return otherwise
+	}
+	return name
 }
 
 // getSources fills the workspace by GIT_STRATEGY: with the files of the commit,
@@ -121,7 +144,32 @@ func (a *attempt) setPaths() {
 			project = "/builds/" + v.Value
 		}
 	}
-	a.paths = jobPaths{project: project, builds: "/builds", temp: project + ".tmp", scripts: project + ".scripts"}
+	a.paths = isolatedPaths(project)
+}
+
+func isolatedPaths(project string) jobPaths {
+	return jobPaths{project: project, builds: "/builds", temp: project + ".tmp", scripts: project + ".scripts"}
+}
+
+// setClonePath puts the project where GIT_CLONE_PATH wants it in a container. On
+// the host there is no folder that every job may have.
+func (a *attempt) setClonePath() error {
+	const name = "GIT_CLONE_PATH"
+	if !a.Executor.Isolated() || !slices.ContainsFunc(a.Variables, func(v pipeline.Variable) bool { return v.Name == name && v.Value != "" }) {
+		return nil
+	}
+	vars, err := pipeline.ExpandAll(pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables))
+	if err != nil {
+		return err
+	}
+	lookup := pipeline.Lookup(vars)
+	written, _ := lookup(name)
+	at := path.Clean(pipeline.Resolve(written, lookup))
+	if !strings.HasPrefix(at, a.paths.builds+"/") {
+		return errs.E(errs.Invalid, "%s=%s is not inside of CI_BUILDS_DIR, which is %s", name, written, a.paths.builds)
+	}
+	a.paths = isolatedPaths(at)
+	return nil
 }
 
 // tellSecrets names what GitLab would fetch from a secret store or sign, and
@@ -219,7 +267,7 @@ func (a *attempt) sandboxOf(ctx context.Context, spec executor.Spec) (executor.S
 
 // spec is what the job needs around it, with its sources in workspace.
 func (a *attempt) spec(workspace string) executor.Spec {
-	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
+	spec := executor.Spec{RunID: a.RunID, JobID: a.ID, Log: a.log, Env: a.openEnv(), DockerAuthConfig: a.lookup["DOCKER_AUTH_CONFIG"]}
 	if a.Job.Image != nil {
 		spec.Image = a.image(*a.Job.Image)
 	}
@@ -237,6 +285,11 @@ func (a *attempt) spec(workspace string) executor.Spec {
 	return spec
 }
 
+// openEnv is the job's environment without what holds a secret.
+func (a *attempt) openEnv() []string {
+	return slices.DeleteFunc(slices.Clone(a.env), func(kv string) bool { return a.Secrets.String(kv) != kv })
+}
+
 // image expands what GitLab's runner does: names and users, not commands, which
 // the container's own shell reads.
 func (a *attempt) image(i pipeline.Image) executor.Image {
@@ -248,6 +301,9 @@ func (a *attempt) image(i pipeline.Image) executor.Image {
 
 func (a *attempt) service(s pipeline.Service) executor.Service {
 	out := executor.Service{Image: a.image(s.Image), Command: s.Command}
+	if strings.Trim(out.Name, ":/@") == "" {
+		out.Name = s.Name // where it is not started, it is named all the same
+	}
 	for _, alias := range s.Aliases {
 		out.Aliases = append(out.Aliases, a.expand(alias))
 	}

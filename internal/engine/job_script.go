@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"refline/internal/pipeline"
 )
@@ -34,9 +35,13 @@ func (a *attempt) writeScripts() error {
 			return err
 		}
 	}
+	begin := ""
+	if trace, err := strconv.ParseBool(a.lookup["CI_DEBUG_TRACE"]); err == nil && trace {
+		begin = tracing
+	}
 	for name, entries := range a.scriptEntries() {
 		path := filepath.Join(a.scripts, name)
-		if err := os.WriteFile(path, []byte(shellScript(entries)), mode); err != nil {
+		if err := os.WriteFile(path, []byte(shellScript(begin, entries)), mode); err != nil {
 			return err
 		}
 		if !a.Executor.Isolated() {

@@ -383,19 +383,26 @@ func TestSetupIsFirstInPath(t *testing.T) {
 	}
 }
 
-// Removing what a job leaves may be left to somebody else; then it is theirs.
+// Removing what a job leaves may be left to somebody else; its folder is free at
+// once.
 func TestLaterRemovesTheFolder(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{})
 	var later []func()
 	h.in.Later = func(f func()) { later = append(later, f) }
 	RunJob(t.Context(), h.in)
-	if _, err := os.Stat(h.in.Dir); err != nil || len(later) != 1 {
+	if _, err := os.Stat(h.in.Dir); !os.IsNotExist(err) || len(later) != 1 {
 		t.Fatalf("%v, %d left for later", err, len(later))
 	}
+	left := func() int {
+		entries, err := os.ReadDir(filepath.Dir(h.in.Dir))
+		must(t, err)
+		return len(entries)
+	}
+	before := left()
 	later[0]()
-	if _, err := os.Stat(h.in.Dir); !os.IsNotExist(err) {
-		t.Errorf("still there: %v", err)
+	if left() != before-1 {
+		t.Errorf("%d names beside it before, %d after", before, left())
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"refline/internal/executor"
 )
 
 // lockName is the file by which a folder belongs to a living process.
@@ -33,13 +36,30 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
 	}
+	noteOwner(inner)
 	return func() { unlockFile(inner) }, nil
 }
 
+// InUse reports whether a living process has dir from [LockFolder].
+func InUse(dir string) bool {
+	path := filepath.Join(dir, lockName)
+	lock, err := lockExisting(path, lockTry)
+	switch {
+	case err == nil:
+		unlockFile(lock)
+		return false
+	case errors.Is(err, errLocked):
+		return !ownerDead(path)
+	default:
+		return !notThere(err)
+	}
+}
+
 // Sweep removes the folders in parent whose process is gone, with what is
-// mounted inside. It may run at any time, also beside others.
-func Sweep(parent string) error {
-	return sweep(parent, func() (map[string]bool, error) { return nil, nil })
+// mounted inside. Before, when there are any, it calls quiet, which ends what
+// still runs in them. It may run at any time, also beside others.
+func Sweep(parent string, quiet func() error) error {
+	return sweep(parent, func() (map[string]bool, error) { return nil, nil }, quiet)
 }
 
 // deadSuffix marks a folder that is being removed.
@@ -47,9 +67,12 @@ const deadSuffix = ".dead"
 
 // sweep is Sweep but for those that keep names; it is asked again once a
 // folder is locked, when nobody can be giving it a name any more.
-func sweep(parent string, keep func() (map[string]bool, error)) error {
+func sweep(parent string, keep func() (map[string]bool, error), quiet func() error) error {
 	dead, err := findDead(parent, keep)
 	all := []error{err}
+	if len(dead) > 0 && quiet != nil {
+		all = append(all, quiet())
+	}
 	for _, d := range dead {
 		all = append(all, d.remove())
 	}
@@ -102,7 +125,11 @@ func takeDead(dir string, keep func() (map[string]bool, error)) (deadFolder, err
 	if strings.HasSuffix(dir, deadSuffix) {
 		open = lockExisting
 	}
-	lock, err := open(filepath.Join(dir, lockName), lockTry)
+	path := filepath.Join(dir, lockName)
+	lock, err := open(path, lockTry)
+	if errors.Is(err, errLocked) && ownerDead(path) {
+		lock, err = lockOfDead(path, open)
+	}
 	switch {
 	case notThere(err):
 		_ = os.Remove(dir) // all but itself was removed before
@@ -117,10 +144,50 @@ func takeDead(dir string, keep func() (map[string]bool, error)) (deadFolder, err
 		unlockFile(lock)
 		return deadFolder{}, err
 	}
+	noteOwner(lock)
 	if !strings.HasSuffix(dir, deadSuffix) && os.Rename(dir, dir+deadSuffix) == nil {
 		dir += deadSuffix
 	}
 	return deadFolder{dir, lock}, nil
+}
+
+// noteOwner writes into a lock whose process holds it. It is a help for
+// ownerDead, so its failure is none.
+func noteOwner(lock *os.File) {
+	self, err := executor.Self()
+	if err != nil {
+		return
+	}
+	if lock.Truncate(0) == nil {
+		_, _ = lock.WriteAt([]byte(self.String()), 0)
+	}
+}
+
+// ownerDead reports whether the process that took the lock at path is known to
+// be gone.
+func ownerDead(path string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	self, err := executor.Self()
+	owner, ok := executor.ParseOwner(string(text))
+	return err == nil && ok && owner.Dead(self)
+}
+
+// lockOfDead waits for a lock that outlives its owner: a process killed while
+// it starts a program leaves a copy of itself, with its locks, which becomes
+// that program as soon as the system lets it run.
+func lockOfDead(path string, open func(string, lockMode) (*os.File, error)) (*os.File, error) {
+	const patience = 10 * time.Second
+	deadline := time.Now().Add(patience)
+	for {
+		lock, err := open(path, lockTry)
+		if !errors.Is(err, errLocked) || time.Now().After(deadline) {
+			return lock, err
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 // remove removes the folder, its lock last.

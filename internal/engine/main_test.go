@@ -41,6 +41,26 @@ func roles() map[string]func(dir string) error {
 			}
 			return sayAndWait("held")
 		},
+		// What a process killed while it starts another leaves for a moment:
+		// a second holder of its lock.
+		"outlived": func(dir string) error {
+			unlock, err := LockFolder(dir)
+			if err != nil {
+				return err
+			}
+			unlock()
+			lock, err := lockFile(filepath.Join(dir, lockName), lockTry)
+			if err != nil {
+				return err
+			}
+			noteOwner(lock)
+			heir := exec.Command("cat", os.Getenv("REFLINE_TEST_PIPE"))
+			heir.ExtraFiles = []*os.File{lock}
+			if err := heir.Start(); err != nil {
+				return err
+			}
+			return sayAndWait("held")
+		},
 		"collect": func(dir string) error {
 			fmt.Println("collecting")
 			for {

@@ -63,7 +63,7 @@ func TestSweepUnmounts(t *testing.T) {
 	must(t, killed.Process.Kill())
 	_ = killed.Wait()
 	same(t, len(mountsBelow(mountTable(t), parent)), 1)
-	must(t, Sweep(parent))
+	must(t, Sweep(parent, nil))
 	same(t, len(mountsBelow(mountTable(t), parent)), 0)
 	same(t, harvest(t, base), tree)
 	if _, err := os.Lstat(filepath.Join(parent, "dead")); !errors.Is(err, fs.ErrNotExist) {

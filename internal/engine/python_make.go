@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ func (m *pythonMaker) byPip(ctx context.Context, list string) error {
 }
 
 // run runs one tool where the requirements' paths start. Its lines go to the
-// log, its last ones also into the error.
+// log; the error has of them only the one that says what is wrong.
 func (m *pythonMaker) run(ctx context.Context, what string, args ...string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir, cmd.Env = m.needs.folder, m.env
@@ -176,9 +177,20 @@ func (m *pythonMaker) run(ctx context.Context, what string, args ...string) erro
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return errs.E(errs.Invalid, "%s: %s: %w\n%s", what, filepath.Base(args[0]), err, lastLines(tail.String(), 12))
+		return errs.E(errs.Invalid, "%s: %s: %w: %s", what, filepath.Base(args[0]), err, lastError(tail.String()))
 	}
 	return nil
+}
+
+// lastError is the last line that calls itself an error, else the last one.
+func lastError(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.HasPrefix(strings.ToLower(line), "error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return strings.TrimSpace(lines[len(lines)-1])
 }
 
 // tailWriter keeps the end of what is written to it.

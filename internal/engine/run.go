@@ -18,7 +18,7 @@ type RunInput struct {
 	Number   int64  // of the run, unique on this computer
 	FirstID  string // the trigger job's CI_JOB_ID in a child pipeline, else empty
 	Dir      string // what is kept of the run: logs/ and artifacts/
-	Work     string // where workspaces are while it runs
+	Work     string // where workspaces are while it runs; children share it
 	Prefix   string // "trigger job / " in a child pipeline
 	Pipeline *pipeline.Pipeline
 	// Job gives the base of a job's input; Run fills in what it knows itself
@@ -46,6 +46,8 @@ type RunInput struct {
 	Lock func(ctx context.Context, group string) (release func(), err error)
 	Emit func(Event) // called from several goroutines
 	Stop context.Context
+
+	numbers *numbers // of the jobs that run; nil for the run that has no parent
 }
 
 // ChildRequest is what a trigger job asks for.
@@ -93,6 +95,9 @@ func Run(ctx context.Context, in RunInput) (RunResult, error) {
 		return RunResult{}, err
 	}
 	r := &runner{RunInput: in, graph: graph, done: make(chan outcome)}
+	if r.numbers == nil {
+		r.numbers = &numbers{}
+	}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
 	r.dotenv = make([][]pipeline.Variable, len(in.Pipeline.Jobs))

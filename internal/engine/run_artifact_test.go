@@ -35,13 +35,15 @@ func TestWhichArtifactsAJobTakes(t *testing.T) {
 		want   string // jobs, then who wrote the shared file
 	}{
 		{"of all earlier stages, the later ones last", nil, pipeline.Job{}, "x y: [1] y: [2] z | z"},
-		{"of dependencies, in their order", nil, pipeline.Job{Dependencies: deps("z", "x")}, "x z | x"},
+		{"of dependencies, in the pipeline's order", nil, pipeline.Job{Dependencies: deps("z", "x")}, "x z | z"},
 		{"of a dependency's parallel jobs", nil, pipeline.Job{Dependencies: deps("y")}, "y: [1] y: [2] | y: [2]"},
 		{"of one of them", nil, pipeline.Job{Dependencies: deps("y: [1]")}, "y: [1] | y: [1]"},
 		{"of none", nil, pipeline.Job{Dependencies: deps()}, " | "},
-		{"of needs, in their order", nil, pipeline.Job{Needs: needing("z", "x")}, "x z | x"},
+		{"of needs, in the pipeline's order", nil, pipeline.Job{Needs: needing("z", "x")}, "x z | z"},
 		{"not of needs without artifacts", nil, pipeline.Job{Needs: []pipeline.Need{{Job: "z"}, {Job: "x", Artifacts: true}}}, "x | x"},
 		{"of no needs", nil, pipeline.Job{DAG: true}, " | "},
+		{"not of dependencies that are no needs", nil, pipeline.Job{DAG: true, Dependencies: deps("z")}, " | "},
+		{"not of dependencies whose artifacts are not needed", nil, pipeline.Job{Needs: []pipeline.Need{{Job: "z"}, {Job: "x", Artifacts: true}}, Dependencies: deps("z")}, " | "},
 		{"of dependencies among needs", nil, pipeline.Job{Needs: needing("z", "x"), Dependencies: deps("z")}, "z | z"},
 		{"not of jobs that were not run", func(jobs []pipeline.Job) { jobs[3].When, jobs[3].AllowFailure = pipeline.Manual, true }, pipeline.Job{}, "x y: [1] y: [2] | y: [2]"},
 	}

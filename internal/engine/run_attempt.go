@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,36 +52,22 @@ func (r *runner) inputFor(i int) given {
 	return g
 }
 
-// sources are the jobs whose artifacts job i takes: those of dependencies, else
-// of its needs, else of all earlier stages.
+// sources are the jobs whose artifacts job i takes: those of its needs, else of
+// all earlier stages, and of these only the ones that dependencies names. Their
+// order is that of the pipeline, however they are named, as on GitLab.
 func (r *runner) sources(i int) []int {
 	job := &r.Pipeline.Jobs[i]
 	var out []int
-	byName := func(name string) {
-		if j, ok := r.index[name]; ok {
-			out = append(out, j)
+	for j := range r.Pipeline.Jobs {
+		from := &r.Pipeline.Jobs[j]
+		if !job.DAG && from.Stage == job.Stage {
+			break
 		}
-	}
-	switch {
-	case job.Dependencies != nil:
-		for _, d := range *job.Dependencies {
-			for j := range r.Pipeline.Jobs {
-				if n := &r.Pipeline.Jobs[j]; n.Name == d || n.Base == d {
-					out = append(out, j)
-				}
-			}
-		}
-	case job.DAG:
-		for _, n := range job.Needs {
-			if n.Artifacts && n.Project == "" && n.Pipeline == "" {
-				byName(n.Job)
-			}
-		}
-	default:
-		for j := range r.Pipeline.Jobs {
-			if r.Pipeline.Jobs[j].Stage == job.Stage {
-				break
-			}
+		needed := !job.DAG || slices.ContainsFunc(job.Needs, func(n pipeline.Need) bool {
+			return n.Job == from.Name && n.Artifacts && n.Project == "" && n.Pipeline == ""
+		})
+		named := job.Dependencies == nil || slices.Contains(*job.Dependencies, from.Name) || slices.Contains(*job.Dependencies, from.Base)
+		if needed && named {
 			out = append(out, j)
 		}
 	}
@@ -153,12 +140,19 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
 	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
 	in.Take = g.take
-	in.Dir = filepath.Join(r.Work, id)
+	in.Slot = r.numbers.take()
+	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
 	in.Keep = filepath.Join(r.Dir, "artifacts", id)
 	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
 	in.Emit = func(ev Event) { r.tell(i, ev) }
 	in.Later = r.later.Go
 	res := RunJob(ctx, in)
+	if _, err := os.Lstat(in.Dir); notThere(err) {
+		r.numbers.free(in.Slot)
+	}
+	if res.Err != nil { // is shown with the job; who reads the log later wants it too
+		fmt.Fprintf(f, "the job could not be run as it should: %v\n", res.Err)
+	}
 	if res.Artifacts {
 		rec.Artifacts = in.Keep
 	}

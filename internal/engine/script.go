@@ -19,11 +19,17 @@ case "${BASH_VERSION:-}" in
 esac
 `
 
+// tracing makes the shell tell each command with its arguments in place, as
+// CI_DEBUG_TRACE asks for.
+const tracing = "set -o xtrace\n"
+
 // shellScript turns entries of script: into a shell script. They are run by
 // eval in a subshell, as in GitLab's runner: anywhere else bash goes on with the
-// next command after an error of arithmetic or expansion.
-func shellScript(entries []string) string {
+// next command after an error of arithmetic or expansion. What begin says comes
+// before them.
+func shellScript(begin string, entries []string) string {
 	var body strings.Builder
+	body.WriteString(begin)
 	for _, e := range entries {
 		if strings.TrimSpace(e) == "" {
 			continue

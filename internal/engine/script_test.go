@@ -60,7 +60,7 @@ func TestWhatShellsMakeOfScripts(t *testing.T) {
 			t.Run(shell+": "+tt.name, func(t *testing.T) {
 				t.Parallel()
 				file := filepath.Join(t.TempDir(), "script.sh")
-				must(t, os.WriteFile(file, []byte(shellScript(tt.entries)), 0o644))
+				must(t, os.WriteFile(file, []byte(shellScript("", tt.entries)), 0o644))
 				args := []string{file}
 				if shell == "busybox" {
 					args = []string{"sh", file}
@@ -104,7 +104,7 @@ func TestHowEntriesAreEchoed(t *testing.T) {
 			t.Skip("no sh in PATH: install a POSIX shell")
 		}
 		file := filepath.Join(t.TempDir(), "script.sh")
-		must(t, os.WriteFile(file, []byte(shellScript([]string{entry})), 0o644))
+		must(t, os.WriteFile(file, []byte(shellScript("", []string{entry})), 0o644))
 		out, err := exec.Command(sh, file).Output()
 		must(t, err)
 		if first, _, _ := strings.Cut(string(out), "\n"); first != "\x1b[32;1m"+want+"\x1b[0;m" {

@@ -46,6 +46,8 @@ type Tree struct {
 	files int
 	bytes int64
 	limit bool // stop at what is large
+
+	leftOut []string // see LeftOut
 }
 
 // treeDir is one directory of a tree, with its files and links.

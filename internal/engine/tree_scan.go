@@ -93,11 +93,12 @@ func (t *Tree) keep(root folder) error {
 		if err != nil {
 			return err
 		}
-		d.files, err = readFiles(f, d.files)
+		kept, err := readFiles(f, d.files)
 		f.close()
 		if err != nil {
 			return inDir(d.path, err)
 		}
+		d.files = kept
 	}
 	t.dir = ""
 	return nil
@@ -105,7 +106,7 @@ func (t *Tree) keep(root folder) error {
 
 // readFiles fills in the content of files. What is gone meanwhile is left out.
 func readFiles(f folder, files []fileNode) ([]fileNode, error) {
-	kept := files[:0]
+	kept := make([]fileNode, 0, len(files))
 	for _, n := range files {
 		if n.kind == isFile {
 			data, err := f.read(n.name, n.size)
@@ -126,9 +127,10 @@ func readFiles(f folder, files []fileNode) ([]fileNode, error) {
 // the given files (relative to root, with slashes) as they are now. A file
 // that is not there, or that lies behind a link, does not exist for git
 // either and is left out; a directory in the list (a submodule that was not
-// fetched) becomes an empty one. Each file is read once. Small trees stay in
-// memory; others are written to dst, which must not be there and belongs to
-// the tree from then on.
+// fetched) becomes an empty one. What may not be read is left out too, and
+// named by [Tree.LeftOut]. Each file is read once. Small trees stay in memory;
+// others are written to dst, which must not be there and belongs to the tree
+// from then on.
 func SnapshotTree(ctx context.Context, dst, root string, files []string) (*Tree, error) {
 	from, err := openFolder(root)
 	if err != nil {
@@ -137,41 +139,65 @@ func SnapshotTree(ctx context.Context, dst, root string, files []string) (*Tree,
 	defer from.close()
 	// People save files while they are read: what is gone between the look and
 	// the copy makes the list stale.
+	leaveOut := map[string]bool{}
 	for try := 1; ; try++ {
-		t, err := snapshot(ctx, dst, root, from, files)
+		t, err := snapshot(ctx, dst, root, from, files, leaveOut)
 		if err == nil {
 			return t, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) || try == 3 {
+		if errors.Is(err, fs.ErrPermission) && t.addUnreadable(from, leaveOut) {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try >= 3 {
 			return nil, fmt.Errorf("read the files of %s: %w", root, err)
 		}
 	}
 }
 
-func snapshot(ctx context.Context, dst, root string, from folder, files []string) (*Tree, error) {
+// LeftOut are the paths that [SnapshotTree] was given and could not read.
+func (t *Tree) LeftOut() []string { return t.leftOut }
+
+// addUnreadable adds the files of the tree that may not be read, and reports
+// whether there are any. They are looked for only after one was met.
+func (t *Tree) addUnreadable(root folder, to map[string]bool) bool {
+	before := len(to)
+	for i := range t.dirs {
+		d := &t.dirs[i]
+		for j := range d.files {
+			path := joinPath(d.path, d.files[j].name)
+			if d.files[j].kind == isFile && errors.Is(root.mayRead(path), fs.ErrPermission) {
+				to[path] = true
+			}
+		}
+	}
+	return len(to) > before
+}
+
+// snapshot returns a tree also with an error: of what it has seen.
+func snapshot(ctx context.Context, dst, root string, from folder, files []string, leaveOut map[string]bool) (*Tree, error) {
 	t := &Tree{load: func() error { return nil }}
 	t.noMount.Store(!canMount())
 	t.large = func() bool { return t.dir != "" }
 	t.paths, t.folders = sync.OnceValue(t.pathSet), sync.OnceValue(t.folderSet)
-	if err := t.list(ctx, from, files); err != nil {
-		return nil, err
+	if err := t.list(ctx, from, files, leaveOut); err != nil {
+		return t, err
 	}
 	if t.small() {
 		return t, t.keep(from)
 	}
 	t.dir = root
 	if err := makeDir(dst); err != nil {
-		return nil, err
+		return t, err
 	}
 	if err := t.copyTo(ctx, dst); err != nil {
-		return nil, errors.Join(err, removeAll(dst))
+		return t, errors.Join(err, removeAll(dst))
 	}
 	t.base, t.dir = dst, dst
 	return t, nil
 }
 
 // list looks at files and fills the tree with those that are there.
-func (t *Tree) list(ctx context.Context, root folder, files []string) error {
+func (t *Tree) list(ctx context.Context, root folder, files []string, leaveOut map[string]bool) error {
 	byDir := map[string][]fileNode{".": nil}
 	reached := map[string]bool{".": true} // whether a path is a directory, not a link
 	var isReal func(dir string) bool
@@ -206,6 +232,8 @@ func (t *Tree) list(ctx context.Context, root folder, files []string) error {
 		n, err := root.stat(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+		case leaveOut[name], errors.Is(err, fs.ErrPermission):
+			t.leftOut = append(t.leftOut, name)
 		case err != nil:
 			return err
 		case n.kind == isDir:

@@ -67,6 +67,9 @@ type Spec struct {
 	// its own default.
 	Image    Image
 	Services []Service
+	// Env is KEY=value: what an image's entrypoint sees. Commands have their
+	// own. Who may ask an engine sees it too, so it holds no secrets.
+	Env []string
 	// Mounts are folders of the host that the commands must see.
 	Mounts []Mount
 	// Log gets lines about the preparation. Never nil.

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ type Files struct {
 	Paths      []string // tracked, and untracked but not ignored; all exist
 	Changed    []string // differ from HEAD: modified, staged, deleted or untracked
 	Submodules []string // folders of submodules; their files are not in Paths
+	Unreadable []string // folders that may not be read; what is untracked in them is not in Paths
 }
 
 // Files lists the working tree, by two processes side by side. Outside a
@@ -28,9 +30,12 @@ func (w *Worktree) Files(ctx context.Context) (Files, error) {
 	}
 	var listed, status []byte
 	var listErr, statusErr error
+	var warnings string
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		listed, listErr = w.git("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard").output(ctx)
+		list := w.git("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard")
+		list.said = &warnings
+		listed, listErr = list.output(ctx)
 	})
 	wg.Go(func() {
 		status, statusErr = w.git("status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames",
@@ -42,7 +47,7 @@ func (w *Worktree) Files(ctx context.Context) (Files, error) {
 			return Files{}, w.explain(err)
 		}
 	}
-	f := Files{}
+	f := Files{Unreadable: parseUnreadable(warnings)}
 	gone := map[string]bool{}
 	parseStatus(string(status), func(path string, deleted bool) {
 		f.Changed = append(f.Changed, path)
@@ -69,6 +74,19 @@ func (w *Worktree) Files(ctx context.Context) (Files, error) {
 		*list = slices.Compact(*list)
 	}
 	return f, nil
+}
+
+// parseUnreadable finds the folders that git warns of.
+func parseUnreadable(warnings string) []string {
+	var folders []string
+	for line := range strings.Lines(warnings) {
+		rest, ok := strings.CutPrefix(line, "warning: could not open directory '")
+		if end := strings.LastIndex(rest, "': "); ok && end >= 0 {
+			folders = append(folders, strings.TrimSuffix(rest[:end], "/"))
+		}
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders)
 }
 
 // parseListed reads "ls-files -z -t -s -o": "H mode id stage\tpath" or "? path".
@@ -110,6 +128,10 @@ func walkFolder(root string) (Files, error) {
 	var f Files
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrPermission) && path != root && d.IsDir():
+			rel, _ := filepath.Rel(root, path)
+			f.Unreadable = append(f.Unreadable, filepath.ToSlash(rel))
+			return filepath.SkipDir
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == ".git" && path != root:

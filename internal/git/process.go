@@ -23,6 +23,7 @@ type process struct {
 	config []setting // on top of every configuration file, by environment
 	stdin  string
 	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
+	said   *string  // gets what a process that went well wrote to stderr; may be nil
 	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
 }
 
@@ -67,6 +68,9 @@ func (p process) output(ctx context.Context) ([]byte, error) {
 	if err == nil {
 		if text := "\n" + stderr.String(); p.strict && strings.Contains(text, "\nerror: ") {
 			return nil, &failure{p.verb(), 0, text}
+		}
+		if p.said != nil {
+			*p.said = stderr.String()
 		}
 		return stdout.Bytes(), nil
 	}

@@ -211,6 +211,15 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+func TestUnreadableFolders(t *testing.T) {
+	t.Parallel()
+	said := "warning: could not open directory 'b: it''s/': Permission denied\nhint: no\nwarning: could not open directory 'a/': Permission denied\n" +
+		"warning: could not open directory 'a/': Permission denied\n"
+	if diff := cmp.Diff([]string{"a", "b: it''s"}, parseUnreadable(said)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFilesInConflict(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)

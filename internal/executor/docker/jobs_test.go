@@ -103,6 +103,18 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// A service reaches the job by the name that GitLab gives it.
+func TestServiceSeesTheJob(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{{
+		Image: box(), Aliases: []string{"seer"},
+		Command: []string{"sh", "-c", "until wget -qO- http://build:1/ 2>&1 | grep refused; do sleep 0.05; done; mkdir /w; echo seen >/w/index.html; exec httpd -f -p 80 -h /w"},
+	}}})
+	if got := j.sh("until wget -qO- http://seer/ 2>/dev/null; do sleep 0.05; done"); got != "seen\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestServiceThatIsNotReady(t *testing.T) {
 	t.Parallel()
 	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 300 * time.Millisecond, Services: []executor.Service{
@@ -229,6 +241,15 @@ func TestEntrypoint(t *testing.T) {
 		t.Parallel()
 		j := mustStart(t, executor.Spec{Image: executor.Image{Name: boxImage, Entrypoint: []string{"env", "FROM_JOB=yes"}}})
 		if got := j.sh("echo $FROM_JOB $FROM_IMAGE"); got != "yes yes\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("that reads the job's variables", func(t *testing.T) {
+		t.Parallel()
+		j := mustStart(t, executor.Spec{
+			Image: executor.Image{Name: boxImage, Entrypoint: []string{"sh", "-c", "export SEEN=$WANTED; exec sh"}}, Env: []string{"WANTED=yes"},
+		})
+		if got := j.sh("echo $SEEN"); got != "yes\n" {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -151,7 +152,7 @@ func (s *sandbox) createContainer(ctx context.Context) error {
 // from its input. An entrypoint that is cleared gives way to the shell.
 func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
 	conf := &container.Config{
-		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Labels: s.labels,
+		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Env: s.spec.Env, Labels: s.labels,
 		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	}
 	if entrypoint != nil && (len(entrypoint) == 0 || len(entrypoint) == 1 && entrypoint[0] == "") {
@@ -187,6 +188,11 @@ func mounts(specs []executor.Mount) []mount.Mount {
 
 // create makes a container of the job and says what is wrong when it cannot.
 func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
+	if s.network != "" && string(opts.HostConfig.NetworkMode) == s.network && opts.NetworkingConfig == nil {
+		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+			s.network: {Aliases: []string{"build"}}, // what services call the job, as with GitLab
+		}}
+	}
 	// A request that is cut off may be done all the same, and nobody would know
 	// of the container.
 	made, err := s.conn.api.ContainerCreate(context.WithoutCancel(ctx), opts)
