@@ -64,7 +64,7 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return s.docker, s.why
 	}
 	s.asked = true
-	d := docker.New(docker.Options{Getenv: s.e.getenv})
+	d := docker.New(docker.Options{Getenv: s.e.getenv, Notice: func(text string) { s.e.notef("%s", text) }})
 	if s.why = d.Available(ctx); s.why != nil {
 		if s.mode == "auto" && !s.strict {
 			s.e.notef("no container engine answers, so jobs with an image run on this host; --strict refuses instead")

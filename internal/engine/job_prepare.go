@@ -89,6 +89,7 @@ func (a *attempt) hook(ctx context.Context) error {
 	}
 	spec := a.spec(empty)
 	spec.Services = nil
+	spec.Mounts[0].Back = []string{} // nobody reads what is made there
 	sandbox, err := a.sandboxOf(ctx, spec)
 	if err != nil {
 		return err
@@ -227,12 +228,12 @@ func (a *attempt) spec(workspace string) executor.Spec {
 		spec.Services = append(spec.Services, a.service(s))
 	}
 	spec.Mounts = []executor.Mount{
-		{Source: workspace, Target: a.paths.project},
-		{Source: a.temp, Target: a.paths.temp},
+		{Source: workspace, Target: a.paths.project, Back: a.readAfter()},
+		{Source: a.temp, Target: a.paths.temp, Back: []string{eventsFile}, Live: true},
 		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
 	}
 	for _, dir := range a.ReadOnly {
-		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true, Shared: true})
 	}
 	return spec
 }

@@ -37,8 +37,12 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if grace == 0 {
 		grace = executor.DefaultGrace
 	}
+	end := s.follow(ctx)
 	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
 	_ = said.flush()
+	if ferr := end(); err == nil {
+		err = ferr
+	}
 	if err != nil {
 		return code, err
 	}

@@ -19,6 +19,9 @@ import (
 // giveBack makes the files of writable mounts that the job left to others this
 // user's. Only root can, so a last container of the job's image does.
 func (s *sandbox) giveBack(ctx context.Context) error {
+	if s.volumes != nil {
+		return s.copyBack(ctx) // as this user's
+	}
 	var foreign []string // as a container sees them
 	conf := s.shellConfig([]string{""})
 	conf.User = "0"
@@ -36,7 +39,7 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 	if len(foreign) == 0 {
 		return nil
 	}
-	host.Mounts = mounts(s.spec.Mounts)
+	host.Mounts = s.mounts()
 	user, err := s.user(ctx, host)
 	if err != nil {
 		return err

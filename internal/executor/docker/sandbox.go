@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,8 +34,12 @@ type sandbox struct {
 	suffix    string    // keeps names apart
 	started   time.Time // files that changed since are the job's
 	container string    // id of the job's container
+	// foreignUser says that the container's user is neither root nor this one.
+	foreignUser bool
 	network   string    // id of the job's network, empty without services
 	services  []*service
+	volumes   []*volume // in place of the mounts, when the engine is apart
+	courier   string    // id of the container that fills and reads them
 	shell     string
 	ran       bool
 
@@ -97,15 +102,20 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	if err != nil {
 		return err
 	}
-	if err := s.openMounts(image); err != nil {
-		return err
+	user := s.spec.Image.User
+	if user == "" && image.Config != nil {
+		user = image.Config.User
 	}
+	s.foreignUser = isForeign(user)
 	if len(s.services) > 0 {
-		if err := s.startServices(ctx); err != nil {
+		if err := s.createNetwork(ctx); err != nil {
 			return err
 		}
 	}
 	if err := s.createContainer(ctx); err != nil {
+		return err
+	}
+	if err := s.startServices(ctx); err != nil {
 		return err
 	}
 	if s.shell, err = s.findShell(ctx); err != nil {
@@ -114,14 +124,61 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	return s.awaitServices(ctx)
 }
 
-// openMounts is for a container whose user is neither root nor this one.
-func (s *sandbox) openMounts(image client.ImageInspectResult) error {
-	user := s.spec.Image.User
-	if user == "" && image.Config != nil {
-		user = image.Config.User
-	}
+// isForeign is for the user of a container, as user[:group].
+func isForeign(user string) bool {
 	user, _, _ = strings.Cut(user, ":")
-	if user == "" || user == "root" || user == "0" || user == strconv.Itoa(os.Getuid()) {
+	return user != "" && user != "root" && user != "0" && user != strconv.Itoa(os.Getuid())
+}
+
+// createContainer makes the container that all commands of the job run in. The
+// first one of a run tells whether the engine sees the job's folders.
+func (s *sandbox) createContainer(ctx context.Context) error {
+	if s.conn.sees() == sightApart {
+		return s.createApart(ctx)
+	}
+	err := s.createJob(ctx)
+	if errors.Is(err, errUnseen) {
+		return s.createApart(ctx)
+	}
+	if err == nil && s.conn.sees() == sightUnknown {
+		var same bool
+		if same, err = s.seesMounts(ctx); err == nil && !same {
+			if err := s.conn.removeContainer(context.WithoutCancel(ctx), s.container); err != nil {
+				return s.conn.broken(err)
+			}
+			s.container = ""
+			return s.createApart(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.conn.found(sightShared)
+	return s.openMounts()
+}
+
+func (s *sandbox) createApart(ctx context.Context) error {
+	s.conn.found(sightApart)
+	if err := s.copyIn(ctx); err != nil {
+		return err
+	}
+	return s.createJob(ctx)
+}
+
+func (s *sandbox) createJob(ctx context.Context) error {
+	conf := s.shellConfig(s.spec.Image.Entrypoint)
+	conf.User = s.spec.Image.User
+	host := s.hostConfig()
+	host.Mounts = s.mounts()
+	var err error
+	s.container, err = s.create(ctx, client.ContainerCreateOptions{
+		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job"),
+	})
+	return err
+}
+
+func (s *sandbox) openMounts() error {
+	if !s.foreignUser {
 		return nil
 	}
 	for _, m := range s.spec.Mounts {
@@ -132,19 +189,6 @@ func (s *sandbox) openMounts(image client.ImageInspectResult) error {
 		}
 	}
 	return nil
-}
-
-// createContainer makes the container that all commands of the job run in.
-func (s *sandbox) createContainer(ctx context.Context) error {
-	conf := s.shellConfig(s.spec.Image.Entrypoint)
-	conf.User = s.spec.Image.User
-	host := s.hostConfig()
-	host.Mounts = mounts(s.spec.Mounts)
-	var err error
-	s.container, err = s.create(ctx, client.ContainerCreateOptions{
-		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job"),
-	})
-	return err
 }
 
 // shellConfig is a container whose command is a shell that reads its program
@@ -177,12 +221,31 @@ func selinux() bool {
 	return runtime.GOOS == "linux" && err == nil
 }
 
-func mounts(specs []executor.Mount) []mount.Mount {
+// mounts are the folders of the job, or the volumes with their copies.
+func (s *sandbox) mounts() []mount.Mount {
 	var list []mount.Mount
-	for _, m := range specs {
+	for _, v := range s.volumes {
+		list = append(list, mount.Mount{
+			Type: mount.TypeVolume, Source: v.name, Target: v.Target, ReadOnly: v.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		})
+	}
+	if s.volumes != nil {
+		return list
+	}
+	for _, m := range s.spec.Mounts {
 		list = append(list, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
 	return list
+}
+
+// errUnseen says that the engine has no folder of the name of one here.
+var errUnseen = errors.New("folder not seen by the engine")
+
+// unseen are words of engines that do not find a folder, or may not show it.
+var unseen = []string{
+	"bind source path does not exist", // Docker
+	"statfs /",                        // Podman
+	"Mounts denied",                   // Docker Desktop: "is not shared from the host"
 }
 
 // create makes a container of the job and says what is wrong when it cannot.
@@ -198,8 +261,8 @@ func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions
 	}
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "no such file or directory") && len(opts.HostConfig.Mounts) > 0:
-		return "", errs.E(errs.Unavailable, "the engine at %s does not see the folders of this computer (%w); use an engine on this computer", s.conn.host, err)
+	case slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(text, words) }):
+		return "", errs.E(errs.Unavailable, "%w: %w", errUnseen, err)
 	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
 		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
 	case cerrdefs.IsNotFound(err):
@@ -258,11 +321,12 @@ func (s *sandbox) Close(ctx context.Context) error {
 		// Nothing may still write what is given back.
 		all = append(all, s.conn.kill(ctx, s.container), s.giveBack(ctx))
 	}
-	ids := []string{s.container}
+	ids := []string{s.container, s.courier}
 	for _, one := range s.services {
 		ids = append(ids, one.container)
 	}
 	all = append(all, s.conn.removeContainers(ctx, ids))
+	all = append(all, s.removeVolumes(ctx))
 	if s.network != "" {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}

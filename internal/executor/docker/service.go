@@ -29,14 +29,19 @@ type service struct {
 	container string
 }
 
-// startServices makes the job's network and starts the services in it. A job
-// without services has no network of its own: engines have few by default.
-func (s *sandbox) startServices(ctx context.Context) error {
+// createNetwork makes the job's network. A job without services has none of its
+// own: engines have few by default.
+func (s *sandbox) createNetwork(ctx context.Context) error {
 	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
 	if err != nil {
 		return fmt.Errorf("network of the job: %w", s.conn.broken(err))
 	}
 	s.network = made.ID
+	return nil
+}
+
+// startServices starts all at once.
+func (s *sandbox) startServices(ctx context.Context) error {
 	failures := make([]error, len(s.services))
 	var group sync.WaitGroup
 	for i, one := range s.services {
@@ -62,7 +67,7 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	}
 	host := s.hostConfig()
 	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
-	host.Mounts = mounts(s.spec.Mounts)    // as with GitLab: what a service is told to read is there
+	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
 		Env: one.spec.Env, User: one.spec.User, Labels: s.labels,
