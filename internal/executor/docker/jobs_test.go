@@ -25,6 +25,11 @@ type job struct {
 // start brings up a job whose folder is mounted at /job.
 func start(t *testing.T, spec executor.Spec) (*job, error) {
 	t.Helper()
+	return startBy(t, newExecutor(t), spec)
+}
+
+func startBy(t *testing.T, e executor.Executor, spec executor.Spec) (*job, error) {
+	t.Helper()
 	api := engine(t)
 	j := &job{t: t, dir: t.TempDir(), log: &executortest.Buffer{}}
 	spec.RunID, spec.JobID, spec.Log = "test-"+strings.ReplaceAll(t.Name(), "/", "-"), "job", j.log
@@ -36,7 +41,7 @@ func start(t *testing.T, spec executor.Spec) (*job, error) {
 		spec.Services[i].PullPolicy = []string{"never"}
 	}
 	var err error
-	j.Sandbox, err = newExecutor(t).Start(t.Context(), spec)
+	j.Sandbox, err = e.Start(t.Context(), spec)
 	t.Cleanup(func() {
 		if j.Sandbox != nil {
 			j.close()
@@ -50,7 +55,12 @@ func start(t *testing.T, spec executor.Spec) (*job, error) {
 
 func mustStart(t *testing.T, spec executor.Spec) *job {
 	t.Helper()
-	j, err := start(t, spec)
+	return mustStartBy(t, newExecutor(t), spec)
+}
+
+func mustStartBy(t *testing.T, e executor.Executor, spec executor.Spec) *job {
+	t.Helper()
+	j, err := startBy(t, e, spec)
 	if err != nil {
 		t.Fatalf("start: %v\n%s", err, j.log)
 	}

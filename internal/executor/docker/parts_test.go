@@ -243,7 +243,12 @@ func TestFindEngine(t *testing.T) {
 		{name: "DOCKER_HOST", env: map[string]string{"DOCKER_HOST": "unix:///b", "DOCKER_CONTEXT": "far"}, want: address{host: "unix:///b", source: "by DOCKER_HOST"}},
 		{name: "with TLS", env: map[string]string{"DOCKER_HOST": "tcp://h:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"},
 			want: address{host: "tcp://h:2376", source: "by DOCKER_HOST", certs: "/certs"}},
-		{name: "over SSH", env: map[string]string{"DOCKER_HOST": "ssh://h"}, fails: errs.Invalid},
+		{name: "over SSH", env: map[string]string{"DOCKER_HOST": "ssh://me@h:22"}, want: address{
+			host: "ssh://me@h:22", source: "by DOCKER_HOST", ssh: []string{"ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-l", "me", "-p", "22", "--", "h",
+				"if command -v docker >/dev/null; then docker system dial-stdio; else podman system dial-stdio; fi"}}},
+		{name: "over SSH with a password", env: map[string]string{"DOCKER_HOST": "ssh://me:s3cr3t@h"}, fails: errs.Invalid},
+		{name: "over SSH to an option", env: map[string]string{"DOCKER_HOST": "ssh://-oProxyCommand=x"}, fails: errs.Invalid},
+		{name: "over SSH to nowhere", env: map[string]string{"DOCKER_HOST": "ssh://"}, fails: errs.Invalid},
 		{name: "current context", config: `{"currentContext":"near"}`, context: [2]string{"near", `{"Endpoints":{"docker":{"Host":"unix:///c"}}}`},
 			want: address{host: "unix:///c", source: "by the Docker context near"}},
 		{name: "DOCKER_CONTEXT", env: map[string]string{"DOCKER_CONTEXT": "near"}, config: `{"currentContext":"far"}`,
@@ -265,13 +270,13 @@ func TestFindEngine(t *testing.T) {
 			}
 			got, err := o.findEngine(t.Context())
 			if c.fails != errs.Internal {
-				if !errs.Is(err, c.fails) {
+				if !errs.Is(err, c.fails) || strings.Contains(err.Error(), "s3cr3t") {
 					t.Errorf("got %v, want kind %v", err, c.fails)
 				}
 				return
 			}
-			if err != nil || got != c.want {
-				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+			if d := cmp.Diff(c.want, got, cmp.AllowUnexported(address{})); err != nil || d != "" {
+				t.Error(err, d)
 			}
 		})
 	}

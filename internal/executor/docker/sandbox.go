@@ -36,12 +36,12 @@ type sandbox struct {
 	container string    // id of the job's container
 	// foreignUser says that the container's user is neither root nor this one.
 	foreignUser bool
-	network   string    // id of the job's network, empty without services
-	services  []*service
-	volumes   []*volume // in place of the mounts, when the engine is apart
-	courier   string    // id of the container that fills and reads them
-	shell     string
-	ran       bool
+	network     string // id of the job's network, empty without services
+	services    []*service
+	volumes     []*volume // in place of the mounts, when the engine is apart
+	courier     string    // id of the container that fills and reads them
+	shell       string
+	ran         bool
 
 	closing sync.Mutex
 	closed  bool
