@@ -18,6 +18,7 @@ type places struct {
 	mode         string
 	strict       bool
 	defaultImage string
+	privileged   []string // patterns of images
 	process      *process.Executor
 
 	mu     sync.Mutex
@@ -34,7 +35,7 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 	default:
 		return nil, usagef("--executor %q is none of auto, process, docker", o.executor)
 	}
-	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, process: process.New()}
+	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New()}
 	s.fillImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
@@ -64,7 +65,9 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return s.docker, s.why
 	}
 	s.asked = true
-	d := docker.New(docker.Options{Getenv: s.e.getenv, Notice: func(text string) { s.e.notef("%s", text) }})
+	d := docker.New(docker.Options{
+		Getenv: s.e.getenv, Privileged: s.privileged, Notice: func(text string) { s.e.notef("%s", text) },
+	})
 	if s.why = d.Available(ctx); s.why != nil {
 		if s.mode == "auto" && !s.strict {
 			s.e.notef("no container engine answers, so jobs with an image run on this host; --strict refuses instead")

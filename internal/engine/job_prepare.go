@@ -187,8 +187,18 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
+	hint := ""
+	if a.Executor.Isolated() {
+		var err error
+		if hint, err = a.imageNames(); err != nil {
+			return err
+		}
+	}
 	var err error
 	if a.sandbox, err = a.sandboxOf(ctx, a.spec(a.workspace)); err != nil {
+		if hint != "" && errs.Is(err, errs.Invalid) {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
 		return err
 	}
 	if a.Setup != nil && a.Executor.Isolated() {

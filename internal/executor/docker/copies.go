@@ -104,7 +104,7 @@ func (s *sandbox) copyIn(ctx context.Context) error {
 		} else {
 			v.courier = path.Join(courierDir, strconv.Itoa(i))
 			own = append(own, v)
-			err = s.conn.createVolume(ctx, v.name, s.labels)
+			err = s.createVolume(ctx, v.name)
 		}
 		if err != nil {
 			return err
@@ -171,6 +171,12 @@ func (s *sandbox) sharedCopy(ctx context.Context, m executor.Mount) (name string
 	}
 	shared.name = v.name
 	return v.name, nil
+}
+
+// createVolume makes a volume that is gone with the job.
+func (s *sandbox) createVolume(ctx context.Context, name string) error {
+	s.made = append(s.made, name)
+	return s.conn.createVolume(ctx, name, s.labels)
 }
 
 func (c *connection) createVolume(ctx context.Context, name string, labels map[string]string) error {
@@ -367,15 +373,4 @@ func (s *sandbox) bringNew(ctx context.Context, v *volume) error {
 		v.size[p] = found.Stat.Size
 	}
 	return nil
-}
-
-// removeVolumes removes what copyIn made, but for what is shared.
-func (s *sandbox) removeVolumes(ctx context.Context) error {
-	var all []error
-	for _, v := range s.volumes {
-		if v.courier != "" {
-			all = append(all, s.conn.removeVolume(ctx, v.name))
-		}
-	}
-	return errors.Join(all...)
 }

@@ -47,6 +47,10 @@ type Options struct {
 	Getenv func(string) string
 	// Home is the user's home directory, os.UserHomeDir when empty.
 	Home string
+	// Privileged are patterns of the images whose containers, of jobs and of
+	// services, have all rights over the engine's computer: * stands for
+	// anything but a slash, ** for anything. None by default.
+	Privileged []string
 	// Notice tells the user something of the engine, once. When nil, the log of
 	// the job that comes first does.
 	Notice func(string)
@@ -207,4 +211,16 @@ func (e *Executor) Close() error {
 // note writes one line to a job's log.
 func note(log io.Writer, format string, args ...any) {
 	fmt.Fprintf(log, format+"\n", args...)
+}
+
+// lockedWriter is for lines of several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

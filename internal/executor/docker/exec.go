@@ -39,6 +39,9 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	}
 	end := s.follow(ctx)
 	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
+	if code != 0 {
+		defer s.tellWhy(context.WithoutCancel(ctx), code, err)
+	}
 	_ = said.flush()
 	if ferr := end(); err == nil {
 		err = ferr
@@ -62,6 +65,20 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 		return code, fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
 	}
 	return code, nil
+}
+
+// tellWhy adds to a command's failure what the engine knows of it.
+func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	found, ierr := s.conn.api.ContainerInspect(ctx, s.container, client.ContainerInspectOptions{})
+	if ierr != nil || err != nil {
+		return // the job was stopped, or the engine is gone
+	}
+	if state := found.Container.State; state != nil && state.OOMKilled {
+		note(s.spec.Log, "warning: the container ran out of memory, and a process in it was killed (exit code %d)", code)
+	}
+	s.tellEnded(ctx, true)
 }
 
 // run starts a container that stands still, feeds it, and passes on its output

@@ -27,19 +27,22 @@ import (
 const closeTime = time.Minute
 
 type sandbox struct {
-	conn      *connection
-	spec      executor.Spec
-	labels    map[string]string
-	platform  *ocispec.Platform
-	suffix    string    // keeps names apart
-	started   time.Time // files that changed since are the job's
-	container string    // id of the job's container
+	conn       *connection
+	spec       executor.Spec
+	privileged []string // Options.Privileged
+	labels     map[string]string
+	platform   *ocispec.Platform
+	suffix     string    // keeps names apart
+	started    time.Time // files that changed since are the job's
 	// foreignUser says that the container's user is neither root nor this one.
 	foreignUser bool
+	container   string // id of the job's container
 	network     string // id of the job's network, empty without services
 	services    []*service
-	volumes     []*volume // in place of the mounts, when the engine is apart
-	courier     string    // id of the container that fills and reads them
+	volumes     []*volume     // in place of the mounts, when the engine is apart
+	courier     string        // id of the container that fills and reads them
+	extra       []mount.Mount // volumes that are not for files of this computer
+	made        []string      // names of the volumes to remove
 	shell       string
 	ran         bool
 
@@ -60,7 +63,8 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now()}
+	spec.Log = &lockedWriter{w: spec.Log}
+	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), privileged: e.opts.Privileged}
 	if err := s.start(ctx, e); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -111,6 +115,9 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 		if err := s.createNetwork(ctx); err != nil {
 			return err
 		}
+	}
+	if err := s.shareCertificates(ctx); err != nil {
+		return err
 	}
 	if err := s.createContainer(ctx); err != nil {
 		return err
@@ -170,6 +177,7 @@ func (s *sandbox) createJob(ctx context.Context) error {
 	conf.User = s.spec.Image.User
 	host := s.hostConfig()
 	host.Mounts = s.mounts()
+	host.Privileged = s.mayAll(s.spec.Image.Name)
 	var err error
 	s.container, err = s.create(ctx, client.ContainerCreateOptions{
 		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job"),
@@ -229,6 +237,7 @@ func (s *sandbox) mounts() []mount.Mount {
 			Type: mount.TypeVolume, Source: v.name, Target: v.Target, ReadOnly: v.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
 		})
 	}
+	list = append(list, s.extra...)
 	if s.volumes != nil {
 		return list
 	}
@@ -326,7 +335,9 @@ func (s *sandbox) Close(ctx context.Context) error {
 		ids = append(ids, one.container)
 	}
 	all = append(all, s.conn.removeContainers(ctx, ids))
-	all = append(all, s.removeVolumes(ctx))
+	for _, name := range s.made {
+		all = append(all, s.conn.removeVolume(ctx, name))
+	}
 	if s.network != "" {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}

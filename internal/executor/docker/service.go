@@ -27,6 +27,7 @@ type service struct {
 	spec      executor.Service
 	image     client.ImageInspectResult
 	container string
+	told      bool // that it is not as it should be
 }
 
 // createNetwork makes the job's network. A job without services has none of its
@@ -68,6 +69,7 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	host := s.hostConfig()
 	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
 	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
+	host.Privileged = s.mayAll(one.spec.Name)
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
 		Env: one.spec.Env, User: one.spec.User, Labels: s.labels,
@@ -137,8 +139,8 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 	for i, one := range s.services {
 		group.Go(func() {
 			if problem := s.awaitService(limit, one); problem != "" {
-				problems[i] = fmt.Sprintf("warning: service %s (%s) may not be ready: %s\n%s",
-					one.spec.Name, strings.Join(one.names(), ", "), problem, s.logTail(ctx, one))
+				one.told = true
+				problems[i] = one.warning("may not be ready: "+problem, s.logTail(ctx, one))
 			}
 		})
 	}
@@ -151,6 +153,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 			note(s.spec.Log, "%s", p)
 		}
 	}
+	s.tellEnded(ctx, false)
 	return nil
 }
 
