@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"refline/internal/errs"
@@ -70,7 +71,7 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 	})
 	if s.why = d.Available(ctx); s.why != nil {
 		if s.mode == "auto" && !s.strict {
-			s.e.notef("no container engine answers, so jobs with an image run on this host; --strict refuses instead")
+			s.e.notef("%s, so jobs with an image run on this host; --strict refuses instead", s.none(s.why))
 		}
 		return nil, s.why
 	}
@@ -79,6 +80,16 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		s.e.notef("containers of earlier runs could not be removed: %v", err)
 	}
 	return s.docker, nil
+}
+
+// none says why there is no container engine: in full when the user has one, or
+// named one.
+func (s *places) none(why error) string {
+	named := s.e.getenv("DOCKER_HOST") != "" || s.e.getenv("DOCKER_CONTEXT") != ""
+	if named || !errs.Is(why, errs.Unavailable) {
+		return fmt.Sprintf("no container engine can be used (%v)", why)
+	}
+	return "no container engine answers"
 }
 
 // fillImages gives the default image to jobs without one, before any runs.

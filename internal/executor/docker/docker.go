@@ -76,6 +76,7 @@ type connection struct {
 	sight  sight
 	told   bool                     // that the engine is apart
 	copies map[string]*sharedVolume // by the folder they are of
+	shells map[string]string        // by the image's id
 }
 
 // sight is whether an engine sees the folders of this computer.
@@ -110,6 +111,26 @@ func (c *connection) shared(dir string) *sharedVolume {
 		c.copies[dir] = &sharedVolume{}
 	}
 	return c.copies[dir]
+}
+
+// shellOf looks for the shell of an image once: each look costs a mount.
+func (c *connection) shellOf(image string, find func() (string, error)) (string, error) {
+	c.mu.Lock()
+	shell := c.shells[image]
+	c.mu.Unlock()
+	if shell != "" {
+		return shell, nil
+	}
+	shell, err := find()
+	if err == nil && image != "" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.shells == nil {
+			c.shells = map[string]string{}
+		}
+		c.shells[image] = shell
+	}
+	return shell, err
 }
 
 // tellApart says once that folders are copied.

@@ -112,11 +112,13 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	case err = <-ended:
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
-		c.terminate(live, id)
+		limit, cancel := context.WithTimeout(live, grace+stopTime)
+		defer cancel()
+		c.terminate(limit, id)
 		select {
 		case err = <-ended:
 		case <-time.After(grace):
-			if kerr := c.kill(live, id); kerr != nil {
+			if kerr := c.kill(limit, id); kerr != nil {
 				return -1, errors.Join(cause, kerr)
 			}
 			err = <-ended
@@ -130,6 +132,9 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	code, err := c.exitAfterOutput(live, id)
 	return code, errors.Join(cause, err)
 }
+
+// stopTime is how long an engine may take to be told to stop a command.
+const stopTime = 20 * time.Second
 
 // endTime is how long a container may take to end after its output did. The
 // shell in it holds the output to its own end, so more means a broken stream.

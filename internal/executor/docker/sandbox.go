@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -125,7 +127,7 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	if err := s.startServices(ctx); err != nil {
 		return err
 	}
-	if s.shell, err = s.findShell(ctx); err != nil {
+	if s.shell, err = s.conn.shellOf(image.ID, func() (string, error) { return s.findShell(ctx) }); err != nil {
 		return err
 	}
 	return s.awaitServices(ctx)
@@ -341,6 +343,11 @@ func (s *sandbox) Close(ctx context.Context) error {
 	if s.network != "" {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}
+	for _, err := range all {
+		if errors.Is(err, errGone) { // each would say so
+			return fmt.Errorf("%w; what the job left there is removed by a later run", err)
+		}
+	}
 	return errors.Join(all...)
 }
 
@@ -400,5 +407,20 @@ func (c *connection) broken(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	if isGone(err) {
+		var request *url.Error // which has the whole of a request's address
+		if errors.As(err, &request) {
+			err = request.Err
+		}
+		return errs.E(errs.Unavailable, "%w: %s: %w", errGone, c.host, err)
+	}
 	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
+}
+
+// errGone says that an engine which was there does not answer any more.
+var errGone = errors.New("the engine does not answer any more")
+
+func isGone(err error) bool {
+	var request *url.Error
+	return client.IsErrConnectionFailed(err) || errors.As(err, &request) && !request.Timeout() || errors.Is(err, io.ErrUnexpectedEOF)
 }
