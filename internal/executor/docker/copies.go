@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,18 +50,18 @@ type sharedVolume struct {
 }
 
 // seesMounts reports whether the job's container, which does not run, has in its
-// mounts what the folders here have.
+// mounts what the folders here have. One tells for all: an engine that does not
+// see a folder at all refused to make the container, or made an empty one.
 func (s *sandbox) seesMounts(ctx context.Context) (bool, error) {
-	for _, m := range s.spec.Mounts {
+	for _, m := range slices.Backward(s.spec.Mounts) {
 		info, err := anyEntry(m.Source)
 		if err != nil {
 			return false, err
 		}
-		at := m.Target
-		if info != nil {
-			at = path.Join(at, info.Name())
+		if info == nil || m.Shared { // empty ones look alike; a shared one may be on two computers
+			continue
 		}
-		found, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: at})
+		found, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: path.Join(m.Target, info.Name())})
 		if cerrdefs.IsNotFound(err) {
 			return false, nil
 		}
@@ -68,9 +69,7 @@ func (s *sandbox) seesMounts(ctx context.Context) (bool, error) {
 			return false, s.conn.broken(err)
 		}
 		// The same path may be there on another computer with other files.
-		if info != nil && (found.Stat.Mtime.Unix() != info.ModTime().Unix() || info.Mode().IsRegular() && found.Stat.Size != info.Size()) {
-			return false, nil
-		}
+		return found.Stat.Mtime.Unix() == info.ModTime().Unix() && (!info.Mode().IsRegular() || found.Stat.Size == info.Size()), nil
 	}
 	return true, nil
 }

@@ -141,6 +141,38 @@ func TestServiceThatEnds(t *testing.T) {
 	}
 }
 
+// A service that nothing is known of, neither a port nor a check, is told when it
+// fails at once, or when it has ended once a command fails.
+func TestServiceThatEndsUnasked(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
+		{Image: box(), Aliases: []string{"later"}, Command: []string{"sh", "-c", "echo all went well; until nc -w 1 fails 80 </dev/null 2>/dev/null; do sleep 0.02; done; echo now I end"}},
+		{Image: box(), Aliases: []string{"fails"}, Command: []string{"sh", "-c", "until nslookup fails >/dev/null 2>&1; do sleep 0.02; done; echo no password is set >&2; nc -l -p 80 </dev/null; exit 3"}},
+	}})
+	if log := j.log.String(); strings.Contains(log, "later") {
+		t.Errorf("told too early: %s", log)
+	}
+	fail := func() {
+		var out bytes.Buffer
+		if code, err := j.Exec(t.Context(), executor.Command{Args: []string{"sh", "-c", "exit 1"}, Stdout: &out, Stderr: &out}); code != 1 || err != nil {
+			t.Fatal(code, err)
+		}
+	}
+	for until := time.Now().Add(time.Minute); !strings.Contains(j.log.String(), "now I end") || !strings.Contains(j.log.String(), "password"); {
+		if time.Now().After(until) {
+			t.Fatalf("not told: %s", j.log)
+		}
+		fail()
+	}
+	fail()
+	log := j.log.String()
+	for _, want := range []string{"(refline-test__busybox, refline-test-busybox, fails) ended with exit code 3", "no password is set", "later) ended with exit code 0", "now I end"} {
+		if strings.Count(log, want) != 1 {
+			t.Errorf("the log does not say %q once: %s", want, log)
+		}
+	}
+}
+
 func TestServiceWithHealthCheck(t *testing.T) {
 	t.Parallel()
 	api := engine(t)
