@@ -62,8 +62,13 @@ func testShared(t *testing.T, api *client.Client) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "object"), "content\n")
 	e := newExecutor(t)
+	owner, err := executor.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := client.Filters{}.Add("label", "refline.owner="+owner.String())
 	volumes := func() (n int) {
-		list, err := api.VolumeList(t.Context(), client.VolumeListOptions{})
+		list, err := api.VolumeList(t.Context(), client.VolumeListOptions{Filters: mine})
 		if err != nil {
 			t.Fatal(err)
 		}

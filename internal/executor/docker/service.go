@@ -104,12 +104,8 @@ func (one *service) names() []string {
 // the TCP ports that the image exposes. An image may expose some that it does
 // not use, so one is enough, as with GitLab.
 func (one *service) ports() []int {
-	for _, kv := range one.spec.Env {
-		if v, ok := strings.CutPrefix(kv, "HEALTHCHECK_TCP_PORT="); ok {
-			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1<<16 {
-				return []int{n}
-			}
-		}
+	if n, err := strconv.Atoi(one.variable("HEALTHCHECK_TCP_PORT")); err == nil && n > 0 && n < 1<<16 {
+		return []int{n}
 	}
 	if one.image.Config == nil {
 		return nil
