@@ -49,7 +49,7 @@ func TestApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^(TestExecutor|TestUser.*|TestServices|TestEntrypoint|TestOnlyInApart)$", "-test.v")
+	cmd := exec.Command(self, "-test.run=^(TestExecutor|TestUser.*|TestOnlyInApart)$", "-test.v")
 	cmd.Env = append(os.Environ(), hideEnv+"="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()

@@ -38,8 +38,8 @@ const courierDir = "/refline"
 type volume struct {
 	executor.Mount
 	name    string
-	courier string           // where the courier has it; empty: it has not
-	left    map[string]bool  // paths that were not copied
+	courier string // where the courier has it; empty: it has not
+	sent    map[string]packed
 	size    map[string]int64 // of the paths that were brought back live
 }
 
@@ -224,7 +224,7 @@ func (s *sandbox) fill(ctx context.Context, courier string, v *volume) error {
 	_, err := s.conn.api.CopyToContainer(ctx, courier, client.CopyToContainerOptions{DestinationPath: v.courier, Content: read})
 	_ = read.CloseWithError(errors.New("the engine reads no more"))
 	packed := <-done
-	v.left = p.left
+	v.sent = p.sent
 	switch {
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
@@ -236,8 +236,8 @@ func (s *sandbox) fill(ctx context.Context, courier string, v *volume) error {
 	if p.sockets != "" {
 		note(s.spec.Log, "warning: the engine at %s is apart from this computer, so what listens here at %s cannot be reached by the job", s.conn.host, path.Join(v.Target, p.sockets))
 	}
-	if p.unread != nil {
-		note(s.spec.Log, "warning: %d paths are not copied to the engine: %v", len(p.left), p.unread)
+	if len(p.unread) > 0 {
+		note(s.spec.Log, "warning: %d paths are not copied to the engine: %v", len(p.unread), p.unread[0])
 	}
 	return nil
 }
@@ -274,7 +274,7 @@ func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
 		return err
 	}
 	defer root.Close()
-	u := unpacker{root: root, at: p, since: s.started, left: v.left}
+	u := unpacker{root: root, at: p, since: s.started, sent: v.sent}
 	found, err := s.conn.api.CopyFromContainer(ctx, s.courier, client.CopyFromContainerOptions{SourcePath: path.Join(v.courier, p)})
 	if cerrdefs.IsNotFound(err) {
 		return u.gone()

@@ -14,10 +14,28 @@ import (
 
 // packer writes a folder as an archive of which root owns everything.
 type packer struct {
-	open    bool            // let any user write, as openToAll does
-	left    map[string]bool // paths with slashes that could not be read, or are no files
-	unread  error           // why the first of them could not
-	sockets string          // a socket that was left
+	open    bool              // let any user write, as openToAll does
+	sent    map[string]packed // by path with slashes; "." is the folder
+	unread  []error           // why some paths are left out
+	sockets string            // a socket that is left out
+}
+
+// packed is what was sent of a path, and how to see that it is still so here.
+type packed struct {
+	header tar.Header
+	mtime  time.Time // here, exactly
+}
+
+// untouched reports whether a path here is what it was when it was sent.
+func (p packed) untouched(info fs.FileInfo) bool {
+	switch p.header.Typeflag {
+	case tar.TypeDir:
+		return info.IsDir()
+	case tar.TypeReg:
+		return info.Mode().IsRegular() && info.Size() == p.header.Size && info.ModTime().Equal(p.mtime)
+	default:
+		return info.Mode()&fs.ModeSymlink != 0 && info.ModTime().Equal(p.mtime)
+	}
 }
 
 func (p *packer) pack(w io.Writer, dir string) error {
@@ -27,6 +45,7 @@ func (p *packer) pack(w io.Writer, dir string) error {
 	}
 	defer root.Close()
 	out := tar.NewWriter(w)
+	p.sent = map[string]packed{}
 	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return p.leave(path, err)
@@ -48,18 +67,8 @@ func (p *packer) leave(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if p.unread == nil {
-		p.unread = err
-	}
-	p.keep(path)
+	p.unread = append(p.unread, err)
 	return nil
-}
-
-func (p *packer) keep(path string) {
-	if p.left == nil {
-		p.left = map[string]bool{}
-	}
-	p.left[path] = true
 }
 
 func (p *packer) one(out *tar.Writer, root *os.Root, path string, info fs.FileInfo) error {
@@ -73,17 +82,21 @@ func (p *packer) one(out *tar.Writer, root *os.Root, path string, info fs.FileIn
 			return p.leave(path, err)
 		}
 		h.Typeflag, h.Linkname = tar.TypeSymlink, filepath.ToSlash(target)
-		return out.WriteHeader(h)
+		return p.send(out, path, h, info)
 	case info.Mode().IsRegular():
 		return p.file(out, root, path, h)
 	default:
 		if info.Mode()&fs.ModeSocket != 0 {
 			p.sockets = path
 		}
-		p.keep(path)
 		return nil
 	}
 	p.widen(h)
+	return p.send(out, path, h, info)
+}
+
+func (p *packer) send(out *tar.Writer, path string, h *tar.Header, info fs.FileInfo) error {
+	p.sent[path] = packed{*h, info.ModTime()}
 	return out.WriteHeader(h)
 }
 
@@ -99,7 +112,8 @@ func (p *packer) file(out *tar.Writer, root *os.Root, path string, h *tar.Header
 	}
 	h.Typeflag, h.Size = tar.TypeReg, info.Size()
 	p.widen(h)
-	if err := out.WriteHeader(h); err != nil {
+	h.ModTime = info.ModTime().Truncate(time.Second)
+	if err := p.send(out, path, h, info); err != nil {
 		return err
 	}
 	// No more than was said, in case somebody writes on.

@@ -9,17 +9,20 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
 
-// unpacker makes one path of a folder what an archive of an engine says. What
-// the archive names is never outside of the folder, whatever it says.
+// unpacker brings to one path of a folder what was done to a copy of it, which
+// an archive of an engine has. What was done here meanwhile to what was not
+// touched there stays. What the archive names is never outside of the folder,
+// whatever it says.
 type unpacker struct {
 	root  *os.Root
-	at    string          // where the archive's one top entry goes, "." for the folder itself
-	since time.Time       // what was written before and looks the same is the same
-	left  map[string]bool // paths that are not in the archive because they never were there
+	at    string    // where the archive's one top entry goes, "." for the folder itself
+	since time.Time // what was written before and looks the same is the same
+	sent  map[string]packed
 	seen  map[string]bool
 }
 
@@ -53,31 +56,44 @@ func (u *unpacker) place(name string) string {
 }
 
 func (u *unpacker) entry(in io.Reader, h *tar.Header, p string) error {
+	before, known := u.sent[p]
+	known = known && before.header.Typeflag == h.Typeflag
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := u.folder(p); err != nil {
+		err := u.folder(p)
+		if err != nil || p == "." || known && before.header.Mode&0o777 == h.Mode&0o777 {
 			return err
 		}
 		// This user must be able to read it, and to remove what is in it.
-		if p == "." {
-			return nil
-		}
 		return u.root.Chmod(p, h.FileInfo().Mode().Perm()|0o700)
 	case tar.TypeReg:
-		return u.file(in, h, p)
-	case tar.TypeSymlink:
-		if old, err := u.root.Readlink(p); err == nil && old == h.Linkname {
+		if known && u.same(before, h, p) {
 			return nil
 		}
-		return u.put(p, func(temp string) error { return u.root.Symlink(h.Linkname, temp) })
-	case tar.TypeLink:
-		return u.put(p, func(temp string) error { return u.root.Link(u.place(h.Linkname), temp) })
-	default: // a pipe or a device; nobody reads those, but what had the name is gone
-		if !u.left[p] {
-			return u.root.RemoveAll(p)
+		return u.file(in, h, p)
+	case tar.TypeSymlink:
+		if known && before.header.Linkname == h.Linkname {
+			return nil
 		}
+		return u.put(p, h, func(temp string) error { return u.root.Symlink(h.Linkname, temp) })
+	case tar.TypeLink:
+		return u.put(p, h, func(temp string) error { return u.root.Link(u.place(h.Linkname), temp) })
+	default: // a pipe or a device; nobody reads those, but what had the name is gone
+		delete(u.seen, p)
 		return nil
 	}
+}
+
+// same reports whether a file needs no writing: nobody wrote to it there, as far
+// as can be seen, and here it is the same or somebody else's business.
+func (u *unpacker) same(before packed, h *tar.Header, p string) bool {
+	if h.Size != before.header.Size || h.Mode&0o777 != before.header.Mode&0o777 || h.ModTime.Unix() != before.header.ModTime.Unix() {
+		return false
+	}
+	info, err := u.root.Lstat(p)
+	// Times are sent in whole seconds: what was written within the last one may
+	// have been written again.
+	return err == nil && (!before.untouched(info) || before.mtime.Before(u.since.Add(-2*time.Second)))
 }
 
 // folder has a directory at p and on the way to it.
@@ -101,13 +117,13 @@ func (u *unpacker) folder(p string) error {
 }
 
 func (u *unpacker) file(in io.Reader, h *tar.Header, p string) error {
-	info, err := u.root.Lstat(p)
-	if err == nil && info.Mode().IsRegular() && info.Size() == h.Size && u.old(h.ModTime) && u.old(info.ModTime()) &&
-		info.ModTime().Unix() == h.ModTime.Unix() {
-		return nil // nobody wrote to it, here or there
-	}
 	mode := h.FileInfo().Mode().Perm() | 0o400
-	return u.put(p, func(temp string) error {
+	if before, ok := u.sent[p]; ok && before.header.Mode&0o777 == h.Mode&0o777 {
+		if info, err := u.root.Lstat(p); err == nil && info.Mode().IsRegular() {
+			mode = info.Mode().Perm() // it may have been opened for the container's user
+		}
+	}
+	return u.put(p, h, func(temp string) error {
 		f, err := u.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
@@ -120,12 +136,9 @@ func (u *unpacker) file(in io.Reader, h *tar.Header, p string) error {
 	})
 }
 
-// old reports whether a time is well before the job.
-func (u *unpacker) old(t time.Time) bool { return t.Before(u.since.Add(-2 * time.Second)) }
-
 // put makes something under another name and renames it, so that nobody meets
 // half of it.
-func (u *unpacker) put(p string, make func(temp string) error) error {
+func (u *unpacker) put(p string, h *tar.Header, make func(temp string) error) error {
 	temp := path.Join(path.Dir(p), ".refline-"+rand.Text())
 	err := make(temp)
 	if err == nil {
@@ -138,32 +151,35 @@ func (u *unpacker) put(p string, make func(temp string) error) error {
 	}
 	if err != nil {
 		_ = u.root.Remove(temp)
+		return err
 	}
-	return err
+	if info, err := u.root.Lstat(p); err == nil && u.sent != nil {
+		u.sent[p] = packed{*h, info.ModTime()} // for the next time
+	}
+	return nil
 }
 
-// gone removes what is below the path but was not in the archive.
+// gone removes what was sent and is not there any more, unless it is another
+// here by now.
 func (u *unpacker) gone() error {
-	var dirs []string
-	err := fs.WalkDir(u.root.FS(), u.at, func(p string, entry fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case u.left[p]:
-			if entry != nil && entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case err != nil || u.seen[p] || p == ".":
-			return err
-		case entry.IsDir():
-			dirs = append(dirs, p)
-			return nil
+	var lost []string
+	for p := range u.sent {
+		below := u.at == "." || p == u.at || strings.HasPrefix(p, u.at+"/")
+		if below && !u.seen[p] && p != "." {
+			lost = append(lost, p)
 		}
-		return u.root.Remove(p)
-	})
-	for i := len(dirs) - 1; i >= 0; i-- {
-		_ = u.root.Remove(dirs[i]) // one that is not empty has what was left
 	}
-	return err
+	slices.SortFunc(lost, func(a, b string) int { return strings.Compare(b, a) }) // what is inside comes first
+	var all []error
+	for _, p := range lost {
+		info, err := u.root.Lstat(p)
+		if err != nil || !u.sent[p].untouched(info) {
+			continue
+		}
+		if err := u.root.Remove(p); err != nil && !info.IsDir() { // a folder may have something new
+			all = append(all, err)
+		}
+		delete(u.sent, p)
+	}
+	return errors.Join(all...)
 }
