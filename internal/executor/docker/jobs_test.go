@@ -91,7 +91,7 @@ func TestServices(t *testing.T) {
 	t.Parallel()
 	listens := executor.Image{Name: "refline-test/listens:1"}
 	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
-		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"WHAT=one"}},
+		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"HEALTHCHECK_TCP_PORT=1", "HEALTHCHECK_TCP_PORT=8080", "WHAT=one"}},
 		{Image: box(), Aliases: []string{"db"}, Command: []string{"sh", "-c", "mkdir /w; echo from $WHAT >/w/index.html; exec httpd -f -p 80 -h /w"}, Env: []string{"WHAT=command"}},
 	}})
 	for url, want := range map[string]string{
@@ -113,9 +113,22 @@ func TestServices(t *testing.T) {
 	}
 }
 
+func TestLogsOfServices(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
+		{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"quiet"}},
+		{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"web"}, Env: []string{"CI_DEBUG_SERVICES=true"},
+			Command: []string{"sh", "-c", "echo one; echo two >&2; exec httpd -f -p 8080"}},
+	}})
+	j.close()
+	if log := j.log.String(); !strings.Contains(log, "[service:web] one\n") || !strings.Contains(log, "[service:web] two\n") || strings.Contains(log, "quiet") {
+		t.Errorf("log: %s", log)
+	}
+}
+
 func TestServiceThatIsNotReady(t *testing.T) {
 	t.Parallel()
-	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 300 * time.Millisecond, Services: []executor.Service{
+	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 3 * time.Second, Services: []executor.Service{
 		{Image: executor.Image{Name: "refline-test/silent:1"}, Aliases: []string{"mute"}},
 	}})
 	log := j.log.String()

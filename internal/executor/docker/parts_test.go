@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"pgregory.net/rapid"
 
@@ -295,5 +297,37 @@ func TestNoEngine(t *testing.T) {
 	}
 	if err := e.Close(); err != nil {
 		t.Errorf("close: %v", err)
+	}
+}
+
+func TestPullCount(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	p := pullCount{told: start}
+	at := func(second int, id, status string, here, all int64) string {
+		m := jsonstream.Message{ID: id, Status: status}
+		if all > 0 {
+			m.Progress = &jsonstream.Progress{Current: here, Total: all}
+		}
+		return p.add(m, start.Add(time.Duration(second)*time.Second))
+	}
+	for _, c := range []struct {
+		second    int
+		id        string
+		status    string
+		here, all int64
+		want      string
+	}{
+		{1, "a", "Downloading", 5e6, 20e6, ""},
+		{11, "b", "Downloading", 1e6, 100e6, "6 of 120 MB"},
+		{12, "b", "Downloading", 2e6, 100e6, ""},
+		{13, "a", "Verifying Checksum", 0, 0, ""},
+		{14, "a", "Extracting", 1e6, 20e6, ""},
+		{22, "b", "Downloading", 14e6, 100e6, "34 of 120 MB"},
+		{40, "", "Digest: sha256:1", 0, 0, "34 of 120 MB"},
+	} {
+		if got := at(c.second, c.id, c.status, c.here, c.all); got != c.want {
+			t.Errorf("second %d: got %q, want %q", c.second, got, c.want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -269,16 +270,26 @@ func (s *sandbox) awaitHealthy(ctx context.Context, one *service) string {
 	}
 }
 
-// logTail is the end of what a service printed.
+// logTail is the end of what a service printed, for people.
 func (s *sandbox) logTail(ctx context.Context, one *service) string {
-	r, err := s.conn.api.ContainerLogs(ctx, one.container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "20"})
+	text := s.logEnd(ctx, one, "20")
+	if text == "" {
+		return "it printed nothing"
+	}
+	return "the end of its log:\n" + text
+}
+
+// logEnd is as many lines as lines says of what a service printed last.
+func (s *sandbox) logEnd(ctx context.Context, one *service, lines string) string {
+	r, err := s.conn.api.ContainerLogs(ctx, one.container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
 	if err != nil {
 		return "its log cannot be read: " + err.Error()
 	}
 	defer r.Close()
 	var out bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &out, io.LimitReader(r, 1<<20)); err != nil || out.Len() == 0 {
-		return "it printed nothing"
+	_, err = stdcopy.StdCopy(&out, &out, io.LimitReader(r, 1<<20)) // may cut the last line
+	if err != nil && out.Len() == 0 && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "its log cannot be read: " + err.Error()
 	}
-	return "the end of its log:\n" + strings.TrimRight(out.String(), "\n")
+	return strings.TrimRight(out.String(), "\n")
 }

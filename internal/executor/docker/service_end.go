@@ -36,3 +36,24 @@ func (s *sandbox) tellEnded(ctx context.Context, all bool) {
 func (one *service) warning(problem, log string) string {
 	return fmt.Sprintf("warning: service %s (%s) %s\n%s", one.spec.Name, strings.Join(one.names(), ", "), problem, log)
 }
+
+// debugVariable is GitLab's switch for the logs of services.
+const debugVariable = "CI_DEBUG_SERVICES"
+
+// tellLogs ends the services of a job that asks for their logs, and writes what
+// they printed.
+func (s *sandbox) tellLogs(ctx context.Context) {
+	for _, one := range s.services {
+		if one.container == "" || one.told || one.variable(debugVariable) != "true" {
+			continue
+		}
+		// What has ended has written all of its log.
+		if err := s.conn.kill(ctx, one.container); err != nil {
+			note(s.spec.Log, "warning: service %s: %v", one.spec.Name, err)
+		}
+		names := one.names()
+		for line := range strings.Lines(s.logEnd(ctx, one, "all")) {
+			note(s.spec.Log, "[service:%s] %s", names[len(names)-1], strings.TrimRight(line, "\n"))
+		}
+	}
+}
