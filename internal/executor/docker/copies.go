@@ -93,6 +93,9 @@ func anyEntry(dir string) (os.FileInfo, error) {
 
 // copyIn makes the volumes of the job and fills them.
 func (s *sandbox) copyIn(ctx context.Context) error {
+	if err := s.conn.mayCopy(ctx); err != nil {
+		return err
+	}
 	s.conn.tellApart(s.spec.Log)
 	var own []*volume
 	for i, m := range s.spec.Mounts {
@@ -126,15 +129,29 @@ func (s *sandbox) copyIn(ctx context.Context) error {
 	return s.openVolumes(ctx, own)
 }
 
-// openVolumes lets any user write to the folders themselves. Docker sets the
-// mode of what is in the folder that an archive is for, not of the folder.
+// mayCopy refuses Podman: an archive of a volume in a container that does not
+// run is not whole there, and what a job made would be lost without a word.
+func (c *connection) mayCopy(ctx context.Context) error {
+	version, err := c.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return c.broken(err)
+	}
+	for _, one := range version.Components {
+		if strings.HasPrefix(one.Name, "Podman") {
+			return errs.E(errs.Unavailable, "the engine at %s is Podman and does not see the folders of this computer, and files cannot be copied to its volumes and back; share the folders with it (podman machine init --volume), or use Docker", c.host)
+		}
+	}
+	return nil
+}
+
+// openVolumes lets any user write to the folders themselves: an archive sets the
+// mode of what is in the folder that it is for, not of the folder.
 func (s *sandbox) openVolumes(ctx context.Context, volumes []*volume) error {
+	volumes = slices.DeleteFunc(slices.Clone(volumes), func(v *volume) bool { return v.ReadOnly })
 	var archive bytes.Buffer
 	out := tar.NewWriter(&archive)
 	for _, v := range volumes {
-		if !v.ReadOnly {
-			_ = out.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(v.courier) + "/", Mode: 0o777, ModTime: time.Now()})
-		}
+		_ = out.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(v.courier) + "/", Mode: 0o777, ModTime: time.Now()})
 	}
 	_ = out.Close() // to memory
 	_, err := s.conn.api.CopyToContainer(ctx, s.courier, client.CopyToContainerOptions{DestinationPath: courierDir, Content: &archive})

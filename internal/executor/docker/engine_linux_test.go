@@ -90,7 +90,7 @@ func TestEngineThatGoesAway(t *testing.T) {
 	defer e.Close()
 	image := box()
 	image.PullPolicy = []string{"never"}
-	spec := executor.Spec{RunID: "test-" + t.Name(), JobID: "job", Image: image, Log: &executortest.Buffer{},
+	spec := executor.Spec{RunID: runOf(t), JobID: "job", Image: image, Log: &executortest.Buffer{},
 		Mounts: []executor.Mount{{Source: t.TempDir(), Target: "/job"}}}
 	s, err := e.Start(t.Context(), spec)
 	if err != nil {
@@ -157,7 +157,7 @@ func TestStopWhilePulling(t *testing.T) {
 		cancel(stop)
 	}()
 	_, err := newExecutor(t).Start(ctx, executor.Spec{
-		RunID: "test-" + t.Name(), JobID: "job", Image: executor.Image{Name: l.Addr().String() + "/app:1"}, Log: &executortest.Buffer{},
+		RunID: runOf(t), JobID: "job", Image: executor.Image{Name: l.Addr().String() + "/app:1"}, Log: &executortest.Buffer{},
 	})
 	if !errors.Is(err, stop) {
 		t.Errorf("got %v, want the cause", err)

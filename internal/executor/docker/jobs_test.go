@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func startBy(t *testing.T, e executor.Executor, spec executor.Spec) (*job, error
 	t.Helper()
 	api := engine(t)
 	j := &job{t: t, dir: t.TempDir(), log: &executortest.Buffer{}}
-	spec.RunID, spec.JobID, spec.Log = "test-"+strings.ReplaceAll(t.Name(), "/", "-"), "job", j.log
+	spec.RunID, spec.JobID, spec.Log = runOf(t), "job", j.log
 	spec.Mounts = append(spec.Mounts, executor.Mount{Source: j.dir, Target: "/job"})
 	if len(spec.Image.PullPolicy) == 0 {
 		spec.Image.PullPolicy = []string{"never"}
@@ -51,6 +52,11 @@ func startBy(t *testing.T, e executor.Executor, spec executor.Spec) (*job, error
 		}
 	})
 	return j, err
+}
+
+// runOf is the run of a test. Several processes may run it at once.
+func runOf(t *testing.T) string {
+	return fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-"))
 }
 
 func mustStart(t *testing.T, spec executor.Spec) *job {
@@ -335,7 +341,7 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	var out executortest.Buffer
 	go func() {
 		out.Await(t.Context(), "ready")
-		seen <- inspectAll(t, api, "refline.run=test-"+t.Name())
+		seen <- inspectAll(t, api, "refline.run="+runOf(t))
 		_ = os.WriteFile(filepath.Join(j.dir, "go-on"), nil, 0o666)
 	}()
 	code, err := j.Exec(t.Context(), executor.Command{

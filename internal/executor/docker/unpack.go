@@ -20,7 +20,7 @@ import (
 // whatever it says.
 type unpacker struct {
 	root  *os.Root
-	at    string    // where the archive's one top entry goes, "." for the folder itself
+	at    string    // the path in the folder that the archive is of, "." for the folder itself
 	since time.Time // what was written before and looks the same is the same
 	sent  map[string]packed
 	seen  map[string]bool
