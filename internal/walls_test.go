@@ -55,7 +55,7 @@ var outside = map[string]string{
 	"github.com/aws/":                 "stack/awscloud",
 	"k8s.io/":                         "executor/kubernetes",
 	"database/sql":                    "store",
-	"github.com/bmatcuk/doublestar":   "engine gitlabci",
+	"github.com/bmatcuk/doublestar":   "engine executor/docker gitlabci",
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
 	"net/http":                        "executor/docker forge forge/forgetest stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",

@@ -3,10 +3,12 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -96,6 +98,12 @@ one:
   image: IMAGE
   script: ['echo "it is $TOP_SECRET"', 'test -n "$TOP_SECRET"']
 `, 0, []string{"it is [masked]"}, []string{"swordfish-9-in-the-sea"}},
+		"a service that fails is told": {`
+one:
+  image: IMAGE
+  services: [{name: IMAGE, alias: db, command: [sh, -c, 'echo no password; exit 3']}]
+  script: [sleep 1, exit 1]
+`, 3, []string{"db) ended with exit code 3", "│ no password"}, nil},
 		"no such image": {`
 one:
   image: {name: refline-test/nowhere:1, pull_policy: never}
@@ -128,6 +136,68 @@ one:
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// An engine that does not see the folders of a run gets copies of them: here the
+// whole run is in a file system that only it has.
+func TestRunFarFromTheEngine(t *testing.T) {
+	t.Parallel()
+	host := dockerHost(t)
+	if os.Getuid() != 0 {
+		t.Skip("NOT TESTED: only root can hide folders from an engine")
+	}
+	const image = "refline-test/far:1"
+	busyboxImage(t, host, image)
+	v := newVictim(t, strings.ReplaceAll(`
+one:
+  image: {name: IMAGE, docker: {user: "65534:65534"}}
+  script:
+    - test -d .git && cat given
+    - mkdir d && echo made > d/out.txt && echo kept > d/cached && echo WORD=told > v.env
+    - 'echo ''{"type":"step_started","step":"first"}'' >> $REFLINE_EVENTS'
+  artifacts: {paths: [d/*.txt], reports: {dotenv: v.env}}
+  cache: {key: k, paths: [d/cached]}
+two:
+  stage: deploy
+  image: IMAGE
+  cache: {key: k, paths: [d/cached], policy: pull}
+  script: [cat d/out.txt d/cached, echo "word $WORD"]
+fails:
+  stage: .post
+  image: $UNSET
+  script: [echo never]
+`, "IMAGE", image))
+	if err := os.WriteFile(filepath.Join(v.dir, "given"), []byte("given text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	far := t.TempDir()
+	cmd, out := v.command("run")
+	script := `mount -t tmpfs none "$1" && cp -r . "$1/p" && cd "$1/p" && git init -q && export REFLINE_STATE_DIR="$1/state" && exec refline run`
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", script, "sh", far}
+	cmd.Env = append(cmd.Env, "DOCKER_HOST="+host, "TMPDIR="+far, "REFLINE_CACHE_DIR="+far+"/cache")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	_ = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != 3 {
+		t.Errorf("exit code %d, want 3", code)
+	}
+	for _, want := range []string{
+		"does not see the folders of this computer", "│ given text", "│ made", "│ kept", "│ word told", "1 step: first", "✓ two",
+		`job "fails": image is "$UNSET", and UNSET is not set`,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+	owner := fmt.Sprintf("/%d/", cmd.Process.Pid)
+	for what, list := range map[string][]string{"volume": {"volume", "ls"}, "container": {"ps", "-a"}} {
+		labels, err := exec.Command("docker", append(append([]string{"-H", host}, list...), "--format", `{{.Label "refline.owner"}}`)...).Output()
+		if err != nil || strings.Contains(string(labels), owner) {
+			t.Errorf("a %s is left: %s, %v", what, labels, err)
+		}
 	}
 }
 

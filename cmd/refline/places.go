@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"refline/internal/errs"
@@ -18,6 +19,7 @@ type places struct {
 	mode         string
 	strict       bool
 	defaultImage string
+	privileged   []string // patterns of images
 	process      *process.Executor
 
 	mu     sync.Mutex
@@ -34,7 +36,7 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 	default:
 		return nil, usagef("--executor %q is none of auto, process, docker", o.executor)
 	}
-	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, process: process.New()}
+	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New()}
 	s.fillImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
@@ -64,10 +66,12 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return s.docker, s.why
 	}
 	s.asked = true
-	d := docker.New(docker.Options{Getenv: s.e.getenv})
+	d := docker.New(docker.Options{
+		Getenv: s.e.getenv, Privileged: s.privileged, Notice: func(text string) { s.e.notef("%s", text) },
+	})
 	if s.why = d.Available(ctx); s.why != nil {
 		if s.mode == "auto" && !s.strict {
-			s.e.notef("no container engine answers, so jobs with an image run on this host; --strict refuses instead")
+			s.e.notef("%s, so jobs with an image run on this host; --strict refuses instead", s.none(s.why))
 		}
 		return nil, s.why
 	}
@@ -76,6 +80,16 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		s.e.notef("containers of earlier runs could not be removed: %v", err)
 	}
 	return s.docker, nil
+}
+
+// none says why there is no container engine: in full when the user has one, or
+// named one.
+func (s *places) none(why error) string {
+	named := s.e.getenv("DOCKER_HOST") != "" || s.e.getenv("DOCKER_CONTEXT") != ""
+	if named || !errs.Is(why, errs.Unavailable) {
+		return fmt.Sprintf("no container engine can be used (%v)", why)
+	}
+	return "no container engine answers"
 }
 
 // fillImages gives the default image to jobs without one, before any runs.

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"refline/internal/executor/docker"
 )
 
 type runOptions struct {
@@ -11,6 +13,7 @@ type runOptions struct {
 	executor     string
 	strict       bool
 	defaultImage string
+	privileged   []string
 	inPlace      bool
 	parallel     int
 	manual       []string
@@ -61,6 +64,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.StringVar(&o.executor, "executor", "auto", "where jobs run: auto (a container for a job with an image, when an engine answers), process, docker")
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
+	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")
 	f.BoolVar(&o.inPlace, "in-place", false, "run in the working tree itself instead of fresh workspaces")
 	f.IntVarP(&o.parallel, "jobs", "j", 0, "how many jobs run at once (default: twice the processors)")
 	f.StringArrayVar(&o.manual, "manual", nil, "play this manual job when its turn comes; \"all\" for every one")
@@ -104,6 +108,11 @@ func (o *runOptions) check() error {
 	}
 	if o.depth < 0 {
 		return usagef("--depth wants a number from 1, or 0 for all")
+	}
+	for _, pattern := range o.privileged {
+		if err := docker.CheckPrivileged(pattern); err != nil {
+			return usagef("--docker-privileged: %v", err)
+		}
 	}
 	return nil
 }

@@ -112,6 +112,7 @@ func (a *attempt) hook(ctx context.Context) error {
 	}
 	spec := a.spec(empty)
 	spec.Services = nil
+	spec.Mounts[0].Back = []string{} // nobody reads what is made there
 	sandbox, err := a.sandboxOf(ctx, spec)
 	if err != nil {
 		return err
@@ -234,8 +235,18 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 func (a *attempt) start(ctx context.Context) error {
 	ctx, cancel := mergeDone(ctx, a.Stop)
 	defer cancel()
+	hint := ""
+	if a.Executor.Isolated() {
+		var err error
+		if hint, err = a.imageNames(); err != nil {
+			return err
+		}
+	}
 	var err error
 	if a.sandbox, err = a.sandboxOf(ctx, a.spec(a.workspace)); err != nil {
+		if hint != "" && errs.Is(err, errs.Invalid) {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
 		return err
 	}
 	if a.Setup != nil && a.Executor.Isolated() {
@@ -275,12 +286,12 @@ func (a *attempt) spec(workspace string) executor.Spec {
 		spec.Services = append(spec.Services, a.service(s))
 	}
 	spec.Mounts = []executor.Mount{
-		{Source: workspace, Target: a.paths.project},
-		{Source: a.temp, Target: a.paths.temp},
+		{Source: workspace, Target: a.paths.project, Back: a.readAfter()},
+		{Source: a.temp, Target: a.paths.temp, Back: []string{eventsFile}, Live: true},
 		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
 	}
 	for _, dir := range a.ReadOnly {
-		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true})
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true, Shared: true})
 	}
 	return spec
 }

@@ -98,11 +98,21 @@ type Service struct {
 	Env     []string // KEY=value
 }
 
-// Mount makes a host folder visible.
+// Mount makes a host folder visible. Where that cannot be, since the sandbox is
+// on another computer, it is copied there, and back at the latest when Close
+// returns; the fields after ReadOnly say what need not be.
 type Mount struct {
 	Source   string // absolute, on the host
 	Target   string // absolute, in an isolated sandbox
 	ReadOnly bool
+	// Back are the paths that the caller reads afterwards: in the folder, with
+	// slashes, "." for all of it. Nil means all, empty nothing.
+	Back []string
+	// Live says that the caller reads Back while a command runs, too.
+	Live bool
+	// Shared says that nobody changes the folder while the run lasts, so that
+	// one copy serves all its jobs.
+	Shared bool
 }
 
 // Command is one process to run. Its standard input is always /dev/null.

@@ -13,12 +13,13 @@
 // in a mount is left to another user. It refuses to know of artifacts, of the
 // meaning of a script, and of the time a job may take.
 //
-// The engine must see the folders that are mounted; one on another computer is
-// refused at Start.
+// An engine that does not see the folders of this computer gets copies of them
+// in volumes of the job, and what is asked for is copied back.
 package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,13 @@ type Options struct {
 	Getenv func(string) string
 	// Home is the user's home directory, os.UserHomeDir when empty.
 	Home string
+	// Privileged are patterns of the images whose containers, of jobs and of
+	// services, have all rights over the engine's computer: * stands for
+	// anything but a slash, ** for anything. None by default.
+	Privileged []string
+	// Notice tells the user something of the engine, once. When nil, the log of
+	// the job that comes first does.
+	Notice func(string)
 }
 
 // Executor runs jobs in containers of one engine. It looks for the engine when
@@ -62,6 +70,83 @@ type connection struct {
 	api   *client.Client
 	host  string
 	owner executor.Owner // this process
+
+	notice func(string)
+	mu     sync.Mutex
+	sight  sight
+	told   bool                     // that the engine is apart
+	copies map[string]*sharedVolume // by the folder they are of
+	shells map[string]string        // by the image's id
+}
+
+// sight is whether an engine sees the folders of this computer.
+type sight int
+
+const (
+	sightUnknown sight = iota
+	sightShared
+	sightApart
+)
+
+func (c *connection) sees() sight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sight
+}
+
+func (c *connection) found(s sight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sight = s
+}
+
+// shared is what there is of a copy of a folder.
+func (c *connection) shared(dir string) *sharedVolume {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.copies == nil {
+		c.copies = map[string]*sharedVolume{}
+	}
+	if c.copies[dir] == nil {
+		c.copies[dir] = &sharedVolume{}
+	}
+	return c.copies[dir]
+}
+
+// shellOf looks for the shell of an image once: each look costs a mount.
+func (c *connection) shellOf(image string, find func() (string, error)) (string, error) {
+	c.mu.Lock()
+	shell := c.shells[image]
+	c.mu.Unlock()
+	if shell != "" {
+		return shell, nil
+	}
+	shell, err := find()
+	if err == nil && image != "" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.shells == nil {
+			c.shells = map[string]string{}
+		}
+		c.shells[image] = shell
+	}
+	return shell, err
+}
+
+// tellApart says once that folders are copied.
+func (c *connection) tellApart(log io.Writer) {
+	c.mu.Lock()
+	told := c.told
+	c.told = true
+	c.mu.Unlock()
+	text := fmt.Sprintf("the engine at %s does not see the folders of this computer: they are copied to it, and artifacts, caches and reports back", c.host)
+	switch {
+	case told:
+	case c.notice != nil:
+		c.notice(text)
+	default:
+		note(log, "%s", text)
+	}
 }
 
 // New makes an Executor. It does nothing that takes time.
@@ -119,18 +204,27 @@ func (e *Executor) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.conn = &connection{api: api, host: at.host, owner: owner}
+	e.conn = &connection{api: api, host: at.host, owner: owner, notice: e.opts.Notice}
 	return e.conn, nil
 }
 
-// Close drops the connection. Containers are their sandboxes' business.
+// Close drops the connection, and copies of folders that jobs shared.
+// Containers are their sandboxes' business.
 func (e *Executor) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.conn == nil {
 		return nil
 	}
-	err := e.conn.api.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	var all []error
+	for _, one := range e.conn.copies {
+		if one.name != "" {
+			all = append(all, e.conn.removeVolume(ctx, one.name))
+		}
+	}
+	err := errors.Join(append(all, e.conn.api.Close())...)
 	e.conn = nil
 	return err
 }
@@ -138,4 +232,16 @@ func (e *Executor) Close() error {
 // note writes one line to a job's log.
 func note(log io.Writer, format string, args ...any) {
 	fmt.Fprintf(log, format+"\n", args...)
+}
+
+// lockedWriter is for lines of several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -20,6 +20,7 @@ import (
 const hostEnv = "REFLINE_TEST_DOCKER"
 
 func TestMain(m *testing.M) {
+	hideFolders()
 	executortest.Victim(func() executor.Executor { return docker.New(docker.Options{Host: os.Getenv(hostEnv)}) },
 		executor.Image{Name: boxImage, PullPolicy: []string{"never"}},
 		executor.Service{Image: executor.Image{Name: boxImage}, Aliases: []string{"beside"}, Command: []string{"sleep", "1000"}})
@@ -51,7 +52,10 @@ var (
 )
 
 func newExecutor(t *testing.T) executor.Executor {
-	e := docker.New(docker.Options{Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }})
+	e := docker.New(docker.Options{
+		Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" },
+		Notice: func(text string) { notices.Store(text, true) },
+	})
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -60,12 +64,16 @@ func newExecutor(t *testing.T) executor.Executor {
 	return e
 }
 
+// notices are what executors told.
+var notices sync.Map
+
 func TestExecutor(t *testing.T) {
 	api := engine(t)
 	executortest.Run(t, newExecutor, executortest.Options{
 		Image:     executor.Image{Name: boxImage, PullPolicy: []string{"never"}},
 		Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
 		Escapes:   true,
+		Apart:     apart(api),
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -21,12 +22,17 @@ import (
 
 // address is where an engine should be.
 type address struct {
-	host   string // as in DOCKER_HOST
-	source string // who says so, for errors
-	certs  string // folder with ca.pem, cert.pem and key.pem; empty: no TLS
+	host   string   // as in DOCKER_HOST
+	source string   // who says so, for errors
+	ssh    []string // command that reaches it; nil: not behind SSH
+	certs  string   // folder with ca.pem, cert.pem and key.pem; empty: no TLS
 }
 
 func (a address) options() []client.Opt {
+	if a.ssh != nil {
+		// The name is for the requests only; it is the docker command's.
+		return []client.Opt{client.WithHost("http://docker.example.com"), client.WithDialContext(dialSSH(a.ssh)), client.WithUserAgent("refline")}
+	}
 	opts := []client.Opt{client.WithHost(a.host), client.WithUserAgent("refline")}
 	if a.certs != "" {
 		file := func(name string) string {
@@ -45,6 +51,9 @@ const howToGet = "install Docker (https://docs.docker.com/engine/install) or Pod
 	"(systemctl --user enable --now podman.socket), start it, or set DOCKER_HOST"
 
 func (a address) unreachable(err error) error {
+	if a.ssh != nil {
+		return errs.E(errs.Unavailable, "no engine answers at %s (%s): %w; `ssh` must log in there without asking, and find docker or podman", a.host, a.source, err)
+	}
 	if errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "permission denied") {
 		return errs.E(errs.Denied, "the engine at %s (%s) may not be used: permission denied; add the user to the group that owns the socket", a.host, a.source)
 	}
@@ -86,7 +95,11 @@ func (o Options) configDir() string {
 func (o Options) named(host, source string) (address, error) {
 	a := address{host: host, source: source}
 	if strings.HasPrefix(host, "ssh://") {
-		return a, errs.E(errs.Invalid, "engine address %s (%s): an engine behind SSH does not see the folders of this computer; use a local one", host, source)
+		var err error
+		if a.ssh, err = sshCommand(host); err != nil {
+			return a, fmt.Errorf("%s: %w", source, err)
+		}
+		return a, nil
 	}
 	if o.Getenv("DOCKER_TLS_VERIFY") != "" && strings.HasPrefix(host, "tcp://") {
 		a.certs = o.Getenv("DOCKER_CERT_PATH")

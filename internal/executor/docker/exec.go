@@ -37,8 +37,15 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if grace == 0 {
 		grace = executor.DefaultGrace
 	}
+	end := s.follow(ctx)
 	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
+	if code != 0 {
+		defer s.tellWhy(context.WithoutCancel(ctx), code, err)
+	}
 	_ = said.flush()
+	if ferr := end(); err == nil {
+		err = ferr
+	}
 	if err != nil {
 		return code, err
 	}
@@ -58,6 +65,20 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 		return code, fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
 	}
 	return code, nil
+}
+
+// tellWhy adds to a command's failure what the engine knows of it.
+func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	found, ierr := s.conn.api.ContainerInspect(ctx, s.container, client.ContainerInspectOptions{})
+	if ierr != nil || err != nil {
+		return // the job was stopped, or the engine is gone
+	}
+	if state := found.Container.State; state != nil && state.OOMKilled {
+		note(s.spec.Log, "warning: the container ran out of memory, and a process in it was killed (exit code %d)", code)
+	}
+	s.tellEnded(ctx, true)
 }
 
 // run starts a container that stands still, feeds it, and passes on its output
@@ -91,11 +112,13 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	case err = <-ended:
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
-		c.terminate(live, id)
+		limit, cancel := context.WithTimeout(live, grace+stopTime)
+		defer cancel()
+		c.terminate(limit, id)
 		select {
 		case err = <-ended:
 		case <-time.After(grace):
-			if kerr := c.kill(live, id); kerr != nil {
+			if kerr := c.kill(limit, id); kerr != nil {
 				return -1, errors.Join(cause, kerr)
 			}
 			err = <-ended
@@ -109,6 +132,9 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	code, err := c.exitAfterOutput(live, id)
 	return code, errors.Join(cause, err)
 }
+
+// stopTime is how long an engine may take to be told to stop a command.
+const stopTime = 20 * time.Second
 
 // endTime is how long a container may take to end after its output did. The
 // shell in it holds the output to its own end, so more means a broken stream.

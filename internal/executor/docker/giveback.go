@@ -19,6 +19,9 @@ import (
 // giveBack makes the files of writable mounts that the job left to others this
 // user's. Only root can, so a last container of the job's image does.
 func (s *sandbox) giveBack(ctx context.Context) error {
+	if s.volumes != nil {
+		return s.copyBack(ctx) // as this user's
+	}
 	var foreign []string // as a container sees them
 	conf := s.shellConfig([]string{""})
 	conf.User = "0"
@@ -36,7 +39,7 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 	if len(foreign) == 0 {
 		return nil
 	}
-	host.Mounts = mounts(s.spec.Mounts)
+	host.Mounts = s.mounts()
 	user, err := s.user(ctx, host)
 	if err != nil {
 		return err
@@ -48,7 +51,9 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 	var out bytes.Buffer
 	var script strings.Builder
 	for some := range slices.Chunk(foreign, 100) { // a command line has an end
-		fmt.Fprintf(&script, "chown -R -h %s -- %s || c=1\n", user, quoteAll(some))
+		names := quoteAll(some)
+		// What its owner may not read could not be kept, nor be removed.
+		fmt.Fprintf(&script, "chown -R -h %s -- %s || c=1\nchmod -R u+rX -- %s 2>/dev/null\n", user, names, names)
 	}
 	script.WriteString("exit $c\n")
 	code, err := s.conn.run(ctx, id, script.String(), &out, &out, time.Nanosecond)
@@ -56,7 +61,8 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 		err = rerr
 	}
 	if err == nil && code != 0 {
-		err = errs.E(errs.Denied, "exit code %d: %s", code, strings.TrimSpace(out.String()))
+		said := strings.TrimSpace(out.String())
+		err = errs.E(errs.Denied, "exit code %d: %s", code, said[:min(len(said), openingSize)])
 	}
 	if err != nil {
 		return fmt.Errorf("%d paths in the job's folders, as %s, belong to other users and cannot be given back: %w", len(foreign), foreign[0], err)

@@ -3,12 +3,15 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -101,6 +104,7 @@ func (c *connection) pull(ctx context.Context, name, policy string, platform *oc
 		return pullError(ctx, name, err)
 	}
 	defer progress.Close()
+	counted := pullCount{told: time.Now()}
 	for message, err := range progress.JSONMessages(ctx) {
 		if err == nil && message.Error != nil {
 			err = message.Error
@@ -111,8 +115,43 @@ func (c *connection) pull(ctx context.Context, name, policy string, platform *oc
 		if strings.HasPrefix(message.Status, "Digest:") || strings.HasPrefix(message.Status, "Status:") {
 			note(log, "%s", message.Status)
 		}
+		if text := counted.add(message, time.Now()); text != "" {
+			note(log, "pulling image %s: %s", name, text)
+		}
 	}
 	return nil
+}
+
+// pullTold is how often a pull that takes long says how far it is: a log has no
+// place for more.
+const pullTold = 10 * time.Second
+
+// pullCount sums up what is told of the layers of an image.
+type pullCount struct {
+	told   time.Time
+	layers map[string][2]int64 // bytes that are here, and all
+}
+
+// add returns a line when it is time for one: "34 of 120 MB".
+func (p *pullCount) add(m jsonstream.Message, now time.Time) string {
+	if m.Progress != nil && m.Progress.Total > 0 && m.Status == "Downloading" {
+		if p.layers == nil {
+			p.layers = map[string][2]int64{}
+		}
+		p.layers[m.ID] = [2]int64{m.Progress.Current, m.Progress.Total}
+	} else if l, ok := p.layers[m.ID]; ok { // it is verified or unpacked by now
+		p.layers[m.ID] = [2]int64{l[1], l[1]}
+	}
+	if now.Sub(p.told) < pullTold || len(p.layers) == 0 {
+		return ""
+	}
+	p.told = now
+	var here, all int64
+	for _, l := range p.layers {
+		here, all = here+l[0], all+l[1]
+	}
+	const mega = 1e6
+	return fmt.Sprintf("%.0f of %.0f MB", float64(here)/mega, float64(all)/mega)
 }
 
 // pullError gives the engine's words a kind. Registries answer the same for

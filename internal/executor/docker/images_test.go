@@ -40,6 +40,7 @@ func importImages(ctx context.Context, api *client.Client) error {
 		{"refline-test/listens:1", box, []string{"EXPOSE 53/udp", "EXPOSE 80", "EXPOSE 8080/tcp",
 			`CMD ["sh", "-c", "mkdir /w; echo served $WHAT >/w/index.html; sleep 0.3; exec httpd -f -p 8080 -h /w"]`}},
 		{"refline-test/silent:1", box, []string{"EXPOSE 8080", `CMD ["sh", "-c", "echo I listen to myself; exec httpd -f -p 127.0.0.1:8080"]`}},
+		{"refline-test/docker:9-dind", box, nil},
 		{"refline-test/worker:1", box, []string{"USER worker"}},
 		{"refline-test/no-shell:1", empty, []string{`CMD ["/file"]`}},
 	} {

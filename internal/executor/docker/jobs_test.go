@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,9 +26,14 @@ type job struct {
 // start brings up a job whose folder is mounted at /job.
 func start(t *testing.T, spec executor.Spec) (*job, error) {
 	t.Helper()
+	return startBy(t, newExecutor(t), spec)
+}
+
+func startBy(t *testing.T, e executor.Executor, spec executor.Spec) (*job, error) {
+	t.Helper()
 	api := engine(t)
 	j := &job{t: t, dir: t.TempDir(), log: &executortest.Buffer{}}
-	spec.RunID, spec.JobID, spec.Log = "test-"+strings.ReplaceAll(t.Name(), "/", "-"), "job", j.log
+	spec.RunID, spec.JobID, spec.Log = runOf(t), "job", j.log
 	spec.Mounts = append(spec.Mounts, executor.Mount{Source: j.dir, Target: "/job"})
 	if len(spec.Image.PullPolicy) == 0 {
 		spec.Image.PullPolicy = []string{"never"}
@@ -36,7 +42,7 @@ func start(t *testing.T, spec executor.Spec) (*job, error) {
 		spec.Services[i].PullPolicy = []string{"never"}
 	}
 	var err error
-	j.Sandbox, err = newExecutor(t).Start(t.Context(), spec)
+	j.Sandbox, err = e.Start(t.Context(), spec)
 	t.Cleanup(func() {
 		if j.Sandbox != nil {
 			j.close()
@@ -48,9 +54,19 @@ func start(t *testing.T, spec executor.Spec) (*job, error) {
 	return j, err
 }
 
+// runOf is the run of a test. Several processes may run it at once.
+func runOf(t *testing.T) string {
+	return fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-"))
+}
+
 func mustStart(t *testing.T, spec executor.Spec) *job {
 	t.Helper()
-	j, err := start(t, spec)
+	return mustStartBy(t, newExecutor(t), spec)
+}
+
+func mustStartBy(t *testing.T, e executor.Executor, spec executor.Spec) *job {
+	t.Helper()
+	j, err := startBy(t, e, spec)
 	if err != nil {
 		t.Fatalf("start: %v\n%s", err, j.log)
 	}
@@ -81,7 +97,7 @@ func TestServices(t *testing.T) {
 	t.Parallel()
 	listens := executor.Image{Name: "refline-test/listens:1"}
 	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
-		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"WHAT=one"}},
+		{Image: listens, Aliases: []string{"web", "www"}, Env: []string{"HEALTHCHECK_TCP_PORT=1", "HEALTHCHECK_TCP_PORT=8080", "WHAT=one"}},
 		{Image: box(), Aliases: []string{"db"}, Command: []string{"sh", "-c", "mkdir /w; echo from $WHAT >/w/index.html; exec httpd -f -p 80 -h /w"}, Env: []string{"WHAT=command"}},
 	}})
 	for url, want := range map[string]string{
@@ -115,9 +131,22 @@ func TestServiceSeesTheJob(t *testing.T) {
 	}
 }
 
+func TestLogsOfServices(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
+		{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"quiet"}},
+		{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"web"}, Env: []string{"CI_DEBUG_SERVICES=true"},
+			Command: []string{"sh", "-c", "echo one; echo two >&2; exec httpd -f -p 8080"}},
+	}})
+	j.close()
+	if log := j.log.String(); !strings.Contains(log, "[service:web] one\n") || !strings.Contains(log, "[service:web] two\n") || strings.Contains(log, "quiet") {
+		t.Errorf("log: %s", log)
+	}
+}
+
 func TestServiceThatIsNotReady(t *testing.T) {
 	t.Parallel()
-	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 300 * time.Millisecond, Services: []executor.Service{
+	j := mustStart(t, executor.Spec{Image: box(), ServiceWait: 3 * time.Second, Services: []executor.Service{
 		{Image: executor.Image{Name: "refline-test/silent:1"}, Aliases: []string{"mute"}},
 	}})
 	log := j.log.String()
@@ -139,6 +168,38 @@ func TestServiceThatEnds(t *testing.T) {
 	for _, want := range []string{"exit code 7", "no configuration"} {
 		if log := j.log.String(); !strings.Contains(log, want) {
 			t.Errorf("the log does not say %q: %s", want, log)
+		}
+	}
+}
+
+// A service that nothing is known of, neither a port nor a check, is told when it
+// fails at once, or when it has ended once a command fails.
+func TestServiceThatEndsUnasked(t *testing.T) {
+	t.Parallel()
+	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
+		{Image: box(), Aliases: []string{"later"}, Command: []string{"sh", "-c", "echo all went well; until nc -w 1 fails 80 </dev/null 2>/dev/null; do sleep 0.02; done; echo now I end"}},
+		{Image: box(), Aliases: []string{"fails"}, Command: []string{"sh", "-c", "until nslookup fails >/dev/null 2>&1; do sleep 0.02; done; echo no password is set >&2; nc -l -p 80 </dev/null; exit 3"}},
+	}})
+	if log := j.log.String(); strings.Contains(log, "later") {
+		t.Errorf("told too early: %s", log)
+	}
+	fail := func() {
+		var out bytes.Buffer
+		if code, err := j.Exec(t.Context(), executor.Command{Args: []string{"sh", "-c", "exit 1"}, Stdout: &out, Stderr: &out}); code != 1 || err != nil {
+			t.Fatal(code, err)
+		}
+	}
+	for until := time.Now().Add(time.Minute); !strings.Contains(j.log.String(), "now I end") || !strings.Contains(j.log.String(), "password"); {
+		if time.Now().After(until) {
+			t.Fatalf("not told: %s", j.log)
+		}
+		fail()
+	}
+	fail()
+	log := j.log.String()
+	for _, want := range []string{"(refline-test__busybox, refline-test-busybox, fails) ended with exit code 3", "no password is set", "later) ended with exit code 0", "now I end"} {
+		if strings.Count(log, want) != 1 {
+			t.Errorf("the log does not say %q once: %s", want, log)
 		}
 	}
 }
@@ -301,7 +362,7 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	var out executortest.Buffer
 	go func() {
 		out.Await(t.Context(), "ready")
-		seen <- inspectAll(t, api, "refline.run=test-"+t.Name())
+		seen <- inspectAll(t, api, "refline.run="+runOf(t))
 		_ = os.WriteFile(filepath.Join(j.dir, "go-on"), nil, 0o666)
 	}()
 	code, err := j.Exec(t.Context(), executor.Command{

@@ -20,7 +20,7 @@ func (c *connection) labels(spec executor.Spec) map[string]string {
 	return map[string]string{labelRun: spec.RunID, labelJob: spec.JobID, labelOwner: c.owner.String()}
 }
 
-// Sweep removes the containers and networks of processes of this computer that
+// Sweep removes the containers, networks and volumes of processes of this computer that
 // no longer live. Without an engine there is nothing to do.
 func (e *Executor) Sweep(ctx context.Context) error {
 	c, err := e.connect(ctx)
@@ -50,6 +50,15 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	for _, one := range networks.Items {
 		if orphan(one.Labels) {
 			all = append(all, c.removeNetwork(ctx, one.ID))
+		}
+	}
+	volumes, err := c.api.VolumeList(ctx, client.VolumeListOptions{Filters: filter})
+	if err != nil {
+		return errors.Join(append(all, c.broken(err))...)
+	}
+	for _, one := range volumes.Items {
+		if orphan(one.Labels) {
+			all = append(all, c.removeVolume(ctx, one.Name))
 		}
 	}
 	return errors.Join(all...)

@@ -11,7 +11,9 @@ import (
 )
 
 // othersFiles lists what below root belongs to another user and changed since,
-// relative to root. Of a folder that is listed, what is in it is not.
+// relative to root. Of a folder that is listed, what is in it is not. This
+// user's own it makes readable on the way: where root in a container is this
+// user, a job may have taken that away.
 func othersFiles(root string, since time.Time) []string {
 	uid := uint32(os.Getuid())
 	since = since.Add(-time.Second) // file systems count more coarsely
@@ -25,7 +27,11 @@ func othersFiles(root string, since time.Time) []string {
 			return nil
 		}
 		stat, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || stat.Uid == uid || changed(stat).Before(since) {
+		if !ok || changed(stat).Before(since) {
+			return nil
+		}
+		if stat.Uid == uid {
+			makeReadable(path, info)
 			return nil
 		}
 		if rel, err := filepath.Rel(root, path); err == nil {
@@ -37,4 +43,14 @@ func othersFiles(root string, since time.Time) []string {
 		return nil
 	})
 	return list
+}
+
+func makeReadable(path string, info fs.FileInfo) {
+	want := fs.FileMode(0o400)
+	if info.IsDir() {
+		want = 0o700
+	}
+	if info.Mode()&(fs.ModeType&^fs.ModeDir) == 0 && info.Mode()&want != want {
+		_ = os.Chmod(path, info.Mode().Perm()|want) // else it is told when it is read
+	}
 }

@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"pgregory.net/rapid"
 
@@ -243,7 +245,12 @@ func TestFindEngine(t *testing.T) {
 		{name: "DOCKER_HOST", env: map[string]string{"DOCKER_HOST": "unix:///b", "DOCKER_CONTEXT": "far"}, want: address{host: "unix:///b", source: "by DOCKER_HOST"}},
 		{name: "with TLS", env: map[string]string{"DOCKER_HOST": "tcp://h:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"},
 			want: address{host: "tcp://h:2376", source: "by DOCKER_HOST", certs: "/certs"}},
-		{name: "over SSH", env: map[string]string{"DOCKER_HOST": "ssh://h"}, fails: errs.Invalid},
+		{name: "over SSH", env: map[string]string{"DOCKER_HOST": "ssh://me@h:22"}, want: address{
+			host: "ssh://me@h:22", source: "by DOCKER_HOST", ssh: []string{"ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-l", "me", "-p", "22", "--", "h",
+				"if command -v docker >/dev/null; then docker system dial-stdio; else podman system dial-stdio; fi"}}},
+		{name: "over SSH with a password", env: map[string]string{"DOCKER_HOST": "ssh://me:s3cr3t@h"}, fails: errs.Invalid},
+		{name: "over SSH to an option", env: map[string]string{"DOCKER_HOST": "ssh://-oProxyCommand=x"}, fails: errs.Invalid},
+		{name: "over SSH to nowhere", env: map[string]string{"DOCKER_HOST": "ssh://"}, fails: errs.Invalid},
 		{name: "current context", config: `{"currentContext":"near"}`, context: [2]string{"near", `{"Endpoints":{"docker":{"Host":"unix:///c"}}}`},
 			want: address{host: "unix:///c", source: "by the Docker context near"}},
 		{name: "DOCKER_CONTEXT", env: map[string]string{"DOCKER_CONTEXT": "near"}, config: `{"currentContext":"far"}`,
@@ -265,13 +272,13 @@ func TestFindEngine(t *testing.T) {
 			}
 			got, err := o.findEngine(t.Context())
 			if c.fails != errs.Internal {
-				if !errs.Is(err, c.fails) {
+				if !errs.Is(err, c.fails) || strings.Contains(err.Error(), "s3cr3t") {
 					t.Errorf("got %v, want kind %v", err, c.fails)
 				}
 				return
 			}
-			if err != nil || got != c.want {
-				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+			if d := cmp.Diff(c.want, got, cmp.AllowUnexported(address{})); err != nil || d != "" {
+				t.Error(err, d)
 			}
 		})
 	}
@@ -290,5 +297,37 @@ func TestNoEngine(t *testing.T) {
 	}
 	if err := e.Close(); err != nil {
 		t.Errorf("close: %v", err)
+	}
+}
+
+func TestPullCount(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	p := pullCount{told: start}
+	at := func(second int, id, status string, here, all int64) string {
+		m := jsonstream.Message{ID: id, Status: status}
+		if all > 0 {
+			m.Progress = &jsonstream.Progress{Current: here, Total: all}
+		}
+		return p.add(m, start.Add(time.Duration(second)*time.Second))
+	}
+	for _, c := range []struct {
+		second    int
+		id        string
+		status    string
+		here, all int64
+		want      string
+	}{
+		{1, "a", "Downloading", 5e6, 20e6, ""},
+		{11, "b", "Downloading", 1e6, 100e6, "6 of 120 MB"},
+		{12, "b", "Downloading", 2e6, 100e6, ""},
+		{13, "a", "Verifying Checksum", 0, 0, ""},
+		{14, "a", "Extracting", 1e6, 20e6, ""},
+		{22, "b", "Downloading", 14e6, 100e6, "34 of 120 MB"},
+		{40, "", "Digest: sha256:1", 0, 0, "34 of 120 MB"},
+	} {
+		if got := at(c.second, c.id, c.status, c.here, c.all); got != c.want {
+			t.Errorf("second %d: got %q, want %q", c.second, got, c.want)
+		}
 	}
 }

@@ -6,16 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -27,17 +22,24 @@ import (
 const closeTime = time.Minute
 
 type sandbox struct {
-	conn      *connection
-	spec      executor.Spec
-	labels    map[string]string
-	platform  *ocispec.Platform
-	suffix    string    // keeps names apart
-	started   time.Time // files that changed since are the job's
-	container string    // id of the job's container
-	network   string    // id of the job's network, empty without services
-	services  []*service
-	shell     string
-	ran       bool
+	conn       *connection
+	spec       executor.Spec
+	privileged []string // Options.Privileged
+	labels     map[string]string
+	platform   *ocispec.Platform
+	suffix     string    // keeps names apart
+	started    time.Time // files that changed since are the job's
+	// foreignUser says that the container's user is neither root nor this one.
+	foreignUser bool
+	container   string // id of the job's container
+	network     string // id of the job's network, empty without services
+	services    []*service
+	volumes     []*volume     // in place of the mounts, when the engine is apart
+	courier     string        // id of the container that fills and reads them
+	extra       []mount.Mount // volumes that are not for files of this computer
+	made        []string      // names of the volumes to remove
+	shell       string
+	ran         bool
 
 	closing sync.Mutex
 	closed  bool
@@ -56,7 +58,8 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now()}
+	spec.Log = &lockedWriter{w: spec.Log}
+	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), privileged: e.opts.Privileged}
 	if err := s.start(ctx, e); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -98,150 +101,29 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	if err != nil {
 		return err
 	}
-	if err := s.openMounts(image); err != nil {
-		return err
-	}
-	if len(s.services) > 0 {
-		if err := s.startServices(ctx); err != nil {
-			return err
-		}
-	}
-	if err := s.createContainer(ctx); err != nil {
-		return err
-	}
-	if s.shell, err = s.findShell(ctx); err != nil {
-		return err
-	}
-	return s.awaitServices(ctx)
-}
-
-// openMounts is for a container whose user is neither root nor this one.
-func (s *sandbox) openMounts(image client.ImageInspectResult) error {
 	user := s.spec.Image.User
 	if user == "" && image.Config != nil {
 		user = image.Config.User
 	}
-	user, _, _ = strings.Cut(user, ":")
-	if user == "" || user == "root" || user == "0" || user == strconv.Itoa(os.Getuid()) {
-		return nil
-	}
-	for _, m := range s.spec.Mounts {
-		if !m.ReadOnly {
-			if err := openToAll(m.Source); err != nil {
-				return err
-			}
+	s.foreignUser = isForeign(user)
+	if len(s.services) > 0 {
+		if err := s.createNetwork(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-// createContainer makes the container that all commands of the job run in.
-func (s *sandbox) createContainer(ctx context.Context) error {
-	conf := s.shellConfig(s.spec.Image.Entrypoint)
-	conf.User = s.spec.Image.User
-	host := s.hostConfig()
-	host.Mounts = mounts(s.spec.Mounts)
-	var err error
-	s.container, err = s.create(ctx, client.ContainerCreateOptions{
-		Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job"),
-	})
-	return err
-}
-
-// shellConfig is a container whose command is a shell that reads its program
-// from its input. An entrypoint that is cleared gives way to the shell.
-func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
-	conf := &container.Config{
-		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Env: s.spec.Env, Labels: s.labels,
-		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+	if err := s.shareCertificates(ctx); err != nil {
+		return err
 	}
-	if entrypoint != nil && (len(entrypoint) == 0 || len(entrypoint) == 1 && entrypoint[0] == "") {
-		conf.Entrypoint, conf.Cmd = []string{"sh"}, nil
+	if err := s.createContainer(ctx); err != nil {
+		return err
 	}
-	return conf
-}
-
-// hostConfig keeps the engine from writing a log of what is streamed anyway.
-func (s *sandbox) hostConfig() *container.HostConfig {
-	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}}
-	if s.network != "" {
-		host.NetworkMode = container.NetworkMode(s.network)
+	if err := s.startServices(ctx); err != nil {
+		return err
 	}
-	if selinux() { // else the job may not read its own mounts
-		host.SecurityOpt = []string{"label=disable"}
+	if s.shell, err = s.conn.shellOf(image.ID, func() (string, error) { return s.findShell(ctx) }); err != nil {
+		return err
 	}
-	return host
-}
-
-func selinux() bool {
-	_, err := os.Stat("/sys/fs/selinux/enforce")
-	return runtime.GOOS == "linux" && err == nil
-}
-
-func mounts(specs []executor.Mount) []mount.Mount {
-	var list []mount.Mount
-	for _, m := range specs {
-		list = append(list, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
-	}
-	return list
-}
-
-// create makes a container of the job and says what is wrong when it cannot.
-func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
-	if s.network != "" && string(opts.HostConfig.NetworkMode) == s.network && opts.NetworkingConfig == nil {
-		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			s.network: {Aliases: []string{"build"}}, // what services call the job, as with GitLab
-		}}
-	}
-	// A request that is cut off may be done all the same, and nobody would know
-	// of the container.
-	made, err := s.conn.api.ContainerCreate(context.WithoutCancel(ctx), opts)
-	if err == nil {
-		for _, w := range made.Warnings {
-			note(s.spec.Log, "warning of the engine: %s", w)
-		}
-		return made.ID, nil
-	}
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "no such file or directory") && len(opts.HostConfig.Mounts) > 0:
-		return "", errs.E(errs.Unavailable, "the engine at %s does not see the folders of this computer (%w); use an engine on this computer", s.conn.host, err)
-	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
-		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
-	case cerrdefs.IsNotFound(err):
-		return "", errs.E(errs.NotFound, "image %s: %w", opts.Config.Image, err)
-	}
-	return "", s.conn.broken(err)
-}
-
-// name is for people who look at the engine; labels are what counts.
-func (s *sandbox) name(role string) string {
-	id := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
-			return r
-		}
-		return '-'
-	}, s.spec.JobID)
-	return fmt.Sprintf("refline-%s-%s-%s", id, role, s.suffix)
-}
-
-// shells in the order that GitLab's runner looks for them.
-var shells = []string{
-	"/usr/local/bin/bash", "/usr/bin/bash", "/bin/bash",
-	"/usr/local/bin/sh", "/usr/bin/sh", "/bin/sh", "/busybox/sh",
-}
-
-func (s *sandbox) findShell(ctx context.Context) (string, error) {
-	for _, path := range shells {
-		_, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: path})
-		if err == nil {
-			return path, nil
-		}
-		if !cerrdefs.IsNotFound(err) {
-			return "", s.conn.broken(err)
-		}
-	}
-	return "", errs.E(errs.Invalid, "image %s has no shell (looked for %s); a job's script needs one", s.spec.Image.Name, strings.Join(shells, ", "))
+	return s.awaitServices(ctx)
 }
 
 func (s *sandbox) Shell() string { return s.shell }
@@ -260,76 +142,26 @@ func (s *sandbox) Close(ctx context.Context) error {
 		defer cancel()
 	}
 	var all []error
+	s.tellLogs(ctx)
 	if s.ran {
 		// Nothing may still write what is given back.
 		all = append(all, s.conn.kill(ctx, s.container), s.giveBack(ctx))
 	}
-	ids := []string{s.container}
+	ids := []string{s.container, s.courier}
 	for _, one := range s.services {
 		ids = append(ids, one.container)
 	}
 	all = append(all, s.conn.removeContainers(ctx, ids))
+	for _, name := range s.made {
+		all = append(all, s.conn.removeVolume(ctx, name))
+	}
 	if s.network != "" {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}
-	return errors.Join(all...)
-}
-
-// removeContainers removes all at once; ids may be empty or unknown.
-func (c *connection) removeContainers(ctx context.Context, ids []string) error {
-	failures := make([]error, len(ids))
-	var group sync.WaitGroup
-	for i, id := range ids {
-		if id == "" {
-			continue
+	for _, err := range all {
+		if errors.Is(err, errGone) { // each would say so
+			return fmt.Errorf("%w; what the job left there is removed by a later run", err)
 		}
-		group.Go(func() {
-			if err := c.removeContainer(ctx, id); err != nil {
-				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.broken(err))
-			}
-		})
 	}
-	group.Wait()
-	return errors.Join(failures...)
-}
-
-func (c *connection) removeContainer(ctx context.Context, id string) error {
-	err := again(ctx, func() error {
-		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		return err
-	})
-	if cerrdefs.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-func (c *connection) removeNetwork(ctx context.Context, id string) error {
-	_, err := c.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-	if err != nil && !cerrdefs.IsNotFound(err) {
-		return fmt.Errorf("remove network %.12s: %w", id, c.broken(err))
-	}
-	return nil
-}
-
-// kill ends a container; one that does not run is fine.
-func (c *connection) kill(ctx context.Context, id string) error {
-	_, err := c.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
-	if err == nil || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
-		return nil
-	}
-	// Podman has no kind of its own for "it does not run".
-	found, ierr := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if ierr == nil && found.Container.State != nil && !found.Container.State.Running {
-		return nil
-	}
-	return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
-}
-
-// broken gives a kind to an error of the engine that is nobody's fault here.
-func (c *connection) broken(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
+	return errors.Join(all...)
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -27,16 +28,22 @@ type service struct {
 	spec      executor.Service
 	image     client.ImageInspectResult
 	container string
+	told      bool // that it is not as it should be
 }
 
-// startServices makes the job's network and starts the services in it. A job
-// without services has no network of its own: engines have few by default.
-func (s *sandbox) startServices(ctx context.Context) error {
+// createNetwork makes the job's network. A job without services has none of its
+// own: engines have few by default.
+func (s *sandbox) createNetwork(ctx context.Context) error {
 	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
 	if err != nil {
 		return fmt.Errorf("network of the job: %w", s.conn.broken(err))
 	}
 	s.network = made.ID
+	return nil
+}
+
+// startServices starts all at once.
+func (s *sandbox) startServices(ctx context.Context) error {
 	failures := make([]error, len(s.services))
 	var group sync.WaitGroup
 	for i, one := range s.services {
@@ -62,7 +69,8 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	}
 	host := s.hostConfig()
 	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
-	host.Mounts = mounts(s.spec.Mounts)    // as with GitLab: what a service is told to read is there
+	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
+	host.Privileged = s.mayAll(one.spec.Name)
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
 		Env: one.spec.Env, User: one.spec.User, Labels: s.labels,
@@ -97,12 +105,8 @@ func (one *service) names() []string {
 // the TCP ports that the image exposes. An image may expose some that it does
 // not use, so one is enough, as with GitLab.
 func (one *service) ports() []int {
-	for _, kv := range one.spec.Env {
-		if v, ok := strings.CutPrefix(kv, "HEALTHCHECK_TCP_PORT="); ok {
-			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1<<16 {
-				return []int{n}
-			}
-		}
+	if n, err := strconv.Atoi(one.variable("HEALTHCHECK_TCP_PORT")); err == nil && n > 0 && n < 1<<16 {
+		return []int{n}
 	}
 	if one.image.Config == nil {
 		return nil
@@ -132,8 +136,8 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 	for i, one := range s.services {
 		group.Go(func() {
 			if problem := s.awaitService(limit, one); problem != "" {
-				problems[i] = fmt.Sprintf("warning: service %s (%s) may not be ready: %s\n%s",
-					one.spec.Name, strings.Join(one.names(), ", "), problem, s.logTail(ctx, one))
+				one.told = true
+				problems[i] = one.warning("may not be ready: "+problem, s.logTail(ctx, one))
 			}
 		})
 	}
@@ -146,6 +150,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 			note(s.spec.Log, "%s", p)
 		}
 	}
+	s.tellEnded(ctx, false)
 	return nil
 }
 
@@ -265,16 +270,26 @@ func (s *sandbox) awaitHealthy(ctx context.Context, one *service) string {
 	}
 }
 
-// logTail is the end of what a service printed.
+// logTail is the end of what a service printed, for people.
 func (s *sandbox) logTail(ctx context.Context, one *service) string {
-	r, err := s.conn.api.ContainerLogs(ctx, one.container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "20"})
+	text := s.logEnd(ctx, one, "20")
+	if text == "" {
+		return "it printed nothing"
+	}
+	return "the end of its log:\n" + text
+}
+
+// logEnd is as many lines as lines says of what a service printed last.
+func (s *sandbox) logEnd(ctx context.Context, one *service, lines string) string {
+	r, err := s.conn.api.ContainerLogs(ctx, one.container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
 	if err != nil {
 		return "its log cannot be read: " + err.Error()
 	}
 	defer r.Close()
 	var out bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &out, io.LimitReader(r, 1<<20)); err != nil || out.Len() == 0 {
-		return "it printed nothing"
+	_, err = stdcopy.StdCopy(&out, &out, io.LimitReader(r, 1<<20)) // may cut the last line
+	if err != nil && out.Len() == 0 && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "its log cannot be read: " + err.Error()
 	}
-	return "the end of its log:\n" + strings.TrimRight(out.String(), "\n")
+	return strings.TrimRight(out.String(), "\n")
 }

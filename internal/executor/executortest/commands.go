@@ -58,11 +58,11 @@ func testEnvironment(t *testing.T, s suite) {
 	delete(want, "_")
 	got := map[string]string{}
 	for k := range want {
-		v, err := os.ReadFile(filepath.Join(b.host, k))
+		v, err := b.file(k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got[k] = string(v)
+		got[k] = v
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -71,9 +71,7 @@ func testEnvironment(t *testing.T, s suite) {
 
 func testDirectory(t *testing.T, s suite) {
 	b := s.start(t)
-	if err := os.MkdirAll(filepath.Join(b.host, "it's a folder"), 0o777); err != nil {
-		t.Fatal(err)
-	}
+	b.ok(`mkdir "it's a folder"`)
 	var out Buffer
 	cmd := b.sh("pwd -P", &out)
 	cmd.Dir += "/it's a folder"
@@ -125,9 +123,7 @@ func testStreaming(t *testing.T, s suite) {
 		if !out.Await(t.Context(), "half") { // a line that has no end yet
 			t.Error("the first half did not come")
 		}
-		if err := os.WriteFile(filepath.Join(b.host, "go-on"), nil, 0o666); err != nil {
-			t.Error(err)
-		}
+		b.touch("go-on")
 	})
 	code, err := b.Exec(t.Context(), b.sh("printf half; while [ ! -e go-on ]; do sleep 0.01; done; echo ' done'", &out))
 	helper.Wait()
@@ -181,7 +177,7 @@ func testWriterError(t *testing.T, s suite) {
 	if _, err := b.Exec(t.Context(), cmd); !errors.Is(err, full) {
 		t.Errorf("got %v, want the writer's error", err)
 	}
-	if _, err := os.Stat(filepath.Join(b.host, "reached")); err != nil {
+	if _, err := b.file("reached"); err != nil {
 		t.Error("the command did not go on:", err)
 	}
 }
@@ -244,7 +240,7 @@ func testCanceledBefore(t *testing.T, s suite) {
 	if _, err := b.Exec(ctx, b.sh("echo ran >ran", nil)); !errors.Is(err, errStop) {
 		t.Errorf("got %v, want the cause", err)
 	}
-	if _, err := os.Stat(filepath.Join(b.host, "ran")); err == nil {
+	if _, err := b.file("ran"); err == nil {
 		t.Error("the command ran")
 	}
 	spec := s.spec(t, t.TempDir(), &Buffer{})

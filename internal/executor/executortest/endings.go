@@ -3,8 +3,6 @@ package executortest
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,10 +48,10 @@ func testCancelGrandchildren(t *testing.T, s suite) {
 	if !errors.Is(err, errStop) {
 		t.Errorf("got %v, want the cause", err)
 	}
-	if _, err := os.Stat(filepath.Join(b.host, "bye")); err != nil {
+	life.gone()
+	if _, err := b.file("bye"); err != nil {
 		t.Error("the grandchild was not told:", err)
 	}
-	life.gone()
 }
 
 func testDeadline(t *testing.T, s suite) {
@@ -104,9 +102,6 @@ func testSequence(t *testing.T, s suite) {
 	b := s.start(t)
 	b.ok("echo one >file")
 	b.ok("echo two >>file")
-	if got, err := os.ReadFile(filepath.Join(b.host, "file")); string(got) != "one\ntwo\n" {
-		t.Errorf("on the host: %q, %v", got, err)
-	}
 	if s.ex.Isolated() { // what a script installs is there for the next
 		b.ok("echo kept >/tmp/kept")
 		if got := b.ok("cat /tmp/kept"); got != "kept\n" {
@@ -119,6 +114,9 @@ func testSequence(t *testing.T, s suite) {
 	}
 	if got := b.ok("echo after"); got != "after\n" {
 		t.Errorf("after a cancel: %q", got)
+	}
+	if got, err := b.file("file"); got != "one\ntwo\n" {
+		t.Errorf("on the host: %q, %v", got, err)
 	}
 }
 
@@ -135,28 +133,6 @@ func testConcurrency(t *testing.T, s suite) {
 		})
 	}
 	group.Wait()
-}
-
-func testMounts(t *testing.T, s suite) {
-	if !s.ex.Isolated() {
-		t.Skip("not isolated: mounts have no meaning")
-	}
-	ro := t.TempDir()
-	if err := os.WriteFile(filepath.Join(ro, "given"), []byte("given\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	b := s.start(t, func(spec *executor.Spec) {
-		spec.Mounts = append(spec.Mounts, executor.Mount{Source: ro, Target: "/given", ReadOnly: true})
-	})
-	if got := b.ok("cat /given/given; echo back >back"); got != "given\n" {
-		t.Errorf("read-only mount: %q", got)
-	}
-	if got, err := os.ReadFile(filepath.Join(b.host, "back")); string(got) != "back\n" {
-		t.Errorf("from a writable mount: %q, %v", got, err)
-	}
-	if code, err := b.Exec(t.Context(), b.sh("echo x >/given/x", &Buffer{})); code == 0 || err != nil {
-		t.Errorf("write to a read-only mount: %d, %v", code, err)
-	}
 }
 
 func testClose(t *testing.T, s suite) {

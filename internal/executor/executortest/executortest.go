@@ -31,8 +31,19 @@ type Options struct {
 	Leftovers func(t *testing.T, runID string) []string
 	// Escapes says that a process which leaves its session is found too.
 	Escapes bool
+	// Apart is set where sandboxes work on copies of the mounts, so that what is
+	// written here while a command runs is not seen there.
+	Apart *Apart
 	// Only names the tests to run, all when nil.
 	Only []string
+}
+
+// Apart is how a test reaches into a sandbox that works on copies.
+type Apart struct {
+	// Touch makes an empty file in the running sandbox of a run.
+	Touch func(t *testing.T, runID, path string)
+	// Running reports whether any process of a run's jobs is left.
+	Running func(t *testing.T, runID string) bool
 }
 
 // target is where an isolated sandbox sees the workspace.
@@ -72,6 +83,8 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		{"commands share the sandbox", testSequence},
 		{"sandboxes at once", testConcurrency},
 		{"mounts", testMounts},
+		{"mounts are what commands made of them", testMountsAfter},
+		{"mounts that are read meanwhile", testMountsLive},
 		{"close", testClose},
 		{"sweep spares the living", testSweepLiving},
 		{"sweep after kill -9", testSweepDead},
@@ -89,6 +102,7 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 // box is a sandbox with one mounted workspace.
 type box struct {
 	executor.Sandbox
+	s     suite
 	t     *testing.T
 	runID string
 	host  string // the workspace here
@@ -99,7 +113,7 @@ type box struct {
 // start brings up a sandbox and closes it at the test's end.
 func (s suite) start(t *testing.T, change ...func(*executor.Spec)) *box {
 	t.Helper()
-	b := &box{t: t, host: t.TempDir(), log: &Buffer{}}
+	b := &box{s: s, t: t, host: t.TempDir(), log: &Buffer{}}
 	spec := s.spec(t, b.host, b.log)
 	b.runID = spec.RunID
 	for _, f := range change {
@@ -152,6 +166,26 @@ func runID(t *testing.T) string {
 	return fmt.Sprintf("test-%d-%s-%s", os.Getpid(), id[max(0, len(id)-40):], filepath.Base(dir))
 }
 
+// touch makes an empty file in the workspace while a command runs.
+func (b *box) touch(name string) {
+	b.t.Helper()
+	if b.s.opts.Apart != nil {
+		b.s.opts.Apart.Touch(b.t, b.runID, b.dir+"/"+name)
+	} else if err := os.WriteFile(filepath.Join(b.host, name), nil, 0o666); err != nil {
+		b.t.Error(err)
+	}
+}
+
+// file closes the sandbox and reads what it left in the workspace.
+func (b *box) file(name string) (string, error) {
+	b.t.Helper()
+	if err := b.Close(b.t.Context()); err != nil {
+		b.t.Errorf("close: %v", err)
+	}
+	content, err := os.ReadFile(filepath.Join(b.host, name))
+	return string(content), err
+}
+
 // sh is a command that runs script with sh.
 func (b *box) sh(script string, out *Buffer) executor.Command {
 	return executor.Command{
@@ -187,23 +221,31 @@ func (b *box) lifeline(name string) *lifeline {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { f.Close() })
-	return &lifeline{b.t, f}
+	return &lifeline{b, f}
 }
 
 type lifeline struct {
-	t *testing.T
+	b *box
 	f *os.File
 }
 
 // gone fails the test when a process still holds the pipe.
 func (l *lifeline) gone() {
-	l.t.Helper()
+	l.b.t.Helper()
 	l.ends(0)
 }
 
 // ends waits until no process holds the pipe any more.
 func (l *lifeline) ends(within time.Duration) {
-	l.t.Helper()
+	l.b.t.Helper()
+	if apart := l.b.s.opts.Apart; apart != nil { // the pipe is not there, but a copy is all that a process could hold
+		for until := time.Now().Add(within); apart.Running(l.b.t, l.b.runID); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(until) {
+				l.b.t.Fatal("something is left running")
+			}
+		}
+		return
+	}
 	_ = l.f.SetReadDeadline(time.Now().Add(within + time.Millisecond))
 	var b [64]byte
 	for {
@@ -212,7 +254,7 @@ func (l *lifeline) ends(within time.Duration) {
 			return // end of file: nobody is left
 		}
 		if n == 0 {
-			l.t.Fatal("something is left running")
+			l.b.t.Fatal("something is left running")
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,9 +24,7 @@ func testSweepLiving(t *testing.T, s suite) {
 		if err := s.ex.Sweep(t.Context()); err != nil {
 			t.Error("sweep:", err)
 		}
-		if err := os.WriteFile(filepath.Join(b.host, "go-on"), nil, 0o666); err != nil {
-			t.Error(err)
-		}
+		b.touch("go-on")
 	})
 	code, err := b.Exec(t.Context(), b.sh("echo ready; while [ ! -e go-on ]; do sleep 0.01; done", &out))
 	helper.Wait()
@@ -40,8 +37,8 @@ const victimEnv = "REFLINE_TEST_VICTIM" // "workspace\nrun id"
 
 // testSweepDead kills a process of this program while its job runs.
 func testSweepDead(t *testing.T, s suite) {
-	b := &box{t: t, host: t.TempDir()}
 	id := runID(t)
+	b := &box{s: s, t: t, host: t.TempDir(), runID: id}
 	life := b.lifeline("life")
 	self, err := os.Executable()
 	if err != nil {

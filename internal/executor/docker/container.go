@@ -1,0 +1,280 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"refline/internal/errs"
+)
+
+// isForeign is for the user of a container, as user[:group].
+func isForeign(user string) bool {
+	user, _, _ = strings.Cut(user, ":")
+	return user != "" && user != "root" && user != "0" && user != strconv.Itoa(os.Getuid())
+}
+
+// createContainer makes the container that all commands of the job run in. The
+// first one of a run tells whether the engine sees the job's folders.
+func (s *sandbox) createContainer(ctx context.Context) error {
+	if s.conn.sees() == sightApart {
+		return s.createApart(ctx)
+	}
+	err := s.createJob(ctx)
+	if errors.Is(err, errUnseen) {
+		return s.createApart(ctx)
+	}
+	if err == nil && s.conn.sees() == sightUnknown {
+		var same bool
+		if same, err = s.seesMounts(ctx); err == nil && !same {
+			if err := s.conn.removeContainer(context.WithoutCancel(ctx), s.container); err != nil {
+				return s.conn.broken(err)
+			}
+			s.container = ""
+			return s.createApart(ctx)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.conn.found(sightShared)
+	return s.openMounts()
+}
+
+func (s *sandbox) createApart(ctx context.Context) error {
+	s.conn.found(sightApart)
+	if err := s.copyIn(ctx); err != nil {
+		return err
+	}
+	return s.createJob(ctx)
+}
+
+func (s *sandbox) createJob(ctx context.Context) error {
+	conf := s.shellConfig(s.spec.Image.Entrypoint)
+	conf.User = s.spec.Image.User
+	host := s.hostConfig()
+	host.Mounts = s.mounts()
+	host.Privileged = s.mayAll(s.spec.Image.Name)
+	opts := client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job")}
+	if s.network != "" {
+		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+			s.network: {Aliases: []string{"build"}}, // what services call the job, as with GitLab
+		}}
+	}
+	var err error
+	s.container, err = s.create(ctx, opts)
+	return err
+}
+
+func (s *sandbox) openMounts() error {
+	if !s.foreignUser {
+		return nil
+	}
+	for _, m := range s.spec.Mounts {
+		if !m.ReadOnly {
+			if err := openToAll(m.Source); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shellConfig is a container whose command is a shell that reads its program
+// from its input. An entrypoint that is cleared gives way to the shell.
+func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
+	conf := &container.Config{
+		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Env: s.spec.Env, Labels: s.labels,
+		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+	}
+	if entrypoint != nil && (len(entrypoint) == 0 || len(entrypoint) == 1 && entrypoint[0] == "") {
+		conf.Entrypoint, conf.Cmd = []string{"sh"}, nil
+	}
+	return conf
+}
+
+// hostConfig keeps the engine from writing a log of what is streamed anyway.
+func (s *sandbox) hostConfig() *container.HostConfig {
+	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}}
+	if s.network != "" {
+		host.NetworkMode = container.NetworkMode(s.network)
+	}
+	if selinux() { // else the job may not read its own mounts
+		host.SecurityOpt = []string{"label=disable"}
+	}
+	return host
+}
+
+func selinux() bool {
+	_, err := os.Stat("/sys/fs/selinux/enforce")
+	return runtime.GOOS == "linux" && err == nil
+}
+
+// mounts are the folders of the job, or the volumes with their copies.
+func (s *sandbox) mounts() []mount.Mount {
+	var list []mount.Mount
+	for _, v := range s.volumes {
+		list = append(list, mount.Mount{
+			Type: mount.TypeVolume, Source: v.name, Target: v.Target, ReadOnly: v.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		})
+	}
+	list = append(list, s.extra...)
+	if s.volumes != nil {
+		return list
+	}
+	for _, m := range s.spec.Mounts {
+		list = append(list, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
+	}
+	return list
+}
+
+// errUnseen says that the engine has no folder of the name of one here.
+var errUnseen = errors.New("folder not seen by the engine")
+
+// unseen are words of engines that do not find a folder, or may not show it.
+var unseen = []string{
+	"bind source path does not exist", // Docker
+	"statfs /",                        // Podman
+	"Mounts denied",                   // Docker Desktop: "is not shared from the host"
+}
+
+// create makes a container of the job and says what is wrong when it cannot.
+func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
+	// A request that is cut off may be done all the same, and nobody would know
+	// of the container.
+	made, err := s.conn.api.ContainerCreate(context.WithoutCancel(ctx), opts)
+	if err == nil {
+		for _, w := range made.Warnings {
+			note(s.spec.Log, "warning of the engine: %s", w)
+		}
+		return made.ID, nil
+	}
+	text := err.Error()
+	switch {
+	case slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(text, words) }):
+		return "", errs.E(errs.Unavailable, "%w: %w", errUnseen, err)
+	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
+		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
+	case cerrdefs.IsNotFound(err):
+		return "", errs.E(errs.NotFound, "image %s: %w", opts.Config.Image, err)
+	}
+	return "", s.conn.broken(err)
+}
+
+// name is for people who look at the engine; labels are what counts.
+func (s *sandbox) name(role string) string {
+	id := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
+			return r
+		}
+		return '-'
+	}, s.spec.JobID)
+	return fmt.Sprintf("refline-%s-%s-%s", id, role, s.suffix)
+}
+
+// shells in the order that GitLab's runner looks for them.
+var shells = []string{
+	"/usr/local/bin/bash", "/usr/bin/bash", "/bin/bash",
+	"/usr/local/bin/sh", "/usr/bin/sh", "/bin/sh", "/busybox/sh",
+}
+
+func (s *sandbox) findShell(ctx context.Context) (string, error) {
+	for _, path := range shells {
+		_, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: path})
+		if err == nil {
+			return path, nil
+		}
+		if !cerrdefs.IsNotFound(err) {
+			return "", s.conn.broken(err)
+		}
+	}
+	return "", errs.E(errs.Invalid, "image %s has no shell (looked for %s); a job's script needs one", s.spec.Image.Name, strings.Join(shells, ", "))
+}
+
+// removeContainers removes all at once; ids may be empty or unknown.
+func (c *connection) removeContainers(ctx context.Context, ids []string) error {
+	failures := make([]error, len(ids))
+	var group sync.WaitGroup
+	for i, id := range ids {
+		if id == "" {
+			continue
+		}
+		group.Go(func() {
+			if err := c.removeContainer(ctx, id); err != nil {
+				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.broken(err))
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+func (c *connection) removeContainer(ctx context.Context, id string) error {
+	err := again(ctx, func() error {
+		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		return err
+	})
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (c *connection) removeNetwork(ctx context.Context, id string) error {
+	_, err := c.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove network %.12s: %w", id, c.broken(err))
+	}
+	return nil
+}
+
+// kill ends a container; one that does not run is fine.
+func (c *connection) kill(ctx context.Context, id string) error {
+	_, err := c.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
+	if err == nil || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
+		return nil
+	}
+	// Podman has no kind of its own for "it does not run".
+	found, ierr := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if ierr == nil && found.Container.State != nil && !found.Container.State.Running {
+		return nil
+	}
+	return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
+}
+
+// broken gives a kind to an error of the engine that is nobody's fault here.
+func (c *connection) broken(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if isGone(err) {
+		var request *url.Error // which has the whole of a request's address
+		if errors.As(err, &request) {
+			err = request.Err
+		}
+		return errs.E(errs.Unavailable, "%w: %s: %w", errGone, c.host, err)
+	}
+	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
+}
+
+// errGone says that an engine which was there does not answer any more.
+var errGone = errors.New("the engine does not answer any more")
+
+func isGone(err error) bool {
+	var request *url.Error
+	return client.IsErrConnectionFailed(err) || errors.As(err, &request) && !request.Timeout() || errors.Is(err, io.ErrUnexpectedEOF)
+}
