@@ -74,7 +74,7 @@ func (x *part) holdFor(b []byte, at uint32) int {
 	for ; left >= 0; left-- {
 		n, mayStart := x.softBefore(a-left, s)
 		end := min(e, a-left+minPiece) // of the longest piece that starts here
-		if soft(x.arena[a-left]) {
+		if soft(x.arena, a-left) {
 			end = min(e, a-left-n+minPiece) // such a start has left out as much as it may
 		}
 		if mayStart && end > a+gramSize && end >= a-left-n+minPiece {

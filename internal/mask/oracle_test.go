@@ -29,7 +29,7 @@ func newReference(patterns []pattern) reference {
 		}
 		for i := 0; i+minPiece <= len(p.text); i++ {
 			piece := p.text[i : i+minPiece]
-			for n := 0; n < maxSoft && soft(piece[0]); n++ {
+			for n := 0; n < maxSoft && soft(piece, 0); n++ {
 				piece = piece[1:]
 			}
 			r.matches[piece] = true

@@ -18,8 +18,9 @@ const (
 	sampleStep = minPiece - maxSoft - gramSize + 1
 
 	// maxSoft is how many soft bytes at the start of a piece are not needed to
-	// recognise it. Prompts end with soft bytes: without this rule a secret
-	// that holds ": " would hold back the end of every prompt.
+	// recognise it. Prompts and lines end with soft bytes: without this rule a
+	// secret that holds ": " would hold back the end of every prompt, and a key
+	// with many lines the end of nearly every line.
 	maxSoft = 2
 
 	// reach is how far a piece can stretch to either side of one of its grams.
@@ -30,13 +31,14 @@ const (
 	multiplier = 0x9E3779B97F4A7C15
 )
 
-// soft reports whether c ends prompts but begins nothing worth hiding.
-func soft(c byte) bool {
-	switch c {
+// soft reports whether text[i] ends prompts, or a line together with the line
+// break after it, but begins nothing worth hiding.
+func soft[T string | []byte](text T, i int) bool {
+	switch text[i] {
 	case ' ', '\t', '\r', '\n', ':', '>', '?', ']', ')', '$', '#', '%', '.', ',', ';':
 		return true
 	}
-	return false
+	return i+1 < len(text) && text[i+1] == '\n'
 }
 
 // pieces finds all pieces of its patterns in a text. It does not change: [grown]
@@ -205,10 +207,10 @@ func (x *part) bounds(at uint32) (start, end int) {
 // there leaves out. A piece may start at at when arena[at] is hard or all
 // maxSoft bytes before it are soft; it then needs minPiece minus the count.
 func (x *part) softBefore(at, start int) (n int, mayStart bool) {
-	for n < maxSoft && at-n > start && soft(x.arena[at-n-1]) {
+	for n < maxSoft && at-n > start && soft(x.arena, at-n-1) {
 		n++
 	}
-	return n, n == maxSoft || !soft(x.arena[at])
+	return n, n == maxSoft || !soft(x.arena, at)
 }
 
 // candidates returns the places that may hold gram; some hold others.
