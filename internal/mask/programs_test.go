@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +138,9 @@ func secretCases(t *testing.T) []secretCase {
 }
 
 // printers are commands that print the file named $F, the value in $SECRET.
-var printers = []struct{ name, needs, script string }{
+type printer struct{ name, needs, script string }
+
+var printers = []printer{
 	{"cat", "sh", `cat "$F"`},
 	{"cat with CRLF", "sed", `sed 's/$/\r/' "$F"`},
 	{"echo, unquoted", "sh", `set -f; echo $SECRET`},
@@ -192,25 +195,19 @@ var printers = []struct{ name, needs, script string }{
 	{"od -x", "od", `od -x "$F"`},
 	{"curl --trace", "curl", `curl -s --trace - -d "$SECRET" "$URL" 2>&1 | grep -v '^==\|^<= '`},
 	{"openssl enc -base64", "openssl", `openssl enc -base64 -in "$F"`},
-	{"openssl pkey -text", "openssl", `openssl pkey -in "$F" -text -noout 2>/dev/null`},
+	{"openssl pkey -text", "openssl", `openssl pkey -in "$F" -text -noout 2>/dev/null | sed '/^pub/,$d'`},
 	{"percent, all bytes", "xxd", `xxd -p "$F" | tr -d '\n' | sed 's/../%&/g'`},
 	{"percent, all bytes, upper case", "xxd", `xxd -p -u "$F" | tr -d '\n' | sed 's/../%&/g'`},
 	{"jq tojson twice", "jq", `jq -Rs 'tojson|tojson' "$F"`},
 	{"jq object", "jq", `jq -Rs '{key: .}' "$F"`},
 	{"jq @csv", "jq", `jq -Rsr '[.]|@csv' "$F"`},
 	{"jq @tsv", "jq", `jq -Rsr '[.]|@tsv' "$F"`},
-	{"node console.log", "node", `node -e 'console.log({key: process.env.SECRET})'`},
-	{"node JSON", "node", `node -e 'console.log(JSON.stringify(process.env.SECRET))'`},
-	{"node encodeURIComponent", "node", `node -e 'console.log(encodeURIComponent(process.env.SECRET)); console.log(encodeURI(process.env.SECRET))'`},
-	{"node URL", "node", `node -e 'const u = new URL("https://git.example.com/"); u.password = process.env.SECRET; u.searchParams.set("k", process.env.SECRET); u.hash = process.env.SECRET; console.log(u.href)'`},
-	{"node Buffer", "node", `node -e 'console.log(Buffer.from(process.env.SECRET).toString("hex")); console.log(Buffer.from(process.env.SECRET))'`},
+	{"node", "node", `node -e 'const s = process.env.SECRET; const u = new URL("https://git.example.com/"); u.password = s; u.searchParams.set("k", s); u.hash = s; console.log({key: s}); console.log(JSON.stringify(s)); console.log(encodeURIComponent(s)); console.log(encodeURI(s)); console.log(u.href); console.log(Buffer.from(s)); console.log(Buffer.from(s).toString("hex"))'`},
 	{"perl Dumper", "perl", `perl -MData::Dumper -e 'print Dumper($ENV{SECRET}); $Data::Dumper::Useqq = 1; print Dumper($ENV{SECRET})'`},
 	{"ruby inspect", "ruby", `ruby -rjson -rcgi -ruri -e 's = ENV["SECRET"]; p s; puts s.dump, s.to_json, CGI.escapeHTML(s), CGI.escape(s), URI.encode_www_form_component(s)'`},
 	{"python yaml", "python3", `"$PYTHON" -c 'import os, yaml; print(yaml.dump({"k": os.environ["SECRET"]})); print(yaml.dump({"k": os.environ["SECRET"]}, default_style="|")); print(yaml.safe_dump(os.environ["SECRET"], default_style=chr(34)))'`},
-	{"python pprint", "python3", `"$PYTHON" -c 'import os, pprint; pprint.pprint({"key": os.environ["SECRET"]})'`},
-	{"python traceback", "python3", `"$PYTHON" -c 'import os; int(os.environ["SECRET"])' 2>&1 | tail -1`},
+	{"python pprint and traceback", "python3", `"$PYTHON" -c 'import os, pprint; pprint.pprint({"key": os.environ["SECRET"]}); int(os.environ["SECRET"])' 2>&1 | grep -v '^  File\|^Trace'`},
 	{"quotes doubled", "sed", `sed "s/'/''/g" "$F"; sed 's/"/""/g' "$F"`},
-	{"terraform console", "terraform", `echo 'var.s' | TF_VAR_s="$SECRET" terraform console; echo 'jsonencode({k=var.s})' | TF_VAR_s="$SECRET" terraform console; echo 'urlencode(var.s)' | TF_VAR_s="$SECRET" terraform console`},
 	{"kubectl create", "kubectl", `kubectl create configmap c --from-file=k="$F" --dry-run=client -o yaml; kubectl create secret generic c --from-file=k="$F" --dry-run=client -o json`},
 	{"curl -v", "curl", `curl -sv -H "X-Key: $(printf %s "$SECRET" | tr -d '\n')" "$URL" 2>&1 | grep -v '^[*] \|^< \|^{'`},
 }
@@ -306,7 +303,7 @@ func TestPrintedByPrograms(t *testing.T) {
 			if _, err := exec.LookPath(p.needs); err != nil {
 				t.Skipf("this machine has no %s; install it to test how it prints secrets", p.needs)
 			}
-			if testing.Short() && p.needs == "python3" {
+			if testing.Short() && slices.Contains([]string{"python3", "node", "ruby", "kubectl"}, p.needs) {
 				t.Skip("-short: an interpreter started for each secret takes seconds")
 			}
 			outs, twins := printAll(t, p.script, server.URL, cases)
@@ -314,13 +311,13 @@ func TestPrintedByPrograms(t *testing.T) {
 				t.Fatalf("%s prints nothing of any secret", p.script)
 			}
 			for i, c := range cases {
-				checkPrinted(t, c, &sets[i], outs[i], twins[i])
+				checkPrinted(t, p, c, &sets[i], outs[i], twins[i])
 			}
 		})
 	}
 }
 
-func checkPrinted(t *testing.T, c secretCase, s *Set, out, twin []byte) {
+func checkPrinted(t *testing.T, p printer, c secretCase, s *Set, out, twin []byte) {
 	t.Helper()
 	if len(out) != len(twin) {
 		t.Fatalf("%s: the twin prints %d bytes, the value %d", c.name, len(twin), len(out))
@@ -329,7 +326,11 @@ func checkPrinted(t *testing.T, c secretCase, s *Set, out, twin []byte) {
 	got := leakedRun(out, twin, s.matcher().find(out, nil))
 	t.Logf("longest leaked run of %-22s %4d, by whole value %5d, by line %5d", c.name, got,
 		leakedRun(out, twin, literal(out, text)), leakedRun(out, twin, literal(out, strings.Split(text, "\n")...)))
-	if got >= minPiece {
+	limit := minPiece - 1
+	if p.name == "hexdump" || p.name == "od -x" { // a word at either end may hold a byte of something else
+		limit += 4
+	}
+	if got > limit {
 		t.Errorf("%s: %d bytes leaked in a row\n%s", c.name, got, s.Bytes(out))
 	}
 	if whole, cut := string(s.Bytes(out)), write(t, s, out, []byte{7, 30, 0, 12}); whole != cut {
