@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,13 +20,14 @@ type person struct {
 	home string
 	dir  string
 	env  []string
+	uid  int // to become, 0 to stay
 }
 
 func newPerson(t *testing.T) *person {
 	t.Helper()
 	p := &person{t: t, home: t.TempDir(), dir: t.TempDir()}
 	config := "[user]\n\tname = A. Committer\n\temail = committer@example.com\n[init]\n\tdefaultBranch = main\n"
-	if err := os.WriteFile(filepath.Join(p.home, ".gitconfig"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.home, ".gitconfig"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -34,7 +36,14 @@ func newPerson(t *testing.T) *person {
 // refline runs a command and gives its output and exit code.
 func (p *person) refline(args ...string) (string, int) {
 	p.t.Helper()
-	cmd := exec.Command("refline", args...)
+	return p.command("refline", args...)
+}
+
+// command runs any program as the person.
+func (p *person) command(name string, args ...string) (string, int) {
+	p.t.Helper()
+	cmd := exec.Command(name, args...)
+	becomeUser(cmd, p.uid)
 	cmd.Dir = p.dir
 	cmd.Env = append(append(cmd.Environ(), "HOME="+p.home, "REFLINE_STATE_DIR="+filepath.Join(p.home, "state"),
 		"REFLINE_CACHE_DIR="+filepath.Join(p.home, "cache"), "GIT_CONFIG_NOSYSTEM=1", "DOCKER_HOST=unix:///nowhere",
@@ -44,6 +53,13 @@ func (p *person) refline(args ...string) (string, int) {
 		p.t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// becomeUser has a command run as another user; 0 leaves it the one that it is.
+func becomeUser(cmd *exec.Cmd, uid int) {
+	if uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
 }
 
 func TestAgentCommand(t *testing.T) {
