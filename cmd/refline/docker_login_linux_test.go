@@ -5,26 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// gitServer is the command githttp, a server of repositories for jobs in
-// containers: githttp ADDRESS FOLDER USER DIGEST.
-func gitServer() {
-	l, err := net.Listen("tcp", os.Args[1])
-	if err == nil {
-		fmt.Println("ready")
-		err = http.Serve(l, serveGit(gitBackend(), os.Args[2], os.Args[3], os.Args[4]))
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
 
 // systemImage makes an image of programs of this computer with the libraries
 // that they need, since nothing can be pulled. Names in links are those of other

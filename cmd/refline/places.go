@@ -18,6 +18,7 @@ type places struct {
 	mode         string
 	strict       bool
 	defaultImage string
+	logins       bool // jobs get sockets for a deploy key or tokens
 	process      *process.Executor
 
 	mu     sync.Mutex
@@ -34,7 +35,10 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 	default:
 		return nil, usagef("--executor %q is none of auto, process, docker", o.executor)
 	}
-	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, process: process.New()}
+	s := &places{
+		e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, process: process.New(),
+		logins: o.deployKey.spec != "" || len(o.gitTokens) > 0,
+	}
 	s.fillImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
@@ -72,6 +76,11 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return nil, s.why
 	}
 	s.docker = d
+	if s.logins {
+		if engine, err := d.Elsewhere(ctx); err == nil && engine != "" {
+			s.e.notef("the container engine is on another system (%s), where sockets of this one seldom work: jobs in containers may not reach the deploy key or token; where they do not, run them with --executor process, or refline where the engine is", engine)
+		}
+	}
 	if err := d.Sweep(ctx); err != nil {
 		s.e.notef("containers of earlier runs could not be removed: %v", err)
 	}
