@@ -159,12 +159,12 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 		n, err := in.Read(buf)
 		if n > 0 {
 			if _, werr := w.Write(buf[:n]); werr != nil {
-				return errs.E(errs.Unavailable, "write: %w", werr)
+				return writeError(werr)
 			}
 		}
 		if err != nil {
 			if cerr := w.Close(); cerr != nil {
-				return errs.E(errs.Unavailable, "write: %w", cerr)
+				return writeError(cerr)
 			}
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -172,6 +172,15 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 			return errs.E(errs.Unavailable, "read: %w", err)
 		}
 	}
+}
+
+// writeError says nothing when whoever reads has closed the pipe: it has seen
+// enough.
+func writeError(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return errShown
+	}
+	return errs.E(errs.Unavailable, "write: %w", err)
 }
 
 // maskCommand runs a command with its output masked.
