@@ -311,6 +311,8 @@ func TestRepositoryInclude(t *testing.T) {
 	}{
 		{"an agent", nil, []string{"--deploy-key", "DEPLOY_KEY=@" + s.write, "--known-hosts", s.knownHosts}},
 		{"a variable in one line", []string{"DEPLOY_KEY=" + oneLine(key)}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"an older format in one line", []string{"DEPLOY_KEY=" + oneLine(strings.TrimSpace(s.file(t, "pem")))},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"variables that name files", nil, []string{"--var", "DEPLOY_KEY=" + s.write, "--var", "SSH_KNOWN_HOSTS=" + s.knownHosts}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
