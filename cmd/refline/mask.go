@@ -43,6 +43,8 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 	add := func(name string, value []byte) {
 		if err := set.Add(name, value); err != nil {
 			refused = append(refused, errs.E(errs.Invalid, "%w", err))
+		} else {
+			e.noteOrdinary(name, value)
 		}
 	}
 	for _, name := range s.env {
@@ -62,6 +64,13 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 		add(filepath.Base(file), value)
 	}
 	return set, errors.Join(refused...)
+}
+
+// noteOrdinary warns of a secret that stands in ordinary output too.
+func (e *env) noteOrdinary(name string, value []byte) {
+	if why := mask.Ordinary(value); why != "" {
+		e.notef("%s: %s: it is masked wherever it stands, and every place tells what it is; take a longer, random one", name, why)
+	}
 }
 
 // envSecret gives the secret in an environment variable. One that names a file
