@@ -3,6 +3,7 @@ package mask
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"strings"
@@ -229,6 +230,49 @@ func TestSecretAddedBetweenWrites(t *testing.T) {
 	}
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("a closed writer took more")
+	}
+}
+
+// A set that grows while it is used finds what one finds that was whole from the
+// start.
+func TestGrownSetFindsTheSame(t *testing.T) {
+	t.Parallel()
+	values := mixedSecrets(60)
+	var whole, grown Set
+	var text bytes.Buffer
+	r := rand.New(rand.NewSource(5))
+	for i, v := range values {
+		for _, s := range []*Set{&whole, &grown} {
+			if err := s.Add(fmt.Sprint(i), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := grown.matcher(); len(m.patterns) != len(grown.patterns) {
+			t.Fatalf("%d of %d patterns are compiled", len(m.patterns), len(grown.patterns))
+		}
+	}
+	for range 2000 {
+		p := whole.patterns[r.Intn(len(whole.patterns))].text
+		from := r.Intn(len(p))
+		text.WriteString(p[from:min(len(p), from+r.Intn(60))])
+		text.Write(token(r, r.Intn(9)))
+	}
+	if parts := len(grown.matcher().pieces.parts); parts < 2 || parts > 8 {
+		t.Errorf("it has %d parts", parts)
+	}
+	want := whole.Bytes(text.Bytes())
+	if got := grown.Bytes(text.Bytes()); !bytes.Equal(got, want) {
+		t.Errorf("the grown set masks otherwise: %d bytes are left, not %d", len(got), len(want))
+	}
+	matches := func(s *Set) []Match {
+		found, err := s.Scan(bytes.NewReader(text.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if d := cmp.Diff(matches(&whole), matches(&grown)); d != "" {
+		t.Error(d)
 	}
 }
 

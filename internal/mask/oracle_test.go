@@ -157,6 +157,9 @@ func checkAgainstReference(t tester, secrets [][]byte, script, cuts []byte) {
 		if err := s.Add("secret", v); err != nil {
 			continue
 		}
+		if len(cuts) > 0 && cuts[0]%2 == 1 {
+			s.matcher() // a set that is used already grows
+		}
 	}
 	text := compose(s.patterns, script)
 	if len(text) > 4000 {
