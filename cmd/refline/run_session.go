@@ -202,6 +202,7 @@ func (s *session) mode() viewMode {
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
 	work := s.store.workFolder(s.record.Number)
+	tree.KeepSpares(filepath.Join(work, "spare"))
 	in := engine.RunInput{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(work, "jobs"),
 		Pipeline: s.c.pipeline, Variables: s.c.variables,

@@ -177,6 +177,8 @@ func (a *attempt) cleanUp() {
 	if a.sandbox != nil {
 		if err := a.sandbox.Close(ctx); err != nil {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
+		} else if a.clone != nil {
+			a.clone.GiveBack()
 		}
 	}
 	if a.Later != nil {

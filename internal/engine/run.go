@@ -192,7 +192,7 @@ func (r *runner) loop(ctx context.Context) error {
 func (r *runner) turn(ctx context.Context) error {
 	stop := r.Stop.Done()
 	for {
-		if stop != nil && r.Stop.Err() != nil {
+		if stop != nil && r.stopped(ctx) {
 			stop = nil // before anything else: nothing begins any more
 			if err := r.cancelAll(ctx); err != nil {
 				return err
@@ -225,6 +225,9 @@ func (r *runner) turn(ctx context.Context) error {
 	}
 }
 
+// stopped asks both: Stop hears of the end of ctx only a moment later.
+func (r *runner) stopped(ctx context.Context) bool { return ctx.Err() != nil || r.Stop.Err() != nil }
+
 func (r *runner) cancelAll(ctx context.Context) error {
 	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
 	if errs.Is(err, errs.Conflict) {
@@ -244,7 +247,7 @@ func (r *runner) firstID() {
 // rest is called when nothing moves any more; it returns true when a manual job
 // was played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
-	if r.Ask == nil || r.Stop.Err() != nil {
+	if r.Ask == nil || r.stopped(ctx) {
 		return false, nil
 	}
 	var manual []string
@@ -274,7 +277,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(r.Prefix+c.Job) && r.Stop.Err() == nil {
+		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: c.Job}); err != nil {
 				return err
 			}
@@ -406,7 +409,7 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 		r.delayed--
 		r.stops[o.job]()
 		r.stops[o.job] = nil
-		if r.state.Jobs[o.job].Status != pipeline.Scheduled || r.Stop.Err() != nil {
+		if r.state.Jobs[o.job].Status != pipeline.Scheduled || r.stopped(ctx) {
 			return nil
 		}
 		return r.apply(ctx, pipeline.Event{Kind: pipeline.Enqueue, Job: name})

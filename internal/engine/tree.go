@@ -34,7 +34,13 @@ type Tree struct {
 	load    func() error // makes dirs, files and bytes known
 	large   func() bool  // whether dir is worth an overlay
 	paths   func() map[string]bool
+	folders func() map[string]bool
 	noMount atomic.Bool // an overlay was tried and refused
+
+	spareDir   string // where workspaces that were given back are; "": nowhere
+	spareMu    sync.Mutex
+	spares     []*Workspace
+	spareCount int
 
 	dirs  []treeDir // a parent before what is inside; the first is the root
 	files int
@@ -69,7 +75,7 @@ func NewTree(dir string) *Tree {
 		return nil
 	})
 	t.large = sync.OnceValue(t.isLarge)
-	t.paths = sync.OnceValue(t.pathSet)
+	t.paths, t.folders = sync.OnceValue(t.pathSet), sync.OnceValue(t.folderSet)
 	return t
 }
 
@@ -81,6 +87,17 @@ func (t *Tree) Size() (files int, bytes int64, err error) {
 
 // Has reports whether the tree has a file or link at path, with slashes.
 func (t *Tree) Has(path string) bool { return t.load() == nil && t.paths()[path] }
+
+// isDir reports whether the tree has a directory at path.
+func (t *Tree) isDir(path string) bool { return t.folders()[path] }
+
+func (t *Tree) folderSet() map[string]bool {
+	set := make(map[string]bool, len(t.dirs))
+	for i := range t.dirs {
+		set[t.dirs[i].path] = true
+	}
+	return set
+}
 
 func (t *Tree) pathSet() map[string]bool {
 	set := make(map[string]bool, t.files)
@@ -101,6 +118,8 @@ type Workspace struct {
 	Dir     string
 	overlay bool
 	closed  bool
+	tree    *Tree // that it goes back to; nil for none
+	made    madeState
 }
 
 // Clone makes dst, which must not be there, a copy of the tree that shares
@@ -117,6 +136,11 @@ func (t *Tree) CloneFiles(ctx context.Context, dst string) (*Workspace, error) {
 }
 
 func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace, error) {
+	if mayMount {
+		if w := t.reused(ctx, dst); w != nil {
+			return w, nil
+		}
+	}
 	if err := makeDir(dst); err != nil {
 		return nil, fmt.Errorf("workspace: %w", err)
 	}
@@ -130,10 +154,12 @@ func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace
 	}
 	err := t.load()
 	if err == nil {
-		if t.dir != "" && cloneTree(t.dir, dst) {
-			return w, nil
+		if t.dir == "" || !cloneTree(t.dir, dst) {
+			err = t.copyTo(ctx, dst)
 		}
-		err = t.copyTo(ctx, dst)
+		if err == nil && mayMount && t.spareDir != "" {
+			w.tree, err = t, t.look(w)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("workspace %s: %w", dst, err), removeAll(dst))

@@ -152,7 +152,7 @@ func snapshot(ctx context.Context, dst, root string, from folder, files []string
 	t := &Tree{load: func() error { return nil }}
 	t.noMount.Store(!canMount())
 	t.large = func() bool { return t.dir != "" }
-	t.paths = sync.OnceValue(t.pathSet)
+	t.paths, t.folders = sync.OnceValue(t.pathSet), sync.OnceValue(t.folderSet)
 	if err := t.list(ctx, from, files); err != nil {
 		return nil, err
 	}
