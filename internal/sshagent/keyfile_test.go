@@ -265,6 +265,9 @@ func TestSplitAndJoinWithAnyComment(t *testing.T) {
 	}
 	for name, key := range keys {
 		for n := range 81 {
+			if name == "rsa" && n%9 > 1 { // they take long to read
+				continue
+			}
 			block, err := ssh.MarshalPrivateKey(key, strings.Repeat("c", n))
 			if err != nil {
 				t.Fatal(err)
