@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 		if err := set.Add(name, value); err != nil {
 			refused = append(refused, errs.E(errs.Invalid, "%w", err))
 		} else {
-			e.noteOrdinary(name, value)
+			e.noteWeak(name, value)
 		}
 	}
 	for _, name := range s.env {
@@ -66,10 +67,18 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 	return set, errors.Join(refused...)
 }
 
-// noteOrdinary warns of a secret that stands in ordinary output too.
-func (e *env) noteOrdinary(name string, value []byte) {
+// noteWeak warns of a secret that stands in ordinary output too, and of what in it
+// is too short to be masked.
+func (e *env) noteWeak(name string, value []byte) {
 	if why := mask.Ordinary(value); why != "" {
 		e.notef("%s: %s: it is masked wherever it stands, and every place tells what it is; take a longer, random one", name, why)
+	}
+	if short := mask.ShortStrings(value); len(short) > 0 {
+		more := ""
+		if len(short) > 5 {
+			more, short = fmt.Sprintf(" and %d more", len(short)-5), short[:5]
+		}
+		e.notef("%s: not masked, since they have fewer than %d bytes: %s%s", name, mask.MinSecret, strings.Join(short, ", "), more)
 	}
 }
 

@@ -115,7 +115,7 @@ func (o *varSetOptions) take(e *env, v *varFile, list []importedVar) error {
 			}
 		}
 		if x.Masked {
-			e.noteOrdinary(in.Key, x.Value.Reveal())
+			e.noteWeak(in.Key, x.Value.Reveal())
 		}
 		if err := v.Put(x); err != nil {
 			return err

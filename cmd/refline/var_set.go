@@ -85,7 +85,7 @@ func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error
 			return err
 		}
 		if x.Masked {
-			e.noteOrdinary(name, value.Reveal())
+			e.noteWeak(name, value.Reveal())
 		}
 		return v.Put(x)
 	})

@@ -2,6 +2,9 @@ package mask
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -40,4 +43,38 @@ func Ordinary(value []byte) string {
 		return "it is made of ordinary words, as many texts hold"
 	}
 	return ""
+}
+
+// ShortStrings names the strings of a value in JSON that are too short to be
+// masked: .database.password, .keys[2]. They are in order.
+func ShortStrings(value []byte) []string {
+	value = bytes.TrimSpace(value)
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return nil
+	}
+	var tree any
+	if json.Unmarshal(value, &tree) != nil {
+		return nil
+	}
+	var short []string
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case string:
+			if len(v) > 0 && len(v) < MinSecret {
+				short = append(short, path)
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), e)
+			}
+		case map[string]any:
+			for k, e := range v {
+				walk(path+"."+k, e)
+			}
+		}
+	}
+	walk("", tree)
+	slices.Sort(short)
+	return short
 }

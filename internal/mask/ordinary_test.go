@@ -7,6 +7,8 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // logWriter writes logs as common programs print them, with other versions,
@@ -159,6 +161,19 @@ func TestOrdinary(t *testing.T) {
 	for _, v := range mixedSecrets(500) {
 		if why := Ordinary(v); why != "" {
 			t.Errorf("%s: %s", v, why)
+		}
+	}
+}
+
+func TestShortStrings(t *testing.T) {
+	t.Parallel()
+	got := ShortStrings([]byte(` {"user": "ann", "db": {"pass": "foobar", "port": 5432, "host": "db.example.com"}, "pins": ["", "1234", "12345678"]}`))
+	if d := cmp.Diff([]string{".db.pass", ".pins[1]", ".user"}, got); d != "" {
+		t.Error(d)
+	}
+	for _, value := range []string{"", "short", "{no JSON", `{"key": "Zx4tU9pLm2Qw8rKd5sVb"}`} {
+		if got := ShortStrings([]byte(value)); len(got) > 0 {
+			t.Errorf("%s: %v", value, got)
 		}
 	}
 }
