@@ -1,6 +1,8 @@
 // Command checkout measures the way from a ref to a ready workspace beside
 // "git clone --depth 1" of the same repository over HTTP on this computer, and
-// prints ratios. Absolute times say little; the ratios are taken in one run.
+// prints ratios. Absolute times say little; the ratios are taken in one run. The
+// time of the processor, of both ends together, is steadier where other work
+// goes on beside.
 package main
 
 import (
@@ -35,8 +37,11 @@ type bench struct {
 	dir   string
 	work  string
 	url   string
-	times map[string][]time.Duration
+	times map[string][]cost
 }
+
+// cost is what one step took; processor is 0 where it cannot be told.
+type cost struct{ wall, processor time.Duration }
 
 func measure(files, rounds int, parent string) error {
 	dir, err := os.MkdirTemp(parent, "refline-checkout-*")
@@ -44,7 +49,7 @@ func measure(files, rounds int, parent string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, work: filepath.Join(dir, "work"), times: map[string][]time.Duration{}}
+	b := &bench{dir: dir, work: filepath.Join(dir, "work"), times: map[string][]cost{}}
 	if err := b.build(files); err != nil {
 		return err
 	}
@@ -108,11 +113,11 @@ func serve(root string) (*httptest.Server, error) {
 }
 
 func (b *bench) time(what string, do func() error) error {
-	start := time.Now()
+	start, used := time.Now(), processorTime()
 	if err := do(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	b.times[what] = append(b.times[what], time.Since(start))
+	b.times[what] = append(b.times[what], cost{time.Since(start), processorTime() - used})
 	return nil
 }
 
@@ -185,13 +190,19 @@ func (b *bench) push(n int, part string) error {
 }
 
 func (b *bench) report(files int) {
-	median := func(what string) time.Duration {
-		all := slices.Clone(b.times[what])
+	median := func(what string, of func(cost) time.Duration) float64 {
+		var all []time.Duration
+		for _, c := range b.times[what] {
+			all = append(all, of(c))
+		}
 		slices.Sort(all)
-		return all[len(all)/2]
+		return all[len(all)/2].Seconds()
 	}
-	fmt.Printf("ref to ready workspace, %d files, median of %d rounds\n", files, len(b.times[cold]))
+	wall, processor := func(c cost) time.Duration { return c.wall }, func(c cost) time.Duration { return c.processor }
+	fmt.Printf("ref to ready workspace, %d files, median of %d rounds; × is beside git clone\n", files, len(b.times[cold]))
+	fmt.Printf("  %-34s %10s %8s   %14s %8s\n", "", "elapsed", "×", "processor", "×")
 	for _, what := range []string{clone, cold, warm, commit, bare, prepare} {
-		fmt.Printf("  %-34s %8.3f s   %5.1f × faster than clone\n", what, median(what).Seconds(), median(clone).Seconds()/median(what).Seconds())
+		w, p := median(what, wall), median(what, processor)
+		fmt.Printf("  %-34s %8.3f s %8.1f   %12.3f s %8.1f\n", what, w, median(clone, wall)/w, p, median(clone, processor)/p)
 	}
 }

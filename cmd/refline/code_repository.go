@@ -70,7 +70,7 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if err != nil {
 		return nil, err
 	}
-	if r.resolved, err = r.remote.Update(ctx, ref, 0); err != nil {
+	if r.resolved, err = r.remote.Update(ctx, ref, o.depth); err != nil {
 		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
 	r.reader = r.remote.Reader(ctx)
@@ -209,14 +209,23 @@ func (r *repository) changed(context.Context, gitlabci.Facts) gitlabci.Changed {
 	return gitlabci.Changed{}
 }
 
+// lastCommit looks through all history, of which a run with --depth may have to
+// fetch the rest first.
 func (r *repository) lastCommit(ctx context.Context, path string) string {
+	if err := r.remote.Fetch(ctx, r.resolved, 0); err != nil {
+		r.e.notef("the history of %s: %v", path, err)
+		return ""
+	}
 	return r.remote.LastCommit(ctx, r.resolved.Commit, path)
 }
 
 // tree checks the commit out once; workspaces are clones of it.
 func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
-	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse}
-	if o.submodules {
+	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse, Depth: o.depth}
+	switch {
+	case o.topModules:
+		opts.Submodules = git.SubmodulesNormal
+	case o.submodules:
 		opts.Submodules = git.SubmodulesRecursive
 	}
 	r.base, r.plain = dir, !o.lfs && !o.submodules && len(o.sparse) == 0

@@ -240,7 +240,7 @@ func (t *workingTree) submodules(ctx context.Context, folders []string, o *runOp
 		for i, s := range files.Submodules {
 			inner[i] = folder + "/" + s
 		}
-		if len(inner) > 0 {
+		if len(inner) > 0 && !o.topModules {
 			more, err := t.submodules(ctx, inner, o)
 			if err != nil {
 				return nil, err

@@ -350,7 +350,9 @@ func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine
 		return nil, nil
 	}
 	switch v, _ := pipeline.Lookup(pipeline.Merge(c.pipeline.Variables, c.input.Project, c.input.Pipeline))("GIT_SUBMODULE_STRATEGY"); v {
-	case "normal", "recursive":
+	case "normal":
+		o.submodules, o.topModules = true, !o.submodules
+	case "recursive":
 		o.submodules = true
 	}
 	return c.code.tree(ctx, dir, o)

@@ -58,7 +58,7 @@ type check struct {
 func examine(ctx context.Context, e *env) []check {
 	var out []check
 	v, err := git.Version(ctx)
-	out = append(out, check{"git", err == nil, true, v, "install git 2.31 or newer"})
+	out = append(out, check{"git", err == nil && git.NewEnough(v), true, v, "install git " + git.MinVersion + " or newer"})
 	out = append(out, program("bash", false, "jobs run with sh instead; pipefail may be missing there"))
 	out = append(out, program("sh", true, "jobs need a POSIX shell"))
 	out = append(out, engineCheck(ctx, e))

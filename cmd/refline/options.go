@@ -33,6 +33,7 @@ type pipelineOptions struct {
 	content   []byte         // the configuration itself instead of a file
 	values    map[string]any // inputs with their types
 	reveal    bool           // masked variables have their values
+	depth     int            // commits of history that a repository is fetched with; 0 is all
 	runNumber int64
 }
 

@@ -23,6 +23,7 @@ type runOptions struct {
 	log          bool
 	json         bool
 	submodules   bool
+	topModules   bool // submodules, but not those inside them
 	lfs          bool
 	sparse       []string
 }
@@ -69,6 +70,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.submodules, "submodules", false, "take submodules along; GIT_SUBMODULE_STRATEGY does the same")
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
 	f.StringArrayVar(&o.sparse, "sparse", nil, "with --repo: check out only this path")
+	f.IntVar(&o.depth, "depth", 0, "with --repo: commits of history to fetch at least, where the cache has none yet (default all)")
 	return cmd
 }
 
@@ -95,8 +97,11 @@ func (o *runOptions) check() error {
 	if o.defaultImage != "" && o.executor != "docker" {
 		return usagef("--default-image is for --executor docker")
 	}
-	if o.repo == "" && (o.lfs || len(o.sparse) > 0) {
-		return usagef("--lfs and --sparse are for --repo; the working tree is taken as it is")
+	if o.repo == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
+		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
+	}
+	if o.depth < 0 {
+		return usagef("--depth wants a number from 1, or 0 for all")
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 			return err
 		}
 	}
+	if err := r.checkSparse(ctx, c, o.Sparse); err != nil {
+		return err
+	}
 	if o.LFS {
 		if err := r.pullLFS(ctx, c, dst); err != nil {
 			return err
@@ -167,17 +170,6 @@ func (r *Remote) gitDir(c Resolved, rec record, sparse []string) gitDir {
 	return g
 }
 
-// sparsePatterns are the files at the top and all below each path.
-func sparsePatterns(paths []string) string {
-	lines := []string{"/*", "!/*/"}
-	for _, p := range paths {
-		if clean, err := cleanPath(p); err == nil {
-			lines = append(lines, "/"+strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, " ", `\ `).Replace(clean))
-		}
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
 // inTree prepares a command on the checkout at dst. It sees the checkout's true
 // file times: what it finds unchanged is so.
 func (r *Remote) inTree(dst string, args ...string) process {
@@ -194,10 +186,14 @@ func (r *Remote) explainTree(err error, dst string) error {
 	if !ok {
 		return err
 	}
-	for _, full := range []string{"No space left on device", "Disk quota exceeded", "Permission denied"} {
-		if strings.Contains(f.stderr, full) {
-			return errs.E(errs.Conflict, "write %s: %s", dst, lastLine(f.stderr))
+	for _, sign := range []string{"No space left on device", "Disk quota exceeded", "Permission denied", "Read-only file system",
+		"File name too long", "Too many open files", "Input/output error", "cannot create directory at", "unable to create file", "failed to open file"} {
+		if strings.Contains(f.stderr, sign) {
+			return errs.E(errs.Conflict, "write %s: %s", dst, lineWith(f.stderr, sign))
 		}
+	}
+	if strings.Contains(f.stderr, "invalid path '") {
+		return errs.E(errs.Invalid, "the files of %s cannot be written: %s", r.URL(), lineWith(f.stderr, "invalid path '"))
 	}
 	return errs.E(errs.Internal, "git %s in a checkout of %s: %s", f.verb, r.URL(), lastLine(f.stderr))
 }

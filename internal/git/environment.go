@@ -3,7 +3,9 @@ package git
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -109,8 +111,17 @@ func hardenedFiles() []setting {
 		setting{"core.autocrlf", "false"},
 		setting{"core.protectHFS", "true"},
 		setting{"core.protectNTFS", "true"},
-		setting{"checkout.workers", "0"},
+		setting{"checkout.workers", strconv.Itoa(checkoutWorkers(runtime.NumCPU()))},
 	)
+}
+
+// checkoutWorkers is how many processes write files. Handing the files to them
+// costs half as much again as writing them, so it takes some to win.
+func checkoutWorkers(processors int) int {
+	if processors < 4 {
+		return 1
+	}
+	return min(processors, 8)
 }
 
 // hardenedFetch goes with commands that take objects from a remote.

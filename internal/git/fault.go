@@ -23,6 +23,10 @@ type fault struct {
 func faults() []fault {
 	return []fault{
 		{errs.Conflict, "the disk is full: free some space, or clear the caches (%s)", []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.NotFound, "%s needs the ssh program, which is not on the PATH", []string{"ssh: not found", "ssh: command not found", "cannot run ssh", "ssh: No such file"}},
+		{errs.Denied, "the proxy on the way to %s asks for credentials; see http.proxy and http.proxyAuthMethod of git, or leave the host out by NO_PROXY", []string{"returned error: 407", "response 407", "code 407 from proxy"}},
+		{errs.Denied, "the proxy on the way to %s refuses it; leave the host out by NO_PROXY, or ask who runs the proxy", []string{"tunnel failed, response 4", "HTTP code 4"}},
+		{errs.Unavailable, "the proxy on the way to %s does not get there; see https_proxy and NO_PROXY", []string{"tunnel failed", "from proxy after CONNECT", "Proxy CONNECT aborted", "could not resolve proxy"}},
 		{errs.Denied, "%s presents another ssh host key than the one known; if the change is real, replace it in known_hosts", []string{"REMOTE HOST IDENTIFICATION HAS CHANGED"}},
 		{errs.Denied, "the ssh host key of %s is not known; compare its fingerprint and add it to known_hosts (ssh-keyscan prints it)", []string{"Host key verification failed", "host key is known for"}},
 		{errs.Denied, "%s does not accept the ssh key; load one it knows into the agent (ssh-add), or use https with a token", []string{"Permission denied (", "Too many authentication failures", "Permission denied, please try again"}},
@@ -30,19 +34,26 @@ func faults() []fault {
 		{errs.Denied, "%s does not accept the credentials; check the user name, the token, its scope and its expiry", []string{"Authentication failed", "HTTP Basic: Access denied", "returned error: 401", "Invalid credentials", "Invalid username or", "told us to quit", "Authorization error"}},
 		{errs.Denied, "%s refuses access; the token or key may lack the right to read this repository", []string{"returned error: 403", "not allowed to download code", "access denied"}},
 		{errs.NotFound, "%s is not there, or not for these credentials; check the path and who may read it", []string{
-			"returned error: 404", "repository not found", "does not appear to be a git repository", "not found: did you run git update-server-info",
+			"returned error: 404", "returned error: 410", "repository not found", "does not appear to be a git repository", "not found: did you run git update-server-info",
 			"could not be found", "no such file or directory", "' not found", "repository not exported", "is not a git repository"}},
 		{errs.NotFound, "what was asked for is not in %s; was it pushed, or replaced by a forced push?", []string{"not our ref", "couldn't find remote ref", "no such remote ref"}},
-		{errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file, or add it to the system's", []string{"server certificate verification failed", "SSL certificate problem", "certificate signer not trusted", "unable to get local issuer"}},
+		{errs.NotFound, "%s answers, but not as a git repository; check the URL, and whether a page to sign in stands before it", []string{"not valid: is this a git repository"}},
+		{errs.Invalid, "the certificate of %s has run out, or the clock here is wrong", []string{"certificate has expired", "certificate is not yet valid"}},
+		{errs.Invalid, "the certificate of %s is for another name; use the name it is for", []string{"does not match target host name", "no alternative certificate subject name"}},
+		{errs.Invalid, "the CA file for %s cannot be read", []string{"Problem with the SSL CA cert", "error setting certificate"}},
+		{errs.Invalid, "%s does not speak TLS, or no version of it that is still safe; is it another port?", []string{"unexpected TLS packet", "wrong version number", "protocol version", "unsupported protocol", "packet length too long"}},
+		{errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file (REFLINE_CA_FILE), or add it to the system's", []string{"server certificate verification failed", "SSL certificate problem", "certificate signer not trusted", "unable to get local issuer"}},
 		{errs.Invalid, "%s redirects to another URL; give that one (many forges want .git at the end)", []string{"unable to update url base from redirection", "returned error: 301", "returned error: 302", "returned error: 307", "returned error: 308", "http.followRedirects"}},
 		{errs.Invalid, "the transport of %s is not allowed", []string{"not allowed", "is blocked", "strange hostname", "strange pathname", "strange port"}},
 		{errs.Invalid, "%s sent an object that fails git's check of its form, so nothing was taken", []string{"fsck error", "error in object"}},
 		{errs.Denied, "%s belongs to another user of this computer; see git's safe.directory", []string{"dubious ownership", "unsafe repository"}},
 		{errs.Unavailable, "the name of %s cannot be resolved; check the spelling and the network", []string{"could not resolve host", "name or service not known", "temporary failure in name resolution", "no address associated"}},
 		{errs.Unavailable, "%s does not answer", []string{
-			"connection refused", "timed out", "timeout", "connection reset", "connection closed", "network is unreachable", "no route to host", "broken pipe",
+			"connection refused", "timed out", "connection timeout", "timeout was reached", "timeout after", "returned error: 408", "connection reset", "connection closed", "network is unreachable", "no route to host", "broken pipe",
 			"operation too slow", "empty reply", "couldn't connect to server", "failed to connect", "kex_exchange_identification", "ssh_exchange_identification"}},
-		{errs.Unavailable, "%s has too much to do now", []string{"returned error: 429", "returned error: 5"}},
+		{errs.Unavailable, "%s has too much to do now", []string{"returned error: 429", "returned error: 503"}},
+		{errs.Unavailable, "%s has a fault of its own", []string{"returned error: 5"}},
+		{errs.Denied, "%s does not take the request", []string{"returned error: 4"}},
 		{errs.Unavailable, "the connection to %s broke off", []string{
 			"early EOF", "hung up unexpectedly", "RPC failed", "unexpected disconnect", "gnutls_handshake", "SSL_ERROR_SYSCALL", "SSL_connect", "TLS connection was non-properly terminated",
 			"invalid index-pack output", "expected flush after", "protocol error: bad pack header", "unexpected EOF", "GnuTLS recv error"}},
@@ -81,8 +92,23 @@ func lastLine(stderr string) string {
 			line = l
 		}
 	}
+	return shorten(line)
+}
+
+// lineWith is the first line of stderr that holds sign.
+func lineWith(stderr, sign string) string {
+	for l := range strings.Lines(stderr) {
+		if strings.Contains(l, sign) {
+			return shorten(strings.TrimSpace(l))
+		}
+	}
+	return ""
+}
+
+// shorten cuts a long line in its middle: the reason stands at the end.
+func shorten(line string) string {
 	if len(line) > 300 {
-		line = line[:300] + "…"
+		line = line[:200] + "…" + line[len(line)-100:]
 	}
 	return strings.ToValidUTF8(line, "?")
 }
@@ -105,6 +131,7 @@ func (a Access) retry(ctx context.Context, try func() error) error {
 	if wait <= 0 {
 		wait = 500 * time.Millisecond
 	}
+	said := ""
 	for n := 1; ; n++ {
 		err := try()
 		if err == nil || !errs.Is(err, errs.Unavailable) || ctx.Err() != nil {
@@ -114,7 +141,11 @@ func (a Access) retry(ctx context.Context, try func() error) error {
 			return fmt.Errorf("after %d attempts: %w", n, err)
 		}
 		pause := wait + rand.N(wait/4+1) // apart from others that wait for the same server
-		a.notice(fmt.Sprintf("%v; trying again in %v", err, pause.Round(100*time.Millisecond)))
+		next := fmt.Sprintf("try %d of %d in %v", n+1, attempts, pause.Round(100*time.Millisecond))
+		if why := err.Error(); why != said { // once is enough
+			said, next = why, why+"; "+next
+		}
+		a.notice(next)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

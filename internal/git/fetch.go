@@ -28,6 +28,7 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
 	}
 	if _, ok := r.record(c, depth); ok {
+		r.used()
 		return nil
 	}
 	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
@@ -92,7 +93,7 @@ func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 	// A name of our own: "a" and "a/b" may follow each other as branches.
 	sum := sha256.Sum256([]byte(ref.full()))
 	kept := "refs/keep/" + hex.EncodeToString(sum[:])
-	err = r.transfer(ctx, mirror, depth, held, "+"+ref.full()+":"+kept)
+	err = r.transfer(ctx, mirror, depth, held, exactly(ref.full(), kept)...)
 	if errs.Is(err, errs.NotFound) && strings.Contains(err.Error(), "remote ref") {
 		return Resolved{}, r.unknown(ctx, ref)
 	}
@@ -103,12 +104,18 @@ func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 	if c.Commit, err = readRef(mirror, kept); err != nil {
 		return Resolved{}, err
 	}
+	if c.Commit == "" {
+		return Resolved{}, r.unknown(ctx, ref)
+	}
 	if ref.Kind == KindTag {
-		out, err := r.own("--git-dir="+mirror, "rev-parse", "--verify", "--quiet", kept+"^{commit}").output(ctx)
+		commit, err := r.peel(ctx, mirror, c.Commit)
 		if err != nil {
-			return Resolved{}, errs.E(errs.Invalid, "tag %q of %s stands for no commit", ref.Name, r.URL())
+			return Resolved{}, err
 		}
-		if commit := strings.TrimSpace(string(out)); commit != c.Commit {
+		if commit == "" {
+			return Resolved{}, r.noCommit(ref.String())
+		}
+		if commit != c.Commit {
 			c.Commit, c.Object = commit, c.Commit
 		}
 	}
@@ -116,6 +123,44 @@ func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 		err = r.writeRecord(mirror, c, depth)
 	}
 	return c, err
+}
+
+// exactly is the refspec that takes the ref of this full name and no other.
+// git, when there is none, looks further: a tag "refs/heads/main" would do for a
+// branch main. The names it would try are shut out; kept is then pruned.
+func exactly(full, kept string) []string {
+	specs := []string{"+" + full + ":" + kept}
+	for _, guess := range []string{"refs/%s", "refs/tags/%s", "refs/heads/%s", "refs/remotes/%s", "refs/remotes/%s/HEAD"} {
+		specs = append(specs, "^"+fmt.Sprintf(guess, full))
+	}
+	return specs
+}
+
+// peel is the commit that an object of the mirror stands for, "" for none.
+func (r *Remote) peel(ctx context.Context, mirror, id string) (string, error) {
+	out, err := r.own("--git-dir="+mirror, "rev-parse", "--verify", "--quiet", id+"^{commit}").output(ctx)
+	if _, none := errors.AsType[*failure](err); none {
+		return "", nil
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+func (r *Remote) noCommit(what string) error {
+	return errs.E(errs.Invalid, "%s of %s stands for no commit but for a tree or a file", what, r.URL())
+}
+
+// checkCommit refuses an object that came because it was asked for by name and
+// is no commit.
+func (r *Remote) checkCommit(ctx context.Context, mirror string, c Resolved) error {
+	commit, err := r.peel(ctx, mirror, c.Commit)
+	switch {
+	case err != nil || commit == c.Commit:
+		return err
+	case commit == "":
+		return r.noCommit(c.describe())
+	default:
+		return errs.E(errs.Invalid, "%.12s of %s is a tag object; its commit is %s", c.Commit, r.URL(), commit)
+	}
 }
 
 // fetchInto takes the commit and records it.
@@ -131,6 +176,9 @@ func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", c.describe(), err)
 	}
+	if err := r.checkCommit(ctx, mirror, c); err != nil {
+		return err
+	}
 	return r.writeRecord(mirror, c, depth)
 }
 
@@ -141,7 +189,10 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 	if err := os.WriteFile(busy, nil, 0o600); err != nil {
 		return errs.E(errs.Conflict, "the mirror of %s: %w", r.URL(), err)
 	}
-	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance"}
+	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--prune",          // tags that are gone, and the ref of a branch that is
+		"--update-shallow", // the remote itself may hold no more than the end of its history
+	}
 	_, err := os.Stat(filepath.Join(mirror, "shallow"))
 	shallow := err == nil
 	if depth > 0 && (shallow || !hasRefs(mirror)) { // a whole mirror stays whole: --depth would cut it

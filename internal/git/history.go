@@ -29,7 +29,8 @@ func lastCommit(ctx context.Context, git func(...string) process, commit, path s
 	if !isObjectID(commit) {
 		return ""
 	}
-	out, err := git("log", "-1", "--format=%H", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
+	// Not git log, which log.showSignature of a user makes talk.
+	out, err := git("rev-list", "-1", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
 	if err != nil {
 		return ""
 	}
@@ -42,7 +43,7 @@ const headAge = 24 * time.Hour
 // DefaultBranch is the branch that the remote's HEAD names, "" when it names
 // none. It changes about never, so the answer is kept for a day.
 func (r *Remote) DefaultBranch(ctx context.Context) (string, error) {
-	note := filepath.Join(r.dir, "head")
+	note := r.headNote()
 	if info, err := os.Stat(note); err == nil && time.Since(info.ModTime()) < headAge {
 		if name, err := os.ReadFile(note); err == nil {
 			return string(name), nil
@@ -55,10 +56,16 @@ func (r *Remote) DefaultBranch(ctx context.Context) (string, error) {
 	if err != nil || head.Kind != KindBranch {
 		return "", err
 	}
-	if err := os.MkdirAll(r.dir, 0o700); err == nil {
-		if os.WriteFile(note+".new", []byte(head.Name), 0o600) == nil {
-			_ = os.Rename(note+".new", note)
-		}
-	}
 	return head.Name, nil
+}
+
+func (r *Remote) headNote() string { return filepath.Join(r.dir, "head") }
+
+// noteHead keeps what the remote said its HEAD names. Not being able to costs
+// another question.
+func (r *Remote) noteHead(branch string) {
+	note := r.headNote()
+	if os.MkdirAll(r.dir, 0o700) == nil && os.WriteFile(note+".new", []byte(branch), 0o600) == nil {
+		_ = os.Rename(note+".new", note)
+	}
 }

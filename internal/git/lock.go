@@ -15,11 +15,12 @@ import (
 // lock ends when the returned file is closed here and in every child it was
 // shared with, or when they die.
 func lock(ctx context.Context, path string, notice func(string)) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
-	}
 	told := false
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		// Each time: whoever holds the lock may be removing the folder.
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
+		}
 		f, err := tryLock(path)
 		if f != nil || err != nil {
 			return f, err
@@ -39,9 +40,20 @@ func lock(ctx context.Context, path string, notice func(string)) (*os.File, erro
 	}
 }
 
+// release ends a lock that no child of ours works under. Closing alone would
+// leave it to a child that is just being started for something else, until that
+// runs its program.
+func release(f *os.File) {
+	unlockFile(f)
+	f.Close()
+}
+
 // tryLock returns nil and no error when another holds the lock.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if os.IsNotExist(err) {
+		return nil, nil // the folder went meanwhile
+	}
 	if err != nil {
 		return nil, errs.E(errs.Conflict, "the lock of the mirror: %w", err)
 	}

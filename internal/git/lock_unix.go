@@ -22,3 +22,5 @@ func lockFile(f *os.File) (held bool, err error) {
 		}
 	}
 }
+
+func unlockFile(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -101,8 +102,9 @@ func (r *Remote) sweep() error {
 // tidy joins packs and loose refs when many small fetches have left many. It
 // drops nothing, so checkouts that borrow objects never notice. It is called
 // where nobody waits, and leaves the work to a later time when the mirror is in
-// use.
+// use. Mirrors of the cache that nobody uses any more go as well.
 func (r *Remote) tidy(ctx context.Context) {
+	r.pruneOthers(time.Now())
 	packs, _ := filepath.Glob(filepath.Join(globEscape(r.objects()), "pack", "*.pack"))
 	refs, _ := os.ReadDir(filepath.Join(r.mirror(), "refs", "keep"))
 	tags, _ := os.ReadDir(filepath.Join(r.mirror(), "refs", "tags"))

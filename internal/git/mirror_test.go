@@ -326,6 +326,7 @@ func TestTidy(t *testing.T) {
 		return len(names)
 	}
 	before := packs()
+	r.settle(t)
 	r.tidy(context.Background())
 	if after := packs(); before <= maxPacks || after > 3 {
 		t.Errorf("%d packs became %d", before, after)

@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -152,7 +153,7 @@ func compareConfig(t interface {
 	Errorf(string, ...any)
 	Fatal(...any)
 }, dir string, env []string, text string) {
-	file := filepath.Join(dir, fmt.Sprintf("c%x", BlobID([]byte(text))))
+	file := filepath.Join(dir, fmt.Sprintf("c%x", sha256.Sum256([]byte(text))))
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +253,7 @@ func TestDescription(t *testing.T) {
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	addr := address{text: "https://git.example.com/a", password: "hunter22"}
+	const unable = "fatal: unable to access 'https://h/': "
 	for _, tc := range []struct {
 		stderr string
 		kind   errs.Kind
@@ -267,6 +269,25 @@ func TestMessages(t *testing.T) {
 		{"fatal: transport 'ext' not allowed\n", errs.Invalid, "not allowed"},
 		{"remote: token hunter22 is bad\nfatal: Authentication failed for 'https://h/'\n", errs.Denied, "credentials"},
 		{"remote: hunter22\n", errs.Internal, "[secret]"},
+		{unable + "The requested URL returned error: 400\n", errs.Denied, "does not take the request"},
+		{unable + "The requested URL returned error: 407\n", errs.Denied, "the proxy on the way"},
+		{unable + "The requested URL returned error: 408\n", errs.Unavailable, "does not answer"},
+		{unable + "The requested URL returned error: 410\n", errs.NotFound, "is not there"},
+		{unable + "The requested URL returned error: 500\n", errs.Unavailable, "a fault of its own"},
+		{unable + "The requested URL returned error: 503\n", errs.Unavailable, "too much to do"},
+		{unable + "CONNECT tunnel failed, response 407\n", errs.Denied, "asks for credentials; see http.proxy"},
+		{unable + "CONNECT tunnel failed, response 403\n", errs.Denied, "refuses it"},
+		{unable + "Received HTTP code 407 from proxy after CONNECT\n", errs.Denied, "asks for credentials; see http.proxy"},
+		{unable + "CONNECT tunnel failed, response 502\n", errs.Unavailable, "does not get there"},
+		{unable + "Could not resolve proxy: p\n", errs.Unavailable, "the proxy on the way"},
+		{unable + "gnutls_handshake() failed: An unexpected TLS packet was received.\n", errs.Invalid, "does not speak TLS"},
+		{unable + "gnutls_handshake() failed: The TLS connection was non-properly terminated.\n", errs.Unavailable, "broke off"},
+		{unable + "SSL certificate problem: certificate has expired\n", errs.Invalid, "has run out"},
+		{unable + "SSL: no alternative certificate subject name matches target host name 'h'\n", errs.Invalid, "another name"},
+		{unable + "SSL certificate problem: self-signed certificate\n", errs.Invalid, "REFLINE_CA_FILE"},
+		{unable + "Problem with the SSL CA cert (path? access rights?)\n", errs.Invalid, "the CA file for"},
+		{"fatal: https://h/info/refs not valid: is this a git repository?\n", errs.NotFound, "not as a git repository"},
+		{"ssh -o 'ConnectTimeout=20': 1: ssh: not found\nfatal: Could not read from remote repository.\n", errs.NotFound, "needs the ssh program"},
 	} {
 		err := translate(&failure{"fetch", 128, tc.stderr}, addr, []string{"other"})
 		if !errs.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter22") || strings.Contains(err.Error(), "\n") {

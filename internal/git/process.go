@@ -46,7 +46,11 @@ const keepStderr = 64 << 10
 // output runs the process and returns what it wrote to stdout. When ctx ends,
 // the whole process group is stopped.
 func (p process) output(ctx context.Context) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "git", p.args...)
+	args := p.args
+	if len(p.config) > 0 {
+		args = append([]string{refusedByOld}, args...)
+	}
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = p.dir
 	cmd.Env = withSettings(p.env, p.config)
 	cmd.WaitDelay = 3 * time.Second
@@ -76,7 +80,9 @@ func (p process) explain(err error, stderr string) error {
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return errs.E(errs.NotFound, "the git program is not on the PATH; install git 2.31 or newer")
+		return errs.E(errs.NotFound, "the git program is not on the PATH; install git %s or newer", MinVersion)
+	case errors.As(err, &exit) && strings.Contains(stderr, "unknown option: "+refusedByOld):
+		return errs.E(errs.NotFound, "the git program is too old; install git %s or newer", MinVersion)
 	case errors.As(err, &exit):
 		return &failure{p.verb(), exit.ExitCode(), stderr}
 	default:
@@ -91,6 +97,22 @@ func (p process) verb() string {
 		}
 	}
 	return ""
+}
+
+// MinVersion is the first git that takes settings by the environment. An older
+// one would leave them out without a word, and with them all that keeps a
+// repository from running code; refusedByOld makes it stop instead.
+const (
+	MinVersion   = "2.31"
+	nullVariable = "REFLINE_GIT_NULL"
+	refusedByOld = "--config-env=core.hooksPath=" + nullVariable
+)
+
+// NewEnough tells whether a version that Version returned will do.
+func NewEnough(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && (major > 2 || major == 2 && minor >= 31)
 }
 
 // withSettings adds settings as GIT_CONFIG_KEY_n after those env already has.
@@ -113,7 +135,7 @@ func withSettings(env []string, settings []setting) []string {
 		k := strconv.Itoa(n + i)
 		out = append(out, "GIT_CONFIG_KEY_"+k+"="+s.key, "GIT_CONFIG_VALUE_"+k+"="+s.value)
 	}
-	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
+	return append(out, nullVariable+"="+devNull, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
 }
 
 // tail keeps the end of what is written to it.

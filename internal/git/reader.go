@@ -3,8 +3,7 @@ package git
 import (
 	"bufio"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -24,6 +23,10 @@ type Reader struct {
 	gitDir string
 	dir    string
 	env    []string
+	mend   func(commit string, why error) error // of a mirror that lacks what it must have; nil for other repositories
+
+	wholeMu sync.Mutex
+	whole   map[string]map[string]bool // what there is in a commit, asked for at the first miss
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -55,6 +58,13 @@ func (r *Reader) ReadFile(commit, name string) ([]byte, error) {
 		return nil, err
 	}
 	kind, _, body, err := r.object(commit + ":" + clean)
+	if err == nil && kind == "" && r.mend != nil && r.lacks(commit, clean) {
+		why := errs.E(errs.Internal, "%s of commit %.8s is not whole", clean, commit)
+		if err := r.mended(commit, why); err != nil {
+			return nil, err
+		}
+		kind, _, body, err = r.object(commit + ":" + clean)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +85,12 @@ func (r *Reader) Commit(rev string) (Commit, error) {
 		return Commit{}, errs.E(errs.Invalid, "%q is not a revision", rev)
 	}
 	kind, id, body, err := r.object(rev + "^{commit}")
+	if err == nil && kind == "" && r.mend != nil && isObjectID(rev) {
+		if err := r.mended(rev, errs.E(errs.Internal, "commit %.8s is not whole", rev)); err != nil {
+			return Commit{}, err
+		}
+		kind, id, body, err = r.object(rev + "^{commit}")
+	}
 	if err != nil {
 		return Commit{}, err
 	}
@@ -86,10 +102,17 @@ func (r *Reader) Commit(rev string) (Commit, error) {
 
 // List returns all files of a commit, in git's order.
 func (r *Reader) List(commit string) ([]Entry, error) {
-	out, err := process{
+	p := process{
 		args: []string{"--git-dir=" + r.gitDir, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit},
 		dir:  r.dir, env: r.env, config: hardened(),
-	}.output(r.ctx)
+	}
+	out, err := p.output(r.ctx)
+	if _, failed := errors.AsType[*failure](err); failed && r.mend != nil && isObjectID(commit) {
+		if err := r.mended(commit, errs.E(errs.Internal, "%w", err)); err != nil {
+			return nil, err
+		}
+		out, err = p.output(r.ctx)
+	}
 	if err != nil {
 		return nil, errs.E(errs.NotFound, "the files of commit %.8s: %w", commit, err)
 	}
@@ -104,21 +127,41 @@ func (r *Reader) List(commit string) ([]Entry, error) {
 	return entries, nil
 }
 
+// lacks tells that the commit has something at path, though it was not found.
+func (r *Reader) lacks(commit, path string) bool {
+	r.wholeMu.Lock()
+	defer r.wholeMu.Unlock()
+	known, ok := r.whole[commit]
+	if !ok {
+		entries, err := r.List(commit)
+		if err != nil {
+			return false // and it could not be mended
+		}
+		known = map[string]bool{}
+		for _, p := range withFolders(entries) {
+			known[p] = true
+		}
+		if r.whole == nil {
+			r.whole = map[string]map[string]bool{}
+		}
+		r.whole[commit] = known
+	}
+	return known[path]
+}
+
+// mended has the mirror made good; the process, which may hold what was there
+// before, ends.
+func (r *Reader) mended(commit string, why error) error {
+	r.Close()
+	return r.mend(commit, why)
+}
+
 func cleanPath(name string) (string, error) {
 	clean := path.Clean(strings.TrimPrefix(name, "/"))
 	if name == "" || clean == "." || clean == ".." || strings.HasPrefix(clean, "../") || strings.ContainsAny(name, "\n\x00") {
 		return "", errs.E(errs.Invalid, "%q is not a path inside the repository", name)
 	}
 	return clean, nil
-}
-
-// BlobID is the name git (with SHA-1) gives to a file of this content. It lets
-// a file of the working tree be compared with one of a commit.
-func BlobID(content []byte) string {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(content))
-	h.Write(content)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // object asks for one object. kind is "" when there is none.
@@ -165,7 +208,7 @@ func (r *Reader) object(spec string) (kind, id string, body []byte, err error) {
 
 func (r *Reader) start() error {
 	ctx, stop := context.WithCancel(r.ctx)
-	cmd := exec.CommandContext(ctx, "git", "--git-dir="+r.gitDir, "cat-file", "--batch")
+	cmd := exec.CommandContext(ctx, "git", refusedByOld, "--git-dir="+r.gitDir, "cat-file", "--batch")
 	cmd.Dir = r.dir
 	cmd.Env = withSettings(r.env, hardened())
 	in, err := cmd.StdinPipe()

@@ -10,7 +10,7 @@ import (
 // record is what a checkout needs to know about a commit in the mirror: where
 // its history ends, and the tags that came with it. In a mirror of shallow
 // fetches both differ from commit to commit. Depth 0 is recorded only when the
-// mirror holds all history, and then all its tags are good.
+// mirror holds all history that the remote has, and then all its tags are good.
 type record struct {
 	shallow string
 	tags    []refEntry
@@ -35,16 +35,17 @@ func (r *Remote) record(c Resolved, depth int) (record, bool) {
 		if err != nil || c.Object != "" && !strings.Contains(string(text), "object "+c.Object+"\n") {
 			continue
 		}
-		if d == 0 {
-			tags, err := listRefs(r.mirror(), "refs/tags/")
-			return record{tags: tags}, err == nil
-		}
-		rec := record{tags: parsePackedRefs(string(text), []string{"refs/tags/"})}
+		var rec record
 		for line := range strings.Lines(string(text)) {
 			if id, ok := strings.CutPrefix(line, "shallow "); ok {
 				rec.shallow += id
 			}
 		}
+		if d == 0 {
+			rec.tags, err = listRefs(r.mirror(), "refs/tags/")
+			return rec, err == nil
+		}
+		rec.tags = parsePackedRefs(string(text), []string{"refs/tags/"})
 		return rec, true
 	}
 	return record{}, false

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"slices"
 	"strings"
 
 	"refline/internal/errs"
@@ -98,6 +99,7 @@ func nearNames(name string, names []string) []string {
 		far  int
 	}
 	var near []scored
+	names = slices.Sorted(slices.Values(names)) // the same for the same names
 	limit := max(2, len(name)/3)
 	lower := strings.ToLower(name)
 	for _, n := range names {

@@ -112,8 +112,17 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 	return out, err
 }
 
-// Reader reads the mirror's objects, of commits that Fetch has brought.
+// Reader reads the mirror's objects, of commits that Fetch has brought. Where
+// it finds the mirror damaged, the commit is fetched anew.
 func (r *Remote) Reader(ctx context.Context) *Reader {
-	p := r.own()
-	return newReader(ctx, r.mirror(), r.dir, p.env)
+	reader := newReader(ctx, r.mirror(), r.dir, r.own().env)
+	before, _ := os.Stat(r.mirror())
+	reader.mend = func(commit string, why error) error {
+		c, depth := Resolved{Kind: KindCommit, Commit: commit}, 0
+		if _, ok := r.record(c, 0); !ok {
+			depth = 1
+		}
+		return r.heal(ctx, c, depth, before, why)
+	}
+	return reader
 }

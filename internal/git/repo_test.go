@@ -168,6 +168,17 @@ func remote(t *testing.T, url string, a Access) *Remote {
 	return r
 }
 
+// settle waits until the lock of the mirror is free: a process that served a
+// fetch shares it and may end a little after the fetch.
+func (r *Remote) settle(t *testing.T) {
+	t.Helper()
+	held, err := lock(context.Background(), filepath.Join(r.dir, "lock"), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(held)
+}
+
 func (r *Remote) mustResolve(t *testing.T, ref Ref) Resolved {
 	t.Helper()
 	c, err := r.Resolve(context.Background(), ref)

@@ -42,8 +42,9 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 	case KindNone:
 		return r.resolveHEAD(ctx)
 	}
-	// ls-remote matches from the end of a name, so more may come than was asked.
-	names, err := r.lsRemote(ctx, ref.full(), ref.full()+"^{}")
+	// ls-remote matches from the end of a name, so more may come than was asked;
+	// the option keeps the server from listing every merge request.
+	names, err := r.lsRemote(ctx, []Kind{ref.Kind}, ref.full(), ref.full()+"^{}")
 	if err != nil {
 		return Resolved{}, err
 	}
@@ -58,7 +59,7 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 }
 
 func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
-	names, err := r.lsRemote(ctx, "HEAD")
+	names, err := r.lsRemote(ctx, nil, "HEAD")
 	if err != nil {
 		return Resolved{}, err
 	}
@@ -67,6 +68,7 @@ func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
 		return Resolved{}, errs.E(errs.NotFound, "%s has no commit at its HEAD; name a branch, or push one", r.URL())
 	}
 	if branch, ok := strings.CutPrefix(names["ref: HEAD"], "refs/heads/"); ok {
+		r.noteHead(branch)
 		return Resolved{KindBranch, branch, id, ""}, nil
 	}
 	return Resolved{KindCommit, "", id, ""}, nil
@@ -81,7 +83,7 @@ func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
 	if id := strings.TrimSpace(string(out)); err == nil && isObjectID(id) {
 		return Resolved{KindCommit, "", id, ""}, nil
 	}
-	names, err := r.lsRemote(ctx)
+	names, err := r.lsRemote(ctx, nil) // merge requests too
 	if err != nil {
 		return Resolved{}, err
 	}
@@ -97,15 +99,19 @@ func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
 	}
 	if found == "" {
 		return Resolved{}, errs.E(errs.NotFound,
-			"commit %s is neither in the mirror of %s nor at one of its branches or tags; give all 40 characters, by which any commit can be fetched", sha, r.URL())
+			"commit %s is neither in the mirror of %s nor at one of its branches, tags or merge requests; give all 40 characters, by which any commit can be fetched", sha, r.URL())
 	}
 	return Resolved{KindCommit, "", found, ""}, nil
 }
 
-// lsRemote returns object names by ref; "ref: HEAD" holds the branch that HEAD
-// names.
-func (r *Remote) lsRemote(ctx context.Context, patterns ...string) (map[string]string, error) {
-	args := append([]string{"ls-remote", "--quiet", "--symref", "--", r.addr.text}, patterns...)
+// lsRemote returns object names by ref, of branches or tags alone where kinds
+// says so; "ref: HEAD" holds the branch that HEAD names.
+func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string) (map[string]string, error) {
+	args := []string{"ls-remote", "--quiet", "--symref"}
+	for _, k := range kinds {
+		args = append(args, map[Kind]string{KindBranch: "--heads", KindTag: "--tags"}[k])
+	}
+	args = append(append(args, "--", r.addr.text), patterns...)
 	out, err := r.ask(ctx, process{args: args})
 	if err != nil {
 		return nil, err
@@ -124,7 +130,7 @@ func (r *Remote) lsRemote(ctx context.Context, patterns ...string) (map[string]s
 
 // unknown explains that ref is not there, with what may have been meant.
 func (r *Remote) unknown(ctx context.Context, ref Ref) error {
-	names, err := r.lsRemote(ctx, "refs/heads/*", "refs/tags/*")
+	names, err := r.lsRemote(ctx, []Kind{KindBranch, KindTag})
 	if err != nil {
 		return err
 	}

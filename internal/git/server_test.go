@@ -209,11 +209,19 @@ func TestRetry(t *testing.T) {
 					next.ServeHTTP(w, req)
 				})
 			})
-			var told atomic.Int32
-			a := Access{Environ: environ(t), Attempts: 3, Wait: time.Millisecond, Notice: func(string) { told.Add(1) }}
+			var mu sync.Mutex
+			var told []string
+			a := Access{Environ: environ(t), Attempts: 3, Wait: time.Millisecond, Notice: func(s string) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, s)
+			}}
 			_, err := remote(t, url+"/repo", a).Resolve(context.Background(), Ref{})
-			if n.Load() != tc.tries || told.Load() != tc.tries-1 || (tc.kind == 0) != (err == nil) || err != nil && errs.KindOf(err) != tc.kind {
-				t.Errorf("%d tries, told %d times, %v: %v", n.Load(), told.Load(), errs.KindOf(err), err)
+			if n.Load() != tc.tries || len(told) != int(tc.tries-1) || (tc.kind == 0) != (err == nil) || err != nil && errs.KindOf(err) != tc.kind {
+				t.Errorf("%d tries, told %q, %v: %v", n.Load(), told, errs.KindOf(err), err)
+			}
+			if len(told) == 2 && (!strings.Contains(told[0], "/repo") || !strings.Contains(told[0], "; try 2 of 3 in") || !strings.HasPrefix(told[1], "try 3 of 3 in")) {
+				t.Errorf("told %q", told)
 			}
 		})
 	}

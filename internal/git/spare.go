@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"os"
@@ -88,15 +89,28 @@ func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, 
 		// Undo what putSpare did: from here on a job may write.
 		return os.Chtimes(filepath.Join(dst, ".git", "index"), time.Time{}, time.Now()) == nil
 	}
+	index := filepath.Join(dst, ".git", "index")
+	before := namesAttributes(index)
 	attributes := make(chan bool, 1)
 	go func() {
-		differ, err := r.differentAttributes(ctx, from, c.Commit)
+		differ, err := false, error(nil)
+		if before {
+			differ, err = r.differentAttributes(ctx, from, c.Commit)
+		}
 		attributes <- differ || err != nil
 	}()
 	readTree := r.inTree(dst, "read-tree", "-m", "-u", from, c.Commit)
 	readTree.strict = true
 	_, err := readTree.output(ctx)
-	return !<-attributes && err == nil
+	return !<-attributes && err == nil && (before || !namesAttributes(index))
+}
+
+// namesAttributes tells whether a .gitattributes file may be in an index; it
+// spares a process where there is none. The index is of version 2 or 3, which
+// spell each path out.
+func namesAttributes(index string) bool {
+	text, err := os.ReadFile(index)
+	return err != nil || len(text) < 8 || text[7] > 3 || bytes.Contains(text, []byte(".gitattributes"))
 }
 
 // PrepareSpare makes a checkout of a commit that Fetch has brought and leaves it
@@ -109,7 +123,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer held.Close()
+	defer release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -142,7 +156,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer held.Close()
+	defer release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil

@@ -140,7 +140,7 @@ func TestGiveBackRefusesWhatIsNotWhole(t *testing.T) {
 	src.commit("one", "a", "1\n", "dir/b", "1\n")
 	r := remote(t, src.dir, localAccess(t))
 	c := r.mustResolve(t, Ref{})
-	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"none"}})
+	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"a"}})
 	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 0 {
 		t.Errorf("%v, kept %v", err, r.spares())
 	}
@@ -206,9 +206,12 @@ func TestSparesAreBounded(t *testing.T) {
 	}
 	// One of another boot and one that is too old are of no use.
 	all := r.spares()
-	base := filepath.Base(all[0].path)
-	otherBoot := "00000000" + base[strings.IndexByte(base, '-'):]
-	old := strings.Replace(filepath.Base(all[1].path), "-"+strings.Split(base, "-")[1]+"-", "-1000-", 1)
+	renamed := func(s spare, part int, text string) string {
+		f := strings.Split(filepath.Base(s.path), "-")
+		f[part] = text
+		return strings.Join(f, "-")
+	}
+	otherBoot, old := renamed(all[0], 0, "00000000"), renamed(all[1], 1, "1000")
 	for i, name := range []string{otherBoot, old} {
 		if err := os.Rename(all[i].path, filepath.Join(filepath.Dir(all[i].path), name)); err != nil {
 			t.Fatal(err)

@@ -3,12 +3,15 @@ package git
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"refline/internal/errs"
 )
 
 func TestSubmodules(t *testing.T) {
@@ -101,4 +104,45 @@ func TestSparse(t *testing.T) {
 		t.Errorf("status %q", got)
 	}
 	gitIn(t, ws, src.env, "show", "HEAD:b/z")
+}
+
+// TestSubmoduleElsewhereGetsNoToken: .gitmodules is written by whoever may push.
+func TestSubmoduleElsewhereGetsNoToken(t *testing.T) {
+	t.Parallel()
+	var got sync.Map
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		got.Store("asked", true)
+		if _, _, ok := req.BasicAuth(); ok {
+			got.Store("credentials", true)
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="elsewhere"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(elsewhere.Close)
+	src := newRepo(t)
+	commit := src.commit("one", "a", "1")
+	src.write(".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = "+elsewhere.URL+"/repo\n")
+	src.git("add", ".gitmodules")
+	src.git("update-index", "--add", "--cacheinfo", "160000,"+commit+",sub")
+	src.git("commit", "-qm", "two")
+	url := serveHTTP(t, filepath.Dir(src.dir), signIn(func(*http.Request) {})) + "/repo"
+	for _, trust := range []Trust{Server, User} {
+		for _, a := range []Access{
+			{Password: func() string { return token }},
+			{Username: "oauth2", Password: func() string { return token }},
+		} {
+			a.Trust, a.Environ = trust, environ(t)
+			r := remote(t, url, a)
+			err := r.Checkout(context.Background(), r.mustResolve(t, Ref{}), filepath.Join(t.TempDir(), "ws"), CheckoutOptions{Submodules: SubmodulesRecursive})
+			if !errs.Is(err, errs.Denied) || !strings.Contains(err.Error(), `submodule "sub"`) || strings.Contains(err.Error(), token) {
+				t.Errorf("got %v: %v", errs.KindOf(err), err)
+			}
+		}
+	}
+	if _, ok := got.Load("asked"); !ok {
+		t.Error("nobody asked elsewhere: the test shows nothing")
+	}
+	if _, ok := got.Load("credentials"); ok {
+		t.Error("the token was sent elsewhere")
+	}
 }

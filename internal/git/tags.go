@@ -8,7 +8,7 @@ import (
 
 // Tags lists the short names of the remote's tags, sorted.
 func (r *Remote) Tags(ctx context.Context) ([]string, error) {
-	names, err := r.lsRemote(ctx, "refs/tags/*")
+	names, err := r.lsRemote(ctx, []Kind{KindTag})
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func Open(ctx context.Context, dir string, environ []string) (*Worktree, error) 
 	if err := w.readHead(ctx); err != nil {
 		return nil, err
 	}
-	w.readRemote()
+	w.readRemote(ctx)
 	_, err = os.Stat(filepath.Join(p.common, "shallow"))
 	w.Shallow = err == nil
 	return w, nil
@@ -110,7 +110,7 @@ func (w *Worktree) readHead(ctx context.Context) error {
 	return nil
 }
 
-func (w *Worktree) readRemote() {
+func (w *Worktree) readRemote(ctx context.Context) {
 	w.RemoteName = w.config["branch."+w.Branch+".remote"]
 	if w.RemoteName == "." {
 		w.RemoteName = ""
@@ -137,6 +137,13 @@ func (w *Worktree) readRemote() {
 		w.RemoteURL = withoutUserinfo(w.RemoteName)
 	}
 	prefix := "refs/remotes/" + w.RemoteName + "/"
+	if !w.refsInFiles() {
+		target, _ := w.git("symbolic-ref", "-q", prefix+"HEAD").output(ctx)
+		if branch, ok := strings.CutPrefix(strings.TrimSpace(string(target)), prefix); ok {
+			w.DefaultBranch = branch
+		}
+		return
+	}
 	if text, err := os.ReadFile(filepath.Join(w.place.common, filepath.FromSlash(prefix), "HEAD")); err == nil {
 		if branch, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "ref: "+prefix); ok {
 			w.DefaultBranch = branch

@@ -63,7 +63,7 @@ func TestHead(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		entries, err := w.Reader(context.Background()).List(head.SHA)
-		if err != nil || len(entries) != 2 || entries[1].Path != "dir/sub/b" || entries[1].ID != BlobID([]byte("b")) {
+		if err != nil || len(entries) != 2 || entries[1].Path != "dir/sub/b" || entries[1].ID != src.git("rev-parse", "HEAD:dir/sub/b") {
 			t.Errorf("list: %v %v", entries, err)
 		}
 	}
@@ -288,6 +288,42 @@ func TestReadFile(t *testing.T) {
 	if got, err := r.ReadFile(sha, "dir/a"); err != nil || string(got) != "text" {
 		t.Errorf("after Close: %q %v", got, err)
 	}
+}
+
+// TestReftable: refs that only git can read.
+func TestReftable(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	if err := os.RemoveAll(filepath.Join(src.dir, ".git")); err != nil {
+		t.Fatal(err)
+	}
+	init := process{args: []string{"init", "-q", "--ref-format=reftable"}, dir: src.dir, env: src.env}
+	if _, err := init.output(context.Background()); err != nil {
+		t.Skip("needs git 2.45 or newer, which knows reftable")
+	}
+	sha := src.commit("one", "a", "1")
+	src.git("tag", "-a", "-m", "x", "v1")
+	src.git("remote", "add", "origin", "https://git.example.com/a/b.git")
+	src.git("update-ref", "refs/remotes/origin/main", sha)
+	src.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+	w := open(t, src.dir)
+	head, err := w.Head(context.Background())
+	if err != nil || head.SHA != sha || w.Branch != "main" || w.DefaultBranch != "main" || len(head.Tags) != 1 {
+		t.Errorf("%+v of branch %q, default %q: %v", head, w.Branch, w.DefaultBranch, err)
+	}
+	dst := t.TempDir()
+	if _, err := w.Snapshot(context.Background(), dst); err != nil {
+		t.Fatal(err)
+	}
+	if got := gitIn(t, dst, src.env, "describe"); got != "v1" {
+		t.Errorf("describe %q", got)
+	}
+	r := remote(t, src.dir, localAccess(t))
+	c, err := r.Update(context.Background(), Ref{KindTag, "v1"}, 0)
+	if err != nil || c.Commit != sha {
+		t.Fatal(c, err)
+	}
+	r.mustCheckout(t, c, CheckoutOptions{})
 }
 
 // TestSnapshot runs git in a copy of the working tree as a job would.

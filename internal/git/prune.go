@@ -1,0 +1,91 @@
+package git
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A mirror that nobody asked for in so long goes, with its spare checkouts. No
+// job runs that long on borrowed objects. Looking is for once a day.
+const (
+	unusedAfter = 60 * 24 * time.Hour
+	pruneEvery  = 24 * time.Hour
+	pruneMark   = ".pruned" // in the cache, as old as the last look
+)
+
+// pruneOthers removes the unused mirrors of the cache. It is called where nobody
+// waits; what is locked, or cannot be removed, stays.
+func (r *Remote) pruneOthers(now time.Time) {
+	cache := filepath.Dir(r.dir)
+	mark := filepath.Join(cache, pruneMark)
+	if st, err := os.Stat(mark); err == nil && now.Sub(st.ModTime()) < pruneEvery {
+		return
+	}
+	if os.WriteFile(mark, nil, 0o600) != nil || os.Chtimes(mark, now, now) != nil {
+		return
+	}
+	entries, _ := os.ReadDir(cache)
+	for _, e := range entries {
+		other := &Remote{access: r.access, dir: filepath.Join(cache, e.Name())}
+		if e.IsDir() && other.dir != r.dir && isMirrorFolder(e.Name()) {
+			other.pruneUnused(now)
+		}
+	}
+}
+
+// used makes the mirror young where no lock had to be taken.
+func (r *Remote) used() {
+	now := time.Now()
+	_ = os.Chtimes(filepath.Join(r.dir, "lock"), now, now)
+}
+
+// isMirrorFolder tells the names that folderName gives.
+func isMirrorFolder(name string) bool {
+	sum := name[strings.LastIndexByte(name, '-')+1:]
+	return len(sum) == 16 && isHex(sum)
+}
+
+// pruneUnused removes the mirror unless it was used of late or is in use. The
+// lock files are written by whoever uses it, so their age is that of the use.
+func (r *Remote) pruneUnused(now time.Time) {
+	var held []*os.File
+	defer func() {
+		for _, f := range held {
+			release(f)
+		}
+	}()
+	names := []string{"spare.lock", "lock"}
+	for _, name := range names {
+		f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_RDWR, 0) // not tryLock: it would make it young
+		if os.IsNotExist(err) && name == "spare.lock" {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		held = append(held, f)
+		locked, err := lockFile(f)
+		st, statErr := f.Stat() // under the lock: nobody can come in between
+		if !locked || err != nil || statErr != nil || now.Sub(st.ModTime()) < unusedAfter {
+			return
+		}
+	}
+	away, err := r.scratch("damaged") // the sweep of the next user clears it, should we be killed
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"spare", "repo.git"} {
+		if err := os.Rename(filepath.Join(r.dir, name), filepath.Join(away, name)); err != nil && !os.IsNotExist(err) {
+			return
+		}
+	}
+	entries, _ := os.ReadDir(r.dir)
+	for _, e := range entries {
+		if name := e.Name(); name != "lock" && name != "spare.lock" {
+			_ = os.RemoveAll(filepath.Join(r.dir, name))
+		}
+	}
+	_ = os.RemoveAll(r.dir) // and the locks, last; where open files cannot go, an empty folder stays
+}

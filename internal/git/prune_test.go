@@ -1,0 +1,94 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	cache := filepath.Join(t.TempDir(), "cache")
+	ctx := context.Background()
+	mirrors := map[string]*Remote{}
+	for _, name := range []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"} {
+		src := newRepoAt(t, filepath.Join(t.TempDir(), name))
+		src.commit("one", "a", name)
+		r, err := NewRemote(src.dir, cache, localAccess(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.mustResolve(t, Ref{})
+		r.mustCheckout(t, c, CheckoutOptions{})
+		if name != "young" { // which never had a spare
+			if err := r.PrepareSpare(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.settle(t)
+		mirrors[name] = r
+	}
+	if err := os.MkdirAll(filepath.Join(cache, "foreign"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	aged := func(name, file string) {
+		past := time.Now().Add(-unusedAfter - time.Hour)
+		if err := os.Chtimes(filepath.Join(mirrors[name].dir, file), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"locked", "spare-locked"} {
+		file := map[string]string{"locked": "lock", "spare-locked": "spare.lock"}[name]
+		held, err := tryLock(filepath.Join(mirrors[name].dir, file))
+		if held == nil || err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+	}
+	for _, name := range []string{"old", "locked", "spare-young", "spare-locked"} {
+		aged(name, "lock")
+		if name != "spare-young" {
+			aged(name, "spare.lock")
+		}
+	}
+	there := func() []string {
+		var names []string
+		for _, name := range []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"} {
+			if isDir(mirrors[name].mirror()) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	all := []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"}
+	mirrors["mine"].pruneOthers(time.Now()) // making the spares has looked already, this day
+	if diff := cmp.Diff(all, there()); diff != "" {
+		t.Errorf("looked twice a day (-want +got)\n%s", diff)
+	}
+	if err := os.Remove(filepath.Join(cache, pruneMark)); err != nil {
+		t.Fatal(err)
+	}
+	mirrors["mine"].pruneOthers(time.Now())
+	if diff := cmp.Diff([]string{"mine", "young", "locked", "spare-young", "spare-locked"}, there()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	// A commit that is there already is used without the lock.
+	aged("young", "lock")
+	mirrors["young"].mustCheckout(t, mirrors["young"].mustResolve(t, Ref{}), CheckoutOptions{})
+	mirrors["young"].pruneUnused(time.Now())
+	if !isDir(mirrors["young"].mirror()) {
+		t.Error("removed under somebody's hands")
+	}
+	if !isDir(filepath.Join(cache, "foreign")) {
+		t.Error("a folder that is no mirror went")
+	}
+	r := mirrors["old"]
+	ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{})
+	if diff := cmp.Diff(map[string]string{"a": "old"}, tree(t, ws)); diff != "" {
+		t.Errorf("used again (-want +got)\n%s", diff)
+	}
+}
