@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -14,4 +16,16 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano())
+}
+
+// maxMemory is the most memory that a program took, in bytes.
+func maxMemory(state *os.ProcessState) int {
+	u, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" { // there in bytes
+		return int(u.Maxrss)
+	}
+	return int(u.Maxrss) << 10
 }

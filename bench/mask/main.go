@@ -1,7 +1,10 @@
 // Command mask measures how fast secrets are masked in ordinary logs, beside a
 // masker that looks for whole values only, as most systems do:
 //
-//	go run ./bench/mask
+//	go run ./bench/mask -refline bin/refline
+//
+// With -refline it also measures that program as a filter: its speed from its start
+// to its end, and that its memory does not grow with the log.
 //
 // Speeds are megabytes per second of processor time, so that other programs on
 // the machine do not count. The two do not do the same: the naive one finds no
@@ -33,32 +36,48 @@ func main() {
 	corpus := flag.String("corpus", "internal/mask/testdata/logs", "folder of logs to read")
 	size := flag.Int("size", 512, "megabytes to mask in each measurement")
 	chunk := flag.Int("chunk", 32<<10, "bytes in one write")
+	program := flag.String("refline", "", "this refline, with 1 GiB of logs in front of it, too")
 	flag.Parse()
-	if err := run(os.Stdout, *corpus, *size, *chunk); err != nil {
+	var err error
+	if *program != "" { // first: a program counts the memory of the one that starts it
+		err = runProgram(os.Stdout, *program, *corpus)
+	}
+	if err == nil {
+		err = run(os.Stdout, *corpus, *size, *chunk)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/mask:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out io.Writer, corpus string, megabytes, chunk int) error {
+func readLogs(corpus string) ([]byte, error) {
 	files, err := filepath.Glob(filepath.Join(corpus, "*.log"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(files) == 0 {
-		return fmt.Errorf("no *.log in %s; run it from the top of the repository", corpus)
+		return nil, fmt.Errorf("no *.log in %s; run it from the top of the repository", corpus)
 	}
 	var logs []byte
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		logs = append(logs, b...)
 	}
+	return logs, nil
+}
+
+func run(out io.Writer, corpus string, megabytes, chunk int) error {
+	logs, err := readLogs(corpus)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "%s of logs over and over, writes of %d bytes\n\n", kilobytes(len(logs)), chunk)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "secrets\tmask MB/s\tlines MB/s\tnaive MB/s\tready after\tmemory of the set\t")
+	fmt.Fprintln(table, "secrets\tmask MB/s\tlines MB/s\tnaive MB/s\tready after\tone more\tmemory of the set\t")
 	for _, n := range []int{0, 1, 10, 100, 1000} {
 		values, err := secrets(n)
 		if err != nil {
@@ -74,6 +93,12 @@ func run(out io.Writer, corpus string, megabytes, chunk int) error {
 		}
 		set.Bytes([]byte("the first use compiles the set"))
 		ready := cpuTime() - start
+		start = cpuTime()
+		if err := set.Add("one more", token(rand.New(rand.NewSource(1)), 40)); err != nil {
+			return err
+		}
+		set.Bytes([]byte("compiles what is new"))
+		added := cpuTime() - start
 		memory := heap() - before
 		masked, err := speed(set.Writer(io.Discard), logs, megabytes, chunk)
 		if err != nil {
@@ -87,7 +112,7 @@ func run(out io.Writer, corpus string, megabytes, chunk int) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(table, "%d\t%.0f\t%.0f\t%.0f\t%v\t%s\t\n", n, masked, lines, plain, ready.Round(10*time.Microsecond), kilobytes(max(0, memory)))
+		fmt.Fprintf(table, "%d\t%.0f\t%.0f\t%.0f\t%v\t%v\t%s\t\n", n, masked, lines, plain, ready.Round(10*time.Microsecond), added.Round(10*time.Microsecond), kilobytes(max(0, memory)))
 		runtime.KeepAlive(&set)
 	}
 	return table.Flush()

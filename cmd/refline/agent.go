@@ -84,11 +84,11 @@ func runAgent(ctx context.Context, e *env, o *agentOptions, args []string) error
 	if err != nil {
 		return err
 	}
+	hideMemory() // before the key is in it
 	key, err := o.load(ctx, e)
 	if err != nil {
 		return err
 	}
-	hideMemory()
 	dir, err := os.MkdirTemp("", "refline-agent-")
 	if err != nil {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 
 	"refline/internal/errs"
 )
@@ -14,6 +15,23 @@ import (
 type childExit int
 
 func (childExit) Error() string { return "the command ended with an error" }
+
+// besideExit is what there is to say of an error: of a command's exit code
+// nothing, it has spoken for itself.
+func besideExit(err error) error {
+	var code childExit
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.As(err, &code) {
+		var rest []error
+		for _, e := range joined.Unwrap() {
+			rest = append(rest, besideExit(e))
+		}
+		return errors.Join(rest...)
+	}
+	if errors.As(err, &code) {
+		return nil
+	}
+	return err
+}
 
 // lookCommand finds the program of a command line as a shell would.
 func lookCommand(args []string) (string, error) {
@@ -45,6 +63,9 @@ func startCommand(cmd *exec.Cmd, ownSession bool) (wait func() error, err error)
 				if ownSession || !sentByTerminal(s) {
 					_ = cmd.Process.Signal(s) // gone already: its end is next
 				}
+				if stopsUs(s) {
+					stopSelf()
+				}
 			case err := <-ended:
 				return exitOf(cmd, err)
 			}
@@ -60,6 +81,8 @@ func exitOf(cmd *exec.Cmd, err error) error {
 			return childExit(128 + s)
 		}
 		return childExit(exit.ExitCode())
+	case errors.Is(err, syscall.EPIPE):
+		return errShown // whoever closed the pipe has seen enough
 	case err != nil:
 		return errs.E(errs.Unavailable, "%s: %w", cmd.Path, err)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,15 +12,25 @@ import (
 
 // passedOn are the signals that a command gets in our place.
 func passedOn() []os.Signal {
-	return []os.Signal{
-		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2,
+	signals := []os.Signal{
+		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT,
 	}
+	if !signal.Ignored(syscall.SIGTSTP) {
+		signals = append(signals, syscall.SIGTSTP)
+	}
+	return signals
 }
+
+// stopsUs tells that a signal is to stop this program too.
+func stopsUs(s os.Signal) bool { return s == syscall.SIGTSTP }
+
+// stopSelf stops this program until SIGCONT comes.
+func stopSelf() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
 
 // sentByTerminal tells that a signal came by a key, most likely: then the whole
 // foreground group has got it, the command included.
 func sentByTerminal(s os.Signal) bool {
-	if s != syscall.SIGINT && s != syscall.SIGQUIT {
+	if s != syscall.SIGINT && s != syscall.SIGQUIT && s != syscall.SIGTSTP {
 		return false
 	}
 	tty, err := os.Open("/dev/tty")

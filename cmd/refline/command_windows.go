@@ -8,4 +8,8 @@ func passedOn() []os.Signal { return []os.Signal{os.Interrupt} }
 
 func sentByTerminal(os.Signal) bool { return true }
 
+func stopsUs(os.Signal) bool { return false }
+
+func stopSelf() {}
+
 func endedBySignal(*os.ProcessState) (int, bool) { return 0, false }

@@ -328,6 +328,7 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 		if err := c.secrets.Add(name, []byte(value)); err != nil {
 			return errs.E(errs.Invalid, "--secret %s: %w", name, err)
 		}
+		e.noteWeak(name, []byte(value))
 		c.masked = append(c.masked, pipeline.Variable{Name: name, Value: value, Masked: true, Raw: true})
 	}
 	return nil

@@ -3,13 +3,14 @@
 package main
 
 import (
-	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,13 +20,14 @@ type person struct {
 	home string
 	dir  string
 	env  []string
+	uid  int // to become, 0 to stay
 }
 
 func newPerson(t *testing.T) *person {
 	t.Helper()
 	p := &person{t: t, home: t.TempDir(), dir: t.TempDir()}
 	config := "[user]\n\tname = A. Committer\n\temail = committer@example.com\n[init]\n\tdefaultBranch = main\n"
-	if err := os.WriteFile(filepath.Join(p.home, ".gitconfig"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.home, ".gitconfig"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -34,7 +36,14 @@ func newPerson(t *testing.T) *person {
 // refline runs a command and gives its output and exit code.
 func (p *person) refline(args ...string) (string, int) {
 	p.t.Helper()
-	cmd := exec.Command("refline", args...)
+	return p.command("refline", args...)
+}
+
+// command runs any program as the person.
+func (p *person) command(name string, args ...string) (string, int) {
+	p.t.Helper()
+	cmd := exec.Command(name, args...)
+	becomeUser(cmd, p.uid)
 	cmd.Dir = p.dir
 	cmd.Env = append(append(cmd.Environ(), "HOME="+p.home, "REFLINE_STATE_DIR="+filepath.Join(p.home, "state"),
 		"REFLINE_CACHE_DIR="+filepath.Join(p.home, "cache"), "GIT_CONFIG_NOSYSTEM=1", "DOCKER_HOST=unix:///nowhere",
@@ -44,6 +53,13 @@ func (p *person) refline(args ...string) (string, int) {
 		p.t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// becomeUser has a command run as another user; 0 leaves it the one that it is.
+func becomeUser(cmd *exec.Cmd, uid int) {
+	if uid != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
 }
 
 func TestAgentCommand(t *testing.T) {
@@ -259,16 +275,21 @@ func noKeyIn(t *testing.T, dir, key string) {
 	}
 }
 
-// keyPieces are the pieces of the key's private half that a text holds.
+// keyPieces are the pieces of the key's private half that a text holds, as it is
+// and as bytes. The seed of an Ed25519 key lies at the same place in every file of
+// OpenSSH's; what follows it, the public half and the comment, is in other keys
+// too.
 func keyPieces(text, key string) []string {
 	var found []string
-	body := oneLine(key)
-	private := body[len(body)/2:] // the public half comes first
-	flat := bytes.ReplaceAll([]byte(text), []byte("\n"), nil)
+	private := oneLine(key)[216:256]
+	flat := strings.ReplaceAll(text, "\n", "")
 	for i := 0; i+24 <= len(private); i += 8 {
-		if bytes.Contains(flat, []byte(private[i:i+24])) {
+		if strings.Contains(flat, private[i:i+24]) {
 			found = append(found, private[i:i+24])
 		}
+	}
+	if seed, err := base64.StdEncoding.DecodeString(private); err != nil || strings.Contains(text, string(seed[:16])) {
+		found = append(found, "the bytes of the seed")
 	}
 	return found
 }
@@ -290,6 +311,8 @@ func TestRepositoryInclude(t *testing.T) {
 	}{
 		{"an agent", nil, []string{"--deploy-key", "DEPLOY_KEY=@" + s.write, "--known-hosts", s.knownHosts}},
 		{"a variable in one line", []string{"DEPLOY_KEY=" + oneLine(key)}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"an older format in one line", []string{"DEPLOY_KEY=" + oneLine(strings.TrimSpace(s.file(t, "pem")))},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"variables that name files", nil, []string{"--var", "DEPLOY_KEY=" + s.write, "--var", "SSH_KNOWN_HOSTS=" + s.knownHosts}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -49,15 +49,29 @@ func (v *victim) command(args ...string) (*exec.Cmd, *bytes.Buffer) {
 // await waits until a file of the name lies in a workspace of the run.
 func (v *victim) await(name string) {
 	v.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
+	if _, ended := v.awaitOrEnd(name, nil); ended {
+		v.t.Fatalf("no job made the file %s", name)
+	}
+}
+
+// awaitOrEnd waits until a file of the name lies in a workspace of the run, and
+// gives the workspace, or until done is closed.
+func (v *victim) awaitOrEnd(name string, done <-chan struct{}) (work string, ended bool) {
+	v.t.Helper()
+	timeout := time.After(60 * time.Second)
+	for {
 		found, _ := filepath.Glob(filepath.Join(v.home, "state", "builds", "*", "jobs", "*", "*", name))
 		if len(found) > 0 {
-			return
+			return filepath.Dir(found[0]), false
 		}
-		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-done:
+			return "", true
+		case <-timeout:
+			return "", true
+		case <-time.After(2 * time.Millisecond):
+		}
 	}
-	v.t.Fatalf("no job made the file %s", name)
 }
 
 // processes are those whose arguments carry the mark.

@@ -112,6 +112,7 @@ func exitCode(err error) int {
 // report prints what went wrong, unless the command did so itself.
 func report(e *env, err error) {
 	var list *diag.Failure
+	err = besideExit(err)
 	switch {
 	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
 	case errors.As(err, &list):

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,8 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 	add := func(name string, value []byte) {
 		if err := set.Add(name, value); err != nil {
 			refused = append(refused, errs.E(errs.Invalid, "%w", err))
+		} else {
+			e.noteWeak(name, value)
 		}
 	}
 	for _, name := range s.env {
@@ -62,6 +65,21 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 		add(filepath.Base(file), value)
 	}
 	return set, errors.Join(refused...)
+}
+
+// noteWeak warns of a secret that stands in ordinary output too, and of what in it
+// is too short to be masked.
+func (e *env) noteWeak(name string, value []byte) {
+	if why := mask.Ordinary(value); why != "" {
+		e.notef("%s: %s: it is masked wherever it stands, and every place tells what it is; take a longer, random one", name, why)
+	}
+	if short := mask.ShortStrings(value); len(short) > 0 {
+		more := ""
+		if len(short) > 5 {
+			more, short = fmt.Sprintf(" and %d more", len(short)-5), short[:5]
+		}
+		e.notef("%s: not masked, since they have fewer than %d bytes: %s%s", name, mask.MinSecret, strings.Join(short, ", "), more)
+	}
 }
 
 // envSecret gives the secret in an environment variable. One that names a file
@@ -159,12 +177,12 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 		n, err := in.Read(buf)
 		if n > 0 {
 			if _, werr := w.Write(buf[:n]); werr != nil {
-				return errs.E(errs.Unavailable, "write: %w", werr)
+				return writeError(werr)
 			}
 		}
 		if err != nil {
 			if cerr := w.Close(); cerr != nil {
-				return errs.E(errs.Unavailable, "write: %w", cerr)
+				return writeError(cerr)
 			}
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -172,6 +190,15 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 			return errs.E(errs.Unavailable, "read: %w", err)
 		}
 	}
+}
+
+// writeError says nothing when whoever reads has closed the pipe: it has seen
+// enough.
+func writeError(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return errShown
+	}
+	return errs.E(errs.Unavailable, "write: %w", err)
 }
 
 // maskCommand runs a command with its output masked.

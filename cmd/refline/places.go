@@ -20,6 +20,7 @@ type places struct {
 	strict       bool
 	defaultImage string
 	privileged   []string // patterns of images
+	logins       bool     // jobs get sockets for a deploy key or tokens
 	process      *process.Executor
 
 	mu     sync.Mutex
@@ -36,7 +37,10 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 	default:
 		return nil, usagef("--executor %q is none of auto, process, docker", o.executor)
 	}
-	s := &places{e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New()}
+	s := &places{
+		e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New(),
+		logins: o.deployKey.spec != "" || len(o.gitTokens) > 0,
+	}
 	s.fillImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
@@ -76,6 +80,11 @@ func (s *places) containers(ctx context.Context) (*docker.Executor, error) {
 		return nil, s.why
 	}
 	s.docker = d
+	if s.logins {
+		if engine, err := d.Elsewhere(ctx); err == nil && engine != "" {
+			s.e.notef("the container engine is on another system (%s), where sockets of this one seldom work: jobs in containers may not reach the deploy key or token; where they do not, run them with --executor process, or refline where the engine is", engine)
+		}
+	}
 	if err := d.Sweep(ctx); err != nil {
 		s.e.notef("containers of earlier runs could not be removed: %v", err)
 	}

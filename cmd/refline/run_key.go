@@ -101,7 +101,6 @@ func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error 
 
 // serveSelf starts the agent for the checkout that precedes the jobs.
 func (k *runKey) serveSelf() (err error) {
-	hideMemory()
 	if k.dir, err = os.MkdirTemp("", "refline-agent-"); err != nil {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
 	}

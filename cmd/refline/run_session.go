@@ -40,6 +40,7 @@ type session struct {
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
+	hideMemory() // before there is a secret in it
 	var err error
 	if s.store, err = openRunStore(s.e); err != nil {
 		return err

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -18,27 +16,12 @@ import (
 // httpGit serves bare repositories to those who log in as user with the token.
 func httpGit(t *testing.T, user, token string) (url, dir string) {
 	t.Helper()
-	where, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	backend := filepath.Join(strings.TrimSpace(string(where)), "git-http-backend")
-	if _, err := os.Stat(backend); err != nil {
+	backend := gitBackend()
+	if backend == "" {
 		t.Skip("needs git-http-backend, which comes with git on most systems")
 	}
 	dir = t.TempDir()
-	handler := &cgi.Handler{Path: backend, Env: []string{
-		"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + user,
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
-	}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if u, p, ok := r.BasicAuth(); !ok || u != user || p != token {
-			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		handler.ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(serveGit(backend, dir, user, digestOf(token)))
 	t.Cleanup(server.Close)
 	return server.URL, dir
 }

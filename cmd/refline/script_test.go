@@ -15,6 +15,7 @@ var update = flag.Bool("update", false, "rewrite the expected output in scripts"
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"refline": func() { os.Exit(run(os.Args[1:], processEnv())) },
+		"githttp": gitServer,
 	})
 }
 

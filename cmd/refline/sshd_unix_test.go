@@ -22,6 +22,7 @@ type sshServer struct {
 	dir           string
 	knownHosts    string // file
 	read, write   string // files of private keys
+	pem           string // another key that may write, in the older format
 	repositories  string // folder
 	authenticated string // file: a line for each session, with the key's access
 }
@@ -54,6 +55,8 @@ func startSSHD(t *testing.T) *sshServer {
 	for _, name := range []string{"host", "read", "write"} {
 		command(t, s.dir, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name+"@example.com", "-f", at(name))
 	}
+	s.pem = at("pem")
+	command(t, s.dir, "ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-C", "", "-f", s.pem)
 	write := func(name, text string, mode os.FileMode) {
 		if err := os.WriteFile(at(name), []byte(text), mode); err != nil {
 			t.Fatal(err)
@@ -69,10 +72,10 @@ case "$1 $SSH_ORIGINAL_COMMAND" in
 esac
 exit 1
 `, 0o755)
-	line := func(access string) string {
-		return fmt.Sprintf("restrict,command=\"%s %s\" %s", at("gate"), access, s.file(t, access+".pub"))
+	line := func(key, access string) string {
+		return fmt.Sprintf("restrict,command=\"%s %s\" %s", at("gate"), access, s.file(t, key+".pub"))
 	}
-	write("authorized", line("read")+line("write"), 0o600)
+	write("authorized", line("read", "read")+line("write", "write")+line("pem", "write"), 0o600)
 	write("conf", fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nUseDNS no\nMaxStartups 100\nPasswordAuthentication no\nPidFile none\n"+
 		"SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n", s.port, at("host"), at("authorized")), 0o600)
 	cmd := exec.Command(sshd, "-D", "-e", "-f", at("conf"))

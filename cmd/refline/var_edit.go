@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ func editVars(ctx context.Context, e *env, v *varFile) error {
 }
 
 func checkEdited(text []byte) (*secret.File, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, errs.E(errs.Invalid, "the text is empty; to have no variables write: variables: []")
+	}
 	f, err := secret.Parse("variables.yml", text)
 	if err != nil {
 		return nil, err

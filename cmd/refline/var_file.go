@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -166,7 +168,7 @@ func changeVars(ctx context.Context, e *env, o varOptions, change func(*varFile)
 	if err != nil {
 		return err
 	}
-	unlock, err := engine.WaitLock(ctx, filepath.Join(state, "locks"), "variables\x00"+path)
+	unlock, err := lockVars(ctx, e, filepath.Join(state, "locks"), path)
 	if err != nil {
 		return err
 	}
@@ -179,6 +181,23 @@ func changeVars(ctx context.Context, e *env, o varOptions, change func(*varFile)
 		return err
 	}
 	return v.save(ctx, e)
+}
+
+// lockVars waits until no other refline changes the file, and says so when that
+// takes long: an editor may be open.
+func lockVars(ctx context.Context, e *env, dir, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.stop, cancel)()
+	name := "variables\x00" + path
+	soon, giveUp := context.WithTimeout(ctx, time.Second)
+	defer giveUp()
+	unlock, err = engine.WaitLock(soon, dir, name)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
+		return engine.WaitLock(ctx, dir, name)
+	}
+	return unlock, err
 }
 
 func (v *varFile) save(ctx context.Context, e *env) error {

@@ -114,6 +114,9 @@ func (o *varSetOptions) take(e *env, v *varFile, list []importedVar) error {
 				visible = append(visible, in.Key)
 			}
 		}
+		if x.Masked {
+			e.noteWeak(in.Key, x.Value.Reveal())
+		}
 		if err := v.Put(x); err != nil {
 			return err
 		}

@@ -84,6 +84,9 @@ func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error
 		if err != nil {
 			return err
 		}
+		if x.Masked {
+			e.noteWeak(name, value.Reveal())
+		}
 		return v.Put(x)
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,7 +167,11 @@ func (g *GitLab) refused(doing string, answer *gitlab.ErrorResponse) error {
 		}
 		return errs.E(kind, "%s: %s refuses it: %s", doing, g.where, answer.Message)
 	case code == http.StatusTooManyRequests, code >= http.StatusInternalServerError:
-		return errs.E(errs.Unavailable, "%s: %s answers %s; try again later", doing, g.where, answer.Response.Status)
+		when := "later"
+		if s, err := strconv.Atoi(answer.Response.Header.Get("Retry-After")); err == nil {
+			when = fmt.Sprintf("in %d s", s)
+		}
+		return errs.E(errs.Unavailable, "%s: %s answers %s; try again %s", doing, g.where, answer.Response.Status, when)
 	default:
 		return errs.E(errs.Unavailable, "%s: %s answers %s", doing, g.where, fmt.Sprint(code))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,6 +157,33 @@ func TestOddServers(t *testing.T) {
 	}))
 	t.Cleanup(endless.Close)
 	if _, err := open(t, endless.URL, nil).Variables(ctx); !errs.Is(err, errs.Unavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Too many requests are asked again, and told of when that does not help.
+func TestBusyServer(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	var asked atomic.Int32
+	busy := func(until int32) *forge.GitLab {
+		asked.Store(0)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if asked.Add(1) <= until {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			fmt.Fprint(w, `[{"key":"TOKEN","value":"hunter2-hunter2","environment_scope":"*"}]`)
+		}))
+		t.Cleanup(server.Close)
+		return open(t, server.URL, nil)
+	}
+	if list, err := busy(1).Variables(ctx); err != nil || len(list) != 1 {
+		t.Errorf("got %v, %v", list, err)
+	}
+	_, err := busy(100).Variables(ctx)
+	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "429 Too Many Requests; try again in 7 s") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand"
 	"testing"
 )
 
@@ -70,6 +71,28 @@ func BenchmarkSet(b *testing.B) {
 					if err := s.Add(fmt.Sprintf("secret %d", i), v); err != nil {
 						b.Fatal(err)
 					}
+				}
+				s.matcher()
+			}
+		})
+	}
+}
+
+// BenchmarkAdd measures what one more secret costs while writers run.
+func BenchmarkAdd(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
+			var s Set
+			for i, v := range mixedSecrets(n) {
+				if err := s.Add(fmt.Sprintf("secret %d", i), v); err != nil {
+					b.Fatal(err)
+				}
+			}
+			s.matcher()
+			r := rand.New(rand.NewSource(1))
+			for b.Loop() {
+				if err := s.Add("one more", token(r, 40)); err != nil {
+					b.Fatal(err)
 				}
 				s.matcher()
 			}

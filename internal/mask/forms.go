@@ -172,6 +172,7 @@ type hexStyle struct {
 	group         int
 	upper, lower  bool
 	number        bool // also used for the numbers of a key
+	words         bool // the bytes of a group in reverse, as a number of the machine
 }
 
 func hexStyles() []hexStyle {
@@ -181,7 +182,9 @@ func hexStyles() []hexStyle {
 		{after: " ", group: 1, upper: true, lower: true},
 		{after: "-", group: 1, upper: true},
 		{before: `\x`, group: 1, lower: true},
-		{after: " ", group: 2, upper: true, lower: true}, // xxd
+		{after: " ", group: 2, upper: true, lower: true},  // xxd
+		{after: " ", group: 2, lower: true, words: true},  // hexdump, od -x
+		{before: "%", group: 1, upper: true, lower: true}, // a URL in which everything is escaped
 	}
 }
 
@@ -191,23 +194,45 @@ func (f *forms) addHex(s segment) {
 			continue
 		}
 		for phase := range style.group {
-			var b strings.Builder
-			for i, c := range s.text {
-				b.WriteString(style.before)
-				b.WriteByte("0123456789abcdef"[c>>4])
-				b.WriteByte("0123456789abcdef"[c&15])
-				if (i+1+phase)%style.group == 0 && i+1 < len(s.text) {
-					b.WriteString(style.after)
-				}
-			}
+			text := style.write(s.text, phase)
 			if style.lower {
-				f.put(Hex, b.String())
+				f.put(Hex, text)
 			}
 			if style.upper {
-				f.put(Hex, strings.ToUpper(b.String()))
+				f.put(Hex, strings.ToUpper(text))
 			}
 		}
 	}
+}
+
+// write gives text in lower case; phase bytes of its first group stand before it.
+func (style hexStyle) write(text []byte, phase int) string {
+	if style.words {
+		text, phase = style.reversed(text, phase), 0
+	}
+	var b strings.Builder
+	for i, c := range text {
+		b.WriteString(style.before)
+		b.WriteByte("0123456789abcdef"[c>>4])
+		b.WriteByte("0123456789abcdef"[c&15])
+		if (i+1+phase)%style.group == 0 && i+1 < len(text) {
+			b.WriteString(style.after)
+		}
+	}
+	return b.String()
+}
+
+// reversed gives the bytes of each whole group in reverse. Those at either end
+// that share a group with others are left out, unless it is the end of a line.
+func (style hexStyle) reversed(text []byte, phase int) []byte {
+	var out []byte
+	text = append(text[:len(text):len(text)], '\n')
+	for i := (style.group - phase) % style.group; i+style.group <= len(text); i += style.group {
+		for j := style.group - 1; j >= 0; j-- {
+			out = append(out, text[i+j])
+		}
+	}
+	return out
 }
 
 // escaper is one way to write text so that some bytes look different.
@@ -245,6 +270,10 @@ func escapers() []escaper {
 		{JSON, jsonRune("")},
 		{JSON, jsonRune("<>&\u2028\u2029")}, // as Go writes it for HTML
 		{JSON, jsonRune("é")},               // ASCII only
+		{JSON, jsonRune("<>&='")},           // as Java's Gson writes it
+		{JSON, netRune},
+		{JSON, func(r rune, raw string) string { return jsonTwice(jsonRune("")(r, raw)) }},
+		{JSON, func(r rune, raw string) string { return jsonTwice(jsonRune("<>&\u2028\u2029")(r, raw)) }},
 		{JSON, func(r rune, raw string) string {
 			if r == '/' {
 				return `\/`
@@ -262,6 +291,8 @@ func escapers() []escaper {
 		{Quoted, cRune},
 		{Shell, table("'", `'\''`)},
 		{Shell, table("'", `'"'"'`)},
+		{Shell, table("'", "''")}, // PowerShell, SQL, YAML
+		{Shell, table(`"`, `""`)}, // CSV, cmd.exe
 		{Shell, table(`"`, `\"`, "$", `\$`, "`", "\\`", `\`, `\\`)},
 		{Shell, func(r rune, raw string) string {
 			if r < 0x80 && r > ' ' && !isWord(byte(r)) && !strings.ContainsRune("%+-./:=@_", r) || r == ' ' {
@@ -278,8 +309,10 @@ func escapers() []escaper {
 		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\n", "&#10;", "\r", "&#13;", "\t", "&#9;")},
 	}
 	// What stays as it is in a URL, besides letters and digits: RFC 3986, a
-	// component in JavaScript, a path segment in Go, a path in Python.
-	for _, safe := range []string{"-._~", "-._~!'()*", "-._~$&+=:@", "-._~/"} {
+	// component and a whole URI in JavaScript, a path segment and a password in Go, a
+	// path in Python, a password and a query in browsers.
+	for _, safe := range []string{"-._~", "-._~!'()*", "-._~!'()*;/?:@&=+$,#", "-._~$&+=:@", "-._~$&+,;=", "-._~/",
+		"!$%&'()*+,-._~", "!$%&()*+,-./:;=?@[\\]^_`{|}~"} {
 		list = append(list, escaper{URL, urlRune(safe, "%20", false)}, escaper{URL, urlRune(safe, "%20", true)})
 	}
 	return append(list, escaper{URL, urlRune("-._~", "+", false)}, escaper{URL, urlRune("-._~", "+", true)})
@@ -326,6 +359,25 @@ func jsonRune(also string) func(rune, string) string {
 		}
 		return raw
 	}
+}
+
+// jsonTwice escapes what is JSON already, as a string in a string.
+func jsonTwice(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `"`, `\"`)
+}
+
+// netRune escapes for JSON as .NET does.
+func netRune(r rune, raw string) string {
+	switch {
+	case r == '\\' || r < ' ' && strings.ContainsRune("\n\r\t\b\f", r):
+		return jsonRune("")(r, raw)
+	case r < ' ' || r == 0x7f || strings.ContainsRune("\"&'+<>`", r):
+		return `\u` + strings.ToUpper(hex4(r))
+	case r >= 0x80:
+		escaped := jsonRune("é")(r, raw)
+		return strings.ReplaceAll(strings.ToUpper(escaped), `\U`, `\u`)
+	}
+	return raw
 }
 
 func hex4(r rune) string {

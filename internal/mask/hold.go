@@ -4,16 +4,16 @@ package mask
 // hold a gram.
 const headSize = gramSize - 1
 
-// addHead notes the first bytes of the piece that starts at arena[at], if one
-// may start there.
-func (x *pieces) addHead(at uint32, k int) {
-	s, e := int(x.starts[k]), int(x.starts[k+1])
-	n, mayStart := x.softBefore(int(at), s)
+// addHead notes the first bytes of the piece that starts at arena[at] of a part,
+// in its pattern k, if one may start there.
+func (x *pieces) addHead(p *part, at uint32, k int) {
+	s, e := int(p.starts[k]), int(p.starts[k+1])
+	n, mayStart := p.softBefore(int(at), s)
 	if !mayStart || int(at)-n+minPiece > e {
 		return
 	}
-	x.first[x.arena[at]] = true
-	word := gramAt(x.arena, int(at))
+	x.first[p.arena[at]] = true
+	word := gramAt(p.arena, int(at))
 	for size := 2; size <= headSize; size++ {
 		w, bit := x.headBit(word, size)
 		x.heads[w] |= bit
@@ -32,9 +32,11 @@ func (x *pieces) hold(b []byte) int {
 	if n >= gramSize {
 		if gram := lastGram(b, n-gramSize); x.passes(gram * multiplier) {
 			held := 0
-			for _, at := range x.candidates(gram * multiplier) {
-				if gramAt(x.arena, int(at)) == gram {
-					held = max(held, x.holdFor(b, at))
+			for _, part := range x.parts {
+				for _, at := range part.candidates(gram * multiplier) {
+					if gramAt(part.arena, int(at)) == gram {
+						held = max(held, part.holdFor(b, at))
+					}
 				}
 			}
 			if held > 0 {
@@ -62,7 +64,7 @@ func (x *pieces) hold(b []byte) int {
 }
 
 // holdFor is hold for the pattern around arena[at], whose gram ends b.
-func (x *pieces) holdFor(b []byte, at uint32) int {
+func (x *part) holdFor(b []byte, at uint32) int {
 	s, e := x.bounds(at)
 	a, p := int(at), len(b)-gramSize
 	left := 0
@@ -72,7 +74,7 @@ func (x *pieces) holdFor(b []byte, at uint32) int {
 	for ; left >= 0; left-- {
 		n, mayStart := x.softBefore(a-left, s)
 		end := min(e, a-left+minPiece) // of the longest piece that starts here
-		if soft(x.arena[a-left]) {
+		if soft(x.arena, a-left) {
 			end = min(e, a-left-n+minPiece) // such a start has left out as much as it may
 		}
 		if mayStart && end > a+gramSize && end >= a-left-n+minPiece {

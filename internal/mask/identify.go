@@ -82,7 +82,9 @@ func (m *matcher) claims(run []byte) []*claim {
 		c.mark(start, end)
 	}
 	if m.pieces != nil {
-		m.pieces.each(run, mark)
+		for _, p := range m.pieces.parts {
+			p.each(run, mark)
+		}
 	}
 	if m.wholes != nil {
 		m.wholes.each(run, mark)
@@ -105,7 +107,7 @@ func (m *matcher) claims(run []byte) []*claim {
 }
 
 // each reports what every pattern shares with b at every place.
-func (x *pieces) each(b []byte, do func(pattern, start, end int)) {
+func (x *part) each(b []byte, do func(pattern, start, end int)) {
 	for p := 0; p+gramSize <= len(b); p++ {
 		gram := lastGram(b, p)
 		for _, at := range x.candidates(gram * multiplier) {

@@ -85,8 +85,8 @@ func (s *Set) Add(name string, value []byte) error {
 	return nil
 }
 
-// matcher returns the compiled set, nil when it is empty. It is compiled once
-// after each change and shared by all writers.
+// matcher returns the compiled set, nil when it is empty. What was added is
+// compiled once, at the first use after it, and shared by all writers.
 func (s *Set) matcher() *matcher {
 	if !s.stale.Load() {
 		return s.current.Load()
@@ -94,7 +94,7 @@ func (s *Set) matcher() *matcher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stale.Load() {
-		s.current.Store(newMatcher(s.patterns))
+		s.current.Store(s.current.Load().grown(s.patterns))
 		s.stale.Store(false)
 	}
 	return s.current.Load()

@@ -3,6 +3,7 @@ package mask
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"strings"
@@ -80,14 +81,20 @@ func TestMasked(t *testing.T) {
 			strings.Repeat(" ", 30) + "ordinary", strings.Repeat(" ", 30) + "ordinary"},
 		"a ruled line is no secret": {[]string{"top-secret-head\n====================\nbelow-the-line"},
 			"====================\nok below-the-line", "====================\nok [masked]"},
-		"nothing but one byte": {[]string{"********************"}, "a ******************** b", "a [masked] b"},
-		"not UTF-8":            {[]string{"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7"}, "bytes \xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7.", "bytes [masked]."},
-		"xml":                  {[]string{`a<b>&"c"'d`}, `<p k="a&lt;b&gt;&amp;&quot;c&quot;&#39;d"/>`, `<p k="[masked]"/>`},
-		"url":                  {[]string{"a b/c+d=e&f"}, "?q=a+b%2Fc%2Bd%3De%26f&x", "?q=[masked]&x"},
-		"url in lower case":    {[]string{"a b/c+d=e&f"}, "?q=a%20b%2fc%2bd%3de%26f", "?q=[masked]"},
-		"non-ASCII in JSON":    {[]string{"pässwörd€🔑"}, `"p\u00e4ssw\u00f6rd\u20ac\ud83d\udd11"`, `"[masked]"`},
-		"hex, colons":          {[]string{"hunter2hunter"}, "68:75:6e:74:65:72:32:68:75:6e:74:65:72", "[masked]"},
-		"base64 of user:pass":  {[]string{"hunter2hunter"}, "Basic dXNlcjpodW50ZXIyaHVudGVy", "Basic dXNlcjp[masked]"},
+		"nothing but one byte":     {[]string{"********************"}, "a ******************** b", "a [masked] b"},
+		"not UTF-8":                {[]string{"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7"}, "bytes \xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7.", "bytes [masked]."},
+		"xml":                      {[]string{`a<b>&"c"'d`}, `<p k="a&lt;b&gt;&amp;&quot;c&quot;&#39;d"/>`, `<p k="[masked]"/>`},
+		"url":                      {[]string{"a b/c+d=e&f"}, "?q=a+b%2Fc%2Bd%3De%26f&x", "?q=[masked]&x"},
+		"url in lower case":        {[]string{"a b/c+d=e&f"}, "?q=a%20b%2fc%2bd%3de%26f", "?q=[masked]"},
+		"JSON in a string of JSON": {[]string{`pa"ss\word`}, `"{\"k\": \"pa\\\"ss\\\\word\"}"`, `"{\"k\": \"[masked]\"}"`},
+		"JSON of .NET":             {[]string{`pa"ss+word&1`}, `{"k":"pa\u0022ss\u002Bword\u00261"}`, `{"k":"[masked]"}`},
+		"JSON of Java":             {[]string{`pass=word'1`}, `{"k":"pass\u003dword\u00271"}`, `{"k":"[masked]"}`},
+		"quotes doubled":           {[]string{`pass'word"1`}, `'pass''word"1' 'pass'word""1'`, `'[masked]' '[masked]'`},
+		"words of the machine":     {[]string{"hunter2hunter"}, "0000 7568 746e 7265 6832 6e75 6574 0a72", "0000 [masked]"},
+		"URL, everything escaped":  {[]string{"hunter2hunter"}, "%68%75%6e%74%65%72%32%68%75%6e%74%65%72", "%[masked]"},
+		"non-ASCII in JSON":        {[]string{"pässwörd€🔑"}, `"p\u00e4ssw\u00f6rd\u20ac\ud83d\udd11"`, `"[masked]"`},
+		"hex, colons":              {[]string{"hunter2hunter"}, "68:75:6e:74:65:72:32:68:75:6e:74:65:72", "[masked]"},
+		"base64 of user:pass":      {[]string{"hunter2hunter"}, "Basic dXNlcjpodW50ZXIyaHVudGVy", "Basic dXNlcjp[masked]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,6 +230,49 @@ func TestSecretAddedBetweenWrites(t *testing.T) {
 	}
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("a closed writer took more")
+	}
+}
+
+// A set that grows while it is used finds what one finds that was whole from the
+// start.
+func TestGrownSetFindsTheSame(t *testing.T) {
+	t.Parallel()
+	values := mixedSecrets(60)
+	var whole, grown Set
+	var text bytes.Buffer
+	r := rand.New(rand.NewSource(5))
+	for i, v := range values {
+		for _, s := range []*Set{&whole, &grown} {
+			if err := s.Add(fmt.Sprint(i), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := grown.matcher(); len(m.patterns) != len(grown.patterns) {
+			t.Fatalf("%d of %d patterns are compiled", len(m.patterns), len(grown.patterns))
+		}
+	}
+	for range 2000 {
+		p := whole.patterns[r.Intn(len(whole.patterns))].text
+		from := r.Intn(len(p))
+		text.WriteString(p[from:min(len(p), from+r.Intn(60))])
+		text.Write(token(r, r.Intn(9)))
+	}
+	if parts := len(grown.matcher().pieces.parts); parts < 2 || parts > 8 {
+		t.Errorf("it has %d parts", parts)
+	}
+	want := whole.Bytes(text.Bytes())
+	if got := grown.Bytes(text.Bytes()); !bytes.Equal(got, want) {
+		t.Errorf("the grown set masks otherwise: %d bytes are left, not %d", len(got), len(want))
+	}
+	matches := func(s *Set) []Match {
+		found, err := s.Scan(bytes.NewReader(text.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if d := cmp.Diff(matches(&whole), matches(&grown)); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -14,31 +14,43 @@ type matcher struct {
 	first    [256]bool // bytes that begin a match
 }
 
-func newMatcher(patterns []pattern) *matcher {
-	m := &matcher{patterns: patterns[:len(patterns):len(patterns)]}
+// grown compiles patterns, of which m, which may be nil, has the first ones
+// already.
+func (m *matcher) grown(patterns []pattern) *matcher {
+	out := &matcher{}
+	if m != nil {
+		*out = *m
+	}
+	known := len(out.patterns)
+	out.patterns = patterns[:len(patterns):len(patterns)]
 	var long, short []int
-	for i, p := range m.patterns {
+	for i, p := range out.patterns[known:] {
 		if len(p.text) >= minPiece {
-			long = append(long, i)
+			long = append(long, known+i)
 		} else {
-			short = append(short, i)
+			short = append(short, known+i)
 		}
 		for j := 1; j < len(p.text); j++ {
 			pair := uint16(p.text[j-1])<<8 | uint16(p.text[j])
-			m.pairs[pair>>6] |= 1 << (pair & 63)
+			out.pairs[pair>>6] |= 1 << (pair & 63)
 		}
 	}
 	if long != nil {
-		m.pieces = newPieces(m.patterns, long)
-		m.first = m.pieces.first
-	}
-	if short != nil {
-		m.wholes = newWholes(m.patterns, short)
-		for _, text := range m.wholes.text {
-			m.first[text[0]] = true
+		out.pieces = out.pieces.grown(out.patterns, long)
+		for c, begins := range out.pieces.first {
+			out.first[c] = out.first[c] || begins
 		}
 	}
-	return m
+	if short != nil {
+		if out.wholes != nil {
+			short = slices.Concat(out.wholes.id, short)
+		}
+		out.wholes = newWholes(out.patterns, short)
+		for _, text := range out.wholes.text {
+			out.first[text[0]] = true
+		}
+	}
+	return out
 }
 
 // find appends what is to be masked in b to spans, in order, apart from each

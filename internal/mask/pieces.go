@@ -3,6 +3,7 @@ package mask
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -17,8 +18,9 @@ const (
 	sampleStep = minPiece - maxSoft - gramSize + 1
 
 	// maxSoft is how many soft bytes at the start of a piece are not needed to
-	// recognise it. Prompts end with soft bytes: without this rule a secret
-	// that holds ": " would hold back the end of every prompt.
+	// recognise it. Prompts and lines end with soft bytes: without this rule a
+	// secret that holds ": " would hold back the end of every prompt, and a key
+	// with many lines the end of nearly every line.
 	maxSoft = 2
 
 	// reach is how far a piece can stretch to either side of one of its grams.
@@ -29,35 +31,84 @@ const (
 	multiplier = 0x9E3779B97F4A7C15
 )
 
-// soft reports whether c ends prompts but begins nothing worth hiding.
-func soft(c byte) bool {
-	switch c {
+// soft reports whether text[i] ends prompts, or a line together with the line
+// break after it, but begins nothing worth hiding.
+func soft[T string | []byte](text T, i int) bool {
+	switch text[i] {
 	case ' ', '\t', '\r', '\n', ':', '>', '?', ']', ')', '$', '#', '%', '.', ',', ';':
 		return true
 	}
-	return false
+	return i+1 < len(text) && text[i+1] == '\n'
 }
 
-// pieces finds all pieces of its patterns in a text.
+// pieces finds all pieces of its patterns in a text. It does not change: [grown]
+// makes another one that shares most of it.
 type pieces struct {
+	filter []uint64 // Bloom filter of all grams, two bits of one word each
+	shift  uint8    // hash >> shift is the word of filter
+	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
+	first  [256]bool
+	grams  int
+	parts  []*part // the larger ones first
+}
+
+// part is where the grams of some of the patterns stand.
+type part struct {
 	arena  []byte   // the patterns, one after the other, then padding
 	starts []uint32 // of the patterns in arena, and the end of the last one
 	id     []int    // of each pattern in the matcher
-	filter []uint64 // Bloom filter of all grams, two bits of one word each
-	shift  uint8    // hash >> shift is the word of filter
 	bucket []uint32 // hash >> bshift → first of its places in place
 	bshift uint8
 	place  []uint32 // places in arena of all grams, by bucket
-	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
-	first  [256]bool
+	grams  int      // before places that say the same were dropped
 }
 
-func newPieces(patterns []pattern, ids []int) *pieces {
-	x := &pieces{id: ids}
-	size, grams := padding, 0
+// grown returns pieces with the patterns of ids too; x may be nil. The cost is
+// that of the new patterns: they become a part of their own, and each pattern
+// is sorted again only when the part it is in has become half as large as the
+// one before.
+func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
+	out := &pieces{}
+	if x != nil {
+		*out = *x
+		out.parts = slices.Clone(x.parts)
+	}
+	added := newPart(patterns, ids)
+	out.grams += added.grams
+	if log := bits.Len(uint(out.grams)); x == nil || log > bits.Len(uint(x.grams)) {
+		out.filter, out.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
+		out.heads = make([]uint64, 1<<max(9, log-2))
+		for _, p := range out.parts {
+			out.note(p)
+		}
+	} else {
+		out.filter, out.heads = slices.Clone(x.filter), slices.Clone(x.heads)
+	}
+	out.note(added)
+	for n := len(out.parts); n > 0 && out.parts[n-1].grams < 2*added.grams; n-- {
+		added = newPart(patterns, slices.Concat(out.parts[n-1].id, added.id))
+		out.parts = out.parts[:n-1]
+	}
+	out.parts = append(out.parts, added)
+	return out
+}
+
+// note puts the grams and the beginnings of a part into filter and heads.
+func (x *pieces) note(p *part) {
+	p.eachGram(func(_ uint32, hash uint64) { x.filter[hash>>x.shift] |= filterBits(hash) })
+	for k := range len(p.starts) - 1 {
+		for at := p.starts[k]; at+minPiece-maxSoft <= p.starts[k+1]; at++ {
+			x.addHead(p, at, k)
+		}
+	}
+}
+
+func newPart(patterns []pattern, ids []int) *part {
+	x := &part{id: ids}
+	size := padding
 	for _, i := range ids {
 		size += len(patterns[i].text)
-		grams += len(patterns[i].text) - gramSize + 1
+		x.grams += len(patterns[i].text) - gramSize + 1
 	}
 	x.arena = make([]byte, 0, size)
 	x.starts = make([]uint32, 0, len(ids)+1)
@@ -67,24 +118,17 @@ func newPieces(patterns []pattern, ids []int) *pieces {
 	}
 	x.starts = append(x.starts, uint32(len(x.arena)))
 	x.arena = append(x.arena, make([]byte, padding)...)
-
-	logGrams := bits.Len(uint(grams))
-	x.filter = make([]uint64, 1<<max(10, logGrams-4))
-	x.shift = uint8(64 - max(10, logGrams-4))
-	x.bshift = uint8(64 - logGrams)
-	x.heads = make([]uint64, 1<<max(9, logGrams-2))
-	x.fill(grams, logGrams)
+	x.fill()
 	return x
 }
 
 // fill sorts the places of all grams into buckets, in two passes.
-func (x *pieces) fill(grams, logGrams int) {
+func (x *part) fill() {
+	logGrams := bits.Len(uint(x.grams))
+	x.bshift = uint8(64 - logGrams)
 	x.bucket = make([]uint32, 1<<logGrams+1)
-	x.place = make([]uint32, grams)
-	x.eachGram(func(_ uint32, hash uint64) {
-		x.bucket[hash>>x.bshift]++
-		x.filter[hash>>x.shift] |= filterBits(hash)
-	})
+	x.place = make([]uint32, x.grams)
+	x.eachGram(func(_ uint32, hash uint64) { x.bucket[hash>>x.bshift]++ })
 	var sum uint32
 	for i, n := range x.bucket {
 		sum += n
@@ -95,15 +139,10 @@ func (x *pieces) fill(grams, logGrams int) {
 		x.bucket[b]--
 		x.place[x.bucket[b]] = at
 	})
-	for k := range len(x.starts) - 1 {
-		for at := x.starts[k]; at+minPiece-maxSoft <= x.starts[k+1]; at++ {
-			x.addHead(at, k)
-		}
-	}
 	x.dedupe()
 }
 
-func (x *pieces) eachGram(do func(at uint32, hash uint64)) {
+func (x *part) eachGram(do func(at uint32, hash uint64)) {
 	for k := len(x.starts) - 2; k >= 0; k-- { // backwards, so that the first pattern comes first in a bucket
 		for at := int(x.starts[k+1]) - gramSize; at >= int(x.starts[k]); at-- {
 			do(uint32(at), gramAt(x.arena, at)*multiplier)
@@ -126,7 +165,7 @@ func filterBits(hash uint64) uint64 { return 1<<(hash>>34&63) | 1<<(hash>>40&63)
 // dedupe drops places whose surroundings are the same as those of another
 // place in the bucket. Without it a pattern such as a long run of one byte,
 // or many secrets with the same beginning, would make lookups slow.
-func (x *pieces) dedupe() {
+func (x *part) dedupe() {
 	const crowded = 512
 	out := x.place[:0]
 	from := x.bucket[0]
@@ -154,12 +193,12 @@ func (x *pieces) dedupe() {
 }
 
 // owner returns the index in starts of the pattern that arena[at] belongs to.
-func (x *pieces) owner(at uint32) int {
+func (x *part) owner(at uint32) int {
 	return sort.Search(len(x.starts), func(k int) bool { return x.starts[k] > at }) - 1
 }
 
 // bounds returns the pattern around arena[at].
-func (x *pieces) bounds(at uint32) (start, end int) {
+func (x *part) bounds(at uint32) (start, end int) {
 	k := x.owner(at)
 	return int(x.starts[k]), int(x.starts[k+1])
 }
@@ -167,15 +206,15 @@ func (x *pieces) bounds(at uint32) (start, end int) {
 // softBefore counts the soft bytes just before arena[at] that a piece starting
 // there leaves out. A piece may start at at when arena[at] is hard or all
 // maxSoft bytes before it are soft; it then needs minPiece minus the count.
-func (x *pieces) softBefore(at, start int) (n int, mayStart bool) {
-	for n < maxSoft && at-n > start && soft(x.arena[at-n-1]) {
+func (x *part) softBefore(at, start int) (n int, mayStart bool) {
+	for n < maxSoft && at-n > start && soft(x.arena, at-n-1) {
 		n++
 	}
-	return n, n == maxSoft || !soft(x.arena[at])
+	return n, n == maxSoft || !soft(x.arena, at)
 }
 
 // candidates returns the places that may hold gram; some hold others.
-func (x *pieces) candidates(hash uint64) []uint32 {
+func (x *part) candidates(hash uint64) []uint32 {
 	b := hash >> x.bshift
 	return x.place[x.bucket[b]:x.bucket[b+1]]
 }
@@ -231,12 +270,14 @@ func (x *pieces) neighbour(b []byte, p int) bool {
 func (x *pieces) around(b []byte, p int, spans []span) []span {
 	gram := lastGram(b, p)
 	union := span{start: p, end: p}
-	for _, at := range x.candidates(gram * multiplier) {
-		if gramAt(x.arena, int(at)) != gram {
-			continue
-		}
-		if start, end, ok := x.extend(b, p, at); ok {
-			union.start, union.end = min(union.start, start), max(union.end, end)
+	for _, part := range x.parts {
+		for _, at := range part.candidates(gram * multiplier) {
+			if gramAt(part.arena, int(at)) != gram {
+				continue
+			}
+			if start, end, ok := part.extend(b, p, at); ok {
+				union.start, union.end = min(union.start, start), max(union.end, end)
+			}
 		}
 	}
 	if union.end > p {
@@ -247,7 +288,7 @@ func (x *pieces) around(b []byte, p int, spans []span) []span {
 
 // extend compares b around p with the pattern around arena[at], where their
 // grams are equal, and returns the union of the pieces that both share.
-func (x *pieces) extend(b []byte, p int, at uint32) (start, end int, ok bool) {
+func (x *part) extend(b []byte, p int, at uint32) (start, end int, ok bool) {
 	a := int(at)
 	left, right := 0, gramSize
 	for left < min(reach, a, p) && b[p-left-1] == x.arena[a-left-1] {

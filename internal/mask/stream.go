@@ -73,6 +73,20 @@ func (s *stream) next(p []byte, final bool) step {
 	return out
 }
 
+// plain reports whether p can go on as it is: nothing of the stream is kept, p
+// holds nothing to mask and its end is the beginning of nothing.
+func (s *stream) plain(m *matcher, p []byte) bool {
+	if len(s.buf) > 0 || len(p) == 0 || len(p) > chunkSize || m.hold(p) > 0 {
+		return false
+	}
+	s.spans = m.find(p, s.spans[:0])
+	if len(s.spans) > 0 {
+		return false
+	}
+	s.inMask = false
+	return true
+}
+
 // trimEnd leaves out white space at the end of a masked run, so that lines
 // stay lines.
 func trimEnd(b []byte, start, end int) int {

@@ -10,6 +10,7 @@ import (
 type wholes struct {
 	step   int
 	filter [1 << groupBits / 64]uint64
+	begin  [1 << groupBits / 64]uint64 // the first groups of texts
 	places map[uint32][]wholePlace
 	text   []string
 	id     []int        // of each text in the matcher
@@ -38,6 +39,8 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 		for _, c := range []byte(text[:len(text)-1]) {
 			x.inside[c] = true
 		}
+		h := groupHash(binary.LittleEndian.Uint32([]byte(text[:groupSize])))
+		x.begin[h>>6] |= 1 << (h & 63)
 	}
 	x.step = shortest - groupSize + 1
 	for k, text := range x.text {
@@ -105,6 +108,12 @@ func (x *wholes) hold(b []byte) int {
 	}
 	for size := min(minPiece-2, len(b)); size > 0; size-- {
 		tail := b[len(b)-size:]
+		if size >= groupSize {
+			h := groupHash(binary.LittleEndian.Uint32(tail))
+			if x.begin[h>>6]&(1<<(h&63)) == 0 {
+				continue
+			}
+		}
 		for _, k := range x.heads[tail[0]] {
 			if text := x.text[k]; len(text) > size && text[:size] == string(tail) {
 				return size

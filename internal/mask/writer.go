@@ -29,10 +29,14 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.closed {
 		return 0, errClosed
 	}
-	n := len(p)
-	if m := w.set.matcher(); m == nil {
+	m := w.set.matcher()
+	if m == nil {
 		return w.w.Write(p)
 	}
+	if w.plain(m, p) { // most lines of most logs
+		return w.w.Write(p)
+	}
+	n := len(p)
 	for len(p) > 0 {
 		chunk := p[:min(len(p), chunkSize)]
 		p = p[len(chunk):]

@@ -266,7 +266,8 @@ func Open(path string, keys Identities) (*File, error) {
 }
 
 // Save writes the file to path, encrypted when it has recipients, for this
-// user only. A reader sees the old file or the new one, never half of it.
+// user only. A reader sees the old file or the new one, never half of it. What an
+// earlier Save left that was killed is removed: two must not run at a time.
 func (f *File) Save(path string) (err error) {
 	data, err := f.Plain()
 	if err != nil {
@@ -277,7 +278,18 @@ func (f *File) Save(path string) (err error) {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link stays one
+	}
+	dir, unfinished := filepath.Dir(path), "."+filepath.Base(path)+".refline-"
+	if entries, err := os.ReadDir(dir); err == nil {
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), unfinished) {
+				_ = os.Remove(filepath.Join(dir, e.Name())) // it is in nobody's way
+			}
+		}
+	}
+	temp, err := os.CreateTemp(dir, unfinished+"*") // mode 0600
 	if err != nil {
 		return errs.E(errs.Unavailable, "file of variables: %w", err)
 	}

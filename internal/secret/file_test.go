@@ -116,6 +116,20 @@ func TestSaveAndOpen(t *testing.T) {
 				if err := f.Save(path); err != nil {
 					t.Fatal(err)
 				}
+				// What a save that was killed has left.
+				if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".vars.yml.refline-123"), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			link := filepath.Join(t.TempDir(), "link.yml")
+			if err := os.Symlink(path, link); err != nil {
+				t.Skipf("needs links: %v", err)
+			}
+			if err := f.Save(link); err != nil {
+				t.Fatal(err)
+			}
+			if at, err := os.Readlink(link); err != nil || at != path {
+				t.Errorf("the link became a file: %v", err)
 			}
 			raw, err := os.ReadFile(path)
 			if err != nil {

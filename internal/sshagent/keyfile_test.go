@@ -1,9 +1,12 @@
 package sshagent
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -241,4 +244,56 @@ func FuzzReadKeyFile(f *testing.F) {
 		}
 		k.CommentLengths()
 	})
+}
+
+// A key with any comment is split into lines that GitLab masks, or the short one is
+// named and the lengths that avoid it are told; what is split is joined again.
+func TestSplitAndJoinWithAnyComment(t *testing.T) {
+	t.Parallel()
+	_, ed, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]crypto.PrivateKey{"ed25519": ed}
+	for name, curve := range map[string]elliptic.Curve{"256": elliptic.P256(), "384": elliptic.P384(), "521": elliptic.P521()} {
+		if keys["ecdsa "+name], err = ecdsa.GenerateKey(curve, rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if keys["rsa"], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range keys {
+		for n := range 81 {
+			if name == "rsa" && n%9 > 1 { // they take long to read
+				continue
+			}
+			block, err := ssh.MarshalPrivateKey(key, strings.Repeat("c", n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := ReadKeyFile(pem.EncodeToMemory(block))
+			if err != nil {
+				t.Fatalf("%s, comment of %d: %v", name, n, err)
+			}
+			for i, line := range k.Lines {
+				if short := slices.Contains(k.ShortLines(), i+1); short != (GitLabMaskable(line, false) != "") {
+					t.Errorf("%s, comment of %d: line %d has %d characters; named as short: %v", name, n, i+1, len(line), short)
+				}
+			}
+			avoids := slices.ContainsFunc(k.CommentLengths(), func(r Range) bool { return r.From <= n && n <= r.To })
+			if n <= maxComment && avoids != (len(k.ShortLines()) == 0) {
+				t.Errorf("%s: a comment of %d is said to avoid short lines: %v; short are %v", name, n, avoids, k.ShortLines())
+			}
+			if why := GitLabMaskable(k.OneLine(), false); why != "" {
+				t.Errorf("%s, comment of %d: in one line: %s", name, n, why)
+			}
+			for _, text := range []string{k.OneLine(), strings.Join(k.Lines, "\n"), strings.Join(k.Lines, "\r\n")} {
+				joined, err := ReadKeyFile([]byte(text))
+				if err != nil || !bytes.Equal(joined.PEM(), k.PEM()) {
+					t.Errorf("%s, comment of %d: it is not the same key again: %v", name, n, err)
+				}
+			}
+		}
+	}
 }

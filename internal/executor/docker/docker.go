@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,6 +175,26 @@ const pingTime = 5 * time.Second
 func (e *Executor) Available(ctx context.Context) error {
 	_, err := e.connect(ctx)
 	return err
+}
+
+// Elsewhere tells that the engine runs on another system than this program: in a
+// virtual machine, as on macOS and Windows, or on another computer. Sockets in
+// mounted folders do not work there. It gives the engine's name, "" when it is
+// this system's own.
+func (e *Executor) Elsewhere(ctx context.Context) (string, error) {
+	conn, err := e.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	info, err := conn.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return "", conn.broken(err)
+	}
+	own, _ := os.ReadFile("/proc/sys/kernel/osrelease") // there is none but on Linux
+	if strings.TrimSpace(string(own)) == info.Info.KernelVersion {
+		return "", nil
+	}
+	return info.Info.OperatingSystem + ", kernel " + info.Info.KernelVersion, nil
 }
 
 // connect finds the engine, once.

@@ -1,0 +1,80 @@
+package mask
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
+
+// maxOrdinary is how long a value is at most that people write by chance.
+const maxOrdinary = 24
+
+// Ordinary says why a value will also be found where nobody printed the secret: it
+// could be a word or a number of any text. "" says that it is not so. Such a value
+// is masked all the same, everywhere it stands, and each place tells what it is.
+// The strings of JSON are not looked at: most such files hold some that are no
+// secrets.
+func Ordinary(value []byte) string {
+	value = bytes.TrimSpace(value)
+	letters, capitals, digits, points := 0, 0, 0, 0
+	for i, r := range string(value) {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			letters++
+			if i > 0 {
+				capitals++
+			}
+		case r >= 'a' && r <= 'z' || r >= utf8.RuneSelf:
+			letters++
+		case r >= '0' && r <= '9':
+			digits++
+		case bytes.ContainsRune([]byte("-_./: "), r):
+			points++
+		}
+	}
+	switch all := utf8.RuneCount(value); {
+	case all > maxOrdinary || all == 0:
+		return ""
+	case digits+points == all:
+		return "it is a number, as many texts hold"
+	case letters+points == all && (capitals == 0 || capitals+1 >= letters):
+		return "it is made of ordinary words, as many texts hold"
+	}
+	return ""
+}
+
+// ShortStrings names the strings of a value in JSON that are too short to be
+// masked: .database.password, .keys[2]. They are in order.
+func ShortStrings(value []byte) []string {
+	value = bytes.TrimSpace(value)
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return nil
+	}
+	var tree any
+	if json.Unmarshal(value, &tree) != nil {
+		return nil
+	}
+	var short []string
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case string:
+			if len(v) > 0 && len(v) < MinSecret {
+				short = append(short, path)
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), e)
+			}
+		case map[string]any:
+			for k, e := range v {
+				walk(path+"."+k, e)
+			}
+		}
+	}
+	walk("", tree)
+	slices.Sort(short)
+	return short
+}
