@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"refline/internal/errs"
@@ -78,27 +79,38 @@ type sshConn struct {
 	in   io.WriteCloser
 	out  io.ReadCloser
 	said firstBytes
-	came bool // something from the other side
+	came atomic.Bool // something from the other side
 	once sync.Once
 }
 
 // sshEnd is how long ssh may take to say why it ends.
 const sshEnd = 5 * time.Second
 
-// Read gives what ssh said instead of a bare end when nothing ever came.
 func (c *sshConn) Read(p []byte) (int, error) {
 	n, err := c.out.Read(p)
-	c.came = c.came || n > 0
-	if errors.Is(err, io.EOF) && !c.came {
-		c.end(func() { time.AfterFunc(sshEnd, func() { _ = c.cmd.Process.Kill() }) })
-		if text := c.said.text(); text != "" {
-			return 0, errs.E(errs.Unavailable, "ssh: %s", text)
-		}
+	if n > 0 {
+		c.came.Store(true)
 	}
-	return n, err
+	return n, c.why(err)
 }
 
-func (c *sshConn) Write(p []byte) (int, error) { return c.in.Write(p) }
+func (c *sshConn) Write(p []byte) (int, error) {
+	n, err := c.in.Write(p)
+	return n, c.why(err)
+}
+
+// why gives what ssh said instead of a bare end when nothing ever came: a
+// reader and a writer may both be the first to notice.
+func (c *sshConn) why(err error) error {
+	if err == nil || c.came.Load() || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.end(func() { time.AfterFunc(sshEnd, func() { _ = c.cmd.Process.Kill() }) })
+	if text := c.said.text(); text != "" {
+		return errs.E(errs.Unavailable, "ssh: %s", text)
+	}
+	return err
+}
 
 // CloseWrite ends the input: the end of it tells the other side that nothing
 // more comes.
