@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -162,6 +163,9 @@ func formatFile(e *env, file string, o *fmtOptions) (changed bool, err error) {
 	}
 	if bytes.Equal(src, []byte(out)) {
 		return false, nil
+	}
+	if filepath.Ext(file) == ".json" && json.Valid(src) && !json.Valid([]byte(out)) {
+		return false, errs.E(errs.Invalid, "it is JSON, and would be none in this style; left as it is")
 	}
 	if o.check {
 		return true, nil

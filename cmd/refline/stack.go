@@ -206,8 +206,17 @@ func (o *stackOptions) sincere(env *stack.Environment) error {
 }
 
 // originOf says what is planned and published: as the continuous integration
-// tells, else as git does.
+// tells, else as git does. Whether that is what was committed only git knows: a
+// pipeline of a working tree has its changes.
 func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
+	o := namedOrigin(ctx, e, tree)
+	if tree.InRepository() && o.Commit == tree.SHA {
+		o.Dirty, _ = tree.Modified(ctx) // before the first commit nothing is known
+	}
+	return o
+}
+
+func namedOrigin(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	for _, o := range []stack.Origin{
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
 		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
@@ -235,9 +244,6 @@ func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 	o.Author = head.Author.String()
 	if o.Ref == "" && len(head.Tags) > 0 {
 		o.Ref, o.Tag = head.Tags[0], true
-	}
-	if changed, err := tree.Changed(ctx, tree.SHA); err == nil {
-		o.Dirty = len(changed) > 0
 	}
 	return o
 }

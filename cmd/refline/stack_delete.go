@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,8 +94,17 @@ func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stac
 		}
 		got = strings.TrimSpace(line)
 	}
-	if got != all {
+	if !sameNames(got, want) {
 		return errs.E(errs.Invalid, "nothing was deleted: %q is not %q", got, all)
 	}
 	return nil
+}
+
+// sameNames reports whether a text with commas has these names, in any order.
+func sameNames(text string, want []string) bool {
+	got := strings.Split(text, ",")
+	for i := range got {
+		got[i] = strings.TrimSpace(got[i])
+	}
+	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
 }

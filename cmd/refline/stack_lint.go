@@ -119,6 +119,7 @@ func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, target
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, stack.Undeclared(t, tmpl)...)
 		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
 		if err != nil {
 			return nil, err

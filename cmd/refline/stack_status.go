@@ -196,6 +196,9 @@ func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []strin
 		return errs.E(errs.NotFound, "stack %s has no output %q", targets[0].StackName, key)
 	}
 	if o.json {
+		if outputs == nil {
+			outputs = []stack.Output{} // a list, whoever reads it
+		}
 		return e.printJSON(outputs)
 	}
 	tab := newTable()

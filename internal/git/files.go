@@ -189,6 +189,16 @@ func (w *Worktree) Changed(ctx context.Context, base string) ([]string, error) {
 	return slices.DeleteFunc(paths, func(p string) bool { return p == "" }), nil
 }
 
+// Modified reports whether files that git tracks differ from HEAD. Files that it
+// does not track say nothing of a commit.
+func (w *Worktree) Modified(ctx context.Context) (bool, error) {
+	out, err := w.git("diff", "--name-only", "-z", "--no-ext-diff", "--ignore-submodules=dirty", "HEAD", "--").output(ctx)
+	if err != nil {
+		return false, w.explain(err)
+	}
+	return len(out) > 0, nil
+}
+
 // explain gives the error of a command in the working tree its kind.
 func (w *Worktree) explain(err error) error {
 	return translate(err, address{scheme: "file", text: w.Root}, nil)

@@ -266,6 +266,22 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+func TestModified(t *testing.T) {
+	t.Parallel()
+	src := newRepo(t)
+	src.commit("one", "dir/a", "1", "b", "1")
+	src.write("untracked", "1")
+	for _, tc := range []struct {
+		path, text string
+		want       bool
+	}{{"untracked", "2", false}, {"b", "2", true}, {"b", "1", false}, {"dir/a", "2", true}} {
+		src.write(tc.path, tc.text)
+		if got, err := open(t, src.dir+"/dir").Modified(context.Background()); got != tc.want || err != nil {
+			t.Errorf("%s is %q: %v, %v", tc.path, tc.text, got, err)
+		}
+	}
+}
+
 func TestReadFile(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)

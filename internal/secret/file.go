@@ -238,6 +238,15 @@ func (f *File) Put(v Variable) error {
 func (f *File) Remove(name, environment string) error {
 	i := f.index(name, environment)
 	if i < 0 {
+		var others []string
+		for _, v := range f.Variables {
+			if v.Name == name {
+				others = append(others, v.Environment)
+			}
+		}
+		if others != nil {
+			return errs.E(errs.NotFound, "variable %s is in the file, but for environment %s, not for %s", name, strings.Join(others, " and "), environment)
+		}
 		return errs.E(errs.NotFound, "variable %s is not in the file", Variable{Name: name, Environment: environment}.id())
 	}
 	f.Variables = slices.Delete(f.Variables, i, i+1)

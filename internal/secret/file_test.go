@@ -238,9 +238,14 @@ func TestPutAndRemove(t *testing.T) {
 	if err := f.Remove("A", "production"); err != nil || shown(f.Variables) != "A=3" {
 		t.Errorf("got %s, %v", shown(f.Variables), err)
 	}
-	err := f.Remove("A", "production")
-	if !errs.Is(err, errs.NotFound) || err.Error() != "variable A for environment production is not in the file" {
-		t.Errorf("got %v", err)
+	for _, name := range []string{"A", "B"} {
+		want := map[string]string{
+			"A": "variable A is in the file, but for environment *, not for production",
+			"B": "variable B for environment production is not in the file",
+		}[name]
+		if err := f.Remove(name, "production"); !errs.Is(err, errs.NotFound) || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
 

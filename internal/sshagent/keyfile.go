@@ -57,6 +57,9 @@ func ReadKeyFile(text []byte) (*KeyFile, error) {
 	}
 	clean := strings.Join(strings.Fields(strings.ReplaceAll(body, `\n`, " ")), "")
 	der, err := base64.StdEncoding.DecodeString(clean)
+	if err != nil && isPublic(text) {
+		return nil, publicHalf()
+	}
 	if err != nil || len(der) == 0 {
 		return nil, errs.E(errs.Invalid, "ssh key: its body is not base64; some of it may be missing")
 	}

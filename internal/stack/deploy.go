@@ -165,9 +165,15 @@ func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
 		return errs.E(errs.Conflict, "the plan is for environment %s in account %s, %s, not for %s in %s, %s; nothing was done",
 			p.Environment, p.Account, p.Region, s.Env.Name, s.Env.Account, s.Env.Region)
 	case len(p.Refusals) > 0:
-		var why []string
+		var why, ways []string
 		for _, r := range p.Refusals {
 			why = append(why, r.Message)
+			if r.Hint != "" {
+				ways = append(ways, r.Hint)
+			}
+		}
+		if ways != nil {
+			why = append(why, "plan again, "+strings.Join(ways, ", "))
 		}
 		return errs.E(errs.Denied, "the plan of %s is refused: %s", p.StackName, strings.Join(why, "; "))
 	}

@@ -23,6 +23,9 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 	if p.Origin.Commit != "" {
 		fmt.Fprintf(&b, " · %s", tick(p.Origin.Commit[:min(len(p.Origin.Commit), 12)]))
 	}
+	if p.Origin.Dirty {
+		b.WriteString(", with changes that are not committed")
+	}
 	b.WriteString("\n")
 	for _, r := range p.Refusals {
 		fmt.Fprintf(&b, "\n> **Refused** (%s): %s", tick(r.Rule), escapeMarkdown(r.Message))

@@ -25,6 +25,9 @@ func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
 		return err
 	}
 	p.writeChanges(&b, o)
+	if p.Origin.Dirty {
+		b.WriteString("note: planned with changes that are not committed\n")
+	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "note: %s\n", Plain(n))
 	}

@@ -28,12 +28,11 @@ func (s *Session) parameters(ctx context.Context, t *Target, tmpl *Template, now
 	kept := func(key string) bool {
 		return now.exists && slices.ContainsFunc(now.Parameters, func(p Pair) bool { return p.Key == key })
 	}
-	var found diag.List
+	found := Undeclared(t, tmpl)
 	var out []Parameter
 	given := map[string]bool{}
 	for _, v := range values {
 		if !slices.Contains(declared, v.Key) {
-			found = append(found, undeclared(v, declared, tmpl))
 			continue
 		}
 		given[v.Key] = true
@@ -66,6 +65,19 @@ func (s *Session) parameters(ctx context.Context, t *Target, tmpl *Template, now
 	}
 	slices.SortFunc(out, func(a, b Parameter) int { return strings.Compare(a.Key, b.Key) })
 	return out, found.Sort().Err()
+}
+
+// Undeclared are the parameters that the configuration gives a stack and its
+// template does not have. No cloud is needed to know them.
+func Undeclared(t *Target, tmpl *Template) diag.List {
+	declared, _ := tmpl.parameters()
+	var found diag.List
+	for _, v := range t.Parameters {
+		if !slices.Contains(declared, v.Key) {
+			found = append(found, undeclared(v, declared, tmpl))
+		}
+	}
+	return found
 }
 
 func undeclared(v Value, declared []string, tmpl *Template) diag.Finding {

@@ -49,6 +49,9 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 	set := settingsOf(t, o)
 	for _, r := range set.regions {
 		if !slices.Contains(book.archive.regions, r) {
+			if near := diag.Nearest(r, book.archive.regions); near != "" {
+				return nil, errs.E(errs.Invalid, "region %q is not known; did you mean %q?", r, near)
+			}
 			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
 		}
 	}
