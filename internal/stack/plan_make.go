@@ -86,6 +86,9 @@ func (s *Session) mayPlan(t *Target) error {
 	if s.Origin.Request {
 		return errs.E(errs.Denied, "environment %s is protected: it is planned on its own refs (%s), not for a merge request", s.Env.Name, refNames(s.Env))
 	}
+	if s.Origin.Dirty {
+		return errs.E(errs.Denied, "environment %s is protected: it is planned from what is committed, and files here are changed (git status names them); commit or restore them", s.Env.Name)
+	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
 		if c.Env == s.Env && c.Does != DoesLint {
 			return nil
