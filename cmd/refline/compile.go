@@ -314,7 +314,7 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 		case !ok:
 			value = e.getenv(name)
 			if value == "" {
-				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable; give a file instead: --secret %s=@FILE", name, name)
+				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable, or an empty one; give a file instead: --secret %s=@FILE", name, name)
 			}
 		case strings.HasPrefix(from, "@"):
 			data, err := os.ReadFile(e.path(from[1:]))
