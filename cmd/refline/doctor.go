@@ -74,7 +74,7 @@ func examine(ctx context.Context, e *env) []check {
 	if state.OK {
 		out = append(out, workspaceCheck(e))
 	}
-	return append(out, engineChecks(ctx, e)...)
+	return append(out, engineChecks(ctx, e, state.OK)...)
 }
 
 func program(name string, needed bool, means, advice string) check {
@@ -208,7 +208,7 @@ func workspaceCheck(e *env) check {
 
 // engineChecks ask the container engine, and whether it can mount our folders:
 // one in a virtual machine or on another computer cannot.
-func engineChecks(ctx context.Context, e *env) []check {
+func engineChecks(ctx context.Context, e *env, haveState bool) []check {
 	c := check{Name: "containers", Advice: "until then jobs with an image run on the host"}
 	d := docker.New(docker.Options{Getenv: e.getenv})
 	defer d.Close()
@@ -217,6 +217,9 @@ func engineChecks(ctx context.Context, e *env) []check {
 		return []check{c}
 	}
 	c.OK, c.Found, c.Advice = true, "an engine answers at "+d.Address(), ""
+	if !haveState {
+		return []check{c}
+	}
 	mounts := check{Name: "container mounts"}
 	dir, err := e.stateDir()
 	if err == nil {
