@@ -32,16 +32,23 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			return changeVars(cmd.Context(), e, o, func(v *varFile) error {
+			said := func() {}
+			err = changeVars(cmd.Context(), e, o, func(v *varFile) error {
 				for _, r := range append([]string{own}, recipients...) {
 					if !slices.Contains(v.Recipients, r) {
 						v.Recipients = append(v.Recipients, r)
 					}
 				}
-				fmt.Fprintln(e.stdout, own)
-				e.notef("%s opens for %s", v.path, plural(len(v.Recipients), "key"))
+				said = func() {
+					fmt.Fprintln(e.stdout, own)
+					e.notef("%s opens for %s", v.path, plural(len(v.Recipients), "key"))
+				}
 				return nil
 			})
+			if err == nil {
+				said()
+			}
+			return err
 		},
 	}
 	o.bind(cmd)

@@ -55,6 +55,9 @@ func ReadKeyFile(text []byte) (*KeyFile, error) {
 	if strings.Contains(body, "DEK-Info:") {
 		return nil, errs.E(errs.Invalid, "ssh key: it is encrypted in the old PEM way; rewrite it with: ssh-keygen -p -f FILE")
 	}
+	if isPublic(text) {
+		return nil, errPublic()
+	}
 	clean := strings.Join(strings.Fields(strings.ReplaceAll(body, `\n`, " ")), "")
 	der, err := base64.StdEncoding.DecodeString(clean)
 	if err != nil || len(der) == 0 {

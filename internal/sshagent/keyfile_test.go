@@ -124,7 +124,7 @@ func TestReadKeyFileRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"nothing":      {"", "some of it may be missing"},
 		"prose":        {"my key is on the other computer", "not base64"},
-		"a public key": {string(ssh.MarshalAuthorizedKey(must(ssh.NewPublicKey(newKey().Public())))), "not base64"},
+		"a public key": {string(ssh.MarshalAuthorizedKey(must(ssh.NewPublicKey(newKey().Public())))), "public half"},
 		"a token":      {"Z2xwYXQtYWJjZGVmZ2hpamtsbW5vcA==", "no private key"},
 		"cut in half":  {text[:len(text)/2], "BEGIN"},
 		"a hole in it": {strings.Replace(text, text[100:150], "", 1), "may be missing"},
@@ -143,6 +143,10 @@ func TestReadKeyFileRefuses(t *testing.T) {
 	}
 	if k, err := ReadKeyFile([]byte(locked)); err != nil || !k.Passphrase || k.CommentLengths() != nil {
 		t.Errorf("a key with a passphrase: got %+v, %v", k, err)
+	}
+	public := ssh.MarshalAuthorizedKey(must(ssh.NewPublicKey(newKey().Public())))
+	if _, err := ParseKey(public); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "public half") {
+		t.Errorf("a public key: %v", err)
 	}
 	if _, err := ParseKey([]byte(locked)); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "passphrase") {
 		t.Errorf("a key with a passphrase: got %v", err)
