@@ -171,7 +171,10 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 				return name, nil
 			}
 		}
-		return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s; name the pipeline or script: -f FILE", c.code.project())
+		if near := ".gitlab-ci.yaml"; c.code.exists(ctx, near) {
+			return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s, but %s, which GitLab does not look at: rename it, or name it: -f %s", c.place(), near, near)
+		}
+		return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s; name the pipeline or script: -f FILE", c.place())
 	}
 	name := o.file
 	if c.root != "" {
@@ -186,9 +189,18 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.file)
 	}
 	if !c.code.exists(ctx, name) {
-		return "", errs.E(errs.NotFound, "no file %s in %s", name, c.code.project())
+		return "", errs.E(errs.NotFound, "no file %s in %s", name, c.place())
 	}
 	return name, nil
+}
+
+// place is where files are looked for: the working tree, or a commit of a
+// repository.
+func (c *compiled) place() string {
+	if c.root == "" {
+		return c.code.what()
+	}
+	return c.code.project()
 }
 
 // realPath follows links as far as the path exists.
@@ -314,7 +326,7 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 		case !ok:
 			value = e.getenv(name)
 			if value == "" {
-				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable; give a file instead: --secret %s=@FILE", name, name)
+				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable, or an empty one; give a file instead: --secret %s=@FILE", name, name)
 			}
 		case strings.HasPrefix(from, "@"):
 			data, err := os.ReadFile(e.path(from[1:]))

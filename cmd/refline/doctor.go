@@ -74,7 +74,7 @@ func examine(ctx context.Context, e *env) []check {
 	if state.OK {
 		out = append(out, workspaceCheck(e))
 	}
-	return append(out, engineChecks(ctx, e)...)
+	return append(out, engineChecks(ctx, e, state.OK)...)
 }
 
 func program(name string, needed bool, means, advice string) check {
@@ -208,7 +208,7 @@ func workspaceCheck(e *env) check {
 
 // engineChecks ask the container engine, and whether it can mount our folders:
 // one in a virtual machine or on another computer cannot.
-func engineChecks(ctx context.Context, e *env) []check {
+func engineChecks(ctx context.Context, e *env, haveState bool) []check {
 	c := check{Name: "containers", Advice: "until then jobs with an image run on the host"}
 	d := docker.New(docker.Options{Getenv: e.getenv})
 	defer d.Close()
@@ -217,17 +217,24 @@ func engineChecks(ctx context.Context, e *env) []check {
 		return []check{c}
 	}
 	c.OK, c.Found, c.Advice = true, "an engine answers at "+d.Address(), ""
+	if !haveState {
+		return []check{c}
+	}
+	mounts := check{Name: "container mounts"}
 	dir, err := e.stateDir()
 	if err == nil {
-		err = d.Sees(ctx, dir)
+		mounts.OK, err = d.Sees(ctx, dir)
 	}
-	if err != nil {
-		return []check{c, {
-			Name: "container mounts", Found: err.Error(),
-			Advice: "jobs in containers cannot run; use an engine on this computer, or share the folder with its virtual machine, or set REFLINE_STATE_DIR to one that is",
-		}}
+	switch {
+	case err != nil:
+		mounts.OK, mounts.Found, mounts.Advice = false, err.Error(), "jobs in containers cannot run"
+	case mounts.OK:
+		mounts.Found = "the engine sees the state folder"
+	default:
+		mounts.Found = "the engine does not see the state folder: jobs work on copies of their files"
+		mounts.Advice = "faster with an engine on this computer, or with REFLINE_STATE_DIR in a folder that its virtual machine shares"
 	}
-	return []check{c, {Name: "container mounts", OK: true, Found: "the engine sees the state folder"}}
+	return []check{c, mounts}
 }
 
 func printChecks(e *env, checks []check) {

@@ -82,7 +82,10 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k, k.serveSelf()
+	if err := k.serveSelf(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // fromVariable takes the key from the project's variables.

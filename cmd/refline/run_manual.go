@@ -24,10 +24,20 @@ func (s *session) checkManual() error {
 		// The job may be one of a child pipeline, which nobody knows yet.
 		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Trigger != nil })
 		if !found && !child {
-			return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s", m, s.c.where())
+			return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", m, s.c.where(), didYouMean(m, s.manualNames()))
 		}
 	}
 	return nil
+}
+
+func (s *session) manualNames() []string {
+	var names []string
+	for _, j := range s.c.pipeline.Jobs {
+		if j.When == pipeline.Manual {
+			names = append(names, j.Name)
+		}
+	}
+	return names
 }
 
 // plays tells whether a manual job is played when its turn comes.

@@ -156,6 +156,9 @@ func readRunJob(e *env, args []string) (runStore, *runRecord, *runJob, error) {
 		return store, nil, nil, err
 	}
 	j, err := findJob(r, args[last])
+	if _, number := strconv.ParseInt(args[last], 10, 64); err != nil && last == 0 && number == nil {
+		err = fmt.Errorf("%w; for run %s name the job after it", err, args[last])
+	}
 	return store, r, j, err
 }
 

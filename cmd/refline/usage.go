@@ -18,7 +18,7 @@ func strict(cmd *cobra.Command) {
 			if err == nil || errors.As(err, &usage) {
 				return err
 			}
-			return usagef("%s: %v; see %s --help", c.CommandPath(), err, c.CommandPath())
+			return usagef("%s%v; see %s --help", ofCommand(c), err, c.CommandPath())
 		}
 	}
 	if cmd.HasSubCommands() && !cmd.Runnable() {
@@ -31,7 +31,7 @@ func strict(cmd *cobra.Command) {
 			for _, sub := range c.Commands() {
 				known = append(known, sub.Name())
 			}
-			return usagef("%s: no command %q%s; see %s --help", c.CommandPath(), words[0], didYouMean(words[0], known), c.CommandPath())
+			return usagef("%sno command %q%s; see %s --help", ofCommand(c), words[0], didYouMean(words[0], known), c.CommandPath())
 		}
 	}
 	if run := cmd.RunE; run != nil {
@@ -71,4 +71,13 @@ func flagError(err error) error {
 	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
 		ReplaceAllString(err.Error(), ": that is no such number")
 	return usagef("%s", text)
+}
+
+// ofCommand begins a message about a command line with the command's name;
+// the program's own stands before every message.
+func ofCommand(c *cobra.Command) string {
+	if !c.HasParent() {
+		return ""
+	}
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + ": "
 }

@@ -222,7 +222,8 @@ func (t *Tree) list(ctx context.Context, root folder, files []string, leaveOut m
 			return context.Cause(ctx)
 		}
 		name = path.Clean(strings.TrimSuffix(name, "/"))
-		if !fs.ValidPath(name) || name == "." {
+		// Names are bytes: one that is no UTF-8 is a file like any other.
+		if !fs.ValidPath(strings.ToValidUTF8(name, "?")) || name == "." {
 			continue
 		}
 		dir := path.Dir(name)

@@ -63,3 +63,25 @@ func TestSnapshotOfUnreadableFiles(t *testing.T) {
 		})
 	}
 }
+
+// The name of a file is bytes, and need not be text.
+func TestSnapshotOfNamesThatAreNoText(t *testing.T) {
+	t.Parallel()
+	for name, large := range map[string]int{"in memory": 0, "on disk": memoryBytes} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := files{"f\xff.txt": "1", "d\xfc/f": string(make([]byte, large+1))}
+			root, dst := plant(t, want), filepath.Join(t.TempDir(), "base")
+			tree, err := SnapshotTree(t.Context(), dst, root, []string{"f\xff.txt", "d\xfc/f"})
+			must(t, err)
+			work, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "work"))
+			must(t, err)
+			defer work.Close()
+			for path := range want {
+				if _, err := os.Lstat(filepath.Join(work.Dir, path)); err != nil || !tree.Has(path) {
+					t.Errorf("%q is missing: %v", path, err)
+				}
+			}
+		})
+	}
+}

@@ -145,6 +145,11 @@ func (s *sandbox) mounts() []mount.Mount {
 // errUnseen says that the engine has no folder of the name of one here.
 var errUnseen = errors.New("folder not seen by the engine")
 
+// isUnseen is for an error of making a container.
+func isUnseen(err error) bool {
+	return err != nil && slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(err.Error(), words) })
+}
+
 // unseen are words of engines that do not find a folder, or may not show it.
 var unseen = []string{
 	"bind source path does not exist", // Docker
@@ -165,7 +170,7 @@ func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions
 	}
 	text := err.Error()
 	switch {
-	case slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(text, words) }):
+	case isUnseen(err):
 		return "", errs.E(errs.Unavailable, "%w: %w", errUnseen, err)
 	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
 		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)

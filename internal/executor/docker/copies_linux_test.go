@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"refline/internal/executor"
+	"refline/internal/executor/docker"
 )
 
 // TestOnlyInApart is run by TestApart.
@@ -22,6 +23,7 @@ func TestOnlyInApart(t *testing.T) {
 	t.Run("shared folders are copied once", func(t *testing.T) { testShared(t, api) })
 	t.Run("a socket is told", func(t *testing.T) { testSocket(t) })
 	t.Run("services see the copies", func(t *testing.T) { testServiceMounts(t) })
+	t.Run("a folder is seen or not, whatever has its name there", func(t *testing.T) { testUnseen(t) })
 	if _, told := notices.Load("the engine at " + os.Getenv(hostEnv) + " does not see the folders of this computer: they are copied to it, and artifacts, caches and reports back"); !told {
 		t.Error("the user was not told")
 	}
@@ -124,5 +126,15 @@ func testServiceMounts(t *testing.T) {
 	})
 	if got := j.sh("until wget -qO- http://web/ 2>/dev/null; do sleep 0.05; done"); got != "page of the job\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The folder for temporary files is there for the engine too, with other files.
+func testUnseen(t *testing.T) {
+	e := newExecutor(t).(*docker.Executor)
+	for name, dir := range map[string]string{"of the same name": os.Getenv("TMPDIR"), "that is not there": t.TempDir()} {
+		if seen, err := e.Sees(t.Context(), dir); seen || err != nil {
+			t.Errorf("a folder %s: seen %v, %v", name, seen, err)
+		}
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
@@ -15,26 +18,45 @@ import (
 	"refline/internal/executor"
 )
 
-// Sees reports by its error whether the engine finds dir, a folder of this
-// computer, where jobs would be mounted from. It makes an empty image and a
-// container of it that is never started, and removes both.
-func (e *Executor) Sees(ctx context.Context, dir string) (err error) {
+// Sees reports whether the engine sees dir, a folder of this computer where jobs
+// would be mounted from; where it does not, jobs work on copies, and the error
+// tells when that cannot be. It makes a folder in dir, an empty image and a
+// container of it that is never started, and removes them.
+func (e *Executor) Sees(ctx context.Context, dir string) (seen bool, err error) {
 	c, err := e.connect(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
+	// The same path may be there on another computer; what is made now is not.
+	dir, err = os.MkdirTemp(dir, "doctor-")
+	if err != nil {
+		return false, errs.E(errs.Denied, "%w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Mkdir(filepath.Join(dir, "mark"), 0o700); err != nil {
+		return false, errs.E(errs.Denied, "%w", err)
+	}
+	seen, err = c.seesMark(ctx, dir)
+	if err == nil && !seen {
+		err = c.mayCopy(ctx)
+	}
+	return seen, err
+}
+
+// seesMark reports whether a container has the entry "mark" of dir.
+func (c *connection) seesMark(ctx context.Context, dir string) (seen bool, err error) {
 	const image = "refline-doctor:empty"
 	var nothing bytes.Buffer
 	if err := tar.NewWriter(&nothing).Close(); err != nil {
-		return err
+		return false, err
 	}
 	answer, err := c.api.ImageImport(ctx, client.ImageImportSource{Source: &nothing, SourceName: "-"}, image, client.ImageImportOptions{})
 	if err != nil {
-		return c.broken(err)
+		return false, c.broken(err)
 	}
 	_, err = io.Copy(io.Discard, answer)
 	if err = errors.Join(err, answer.Close()); err != nil {
-		return c.broken(err)
+		return false, c.broken(err)
 	}
 	defer func() {
 		_, rerr := c.api.ImageRemove(context.WithoutCancel(ctx), image, client.ImageRemoveOptions{Force: true})
@@ -46,10 +68,23 @@ func (e *Executor) Sees(ctx context.Context, dir string) (err error) {
 		Config:     &container.Config{Image: image, Cmd: []string{"true"}, Labels: c.labels(executor.Spec{RunID: "doctor", JobID: "doctor"})},
 		HostConfig: &container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true}}},
 	})
-	if err != nil {
-		return errs.E(errs.Unavailable, "the engine at %s does not see %s: %w", c.host, dir, err)
+	if isUnseen(err) {
+		return false, nil
 	}
-	return c.removeContainers(context.WithoutCancel(ctx), []string{made.ID})
+	if err != nil {
+		return false, c.broken(err)
+	}
+	defer func() {
+		err = errors.Join(err, c.removeContainers(context.WithoutCancel(ctx), []string{made.ID}))
+	}()
+	_, err = c.api.ContainerStatPath(ctx, made.ID, client.ContainerStatPathOptions{Path: "/seen/mark"})
+	if cerrdefs.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, c.broken(err)
+	}
+	return true, nil
 }
 
 // Address is where the engine answers; empty when none does.

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,11 +13,14 @@ func TestSees(t *testing.T) {
 	engine(t)
 	e := newExecutor(t).(*docker.Executor)
 	dir := t.TempDir()
-	if err := e.Sees(t.Context(), dir); err != nil {
-		t.Error(err)
+	if seen, err := e.Sees(t.Context(), dir); !seen || err != nil {
+		t.Errorf("seen: %v, %v", seen, err)
 	}
-	if err := e.Sees(t.Context(), filepath.Join(dir, "nowhere")); !errs.Is(err, errs.Unavailable) {
-		t.Errorf("a folder that is not there: %v", err)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if seen, err := e.Sees(t.Context(), filepath.Join(dir, "nowhere")); seen || !errs.Is(err, errs.Denied) {
+		t.Errorf("a folder that is not there: %v, %v", seen, err)
 	}
 	if e.Address() == "" {
 		t.Error("no address")
