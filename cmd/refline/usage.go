@@ -31,7 +31,9 @@ func strict(cmd *cobra.Command) {
 			for _, sub := range c.Commands() {
 				known = append(known, sub.Name())
 			}
-			return usagef("%s: no command %q%s; see %s --help", c.CommandPath(), words[0], didYouMean(words[0], known), c.CommandPath())
+			of := strings.TrimPrefix(c.CommandPath()+": ", c.Root().Name()+": ") // the root's name stands there anyway
+			of = strings.TrimPrefix(of, c.Root().Name()+" ")
+			return usagef("%sno command %q%s; see %s --help", of, words[0], didYouMean(words[0], known), c.CommandPath())
 		}
 	}
 	if run := cmd.RunE; run != nil {
