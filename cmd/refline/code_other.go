@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 		return nil, err
 	}
 	if err := o.down[hostOf(where)]; err != nil {
-		return nil, err
+		return nil, fmt.Errorf("its host was asked already: %w", err)
 	}
 	access := userAccess(o.e, o.sources, where)
 	access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint

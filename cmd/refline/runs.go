@@ -225,14 +225,16 @@ func printLog(e *env, file string, raw bool) error {
 
 func newRunsArtifactsCmd(e *env) *cobra.Command {
 	var out string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "artifacts [RUN] JOB",
 		Short: "List or copy what a job kept",
 		Long: `List the files that a job kept, or copy them into a folder.
 
 Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
-		Example: "  refline runs artifacts 7 build -o out/",
-		Args:    cobra.RangeArgs(1, 2),
+		Example: `  refline runs artifacts 7 build -o out/
+  refline runs artifacts build --json`,
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, r, j, err := readRunJob(e, args)
 			if err != nil {
@@ -241,14 +243,15 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 			if j.Artifacts == "" {
 				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", j.Name, r.Number)
 			}
-			return runArtifacts(cmd.Context(), e, filepath.Join(store.folder(r.Number), j.Artifacts), out)
+			return runArtifacts(cmd.Context(), e, filepath.Join(store.folder(r.Number), j.Artifacts), out, asJSON)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "copy the files into this folder")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
 	return cmd
 }
 
-func runArtifacts(ctx context.Context, e *env, dir, out string) error {
+func runArtifacts(ctx context.Context, e *env, dir, out string, asJSON bool) error {
 	kept, err := engine.OpenArtifacts(dir)
 	if err != nil {
 		return err
@@ -263,6 +266,9 @@ func runArtifacts(ctx context.Context, e *env, dir, out string) error {
 	files, err := kept.List()
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return e.printJSON(append([]engine.ArtifactFile{}, files...))
 	}
 	for _, f := range files {
 		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, f.Path)

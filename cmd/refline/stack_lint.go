@@ -33,10 +33,10 @@ func newStackLintCmd(e *env) *cobra.Command {
 		Use:   "lint [STACK|FILE…]",
 		Short: "Find what is wrong with templates, without a cloud",
 		Long: `Check templates by cfn-lint's rules, offline: those of all stacks of the
-configuration in all its environments, of the named ones, or template files. Each finding is at the line
-of the source, that of the Jsonnet file too; for Jsonnet files the flags of
-refline render say what they are evaluated with. docs/cloudformation-rules.md tells
-the rules.
+configuration in all its environments, of the named ones, or template files. Each
+finding is at the line of the source, that of the Jsonnet file too; for Jsonnet files
+the flags of refline render say what they are evaluated with.
+docs/cloudformation-rules.md tells the rules.
 
 Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 		Example: `  refline stack lint
@@ -47,6 +47,7 @@ Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 	o.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.format, "format", "text", "text, json, sarif, junit or codequality")
+	f.BoolVar(&o.json, "json", false, "the same as --format json")
 	f.BoolVar(&o.strict, "strict", false, "warnings count as errors")
 	f.StringArrayVar(&o.regions, "region", nil, "region that template files are for (default us-east-1)")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "leave out a rule, or all that begin so: W2")
@@ -56,6 +57,9 @@ Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 }
 
 func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []string) error {
+	if o.json {
+		o.format = string(diag.JSON)
+	}
 	format := diag.Format(o.format)
 	if !slices.Contains(diag.Formats(), format) {
 		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)

@@ -206,11 +206,30 @@ func testFileErrors(file string, err error) diag.List {
 		}
 		if m := regexp.MustCompile(`field (\S+) (?:not found in type|already set in type)`).FindStringSubmatch(line); m != nil {
 			line = fmt.Sprintf("%q is not a key of a test", m[1])
+		} else if m := regexp.MustCompile(`cannot construct (\S+).* into (\S+)$`).FindStringSubmatch(line); m != nil {
+			line = fmt.Sprintf("%s must stand here, not %s", typeInWords(m[2]), typeInWords(m[1]))
 		}
 		f.Message = line
 		list = append(list, f)
 	}
 	return list
+}
+
+// typeInWords names a type of Go or a tag of YAML as those who write tests would.
+func typeInWords(name string) string {
+	switch {
+	case name == "!!seq" || strings.HasPrefix(name, "[]"):
+		return "a list"
+	case name == "!!str" || name == "string":
+		return "a text"
+	case name == "!!bool" || name == "bool":
+		return "true or false"
+	case name == "!!int" || name == "!!float" || name == "int":
+		return "a number"
+	case name == "!!null":
+		return "null"
+	}
+	return "a map"
 }
 
 // checkTest compiles one test's pipeline and compares it with what is expected.

@@ -149,11 +149,16 @@ func goValue(n *node) (any, bool) {
 }
 
 // fit gives a value the type of its input and holds it against options and
-// regex; what names it in findings.
+// regex; what names it in findings. A value that stands in no file, as one from the
+// command line, is spoken of where the input is declared.
 func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string) (*node, bool) {
+	at := v.at
+	if at.Line == 0 {
+		at = s.at
+	}
 	typed, ok := asInput(s.kind, v)
 	if !ok {
-		x.f.errorf(v.at, "", "input-type", "%s must be %s, not %s", what, article(s.kind), shown(v))
+		x.f.errorf(at, "", "input-type", "%s must be %s, not %s", what, article(s.kind), shown(v))
 		return nil, false
 	}
 	if options != nil && !allowed(s.kind, typed, options) {
@@ -161,12 +166,12 @@ func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string)
 		for i, o := range options {
 			list[i] = o.text
 		}
-		x.f.errorf(v.at, "", "input-option", "%s cannot be %s", what, shown(v))
+		x.f.errorf(at, "", "input-option", "%s cannot be %s", what, shown(v))
 		x.f.hint("it can be " + strings.Join(list, ", "))
 		return nil, false
 	}
 	if s.regex != nil && !s.regex.MatchString(typed.text) {
-		x.f.errorf(v.at, "", "input-regex", "%s does not match %s: %s", what, s.regex, shown(v))
+		x.f.errorf(at, "", "input-regex", "%s does not match %s: %s", what, s.regex, shown(v))
 		return nil, false
 	}
 	return typed, true

@@ -135,7 +135,7 @@ func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
 
 func (r *reader) texts(n *yaml.Node) (out []string) {
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, "here stands a list ([a, b])")
+		r.fail(n, "a list ([a, b]) must stand here")
 		return nil
 	}
 	for _, e := range n.Content {
@@ -147,7 +147,7 @@ func (r *reader) texts(n *yaml.Node) (out []string) {
 // text takes numbers and truth values as they are written: 0123 stays 0123.
 func (r *reader) text(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!binary" || n.Tag == "!!null" && n.Value != "" {
-		r.fail(n, "here stands a text")
+		r.fail(n, "a text must stand here")
 		return ""
 	}
 	return n.Value
@@ -155,7 +155,7 @@ func (r *reader) text(n *yaml.Node) string {
 
 func (r *reader) truth(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
-		r.fail(n, "here stands true or false")
+		r.fail(n, "true or false must stand here")
 		return false
 	}
 	return n.Value == "true"
@@ -163,7 +163,7 @@ func (r *reader) truth(n *yaml.Node) bool {
 
 func (r *reader) variables(n *yaml.Node) (out []Variable) {
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, "here stands a list of variables")
+		r.fail(n, "a list of variables must stand here")
 		return nil
 	}
 	seen := make(map[string]bool)

@@ -72,10 +72,10 @@ func TestParseErrors(t *testing.T) {
 		"twice the same":  {"variables:\n- {name: A, value: x}\n- {name: A, value: y}", "vars.yml:3:3: variable A stands twice"},
 		"bad name":        {"variables:\n- {name: A-B, value: x}", `vars.yml:2:3: variable "A-B": a name has letters`},
 		"no value":        {"variables:\n- {name: A}", "vars.yml:2:3: variable A has no value"},
-		"a list for text": {"variables:\n- {name: A, value: [s3cret-c0ntent]}", "vars.yml:2:20: here stands a text"},
-		"null":            {"variables:\n- {name: A, value: null}", "vars.yml:2:20: here stands a text"},
-		"no truth":        {"variables:\n- {name: A, value: x, masked: yes}", "vars.yml:2:31: here stands true or false"},
-		"no list":         {"protected: {branches: main}", "vars.yml:1:23: here stands a list"},
+		"a list for text": {"variables:\n- {name: A, value: [s3cret-c0ntent]}", "vars.yml:2:20: a text must stand here"},
+		"null":            {"variables:\n- {name: A, value: null}", "vars.yml:2:20: a text must stand here"},
+		"no truth":        {"variables:\n- {name: A, value: x, masked: yes}", "vars.yml:2:31: true or false must stand here"},
+		"no list":         {"protected: {branches: main}", "vars.yml:1:23: a list ([a, b]) must stand here"},
 		"all of them":     {"variables:\n- {name: A}\n- {name: B, x: 1}", "vars.yml:2:3: variable A has no value|vars.yml:3:13: \"x\" is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (r *configReader) overrides(e *Environment, n *cfn.Node, at cfn.Path) {
 // refs reads a list of branch names or patterns, or of maps.
 func (r *configReader) refs(e *Environment, n *cfn.Node, at cfn.Path) {
 	if n.Kind != cfn.List {
-		r.errorf(at, "write: refs: [develop]", "refs is a list, not a %s", n.Kind)
+		r.errorf(at, "write: refs: [develop]", "refs is a list, not %s", kindOf(n))
 		return
 	}
 	for i, item := range n.Items {

@@ -58,12 +58,24 @@ func (r *configReader) errorf(at cfn.Path, hint, format string, args ...any) {
 		Subject: at.String(), Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// kindOf says what a value is, with its article.
+func kindOf(n *cfn.Node) string {
+	switch n.Kind {
+	case cfn.Null:
+		return "null"
+	case cfn.Int:
+		return "an integer"
+	default:
+		return "a " + n.Kind.String()
+	}
+}
+
 func step(at cfn.Path, name string) cfn.Path { return append(slices.Clone(at), name) }
 
 // each calls visit for every key of a map; what is "stack landing" in messages.
 func (r *configReader) each(what string, n *cfn.Node, at cfn.Path, visit func(name string, n *cfn.Node, at cfn.Path)) {
 	if n.Kind != cfn.Map {
-		r.errorf(at, "", "%s is a map, not a %s", what, n.Kind)
+		r.errorf(at, "", "%s is a map, not %s", what, kindOf(n))
 		return
 	}
 	for _, f := range n.Fields {
@@ -105,7 +117,7 @@ func (r *configReader) text(into *string) func(*cfn.Node, cfn.Path) {
 	return func(n *cfn.Node, at cfn.Path) {
 		switch {
 		case !scalar(n):
-			r.errorf(at, "", "%s is a text, not a %s", at[len(at)-1], n.Kind)
+			r.errorf(at, "", "%s is a text, not %s", at[len(at)-1], kindOf(n))
 		case n.Text == "":
 			r.errorf(at, "leave the key out", "%s is empty", at[len(at)-1])
 		default:
@@ -117,7 +129,7 @@ func (r *configReader) text(into *string) func(*cfn.Node, cfn.Path) {
 func (r *configReader) truth(set func(bool)) func(*cfn.Node, cfn.Path) {
 	return func(n *cfn.Node, at cfn.Path) {
 		if n.Kind != cfn.Bool {
-			r.errorf(at, "", "%s is true or false, not a %s", at[len(at)-1], n.Kind)
+			r.errorf(at, "", "%s is true or false, not %s", at[len(at)-1], kindOf(n))
 			return
 		}
 		set(n.Bool())
@@ -127,13 +139,13 @@ func (r *configReader) truth(set func(bool)) func(*cfn.Node, cfn.Path) {
 func (r *configReader) texts(into *[]string) func(*cfn.Node, cfn.Path) {
 	return func(n *cfn.Node, at cfn.Path) {
 		if n.Kind != cfn.List {
-			r.errorf(at, "", "%s is a list of texts, not a %s", at[len(at)-1], n.Kind)
+			r.errorf(at, "", "%s is a list of texts, not %s", at[len(at)-1], kindOf(n))
 			return
 		}
 		*into = []string{}
 		for i, item := range n.Items {
 			if !scalar(item) || item.Text == "" {
-				r.errorf(step(at, fmt.Sprint(i)), "", "an item of %s is a text, not a %s", at[len(at)-1], item.Kind)
+				r.errorf(step(at, fmt.Sprint(i)), "", "an item of %s is a text, not %s", at[len(at)-1], kindOf(item))
 				continue
 			}
 			*into = append(*into, item.Text)

@@ -290,6 +290,7 @@ environments:
 			`c.yml:2:20: error: "{stck}" is not a stack's name: a letter, then letters, digits and hyphens, at most 128; placeholders are {stack}, {environment}, {region}, {account}`},
 		"nothing in it": {"stacks: {}", "c.yml:1:1: error: the configuration has no stacks; add stacks: with a template each\nc.yml:1:1: error: the configuration has no environments; add environments: with an account and a region each"},
 		"not a map":     {"[]\n---", "c.yml:1:1: error: the configuration is a map, not a list"},
+		"a number":      {"stacks: 5", "c.yml:1:1: error: stacks is a map, not an integer"},
 	} {
 		text := tc.stacks + envs
 		switch name {

@@ -48,7 +48,7 @@ func LoadRules(ctx context.Context, file string, read jsonnet.Read) (*Rules, err
 
 func (r *configReader) rules(rules *Rules, n *cfn.Node, at cfn.Path) {
 	if n.Kind != cfn.List {
-		r.errorf(at, "", "rules is a list, not a %s", n.Kind)
+		r.errorf(at, "", "rules is a list, not %s", kindOf(n))
 		return
 	}
 	for i, item := range n.Items {
