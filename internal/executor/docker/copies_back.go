@@ -49,8 +49,11 @@ func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
 	defer root.Close()
 	u := unpacker{root: root, at: p, since: s.started, sent: v.sent}
 	found, err := s.conn.api.CopyFromContainer(ctx, s.courier, client.CopyFromContainerOptions{SourcePath: path.Join(v.courier, p)})
-	if cerrdefs.IsNotFound(err) {
-		return u.gone()
+	if cerrdefs.IsNotFound(err) && p != "." {
+		// Without the courier nothing is found, and that removed nothing.
+		if _, err = s.conn.api.ContainerStatPath(ctx, s.courier, client.ContainerStatPathOptions{Path: v.courier}); err == nil {
+			return u.gone()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s from the engine: %w", p, s.conn.broken(err))
