@@ -65,8 +65,8 @@ func TestLostCourierRemovesNothing(t *testing.T) {
 	for _, back := range [][]string{nil, {"out"}, {"out/made"}} {
 		v := &volume{Mount: executor.Mount{Source: dir, Back: back}, courier: "/refline/0", sent: p.sent}
 		s.volumes = []*volume{v}
-		if err := s.copyBack(t.Context()); err == nil {
-			t.Errorf("%v: no error", back)
+		if err := s.copyBack(t.Context()); !errors.Is(err, executor.ErrLost) {
+			t.Errorf("%v: got %v, want %v", back, err, executor.ErrLost)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "out/made")); err != nil {
 			t.Fatalf("%v: %v", back, err)

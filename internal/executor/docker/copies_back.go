@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"refline/internal/errs"
+	"refline/internal/executor"
 )
 
 // copyBack brings what the caller reads afterwards.
@@ -23,7 +24,10 @@ func (s *sandbox) copyBack(ctx context.Context) error {
 			all = append(all, s.bring(ctx, v, p))
 		}
 	}
-	return errors.Join(all...)
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("%w: %w", executor.ErrLost, err)
+	}
+	return nil
 }
 
 func (v *volume) back() []string {
