@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -68,4 +69,21 @@ func TestSweepOfOutlivedLock(t *testing.T) {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) || quiet != 1 {
 		t.Errorf("after the sweep: %v, quiet called %d times", err, quiet)
 	}
+}
+
+// Whoever asks whether a folder is in use has its lock for a moment. A run that
+// begins right then begins all the same.
+func TestLookDoesNotKeepAFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs", "7")
+	must(t, os.MkdirAll(dir, 0o700))
+	look, err := lockFile(filepath.Join(dir, lockName), lockTry)
+	must(t, err)
+	time.AfterFunc(20*time.Millisecond, func() { unlockFile(look) })
+	unlock, err := LockFolder(dir)
+	must(t, err)
+	if _, err := LockFolder(dir); !errs.Is(err, errs.Conflict) {
+		t.Errorf("taken twice: %v", err)
+	}
+	unlock()
 }
