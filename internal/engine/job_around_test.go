@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -70,6 +72,32 @@ func TestCacheThatCannotBeHad(t *testing.T) {
 	}
 	if res := h.run(); res.Status != pipeline.Success || !strings.Contains(h.log.String(), "cache: ") {
 		t.Errorf("got %+v, log:\n%s", res, h.log.String())
+	}
+}
+
+// A job whose files did not come back from where it ran is not green.
+func TestLostFiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code   int
+		err    error
+		reason pipeline.Reason
+	}{
+		{0, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.RunnerSystemFailure},
+		{1, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.ScriptFailure},
+		{0, errors.New("a container is left"), ""},
+	} {
+		h := newJob(t, pipeline.Job{Artifacts: &pipeline.Artifacts{Paths: []string{"out"}}})
+		h.fake.exec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
+		h.fake.closed = func(context.Context, executor.Spec) error { return c.err }
+		res := h.run()
+		if res.Reason != c.reason || (res.Status == pipeline.Success) != (c.reason == "") {
+			t.Errorf("%v with exit code %d: %+v", c.err, c.code, res)
+		}
+		told := fmt.Sprint(res.Err, h.log.String(), h.notes())
+		if !strings.Contains(told, c.err.Error()) {
+			t.Errorf("%v is not told: %s", c.err, told)
+		}
 	}
 }
 

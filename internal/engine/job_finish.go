@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
 )
@@ -26,13 +28,17 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		return
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
-	if err := a.sandbox.Close(ctx); err != nil {
-		a.note(fmt.Sprintf("not cleaned up: %v", err))
-	}
-	a.tellDeployment(res)
 	failed := res.Status == pipeline.Failed
-	a.saveCaches(ctx, failed)
-	err := a.keepArtifacts(ctx, failed, res)
+	err := a.sandbox.Close(ctx)
+	if err != nil && !errors.Is(err, executor.ErrLost) {
+		a.note(fmt.Sprintf("not cleaned up: %v", err))
+		err = nil
+	}
+	if err == nil {
+		a.tellDeployment(res)
+		a.saveCaches(ctx, failed)
+		err = a.keepArtifacts(ctx, failed, res)
+	}
 	switch {
 	case err == nil:
 	case a.late(ctx, res):

@@ -32,12 +32,30 @@ func LockFolder(dir string) (unlock func(), err error) {
 	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	inner, err := lockFile(filepath.Join(dir, lockName), lockTry)
+	inner, err := lockNew(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
 	}
 	noteOwner(inner)
 	return func() { unlockFile(inner) }, nil
+}
+
+// lockNew is lockTry for a file that nobody may have yet. Without an owner in it
+// a lock is that of somebody who looks whether there is one, for a moment, or of
+// one who is about to write there.
+func lockNew(path string) (*os.File, error) {
+	const patience = time.Second
+	deadline := time.Now().Add(patience)
+	for {
+		lock, err := lockFile(path, lockTry)
+		if !errors.Is(err, errLocked) || time.Now().After(deadline) {
+			return lock, err
+		}
+		if owner, rerr := os.ReadFile(path); rerr != nil || len(owner) > 0 {
+			return nil, err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // InUse reports whether a living process has dir from [LockFolder].

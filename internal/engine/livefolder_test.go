@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -68,4 +70,24 @@ func TestSweepOfOutlivedLock(t *testing.T) {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) || quiet != 1 {
 		t.Errorf("after the sweep: %v, quiet called %d times", err, quiet)
 	}
+}
+
+// Whoever asks whether a folder is in use has its lock for a moment. A run that
+// begins right then begins all the same.
+func TestLookDoesNotKeepAFolder(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("who has a lock cannot be read there")
+	}
+	dir := filepath.Join(t.TempDir(), "runs", "7")
+	must(t, os.MkdirAll(dir, 0o700))
+	look, err := lockFile(filepath.Join(dir, lockName), lockTry)
+	must(t, err)
+	time.AfterFunc(20*time.Millisecond, func() { unlockFile(look) })
+	unlock, err := LockFolder(dir)
+	must(t, err)
+	if _, err := LockFolder(dir); !errs.Is(err, errs.Conflict) {
+		t.Errorf("taken twice: %v", err)
+	}
+	unlock()
 }

@@ -8,6 +8,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"io"
 	"reflect"
 	"time"
@@ -54,9 +55,14 @@ type Sandbox interface {
 	// Close ends and removes everything Start made, and gives files in mounts
 	// back to the user who runs this program; what a job made may not be
 	// readable before. It is idempotent, and does its work also when ctx is
-	// done (then within bounds of its own).
+	// done (then within bounds of its own). ErrLost is in its error when what
+	// a command wrote could not be brought back.
 	Close(ctx context.Context) error
 }
+
+// ErrLost says that the caller does not have what the commands wrote, or not all
+// of it: more than something that was not tidied up.
+var ErrLost = errors.New("what the job wrote did not come back")
 
 // Spec says what one job needs around its commands.
 type Spec struct {

@@ -55,7 +55,7 @@ func (w *Worktree) Files(ctx context.Context) (Files, error) {
 	})
 	parseListed(string(listed), func(tag byte, mode, path string) {
 		switch {
-		case mode == "160000":
+		case mode == modeSubmodule:
 			f.Submodules = append(f.Submodules, path)
 		case strings.HasSuffix(path, "/") || gone[path]: // another repository; a deleted file
 		case tag == 'S' || tag == 'M': // left out by a sparse checkout, or in conflict: it may exist

@@ -45,6 +45,8 @@ type Entry struct {
 	ID   string // blob, or the commit of a submodule
 }
 
+const modeSubmodule = "160000"
+
 func newReader(ctx context.Context, gitDir, dir string, env []string) *Reader {
 	return &Reader{ctx: ctx, gitDir: gitDir, dir: dir, env: env}
 }
@@ -140,6 +142,9 @@ func (r *Reader) lacks(commit, path string) bool {
 		known = map[string]bool{}
 		for _, p := range withFolders(entries) {
 			known[p] = true
+		}
+		for _, e := range entries {
+			known[e.Path] = e.Mode != modeSubmodule // its commit is in another repository
 		}
 		if r.whole == nil {
 			r.whole = map[string]map[string]bool{}

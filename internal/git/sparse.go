@@ -38,6 +38,10 @@ func (r *Remote) checkSparse(ctx context.Context, c Resolved, paths []string) er
 		return err
 	}
 	known := withFolders(entries)
+	missing = slices.DeleteFunc(missing, func(p string) bool { return slices.Contains(known, p) }) // a submodule
+	if len(missing) == 0 {
+		return nil
+	}
 	texts := make([]string, len(missing))
 	for i, p := range missing {
 		texts[i] = "there is no " + p

@@ -58,7 +58,7 @@ func (r *Remote) submodules(ctx context.Context, c Resolved) ([]submodule, error
 	if err != nil {
 		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Mode != "160000" })
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Mode != modeSubmodule })
 	if len(entries) == 0 {
 		return nil, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -104,6 +105,42 @@ func TestSparse(t *testing.T) {
 		t.Errorf("status %q", got)
 	}
 	gitIn(t, ws, src.env, "show", "HEAD:b/z")
+}
+
+// A submodule is in the commit though its object is not in the mirror: that is
+// no damage, and it may be named among sparse paths.
+func TestSubmoduleIsThere(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	lib := newRepoAt(t, filepath.Join(root, "lib"))
+	lib.commit("one", "f", "1")
+	top := newRepoAt(t, filepath.Join(root, "top"))
+	top.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", lib.dir, "vendor/lib")
+	top.commit("one", "a/x", "1", "b/y", "1")
+	r := remote(t, top.dir, localAccess(t))
+	c := r.mustResolve(t, Ref{})
+	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"vendor/lib", "a"}, Submodules: SubmodulesNormal})
+	got := tree(t, ws)
+	for _, name := range []string{"vendor/lib/f", "a/x"} {
+		if got[name] != "1" {
+			t.Errorf("%s is not there: %q", name, got)
+		}
+	}
+	if _, there := got["b/y"]; there {
+		t.Errorf("b/y is there: %q", got)
+	}
+	before, err := os.Stat(r.mirror())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := r.Reader(context.Background())
+	defer reader.Close()
+	if _, err := reader.ReadFile(c.Commit, "vendor/lib"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("got %v, want that it is not found", err)
+	}
+	if after, err := os.Stat(r.mirror()); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the mirror was built anew, %v", err)
+	}
 }
 
 // TestSubmoduleElsewhereGetsNoToken: .gitmodules is written by whoever may push.

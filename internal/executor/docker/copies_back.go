@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"refline/internal/errs"
+	"refline/internal/executor"
 )
 
 // copyBack brings what the caller reads afterwards.
@@ -23,7 +24,10 @@ func (s *sandbox) copyBack(ctx context.Context) error {
 			all = append(all, s.bring(ctx, v, p))
 		}
 	}
-	return errors.Join(all...)
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("%w: %w", executor.ErrLost, err)
+	}
+	return nil
 }
 
 func (v *volume) back() []string {
@@ -49,8 +53,11 @@ func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
 	defer root.Close()
 	u := unpacker{root: root, at: p, since: s.started, sent: v.sent}
 	found, err := s.conn.api.CopyFromContainer(ctx, s.courier, client.CopyFromContainerOptions{SourcePath: path.Join(v.courier, p)})
-	if cerrdefs.IsNotFound(err) {
-		return u.gone()
+	if cerrdefs.IsNotFound(err) && p != "." {
+		// Without the courier nothing is found, and that removed nothing.
+		if _, err = s.conn.api.ContainerStatPath(ctx, s.courier, client.ContainerStatPathOptions{Path: v.courier}); err == nil {
+			return u.gone()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s from the engine: %w", p, s.conn.broken(err))

@@ -145,7 +145,8 @@ func (s *sandbox) Close(ctx context.Context) error {
 	s.tellLogs(ctx)
 	if s.ran {
 		// Nothing may still write what is given back.
-		all = append(all, s.conn.kill(ctx, s.container), s.giveBack(ctx))
+		killed := s.conn.kill(ctx, s.container)
+		all = append(all, s.giveBack(ctx), killed) // in the order of what matters
 	}
 	ids := []string{s.container, s.courier}
 	for _, one := range s.services {

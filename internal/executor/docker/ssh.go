@@ -56,6 +56,7 @@ func dialSSH(command []string) func(context.Context, string, string) (net.Conn, 
 		cmd := exec.Command(command[0], command[1:]...) // lives longer than the dialing
 		c := &sshConn{cmd: cmd}
 		cmd.Stderr = &c.said
+		cmd.WaitDelay = sshRest
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			return nil, err
@@ -82,6 +83,10 @@ type sshConn struct {
 	came atomic.Bool // something from the other side
 	once sync.Once
 }
+
+// sshRest is how long what ssh printed may take to come once it has ended: a
+// master connection that it left behind may hold its standard error for hours.
+const sshRest = time.Second
 
 // sshEnd is how long ssh may take to say why it ends.
 const sshEnd = 5 * time.Second

@@ -1,12 +1,16 @@
 package docker_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"refline/internal/errs"
 	"refline/internal/executor"
@@ -52,5 +56,37 @@ func TestSSHThatFails(t *testing.T) {
 	_, err := overSSH(t).Start(t.Context(), executor.Spec{Image: box(), Log: &executortest.Buffer{}})
 	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "publickey") || !strings.Contains(err.Error(), "ssh://me@engine.example.com") {
 		t.Errorf("got %v, want what ssh said and the address", err)
+	}
+}
+
+// A master of ControlPersist lives on with the standard error of the ssh that
+// began it, before OpenSSH 8.5. Nobody waits for its end.
+func TestSSHThatLeavesAMaster(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	fakeSSH(t, "sleep 1000 </dev/null >/dev/null &\necho $! >"+pid+"\necho 'no such host' >&2\nexit 255\n")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := overSSH(t).Start(t.Context(), executor.Spec{Image: box(), Log: &executortest.Buffer{}})
+		ended <- err
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(time.Minute):
+		t.Error("still waiting")
+	}
+	text, rerr := os.ReadFile(pid)
+	master, perr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if kerr := errors.Join(rerr, perr); kerr != nil {
+		t.Fatal(kerr)
+	}
+	if kerr := syscall.Kill(master, syscall.SIGKILL); kerr != nil {
+		t.Errorf("the master: %v", kerr)
+	}
+	if t.Failed() {
+		err = <-ended
+	}
+	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "no such host") {
+		t.Errorf("got %v, want what ssh said", err)
 	}
 }

@@ -31,11 +31,15 @@ func (u *unpacker) unpack(r io.Reader) error {
 		return err
 	}
 	u.seen = map[string]bool{}
-	in := tar.NewReader(r)
+	whole := &endReader{r: r}
+	in := tar.NewReader(whole)
 	for {
 		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && !whole.cut {
 			return u.gone()
+		}
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF // else what did not come would be removed here
 		}
 		if err != nil {
 			return err
@@ -46,6 +50,19 @@ func (u *unpacker) unpack(r io.Reader) error {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+}
+
+// endReader knows whether its reader wanted more than there was. An archive says
+// where it ends; a [tar.Reader] takes the end of what it reads for that, too.
+type endReader struct {
+	r   io.Reader
+	cut bool
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.cut = n == 0 && errors.Is(err, io.EOF)
+	return n, err
 }
 
 // place is where an entry goes: engines put the last element of the path they
