@@ -160,7 +160,9 @@ func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace
 			err = t.copyTo(ctx, dst)
 		}
 		if err == nil && mayMount && t.spareDir != "" {
-			w.tree, err = t, t.look(w)
+			if t.look(w) == nil { // else it is used once
+				w.tree = t
+			}
 		}
 	}
 	if err != nil {

@@ -78,7 +78,7 @@ type madeState struct {
 
 type dirStamp struct {
 	stamp
-	attributes int // the length of the list of extended attributes
+	attributes string // extended ones, with their values
 	files      []stamp
 }
 
@@ -89,6 +89,7 @@ type stamp struct {
 	dev   uint64
 	mode  uint32 // with the kind
 	owner uint32
+	group uint32
 	links uint64
 	size  int64
 	mtime int64 // nanoseconds since 1970

@@ -3,9 +3,11 @@
 package engine
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +31,7 @@ func facts(t testing.TB, dir string) map[string]string {
 			return err
 		}
 		rel, _ := filepath.Rel(dir, path)
-		text := info.Mode().String()
+		text := fmt.Sprint(info.Mode(), info.Sys().(*syscall.Stat_t).Gid)
 		if !d.IsDir() {
 			text += info.ModTime().UTC().Format(time.RFC3339Nano)
 		}
@@ -116,6 +118,7 @@ var mischief = map[string]func(dir, outside string) error{
 	"new folders":                func(dir, _ string) error { return os.MkdirAll(filepath.Join(dir, "build/x/y"), 0o755) },
 	"a new file in an empty one": func(dir, _ string) error { return os.WriteFile(filepath.Join(dir, "empty/n"), nil, 0o644) },
 	"an attribute":               func(dir, _ string) error { return attribute(filepath.Join(dir, "a")) },
+	"another group":              func(dir, _ string) error { return regroup(filepath.Join(dir, "other")) },
 	"an attribute of a folder":   func(dir, _ string) error { return attribute(filepath.Join(dir, "other")) },
 }
 
@@ -157,6 +160,14 @@ func exchange(dir, a, b string) error {
 		}
 	}
 	return nil
+}
+
+// regroup does nothing for who may not give files away.
+func regroup(path string) error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return os.Chown(path, -1, 4321)
 }
 
 func attribute(path string) error {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -103,7 +104,7 @@ func (r *renewal) enter(i int) error {
 		if err := f.stampSelf(&is); err != nil {
 			return err
 		}
-		if is.id.inode != was.id.inode || is.dev != was.dev || is.mode != was.mode || is.owner != was.owner || is.attributes != was.attributes {
+		if is.id.inode != was.id.inode || is.dev != was.dev || is.mode != was.mode || is.owner != was.owner || is.group != was.group || is.attributes != was.attributes {
 			return errNotAsMade
 		}
 		return nil
@@ -265,25 +266,41 @@ func (f folder) stampSelf(d *dirStamp) error {
 
 func stampOf(st *unix.Stat_t) stamp {
 	return stamp{
-		dev: uint64(st.Dev), mode: uint32(st.Mode), owner: st.Uid, links: uint64(st.Nlink), //nolint:unconvert,gosec // other types on macOS
+		dev: uint64(st.Dev), mode: uint32(st.Mode), owner: st.Uid, group: st.Gid, links: uint64(st.Nlink), //nolint:unconvert,gosec // other types on macOS
 		size: st.Size, mtime: st.Mtim.Nano(), id: identity{st.Ino, st.Ctim.Nano()},
 	}
 }
 
-// attributes gives the length of the list of a file's extended attributes.
-func (f folder) attributes(name string) (int, error) {
+// attributes gives a file's extended attributes with their values.
+func (f folder) attributes(name string) (string, error) {
 	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return 0, pathError("open", name, err)
+		return "", pathError("open", name, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	return attributesOf(fd)
 }
 
-func attributesOf(fd int) (int, error) {
+func attributesOf(fd int) (string, error) {
 	n, err := unix.Flistxattr(fd, nil)
-	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EOPNOTSUPP) {
-		return 0, nil
+	switch {
+	case errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EOPNOTSUPP):
+		return "", nil
+	case err != nil || n == 0:
+		return "", err
 	}
-	return n, err
+	list := make([]byte, n)
+	if n, err = unix.Flistxattr(fd, list); err != nil {
+		return "", err
+	}
+	var all strings.Builder
+	value := make([]byte, 64<<10) // the most that Linux allows
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
+		n, err := unix.Fgetxattr(fd, name, value)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&all, "%q=%q ", name, value[:n])
+	}
+	return all.String(), nil
 }
