@@ -319,44 +319,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestAccountGuard(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
-	w.account = "999999999999"
-	_, err := Connect(t.Context(), w.open, w.Config, w.Env, Surroundings{})
-	want := "environment dev is account 111111111111, but these credentials are of account 999999999999 (arn:aws:iam::999999999999:user/dev); nothing was done"
-	if !errs.Is(err, errs.Denied) || err.Error() != want {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestProtectedEnvironmentIsForItsRefs(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ", protected: true"), nil)
-	w.Origin.Ref = "feature/x"
-	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
-	if want := "environment dev is protected and not for feature/x; its refs are develop"; !errs.Is(err, errs.Denied) || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	// A fork may name its branch as it likes.
-	w.Origin.Ref, w.Origin.Request = "develop", true
-	if _, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{}); !errs.Is(err, errs.Denied) {
-		t.Errorf("a merge request's pipeline: got %v", err)
-	}
-	w.Origin.Request = false
-	w.plan(PlanOptions{})
-}
-
-func TestProtectedEnvironmentWantsARef(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ", protected: true"), nil)
-	w.Origin.Ref = ""
-	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
-	if want := "environment dev is protected and for develop only, and this is no branch and no tag"; !errs.Is(err, errs.Denied) || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
 func TestEmptyPlanStillSettles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fmt.Sprintf(oneStack, ", termination_protection: true, stack_policy: policy.yml", ""),
@@ -366,18 +328,6 @@ func TestEmptyPlanStillSettles(t *testing.T) {
 	d, err := w.Deploy(t.Context(), w.plan(PlanOptions{}), DeployOptions{})
 	if err != nil || !d.Good || !s.TerminationProtection || w.actions[1].Policy != "{\n  \"Statement\": []\n}\n" {
 		t.Errorf("got %+v, %v; actions %+v", d, err, w.actions)
-	}
-}
-
-func TestAllowReplaceIsForOneResource(t *testing.T) {
-	t.Parallel()
-	p := &Plan{Allowed: []string{"Bucket"}, Changes: []Change{
-		{Effect: Removed, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
-		{Effect: Removed, Path: []string{"Nested"}, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
-	}}
-	p.guard(&Config{}, nil)
-	if len(p.Refusals) != 1 || p.Refusals[0].ID != "Nested/Bucket" {
-		t.Errorf("refusals %+v, want one of Nested/Bucket", p.Refusals)
 	}
 }
 
@@ -501,135 +451,6 @@ func TestRollback(t *testing.T) {
 		w.add("landing-dev", status)
 		if _, err := w.Rollback(t.Context(), w.target("landing"), nil); !errs.Is(err, errs.Conflict) || len(w.actions) > 0 {
 			t.Errorf("%s: got %v", status, err)
-		}
-	}
-}
-
-func TestDrift(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
-	w.drift = []Drift{{Detection: "d"}, {}, {Done: true, Status: "DRIFTED", Resources: []ResourceDrift{{LogicalID: "Bucket", Status: "MODIFIED"}}}}
-	d, err := w.Session.Drift(t.Context(), w.target("landing"))
-	if err != nil || d.Status != "DRIFTED" || len(d.Resources) != 1 || w.count("Drift d") != 2 {
-		t.Errorf("got %+v, %v after %v", d, err, w.calls)
-	}
-}
-
-func TestFollow(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
-	s := w.add("landing-dev", createComplete)
-	at := func(status Status) Event {
-		return Event{StackID: s.ID, PhysicalID: s.ID, LogicalID: s.Name, Type: nestedStack, Status: status}
-	}
-	w.happen([]Event{at("CREATE_COMPLETE"), at("UPDATE_IN_PROGRESS")})
-	w.queue = [][]Event{{{StackID: s.ID, LogicalID: "Bucket", Type: "X", Status: "UPDATE_COMPLETE"}}, {at("UPDATE_COMPLETE")}}
-	var got []string
-	d, err := w.Follow(t.Context(), w.target("landing"), func(p Progress) { got = append(got, string(p.Status)) })
-	if err != nil || !d.Good || strings.Join(got, " ") != "UPDATE_IN_PROGRESS UPDATE_COMPLETE UPDATE_COMPLETE" {
-		t.Errorf("got %v: %+v, %v", got, d, err)
-	}
-}
-
-func TestDiff(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
-	w.texts["landing-dev"] = `{"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "UpdateReplacePolicy": "Retain",
-		"Properties": {"BucketName": "landing-0"}}, "Old": {"Type": "X"}}}`
-	d, err := w.Diff(t.Context(), w.target("landing"))
-	if err != nil || d.Exists || len(d.Parts) != 2 {
-		t.Errorf("before the stack: %+v, %v", d, err)
-	}
-	w.add("landing-dev", createComplete)
-	if d, err = w.Diff(t.Context(), w.target("landing")); err != nil {
-		t.Fatal(err)
-	}
-	want := `~ Resources/Bucket/Properties/BucketName  "landing-0" → "landing-a"  template.yml:6:7
-- Resources/Old
-+ Resources/Topic  template.yml:7:3
-`
-	if diff := cmp.Diff(want, d.Text()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestDiffHidesSecrets(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, fmt.Sprintf(oneStack, ", parameters: {Secret: {env: S}}", ""),
-		map[string]string{"template.yml": "Parameters:\n  Secret: {Type: String, NoEcho: true}\nResources: {}\n"})
-	w.Getenv = func(string) string { return "s3cr3t" }
-	w.texts["landing-dev"] = "Resources: {}"
-	w.add("landing-dev", createComplete)
-	d, err := w.Diff(t.Context(), w.target("landing"))
-	if err != nil || len(d.Parameters) != 1 || strings.Contains(d.Text(), "s3cr3t") {
-		t.Errorf("got %+v, %v", d, err)
-	}
-}
-
-func TestEachGoesInOrderOfDependency(t *testing.T) {
-	t.Parallel()
-	c := load(t, `
-stacks:
-  app: {template: t, depends_on: [middle]}
-  middle: {template: t, depends_on: [network]}
-  network: {template: t}
-  other: {template: t}
-environments:
-  dev: {account: "111111111111", region: r}
-`)
-	_, targets, err := c.Choose("dev", Ref{}, []string{"app", "network", "other"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	order := make(chan string, 8)
-	outcomes := c.Each(t.Context(), targets, 4, func(_ context.Context, t *Target) error {
-		order <- t.Name
-		return nil
-	})
-	close(order)
-	at := map[string]int{}
-	for name := range order {
-		at[name] = len(at)
-	}
-	if at["network"] > at["app"] || len(outcomes) != 3 {
-		t.Errorf("app went before network, which it needs through middle: %v", at)
-	}
-	outcomes = c.Each(t.Context(), targets, 1, func(_ context.Context, t *Target) error {
-		if t.Name == "network" {
-			return errors.New("no")
-		}
-		return nil
-	})
-	got := map[string]string{}
-	for _, o := range outcomes {
-		got[o.Target.Name] = o.Reason()
-	}
-	if diff := cmp.Diff(map[string]string{"network": "no", "app": "skipped: network failed", "other": ""}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	outcomes = c.EachReverse(t.Context(), targets, 2, func(_ context.Context, t *Target) error {
-		if t.Name == "app" {
-			return errors.New("no")
-		}
-		return nil
-	})
-	for _, o := range outcomes {
-		if o.Target.Name == "network" && o.Skipped != "app" {
-			t.Errorf("network is deleted before what needs it: %+v", o)
-		}
-	}
-}
-
-func TestGraph(t *testing.T) {
-	t.Parallel()
-	c := load(t, twoStacks)
-	for f, want := range map[GraphFormat]string{
-		GraphText:    "network  network-dev\nlanding  landing-dev\n  after network by VpcId\n",
-		GraphDOT:     "digraph stacks {\n  rankdir=LR;\n  \"network\" [label=\"network-dev\"];\n  \"landing\" [label=\"landing-dev\"];\n  \"network\" -> \"landing\" [label=\"VpcId\"];\n}\n",
-		GraphMermaid: "graph LR\n  network[network-dev]\n  landing[landing-dev]\n  network -->|VpcId| landing\n",
-	} {
-		if diff := cmp.Diff(want, c.Graph(c.Environments[0], f)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", f, diff)
 		}
 	}
 }
