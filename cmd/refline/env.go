@@ -102,6 +102,13 @@ func (e *env) printFindings(list diag.List) {
 	_ = p.Print(e.stderr, diag.Text, list)
 }
 
+// printRuled writes findings as text to stderr, each with its rule.
+func (e *env) printRuled(list diag.List) error {
+	p := e.printer()
+	p.Source, p.Rules = e.source, true
+	return p.Print(e.stderr, diag.Text, list.Sort())
+}
+
 // path is a path from the command line, from the folder that is worked in.
 func (e *env) path(p string) string {
 	if filepath.IsAbs(p) {

@@ -58,9 +58,7 @@ func (o *renderOptions) again(ctx context.Context, e *env, in jsonnet.Input) err
 	if err != nil {
 		return err
 	}
-	p := e.printer()
-	p.Source, p.Rules = e.source, true
-	if err := p.Print(e.stderr, diag.Text, found.Sort()); err != nil {
+	if err := e.printRuled(found); err != nil {
 		return err
 	}
 	if is && len(found) == 0 {

@@ -198,9 +198,7 @@ func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []
 	if err != nil {
 		return err
 	}
-	p := e.printer()
-	p.Source, p.Rules = e.source, true
-	if err := p.Print(e.stderr, diag.Text, found.Sort()); err != nil {
+	if err := e.printRuled(found); err != nil {
 		return err
 	}
 	failed, warned := found.Count()

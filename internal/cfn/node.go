@@ -45,6 +45,14 @@ func (k Kind) String() string {
 	}
 }
 
+// Article is String with its article: "an integer".
+func (k Kind) Article() string {
+	if k == Int {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
+}
+
 // Pos is a place in a source, both from 1; columns in characters.
 type Pos struct{ Line, Column int }
 

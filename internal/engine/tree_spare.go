@@ -48,7 +48,7 @@ func (t *Tree) reused(ctx context.Context, dst string) *Workspace {
 // spares and nothing of the job runs any more; else it stays as it is.
 func (w *Workspace) GiveBack() {
 	t := w.tree
-	if t == nil || w.closed || w.made.dirs == nil {
+	if t == nil || w.closed {
 		return
 	}
 	t.spareMu.Lock()

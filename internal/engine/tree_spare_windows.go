@@ -6,6 +6,6 @@ import (
 )
 
 // look sees nothing here: each job gets a workspace of its own making.
-func (t *Tree) look(*Workspace) error { return nil }
+func (t *Tree) look(*Workspace) error { return errors.ErrUnsupported }
 
 func (t *Tree) renew(context.Context, *Workspace, string) error { return errors.ErrUnsupported }

@@ -112,31 +112,9 @@ func inputTexts(job *pipeline.Job) []inputText {
 	return texts
 }
 
-// moaValue gives an expression the value of an input.
-func moaValue(n *node) any {
-	switch n.kind {
-	case boolNode:
-		return n.truth
-	case intNode, floatNode:
-		return n.num
-	case stringNode:
-		return n.text
-	case seqNode:
-		list := make([]any, len(n.items))
-		for i, item := range n.items {
-			list[i] = moaValue(item)
-		}
-		return list
-	case mapNode:
-		m := make(map[string]any, len(n.keys))
-		for i := range n.keys {
-			m[n.keys[i].name] = moaValue(n.keys[i].value)
-		}
-		return m
-	default:
-		return nil
-	}
-}
+// moaValue gives an expression the value of an input; all its numbers are
+// float64.
+func moaValue(n *node) any { return plainWith(n, func(n *node) any { return n.num }) }
 
 // jobInput checks one input of a job, by the rules for those of spec:inputs, and
 // gives its default; nil when something is wrong.

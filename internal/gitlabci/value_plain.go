@@ -16,6 +16,16 @@ func describe(n *node) string {
 
 // plain turns a node into strings, bools, numbers, lists and maps.
 func plain(n *node) any {
+	return plainWith(n, func(n *node) any {
+		if n.kind == intNode && n.num == float64(int(n.num)) {
+			return int(n.num)
+		}
+		return n.num
+	})
+}
+
+// plainWith is plain with another way of giving numbers.
+func plainWith(n *node, number func(*node) any) any {
 	if n == nil {
 		return nil
 	}
@@ -23,20 +33,21 @@ func plain(n *node) any {
 	case boolNode:
 		return n.truth
 	case intNode, floatNode:
-		if n.kind == intNode && n.num == float64(int(n.num)) {
-			return int(n.num)
-		}
-		return n.num
+		return number(n)
 	case stringNode:
 		return n.text
 	case seqNode:
 		list := make([]any, len(n.items))
 		for i, item := range n.items {
-			list[i] = plain(item)
+			list[i] = plainWith(item, number)
 		}
 		return list
 	case mapNode:
-		return plainMap(n)
+		m := make(map[string]any, len(n.keys))
+		for i := range n.keys {
+			m[n.keys[i].name] = plainWith(n.keys[i].value, number)
+		}
+		return m
 	default:
 		return nil
 	}
@@ -46,11 +57,7 @@ func plainMap(n *node) map[string]any {
 	if absent(n) || n.kind != mapNode {
 		return nil
 	}
-	m := make(map[string]any, len(n.keys))
-	for i := range n.keys {
-		m[n.keys[i].name] = plain(n.keys[i].value)
-	}
-	return m
+	return plain(n).(map[string]any)
 }
 
 func quote(s string) string { return strconv.Quote(s) }

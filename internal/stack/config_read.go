@@ -60,14 +60,10 @@ func (r *configReader) errorf(at cfn.Path, hint, format string, args ...any) {
 
 // kindOf says what a value is, with its article.
 func kindOf(n *cfn.Node) string {
-	switch n.Kind {
-	case cfn.Null:
-		return "null"
-	case cfn.Int:
-		return "an integer"
-	default:
-		return "a " + n.Kind.String()
+	if n.Kind == cfn.Null {
+		return n.Kind.String()
 	}
+	return n.Kind.Article()
 }
 
 func step(at cfn.Path, name string) cfn.Path { return append(slices.Clone(at), name) }

@@ -55,14 +55,10 @@ func writeShort(b *strings.Builder, n *cfn.Node, room int) {
 }
 
 func kindWord(n *cfn.Node) string {
-	switch n.Kind {
-	case cfn.Null:
+	if n.Kind == cfn.Null {
 		return "empty"
-	case cfn.Int:
-		return "an integer"
-	default:
-		return "a " + n.Kind.String()
 	}
+	return n.Kind.Article()
 }
 
 // typeWords names types: "a string", "a list or a map".
