@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
-	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
 )
 
