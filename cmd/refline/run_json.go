@@ -3,7 +3,6 @@ package main
 import (
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/pipeline"
 )
 

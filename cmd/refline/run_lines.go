@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"refline/internal/engine"
 	"refline/internal/pipeline"
 )
 

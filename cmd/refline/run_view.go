@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/term"
 
-	"refline/internal/engine"
 	"refline/internal/pipeline"
 )
 
