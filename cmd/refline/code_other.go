@@ -44,9 +44,9 @@ func (o *otherProjects) own(src gitlabci.Source) (paths []string, is bool) {
 	switch {
 	case o.self.path == "":
 		return nil, false
-	case src.Kind == gitlabci.Local && src.Project == o.self.path && o.here(src.Ref):
+	case src.Kind == gitlabci.SourceLocal && src.Project == o.self.path && o.here(src.Ref):
 		return []string{src.Path}, true
-	case src.Kind == gitlabci.Component:
+	case src.Kind == gitlabci.SourceComponent:
 		host, project, name, version, err := componentAddress(src.Path)
 		if err == nil && host == o.self.host && project == o.self.path && o.here(version) {
 			return componentPaths(name), true
@@ -62,7 +62,7 @@ func (o *otherProjects) here(ref string) bool {
 // readOwn reads the first of the paths that the project has.
 func readOwn(ctx context.Context, c gitlabci.Loader, paths []string) (data []byte, found gitlabci.Source, err error) {
 	for _, path := range paths {
-		data, found, err = c.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
+		data, found, err = c.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: path})
 		if !errs.Is(err, errs.NotFound) {
 			break
 		}
@@ -83,13 +83,13 @@ type otherProject struct {
 
 func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
 	switch src.Kind {
-	case gitlabci.Remote:
+	case gitlabci.SourceRemote:
 		data, err := o.sources.get(ctx, src.Path)
 		return data, src, err
-	case gitlabci.Template:
+	case gitlabci.SourceTemplate:
 		data, err := o.sources.template(ctx, src.Path)
 		return data, src, err
-	case gitlabci.Component:
+	case gitlabci.SourceComponent:
 		return o.component(ctx, src)
 	}
 	p, err := o.project(ctx, src.Project, src.Ref)
@@ -106,7 +106,7 @@ func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, 
 }
 
 func (o *otherProjects) list(ctx context.Context, src gitlabci.Source) ([]string, error) {
-	if src.Kind != gitlabci.Local {
+	if src.Kind != gitlabci.SourceLocal {
 		return nil, errs.E(errs.Invalid, "a %s include has no files beside it", src.Kind)
 	}
 	p, err := o.project(ctx, src.Project, src.Ref)
@@ -217,7 +217,7 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 	for _, path := range componentPaths(name) {
 		data, err := p.reader.ReadFile(p.commit, path)
 		if err == nil {
-			return data, gitlabci.Source{Kind: gitlabci.Local, Project: project, Ref: p.commit, Path: path, Version: p.tag}, nil
+			return data, gitlabci.Source{Kind: gitlabci.SourceLocal, Project: project, Ref: p.commit, Path: path, Version: p.tag}, nil
 		}
 		if !errs.Is(err, errs.NotFound) {
 			return nil, src, err

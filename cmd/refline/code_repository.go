@@ -144,7 +144,7 @@ func (r *repository) Read(ctx context.Context, src gitlabci.Source) ([]byte, git
 	if own, is := r.own(src); is {
 		return readOwn(ctx, r, own)
 	}
-	if src.Kind != gitlabci.Local || src.Project != "" {
+	if src.Kind != gitlabci.SourceLocal || src.Project != "" {
 		return r.read(ctx, src)
 	}
 	path, err := localPath(src.Path)
@@ -157,7 +157,7 @@ func (r *repository) Read(ctx context.Context, src gitlabci.Source) ([]byte, git
 
 // List gives the paths of the commit.
 func (r *repository) List(ctx context.Context, src gitlabci.Source) ([]string, error) {
-	if src.Kind != gitlabci.Local || src.Project != "" {
+	if src.Kind != gitlabci.SourceLocal || src.Project != "" {
 		return r.list(ctx, src)
 	}
 	entries, err := r.entries()

@@ -14,6 +14,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
+	"refline/internal/pipeline"
 )
 
 // workingTree is the code of the folder one stands in, uncommitted changes
@@ -39,7 +40,7 @@ func (t *workingTree) Read(ctx context.Context, src gitlabci.Source) ([]byte, gi
 	if own, is := t.own(src); is {
 		return readOwn(ctx, t, own)
 	}
-	if src.Kind != gitlabci.Local || src.Project != "" {
+	if src.Kind != gitlabci.SourceLocal || src.Project != "" {
 		return t.read(ctx, src)
 	}
 	path, err := localPath(src.Path)
@@ -75,7 +76,7 @@ func localPath(p string) (string, error) {
 
 // List gives the paths of the project for globs and rules:exists.
 func (t *workingTree) List(ctx context.Context, src gitlabci.Source) ([]string, error) {
-	if src.Kind == gitlabci.Local && src.Project == "" {
+	if src.Kind == gitlabci.SourceLocal && src.Project == "" {
 		f, err := t.files()
 		return f.Paths, err
 	}
@@ -155,12 +156,12 @@ func (t *workingTree) changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 		return c
 	}
 	c.CompareTo = func(ref string) ([]string, error) { return t.compare(ctx, ref) }
-	if f.Event != gitlabci.EventPush && f.Event != gitlabci.EventMergeRequest || f.Tag != "" {
+	if f.Trigger != pipeline.TriggerPush && f.Trigger != pipeline.TriggerMergeRequest || f.Tag != "" {
 		return c
 	}
 	c.Load = func() ([]string, bool, error) {
 		base := "@{upstream}"
-		if f.Event == gitlabci.EventMergeRequest {
+		if f.Trigger == pipeline.TriggerMergeRequest {
 			base = f.DefaultBranch
 		}
 		files, err := t.Changed(ctx, base)

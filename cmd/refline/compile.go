@@ -24,7 +24,7 @@ import (
 type compiled struct {
 	code       code // the working tree, or a commit of a repository
 	file       string
-	event      gitlabci.Event
+	event      pipeline.Trigger
 	facts      gitlabci.Facts
 	input      gitlabci.Input
 	result     *gitlabci.Result
@@ -131,9 +131,9 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	if err := c.loadVariables(ctx, e, o); err != nil {
 		return err
 	}
-	c.facts.Event, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
+	c.facts.Trigger, c.facts.ConfigPath, c.facts.PipelineID = c.event, c.file, max(o.runNumber, 1)
 	c.facts.Created = e.now()
-	if c.event == gitlabci.EventMergeRequest {
+	if c.event == pipeline.TriggerMergeRequest {
 		title, _, _ := strings.Cut(c.facts.Message, "\n")
 		c.facts.MergeRequest = &gitlabci.MergeRequest{
 			IID: 1, Title: title, SourceBranch: c.facts.Branch, TargetBranch: c.facts.DefaultBranch, SourceSHA: c.facts.SHA,
@@ -141,7 +141,7 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	}
 	c.code.know(c.facts)
 	c.input = gitlabci.Input{
-		Root: gitlabci.Source{Kind: gitlabci.Local, Path: c.file}, Content: o.content, Loader: c.code,
+		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: c.file}, Content: o.content, Loader: c.code,
 		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""), ProjectFor: c.kept.of,
 		Changed: c.code.changed(ctx, c.facts),
 	}
@@ -239,7 +239,7 @@ func (c *compiled) compileFile(ctx context.Context) error {
 // The predefined variables and those of the run are its external variables.
 func (c *compiled) evaluate(ctx context.Context) error {
 	in := jsonnet.Input{File: c.file, Read: func(path string) ([]byte, error) {
-		data, _, err := c.input.Loader.Read(ctx, gitlabci.Source{Kind: gitlabci.Local, Path: path})
+		data, _, err := c.input.Loader.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: path})
 		return data, err
 	}}
 	for _, v := range pipeline.Merge(c.input.Predefined, c.input.Pipeline) {

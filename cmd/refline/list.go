@@ -87,7 +87,7 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 func listed(j *pipeline.Job) listedJob {
 	l := listedJob{
 		Name: j.Name, Stage: j.Stage, When: string(j.When),
-		AllowFailure: j.AllowFailure, Trigger: j.Trigger != nil,
+		AllowFailure: j.AllowFailure, Trigger: j.Downstream != nil,
 	}
 	for _, n := range j.Needs {
 		name := n.Job

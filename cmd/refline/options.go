@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
-	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
 )
 
@@ -76,20 +75,20 @@ func (o *pipelineOptions) again() string {
 }
 
 // eventNames are the values of --event.
-func eventNamed(name string) (gitlabci.Event, error) {
+func eventNamed(name string) (pipeline.Trigger, error) {
 	switch name {
 	case "", "push":
-		return gitlabci.EventPush, nil
+		return pipeline.TriggerPush, nil
 	case "merge_request", "merge_request_event":
-		return gitlabci.EventMergeRequest, nil
+		return pipeline.TriggerMergeRequest, nil
 	case "schedule":
-		return gitlabci.EventSchedule, nil
+		return pipeline.TriggerSchedule, nil
 	case "web":
-		return gitlabci.EventWeb, nil
+		return pipeline.TriggerWeb, nil
 	case "api":
-		return gitlabci.EventAPI, nil
+		return pipeline.TriggerAPI, nil
 	case "trigger":
-		return gitlabci.EventTrigger, nil
+		return pipeline.TriggerToken, nil
 	}
 	return "", usagef("--event %q is none of push, merge_request, schedule, web, api, trigger", name)
 }

@@ -30,7 +30,7 @@ func (s *session) child(tree *engine.Tree) func(context.Context, engine.ChildReq
 const maxChildDepth = 2
 
 func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *compiled, req engine.ChildRequest, depth int) (*engine.RunInput, error) {
-	t := req.Job.Trigger
+	t := req.Job.Downstream
 	if t.Project != "" {
 		return nil, errs.E(errs.Invalid, "a pipeline of project %s needs a server; only child pipelines run here", t.Project)
 	}
@@ -65,13 +65,13 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 // compileChild compiles what a trigger includes: one file as the root, several
 // as a root that includes them.
 func (s *session) compileChild(ctx context.Context, parent *compiled, req engine.ChildRequest) (*compiled, error) {
-	t := req.Job.Trigger
+	t := req.Job.Downstream
 	if len(t.Include) == 0 || len(t.Include) > maxChildFiles {
 		return nil, errs.E(errs.Invalid, "trigger:include takes 1 to %d files, got %d", maxChildFiles, len(t.Include))
 	}
 	c := *parent
-	c.event = gitlabci.EventParent
-	c.facts.Event, c.facts.Parent = c.event, true
+	c.event = pipeline.TriggerParent
+	c.facts.Trigger, c.facts.Parent = c.event, true
 	if id, err := strconv.ParseInt(req.ID, 10, 64); err == nil {
 		c.facts.PipelineID = id // of its own, as on GitLab
 	}
@@ -110,7 +110,7 @@ type childFile struct {
 	inputs  map[string]any
 }
 
-func childRoot(t *pipeline.Trigger, req engine.ChildRequest, artifacts map[string][]byte) (childFile, error) {
+func childRoot(t *pipeline.Downstream, req engine.ChildRequest, artifacts map[string][]byte) (childFile, error) {
 	for _, inc := range t.Include {
 		if inc.Artifact == "" {
 			continue
@@ -123,18 +123,18 @@ func childRoot(t *pipeline.Trigger, req engine.ChildRequest, artifacts map[strin
 	}
 	if len(t.Include) == 1 {
 		inc := t.Include[0]
-		src := gitlabci.Source{Kind: gitlabci.Local, Path: inc.Local}
+		src := gitlabci.Source{Kind: gitlabci.SourceLocal, Path: inc.Local}
 		switch {
 		case inc.Artifact != "":
 			src.Path = inc.Artifact
 		case inc.Project != "":
 			src.Project, src.Ref, src.Path = inc.Project, inc.Ref, inc.File
 		case inc.Template != "":
-			src = gitlabci.Source{Kind: gitlabci.Template, Path: inc.Template}
+			src = gitlabci.Source{Kind: gitlabci.SourceTemplate, Path: inc.Template}
 		case inc.Remote != "":
-			src = gitlabci.Source{Kind: gitlabci.Remote, Path: inc.Remote}
+			src = gitlabci.Source{Kind: gitlabci.SourceRemote, Path: inc.Remote}
 		case inc.Component != "":
-			src = gitlabci.Source{Kind: gitlabci.Component, Path: inc.Component}
+			src = gitlabci.Source{Kind: gitlabci.SourceComponent, Path: inc.Component}
 		}
 		inputs := inc.Inputs
 		if inputs == nil {
@@ -143,11 +143,11 @@ func childRoot(t *pipeline.Trigger, req engine.ChildRequest, artifacts map[strin
 		return childFile{source: src, content: artifacts[inc.Artifact], inputs: inputs}, nil
 	}
 	content, err := includeAll(t.Include)
-	return childFile{source: gitlabci.Source{Kind: gitlabci.Local, Path: "trigger of " + req.Job.Name}, content: content, inputs: t.Inputs}, err
+	return childFile{source: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: "trigger of " + req.Job.Name}, content: content, inputs: t.Inputs}, err
 }
 
 // includeAll writes a configuration that includes several files; JSON is YAML.
-func includeAll(list []pipeline.TriggerInclude) ([]byte, error) {
+func includeAll(list []pipeline.DownstreamInclude) ([]byte, error) {
 	var out []map[string]any
 	for _, inc := range list {
 		entry := map[string]any{}
@@ -169,7 +169,7 @@ func includeAll(list []pipeline.TriggerInclude) ([]byte, error) {
 
 const maxChildBytes = 5 << 20
 
-func readArtifact(req engine.ChildRequest, inc pipeline.TriggerInclude) ([]byte, error) {
+func readArtifact(req engine.ChildRequest, inc pipeline.DownstreamInclude) ([]byte, error) {
 	r, err := req.Open(inc.Job, inc.Artifact)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ type artifactLoader struct {
 }
 
 func (l artifactLoader) Read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
-	if data, ok := l.files[src.Path]; ok && src.Kind == gitlabci.Local && src.Project == "" {
+	if data, ok := l.files[src.Path]; ok && src.Kind == gitlabci.SourceLocal && src.Project == "" {
 		return data, src, nil
 	}
 	return l.Loader.Read(ctx, src)

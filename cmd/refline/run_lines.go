@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"refline/internal/engine"
 	"refline/internal/pipeline"
 )
 
@@ -29,19 +28,19 @@ func (v *runView) remarks(j *jobView) string {
 	var parts []string
 	ev := j.final
 	switch {
-	case ev.Status == pipeline.Canceled:
+	case ev.Status == pipeline.StatusCanceled:
 		parts = append(parts, "canceled")
-	case ev.Status != pipeline.Failed:
+	case ev.Status != pipeline.StatusFailed:
 	case ev.Message != "":
 		parts = append(parts, ev.Message)
-	case ev.Reason == pipeline.JobTimeout:
+	case ev.Reason == pipeline.ReasonJobExecutionTimeout:
 		parts = append(parts, "timed out")
 	case ev.ExitCode != 0:
 		parts = append(parts, fmt.Sprintf("exit %d", ev.ExitCode))
 	default:
 		parts = append(parts, strings.ReplaceAll(string(ev.Reason), "_", " "))
 	}
-	if ev.Status == pipeline.Failed && ev.AllowFailure {
+	if ev.Status == pipeline.StatusFailed && ev.AllowFailure {
 		parts = append(parts, "failed, allowed")
 	}
 	if ev.Attempt > 1 {
@@ -85,7 +84,7 @@ func stepsText(steps []stepView) string {
 	return b.String()
 }
 
-func tableLines(s engine.Step) []string {
+func tableLines(s pipeline.Step) []string {
 	rows := [][]string{s.Columns}
 	for _, r := range s.Rows {
 		cells := make([]string, len(r))
@@ -103,7 +102,7 @@ func tableLines(s engine.Step) []string {
 
 func (v *runView) symbol(j *jobView) string {
 	s := statusSymbol(j.status)
-	if j.status == pipeline.Failed && j.final.AllowFailure {
+	if j.status == pipeline.StatusFailed && j.final.AllowFailure {
 		s = "!"
 	}
 	color := map[string]string{"✓": "32", "✗": "31", "!": "33", "◌": "34", "–": "2", "▸": "36"}[s]
@@ -115,15 +114,15 @@ func (v *runView) symbol(j *jobView) string {
 
 func statusSymbol(s pipeline.Status) string {
 	switch s {
-	case pipeline.Success:
+	case pipeline.StatusSuccess:
 		return "✓"
-	case pipeline.Failed:
+	case pipeline.StatusFailed:
 		return "✗"
-	case pipeline.ManualStatus, pipeline.Scheduled:
+	case pipeline.StatusManual, pipeline.StatusScheduled:
 		return "◌"
-	case pipeline.Running, pipeline.Pending, pipeline.Preparing:
+	case pipeline.StatusRunning, pipeline.StatusPending, pipeline.StatusPreparing:
 		return "▸"
-	case pipeline.Canceling, pipeline.Canceled:
+	case pipeline.StatusCanceling, pipeline.StatusCanceled:
 		return "■"
 	default:
 		return "–"

@@ -19,10 +19,10 @@ func (s *session) checkManual() error {
 			continue
 		}
 		found := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool {
-			return (j.Name == m || j.Base == m) && j.When == pipeline.Manual
+			return (j.Name == m || j.Base == m) && j.When == pipeline.WhenManual
 		})
 		// The job may be one of a child pipeline, which nobody knows yet.
-		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Trigger != nil })
+		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Downstream != nil })
 		if !found && !child {
 			return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", m, s.c.where(), didYouMean(m, s.manualNames()))
 		}
@@ -33,7 +33,7 @@ func (s *session) checkManual() error {
 func (s *session) manualNames() []string {
 	var names []string
 	for _, j := range s.c.pipeline.Jobs {
-		if j.When == pipeline.Manual {
+		if j.When == pipeline.WhenManual {
 			names = append(names, j.Name)
 		}
 	}

@@ -16,16 +16,16 @@ func (s *session) why(res engine.RunResult) func(int) string {
 	p := s.c.pipeline
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
-		case pipeline.ManualStatus:
+		case pipeline.StatusManual:
 			return "manual; to run it: refline run" + s.o.again() + " --manual " + shellWord(p.Jobs[i].Base)
-		case pipeline.Scheduled:
+		case pipeline.StatusScheduled:
 			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
-		case pipeline.Skipped:
+		case pipeline.StatusSkipped:
 			if cause := p.SkipCause(res.State, i); cause != "" {
 				return "skipped: " + cause
 			}
 			return "skipped"
-		case pipeline.Created, pipeline.Pending, pipeline.WaitingForResource:
+		case pipeline.StatusCreated, pipeline.StatusPending, pipeline.StatusWaitingForResource:
 			return "not started"
 		default:
 			return string(st.Status)
@@ -57,7 +57,7 @@ func (s *session) verdict(res engine.RunResult) error {
 	switch {
 	case s.e.stop.Err() != nil:
 		return context.Canceled
-	case res.Status == pipeline.Failed, res.Status == pipeline.Canceled:
+	case res.Status == pipeline.StatusFailed, res.Status == pipeline.StatusCanceled:
 		return errRed
 	}
 	return s.ranAll(res)
@@ -68,7 +68,7 @@ func (s *session) ranAll(res engine.RunResult) error {
 	why := s.why(res)
 	for i := range s.c.pipeline.Jobs {
 		name := s.c.pipeline.Jobs[i].Name
-		if st := res.State.Jobs[i].Status; slices.Contains(s.jobs, name) && st != pipeline.Success && st != pipeline.Failed {
+		if st := res.State.Jobs[i].Status; slices.Contains(s.jobs, name) && st != pipeline.StatusSuccess && st != pipeline.StatusFailed {
 			return errs.E(errs.Conflict, "job %q did not run: %s", name, why(i))
 		}
 	}
@@ -77,15 +77,15 @@ func (s *session) ranAll(res engine.RunResult) error {
 
 func verdictWord(j runJob) string {
 	switch {
-	case j.Status == pipeline.Success:
+	case j.Status == pipeline.StatusSuccess:
 		return "passed"
-	case j.Status == pipeline.Failed && j.AllowFailure:
+	case j.Status == pipeline.StatusFailed && j.AllowFailure:
 		return "failed but allowed"
-	case j.Status == pipeline.Failed:
+	case j.Status == pipeline.StatusFailed:
 		return "failed"
-	case j.Status == pipeline.Canceled, j.Status == pipeline.Canceling:
+	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
-	case j.Status == pipeline.ManualStatus, j.Status == pipeline.Scheduled:
+	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled:
 		return "waits"
 	default:
 		return "skipped"
@@ -100,7 +100,7 @@ func (s *session) showFailures() {
 	}
 	var rows [][]string
 	for _, j := range s.record.Jobs {
-		if j.Status != pipeline.Failed || j.AllowFailure || j.Log == "" {
+		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
 		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))

@@ -177,7 +177,7 @@ func (s *session) begin() {
 	r := &s.record
 	r.Project, r.File, r.Commit = s.c.project(), s.c.file, s.c.commit()
 	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.changedFiles()
-	r.Started, r.Status = s.e.now(), pipeline.Running
+	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
 // header is the run's first line: what runs, at which commit.
@@ -231,10 +231,10 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
-func (s *session) emit(ev engine.Event) {
+func (s *session) emit(ev pipeline.Report) {
 	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
 	switch {
-	case ev.Kind == engine.JobStarted, ev.Kind == engine.JobStatus && ev.Status.Done():
+	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		noteJob(s.notes, runJob{
 			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
@@ -292,7 +292,7 @@ func (s *session) finish(res engine.RunResult) {
 	r := &s.record
 	r.Finished, r.Status = s.e.now(), res.Status
 	if s.e.stop.Err() != nil {
-		r.Status = pipeline.Canceled
+		r.Status = pipeline.StatusCanceled
 	}
 	r.Jobs = s.jobRecords("", s.c.pipeline, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {

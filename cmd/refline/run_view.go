@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/term"
 
-	"refline/internal/engine"
 	"refline/internal/pipeline"
 )
 
@@ -49,7 +48,7 @@ type jobView struct {
 	steps   []stepView
 	extra   []string // markdown, tables, notes: shown under the job
 	shown   bool     // its final line is printed
-	final   engine.Event
+	final   pipeline.Report
 }
 
 type stepView struct{ name, status, progress string }
@@ -111,7 +110,7 @@ func (v *runView) close() {
 }
 
 // emit takes an event of the engine.
-func (v *runView) emit(ev engine.Event) {
+func (v *runView) emit(ev pipeline.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.mode == viewJSON {
@@ -123,13 +122,13 @@ func (v *runView) emit(ev engine.Event) {
 	}
 	j := v.job(ev.Job)
 	switch ev.Kind {
-	case engine.JobLog:
+	case pipeline.ReportJobLog:
 		j.lines.add(ev.Data)
-	case engine.JobNote:
+	case pipeline.ReportJobNote:
 		v.print(v.prefix(j) + plain(ev.Text))
-	case engine.StepEvent:
+	case pipeline.ReportStep:
 		v.step(j, ev.Step)
-	case engine.JobStatus:
+	case pipeline.ReportJobStatus:
 		v.status(j, ev)
 	}
 }
@@ -164,7 +163,7 @@ func (v *runView) logLine(j *jobView, s string) {
 }
 
 func (v *runView) step(j *jobView, raw json.RawMessage) {
-	var s engine.Step
+	var s pipeline.Step
 	if json.Unmarshal(raw, &s) != nil {
 		return
 	}
@@ -203,18 +202,18 @@ func (v *runView) step(j *jobView, raw json.RawMessage) {
 	}
 }
 
-func (v *runView) status(j *jobView, ev engine.Event) {
+func (v *runView) status(j *jobView, ev pipeline.Report) {
 	j.status, j.final = ev.Status, ev
 	switch ev.Status {
-	case pipeline.Running:
+	case pipeline.StatusRunning:
 		j.started, j.shown = ev.Time, false
 		j.steps, j.extra = nil, nil
-	case pipeline.Pending:
-		if ev.Attempt > 1 && ev.From == pipeline.Running {
+	case pipeline.StatusPending:
+		if ev.Attempt > 1 && ev.From == pipeline.StatusRunning {
 			v.print(v.prefix(j) + fmt.Sprintf("failed; attempt %d starts", ev.Attempt))
 			j.tail = nil
 		}
-	case pipeline.Success, pipeline.Failed, pipeline.Canceled:
+	case pipeline.StatusSuccess, pipeline.StatusFailed, pipeline.StatusCanceled:
 		j.lines.flush()
 		v.printFinal(j)
 	}
@@ -269,7 +268,7 @@ func (v *runView) draw() {
 	shown := 0
 	for _, name := range v.order {
 		j := v.jobs[name]
-		if j.status != pipeline.Running && j.status != pipeline.Canceling {
+		if j.status != pipeline.StatusRunning && j.status != pipeline.StatusCanceling {
 			continue
 		}
 		if shown == rows-2 {
@@ -284,7 +283,7 @@ func (v *runView) draw() {
 }
 
 func (v *runView) now(j *jobView) string {
-	if j.status == pipeline.Canceling {
+	if j.status == pipeline.StatusCanceling {
 		return "stopping…"
 	}
 	if len(j.steps) > 0 {

@@ -110,7 +110,7 @@ func newRunsShowCmd(e *env) *cobra.Command {
 				if j.ExitCode != 0 {
 					remark = fmt.Sprintf("exit %d", j.ExitCode)
 				}
-				if j.Status == pipeline.Failed && j.AllowFailure {
+				if j.Status == pipeline.StatusFailed && j.AllowFailure {
 					remark += ", allowed"
 				}
 				if j.Artifacts != "" {

@@ -194,7 +194,7 @@ func (s runStore) notedJobs(n int64) []runJob {
 			continue
 		}
 		if j.Status == "" {
-			j.Status = pipeline.Running
+			j.Status = pipeline.StatusRunning
 		}
 		i := slices.IndexFunc(jobs, func(o runJob) bool { return o.Name == j.Name })
 		if i < 0 {

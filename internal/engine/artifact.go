@@ -203,9 +203,9 @@ func (p *pick) paths(at string, list []string) []string {
 // keepWhen decides artifacts:when and cache:when.
 func keepWhen(when pipeline.When, failed bool) bool {
 	switch when {
-	case pipeline.Always:
+	case pipeline.WhenAlways:
 		return true
-	case pipeline.OnFailure:
+	case pipeline.WhenOnFailure:
 		return failed
 	default:
 		return !failed

@@ -134,9 +134,9 @@ func TestCollectByResult(t *testing.T) {
 		want   bool
 	}{
 		{"", false, true}, {"", true, false},
-		{pipeline.OnSuccess, false, true}, {pipeline.OnSuccess, true, false},
-		{pipeline.OnFailure, false, false}, {pipeline.OnFailure, true, true},
-		{pipeline.Always, false, true}, {pipeline.Always, true, true},
+		{pipeline.WhenOnSuccess, false, true}, {pipeline.WhenOnSuccess, true, false},
+		{pipeline.WhenOnFailure, false, false}, {pipeline.WhenOnFailure, true, true},
+		{pipeline.WhenAlways, false, true}, {pipeline.WhenAlways, true, true},
 	} {
 		t.Run(fmt.Sprintf("%s failed=%v", c.when, c.failed), func(t *testing.T) {
 			t.Parallel()

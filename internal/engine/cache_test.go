@@ -148,8 +148,8 @@ func TestCachePolicyWhenAndFallback(t *testing.T) {
 		want  files
 	}{
 		{"a failed job saves nothing", req("", "", true, "k"), "failed", files{}},
-		{"but with always it does", req("", pipeline.Always, true, "k"), "1", files{}},
-		{"on_failure not on success", req("", pipeline.OnFailure, false, "k"), "no", files{"d/f": "1"}},
+		{"but with always it does", req("", pipeline.WhenAlways, true, "k"), "1", files{}},
+		{"on_failure not on success", req("", pipeline.WhenOnFailure, false, "k"), "no", files{"d/f": "1"}},
 		{"pull does not save", req("pull", "", false, "k"), "no", files{"d/f": "1"}},
 		{"push does not restore", req("push", "", false, "k"), "2", files{}},
 		{"pull-push", req("pull-push", "", false, "k"), "3", files{"d/f": "2"}},

@@ -11,13 +11,13 @@ import (
 
 // child runs the pipeline of a trigger job. By strategy the job waits for it
 // (depend, mirror) or is done as soon as it exists.
-func (r *runner) child(ctx, stop context.Context, i int, id string, g given) JobResult {
+func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInput) JobResult {
 	job := &r.Pipeline.Jobs[i]
 	fail := func(err error) JobResult {
 		if stop.Err() != nil || ctx.Err() != nil {
-			return JobResult{Status: pipeline.Canceled}
+			return JobResult{Status: pipeline.StatusCanceled}
 		}
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.DownstreamFailed, Err: err}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonDownstreamCreationFailed, Err: err}
 	}
 	if r.Child == nil {
 		return fail(errs.E(errs.Invalid, "a child pipeline cannot be started here"))
@@ -38,32 +38,32 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g given) Job
 	in.Parent = func(name string) string { return g.kept[name] }
 	in.Prefix = r.Prefix + job.Name + " / "
 	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
-	waits := job.Trigger.Strategy == "depend" || job.Trigger.Strategy == "mirror"
+	waits := job.Downstream.Strategy == "depend" || job.Downstream.Strategy == "mirror"
 	in.Stop = stop
 	if !waits {
 		in.Stop = r.Stop
 	}
-	r.tell(i, Event{Kind: ChildRun})
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild})
 	if !waits {
 		r.loose.Add(1)
 		go func() {
 			defer r.loose.Done()
 			if _, err := r.runChild(ctx, job.Name, *in); err != nil {
-				r.tell(i, Event{Kind: JobNote, Text: err.Error()})
+				r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: err.Error()})
 			}
 		}()
-		return JobResult{Status: pipeline.Success}
+		return JobResult{Status: pipeline.StatusSuccess}
 	}
 	res, err := r.runChild(ctx, job.Name, *in)
 	switch {
 	case err != nil:
 		return fail(err)
-	case res.Status == pipeline.Success, res.Status == pipeline.Skipped:
-		return JobResult{Status: pipeline.Success}
-	case res.Status == pipeline.Canceled && stop.Err() != nil:
-		return JobResult{Status: pipeline.Canceled}
+	case res.Status == pipeline.StatusSuccess, res.Status == pipeline.StatusSkipped:
+		return JobResult{Status: pipeline.StatusSuccess}
+	case res.Status == pipeline.StatusCanceled && stop.Err() != nil:
+		return JobResult{Status: pipeline.StatusCanceled}
 	}
-	return JobResult{Status: pipeline.Failed, Reason: pipeline.UnknownFailure,
+	return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonUnknown,
 		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
 }
 
@@ -79,7 +79,7 @@ func (r *runner) runChild(ctx context.Context, trigger string, in RunInput) (Run
 // and, with those of the pipeline, what dotenv reports brought. Those they name
 // are replaced. What names a secret stays a reference: the child knows the
 // secret too, and resolves it.
-func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, error) {
+func (r *runner) forwarded(job *pipeline.Job, g attemptInput) ([]pipeline.Variable, error) {
 	below, above := r.Variables(job)
 	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
 	for i := range all {
@@ -96,10 +96,10 @@ func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, err
 		}
 	}
 	var out []pipeline.Variable
-	if job.Trigger.Forward.YAMLVariables {
+	if job.Downstream.Forward.YAMLVariables {
 		out = append(out, job.Variables...)
 	}
-	if job.Trigger.Forward.PipelineVariables {
+	if job.Downstream.Forward.PipelineVariables {
 		out = pipeline.Merge(out, g.dotenv)
 	}
 	for i, v := range out {
@@ -114,7 +114,7 @@ func (r *runner) forwarded(job *pipeline.Job, g given) ([]pipeline.Variable, err
 }
 
 // openArtifact opens a file of the artifacts of a job that has run.
-func (g given) openArtifact(from, path string) (io.ReadCloser, error) {
+func (g attemptInput) openArtifact(from, path string) (io.ReadCloser, error) {
 	dir := g.kept[from]
 	if dir == "" {
 		return nil, errs.E(errs.NotFound, "job %q kept no artifacts; %s is expected in them", from, path)

@@ -15,7 +15,7 @@ import (
 )
 
 func trigger(name, strategy string) pipeline.Job {
-	return pipeline.Job{Name: name, Trigger: &pipeline.Trigger{Strategy: strategy, Forward: pipeline.Forward{YAMLVariables: true}}}
+	return pipeline.Job{Name: name, Downstream: &pipeline.Downstream{Strategy: strategy, Forward: pipeline.Forward{YAMLVariables: true}}}
 }
 
 func TestChildPipelines(t *testing.T) {
@@ -31,11 +31,11 @@ func TestChildPipelines(t *testing.T) {
 	}{
 		{"depend: green", "depend", []pipeline.Job{{Name: "c/in"}}, 0, "t=success y=success → success", "", ""},
 		{"mirror: green", "mirror", []pipeline.Job{{Name: "c/in"}}, 0, "t=success y=success → success", "", ""},
-		{"depend: red", "depend", []pipeline.Job{{Name: "c/in"}}, 1, "t=failed y=skipped → failed", pipeline.UnknownFailure, "ended failed"},
-		{"mirror: red", "mirror", []pipeline.Job{{Name: "c/in"}}, 1, "t=failed y=skipped → failed", pipeline.UnknownFailure, "ended failed"},
+		{"depend: red", "depend", []pipeline.Job{{Name: "c/in"}}, 1, "t=failed y=skipped → failed", pipeline.ReasonUnknown, "ended failed"},
+		{"mirror: red", "mirror", []pipeline.Job{{Name: "c/in"}}, 1, "t=failed y=skipped → failed", pipeline.ReasonUnknown, "ended failed"},
 		{"red as it may be", "depend", []pipeline.Job{{Name: "c/in", AllowFailure: true}}, 1, "t=success y=success → success", "", ""},
 		{"not waited for: red", "", []pipeline.Job{{Name: "c/in"}}, 1, "t=success y=success → success", "", ""},
-		{"what cannot be run", "depend", []pipeline.Job{{Name: "c/in", Needs: needing("nope")}}, 0, "t=failed y=skipped → failed", pipeline.DownstreamFailed, "nope"},
+		{"what cannot be run", "depend", []pipeline.Job{{Name: "c/in", Needs: needing("nope")}}, 0, "t=failed y=skipped → failed", pipeline.ReasonDownstreamCreationFailed, "nope"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestChildPipelines(t *testing.T) {
 			if jobs := res.Children[0].Result.Jobs; len(jobs) == 1 && !strings.HasPrefix(jobs[0].Log, filepath.Join(h.in.Dir, "children")+string(filepath.Separator)) {
 				t.Errorf("the child's log is %s", jobs[0].Log)
 			}
-			same(t, h.told(ChildRun, func(ev Event) string { return ev.Job }), []string{"t"})
+			same(t, h.told(pipeline.ReportChild, func(ev pipeline.Report) string { return ev.Job }), []string{"t"})
 		})
 	}
 }
@@ -78,7 +78,7 @@ func TestChildThatCannotBeMade(t *testing.T) {
 		if got, want := h.statuses(res), "t=failed x=success y=skipped → failed"; got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
-		if r := res.Jobs[0].Result; r.Reason != pipeline.DownstreamFailed || !errs.Is(r.Err, errs.Invalid) || len(res.Children) != 0 {
+		if r := res.Jobs[0].Result; r.Reason != pipeline.ReasonDownstreamCreationFailed || !errs.Is(r.Err, errs.Invalid) || len(res.Children) != 0 {
 			t.Errorf("%s: got %+v", name, r)
 		}
 	}
@@ -91,10 +91,10 @@ func TestFaultOfALooseChildIsTold(t *testing.T) {
 	h.in.Child = func(_ context.Context, req ChildRequest) (*RunInput, error) {
 		return h.child(req, pipeline.Job{Name: "c/in", Needs: needing("nope")}), nil
 	}
-	if res := h.run(); res.Status != pipeline.Success {
+	if res := h.run(); res.Status != pipeline.StatusSuccess {
 		t.Errorf("got %s", h.statuses(res))
 	}
-	notes := h.told(JobNote, func(ev Event) string { return ev.Job + ": " + ev.Text })
+	notes := h.told(pipeline.ReportJobNote, func(ev pipeline.Report) string { return ev.Job + ": " + ev.Text })
 	if len(notes) != 1 || !strings.HasPrefix(notes[0], "t: ") || !strings.Contains(notes[0], "nope") {
 		t.Errorf("told %q", notes)
 	}
@@ -105,9 +105,9 @@ func TestManualJobsOfChildren(t *testing.T) {
 	h := newRun(t, trigger("a/t", "depend"))
 	h.in.Child = func(_ context.Context, req ChildRequest) (*RunInput, error) {
 		if req.Job.Name == "t" {
-			return h.child(req, pipeline.Job{Name: "c/m", When: pipeline.Manual}, trigger("d/u", "depend")), nil
+			return h.child(req, pipeline.Job{Name: "c/m", When: pipeline.WhenManual}, trigger("d/u", "depend")), nil
 		}
-		return h.child(req, pipeline.Job{Name: "e/m", When: pipeline.Manual}, pipeline.Job{Name: "e/n", When: pipeline.Manual, AllowFailure: true}), nil
+		return h.child(req, pipeline.Job{Name: "e/m", When: pipeline.WhenManual}, pipeline.Job{Name: "e/n", When: pipeline.WhenManual, AllowFailure: true}), nil
 	}
 	var offered []string
 	h.in.Play = func(name string) bool {
@@ -169,7 +169,7 @@ func TestArtifactsReachAChild(t *testing.T) {
 		"in":  {"README": "of the repository", "gen/child.yml": "in: {}", "gen/data": "for the child"},
 		"not": plain, "far": plain,
 	})
-	notes := h.told(JobNote, func(ev Event) string { return ev.Job + ": " + ev.Text })
+	notes := h.told(pipeline.ReportJobNote, func(ev pipeline.Report) string { return ev.Job + ": " + ev.Text })
 	if len(notes) != 1 || !strings.Contains(notes[0], "t / far: ") || !strings.Contains(notes[0], "group/other") {
 		t.Errorf("told %q", notes)
 	}
@@ -230,7 +230,7 @@ func TestForwardedVariables(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := trigger("b/t", "depend")
-			j.Trigger.Forward, j.Variables = tt.forward, tt.job
+			j.Downstream.Forward, j.Variables = tt.forward, tt.job
 			h := newRun(t, pipeline.Job{Name: "a/env", Artifacts: &pipeline.Artifacts{Reports: map[string][]string{"dotenv": {"out.env"}}}}, j)
 			h.scripts["env"] = func(_ context.Context, c fakeCommand) (int, error) {
 				return 0, os.WriteFile(filepath.Join(c.workspace(), "out.env"), []byte(tt.dotenv), 0o644)

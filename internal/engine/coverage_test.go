@@ -74,7 +74,7 @@ func TestCoverageIsTold(t *testing.T) {
 		}
 	}
 	same(t, got, map[string]float64{"x success": 42, "bad failed": 42})
-	if res.State.Jobs[2].Status != pipeline.Success {
+	if res.State.Jobs[2].Status != pipeline.StatusSuccess {
 		t.Error("an expression that is not known fails the job")
 	}
 }

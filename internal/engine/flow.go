@@ -52,7 +52,7 @@ func ScriptPipeline(file string, head []byte, inputs map[string]string) (*pipeli
 		name = path.Base(file)
 	}
 	job := pipeline.Job{
-		Name: name, Base: name, Stage: "test", When: pipeline.OnSuccess,
+		Name: name, Base: name, Stage: "test", When: pipeline.WhenOnSuccess,
 		Variables: vars, Script: []string{strings.Join(append(command, args...), " ")},
 	}
 	job.Origin.File, job.Origin.Line = file, 1

@@ -67,7 +67,7 @@ func TestScriptPipeline(t *testing.T) {
 	p, err := ScriptPipeline("my_flows/hello_flow.py", []byte("import x\n"), map[string]string{"who": "you & me", "dry-run": "", "DAY": "$HOME"})
 	must(t, err)
 	want := &pipeline.Pipeline{Stages: []string{"test"}, Jobs: []pipeline.Job{{
-		Name: "hello_flow", Base: "hello_flow", Stage: "test", When: pipeline.OnSuccess,
+		Name: "hello_flow", Base: "hello_flow", Stage: "test", When: pipeline.WhenOnSuccess,
 		Script: []string{`python3 my_flows/hello_flow.py '--DAY=$HOME' --dry-run= '--who=you & me'`},
 		Variables: []pipeline.Variable{
 			{Name: "PYTHONPATH", Value: "$CI_PROJECT_DIR/my_flows:$CI_PROJECT_DIR"},

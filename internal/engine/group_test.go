@@ -33,14 +33,14 @@ func TestResourceGroups(t *testing.T) {
 		}
 		h := newRun(t, jobs...)
 		h.lockIn(t.TempDir())
-		if res := h.run(); res.Status != pipeline.Success || h.most != 1 {
+		if res := h.run(); res.Status != pipeline.StatusSuccess || h.most != 1 {
 			t.Errorf("%s, %d at once, want success with 1", res.Status, h.most)
 		}
 	})
 	t.Run("without a lock too", func(t *testing.T) {
 		t.Parallel()
 		h := newRun(t, pipeline.Job{Name: "a/x", ResourceGroup: "g"}, pipeline.Job{Name: "a/y", ResourceGroup: "g"})
-		if res := h.run(); res.Status != pipeline.Success || h.most != 1 {
+		if res := h.run(); res.Status != pipeline.StatusSuccess || h.most != 1 {
 			t.Errorf("%s, %d at once, want success with 1", res.Status, h.most)
 		}
 	})
@@ -104,7 +104,7 @@ func TestResourceGroups(t *testing.T) {
 		if got, want := h.statuses(res), "deploy=failed x=success → failed"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if rec := res.Jobs[0]; rec.Result.Reason != pipeline.RunnerSystemFailure || rec.Result.Err == nil || rec.Log != "" {
+		if rec := res.Jobs[0]; rec.Result.Reason != pipeline.ReasonRunnerSystemFailure || rec.Result.Err == nil || rec.Log != "" {
 			t.Errorf("got %+v", rec)
 		}
 	})

@@ -37,7 +37,7 @@ func TestNamesOfImagesThatAreEmpty(t *testing.T) {
 			h.fake.start = func(context.Context, executor.Spec) error { return c.start }
 			h.in.Variables = []pipeline.Variable{{Name: "EMPTY"}}
 			res := h.run()
-			if res.Status != pipeline.Failed || res.Err == nil {
+			if res.Status != pipeline.StatusFailed || res.Err == nil {
 				t.Fatalf("got %+v", res)
 			}
 			for _, want := range c.says {

@@ -76,7 +76,7 @@ type JobInput struct {
 	Secrets  *mask.Set
 	Log      io.Writer // gets masked bytes only
 	// Emit gets steps and notes; it is called from several goroutines.
-	Emit func(Event)
+	Emit func(pipeline.Report)
 	// Stop asks for a graceful end when done: the script is stopped and
 	// after_script still runs. The context of RunJob ends everything at once.
 	Stop context.Context
@@ -112,8 +112,8 @@ func RunJob(ctx context.Context, in JobInput) JobResult {
 	res := a.run(ctx)
 	if err := a.log.Close(); err != nil && res.Err == nil {
 		res.Err = fmt.Errorf("write the log: %w", err)
-		if res.Status == pipeline.Success {
-			res.Status, res.Reason = pipeline.Failed, pipeline.RunnerSystemFailure
+		if res.Status == pipeline.StatusSuccess {
+			res.Status, res.Reason = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure
 		}
 	}
 	if res.Err != nil {
@@ -149,11 +149,11 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	system := func(err error) JobResult {
 		switch {
 		case ctx.Err() != nil || a.Stop.Err() != nil:
-			return JobResult{Status: pipeline.Canceled}
+			return JobResult{Status: pipeline.StatusCanceled}
 		case timedOut(within):
 			return a.overTime()
 		}
-		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
+		return JobResult{Status: pipeline.StatusFailed, Reason: reasonOf(err), Err: err}
 	}
 	if err := a.prepare(within); err != nil {
 		return system(err)
@@ -176,7 +176,7 @@ func reasonOf(err error) pipeline.Reason {
 	case errors.As(err, &r):
 		return r.reason
 	default:
-		return pipeline.RunnerSystemFailure
+		return pipeline.ReasonRunnerSystemFailure
 	}
 }
 
@@ -219,19 +219,19 @@ func (a *attempt) script(within context.Context) JobResult {
 	code, err := a.commands(ctx)
 	switch {
 	case err == nil && code == 0:
-		return JobResult{Status: pipeline.Success}
+		return JobResult{Status: pipeline.StatusSuccess}
 	case err == nil:
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: code}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: code}
 	case errors.Is(err, errTimeout):
 		return a.overTime()
 	case errors.Is(err, errScriptTimeout):
 		fmt.Fprintf(a.log, "\nstopped: the script's time, %s by RUNNER_SCRIPT_TIMEOUT, is over\n", a.lookup["RUNNER_SCRIPT_TIMEOUT"])
 		a.cutShort = true
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}
 	case ctx.Err() != nil:
-		return JobResult{Status: pipeline.Canceled}
+		return JobResult{Status: pipeline.StatusCanceled}
 	default:
-		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
+		return JobResult{Status: pipeline.StatusFailed, Reason: reasonOf(err), Err: err}
 	}
 }
 
@@ -246,7 +246,7 @@ func timedOut(ctx context.Context) bool { return errors.Is(context.Cause(ctx), e
 // overTime is the result of a job whose timeout is over, whatever it was doing.
 func (a *attempt) overTime() JobResult {
 	fmt.Fprintf(a.log, "\nstopped: the job's timeout of %s is over\n", a.timeout())
-	return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
+	return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}
 }
 
 // limit is the duration that a variable of GitLab's runner gives; otherwise
@@ -300,8 +300,8 @@ func (a *attempt) afterScript(ctx context.Context, res *JobResult) {
 			return nil
 		}
 		fmt.Fprintf(a.log, "after_script %s, which AFTER_SCRIPT_IGNORE_ERRORS makes count\n", ended)
-		if res.Status == pipeline.Success {
-			*res = JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: max(code, 0)}
+		if res.Status == pipeline.StatusSuccess {
+			*res = JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: max(code, 0)}
 		}
 		return nil
 	})

@@ -48,7 +48,7 @@ func TestCachesOfAJob(t *testing.T) {
 		t.Errorf("saved what was only to be pulled:\n%s", log)
 	}
 	always := c
-	always.When = pipeline.Always
+	always.When = pipeline.WhenAlways
 	run(always, 1, "++")
 	run(c, 0, "+++")
 	push := c
@@ -70,7 +70,7 @@ func TestCacheThatCannotBeHad(t *testing.T) {
 		plantIn(t, c.workspace(), files{"deps/n": ""})
 		return 0, nil
 	}
-	if res := h.run(); res.Status != pipeline.Success || !strings.Contains(h.log.String(), "cache: ") {
+	if res := h.run(); res.Status != pipeline.StatusSuccess || !strings.Contains(h.log.String(), "cache: ") {
 		t.Errorf("got %+v, log:\n%s", res, h.log.String())
 	}
 }
@@ -83,15 +83,15 @@ func TestLostFiles(t *testing.T) {
 		err    error
 		reason pipeline.Reason
 	}{
-		{0, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.RunnerSystemFailure},
-		{1, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.ScriptFailure},
+		{0, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.ReasonRunnerSystemFailure},
+		{1, fmt.Errorf("%w: copy out", executor.ErrLost), pipeline.ReasonScriptFailure},
 		{0, errors.New("a container is left"), ""},
 	} {
 		h := newJob(t, pipeline.Job{Artifacts: &pipeline.Artifacts{Paths: []string{"out"}}})
 		h.fake.exec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
 		h.fake.closed = func(context.Context, executor.Spec) error { return c.err }
 		res := h.run()
-		if res.Reason != c.reason || (res.Status == pipeline.Success) != (c.reason == "") {
+		if res.Reason != c.reason || (res.Status == pipeline.StatusSuccess) != (c.reason == "") {
 			t.Errorf("%v with exit code %d: %+v", c.err, c.code, res)
 		}
 		told := fmt.Sprint(res.Err, h.log.String(), h.notes())
@@ -108,7 +108,7 @@ func TestSecretsThatNobodyGave(t *testing.T) {
 		IDTokens: []pipeline.IDToken{{Name: "TOKEN"}, {Name: "GIVEN_TOKEN"}},
 	})
 	h.in.Variables = []pipeline.Variable{{Name: "GIVEN", Value: "x"}, {Name: "GIVEN_TOKEN", Value: "x"}}
-	if res := h.run(); res.Status != pipeline.Success {
+	if res := h.run(); res.Status != pipeline.StatusSuccess {
 		t.Errorf("got %+v", res)
 	}
 	notes := h.notes()
@@ -127,7 +127,7 @@ func TestGitStrategy(t *testing.T) {
 		h.in.Variables = []pipeline.Variable{{Name: "GIT_STRATEGY", Value: strategy}}
 		var got files
 		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { got = harvest(t, c.workspace()); return 0, nil }
-		if res := h.run(); res.Status != pipeline.Success {
+		if res := h.run(); res.Status != pipeline.StatusSuccess {
 			t.Errorf("%q: %+v", strategy, res)
 		}
 		same(t, got, want)
@@ -181,7 +181,7 @@ func TestWhereAJobDeployed(t *testing.T) {
 // end in another place.
 func TestTimeoutOfTheWholeJob(t *testing.T) {
 	t.Parallel()
-	keep := &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.Always}
+	keep := &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenAlways}
 	waits := func(name string) func(context.Context, fakeCommand) (int, error) {
 		return func(ctx context.Context, c fakeCommand) (int, error) {
 			if c.script() == name {
@@ -211,7 +211,7 @@ func TestTimeoutOfTheWholeJob(t *testing.T) {
 			t.Parallel()
 			h := newJob(t, pipeline.Job{Timeout: 200 * time.Millisecond, AfterScript: []string{"tidy"}, Artifacts: keep})
 			set(h)
-			same(t, h.run(), JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout})
+			same(t, h.run(), JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout})
 			if log := h.log.String(); strings.Count(log, "timeout of 200ms is over") != 1 {
 				t.Errorf("log:\n%s", log)
 			}
@@ -235,24 +235,24 @@ func TestTimeoutsOfScripts(t *testing.T) {
 	}{
 		{
 			name: "of the script", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptMain,
-			want:  JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout, Artifacts: true},
+			want:  JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout, Artifacts: true},
 			after: "timedout", log: "the script's time, 1ms by RUNNER_SCRIPT_TIMEOUT, is over",
 		},
 		{
 			name: "of after_script", vars: []pipeline.Variable{{Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "1ms"}}, waits: scriptAfter,
-			want:  JobResult{Status: pipeline.Success},
+			want:  JobResult{Status: pipeline.StatusSuccess},
 			after: "success", log: "after_script was stopped after 1ms",
 		},
 		{
 			name: "none", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "0"}, {Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "soon"}},
-			want:  JobResult{Status: pipeline.Success},
+			want:  JobResult{Status: pipeline.StatusSuccess},
 			after: "success", log: "RUNNER_AFTER_SCRIPT_TIMEOUT=soon is no duration",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.OnFailure}})
+			h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenOnFailure}})
 			h.in.Variables = tt.vars
 			after := ""
 			h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
@@ -275,8 +275,8 @@ func TestTimeoutsOfScripts(t *testing.T) {
 // What becomes of after_script counts only where the job says so.
 func TestErrorsOfAfterScript(t *testing.T) {
 	t.Parallel()
-	red := JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: 4}
-	for ignore, want := range map[string]JobResult{"": {Status: pipeline.Success}, "true": {Status: pipeline.Success}, "no": {Status: pipeline.Success}, "false": red, "0": red} {
+	red := JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: 4}
+	for ignore, want := range map[string]JobResult{"": {Status: pipeline.StatusSuccess}, "true": {Status: pipeline.StatusSuccess}, "no": {Status: pipeline.StatusSuccess}, "false": red, "0": red} {
 		h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
 		h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: ignore}}
 		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {

@@ -20,7 +20,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout && !a.cutShort {
+	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
 		return // as on GitLab, what ran out of time keeps nothing
 	}
 	if ctx.Err() != nil {
@@ -28,7 +28,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		return
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
-	failed := res.Status == pipeline.Failed
+	failed := res.Status == pipeline.StatusFailed
 	err := a.sandbox.Close(ctx)
 	if err != nil && !errors.Is(err, executor.ErrLost) {
 		a.note(fmt.Sprintf("not cleaned up: %v", err))
@@ -45,7 +45,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	case failed:
 		fmt.Fprintln(a.log, err)
 	default:
-		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
+		res.Status, res.Reason, res.Err = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure, err
 	}
 }
 
@@ -64,7 +64,7 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 // tellDeployment says which environment a job reached, and where it is seen.
 func (a *attempt) tellDeployment(res *JobResult) {
 	env := a.Job.Environment
-	if env == nil || res.Status != pipeline.Success || env.Action != "" && env.Action != "start" {
+	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
 		return
 	}
 	text := "deployed to " + a.expand(env.Name)
@@ -150,7 +150,7 @@ func (a *attempt) emitStep(raw []byte) {
 	if err != nil {
 		return
 	}
-	a.Emit(Event{Kind: StepEvent, Job: a.Job.Name, Step: masked})
+	a.Emit(pipeline.Report{Kind: pipeline.ReportStep, Job: a.Job.Name, Step: masked})
 }
 
 // maskValue masks the texts of a JSON value, and a number that is a secret.
@@ -189,7 +189,7 @@ func (a *attempt) note(text string) {
 	case n == mostNotes:
 		text = "more notes are left out"
 	}
-	a.Emit(Event{Kind: JobNote, Job: a.Job.Name, Text: a.Secrets.String(text)})
+	a.Emit(pipeline.Report{Kind: pipeline.ReportJobNote, Job: a.Job.Name, Text: a.Secrets.String(text)})
 }
 
 // cleanUp gives everything back, also after a cancel.

@@ -270,9 +270,9 @@ func (a *attempt) sandboxOf(ctx context.Context, spec executor.Spec) (executor.S
 	case err == nil:
 		return sandbox, nil
 	case errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied):
-		return nil, &reasonError{pipeline.ImagePullFailure, err}
+		return nil, &reasonError{pipeline.ReasonImagePull, err}
 	default:
-		return nil, &reasonError{pipeline.RunnerSystemFailure, err}
+		return nil, &reasonError{pipeline.ReasonRunnerSystemFailure, err}
 	}
 }
 

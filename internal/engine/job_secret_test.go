@@ -114,7 +114,7 @@ func TestSecretsAreInNothingARunTells(t *testing.T) {
 		{name: "an unknown type", script: steps(`{"type":"` + secretText + `"}`), want: `unknown type \"[masked]\"`},
 		{name: "an unknown status", script: steps(`{"type":"step_finished","status":"` + secretText + `"}`), want: `unknown status \"[masked]\"`},
 		{name: "the place of a deployment", job: pipeline.Job{Environment: &pipeline.Environment{Name: "prod", URL: "https://host/?t=$TEXT"}}, want: "deployed to prod: https://host/?t=[masked]"},
-		{name: "the name of a step of run", job: pipeline.Job{Run: []pipeline.Step{{Name: secretText, Script: "x"}}}, want: `"step":"[masked]"`},
+		{name: "the name of a step of run", job: pipeline.Job{Run: []pipeline.RunEntry{{Name: secretText, Script: "x"}}}, want: `"step":"[masked]"`},
 		{name: "a path of artifacts", job: pipeline.Job{Artifacts: &pipeline.Artifacts{Paths: []string{"none/$TEXT"}}}, want: "nothing matches"},
 		{
 			name: "the name of an artifact",
@@ -164,7 +164,7 @@ func TestLeakInTheStoredLogFailsClosed(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	r := res.Jobs[0].Result
-	if r.Reason != pipeline.DataIntegrity || r.Err == nil || !strings.Contains(r.Err.Error(), "TEXT") {
+	if r.Reason != pipeline.ReasonDataIntegrity || r.Err == nil || !strings.Contains(r.Err.Error(), "TEXT") {
 		t.Errorf("got %+v", r)
 	}
 	if log := h.log(res, "x"); log != "" {

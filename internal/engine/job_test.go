@@ -28,17 +28,17 @@ func TestHowAJobEnds(t *testing.T) {
 		after  string    // CI_JOB_STATUS in after_script, empty when it does not run
 		log    string
 	}{
-		{"green", pipeline.Job{}, exit(0), JobResult{Status: pipeline.Success}, "success", ""},
-		{"red", pipeline.Job{}, exit(3), JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: 3}, "failed", ""},
+		{"green", pipeline.Job{}, exit(0), JobResult{Status: pipeline.StatusSuccess}, "success", ""},
+		{"red", pipeline.Job{}, exit(3), JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: 3}, "failed", ""},
 		{
 			"out of time: no after_script", pipeline.Job{Timeout: time.Millisecond},
 			func(ctx context.Context, _ fakeCommand) (int, error) { return untilStopped(ctx) },
-			JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}, "", "timeout of 1ms is over",
+			JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}, "", "timeout of 1ms is over",
 		},
 		{
 			"not to be run: no after_script", pipeline.Job{},
 			func(context.Context, fakeCommand) (int, error) { return -1, errors.New("the engine is gone") },
-			JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure}, "", "",
+			JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure}, "", "",
 		},
 	}
 	for _, tt := range tests {
@@ -58,7 +58,7 @@ func TestHowAJobEnds(t *testing.T) {
 				return tt.script(ctx, c)
 			}
 			res := h.run()
-			if (res.Err != nil) != (tt.want.Reason == pipeline.RunnerSystemFailure) {
+			if (res.Err != nil) != (tt.want.Reason == pipeline.ReasonRunnerSystemFailure) {
 				t.Errorf("error %v", res.Err)
 			}
 			res.Err = nil
@@ -75,7 +75,7 @@ func TestHowAJobEnds(t *testing.T) {
 
 func TestAfterScriptIsEndedByAHardCancel(t *testing.T) {
 	t.Parallel()
-	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.Always}})
+	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenAlways}})
 	ctx, kill := context.WithCancel(t.Context())
 	h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
 		if c.script() == scriptAfter {
@@ -110,7 +110,7 @@ func TestScriptsOfAJob(t *testing.T) {
 			"script.sh after_script.sh",
 			map[string][]string{scriptMain: {"one\n", "two\n", "three\nfour\n"}, scriptAfter: {"five\n"}},
 		},
-		{"steps each have their own", pipeline.Job{Run: []pipeline.Step{{Name: "a", Script: "one"}, {Name: "b", Script: "two"}}}, "step0.sh step1.sh", map[string][]string{scriptStep(1): {"two\n"}}},
+		{"steps each have their own", pipeline.Job{Run: []pipeline.RunEntry{{Name: "a", Script: "one"}, {Name: "b", Script: "two"}}}, "step0.sh step1.sh", map[string][]string{scriptStep(1): {"two\n"}}},
 		{"a hook is first", pipeline.Job{PreGetSources: []string{"zero"}, Script: []string{"one"}}, "pre_get_sources.sh script.sh", map[string][]string{scriptHook: {"zero\n"}}},
 	}
 	for _, tt := range tests {
@@ -143,7 +143,7 @@ func TestScriptsOfAJob(t *testing.T) {
 					}
 					return 0, nil
 				}
-				if res := h.run(); res.Status != pipeline.Success {
+				if res := h.run(); res.Status != pipeline.StatusSuccess {
 					t.Fatalf("%+v", res)
 				}
 				var order []string
@@ -289,7 +289,7 @@ func TestFileVariables(t *testing.T) {
 			}
 			return 0, nil
 		}
-		if res := h.run(); res.Status != pipeline.Success {
+		if res := h.run(); res.Status != pipeline.StatusSuccess {
 			t.Errorf("%+v", res)
 		}
 	}
@@ -307,7 +307,7 @@ func TestVariablesThatCannotBeGiven(t *testing.T) {
 	} {
 		h := newJob(t, pipeline.Job{})
 		h.in.Variables = []pipeline.Variable{v}
-		if res := h.run(); res.Status != pipeline.Failed || !errs.Is(res.Err, errs.Invalid) || !strings.Contains(res.Err.Error(), fmt.Sprintf("%q", v.Name)) {
+		if res := h.run(); res.Status != pipeline.StatusFailed || !errs.Is(res.Err, errs.Invalid) || !strings.Contains(res.Err.Error(), fmt.Sprintf("%q", v.Name)) {
 			t.Errorf("%s: got %+v", name, res)
 		}
 		if len(h.fake.asked()) > 0 {
@@ -318,7 +318,7 @@ func TestVariablesThatCannotBeGiven(t *testing.T) {
 
 func TestStepsOfRun(t *testing.T) {
 	t.Parallel()
-	h := newJob(t, pipeline.Job{Run: []pipeline.Step{
+	h := newJob(t, pipeline.Job{Run: []pipeline.RunEntry{
 		{Name: "one", Script: "x", Env: map[string]string{"Z": "$A", "A": "own"}}, {Name: "two", Script: "y"}, {Name: "three", Script: "z"},
 	}})
 	h.in.Variables = []pipeline.Variable{{Name: "A", Value: "of the job"}}
@@ -332,7 +332,7 @@ func TestStepsOfRun(t *testing.T) {
 		}
 		return 5, nil
 	}
-	if res := h.run(); res.ExitCode != 5 || res.Reason != pipeline.ScriptFailure {
+	if res := h.run(); res.ExitCode != 5 || res.Reason != pipeline.ReasonScriptFailure {
 		t.Errorf("got %+v", res)
 	}
 	same(t, h.steps(), []string{
@@ -352,7 +352,7 @@ func TestInPlace(t *testing.T) {
 		}
 		return 0, os.WriteFile(filepath.Join(dir, "made"), nil, 0o644)
 	}
-	if res := h.run(); res.Status != pipeline.Success || !res.Artifacts {
+	if res := h.run(); res.Status != pipeline.StatusSuccess || !res.Artifacts {
 		t.Errorf("got %+v", res)
 	}
 	same(t, harvest(t, dir), files{"theirs": "stays", "made": ""})
@@ -426,7 +426,7 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 		c.print("beginn") // held back until the end: it may be the secret
 		return 0, nil
 	}
-	if res := h.run(); res.Status != pipeline.Failed || res.Reason != pipeline.RunnerSystemFailure || res.Err == nil || !strings.Contains(res.Err.Error(), "disk full") {
+	if res := h.run(); res.Status != pipeline.StatusFailed || res.Reason != pipeline.ReasonRunnerSystemFailure || res.Err == nil || !strings.Contains(res.Err.Error(), "disk full") {
 		t.Errorf("got %+v", res)
 	}
 }

@@ -15,12 +15,12 @@ import (
 // A run that is ended at once does not wait for the time of a delayed job.
 func TestHardCancelEndsTheWaitOfADelayedJob(t *testing.T) {
 	t.Parallel()
-	h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Minute}, pipeline.Job{Name: "a/x"})
+	h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Minute}, pipeline.Job{Name: "a/x"})
 	ctx, kill := context.WithCancel(t.Context())
 	h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { kill(); return untilStopped(ctx) }
 	res, err := h.runErr(ctx)
 	must(t, err)
-	if res.Seconds > 30 || res.State.Jobs[0].Status != pipeline.Canceled {
+	if res.Seconds > 30 || res.State.Jobs[0].Status != pipeline.StatusCanceled {
 		t.Errorf("got %s after %v s", h.statuses(res), res.Seconds)
 	}
 }
@@ -28,7 +28,7 @@ func TestHardCancelEndsTheWaitOfADelayedJob(t *testing.T) {
 // After a hard cancel nothing is asked nor played.
 func TestHardCancelPlaysNothing(t *testing.T) {
 	t.Parallel()
-	h := newRun(t, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "a/m", When: pipeline.Manual, AllowFailure: true})
+	h := newRun(t, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "a/m", When: pipeline.WhenManual, AllowFailure: true})
 	ctx, kill := context.WithCancel(t.Context())
 	h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { kill(); return untilStopped(ctx) }
 	n := 0
@@ -64,7 +64,7 @@ func TestStopEndsAChildsCompilation(t *testing.T) {
 func TestStopBeforeAnythingBegan(t *testing.T) {
 	t.Parallel()
 	for range 20 {
-		h := newRun(t, withAfter("a/x"), pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/m", When: pipeline.Manual})
+		h := newRun(t, withAfter("a/x"), pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/m", When: pipeline.WhenManual})
 		h.cancel()
 		if got, want := h.statuses(h.run()), "x=canceled y=canceled m=canceled → canceled"; got != want || h.ran() != "" {
 			t.Errorf("got %s, ran %q", got, h.ran())
@@ -96,7 +96,7 @@ func TestMissingImageOfAJobWithAHook(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{PreGetSources: []string{"true"}})
 	h.fake.start = func(context.Context, executor.Spec) error { return errs.E(errs.NotFound, "no image") }
-	if res := h.run(); res.Reason != pipeline.ImagePullFailure {
+	if res := h.run(); res.Reason != pipeline.ReasonImagePull {
 		t.Errorf("got %+v", res)
 	}
 }
@@ -133,7 +133,7 @@ func TestNothingBeginsAfterStop(t *testing.T) {
 		h := newRun(t, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
 		h.scripts["x"] = func(context.Context, fakeCommand) (int, error) { h.cancel(); return 0, nil }
 		res := h.run()
-		if h.ran() != "x" || res.State.Jobs[1].Status != pipeline.Canceled {
+		if h.ran() != "x" || res.State.Jobs[1].Status != pipeline.StatusCanceled {
 			t.Fatalf("got %s, ran %q", h.statuses(res), h.ran())
 		}
 	}

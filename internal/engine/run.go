@@ -44,7 +44,7 @@ type RunInput struct {
 	Slots chan struct{}
 	// Lock takes a resource group of this computer and returns its release.
 	Lock func(ctx context.Context, group string) (release func(), err error)
-	Emit func(Event) // called from several goroutines
+	Emit func(pipeline.Report) // called from several goroutines
 	Stop context.Context
 
 	numbers *numbers // of the jobs that run; nil for the run that has no parent
@@ -171,7 +171,7 @@ func (r *runner) loop(ctx context.Context) error {
 	r.Stop, done = mergeDone(r.Stop, ctx) // what is ended at once is stopped too
 	defer done()
 	r.firstID()
-	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Create})
+	err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCreate})
 	if err == nil {
 		err = r.turn(ctx)
 	}
@@ -183,7 +183,7 @@ func (r *runner) loop(ctx context.Context) error {
 			}
 		}
 		for r.running > 0 || r.delayed > 0 {
-			if o := <-r.done; o.event == pipeline.Enqueue {
+			if o := <-r.done; o.event == pipeline.EventEnqueue {
 				r.delayed--
 			} else {
 				r.running--
@@ -234,7 +234,7 @@ func (r *runner) turn(ctx context.Context) error {
 func (r *runner) stopped(ctx context.Context) bool { return ctx.Err() != nil || r.Stop.Err() != nil }
 
 func (r *runner) cancelAll(ctx context.Context) error {
-	err := r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel})
+	err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCancel})
 	if errs.Is(err, errs.Conflict) {
 		return nil // all of it is being canceled already
 	}
@@ -257,7 +257,7 @@ func (r *runner) rest(ctx context.Context) (bool, error) {
 	}
 	var manual []string
 	for i, s := range r.state.Jobs {
-		if s.Status == pipeline.ManualStatus {
+		if s.Status == pipeline.StatusManual {
 			manual = append(manual, r.Pipeline.Jobs[i].Name)
 		}
 	}
@@ -268,7 +268,7 @@ func (r *runner) rest(ctx context.Context) (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	return true, r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: name})
+	return true, r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: name})
 }
 
 // apply advances the state by one event and acts on what changed.
@@ -282,8 +282,8 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.ManualStatus && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
-			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Play, Job: c.Job}); err != nil {
+		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
+			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
 		}
@@ -294,15 +294,15 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 func (r *runner) changed(c pipeline.Change) {
 	i := r.index[c.Job]
 	switch c.To {
-	case pipeline.Pending:
+	case pipeline.StatusPending:
 		r.ready = append(r.ready, i)
-	case pipeline.Scheduled:
+	case pipeline.StatusScheduled:
 		r.delay(i)
-	case pipeline.Canceling:
+	case pipeline.StatusCanceling:
 		if r.stops[i] != nil {
 			r.stops[i]()
 		}
-	case pipeline.Canceled, pipeline.Skipped:
+	case pipeline.StatusCanceled, pipeline.StatusSkipped:
 		r.ready = remove(r.ready, i)
 		if r.stops[i] != nil {
 			r.stops[i]() // the timer of a delayed job
@@ -310,7 +310,7 @@ func (r *runner) changed(c pipeline.Change) {
 	}
 	s := r.state.Jobs[i]
 	rec := r.records[i]
-	r.tell(i, Event{Kind: JobStatus, From: c.From, Status: c.To, Attempt: c.Attempt,
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStatus, From: c.From, Status: c.To, Attempt: c.Attempt,
 		AllowFailure: s.AllowFailure, Reason: s.Reason, ExitCode: s.ExitCode,
 		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err)})
 }
@@ -331,7 +331,7 @@ func remove(list []int, x int) []int {
 	return list
 }
 
-func (r *runner) tell(i int, ev Event) {
+func (r *runner) emit(i int, ev pipeline.Report) {
 	ev.Time = time.Now()
 	ev.Job = r.Prefix + r.Pipeline.Jobs[i].Name
 	ev.Stage = r.Pipeline.Jobs[i].Stage
@@ -353,7 +353,7 @@ func (r *runner) delay(i int) {
 		case <-t.C:
 		case <-stop.Done():
 		}
-		r.done <- outcome{job: i, event: pipeline.Enqueue}
+		r.done <- outcome{job: i, event: pipeline.EventEnqueue}
 	}()
 }
 
@@ -370,7 +370,7 @@ const (
 
 func (r *runner) slotNeed(i int) slotNeed {
 	switch j := &r.Pipeline.Jobs[i]; {
-	case j.Trigger != nil:
+	case j.Downstream != nil:
 		return slotNever
 	case j.ResourceGroup != "" && r.Lock != nil:
 		return slotAfterGroup
@@ -392,7 +392,7 @@ func (r *runner) startReady(ctx context.Context) error {
 			}
 		}
 		r.ready = r.ready[1:]
-		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Start, Job: r.Pipeline.Jobs[i].Name}); err != nil {
+		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventStart, Job: r.Pipeline.Jobs[i].Name}); err != nil {
 			if need == slotFirst {
 				<-r.Slots
 			}
@@ -402,7 +402,7 @@ func (r *runner) startReady(ctx context.Context) error {
 		r.stops[i] = cancel
 		r.running++
 		r.nextID++
-		go r.one(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), need)
+		go r.runAttempt(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), need)
 	}
 	return nil
 }
@@ -410,14 +410,14 @@ func (r *runner) startReady(ctx context.Context) error {
 // finished takes a message of a job's goroutine into the state.
 func (r *runner) finished(ctx context.Context, o outcome) error {
 	name := r.Pipeline.Jobs[o.job].Name
-	if o.event == pipeline.Enqueue {
+	if o.event == pipeline.EventEnqueue {
 		r.delayed--
 		r.stops[o.job]()
 		r.stops[o.job] = nil
-		if r.state.Jobs[o.job].Status != pipeline.Scheduled || r.stopped(ctx) {
+		if r.state.Jobs[o.job].Status != pipeline.StatusScheduled || r.stopped(ctx) {
 			return nil
 		}
-		return r.apply(ctx, pipeline.Event{Kind: pipeline.Enqueue, Job: name})
+		return r.apply(ctx, pipeline.Event{Kind: pipeline.EventEnqueue, Job: name})
 	}
 	r.running--
 	r.stops[o.job]()
@@ -426,17 +426,17 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.dotenv[o.job] = o.res.Dotenv
 	ev := pipeline.Event{Job: name, Reason: o.res.Reason, ExitCode: o.res.ExitCode}
 	switch {
-	case r.state.Jobs[o.job].Status == pipeline.Canceling:
-		ev.Kind = pipeline.CancelDone
-	case o.res.Status == pipeline.Success:
-		ev.Kind = pipeline.Succeed
-	case o.res.Status == pipeline.Canceled:
-		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.Cancel, Job: name}); err != nil {
+	case r.state.Jobs[o.job].Status == pipeline.StatusCanceling:
+		ev.Kind = pipeline.EventCanceled
+	case o.res.Status == pipeline.StatusSuccess:
+		ev.Kind = pipeline.EventSucceed
+	case o.res.Status == pipeline.StatusCanceled:
+		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCancel, Job: name}); err != nil {
 			return err
 		}
-		ev.Kind = pipeline.CancelDone
+		ev.Kind = pipeline.EventCanceled
 	default:
-		ev.Kind = pipeline.Drop
+		ev.Kind = pipeline.EventDrop
 	}
 	return r.apply(ctx, ev)
 }

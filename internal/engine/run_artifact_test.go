@@ -45,7 +45,7 @@ func TestWhichArtifactsAJobTakes(t *testing.T) {
 		{"not of dependencies that are no needs", nil, pipeline.Job{DAG: true, Dependencies: deps("z")}, " | "},
 		{"not of dependencies whose artifacts are not needed", nil, pipeline.Job{Needs: []pipeline.Need{{Job: "z"}, {Job: "x", Artifacts: true}}, Dependencies: deps("z")}, " | "},
 		{"of dependencies among needs", nil, pipeline.Job{Needs: needing("z", "x"), Dependencies: deps("z")}, "z | z"},
-		{"not of jobs that were not run", func(jobs []pipeline.Job) { jobs[3].When, jobs[3].AllowFailure = pipeline.Manual, true }, pipeline.Job{}, "x y: [1] y: [2] | y: [2]"},
+		{"not of jobs that were not run", func(jobs []pipeline.Job) { jobs[3].When, jobs[3].AllowFailure = pipeline.WhenManual, true }, pipeline.Job{}, "x y: [1] y: [2] | y: [2]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestWhichArtifactsAJobTakes(t *testing.T) {
 				got = strings.Join(names, " ") + " | " + content["shared"]
 				return 0, nil
 			}
-			if res := h.run(); res.Status != pipeline.Success || got != tt.want {
+			if res := h.run(); res.Status != pipeline.StatusSuccess || got != tt.want {
 				t.Errorf("%s: got %q, want %q", res.Status, got, tt.want)
 			}
 		})
@@ -81,7 +81,7 @@ func TestWhichArtifactsAJobTakes(t *testing.T) {
 func TestArtifactsOfAFailedJob(t *testing.T) {
 	t.Parallel()
 	h := newRun(t,
-		pipeline.Job{Name: "a/x", AllowFailure: true, Artifacts: &pipeline.Artifacts{Paths: []string{"f"}, When: pipeline.OnFailure}},
+		pipeline.Job{Name: "a/x", AllowFailure: true, Artifacts: &pipeline.Artifacts{Paths: []string{"f"}, When: pipeline.WhenOnFailure}},
 		pipeline.Job{Name: "a/y", AllowFailure: true, Artifacts: &pipeline.Artifacts{Paths: []string{"g"}}},
 		pipeline.Job{Name: "b/z"})
 	for _, name := range []string{"x", "y"} {
@@ -123,7 +123,7 @@ func TestPrecedenceOfVariables(t *testing.T) {
 			return 0, os.WriteFile(filepath.Join(c.workspace(), "out.env"), []byte(text), 0o644)
 		}
 	}
-	if res := h.run(); res.Status != pipeline.Success {
+	if res := h.run(); res.Status != pipeline.StatusSuccess {
 		t.Fatal(h.statuses(res))
 	}
 	want := map[string]string{

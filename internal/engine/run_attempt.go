@@ -14,17 +14,17 @@ import (
 	"refline/internal/pipeline"
 )
 
-// given is what the loop knows for one attempt; made in the loop, read by the
+// attemptInput is what the loop knows for one attempt; made in the loop, read by the
 // job's goroutine.
-type given struct {
+type attemptInput struct {
 	take    []string
 	dotenv  []pipeline.Variable
 	attempt int
 	kept    map[string]string // of each job that kept artifacts, the folder
 }
 
-func (r *runner) inputFor(i int) given {
-	g := given{attempt: r.state.Jobs[i].Attempt}
+func (r *runner) inputFor(i int) attemptInput {
+	g := attemptInput{attempt: r.state.Jobs[i].Attempt}
 	for _, n := range r.Pipeline.Jobs[i].Needs {
 		if n.Pipeline != "" && r.Parent != nil && n.Artifacts {
 			if dir := r.Parent(n.Job); dir != "" {
@@ -32,10 +32,10 @@ func (r *runner) inputFor(i int) given {
 			}
 		}
 		if n.Project != "" {
-			r.tell(i, Event{Kind: JobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
+			r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
 		}
 	}
-	if r.Pipeline.Jobs[i].Trigger != nil {
+	if r.Pipeline.Jobs[i].Downstream != nil {
 		g.kept = map[string]string{}
 		for j, rec := range r.records {
 			if rec.Artifacts != "" {
@@ -74,8 +74,8 @@ func (r *runner) sources(i int) []int {
 	return out
 }
 
-// one runs one attempt, or a child pipeline, and reports to the loop.
-func (r *runner) one(ctx, stop context.Context, i int, id string, g given, need slotNeed) {
+// runAttempt runs one attempt, or a child pipeline, and reports to the loop.
+func (r *runner) runAttempt(ctx, stop context.Context, i int, id string, g attemptInput, need slotNeed) {
 	begin := time.Now()
 	o := outcome{job: i, attempt: g.attempt}
 	job := &r.Pipeline.Jobs[i]
@@ -91,10 +91,10 @@ func (r *runner) one(ctx, stop context.Context, i int, id string, g given, need 
 	}
 	switch {
 	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
-		o.res = JobResult{Status: pipeline.Canceled}
+		o.res = JobResult{Status: pipeline.StatusCanceled}
 	case err != nil:
-		o.res = JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: fmt.Errorf("resource group: %w", err)}
-	case job.Trigger != nil:
+		o.res = JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: fmt.Errorf("resource group: %w", err)}
+	case job.Downstream != nil:
 		o.res = r.child(ctx, stop, i, id, g)
 	default:
 		o.res, o.record = r.attempt(ctx, stop, i, id, g)
@@ -122,19 +122,19 @@ func (r *runner) lock(ctx, stop context.Context, i int) (func(), error) {
 	return release, nil
 }
 
-func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (JobResult, JobRecord) {
+func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptInput) (JobResult, JobRecord) {
 	job := &r.Pipeline.Jobs[i]
 	in, err := r.Job(job)
 	if err != nil {
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
 	}
 	rec := JobRecord{Log: filepath.Join(r.Dir, "logs", id+".log")}
 	f, err := os.OpenFile(rec.Log, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.RunnerSystemFailure, Err: err}, JobRecord{}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
 	}
 	defer f.Close()
-	r.tell(i, Event{Kind: JobStarted, Attempt: g.attempt, Log: rec.Log})
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStarted, Attempt: g.attempt, Log: rec.Log})
 	below, above := r.Variables(job)
 	in.RunID = strconv.FormatInt(r.Number, 10)
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
@@ -143,8 +143,8 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 	in.Slot = r.numbers.take()
 	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
 	in.Keep = filepath.Join(r.Dir, "artifacts", id)
-	in.Log = &jobLog{file: f, emit: func(p []byte) { r.tell(i, Event{Kind: JobLog, Data: p}) }}
-	in.Emit = func(ev Event) { r.tell(i, ev) }
+	in.Log = &jobLog{file: f, emit: func(p []byte) { r.emit(i, pipeline.Report{Kind: pipeline.ReportJobLog, Data: p}) }}
+	in.Emit = func(ev pipeline.Report) { r.emit(i, ev) }
 	in.Later = r.later.Go
 	res := RunJob(ctx, in)
 	if _, err := os.Lstat(in.Dir); notThere(err) {
@@ -157,9 +157,9 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g given) (
 		rec.Artifacts = in.Keep
 	}
 	if leaked, err := rescan(in, f); err != nil {
-		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.DataIntegrity, err
+		res.Status, res.Reason, res.Err = pipeline.StatusFailed, pipeline.ReasonDataIntegrity, err
 	} else if leaked != "" {
-		res.Status, res.Reason = pipeline.Failed, pipeline.DataIntegrity
+		res.Status, res.Reason = pipeline.StatusFailed, pipeline.ReasonDataIntegrity
 		res.Err = errors.New(leaked)
 	}
 	return res, rec

@@ -37,7 +37,7 @@ type runTest struct {
 	change func(*JobInput)
 
 	mu        sync.Mutex
-	events    []Event
+	events    []pipeline.Report
 	running   int
 	most      int                      // jobs that ran at the same time
 	canceling map[string]chan struct{} // closed when the run tells that it stops a job
@@ -82,7 +82,7 @@ func buildPipeline(jobs []pipeline.Job) *pipeline.Pipeline {
 			j.Base = j.Name
 		}
 		if j.When == "" {
-			j.When = pipeline.OnSuccess
+			j.When = pipeline.WhenOnSuccess
 		}
 		j.DAG = j.DAG || len(j.Needs) > 0
 		if !slices.Contains(p.Stages, j.Stage) {
@@ -121,12 +121,12 @@ func (h *runTest) exec(ctx context.Context, c fakeCommand) (int, error) {
 	return do(ctx, c)
 }
 
-func (h *runTest) emit(ev Event) {
+func (h *runTest) emit(ev pipeline.Report) {
 	ev.Data = bytes.Clone(ev.Data) // the bytes are the sender's
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, ev)
-	if ev.Kind == JobStatus && ev.Status == pipeline.Canceling {
+	if ev.Kind == pipeline.ReportJobStatus && ev.Status == pipeline.StatusCanceling {
 		close(h.untilCanceling(ev.Job))
 	}
 }
@@ -212,7 +212,7 @@ func (h *runTest) statuses(res RunResult) string {
 }
 
 // told are the texts of the events of a kind, in order.
-func (h *runTest) told(kind EventKind, text func(Event) string) []string {
+func (h *runTest) told(kind pipeline.ReportKind, text func(pipeline.Report) string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []string
@@ -230,7 +230,7 @@ func (h *runTest) started() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, ev := range h.events {
-		if ev.Kind == JobStatus && ev.Status == pipeline.Running {
+		if ev.Kind == pipeline.ReportJobStatus && ev.Status == pipeline.StatusRunning {
 			list = append(list, ev.Job)
 		}
 	}
@@ -259,7 +259,7 @@ type jobTest struct {
 	log  bytes.Buffer
 
 	mu     sync.Mutex
-	events []Event
+	events []pipeline.Report
 }
 
 func newJob(t testing.TB, j pipeline.Job) *jobTest {
@@ -273,7 +273,7 @@ func newJob(t testing.TB, j pipeline.Job) *jobTest {
 		RunID: "7", ID: "70001", Version: "1.2.3", Job: &j, Tree: NewTree(plant(t, files{"README": "of the repository"})),
 		Dir: filepath.Join(dir, "attempt"), Keep: filepath.Join(dir, "kept"),
 		Executor: h.fake, Secrets: &mask.Set{}, Log: &h.log, Stop: t.Context(),
-		Emit: func(ev Event) {
+		Emit: func(ev pipeline.Report) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.events = append(h.events, ev)
@@ -299,7 +299,7 @@ func (h *jobTest) notes() []string {
 	defer h.mu.Unlock()
 	var list []string
 	for _, ev := range h.events {
-		if ev.Kind == JobNote {
+		if ev.Kind == pipeline.ReportJobNote {
 			list = append(list, ev.Text)
 		}
 	}
@@ -311,7 +311,7 @@ func (h *jobTest) steps() []string {
 	defer h.mu.Unlock()
 	var list []string
 	for _, ev := range h.events {
-		if ev.Kind == StepEvent {
+		if ev.Kind == pipeline.ReportStep {
 			list = append(list, string(ev.Step))
 		}
 	}

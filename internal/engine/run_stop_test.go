@@ -40,7 +40,7 @@ func TestStop(t *testing.T) {
 	}{
 		{
 			name: "while a job runs: after_script runs, nothing else does",
-			jobs: []pipeline.Job{withAfter("a/x"), {Name: "b/y"}, {Name: "b/always", When: pipeline.Always}},
+			jobs: []pipeline.Job{withAfter("a/x"), {Name: "b/y"}, {Name: "b/always", When: pipeline.WhenAlways}},
 			set: func(h *runTest, _ context.CancelFunc) {
 				h.scripts["x"] = h.stops("x")
 				h.scripts["x after"] = func(ctx context.Context, c fakeCommand) (int, error) {
@@ -74,7 +74,7 @@ func TestStop(t *testing.T) {
 		},
 		{
 			name: "nobody is asked any more, nothing is played",
-			jobs: []pipeline.Job{{Name: "a/x"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}},
+			jobs: []pipeline.Job{{Name: "a/x"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}},
 			set: func(h *runTest, _ context.CancelFunc) {
 				h.in.Ask = func(context.Context, []string) string { h.t.Error("asked"); return "m" }
 				h.scripts["x"] = h.stops("x")
@@ -177,8 +177,8 @@ func TestStop(t *testing.T) {
 // However a run ends, no goroutine of it is left. These tests are not parallel:
 // the goroutines of others would be found.
 func TestNoGoroutineStays(t *testing.T) {
-	delayed := pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Hour}
-	manual := pipeline.Job{Name: "a/m", When: pipeline.Manual, AllowFailure: true}
+	delayed := pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}
+	manual := pipeline.Job{Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}
 	blocks := func(then func()) script {
 		return func(ctx context.Context, _ fakeCommand) (int, error) { then(); return untilStopped(ctx) }
 	}
@@ -216,7 +216,7 @@ func TestNoGoroutineStays(t *testing.T) {
 		{name: "an error while jobs run, wait for a lock and are delayed", fail: true, err: errs.Conflict,
 			jobs: []pipeline.Job{
 				{Name: "a/x"}, {Name: "a/g", ResourceGroup: "held"}, delayed, trigger("a/t", "depend"),
-				{Name: "a/last"}, {Name: "b/m", When: pipeline.Manual, Needs: needing("last")},
+				{Name: "a/last"}, {Name: "b/m", When: pipeline.WhenManual, Needs: needing("last")},
 			},
 			set: func(h *runTest, _ context.CancelFunc) {
 				begun := make(chan struct{}, 2)
@@ -224,7 +224,7 @@ func TestNoGoroutineStays(t *testing.T) {
 				h.scripts["in"] = blocks(func() { begun <- struct{}{} })
 				h.scripts["last"] = func(context.Context, fakeCommand) (int, error) { <-begun; <-begun; return 0, nil }
 				// The loop's own fault: the pipeline changes under it.
-				h.in.Play = func(string) bool { h.in.Pipeline.Jobs[5].When = pipeline.OnSuccess; return true }
+				h.in.Play = func(string) bool { h.in.Pipeline.Jobs[5].When = pipeline.WhenOnSuccess; return true }
 			}},
 	}
 	for _, tt := range tests {

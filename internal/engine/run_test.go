@@ -54,7 +54,7 @@ func TestRunOrder(t *testing.T) {
 		{
 			name: "on_failure and always",
 			jobs: []pipeline.Job{
-				{Name: "a/x"}, {Name: "b/y"}, {Name: "c/mend", When: pipeline.OnFailure}, {Name: "c/tell", When: pipeline.Always},
+				{Name: "a/x"}, {Name: "b/y"}, {Name: "c/mend", When: pipeline.WhenOnFailure}, {Name: "c/tell", When: pipeline.WhenAlways},
 			},
 			fails: "x",
 			want:  "x=failed y=skipped mend=success tell=success → failed",
@@ -62,19 +62,19 @@ func TestRunOrder(t *testing.T) {
 		},
 		{
 			name:  "on_failure without a failure",
-			jobs:  []pipeline.Job{{Name: "a/x"}, {Name: "b/mend", When: pipeline.OnFailure}},
+			jobs:  []pipeline.Job{{Name: "a/x"}, {Name: "b/mend", When: pipeline.WhenOnFailure}},
 			want:  "x=success mend=skipped → success",
 			order: "x",
 		},
 		{
 			name:  "a manual job that may fail holds nobody up",
-			jobs:  []pipeline.Job{{Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "b/y"}},
+			jobs:  []pipeline.Job{{Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/y"}},
 			want:  "m=manual y=success → success",
 			order: "y",
 		},
 		{
 			name:  "one that may not does",
-			jobs:  []pipeline.Job{{Name: "a/m", When: pipeline.Manual}, {Name: "b/y"}},
+			jobs:  []pipeline.Job{{Name: "a/m", When: pipeline.WhenManual}, {Name: "b/y"}},
 			want:  "m=manual y=created → manual",
 			order: "",
 		},
@@ -130,7 +130,7 @@ func TestSlotsBoundWhatRunsAtOnce(t *testing.T) {
 			return 0, context.Cause(ctx)
 		}
 	}
-	if res := h.run(); res.Status != pipeline.Success || h.most != 2 {
+	if res := h.run(); res.Status != pipeline.StatusSuccess || h.most != 2 {
 		t.Errorf("%s, %d at once, want success with 2", res.Status, h.most)
 	}
 }
@@ -193,7 +193,7 @@ func TestRetry(t *testing.T) {
 func TestRetryStartsAfresh(t *testing.T) {
 	t.Parallel()
 	h := newRun(t,
-		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}, Artifacts: &pipeline.Artifacts{Paths: []string{"f*"}, When: pipeline.Always}},
+		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}, Artifacts: &pipeline.Artifacts{Paths: []string{"f*"}, When: pipeline.WhenAlways}},
 		pipeline.Job{Name: "b/y"})
 	var n atomic.Int64
 	h.scripts["x"] = func(_ context.Context, c fakeCommand) (int, error) {
@@ -230,8 +230,8 @@ func TestAllowFailure(t *testing.T) {
 			if got := h.statuses(h.run()); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			allowed := h.told(JobStatus, func(ev Event) string {
-				if ev.Status == pipeline.Failed {
+			allowed := h.told(pipeline.ReportJobStatus, func(ev pipeline.Report) string {
+				if ev.Status == pipeline.StatusFailed {
 					return fmt.Sprint(ev.AllowFailure, ev.ExitCode)
 				}
 				return ""
@@ -247,7 +247,7 @@ func TestDelayedJobs(t *testing.T) {
 	t.Parallel()
 	t.Run("now", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Hour}, pipeline.Job{Name: "b/y"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "b/y"})
 		h.in.Now = true
 		if got, want := h.statuses(h.run()), "d=success y=success → success"; got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -255,14 +255,14 @@ func TestDelayedJobs(t *testing.T) {
 	})
 	t.Run("when its time has come", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Millisecond})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Millisecond})
 		if got, want := h.statuses(h.run()), "d=success → success"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
 	t.Run("canceled by another job's failure, it holds nobody up", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
 		h.in.Pipeline.AutoCancel.OnJobFailure = "all"
 		h.scripts["x"] = exit(1)
 		if got, want := h.statuses(h.run()), "d=canceled x=failed → failed"; got != want {
@@ -271,10 +271,10 @@ func TestDelayedJobs(t *testing.T) {
 	})
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.Delayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
 		h.scripts["x"] = h.stops("x")
 		res := h.run()
-		if res.State.Jobs[0].Status != pipeline.Canceled {
+		if res.State.Jobs[0].Status != pipeline.StatusCanceled {
 			t.Errorf("got %s", h.statuses(res))
 		}
 	})
@@ -282,7 +282,7 @@ func TestDelayedJobs(t *testing.T) {
 
 func TestManualJobsArePlayed(t *testing.T) {
 	t.Parallel()
-	manual := func(name string) pipeline.Job { return pipeline.Job{Name: name, When: pipeline.Manual} }
+	manual := func(name string) pipeline.Job { return pipeline.Job{Name: name, When: pipeline.WhenManual} }
 	tests := []struct {
 		name    string
 		jobs    []pipeline.Job
@@ -348,7 +348,7 @@ func TestManualJobsArePlayed(t *testing.T) {
 
 func TestAnAnswerThatIsNoJobIsAnError(t *testing.T) {
 	t.Parallel()
-	h := newRun(t, pipeline.Job{Name: "a/m", When: pipeline.Manual})
+	h := newRun(t, pipeline.Job{Name: "a/m", When: pipeline.WhenManual})
 	h.in.Ask = func(context.Context, []string) string { return "nope" }
 	if _, err := h.runErr(t.Context()); !errs.Is(err, errs.NotFound) || !strings.Contains(err.Error(), "nope") {
 		t.Errorf("got %v", err)
@@ -365,52 +365,52 @@ func TestWhatIsInTheWayOfAJob(t *testing.T) {
 	}{
 		{"no input", func(h *runTest) {
 			h.in.Job = func(*pipeline.Job) (JobInput, error) { return JobInput{}, errs.E(errs.Invalid, "no such runtime") }
-		}, pipeline.RunnerSystemFailure, "no such runtime"},
-		{"no folder for logs", func(h *runTest) { must(h.t, os.Remove(filepath.Join(h.in.Dir, "logs"))) }, pipeline.RunnerSystemFailure, "logs"},
+		}, pipeline.ReasonRunnerSystemFailure, "no such runtime"},
+		{"no folder for logs", func(h *runTest) { must(h.t, os.Remove(filepath.Join(h.in.Dir, "logs"))) }, pipeline.ReasonRunnerSystemFailure, "logs"},
 		{"no workspace", func(h *runTest) {
 			h.change = func(in *JobInput) { in.Tree = NewTree(filepath.Join(h.in.Dir, "nowhere")) }
-		}, pipeline.RunnerSystemFailure, "nowhere"},
+		}, pipeline.ReasonRunnerSystemFailure, "nowhere"},
 		{"no image", func(h *runTest) {
 			h.fake.start = func(context.Context, executor.Spec) error { return errs.E(errs.NotFound, "no image alpine:0") }
-		}, pipeline.ImagePullFailure, "alpine:0"},
+		}, pipeline.ReasonImagePull, "alpine:0"},
 		{"an image for others", func(h *runTest) {
 			h.fake.start = func(context.Context, executor.Spec) error { return errs.E(errs.Denied, "not your image") }
-		}, pipeline.ImagePullFailure, "not your image"},
+		}, pipeline.ReasonImagePull, "not your image"},
 		{"no engine", func(h *runTest) {
 			h.fake.start = func(context.Context, executor.Spec) error { return errs.E(errs.Unavailable, "no answer") }
-		}, pipeline.RunnerSystemFailure, "no answer"},
+		}, pipeline.ReasonRunnerSystemFailure, "no answer"},
 		{"no shell", func(h *runTest) {
 			h.scripts["x"] = func(context.Context, fakeCommand) (int, error) { return -1, errs.E(errs.NotFound, "no shell") }
-		}, pipeline.RunnerSystemFailure, "no shell"},
+		}, pipeline.ReasonRunnerSystemFailure, "no shell"},
 		{"a name that is no variable's", func(h *runTest) {
 			h.in.Pipeline.Jobs[0].Variables = []pipeline.Variable{{Name: "A=B", Value: "x"}}
-		}, pipeline.RunnerSystemFailure, `"A=B"`},
+		}, pipeline.ReasonRunnerSystemFailure, `"A=B"`},
 		{"variables that need each other", func(h *runTest) {
 			h.in.Pipeline.Jobs[0].Variables = []pipeline.Variable{{Name: "A", Value: "$B"}, {Name: "B", Value: "$A"}}
-		}, pipeline.RunnerSystemFailure, "A → B → A"},
+		}, pipeline.ReasonRunnerSystemFailure, "A → B → A"},
 		{"a step from elsewhere", func(h *runTest) {
-			h.in.Pipeline.Jobs[0].Run = []pipeline.Step{{Name: "s", Script: "true"}, {Name: "far", Step: "https://example.com/step"}}
-		}, pipeline.RunnerUnsupported, "far"},
+			h.in.Pipeline.Jobs[0].Run = []pipeline.RunEntry{{Name: "s", Script: "true"}, {Name: "far", Step: "https://example.com/step"}}
+		}, pipeline.ReasonRunnerUnsupported, "far"},
 		{"a hook that fails", func(h *runTest) {
 			h.in.Pipeline.Jobs[0].PreGetSources = []string{"false"}
 			h.scripts["x"] = exit(4) // the hook's
-		}, pipeline.RunnerSystemFailure, "exit code 4"},
+		}, pipeline.ReasonRunnerSystemFailure, "exit code 4"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newRun(t, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y", When: pipeline.OnFailure})
+			h := newRun(t, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y", When: pipeline.WhenOnFailure})
 			tt.spoil(h)
 			res := h.run()
 			state, rec := res.State.Jobs[0], res.Jobs[0]
-			if state.Status != pipeline.Failed || state.Reason != tt.reason || res.Status != pipeline.Failed {
+			if state.Status != pipeline.StatusFailed || state.Reason != tt.reason || res.Status != pipeline.StatusFailed {
 				t.Errorf("got %s by %q, want failed by %q", h.statuses(res), state.Reason, tt.reason)
 			}
 			if rec.Result.Err == nil || !strings.Contains(rec.Result.Err.Error(), tt.say) {
 				t.Errorf("error %v, want %q", rec.Result.Err, tt.say)
 			}
-			told := h.told(JobStatus, func(ev Event) string {
-				if ev.Job != "x" || ev.Status != pipeline.Failed {
+			told := h.told(pipeline.ReportJobStatus, func(ev pipeline.Report) string {
+				if ev.Job != "x" || ev.Status != pipeline.StatusFailed {
 					return ""
 				}
 				return string(ev.Reason) + ": " + ev.Message

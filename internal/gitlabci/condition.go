@@ -168,9 +168,9 @@ func (c *evaluator) exists(s *scope, f fileCondition) (yes bool, because string,
 
 // existsIn is exists for a file of another project than the root's.
 func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, because string, err error) {
-	src := Source{Kind: Local, Project: in.Project, Ref: in.Ref}
+	src := Source{Kind: SourceLocal, Project: in.Project, Ref: in.Ref}
 	if f.project != "" {
-		src = Source{Kind: Local, Project: s.expand(f.project), Ref: s.expand(f.ref)}
+		src = Source{Kind: SourceLocal, Project: s.expand(f.project), Ref: s.expand(f.ref)}
 	}
 	paths, err := c.tree(src)
 	if err != nil {

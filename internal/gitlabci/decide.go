@@ -32,7 +32,7 @@ func (c *compiler) decideInstance(in *instance) {
 	// allow_failure of a manual job is true only when the job itself says
 	// manual; a rule that says it makes a job that blocks.
 	if absent(w.node.get("allow_failure")) {
-		job.AllowFailure = job.When == pipeline.Manual
+		job.AllowFailure = job.When == pipeline.WhenManual
 	}
 	if w.hasRules {
 		c.applyRules(in, &job, &all, seen)
@@ -87,14 +87,14 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	out.rules = v.trace
 	u := v.matched
 	if u == nil {
-		out.in, out.when = false, pipeline.Never
+		out.in, out.when = false, pipeline.WhenNever
 		return
 	}
 	in.rule = u.node
 	if u.when != "" {
 		out.when = u.when
 	}
-	if out.when == pipeline.Never {
+	if out.when == pipeline.WhenNever {
 		out.in = false
 		return
 	}

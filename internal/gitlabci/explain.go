@@ -10,7 +10,7 @@ func (c *compiler) explain(w *written) Explanation {
 		if i == 0 || !e.In && in.outcome.in {
 			e.Rules, e.Only, e.When = in.outcome.rules, in.outcome.only, in.outcome.when
 			if !in.outcome.in {
-				e.When = pipeline.Never
+				e.When = pipeline.WhenNever
 			}
 		}
 		e.In = e.In || in.outcome.in

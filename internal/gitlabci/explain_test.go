@@ -33,7 +33,7 @@ legacy: {script: x, only: [tags]}
 	at := func(line, column int) diag.Place { return diag.Place{File: "ci.yml", Line: line, Column: column} }
 	want := []Explanation{
 		{
-			Job: "deploy", In: true, When: pipeline.Manual, Place: at(11, 1),
+			Job: "deploy", In: true, When: pipeline.WhenManual, Place: at(11, 1),
 			Rules: []RuleTrace{
 				{Place: at(6, 7), Reached: true, Clauses: []Clause{{
 					Kind: "if", Text: `$CI_COMMIT_BRANCH == "main" && $TOKEN`, Values: `"topic" == "main" && [masked]`,
@@ -54,7 +54,7 @@ legacy: {script: x, only: [tags]}
 			},
 		},
 		{
-			Job: "legacy", When: pipeline.Never, Place: at(12, 1), Only: "only: tags (no)",
+			Job: "legacy", When: pipeline.WhenNever, Place: at(12, 1), Only: "only: tags (no)",
 			Keys: []KeyOrigin{
 				{Key: "script", Place: at(12, 10)}, {Key: "only", Place: at(12, 21)}, {Key: "image", Place: at(2, 11), Via: "default"},
 			},

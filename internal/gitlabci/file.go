@@ -119,7 +119,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	}
 	v.source = file.found
 	v.who = l.redact.source(inc.source).phrase()
-	if inc.source.Kind == Component {
+	if inc.source.Kind == SourceComponent {
 		v.component, v.isComponent = aboutComponent(inc, file.found), true
 	}
 	for i, p := range v.parents {
@@ -230,7 +230,7 @@ func (l *loading) includedInputs(include *node, v *visit) *node {
 	var all *node
 	r := specReader{l.f}
 	for _, inc := range l.inclusions(include, v.source) {
-		if k := inc.source.Kind; k == Template || k == Component {
+		if k := inc.source.Kind; k == SourceTemplate || k == SourceComponent {
 			l.errorf(inc.at, "include", "spec:include takes local, project and remote files, not %s", l.redact.source(inc.source).phrase())
 			continue
 		}

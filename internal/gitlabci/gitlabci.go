@@ -75,10 +75,10 @@ type SourceKind string
 
 // The kinds of include.
 const (
-	Local     SourceKind = "local" // Project and Ref say in which repository
-	Remote    SourceKind = "remote"
-	Template  SourceKind = "template"
-	Component SourceKind = "component" // Path is host/project/name@version
+	SourceLocal     SourceKind = "local" // Project and Ref say in which repository
+	SourceRemote    SourceKind = "remote"
+	SourceTemplate  SourceKind = "template"
+	SourceComponent SourceKind = "component" // Path is host/project/name@version
 )
 
 // Loader gives the contents of files. Errors have a kind: NotFound for a file

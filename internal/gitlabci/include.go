@@ -67,7 +67,7 @@ func (l *loading) written(entry *node, from Source) []inclusion {
 	text, unset := l.expand(entry.text)
 	inc := inclusion{at: entry.at, unset: unset}
 	if isURL(text) {
-		inc.source = Source{Kind: Remote, Path: text}
+		inc.source = Source{Kind: SourceRemote, Path: text}
 		return l.checked(inc)
 	}
 	return l.locals(inc, text, from)
@@ -157,7 +157,7 @@ func (l *loading) named(entry *node, kind string, inputs *node, from Source) []i
 	case "project":
 		return l.project(entry, text, inc)
 	case "remote":
-		inc.source = Source{Kind: Remote, Path: text}
+		inc.source = Source{Kind: SourceRemote, Path: text}
 		if integrity != nil {
 			if inc.source.Integrity = integrity.text; !isIntegrity(integrity.text) {
 				l.errorf(integrity.at, "include", "integrity must be sha256- and a checksum in base64")
@@ -206,7 +206,7 @@ func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
 		path, unset := l.expand(fn.text)
 		one := inc
 		one.at, one.unset = fn.at, append(slices.Clip(inc.unset), unset...)
-		one.source = Source{Kind: Local, Project: name, Ref: ref, Path: strings.TrimLeft(path, "/")}
+		one.source = Source{Kind: SourceLocal, Project: name, Ref: ref, Path: strings.TrimLeft(path, "/")}
 		list = append(list, l.checked(one)...)
 	}
 	return list
@@ -265,14 +265,14 @@ func (l *loading) checked(inc inclusion) []inclusion {
 		return nil
 	case inc.source.Path == "":
 		problem = "the include names no file"
-	case inc.source.Kind == Component:
+	case inc.source.Kind == SourceComponent:
 		_, version, _ := strings.Cut(s.Path, "@")
 		if version == "" {
 			problem, hint = s.phrase()+" has no version", "end it with @ and a tag, a branch, a commit or ~latest"
 		} else if strings.Count(s.Path, "/") < 2 {
 			problem, hint = s.phrase()+" is not the address of a component", "write it as HOST/PROJECT/NAME@VERSION"
 		}
-	case inc.source.Kind == Remote && !isURL(inc.source.Path):
+	case inc.source.Kind == SourceRemote && !isURL(inc.source.Path):
 		problem = s.phrase() + " is not at an address that starts with https://"
 	case !isYAMLName(inc.source.Path):
 		problem = s.phrase() + " does not end in .yml or .yaml"
@@ -385,7 +385,7 @@ func (l *loading) unreachable(inc inclusion, err error) {
 	}
 	l.errorf(inc.at, "include", "%s was not found: %s", shown.phrase(), l.redact.text(err.Error()))
 	l.f.hint(unsetHint(inc.unset))
-	if paths, err := l.paths(inc.source); err == nil && inc.source.Kind == Local {
+	if paths, err := l.paths(inc.source); err == nil && inc.source.Kind == SourceLocal {
 		names := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return !isYAMLName(p) })
 		if near := diag.Nearest(inc.source.Path, names); near != "" {
 			l.f.hint("did you mean \"" + near + "\"?")

@@ -325,7 +325,7 @@ func TestIncludeHidesSecretsInErrors(t *testing.T) {
 	t.Parallel()
 	var f findings
 	in := Input{
-		Root: Source{Kind: Local, Path: "x.yml"}, Content: []byte("include: ['a.yml', '*.yml', 'https://e/$T.yml']\n"),
+		Root: Source{Kind: SourceLocal, Path: "x.yml"}, Content: []byte("include: ['a.yml', '*.yml', 'https://e/$T.yml']\n"),
 		Loader:  outcomes{errs.E(errs.Denied, "https://me:hunter2@e/s3cret.yml said no")},
 		Project: []pipeline.Variable{{Name: "T", Value: "s3cret", Masked: true}},
 	}
@@ -348,7 +348,7 @@ type meeting struct {
 }
 
 func (m meeting) Read(ctx context.Context, s Source) ([]byte, Source, error) {
-	if s.Kind == Remote {
+	if s.Kind == SourceRemote {
 		m.all.Done()
 		m.all.Wait()
 	}
@@ -366,7 +366,7 @@ func TestRemoteFilesOfAListAreReadAtOnce(t *testing.T) {
 			"https://x/d.yml": "k: {script: d}\n",
 		}, &sync.WaitGroup{}}
 		loader.all.Add(3)
-		res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: loader})
+		res, err := Compile(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: loader})
 		if err != nil || res.Findings.HasErrors() {
 			t.Fatal(err, res.Findings)
 		}

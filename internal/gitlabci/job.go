@@ -66,7 +66,7 @@ func (c *compiler) readJob(f *field) *written {
 		w.node = c.defaults.only("interruptible").apply(n, inherits)
 	}
 	w.job = pipeline.Job{
-		Name: f.name, Base: f.name, Stage: defaultStage, When: pipeline.OnSuccess,
+		Name: f.name, Base: f.name, Stage: defaultStage, When: pipeline.WhenOnSuccess,
 		Origin: f.at,
 	}
 	for i := range w.node.keys {
@@ -190,7 +190,7 @@ func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
 	case "parallel":
 		w.parallel = r.readParallel(n, w.bridge)
 	case "trigger":
-		w.job.Trigger = r.readTrigger(n)
+		w.job.Downstream = r.readTrigger(n)
 	case "environment":
 		w.job.Environment = r.readEnvironment(n)
 	case "resource_group":

@@ -32,14 +32,14 @@ func (c *compiler) checkJob(w *written) {
 				}
 			}
 		}
-		if w.job.When == pipeline.Delayed && absent(n.get("start_in")) {
+		if w.job.When == pipeline.WhenDelayed && absent(n.get("start_in")) {
 			if r.errorf(n.get("when"), "conflict", "when", "cannot be delayed together with rules") {
 				c.f.hint("put when: delayed and start_in into the rules")
 			}
 		}
-	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) && c.complete {
+	} else if startIn := n.get("start_in"); w.job.When == pipeline.WhenDelayed && absent(startIn) && c.complete {
 		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
-	} else if w.job.When != pipeline.Delayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
+	} else if w.job.When != pipeline.WhenDelayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
 		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
 	}
 	c.warnTwice(w)
@@ -65,7 +65,7 @@ func (c *compiler) warnTwice(w *written) {
 			return
 		}
 	}
-	if last.when == "" || last.when == pipeline.Never || w.r.again(last.node.at, "twice") {
+	if last.when == "" || last.when == pipeline.WhenNever || w.r.again(last.node.at, "twice") {
 		return
 	}
 	c.f.warnf(last.node.at, w.name, "twice", "job %s may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition",
@@ -84,7 +84,7 @@ func (c *compiler) checkUpstream(w *written) {
 			continue
 		}
 		upstream++
-		w.job.Trigger = &pipeline.Trigger{Project: n.need.Pipeline, Strategy: "mirror", Forward: pipeline.Forward{YAMLVariables: true}}
+		w.job.Downstream = &pipeline.Downstream{Project: n.need.Pipeline, Strategy: "mirror", Forward: pipeline.Forward{YAMLVariables: true}}
 		if !w.r.again(n.node.at, "needs-server") {
 			c.f.warnf(n.node.at, w.name, "needs-server", "job %s mirrors the pipeline of project %s, which needs a server: it fails when it is run here",
 				quote(w.name), quote(n.need.Pipeline))

@@ -7,12 +7,12 @@ import (
 )
 
 // readRun decodes run: a list of steps.
-func (r reader) readRun(n *node) []pipeline.Step {
+func (r reader) readRun(n *node) []pipeline.RunEntry {
 	if n.kind != seqNode {
 		r.wrong(n, "run", "a list of steps")
 		return nil
 	}
-	steps := make([]pipeline.Step, 0, len(n.items))
+	steps := make([]pipeline.RunEntry, 0, len(n.items))
 	for _, item := range n.items {
 		steps = append(steps, r.readStep(item))
 	}
@@ -33,9 +33,9 @@ func stepKeywords(form string) []string {
 	}
 }
 
-func (r reader) readStep(n *node) pipeline.Step {
+func (r reader) readStep(n *node) pipeline.RunEntry {
 	const path = "run"
-	var s pipeline.Step
+	var s pipeline.RunEntry
 	if n.kind != mapNode {
 		r.wrong(n, path, "a list of maps")
 		return s

@@ -10,8 +10,8 @@ import (
 const maxTriggerFiles = 3
 
 // readTrigger decodes trigger: another project, or the files of a child.
-func (r reader) readTrigger(n *node) *pipeline.Trigger {
-	t := &pipeline.Trigger{Forward: pipeline.Forward{YAMLVariables: true}}
+func (r reader) readTrigger(n *node) *pipeline.Downstream {
+	t := &pipeline.Downstream{Forward: pipeline.Forward{YAMLVariables: true}}
 	switch n.kind {
 	case stringNode:
 		t.Project = r.projectPath(n, n, "trigger")
@@ -55,7 +55,7 @@ func (r reader) projectPath(parent, n *node, path string) string {
 	return project
 }
 
-func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
+func (r reader) triggerIncludes(n *node) []pipeline.DownstreamInclude {
 	items := []*node{n}
 	switch {
 	case absent(n):
@@ -67,7 +67,7 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 			r.errorf(n, "limit", "trigger:include", "may name at most %d files, not %d", maxTriggerFiles, len(items))
 		}
 	}
-	includes := make([]pipeline.TriggerInclude, 0, len(items))
+	includes := make([]pipeline.DownstreamInclude, 0, len(items))
 	for _, item := range items {
 		switch item.kind {
 		case stringNode:
@@ -98,14 +98,14 @@ func (r reader) fileOfPipeline(n *node, path string) {
 }
 
 // includeOfText tells an address from a path, as include: does.
-func includeOfText(text string) pipeline.TriggerInclude {
+func includeOfText(text string) pipeline.DownstreamInclude {
 	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return pipeline.TriggerInclude{Remote: text}
+		return pipeline.DownstreamInclude{Remote: text}
 	}
-	return pipeline.TriggerInclude{Local: text}
+	return pipeline.DownstreamInclude{Local: text}
 }
 
-func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
+func (r reader) triggerInclude(n *node) pipeline.DownstreamInclude {
 	const path = "trigger:include"
 	r.mapping(n, path, "local", "artifact", "job", "project", "ref", "file", "template", "remote", "component", "inputs")
 	get := func(key string) string {
@@ -114,7 +114,7 @@ func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
 		}
 		return ""
 	}
-	t := pipeline.TriggerInclude{
+	t := pipeline.DownstreamInclude{
 		Local: get("local"), Artifact: get("artifact"), Job: get("job"), Ref: get("ref"),
 		Template: get("template"), Remote: get("remote"), Component: get("component"),
 		Inputs: r.inputValues(n.get("inputs"), path+":inputs"),

@@ -33,7 +33,7 @@ func JobVariables(job *pipeline.Job) []pipeline.Variable {
 		total = job.Total
 	}
 	add("CI_NODE_TOTAL", strconv.Itoa(total))
-	if job.When == pipeline.Manual {
+	if job.When == pipeline.WhenManual {
 		add("CI_JOB_MANUAL", "true")
 	}
 	if e := job.Environment; e != nil {

@@ -146,7 +146,7 @@ func (l *loading) readAhead(list []inclusion) {
 	for _, inc := range list {
 		s := inc.source
 		_, asked := l.ahead[s]
-		if s.Kind == Remote && !asked && l.parsed[s] == nil && !slices.Contains(remote, s) {
+		if s.Kind == SourceRemote && !asked && l.parsed[s] == nil && !slices.Contains(remote, s) {
 			remote = append(remote, s)
 		}
 	}

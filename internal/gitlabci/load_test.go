@@ -23,16 +23,16 @@ type files map[string]string
 func (fs files) Read(_ context.Context, s Source) ([]byte, Source, error) {
 	text, ok := fs[s.label()]
 	if !ok {
-		if s.Kind == Local && s.Project == "" {
+		if s.Kind == SourceLocal && s.Project == "" {
 			return nil, s, errs.E(errs.NotFound, "no such file")
 		}
 		return nil, s, errs.E(errs.Unavailable, "no source for it")
 	}
-	if s.Kind == Component {
+	if s.Kind == SourceComponent {
 		_, ref, _ := strings.Cut(s.Path, "@")
 		versions := map[string]string{"~latest": "2.1.0", "1": "1.4.2"}
 		project := s.Path[strings.Index(s.Path, "/")+1 : strings.LastIndex(s.Path, "/")]
-		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
+		return []byte(text), Source{Kind: SourceComponent, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
 	}
 	return []byte(text), s, nil
 }
@@ -67,7 +67,7 @@ func (stubRules) Changes(clause *node, _ Source) (bool, error) { return show(cla
 
 func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List) {
 	t.Helper()
-	in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: fs}
+	in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: fs}
 	if change != nil {
 		change(&in)
 	}
@@ -290,7 +290,7 @@ func TestLoadKeepsPlaces(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	wantFiles := []Source{{Kind: Local, Path: ".gitlab-ci.yml"}, {Kind: Local, Path: "ci/base.yml"}}
+	wantFiles := []Source{{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, {Kind: SourceLocal, Path: "ci/base.yml"}}
 	if diff := cmp.Diff(wantFiles, c.files); diff != "" {
 		t.Errorf("files -want +got\n%s", diff)
 	}
@@ -319,7 +319,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var f findings
-	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
+	c, err := load(ctx, Input{Root: Source{Kind: SourceLocal, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
 	if c != nil || !errors.Is(err, context.Canceled) || len(f.list) > 0 {
 		t.Errorf("got %v, %v, %q", c, err, lines(f.list))
 	}
@@ -338,7 +338,7 @@ func TestLoadNeedsTheRoot(t *testing.T) {
 type folder string
 
 func (d folder) Read(_ context.Context, s Source) ([]byte, Source, error) {
-	if s.Kind != Local || s.Project != "" {
+	if s.Kind != SourceLocal || s.Project != "" {
 		return nil, s, errs.E(errs.Unavailable, "not on this disk")
 	}
 	b, err := os.ReadFile(filepath.Join(string(d), filepath.FromSlash(s.Path)))
@@ -349,7 +349,7 @@ func (d folder) Read(_ context.Context, s Source) ([]byte, Source, error) {
 }
 
 func (d folder) List(_ context.Context, s Source) ([]string, error) {
-	if s.Kind != Local || s.Project != "" {
+	if s.Kind != SourceLocal || s.Project != "" {
 		return nil, errs.E(errs.Unavailable, "not on this disk")
 	}
 	var paths []string
@@ -383,7 +383,7 @@ func TestConformancePipelinesLoad(t *testing.T) {
 		t.Run(p.Name(), func(t *testing.T) {
 			t.Parallel()
 			var f findings
-			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
+			in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
 			rules := stubRules{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
 			c, err := load(t.Context(), in, rules, &f)

@@ -21,7 +21,7 @@ func (c *compiler) checkNeeds() {
 			}
 		}
 		c.checkDependencies(w)
-		if t := w.job.Trigger; t != nil {
+		if t := w.job.Downstream; t != nil {
 			for _, include := range t.Include {
 				if include.Job != "" {
 					c.checkNeighbour(w, w.node.get("trigger"), include.Job, "trigger:include:job")

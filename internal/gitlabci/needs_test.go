@@ -156,7 +156,7 @@ func TestUpstreamStatus(t *testing.T) {
 		t.Fatalf("said %s\nwant %s", got, wantSaid)
 	}
 	p := res.Pipeline
-	if got := p.Job("mirror").Trigger; got == nil || got.Project != "group/other" || got.Strategy != "mirror" {
+	if got := p.Job("mirror").Downstream; got == nil || got.Project != "group/other" || got.Strategy != "mirror" {
 		t.Errorf("the trigger is %+v: as a job without commands it would pass", got)
 	}
 	want := []pipeline.Need{{Pipeline: "group/other", Artifacts: true}}

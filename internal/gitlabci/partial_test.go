@@ -134,7 +134,7 @@ func TestRealPipelinesWithoutOneFile(t *testing.T) {
 	for _, e := range entries {
 		loader := folder(filepath.Join(dir, e.Name()))
 		compile := func(l Loader) *Result {
-			res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: l, Predefined: Predefined(facts)})
+			res, err := Compile(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: l, Predefined: Predefined(facts)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ type Facts struct {
 	Remote         string // the repository's URL without credentials, or empty
 	Folder         string // name of the project's folder, where there is no remote
 	ConfigPath     string
-	Event          Event
+	Trigger        pipeline.Trigger
 	PipelineID     int64
 	Created        time.Time
 	UserName       string // who starts the pipeline
@@ -35,20 +35,6 @@ type Facts struct {
 	// Parent is set in a child pipeline.
 	Parent bool
 }
-
-// Event is why a pipeline is created, by the values of CI_PIPELINE_SOURCE.
-type Event string
-
-// The events that can be pretended.
-const (
-	EventPush         Event = "push"
-	EventMergeRequest Event = "merge_request_event"
-	EventSchedule     Event = "schedule"
-	EventWeb          Event = "web"
-	EventAPI          Event = "api"
-	EventTrigger      Event = "trigger"
-	EventParent       Event = "parent_pipeline"
-)
 
 // MergeRequest is the little that a pipeline may ask about one.
 type MergeRequest struct {
@@ -69,8 +55,8 @@ func Predefined(f Facts) []pipeline.Variable {
 	b.project(f)
 	b.set("CI_PIPELINE_ID", strconv.FormatInt(f.PipelineID, 10))
 	b.set("CI_PIPELINE_IID", strconv.FormatInt(f.PipelineID, 10))
-	b.set("CI_PIPELINE_SOURCE", string(f.Event))
-	if f.Event == EventTrigger {
+	b.set("CI_PIPELINE_SOURCE", string(f.Trigger))
+	if f.Trigger == pipeline.TriggerToken {
 		b.set("CI_PIPELINE_TRIGGERED", "true")
 	}
 	b.time("CI_PIPELINE_CREATED_AT", f.Created)

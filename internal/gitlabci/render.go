@@ -95,7 +95,7 @@ func (d *document) duration(key string, t time.Duration) {
 func renderJob(j *pipeline.Job) document {
 	var d document
 	d.text("stage", j.Stage)
-	if j.When != pipeline.OnSuccess {
+	if j.When != pipeline.WhenOnSuccess {
 		d.text("when", string(j.When))
 	}
 	d.duration("start_in", j.StartIn)
@@ -103,7 +103,7 @@ func renderJob(j *pipeline.Job) document {
 	switch {
 	case len(j.AllowFailureCodes) > 0:
 		d.add("allow_failure", map[string]any{"exit_codes": j.AllowFailureCodes})
-	case j.AllowFailure != (j.When == pipeline.Manual):
+	case j.AllowFailure != (j.When == pipeline.WhenManual):
 		d.add("allow_failure", j.AllowFailure)
 	}
 	renderNeeds(&d, j)
@@ -311,8 +311,8 @@ func renderOutside(d *document, j *pipeline.Job) {
 		}
 		d.sub("environment", one)
 	}
-	if j.Trigger != nil && !mirrors(j) {
-		d.sub("trigger", renderTrigger(j.Trigger))
+	if j.Downstream != nil && !mirrors(j) {
+		d.sub("trigger", renderTrigger(j.Downstream))
 	}
 	if r := j.Release; r != nil {
 		var one document
@@ -344,8 +344,8 @@ func renderOutside(d *document, j *pipeline.Job) {
 
 // mirrors reports whether the trigger of a job stands for its needs:pipeline.
 func mirrors(j *pipeline.Job) bool {
-	return j.Trigger.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
-		return n.Job == "" && n.Pipeline == j.Trigger.Project
+	return j.Downstream.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
+		return n.Job == "" && n.Pipeline == j.Downstream.Project
 	})
 }
 
@@ -369,7 +369,7 @@ func renderSecrets(d *document, j *pipeline.Job) {
 	d.sub("id_tokens", tokens)
 }
 
-func renderTrigger(t *pipeline.Trigger) document {
+func renderTrigger(t *pipeline.Downstream) document {
 	var d document
 	d.text("project", t.Project)
 	d.text("branch", t.Branch)

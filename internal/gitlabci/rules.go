@@ -123,7 +123,7 @@ func (c *compiler) readExpression(r reader, n *node, path string) *expr.Expr {
 
 func (c *compiler) readStartIn(r reader, u *rule, n *node, path string) {
 	startIn := n.get("start_in")
-	if u.when != pipeline.Delayed {
+	if u.when != pipeline.WhenDelayed {
 		if startIn != nil {
 			r.errorf(startIn, "conflict", path+":start_in", "needs when: delayed")
 		}

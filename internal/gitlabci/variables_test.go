@@ -246,12 +246,12 @@ func TestGivenVariablesInCircles(t *testing.T) {
 func TestPredefined(t *testing.T) {
 	t.Parallel()
 	request := Facts{
-		Remote: "git@example.com:g/p.git", DefaultBranch: "Main/One", Event: EventMergeRequest, Message: "a",
+		Remote: "git@example.com:g/p.git", DefaultBranch: "Main/One", Trigger: pipeline.TriggerMergeRequest, Message: "a",
 		MergeRequest: &MergeRequest{IID: 7, SourceBranch: "topic", Title: "Draft: a"},
 	}
 	ready := request
 	ready.MergeRequest = &MergeRequest{Title: "a draft: no"}
-	trigger := Facts{Event: EventTrigger, Message: strings.Repeat("é", 60_000), Folder: "p"}
+	trigger := Facts{Trigger: pipeline.TriggerToken, Message: strings.Repeat("é", 60_000), Folder: "p"}
 	for name, tt := range map[string]struct {
 		facts Facts
 		want  map[string]string // "-" for none

@@ -54,7 +54,7 @@ func (c *compiler) decideWorkflow(w *workflow) bool {
 		c.result.NotCreated = "no rule of workflow matched"
 		return false
 	}
-	if v.matched.when == pipeline.Never {
+	if v.matched.when == pipeline.WhenNever {
 		c.result.NotCreated = "a rule of workflow says never"
 		return false
 	}

@@ -27,9 +27,9 @@ func Advance(p *Pipeline, s State, events ...Event) (State, []Change, error) {
 
 // Advance is [Advance] for a pipeline that is prepared already.
 func (g *Graph) Advance(s State, events ...Event) (State, []Change, error) {
-	t := turn{g: g, jobs: slices.Clone(s.Jobs), held: s.Held}
+	t := transition{g: g, jobs: slices.Clone(s.Jobs), busyGroups: s.BusyGroups}
 	for k, ev := range events {
-		if k == 0 && ev.Kind == Create {
+		if k == 0 && ev.Kind == EventCreate {
 			if len(s.Jobs) > 0 {
 				return s, nil, errs.E(errs.Conflict, "the pipeline was created already")
 			}
@@ -47,29 +47,29 @@ func (g *Graph) Advance(s State, events ...Event) (State, []Change, error) {
 		return s, nil, errs.E(errs.Invalid, "the first event of a pipeline is create")
 	}
 	next := State{Jobs: t.jobs}
-	next.Status, next.Stages = t.settle(s)
-	next.Held = t.held
+	next.Status, next.Stages = t.evaluate(s)
+	next.BusyGroups = t.busyGroups
 	return next, t.changes(s.Jobs), nil
 }
 
-// turn is one call of Advance at work.
-type turn struct {
-	g       *Graph
-	jobs    []JobState // as they become
-	held    []string
-	touched []int // positions, in the order of their first change
-	seen    []bool
+// transition is one call of Advance at work.
+type transition struct {
+	g          *Graph
+	jobs       []JobState // as they become
+	busyGroups []string
+	touched    []int // positions, in the order of their first change
+	seen       []bool
 }
 
-func (t *turn) set(i int, to Status) {
+func (t *transition) set(i int, to Status) {
 	t.jobs[i].Status = to
-	if to != Created {
+	if to != StatusCreated {
 		t.jobs[i].Asked = false
 	}
 	t.touch(i)
 }
 
-func (t *turn) touch(i int) {
+func (t *transition) touch(i int) {
 	if t.seen == nil {
 		t.seen = make([]bool, len(t.jobs))
 	}
@@ -80,10 +80,10 @@ func (t *turn) touch(i int) {
 }
 
 // changes compares what was touched with what it was before.
-func (t *turn) changes(before []JobState) []Change {
+func (t *transition) changes(before []JobState) []Change {
 	var list []Change
 	for _, i := range t.touched {
-		was := JobState{Status: Created, Attempt: 1}
+		was := JobState{Status: StatusCreated, Attempt: 1}
 		if len(before) > 0 {
 			was = before[i]
 		}
@@ -96,66 +96,66 @@ func (t *turn) changes(before []JobState) []Change {
 	return list
 }
 
-func (t *turn) create() {
+func (t *transition) create() {
 	t.jobs = make([]JobState, len(t.g.p.Jobs))
 	for i := range t.jobs {
-		t.jobs[i] = JobState{Status: Created, Attempt: 1, AllowFailure: t.g.p.Jobs[i].AllowFailure}
+		t.jobs[i] = JobState{Status: StatusCreated, Attempt: 1, AllowFailure: t.g.p.Jobs[i].AllowFailure}
 	}
 }
 
 // apply does what ev says to the job it names, and no more.
-func (t *turn) apply(ev Event) error {
+func (t *transition) apply(ev Event) error {
 	switch {
-	case ev.Kind == Cancel && ev.Job == "":
+	case ev.Kind == EventCancel && ev.Job == "":
 		if !t.cancelAll() {
 			return errs.E(errs.Conflict, "no job is left that could be canceled")
 		}
 		return nil
-	case ev.Kind == Again && ev.Job == "":
+	case ev.Kind == EventRetry && ev.Job == "":
 		return t.retryAll()
-	case ev.Kind == Free:
-		return t.free(ev.Group)
+	case ev.Kind == EventRelease:
+		return t.release(ev.Group)
 	}
 	i, err := t.g.position(ev.Job)
 	if err != nil {
 		return err
 	}
 	switch ev.Kind {
-	case Start:
-		return t.move(i, ev, Running, Pending)
-	case Succeed:
+	case EventStart:
+		return t.move(i, ev, StatusRunning, StatusPending)
+	case EventSucceed:
 		return t.succeed(i, ev)
-	case Drop:
+	case EventDrop:
 		return t.drop(i, ev)
-	case Play:
+	case EventPlay:
 		return t.play(i, ev)
-	case Enqueue:
+	case EventEnqueue:
 		switch t.jobs[i].Status {
-		case Scheduled:
+		case StatusScheduled:
 			t.enqueue(i)
 			t.resetSkipped(i)
 			return nil
-		case ManualStatus: // without what a person who plays it asks for besides
+		case StatusManual: // without what a person who plays it asks for besides
 			t.enqueue(i)
 			return nil
 		}
 		return t.conflict(i, ev)
-	case Cancel:
+	case EventCancel:
 		if !t.cancel(i) {
 			return t.conflict(i, ev)
 		}
 		return nil
-	case CancelDone:
-		return t.move(i, ev, Canceled, Canceling)
-	case Again:
+	case EventCanceled:
+		return t.move(i, ev, StatusCanceled, StatusCanceling)
+	case EventRetry:
 		switch t.jobs[i].Status {
-		case Success, Failed, Canceled:
-			t.again(i)
+		case StatusSuccess, StatusFailed, StatusCanceled:
+			t.retry(i)
 			return nil
 		default:
 			return t.conflict(i, ev)
 		}
-	case Create:
+	case EventCreate:
 		return errs.E(errs.Conflict, "the pipeline was created already")
 	default:
 		return errs.E(errs.Invalid, "%q is not an event", ev.Kind)
@@ -163,7 +163,7 @@ func (t *turn) apply(ev Event) error {
 }
 
 // move changes a status if it is one of from.
-func (t *turn) move(i int, ev Event, to Status, from ...Status) error {
+func (t *transition) move(i int, ev Event, to Status, from ...Status) error {
 	if !slices.Contains(from, t.jobs[i].Status) {
 		return t.conflict(i, ev)
 	}
@@ -171,16 +171,16 @@ func (t *turn) move(i int, ev Event, to Status, from ...Status) error {
 	return nil
 }
 
-func (t *turn) conflict(i int, ev Event) error {
+func (t *transition) conflict(i int, ev Event) error {
 	return errs.E(errs.Conflict, "job %q is %s, which %q does not allow", t.g.p.Jobs[i].Name, t.jobs[i].Status, ev.Kind)
 }
 
-func (t *turn) succeed(i int, ev Event) error {
-	if t.jobs[i].Status == Canceling {
-		t.set(i, Canceled)
+func (t *transition) succeed(i int, ev Event) error {
+	if t.jobs[i].Status == StatusCanceling {
+		t.set(i, StatusCanceled)
 		return nil
 	}
-	if err := t.move(i, ev, Success, Preparing, Pending, Running); err != nil {
+	if err := t.move(i, ev, StatusSuccess, StatusPreparing, StatusPending, StatusRunning); err != nil {
 		return err
 	}
 	t.jobs[i].Reason, t.jobs[i].ExitCode = "", 0
@@ -188,26 +188,26 @@ func (t *turn) succeed(i int, ev Event) error {
 }
 
 // drop fails a job, or begins its next attempt.
-func (t *turn) drop(i int, ev Event) error {
-	if t.jobs[i].Status == Canceling {
-		t.set(i, Canceled)
+func (t *transition) drop(i int, ev Event) error {
+	if t.jobs[i].Status == StatusCanceling {
+		t.set(i, StatusCanceled)
 		return nil
 	}
-	err := t.move(i, ev, Failed, Created, WaitingForResource, Preparing, Pending, Running, ManualStatus, Scheduled)
+	err := t.move(i, ev, StatusFailed, StatusCreated, StatusWaitingForResource, StatusPreparing, StatusPending, StatusRunning, StatusManual, StatusScheduled)
 	if err != nil {
 		return err
 	}
 	job, state := &t.g.p.Jobs[i], &t.jobs[i]
 	state.Reason, state.ExitCode = ev.Reason, ev.ExitCode
 	if state.Reason == "" {
-		state.Reason = UnknownFailure
+		state.Reason = ReasonUnknown
 	}
 	if ev.ExitCode != 0 && slices.Contains(job.AllowFailureCodes, ev.ExitCode) {
 		state.AllowFailure = true
 	}
 	switch {
 	case job.Retry.wants(*state):
-		t.again(i)
+		t.retry(i)
 	case !state.AllowFailure && t.g.p.AutoCancel.OnJobFailure == "all":
 		t.cancelAll()
 	}
@@ -215,17 +215,17 @@ func (t *turn) drop(i int, ev Event) error {
 }
 
 // play starts a job that waits for a person, or lets one that ended run again.
-func (t *turn) play(i int, ev Event) error {
+func (t *transition) play(i int, ev Event) error {
 	if !t.g.p.Jobs[i].action() {
 		return errs.E(errs.Conflict, "job %q is neither manual nor delayed, so it cannot be played", t.g.p.Jobs[i].Name)
 	}
 	switch t.jobs[i].Status {
-	case ManualStatus, Scheduled:
+	case StatusManual, StatusScheduled:
 		t.enqueue(i)
 		t.resetSkipped(i)
 		return nil
-	case Success, Failed, Canceled:
-		t.again(i)
+	case StatusSuccess, StatusFailed, StatusCanceled:
+		t.retry(i)
 		return nil
 	default:
 		return t.conflict(i, ev)
@@ -233,32 +233,32 @@ func (t *turn) play(i int, ev Event) error {
 }
 
 // action reports whether a job waits for more than the jobs before it.
-func (j *Job) action() bool { return j.When == Manual || j.When == Delayed }
+func (j *Job) action() bool { return j.When == WhenManual || j.When == WhenDelayed }
 
-// again begins a job's next attempt. Whether and when it starts is decided as
+// retry begins a job's next attempt. Whether and when it starts is decided as
 // for the first, but a person who asks for it needs not play it too.
-func (t *turn) again(i int) {
+func (t *transition) retry(i int) {
 	t.renew(i)
 	t.jobs[i].Asked = t.g.p.Jobs[i].action()
 	t.resetSkipped(i)
 }
 
-func (t *turn) renew(i int) {
-	t.set(i, Created)
+func (t *transition) renew(i int) {
+	t.set(i, StatusCreated)
 	t.jobs[i].Attempt++
 	t.jobs[i].AllowFailure = t.g.p.Jobs[i].AllowFailure
 }
 
 // retryAll renews all jobs that failed or were canceled. Manual ones wait to be
 // played again.
-func (t *turn) retryAll() error {
+func (t *transition) retryAll() error {
 	found := false
 	for i := range t.jobs {
 		switch t.jobs[i].Status {
-		case Failed, Canceled:
+		case StatusFailed, StatusCanceled:
 			t.renew(i)
-		case Skipped:
-			t.set(i, Created)
+		case StatusSkipped:
+			t.set(i, StatusCreated)
 		default:
 			continue
 		}
@@ -271,20 +271,20 @@ func (t *turn) retryAll() error {
 }
 
 // resetSkipped lets the jobs after i be decided anew, now that it runs (again).
-func (t *turn) resetSkipped(i int) {
+func (t *transition) resetSkipped(i int) {
 	t.g.downstream(i, func(j int) {
-		if t.jobs[j].Status == Skipped {
-			t.set(j, Created)
+		if t.jobs[j].Status == StatusSkipped {
+			t.set(j, StatusCreated)
 		}
 	})
 }
 
-func (t *turn) cancel(i int) bool {
+func (t *transition) cancel(i int) bool {
 	switch t.jobs[i].Status {
-	case Running:
-		t.set(i, Canceling)
-	case Created, WaitingForResource, Preparing, Pending, Scheduled, ManualStatus:
-		t.set(i, Canceled)
+	case StatusRunning:
+		t.set(i, StatusCanceling)
+	case StatusCreated, StatusWaitingForResource, StatusPreparing, StatusPending, StatusScheduled, StatusManual:
+		t.set(i, StatusCanceled)
 	default:
 		return false
 	}
@@ -292,7 +292,7 @@ func (t *turn) cancel(i int) bool {
 }
 
 // cancelAll cancels what goes on or would; a manual job may still be played.
-func (t *turn) cancelAll() bool {
+func (t *transition) cancelAll() bool {
 	found := false
 	for i := range t.jobs {
 		if t.jobs[i].Status.cancelable() {
@@ -304,5 +304,5 @@ func (t *turn) cancelAll() bool {
 
 // cancelable reports whether a job would go on by itself.
 func (s Status) cancelable() bool {
-	return s == Created || s == Scheduled || s.Active() && s != Canceling
+	return s == StatusCreated || s == StatusScheduled || s.Active() && s != StatusCanceling
 }

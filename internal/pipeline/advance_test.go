@@ -72,49 +72,49 @@ func TestAdvance(t *testing.T) {
 	}{
 		{
 			name:   "a delayed job is scheduled and blocks the stages after it",
-			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create"},
 			want:   "wait=scheduled next=created → scheduled",
 		},
 		{
 			name:   "its time comes",
-			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "enqueue wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
 			name:   "a manual job that is enqueued leaves what was skipped",
-			jobs:   []job{{Name: "a/ask", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next", When: pipeline.OnFailure}},
+			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "enqueue ask"},
 			want:   "ask=pending next=skipped → pending",
 		},
 		{
 			name:   "one that is played does not",
-			jobs:   []job{{Name: "a/ask", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next", When: pipeline.OnFailure}},
+			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "play ask"},
 			want:   "ask=pending next=created → pending",
 		},
 		{
 			name:   "or somebody is impatient",
-			jobs:   []job{{Name: "a/wait", When: pipeline.Delayed}, {Name: "b/next"}},
+			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "play wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
 			name:   "a delayed job waits for the jobs before it first",
-			jobs:   []job{{Name: "a/x"}, {Name: "b/wait", When: pipeline.Delayed}},
+			jobs:   []job{{Name: "a/x"}, {Name: "b/wait", When: pipeline.WhenDelayed}},
 			events: []string{"create", "start x", "success x"},
 			want:   "x=success wait=scheduled → scheduled",
 		},
 		{
 			name:   "a canceled predecessor skips even always",
-			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}},
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x", "canceled x"},
 			want:   "x=canceled y=skipped → canceled",
 		},
 		{
 			name:   "a job that is being canceled holds up what comes after",
-			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}},
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x"},
 			want:   "x=canceling y=created → running",
 		},
@@ -126,37 +126,37 @@ func TestAdvance(t *testing.T) {
 		},
 		{
 			name:   "cancel of the pipeline reaches what runs, waits or is to come, not manual jobs",
-			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "a/d", When: pipeline.Delayed}, {Name: "b/z"}},
+			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "a/d", When: pipeline.WhenDelayed}, {Name: "b/z"}},
 			events: []string{"create", "start x", "cancel"},
 			want:   "x=canceling y=canceled m=manual d=canceled z=canceled → canceling",
 		},
 		{
 			name:   "a manual job can be canceled by name",
-			jobs:   []job{{Name: "a/m", When: pipeline.Manual}, {Name: "b/z"}},
+			jobs:   []job{{Name: "a/m", When: pipeline.WhenManual}, {Name: "b/z"}},
 			events: []string{"create", "cancel m"},
 			want:   "m=canceled z=skipped → canceled",
 		},
 		{
 			name:   "allowed failure: on_failure does not fire",
-			jobs:   []job{{Name: "a/x", AllowFailure: true}, {Name: "b/y"}, {Name: "b/z", When: pipeline.OnFailure}},
+			jobs:   []job{{Name: "a/x", AllowFailure: true}, {Name: "b/y"}, {Name: "b/z", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "start x", "drop x"},
 			want:   "x=failed y=pending z=skipped → running",
 		},
 		{
 			name:   "on_failure looks at all earlier stages",
-			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.Always}, {Name: "c/z", When: pipeline.OnFailure}},
+			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}, {Name: "c/z", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "drop x", "success y"},
 			want:   "x=failed y=success z=pending → running",
 		},
 		{
 			name:   "always among stages waits for all of them",
-			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "b/z", When: pipeline.Always}},
+			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "b/z", When: pipeline.WhenAlways}},
 			events: []string{"create", "drop x"},
 			want:   "x=failed y=pending z=created → running",
 		},
 		{
 			name:   "a skipped need decides at once, though another still runs",
-			jobs:   []job{{Name: "a/x"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "b/z", Needs: needs("x", "m")}, {Name: "b/w", When: pipeline.Always, Needs: needs("x", "m")}},
+			jobs:   []job{{Name: "a/x"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/z", Needs: needs("x", "m")}, {Name: "b/w", When: pipeline.WhenAlways, Needs: needs("x", "m")}},
 			events: []string{"create"},
 			want:   "x=pending m=manual z=skipped w=pending → pending",
 		},
@@ -188,7 +188,7 @@ func TestAdvance(t *testing.T) {
 		},
 		{
 			name:   "a manual job that fails and is retried by itself needs not be played again",
-			jobs:   []job{{Name: "a/m", When: pipeline.Manual, Retry: retry(2)}},
+			jobs:   []job{{Name: "a/m", When: pipeline.WhenManual, Retry: retry(2)}},
 			events: []string{"create", "play m", "start m", "drop m"},
 			want:   "m=pending → running",
 		},
@@ -212,19 +212,19 @@ func TestAdvance(t *testing.T) {
 		},
 		{
 			name:   "and a manual one that was asked for starts by itself then",
-			jobs:   []job{{Name: "a/x"}, {Name: "b/m", When: pipeline.Manual}},
+			jobs:   []job{{Name: "a/x"}, {Name: "b/m", When: pipeline.WhenManual}},
 			events: []string{"create", "success x", "play m", "drop m", "retry x", "retry m", "success x"},
 			want:   "x=success m=pending → running",
 		},
 		{
 			name:   "play of a manual job that ended is a retry",
-			jobs:   []job{{Name: "a/m", When: pipeline.Manual}},
+			jobs:   []job{{Name: "a/m", When: pipeline.WhenManual}},
 			events: []string{"create", "play m", "success m", "play m"},
 			want:   "m=pending → running",
 		},
 		{
 			name:   "retry of the pipeline renews what failed or was canceled",
-			jobs:   []job{{Name: "a/ok"}, {Name: "a/bad"}, {Name: "a/m", When: pipeline.Manual, AllowFailure: true}, {Name: "b/next"}},
+			jobs:   []job{{Name: "a/ok"}, {Name: "a/bad"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next"}},
 			events: []string{"create", "success ok", "play m", "drop m", "drop bad", "retry"},
 			want:   "ok=success bad=pending m=manual next=created → running",
 		},
@@ -286,7 +286,7 @@ func TestAdvance(t *testing.T) {
 
 func TestAdvanceRefuses(t *testing.T) {
 	t.Parallel()
-	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/m", When: pipeline.Manual})
+	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/m", When: pipeline.WhenManual})
 	created, _ := play(t, p, pipeline.State{}, "create")
 	running, _ := play(t, p, created, "start x")
 	done, _ := play(t, p, running, "success x", "success y", "play m", "success m")
@@ -296,24 +296,24 @@ func TestAdvanceRefuses(t *testing.T) {
 		event pipeline.Event
 		want  errs.Kind
 	}{
-		{"start of a job that waits", created, pipeline.Event{Kind: pipeline.Start, Job: "y"}, errs.Conflict},
-		{"start of a job that runs", running, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Conflict},
-		{"play of a job that is not manual", running, pipeline.Event{Kind: pipeline.Play, Job: "x"}, errs.Conflict},
-		{"play of a manual job before its turn", running, pipeline.Event{Kind: pipeline.Play, Job: "m"}, errs.Conflict},
-		{"success of a job that has not begun", created, pipeline.Event{Kind: pipeline.Succeed, Job: "y"}, errs.Conflict},
-		{"drop of a job that ended", done, pipeline.Event{Kind: pipeline.Drop, Job: "x"}, errs.Conflict},
-		{"enqueue of a job that is not scheduled", running, pipeline.Event{Kind: pipeline.Enqueue, Job: "x"}, errs.Conflict},
-		{"retry of a job that runs", running, pipeline.Event{Kind: pipeline.Again, Job: "x"}, errs.Conflict},
-		{"retry of a pipeline without failures", done, pipeline.Event{Kind: pipeline.Again}, errs.Conflict},
-		{"cancel of a job that ended", done, pipeline.Event{Kind: pipeline.Cancel, Job: "x"}, errs.Conflict},
-		{"cancel of a pipeline that ended", done, pipeline.Event{Kind: pipeline.Cancel}, errs.Conflict},
-		{"canceled without cancel", running, pipeline.Event{Kind: pipeline.CancelDone, Job: "x"}, errs.Conflict},
-		{"create twice", created, pipeline.Event{Kind: pipeline.Create}, errs.Conflict},
-		{"no such job", created, pipeline.Event{Kind: pipeline.Start, Job: "nope"}, errs.NotFound},
+		{"start of a job that waits", created, pipeline.Event{Kind: pipeline.EventStart, Job: "y"}, errs.Conflict},
+		{"start of a job that runs", running, pipeline.Event{Kind: pipeline.EventStart, Job: "x"}, errs.Conflict},
+		{"play of a job that is not manual", running, pipeline.Event{Kind: pipeline.EventPlay, Job: "x"}, errs.Conflict},
+		{"play of a manual job before its turn", running, pipeline.Event{Kind: pipeline.EventPlay, Job: "m"}, errs.Conflict},
+		{"success of a job that has not begun", created, pipeline.Event{Kind: pipeline.EventSucceed, Job: "y"}, errs.Conflict},
+		{"drop of a job that ended", done, pipeline.Event{Kind: pipeline.EventDrop, Job: "x"}, errs.Conflict},
+		{"enqueue of a job that is not scheduled", running, pipeline.Event{Kind: pipeline.EventEnqueue, Job: "x"}, errs.Conflict},
+		{"retry of a job that runs", running, pipeline.Event{Kind: pipeline.EventRetry, Job: "x"}, errs.Conflict},
+		{"retry of a pipeline without failures", done, pipeline.Event{Kind: pipeline.EventRetry}, errs.Conflict},
+		{"cancel of a job that ended", done, pipeline.Event{Kind: pipeline.EventCancel, Job: "x"}, errs.Conflict},
+		{"cancel of a pipeline that ended", done, pipeline.Event{Kind: pipeline.EventCancel}, errs.Conflict},
+		{"canceled without cancel", running, pipeline.Event{Kind: pipeline.EventCanceled, Job: "x"}, errs.Conflict},
+		{"create twice", created, pipeline.Event{Kind: pipeline.EventCreate}, errs.Conflict},
+		{"no such job", created, pipeline.Event{Kind: pipeline.EventStart, Job: "nope"}, errs.NotFound},
 		{"no such event", created, pipeline.Event{Kind: "explode", Job: "x"}, errs.Invalid},
-		{"release of nothing", created, pipeline.Event{Kind: pipeline.Free}, errs.Invalid},
-		{"before create", pipeline.State{}, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Invalid},
-		{"a state of another pipeline", pipeline.State{Jobs: created.Jobs[:1]}, pipeline.Event{Kind: pipeline.Start, Job: "x"}, errs.Invalid},
+		{"release of nothing", created, pipeline.Event{Kind: pipeline.EventRelease}, errs.Invalid},
+		{"before create", pipeline.State{}, pipeline.Event{Kind: pipeline.EventStart, Job: "x"}, errs.Invalid},
+		{"a state of another pipeline", pipeline.State{Jobs: created.Jobs[:1]}, pipeline.Event{Kind: pipeline.EventStart, Job: "x"}, errs.Invalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -334,7 +334,7 @@ func TestAdvanceTellsChangesInOrder(t *testing.T) {
 	p := build(
 		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}},
 		pipeline.Job{Name: "b/y"},
-		pipeline.Job{Name: "c/clean", When: pipeline.OnFailure},
+		pipeline.Job{Name: "c/clean", When: pipeline.WhenOnFailure},
 		pipeline.Job{Name: "c/note", Needs: needs("y")},
 	)
 	s, first := play(t, p, pipeline.State{}, "create")
@@ -367,23 +367,23 @@ func TestDropRemembersWhy(t *testing.T) {
 		next pipeline.Status
 	}{
 		{
-			"a code that is allowed", pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 7},
-			pipeline.JobState{Status: "failed", Attempt: 1, AllowFailure: true, Reason: pipeline.ScriptFailure, ExitCode: 7}, pipeline.Pending,
+			"a code that is allowed", pipeline.Event{Reason: pipeline.ReasonScriptFailure, ExitCode: 7},
+			pipeline.JobState{Status: "failed", Attempt: 1, AllowFailure: true, Reason: pipeline.ReasonScriptFailure, ExitCode: 7}, pipeline.StatusPending,
 		},
 		{
-			"a code that is not", pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 1},
-			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.ScriptFailure, ExitCode: 1}, pipeline.Skipped,
+			"a code that is not", pipeline.Event{Reason: pipeline.ReasonScriptFailure, ExitCode: 1},
+			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.ReasonScriptFailure, ExitCode: 1}, pipeline.StatusSkipped,
 		},
 		{
 			"nothing known", pipeline.Event{},
-			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.UnknownFailure}, pipeline.Skipped,
+			pipeline.JobState{Status: "failed", Attempt: 1, Reason: pipeline.ReasonUnknown}, pipeline.StatusSkipped,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
-			tt.drop.Kind, tt.drop.Job = pipeline.Drop, "x"
+			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
 			s, _, err := pipeline.Advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
@@ -409,22 +409,22 @@ func TestRetryWhen(t *testing.T) {
 		drop  pipeline.Event
 		want  pipeline.Status
 	}{
-		{"no retry", pipeline.Retry{}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Failed},
-		{"any reason by default", pipeline.Retry{Max: 1}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Pending},
-		{"always", pipeline.Retry{Max: 1, When: []string{"always"}}, pipeline.Event{Reason: pipeline.JobTimeout}, pipeline.Pending},
-		{"the reason", pipeline.Retry{Max: 1, When: []string{"api_failure", "script_failure"}}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Pending},
-		{"another reason", pipeline.Retry{Max: 1, When: []string{"api_failure"}}, pipeline.Event{Reason: pipeline.ScriptFailure}, pipeline.Failed},
-		{"the exit code", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 137}, pipeline.Pending},
-		{"another exit code: when is empty then", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ScriptFailure, ExitCode: 1}, pipeline.Failed},
-		{"the reason or the exit code", pipeline.Retry{Max: 1, When: []string{"api_failure"}, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.APIFailure, ExitCode: 1}, pipeline.Pending},
-		{"what would only happen again", pipeline.Retry{Max: 2, When: []string{"always"}}, pipeline.Event{Reason: pipeline.MissingDependency}, pipeline.Failed},
+		{"no retry", pipeline.Retry{}, pipeline.Event{Reason: pipeline.ReasonScriptFailure}, pipeline.StatusFailed},
+		{"any reason by default", pipeline.Retry{Max: 1}, pipeline.Event{Reason: pipeline.ReasonScriptFailure}, pipeline.StatusPending},
+		{"always", pipeline.Retry{Max: 1, When: []string{"always"}}, pipeline.Event{Reason: pipeline.ReasonJobExecutionTimeout}, pipeline.StatusPending},
+		{"the reason", pipeline.Retry{Max: 1, When: []string{"api_failure", "script_failure"}}, pipeline.Event{Reason: pipeline.ReasonScriptFailure}, pipeline.StatusPending},
+		{"another reason", pipeline.Retry{Max: 1, When: []string{"api_failure"}}, pipeline.Event{Reason: pipeline.ReasonScriptFailure}, pipeline.StatusFailed},
+		{"the exit code", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ReasonScriptFailure, ExitCode: 137}, pipeline.StatusPending},
+		{"another exit code: when is empty then", pipeline.Retry{Max: 1, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ReasonScriptFailure, ExitCode: 1}, pipeline.StatusFailed},
+		{"the reason or the exit code", pipeline.Retry{Max: 1, When: []string{"api_failure"}, ExitCodes: []int{137}}, pipeline.Event{Reason: pipeline.ReasonAPIFailure, ExitCode: 1}, pipeline.StatusPending},
+		{"what would only happen again", pipeline.Retry{Max: 2, When: []string{"always"}}, pipeline.Event{Reason: pipeline.ReasonMissingDependency}, pipeline.StatusFailed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := build(pipeline.Job{Name: "a/x", Retry: tt.retry})
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
-			tt.drop.Kind, tt.drop.Job = pipeline.Drop, "x"
+			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
 			s, _, err := pipeline.Advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
@@ -441,7 +441,7 @@ func TestEventsAtOnce(t *testing.T) {
 	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/z"})
 	s, _ := play(t, p, pipeline.State{}, "create")
 	s, _, err := pipeline.Advance(p, s,
-		pipeline.Event{Kind: pipeline.Cancel, Job: "x"}, pipeline.Event{Kind: pipeline.Cancel, Job: "y"})
+		pipeline.Event{Kind: pipeline.EventCancel, Job: "x"}, pipeline.Event{Kind: pipeline.EventCancel, Job: "y"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -475,13 +475,13 @@ func TestStageStatus(t *testing.T) {
 	t.Parallel()
 	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
 	s, _ := play(t, p, pipeline.State{}, "create", "drop x")
-	if got, err := pipeline.StageStatus(p, s, "b"); got != pipeline.Skipped || err != nil {
+	if got, err := pipeline.StageStatus(p, s, "b"); got != pipeline.StatusSkipped || err != nil {
 		t.Errorf("got %s, %v, want skipped", got, err)
 	}
 	if _, err := pipeline.StageStatus(p, s, "c"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("got %v, want not found", err)
 	}
-	if got := pipeline.PipelineStatus(p, pipeline.State{}); got != pipeline.Created {
+	if got := pipeline.PipelineStatus(p, pipeline.State{}); got != pipeline.StatusCreated {
 		t.Errorf("a pipeline before its first event is %s, want created", got)
 	}
 }

@@ -34,17 +34,17 @@ func (p *Pipeline) SkipCause(s State, i int) string {
 	for _, k := range p.Before(job) {
 		name := p.Jobs[k].Name
 		switch st := s.Jobs[k]; {
-		case st.Status == Failed && !st.AllowFailure:
+		case st.Status == StatusFailed && !st.AllowFailure:
 			return name + " failed"
-		case st.Status == Canceled:
+		case st.Status == StatusCanceled:
 			return name + " was canceled"
-		case st.Status == ManualStatus && (job.DAG || !st.AllowFailure):
+		case st.Status == StatusManual && (job.DAG || !st.AllowFailure):
 			return name + " waits to be played"
-		case st.Status == Skipped && job.DAG && skipped == "":
+		case st.Status == StatusSkipped && job.DAG && skipped == "":
 			skipped = name + " was skipped"
 		}
 	}
-	if skipped == "" && job.When == OnFailure {
+	if skipped == "" && job.When == WhenOnFailure {
 		return "nothing failed before it"
 	}
 	return skipped

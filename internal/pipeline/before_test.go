@@ -10,25 +10,25 @@ func TestSkipCause(t *testing.T) {
 			{Name: "one", Stage: "a"}, {Name: "two", Stage: "a"},
 			{Name: "staged", Stage: "b"},
 			{Name: "needing", Stage: "b", DAG: true, Needs: []Need{{Job: "two"}, {Job: "far", Project: "x/y"}}},
-			{Name: "cleanup", Stage: "b", When: OnFailure},
+			{Name: "cleanup", Stage: "b", When: WhenOnFailure},
 		},
 	}
 	state := func(one, two JobState) State {
-		return State{Jobs: []JobState{one, two, {Status: Skipped}, {Status: Skipped}, {Status: Skipped}}}
+		return State{Jobs: []JobState{one, two, {Status: StatusSkipped}, {Status: StatusSkipped}, {Status: StatusSkipped}}}
 	}
-	ok := JobState{Status: Success}
+	ok := JobState{Status: StatusSuccess}
 	for _, c := range []struct {
 		name  string
 		state State
 		job   int
 		want  string
 	}{
-		{"a failure in an earlier stage", state(JobState{Status: Failed}, ok), 2, "one failed"},
-		{"one that is allowed is no cause", state(JobState{Status: Failed, AllowFailure: true}, ok), 2, ""},
-		{"a need that was skipped", state(ok, JobState{Status: Skipped}), 3, "two was skipped"},
-		{"what is not needed does not matter", state(JobState{Status: Failed}, ok), 3, ""},
-		{"a need that waits for somebody", state(ok, JobState{Status: ManualStatus, AllowFailure: true}), 3, "two waits to be played"},
-		{"canceled", state(JobState{Status: Canceled}, ok), 2, "one was canceled"},
+		{"a failure in an earlier stage", state(JobState{Status: StatusFailed}, ok), 2, "one failed"},
+		{"one that is allowed is no cause", state(JobState{Status: StatusFailed, AllowFailure: true}, ok), 2, ""},
+		{"a need that was skipped", state(ok, JobState{Status: StatusSkipped}), 3, "two was skipped"},
+		{"what is not needed does not matter", state(JobState{Status: StatusFailed}, ok), 3, ""},
+		{"a need that waits for somebody", state(ok, JobState{Status: StatusManual, AllowFailure: true}), 3, "two waits to be played"},
+		{"canceled", state(JobState{Status: StatusCanceled}, ok), 2, "one was canceled"},
 		{"on_failure without a failure", state(ok, ok), 4, "nothing failed before it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func chain(n int) *pipeline.Pipeline {
 	for i := range n {
 		stage := fmt.Sprintf("s%d", i)
 		p.Stages = append(p.Stages, stage)
-		p.Jobs = append(p.Jobs, pipeline.Job{Name: fmt.Sprintf("j%d", i), Stage: stage, When: pipeline.OnSuccess})
+		p.Jobs = append(p.Jobs, pipeline.Job{Name: fmt.Sprintf("j%d", i), Stage: stage, When: pipeline.WhenOnSuccess})
 	}
 	return p
 }
@@ -28,7 +28,7 @@ func dag(n int) *pipeline.Pipeline {
 		if i%wide == 0 {
 			p.Stages = append(p.Stages, fmt.Sprintf("s%d", i/wide))
 		}
-		job := pipeline.Job{Name: fmt.Sprintf("j%d", i), Stage: p.Stages[i/wide], When: pipeline.OnSuccess, DAG: true}
+		job := pipeline.Job{Name: fmt.Sprintf("j%d", i), Stage: p.Stages[i/wide], When: pipeline.WhenOnSuccess, DAG: true}
 		for range 5 {
 			if i >= wide {
 				job.Needs = append(job.Needs, pipeline.Need{Job: fmt.Sprintf("j%d", (i/wide-1)*wide+r.IntN(wide))})
@@ -66,23 +66,23 @@ func runAll(b *testing.B, p *pipeline.Pipeline) (events int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, todo, err := g.Advance(pipeline.State{}, pipeline.Event{Kind: pipeline.Create})
+	s, todo, err := g.Advance(pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
 	for ; len(todo) > 0 && err == nil; events += 2 {
 		job := todo[0].Job
 		var started, more []pipeline.Change
-		s, started, err = g.Advance(s, pipeline.Event{Kind: pipeline.Start, Job: job})
+		s, started, err = g.Advance(s, pipeline.Event{Kind: pipeline.EventStart, Job: job})
 		if err != nil || len(started) != 1 {
 			b.Fatal(started, err)
 		}
-		s, more, err = g.Advance(s, pipeline.Event{Kind: pipeline.Succeed, Job: job})
+		s, more, err = g.Advance(s, pipeline.Event{Kind: pipeline.EventSucceed, Job: job})
 		todo = todo[1:]
 		for _, c := range more {
-			if c.To == pipeline.Pending {
+			if c.To == pipeline.StatusPending {
 				todo = append(todo, c)
 			}
 		}
 	}
-	if err != nil || s.Status != pipeline.Success {
+	if err != nil || s.Status != pipeline.StatusSuccess {
 		b.Fatalf("the run ended %s, %v", s.Status, err)
 	}
 	return events + 1

@@ -84,10 +84,10 @@ func (d Difference) String() string {
 // start), play, enqueue, cancel, canceled, retry, release. Others are Invalid.
 func EventNamed(name string) (EventKind, error) {
 	switch k := EventKind(name); k {
-	case Succeed, Drop, Start, Play, Enqueue, Cancel, CancelDone, Again, Free:
+	case EventSucceed, EventDrop, EventStart, EventPlay, EventEnqueue, EventCancel, EventCanceled, EventRetry, EventRelease:
 		return k, nil
 	case "run":
-		return Start, nil
+		return EventStart, nil
 	default:
 		return "", errs.E(errs.Invalid,
 			"%q is not an event; events are success, drop, run, play, enqueue, cancel, canceled, retry, release", name)
@@ -101,7 +101,7 @@ func (c Case) Check(p *Pipeline) []Difference {
 	if err != nil {
 		return []Difference{{Kind: "event", Got: err.Error()}}
 	}
-	s, _, err := g.Advance(State{}, Event{Kind: Create})
+	s, _, err := g.Advance(State{}, Event{Kind: EventCreate})
 	if err != nil {
 		return []Difference{{Kind: "event", Got: err.Error()}}
 	}

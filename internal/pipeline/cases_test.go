@@ -93,7 +93,7 @@ func TestEventNamed(t *testing.T) {
 			t.Errorf("%s is %s, %v", name, kind, err)
 		}
 	}
-	if kind, err := pipeline.EventNamed("run"); kind != pipeline.Start || err != nil {
+	if kind, err := pipeline.EventNamed("run"); kind != pipeline.EventStart || err != nil {
 		t.Errorf("run is %s, %v", kind, err)
 	}
 	if _, err := pipeline.EventNamed("create"); !errs.Is(err, errs.Invalid) {

@@ -24,36 +24,36 @@ const (
 
 func kindOf(j JobState) kind {
 	switch j.Status {
-	case WaitingForResource:
+	case StatusWaitingForResource:
 		return isWaiting
-	case Preparing:
+	case StatusPreparing:
 		return isPreparing
-	case Pending:
+	case StatusPending:
 		return isPending
-	case Running:
+	case StatusRunning:
 		return isRunning
-	case Success:
+	case StatusSuccess:
 		return isSuccess
-	case Failed:
+	case StatusFailed:
 		if j.AllowFailure {
 			return isWarned
 		}
 		return isFailed
-	case Canceling:
+	case StatusCanceling:
 		return isCanceling
-	case Canceled:
+	case StatusCanceled:
 		if j.AllowFailure {
 			return isWarned
 		}
 		return isCanceled
-	case Skipped:
+	case StatusSkipped:
 		return isSkipped
-	case ManualStatus:
+	case StatusManual:
 		if j.AllowFailure {
 			return isIgnored
 		}
 		return isManual
-	case Scheduled:
+	case StatusScheduled:
 		return isScheduled
 	default:
 		return isCreated
@@ -70,35 +70,35 @@ func (k kind) composite() Status {
 	const passed = isWarned | isIgnored
 	switch {
 	case k == 0:
-		return Success
+		return StatusSuccess
 	case k.only(isSkipped | isIgnored):
-		return Skipped
+		return StatusSkipped
 	case k.only(isSuccess | isSkipped | passed):
-		return Success
+		return StatusSuccess
 	case k.only(isCreated | passed):
-		return Created
+		return StatusCreated
 	case k.only(isPreparing | passed):
-		return Preparing
+		return StatusPreparing
 	case k.only(isCanceled | isSuccess | isSkipped | passed):
-		return Canceled
+		return StatusCanceled
 	case k.only(isPending | isCreated | isSkipped | passed):
-		return Pending
+		return StatusPending
 	case k.any(isRunning | isPending):
-		return Running
+		return StatusRunning
 	case k.any(isWaiting):
-		return WaitingForResource
+		return StatusWaitingForResource
 	case k.any(isManual):
-		return ManualStatus
+		return StatusManual
 	case k.any(isScheduled):
-		return Scheduled
+		return StatusScheduled
 	case k.any(isPreparing):
-		return Preparing
+		return StatusPreparing
 	case k.any(isCreated):
-		return Running
+		return StatusRunning
 	case k.any(isCanceling):
-		return Canceling
+		return StatusCanceling
 	default:
-		return Failed
+		return StatusFailed
 	}
 }
 
@@ -108,9 +108,9 @@ func (k kind) compositeNeeds() Status {
 	const ended = isSuccess | isFailed | isCanceled | isSkipped | isWarned
 	switch {
 	case k.any(isSkipped | isIgnored):
-		return Skipped
+		return StatusSkipped
 	case !k.only(ended):
-		return Pending
+		return StatusPending
 	default:
 		return k.composite()
 	}
@@ -141,14 +141,14 @@ func StageStatus(p *Pipeline, s State, stage string) (Status, error) {
 // event.
 func PipelineStatus(_ *Pipeline, s State) Status {
 	if s.Status == "" {
-		return Created
+		return StatusCreated
 	}
 	return s.Status
 }
 
 // nextStage is what a stage becomes when its jobs' composite status is now c.
 func nextStage(old, c Status) Status {
-	if c == Created && old != "" {
+	if c == StatusCreated && old != "" {
 		return old
 	}
 	return c
@@ -160,10 +160,10 @@ func nextPipeline(old, c Status) Status {
 	switch {
 	case old == "":
 		return c
-	case c == Created:
+	case c == StatusCreated:
 		return old
-	case c == Pending && (old == Running || old == Success || old == Failed || old == Canceling || old == Canceled):
-		return Running
+	case c == StatusPending && (old == StatusRunning || old == StatusSuccess || old == StatusFailed || old == StatusCanceling || old == StatusCanceled):
+		return StatusRunning
 	default:
 		return c
 	}

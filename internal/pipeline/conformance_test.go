@@ -109,12 +109,12 @@ func readJob(t *testing.T, name string, value *yaml.Node) (pipeline.Job, bool) {
 		AllowFailure *bool `yaml:"allow_failure"`
 		Needs        *[]yaml.Node
 		Rules        []struct{ If string }
-	}{Stage: "test", When: pipeline.OnSuccess}
+	}{Stage: "test", When: pipeline.WhenOnSuccess}
 	decode(t, value, &raw)
 	if len(raw.Rules) > 0 {
 		return pipeline.Job{}, false // the cases have rules that never match
 	}
-	job := pipeline.Job{Name: name, Stage: raw.Stage, When: raw.When, AllowFailure: raw.When == pipeline.Manual}
+	job := pipeline.Job{Name: name, Stage: raw.Stage, When: raw.When, AllowFailure: raw.When == pipeline.WhenManual}
 	if raw.AllowFailure != nil {
 		job.AllowFailure = *raw.AllowFailure
 	}

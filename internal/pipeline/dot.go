@@ -41,7 +41,7 @@ func firstJob(p *Pipeline, k int) int {
 
 func dotStyle(j *Job) string {
 	switch {
-	case j.Trigger != nil:
+	case j.Downstream != nil:
 		return ", peripheries=2"
 	case j.action():
 		return ", style=\"rounded,dashed\""

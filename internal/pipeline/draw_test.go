@@ -29,19 +29,19 @@ func showcase() (*pipeline.Pipeline, pipeline.State) {
 		pipeline.Job{Name: "test/unit", Needs: needs("compile: [linux, amd64]")},
 		pipeline.Job{Name: "test/integration", Retry: pipeline.Retry{Max: 1}},
 		pipeline.Job{Name: "test/lint", AllowFailure: true, Needs: needs("compile: [linux, amd64]")},
-		pipeline.Job{Name: "test/report", Needs: needs("unit", "lint"), When: pipeline.Always},
+		pipeline.Job{Name: "test/report", Needs: needs("unit", "lint"), When: pipeline.WhenAlways},
 		pipeline.Job{Name: "test/bench", ResourceGroup: "machine", DAG: true},
 		pipeline.Job{Name: "test/soak", ResourceGroup: "machine", DAG: true},
 		pipeline.Job{Name: "package/image", Needs: needs("compile: [linux, amd64]", "compile: [darwin, arm64]")},
-		pipeline.Job{Name: "package/child", Trigger: &pipeline.Trigger{}, DAG: true},
+		pipeline.Job{Name: "package/child", Downstream: &pipeline.Downstream{}, DAG: true},
 		pipeline.Job{Name: "deploy/staging", Needs: needs("image", "unit"), Environment: &pipeline.Environment{Name: "staging"}},
-		pipeline.Job{Name: "deploy/production", When: pipeline.Manual, Needs: needs("unit"), Environment: &pipeline.Environment{Name: "production"}},
-		pipeline.Job{Name: "deploy/site", Needs: needs("docs"), When: pipeline.Delayed, StartIn: 90 * time.Minute},
-		pipeline.Job{Name: "cleanup/page & <b>\"notify\"</b> everybody", When: pipeline.OnFailure, Needs: needs("lint")},
-		pipeline.Job{Name: "cleanup/sweep", When: pipeline.Always},
+		pipeline.Job{Name: "deploy/production", When: pipeline.WhenManual, Needs: needs("unit"), Environment: &pipeline.Environment{Name: "production"}},
+		pipeline.Job{Name: "deploy/site", Needs: needs("docs"), When: pipeline.WhenDelayed, StartIn: 90 * time.Minute},
+		pipeline.Job{Name: "cleanup/page & <b>\"notify\"</b> everybody", When: pipeline.WhenOnFailure, Needs: needs("lint")},
+		pipeline.Job{Name: "cleanup/sweep", When: pipeline.WhenAlways},
 	)
 	p.Name = "release & <ship>"
-	s := pipeline.State{Status: pipeline.Running}
+	s := pipeline.State{Status: pipeline.StatusRunning}
 	for _, status := range strings.Fields("success success success success running failed running running waiting_for_resource success pending failed manual scheduled skipped created") {
 		s.Jobs = append(s.Jobs, pipeline.JobState{Status: pipeline.Status(status), Attempt: 1})
 	}
@@ -103,7 +103,7 @@ func TestDrawingsHoldEveryName(t *testing.T) {
 				p.Jobs[i].Needs[k].Job = rename[n.Job]
 			}
 		}
-		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.Create})
+		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
 		for _, state := range []*pipeline.State{nil, &s} {
 			svg, err := pipeline.SVG(p, state)
 			if err != nil {

@@ -16,27 +16,27 @@ func iconShape(look string) string {
 		dashes = `<circle class="ring" cx="8" cy="8" r="7" stroke-dasharray="2.2 2.2"/>`
 	)
 	switch Status(look) {
-	case Success:
+	case StatusSuccess:
 		return full + `<path class="cut" d="M4.5 8.3 7 10.8 11.5 5.8"/>`
-	case Failed:
+	case StatusFailed:
 		return full + `<path class="cut" d="M5.3 5.3 10.7 10.7M10.7 5.3 5.3 10.7"/>`
 	case "warned":
 		return `<path class="full" d="M8 .8 15.6 14.2Q15.9 15.2 15 15.2H1Q.1 15.2.4 14.2Z"/><path class="cut" d="M8 5.6V9.6M8 12.2V12.4"/>`
-	case Running:
+	case StatusRunning:
 		return ring + `<path class="full" d="M8 8V1A7 7 0 0 1 8 15Z"/>`
-	case Pending, Preparing:
+	case StatusPending, StatusPreparing:
 		return ring + `<path class="line" d="M6.2 5.4V10.6M9.8 5.4V10.6"/>`
-	case WaitingForResource:
+	case StatusWaitingForResource:
 		return ring + `<path class="line" d="M5.4 4.8H10.6L5.4 11.2H10.6Z"/>`
-	case ManualStatus:
+	case StatusManual:
 		return ring + `<path class="full" d="M6.2 4.8 11.4 8 6.2 11.2Z"/>`
-	case Scheduled:
+	case StatusScheduled:
 		return ring + `<path class="line" d="M8 4.2V8L10.6 9.8"/>`
-	case Skipped:
+	case StatusSkipped:
 		return ring + `<path class="line" d="M5 5.4 7.4 8 5 10.6M8.6 5.4 11 8 8.6 10.6"/>`
-	case Canceled:
+	case StatusCanceled:
 		return full + `<path class="cut" d="M4.4 11.6 11.6 4.4"/>`
-	case Canceling:
+	case StatusCanceling:
 		return dashes + `<path class="line" d="M4.8 11.2 11.2 4.8"/>`
 	default:
 		return dashes

@@ -32,7 +32,7 @@ func Mermaid(p *Pipeline) string {
 
 func mermaidShape(j *Job) (left, right string) {
 	switch {
-	case j.Trigger != nil:
+	case j.Downstream != nil:
 		return "[[", "]]"
 	case j.action():
 		return "([", "])"
@@ -62,7 +62,7 @@ func mermaidText(text string) string {
 
 // label is a job's name with what is special about when it runs.
 func (j *Job) label() string {
-	if j.When == OnSuccess || j.When == "" {
+	if j.When == WhenOnSuccess || j.When == "" {
 		return j.Name
 	}
 	return j.Name + " (" + strings.ReplaceAll(string(j.When), "_", " ") + ")"

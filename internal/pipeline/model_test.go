@@ -329,7 +329,7 @@ func drawEvent(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, table map[pip
 }
 
 func clone(s pipeline.State) pipeline.State {
-	s.Jobs, s.Stages, s.Held = slices.Clone(s.Jobs), slices.Clone(s.Stages), slices.Clone(s.Held)
+	s.Jobs, s.Stages, s.BusyGroups = slices.Clone(s.Jobs), slices.Clone(s.Stages), slices.Clone(s.BusyGroups)
 	return s
 }
 
@@ -381,10 +381,10 @@ func checkChanges(t *rapid.T, p *pipeline.Pipeline, s, next pipeline.State, chan
 func checkStarts(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, changes []pipeline.Change, ev pipeline.Event) {
 	over := func(i int) bool {
 		j := s.Jobs[i]
-		return j.Status.Done() || j.Status == pipeline.ManualStatus && j.AllowFailure
+		return j.Status.Done() || j.Status == pipeline.StatusManual && j.AllowFailure
 	}
 	for _, c := range changes {
-		if c.From != pipeline.Created || c.To == pipeline.Skipped || c.To == pipeline.Canceled || c.To == pipeline.Failed {
+		if c.From != pipeline.StatusCreated || c.To == pipeline.StatusSkipped || c.To == pipeline.StatusCanceled || c.To == pipeline.StatusFailed {
 			continue
 		}
 		job := p.Job(c.Job)
@@ -393,7 +393,7 @@ func checkStarts(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, changes []p
 			if job.DAG {
 				waits = slices.ContainsFunc(job.Needs, func(n pipeline.Need) bool { return n.Job == other.Name })
 			}
-			if waits && !over(i) && !(job.DAG && job.When == pipeline.Always) {
+			if waits && !over(i) && !(job.DAG && job.When == pipeline.WhenAlways) {
 				t.Fatalf("after %v %s is %s while %s is %s", ev, c.Job, c.To, other.Name, s.Jobs[i].Status)
 			}
 		}
@@ -406,7 +406,7 @@ func checkGroups(t *rapid.T, p *pipeline.Pipeline, s pipeline.State) {
 	for i, j := range s.Jobs {
 		switch group := p.Jobs[i].ResourceGroup; {
 		case group == "":
-		case j.Status == pipeline.WaitingForResource:
+		case j.Status == pipeline.StatusWaitingForResource:
 			waiting[group]++
 		case j.Status.Active():
 			holders[group]++
@@ -418,7 +418,7 @@ func checkGroups(t *rapid.T, p *pipeline.Pipeline, s pipeline.State) {
 		}
 	}
 	for group := range waiting {
-		if holders[group] == 0 && !slices.Contains(s.Held, group) {
+		if holders[group] == 0 && !slices.Contains(s.BusyGroups, group) {
 			t.Fatalf("jobs wait for resource group %s that nobody has", group)
 		}
 	}
@@ -428,7 +428,7 @@ func TestAdvanceIsTheModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPipeline(t, false)
-		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.Create})
+		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
 		m := newModel(p)
 		for range rapid.IntRange(0, 30).Draw(t, "length") {
 			same(t, p, s, m)
@@ -439,7 +439,7 @@ func TestAdvanceIsTheModel(t *testing.T) {
 			if rapid.IntRange(0, 40).Draw(t, "cancel all") == 0 && slices.ContainsFunc(s.Jobs, func(j pipeline.JobState) bool {
 				return slices.Contains([]pipeline.Status{"created", "pending", "running", "scheduled"}, j.Status)
 			}) {
-				ev = pipeline.Event{Kind: pipeline.Cancel}
+				ev = pipeline.Event{Kind: pipeline.EventCancel}
 			}
 			s = step(t, p, s, ev)
 			m.event(ev)
@@ -478,7 +478,7 @@ func TestEveryRunEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPipeline(t, true)
-		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.Create})
+		s := step(t, p, pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
 		for limit := 10 * len(p.Jobs); ; limit-- {
 			if limit == 0 {
 				t.Fatal("the run does not end")
@@ -490,12 +490,12 @@ func TestEveryRunEnds(t *testing.T) {
 			s = step(t, p, s, ev)
 		}
 		for i, j := range s.Jobs {
-			rests := j.Status == pipeline.ManualStatus || j.Status == pipeline.Created && s.Status == pipeline.ManualStatus
+			rests := j.Status == pipeline.StatusManual || j.Status == pipeline.StatusCreated && s.Status == pipeline.StatusManual
 			if !j.Status.Done() && !rests {
 				t.Fatalf("the run ended with %s %s, pipeline %s", p.Jobs[i].Name, j.Status, s.Status)
 			}
 		}
-		if !s.Status.Done() && s.Status != pipeline.ManualStatus {
+		if !s.Status.Done() && s.Status != pipeline.StatusManual {
 			t.Fatalf("the run ended %s", s.Status)
 		}
 	})

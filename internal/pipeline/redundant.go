@@ -18,7 +18,7 @@ func Redundant(p *Pipeline, s State) []string {
 	switch p.AutoCancel.OnNewCommit {
 	case "", "conservative":
 		for i := range p.Jobs {
-			if p.Jobs[i].Trigger == nil && !p.Jobs[i].Interruptible && s.Jobs[i].Status.started() {
+			if p.Jobs[i].Downstream == nil && !p.Jobs[i].Interruptible && s.Jobs[i].Status.started() {
 				return nil
 			}
 		}
@@ -38,4 +38,4 @@ func Redundant(p *Pipeline, s State) []string {
 
 // started reports whether a job's effects may have begun. A canceled job does
 // not count, as in GitLab.
-func (s Status) started() bool { return s == Running || s == Success || s == Failed }
+func (s Status) started() bool { return s == StatusRunning || s == StatusSuccess || s == StatusFailed }

@@ -13,9 +13,9 @@ func TestRedundant(t *testing.T) {
 		{Name: "a/x", Interruptible: true},
 		{Name: "a/y", Interruptible: true},
 		{Name: "b/deploy"},
-		{Name: "b/child", Trigger: &pipeline.Trigger{}},
+		{Name: "b/child", Downstream: &pipeline.Downstream{}},
 		{Name: "c/after", Interruptible: true},
-		{Name: "c/m", When: pipeline.Manual, DAG: true},
+		{Name: "c/m", When: pipeline.WhenManual, DAG: true},
 	}
 	tests := []struct {
 		name   string
@@ -45,7 +45,7 @@ func TestRedundant(t *testing.T) {
 			}
 		})
 	}
-	waits := build(pipeline.Job{Name: "a/m", When: pipeline.Manual}, pipeline.Job{Name: "b/z"})
+	waits := build(pipeline.Job{Name: "a/m", When: pipeline.WhenManual}, pipeline.Job{Name: "b/z"})
 	s, _ := play(t, waits, pipeline.State{}, "create")
 	if got := pipeline.Redundant(waits, s); got != nil {
 		t.Errorf("a pipeline that waits for people has %v to cancel", got)

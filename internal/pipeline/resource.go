@@ -7,12 +7,12 @@ import (
 	"refline/internal/errs"
 )
 
-// free takes a group out of those that other pipelines hold.
-func (t *turn) free(group string) error {
+// release takes a group out of those that other pipelines hold.
+func (t *transition) release(group string) error {
 	if group == "" {
-		return errs.E(errs.Invalid, "%q without the name of a resource group", Free)
+		return errs.E(errs.Invalid, "%q without the name of a resource group", EventRelease)
 	}
-	t.held = slices.DeleteFunc(slices.Clone(t.held), func(h string) bool { return h == group })
+	t.busyGroups = slices.DeleteFunc(slices.Clone(t.busyGroups), func(h string) bool { return h == group })
 	return nil
 }
 
@@ -21,10 +21,10 @@ type ResourceMode string
 
 // The modes, by GitLab's names.
 const (
-	Unordered        ResourceMode = "unordered"          // whoever waits; the default
-	OldestFirst      ResourceMode = "oldest_first"       // pipelines one after the other
-	NewestFirst      ResourceMode = "newest_first"       // the last pipeline, though it may not be ready yet
-	NewestReadyFirst ResourceMode = "newest_ready_first" // the last pipeline that waits
+	ResourceModeUnordered        ResourceMode = "unordered"          // whoever waits; the default
+	ResourceModeOldestFirst      ResourceMode = "oldest_first"       // pipelines one after the other
+	ResourceModeNewestFirst      ResourceMode = "newest_first"       // the last pipeline, though it may not be ready yet
+	ResourceModeNewestReadyFirst ResourceMode = "newest_ready_first" // the last pipeline that waits
 )
 
 // Claim is a job of some pipeline that uses a resource group.
@@ -39,17 +39,17 @@ type Claim struct {
 // that is not ready: oldest_first and newest_first count those that are created
 // or scheduled, too. Within a pipeline the first that waits is chosen.
 func NextClaim(mode ResourceMode, claims []Claim) (Claim, bool) {
-	waits := func(c Claim) bool { return c.Status == WaitingForResource }
-	comes := func(c Claim) bool { return waits(c) || c.Status == Created || c.Status == Scheduled }
+	waits := func(c Claim) bool { return c.Status == StatusWaitingForResource }
+	comes := func(c Claim) bool { return waits(c) || c.Status == StatusCreated || c.Status == StatusScheduled }
 	newer := func(a, b Claim) int { return cmp.Compare(b.Pipeline, a.Pipeline) }
 	older := func(a, b Claim) int { return cmp.Compare(a.Pipeline, b.Pipeline) }
 	counts, order := waits, func(Claim, Claim) int { return 0 }
 	switch mode {
-	case OldestFirst:
+	case ResourceModeOldestFirst:
 		counts, order = comes, older
-	case NewestFirst:
+	case ResourceModeNewestFirst:
 		counts, order = comes, newer
-	case NewestReadyFirst:
+	case ResourceModeNewestReadyFirst:
 		order = newer
 	}
 	var list []Claim

@@ -5,15 +5,15 @@ import (
 )
 
 // neverAgain are failures that another attempt would only repeat.
-var neverAgain = [...]Reason{
-	MissingDependency, "ci_quota_exceeded", "no_matching_runner",
+var neverRetried = [...]Reason{
+	ReasonMissingDependency, "ci_quota_exceeded", "no_matching_runner",
 	"forward_deployment_failure", "environment_creation_failure",
 }
 
 // wants reports whether a job that failed so is tried again by itself. All
 // attempts count, those that people asked for too.
 func (r Retry) wants(failed JobState) bool {
-	if failed.Attempt > r.Max || slices.Contains(neverAgain[:], failed.Reason) {
+	if failed.Attempt > r.Max || slices.Contains(neverRetried[:], failed.Reason) {
 		return false
 	}
 	if failed.ExitCode != 0 && slices.Contains(r.ExitCodes, failed.ExitCode) {

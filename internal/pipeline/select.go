@@ -50,7 +50,7 @@ func (p *Pipeline) waitsFor(j *Job) []string {
 	for _, k := range p.Before(j) {
 		before := &p.Jobs[k]
 		if !j.DAG {
-			if before.When == Manual {
+			if before.When == WhenManual {
 				continue
 			}
 			if d := j.Dependencies; d != nil && !slices.Contains(*d, before.Name) && !slices.Contains(*d, before.Base) {

@@ -12,12 +12,12 @@ func TestSelect(t *testing.T) {
 	p := &Pipeline{
 		Stages: []string{"build", "test", "deploy"},
 		Jobs: []Job{
-			{Name: "build", Stage: "build", When: OnSuccess},
-			{Name: "docs", Stage: "build", When: OnSuccess},
-			{Name: "unit", Stage: "test", When: OnSuccess, DAG: true, Needs: []Need{{Job: "build"}, {Job: "lib", Project: "a/b"}}},
-			{Name: "ask", Stage: "test", When: Manual},
-			{Name: "deploy", Stage: "deploy", When: OnSuccess},
-			{Name: "alone", Stage: "deploy", When: OnSuccess, Dependencies: &none},
+			{Name: "build", Stage: "build", When: WhenOnSuccess},
+			{Name: "docs", Stage: "build", When: WhenOnSuccess},
+			{Name: "unit", Stage: "test", When: WhenOnSuccess, DAG: true, Needs: []Need{{Job: "build"}, {Job: "lib", Project: "a/b"}}},
+			{Name: "ask", Stage: "test", When: WhenManual},
+			{Name: "deploy", Stage: "deploy", When: WhenOnSuccess},
+			{Name: "alone", Stage: "deploy", When: WhenOnSuccess, Dependencies: &none},
 		},
 	}
 	for _, c := range []struct {

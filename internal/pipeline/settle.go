@@ -2,10 +2,10 @@ package pipeline
 
 import "slices"
 
-// settle decides every job that was not decided yet and whose predecessors have
+// evaluate decides every job that was not decided yet and whose predecessors have
 // ended, and says what the pipeline and its stages are then. One pass suffices:
 // a job is looked at after all that it can depend on.
-func (t *turn) settle(before State) (Status, []Status) {
+func (t *transition) evaluate(before State) (Status, []Status) {
 	t.grant()
 	g := t.g
 	stages := make([]Status, len(g.stages))
@@ -15,13 +15,13 @@ func (t *turn) settle(before State) (Status, []Status) {
 		byStage := earlier.composite()
 		var here kind
 		for _, i := range jobs {
-			if t.jobs[i].Status == Created {
+			if t.jobs[i].Status == StatusCreated {
 				previous := byStage
 				if g.p.Jobs[i].DAG {
 					previous = needed(kinds, g.needs[i]).compositeNeeds()
 				}
 				if previous.Done() {
-					t.decide(i, previous)
+					t.decideJob(i, previous)
 				}
 			}
 			kinds[i] = kindOf(t.jobs[i])
@@ -44,18 +44,18 @@ func needed(kinds []kind, needs []int) kind {
 	return all
 }
 
-// decide says what becomes of a job, now that all it waited for is done.
-func (t *turn) decide(i int, previous Status) {
+// decideJob says what becomes of a job, now that all it waited for is done.
+func (t *transition) decideJob(i int, previous Status) {
 	job := &t.g.p.Jobs[i]
 	switch {
 	case !job.accepts(previous):
-		t.set(i, Skipped)
+		t.set(i, StatusSkipped)
 	case t.jobs[i].Asked:
 		t.enqueue(i)
-	case job.When == Delayed:
-		t.set(i, Scheduled)
-	case job.When == Manual:
-		t.set(i, ManualStatus)
+	case job.When == WhenDelayed:
+		t.set(i, StatusScheduled)
+	case job.When == WhenManual:
+		t.set(i, StatusManual)
 	default:
 		t.enqueue(i)
 	}
@@ -65,43 +65,43 @@ func (t *turn) decide(i int, previous Status) {
 // so. Canceled predecessors skip every job, always included.
 func (j *Job) accepts(previous Status) bool {
 	switch j.When {
-	case OnSuccess, Manual, Delayed, "":
-		return previous == Success || previous == Skipped && !j.DAG
-	case OnFailure:
-		return previous == Failed
-	case Always:
-		return previous == Success || previous == Failed || previous == Skipped
+	case WhenOnSuccess, WhenManual, WhenDelayed, "":
+		return previous == StatusSuccess || previous == StatusSkipped && !j.DAG
+	case WhenOnFailure:
+		return previous == StatusFailed
+	case WhenAlways:
+		return previous == StatusSuccess || previous == StatusFailed || previous == StatusSkipped
 	default:
 		return false
 	}
 }
 
 // enqueue lets a job start, or wait for its resource group.
-func (t *turn) enqueue(i int) {
+func (t *transition) enqueue(i int) {
 	if group := t.g.p.Jobs[i].ResourceGroup; group != "" && t.taken(group) {
-		t.set(i, WaitingForResource)
+		t.set(i, StatusWaitingForResource)
 		return
 	}
-	t.set(i, Pending)
+	t.set(i, StatusPending)
 }
 
 // grant gives groups that are free to the jobs that wait for them.
-func (t *turn) grant() {
+func (t *transition) grant() {
 	for i := range t.jobs {
-		if t.jobs[i].Status == WaitingForResource && !t.taken(t.g.p.Jobs[i].ResourceGroup) {
-			t.set(i, Pending)
+		if t.jobs[i].Status == StatusWaitingForResource && !t.taken(t.g.p.Jobs[i].ResourceGroup) {
+			t.set(i, StatusPending)
 		}
 	}
 }
 
 // taken reports whether a job of this pipeline or of another has the group.
-func (t *turn) taken(group string) bool {
-	if slices.Contains(t.held, group) {
+func (t *transition) taken(group string) bool {
+	if slices.Contains(t.busyGroups, group) {
 		return true
 	}
 	for _, i := range t.g.groups[group] {
 		switch t.jobs[i].Status {
-		case Preparing, Pending, Running, Canceling:
+		case StatusPreparing, StatusPending, StatusRunning, StatusCanceling:
 			return true
 		}
 	}

@@ -6,25 +6,25 @@ type Status string
 // The statuses. A job ends in Success, Failed, Canceled or Skipped; a Manual
 // job rests until somebody plays it.
 const (
-	Created            Status = "created"
-	WaitingForResource Status = "waiting_for_resource"
-	Preparing          Status = "preparing"
-	Pending            Status = "pending"
-	Running            Status = "running"
-	Success            Status = "success"
-	Failed             Status = "failed"
-	Canceling          Status = "canceling"
-	Canceled           Status = "canceled"
-	Skipped            Status = "skipped"
-	ManualStatus       Status = "manual"
-	Scheduled          Status = "scheduled"
+	StatusCreated            Status = "created"
+	StatusWaitingForResource Status = "waiting_for_resource"
+	StatusPreparing          Status = "preparing"
+	StatusPending            Status = "pending"
+	StatusRunning            Status = "running"
+	StatusSuccess            Status = "success"
+	StatusFailed             Status = "failed"
+	StatusCanceling          Status = "canceling"
+	StatusCanceled           Status = "canceled"
+	StatusSkipped            Status = "skipped"
+	StatusManual             Status = "manual"
+	StatusScheduled          Status = "scheduled"
 )
 
 // Done reports whether a job in this status will not change by itself and is
 // not waiting for anybody.
 func (s Status) Done() bool {
 	switch s {
-	case Success, Failed, Canceled, Skipped:
+	case StatusSuccess, StatusFailed, StatusCanceled, StatusSkipped:
 		return true
 	default:
 		return false
@@ -34,7 +34,7 @@ func (s Status) Done() bool {
 // Active reports whether something is going on: waiting for a runner or on it.
 func (s Status) Active() bool {
 	switch s {
-	case WaitingForResource, Preparing, Pending, Running, Canceling:
+	case StatusWaitingForResource, StatusPreparing, StatusPending, StatusRunning, StatusCanceling:
 		return true
 	default:
 		return false
@@ -60,18 +60,18 @@ type Reason string
 
 // The reasons an engine can give.
 const (
-	ScriptFailure       Reason = "script_failure"
-	RunnerSystemFailure Reason = "runner_system_failure"
-	JobTimeout          Reason = "job_execution_timeout"
-	StuckOrTimeout      Reason = "stuck_or_timeout_failure"
-	MissingDependency   Reason = "missing_dependency_failure"
-	DownstreamFailed    Reason = "downstream_pipeline_creation_failed"
-	UnmetPrerequisites  Reason = "unmet_prerequisites"
-	APIFailure          Reason = "api_failure"
-	DataIntegrity       Reason = "data_integrity_failure"
-	RunnerUnsupported   Reason = "runner_unsupported"
-	ImagePullFailure    Reason = "image_pull_failure"
-	UnknownFailure      Reason = "unknown_failure"
+	ReasonScriptFailure            Reason = "script_failure"
+	ReasonRunnerSystemFailure      Reason = "runner_system_failure"
+	ReasonJobExecutionTimeout      Reason = "job_execution_timeout"
+	ReasonStuckOrTimeout           Reason = "stuck_or_timeout_failure"
+	ReasonMissingDependency        Reason = "missing_dependency_failure"
+	ReasonDownstreamCreationFailed Reason = "downstream_pipeline_creation_failed"
+	ReasonUnmetPrerequisites       Reason = "unmet_prerequisites"
+	ReasonAPIFailure               Reason = "api_failure"
+	ReasonDataIntegrity            Reason = "data_integrity_failure"
+	ReasonRunnerUnsupported        Reason = "runner_unsupported"
+	ReasonImagePull                Reason = "image_pull_failure"
+	ReasonUnknown                  Reason = "unknown_failure"
 )
 
 // State is a pipeline's whole state. It is a value; [Advance] returns a new one
@@ -89,7 +89,7 @@ type State struct {
 	// Held names the resource groups that jobs of this pipeline must not take
 	// now: a job of another pipeline has them, or comes first. The caller writes
 	// it before an event; Free takes a group out again.
-	Held []string `json:"held,omitempty"`
+	BusyGroups []string `json:"held,omitempty"`
 }
 
 // EventKind names something that happened to a job or was asked for.
@@ -99,16 +99,16 @@ type EventKind string
 // runs jobs; Play, Cancel, Again are asked for by people; Enqueue says that a
 // delayed job's time has come, or lets a manual one start; Create is the first event of each pipeline.
 const (
-	Create     EventKind = "create"
-	Start      EventKind = "start"    // pending → running
-	Succeed    EventKind = "success"  // → success; canceling → canceled
-	Drop       EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
-	Play       EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
-	Enqueue    EventKind = "enqueue"  // scheduled or manual → pending; after a manual one, skipped jobs stay so
-	Cancel     EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
-	CancelDone EventKind = "canceled" // canceling → canceled
-	Again      EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
-	Free       EventKind = "release"  // Group has become free: waiting_for_resource → pending
+	EventCreate   EventKind = "create"
+	EventStart    EventKind = "start"    // pending → running
+	EventSucceed  EventKind = "success"  // → success; canceling → canceled
+	EventDrop     EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
+	EventPlay     EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
+	EventEnqueue  EventKind = "enqueue"  // scheduled or manual → pending; after a manual one, skipped jobs stay so
+	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
+	EventCanceled EventKind = "canceled" // canceling → canceled
+	EventRetry    EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
+	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 
 // Event is one thing that happened.

@@ -78,15 +78,15 @@ func (d *drawing) look(i int) string {
 	job := &d.p.Jobs[i]
 	if d.state != nil {
 		state := d.state.Jobs[i]
-		if kindOf(state) == isWarned && state.Status == Failed {
+		if kindOf(state) == isWarned && state.Status == StatusFailed {
 			return "warned"
 		}
 		return string(state.Status)
 	}
 	switch job.When {
-	case Manual:
+	case WhenManual:
 		return "manual"
-	case Delayed:
+	case WhenDelayed:
 		return "scheduled"
 	default:
 		return "created"
@@ -101,9 +101,9 @@ func (d *drawing) note(i int) string {
 	add := func(text string) { parts = append(parts, text) }
 	if d.state != nil {
 		state := d.state.Jobs[i]
-		if state.Status == Failed && state.ExitCode != 0 {
+		if state.Status == StatusFailed && state.ExitCode != 0 {
 			add("exit " + strconv.Itoa(state.ExitCode))
-		} else if state.Status == Failed && state.Reason != "" {
+		} else if state.Status == StatusFailed && state.Reason != "" {
 			add(strings.ReplaceAll(string(state.Reason), "_", " "))
 		}
 		if state.Attempt > 1 {
@@ -111,25 +111,25 @@ func (d *drawing) note(i int) string {
 		}
 	}
 	switch job.When {
-	case Manual:
+	case WhenManual:
 		if job.AllowFailure {
 			add("manual")
 		} else {
 			add("manual, the rest waits")
 		}
-	case Delayed:
+	case WhenDelayed:
 		add("delayed " + shortDuration(job.StartIn))
-	case OnFailure:
+	case WhenOnFailure:
 		add("on failure")
-	case Always:
+	case WhenAlways:
 		add("always")
 	}
-	if job.AllowFailure && job.When != Manual {
+	if job.AllowFailure && job.When != WhenManual {
 		add("may fail")
 	}
-	if job.Trigger != nil && job.Trigger.Project != "" {
-		add("starts " + job.Trigger.Project)
-	} else if job.Trigger != nil {
+	if job.Downstream != nil && job.Downstream.Project != "" {
+		add("starts " + job.Downstream.Project)
+	} else if job.Downstream != nil {
 		add("starts a pipeline")
 	}
 	if job.Environment != nil {
@@ -245,7 +245,7 @@ func (d *drawing) job(i int) {
 	}
 	d.printf(`<g class="job %s"><title>%s</title><rect x="%s" y="%s" width="%s" height="%s" rx="8"/>`,
 		b.look, escape(about), num(s.x), num(s.y), num(s.w), num(b.h))
-	if job.Trigger != nil { // two frames: there is a pipeline inside
+	if job.Downstream != nil { // two frames: there is a pipeline inside
 		d.printf(`<rect class="inner" x="%s" y="%s" width="%s" height="%s" rx="5"/>`,
 			num(s.x+3), num(s.y+3), num(s.w-6), num(b.h-6))
 	}

@@ -14,16 +14,16 @@ import (
 // own, until one fails. Each is told as a step.
 func (a *attempt) runSteps(ctx context.Context) (int, error) {
 	if why := unsupported(a.Job.Run); why != "" {
-		return 0, &reasonError{pipeline.RunnerUnsupported, errs.E(errs.Invalid, "%s", why)}
+		return 0, &reasonError{pipeline.ReasonRunnerUnsupported, errs.E(errs.Invalid, "%s", why)}
 	}
 	for i, s := range a.Job.Run {
-		a.tellStep(Step{Type: "step_started", Step: s.Name})
+		a.tellStep(pipeline.Step{Type: pipeline.StepStarted, Step: s.Name})
 		var env []string
 		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 			env = append(env, name+"="+a.expand(s.Env[name]))
 		}
 		code, err := a.exec(ctx, scriptStep(i), env)
-		end := Step{Type: "step_finished", Step: s.Name, Status: "success"}
+		end := pipeline.Step{Type: pipeline.StepFinished, Step: s.Name, Status: "success"}
 		if err != nil || code != 0 {
 			end.Status = "failed"
 		}
@@ -35,7 +35,7 @@ func (a *attempt) runSteps(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-func (a *attempt) tellStep(s Step) {
+func (a *attempt) tellStep(s pipeline.Step) {
 	if raw, err := json.Marshal(s); err == nil {
 		a.emitStep(raw)
 	}
