@@ -1,9 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -138,7 +137,7 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 		return nil, err
 	}
 	if err := o.down[hostOf(where)]; err != nil {
-		return nil, fmt.Errorf("its host was asked already: %w", err)
+		return nil, errs.E(errs.Unavailable, "%s did not answer for another include", cmp.Or(hostOf(where), where))
 	}
 	access := userAccess(o.e, o.sources, where)
 	access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
@@ -168,15 +167,6 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	}
 	o.open[key] = p
 	return p, nil
-}
-
-// hostOf is the part of a URL before the path, for remembering who is down.
-func hostOf(address string) string {
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		return u.Host
-	}
-	host, _, _ := strings.Cut(address, ":")
-	return host
 }
 
 // resolveAny takes a ref that may be a branch, a tag or a commit, in GitLab's

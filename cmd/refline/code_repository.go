@@ -27,24 +27,8 @@ type repository struct {
 	base     string // the checkout that workspaces are cloned from
 	plain    bool   // base may be given back as a spare
 	took     time.Duration
-}
-
-// userAccess is how the person who runs this program reaches repositories:
-// with their own git and ssh configuration, a token from the environment, and
-// the run's deploy key for the hosts that it is for.
-func userAccess(e *env, sources includeSources, repo string) git.Access {
-	a := git.Access{
-		Trust: git.User, AllowFile: true, CAFile: sources.caFile, Environ: sources.key.environ(e.environ(), repo),
-		Username: e.getenv("REFLINE_GIT_USERNAME"),
-		Notice:   func(text string) { e.notef("%s", text) },
-	}
-	if e.getenv("REFLINE_GIT_TOKEN") != "" {
-		a.Password = func() string { return e.getenv("REFLINE_GIT_TOKEN") }
-	}
-	if t := sources.tokens.of(repo); t != nil {
-		a.Username, a.Password = t.user, t.text.RevealString
-	}
-	return a
+	origin   string // what the repository is a clone of, or its own URL
+	depth    int    // commits of history that were fetched at least; 0 is all
 }
 
 func mirrorDir(e *env) (string, error) {
@@ -54,7 +38,7 @@ func mirrorDir(e *env) (string, error) {
 
 // openRepository turns the ref into a commit, once, and brings it here.
 func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repository, error) {
-	r := &repository{e: e, began: time.Now()}
+	r := &repository{e: e, began: time.Now(), depth: o.depth}
 	cache, err := mirrorDir(e)
 	if err != nil {
 		return nil, err
@@ -63,8 +47,17 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if local, ok := localRepository(e, url); ok {
 		url = local
 	}
+	o.includes.home = homeOf(url)
 	if r.remote, err = git.NewRemote(url, cache, userAccess(e, o.includes, url)); err != nil {
 		return nil, err
+	}
+	// A folder is most often a clone: its server is that of its origin.
+	origin := r.remote.Origin(ctx)
+	if origin != r.remote.URL() {
+		o.includes.home = homeOf(origin)
+		if r.remote, err = git.NewRemote(url, cache, userAccess(e, o.includes, url)); err != nil {
+			return nil, err
+		}
 	}
 	ref, err := r.ref(ctx, o)
 	if err != nil {
@@ -73,9 +66,9 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*repositor
 	if r.resolved, err = r.remote.Update(ctx, ref, o.depth); err != nil {
 		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
-	r.reader = r.remote.Reader(ctx)
+	r.reader, r.origin = r.remote.Reader(ctx), origin
 	r.entries = sync.OnceValues(func() ([]git.Entry, error) { return r.reader.List(r.resolved.Commit) })
-	r.otherProjects = otherProjects{e: e, sources: o.includes, origin: r.remote.URL()}
+	r.otherProjects = otherProjects{e: e, sources: o.includes, origin: origin}
 	return r, nil
 }
 
@@ -185,7 +178,7 @@ func (r *repository) facts(ctx context.Context, _ *pipelineOptions, _ *env) (git
 	f := gitlabci.Facts{
 		SHA: r.resolved.Commit, Message: c.Message, Author: c.Author.String(), Committed: c.Committer.Time,
 		UserName: c.Author.Name, UserEmail: c.Author.Email,
-		Remote: r.remote.URL(), Folder: strings.TrimSuffix(filepath.Base(r.remote.URL()), ".git"),
+		Remote: r.origin, Folder: strings.TrimSuffix(filepath.Base(r.remote.URL()), ".git"),
 	}
 	if f.DefaultBranch, err = r.remote.DefaultBranch(ctx); err != nil {
 		return f, err
@@ -201,12 +194,6 @@ func (r *repository) facts(ctx context.Context, _ *pipelineOptions, _ *env) (git
 	}
 	f.Protected = f.Branch != "" && f.Branch == f.DefaultBranch
 	return f, nil
-}
-
-// changed knows no diff: what the last push was cannot be told from a
-// repository alone.
-func (r *repository) changed(context.Context, gitlabci.Facts) gitlabci.Changed {
-	return gitlabci.Changed{}
 }
 
 // lastCommit looks through all history, of which a run with --depth may have to
@@ -233,7 +220,34 @@ func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*engi
 		return nil, err
 	}
 	r.took = time.Since(r.began)
+	r.noteLeftOut(dir, o)
 	return engine.NewTree(dir), nil
+}
+
+// noteLeftOut reports what jobs may expect and do not get.
+func (r *repository) noteLeftOut(dir string, o *runOptions) {
+	if _, err := os.Lstat(filepath.Join(dir, ".gitmodules")); err != nil && (o.lfs || !git.HasAttributes(dir)) {
+		return // most repositories; the list of files takes a process
+	}
+	entries, err := r.entries()
+	if err != nil {
+		return // the checkout is there, so this does not stop the run
+	}
+	modules := 0
+	for _, e := range entries {
+		if e.IsSubmodule() {
+			modules++
+		}
+	}
+	if modules > 0 && !o.submodules && !o.topModules {
+		r.e.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(modules, "submodule"))
+	}
+	if o.lfs {
+		return
+	}
+	if n := git.LFSPointers(dir, entryPaths(entries)); n > 0 {
+		r.e.notef("%s: pointers in the jobs, not the content; --lfs fetches it", plural(n, "LFS file"))
+	}
 }
 
 func (r *repository) borrowed() []string { return r.remote.Borrowed() }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -27,9 +28,11 @@ type workingTree struct {
 	shown    string // ref and commit, set by facts
 	nChanged int
 	objects  []string
+	before   string // --before
 }
 
 func newWorkingTree(ctx context.Context, e *env, w *git.Worktree, s includeSources) *workingTree {
+	s.home = homeOf(w.RemoteURL)
 	t := &workingTree{Worktree: w, e: e, otherProjects: otherProjects{e: e, sources: s, origin: w.RemoteURL}}
 	t.files = sync.OnceValues(func() (git.Files, error) { return w.Files(ctx) })
 	return t
@@ -113,6 +116,13 @@ func (t *workingTree) facts(ctx context.Context, o *pipelineOptions, e *env) (gi
 	case git.KindBranch:
 		f.Branch = ref.Name
 	}
+	if t.RemoteName != "" && f.Branch != "" {
+		// A push now would replace what the remote has.
+		if at := t.Upstream(ctx, f.Branch).Commit; at != t.SHA {
+			f.BeforeSHA = at
+		}
+	}
+	t.before = o.before
 	f.Protected = f.Branch != "" && f.Branch == f.DefaultBranch
 	t.describe(f)
 	return f, nil
@@ -160,15 +170,14 @@ func (t *workingTree) changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 		return c
 	}
 	c.Load = func() ([]string, bool, error) {
-		base := "@{upstream}"
 		if f.Trigger == pipeline.TriggerMergeRequest {
-			base = f.DefaultBranch
+			return known(t.compare(ctx, f.DefaultBranch))
 		}
-		files, err := t.Changed(ctx, base)
-		if errs.Is(err, errs.NotFound) {
+		base := cmp.Or(t.before, t.Upstream(ctx, f.Branch).Name)
+		if isNone(base) {
 			return nil, false, nil
 		}
-		return files, err == nil, err
+		return known(t.Changed(ctx, base))
 	}
 	return c
 }
@@ -208,6 +217,9 @@ func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*eng
 	tree, err := engine.SnapshotTree(ctx, dir, t.Root, paths)
 	if err != nil {
 		return nil, err
+	}
+	if n := git.LFSPointers(t.Root, files.Paths); n > 0 {
+		t.e.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", plural(n, "LFS file"))
 	}
 	t.tellLeftOut(append(files.Unreadable, tree.LeftOut()...))
 	if !t.InRepository() {

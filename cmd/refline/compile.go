@@ -139,6 +139,9 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 			IID: 1, Title: title, SourceBranch: c.facts.Branch, TargetBranch: c.facts.DefaultBranch, SourceSHA: c.facts.SHA,
 		}
 	}
+	if c.facts.BeforeSHA, err = beforePush(o, c.event, c.facts); err != nil {
+		return err
+	}
 	c.code.know(c.facts)
 	c.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: c.file}, Content: o.content, Loader: c.code,

@@ -31,6 +31,7 @@ type includeSources struct {
 	caFile    string  // a private authority for https
 	key       *runKey // nil: none
 	tokens    gitTokens
+	home      home // the server of the project itself
 }
 
 func (s includeSources) withDefaults(getenv func(string) string) includeSources {
@@ -126,7 +127,7 @@ func (s includeSources) get(ctx context.Context, address string) ([]byte, error)
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s cannot be reached: %w", shown, rootCause(err))
+		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
 	}
 	defer res.Body.Close()
 	switch {

@@ -24,6 +24,7 @@ type pipelineOptions struct {
 	commit    string
 	event     string
 	changed   []string
+	before    string
 	repo      string
 	includes  includeSources
 	variables string
@@ -49,6 +50,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
+	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
