@@ -40,6 +40,12 @@ type Access struct {
 	Attempts int
 	Wait     time.Duration
 
+	// AskWithin bounds a look at the remote's refs, other attempts included
+	// (default 1 minute).
+	AskWithin time.Duration
+
+	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
+
 	// Notice is told what a person who waits wants to know: a lock held by
 	// another process, another try, a mirror that is built anew. May be nil.
 	Notice func(string)

@@ -58,6 +58,11 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 	}()
 	before, _ := os.Stat(r.mirror())
 	if err := r.populate(ctx, c, dst, o); err != nil {
+		if errs.Is(err, errs.Internal) {
+			if full := probeDisk(dst, filepath.Dir(dst), r.mirror()); full != nil {
+				return full
+			}
+		}
 		if err = r.heal(ctx, c, o.Depth, before, err); err != nil {
 			return err
 		}
@@ -119,10 +124,10 @@ func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o Checkou
 // fresh writes every file.
 func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, sparse []string) error {
 	if err := os.MkdirAll(dst, 0o777); err != nil {
-		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+		return onDisk(err, "make %s", dst)
 	}
 	if err := r.gitDir(ctx, c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
-		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+		return onDisk(err, "make %s", dst)
 	}
 	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
 	readTree.strict = true
@@ -186,7 +191,12 @@ func (r *Remote) explainTree(err error, dst string) error {
 	if !ok {
 		return err
 	}
-	for _, sign := range []string{"No space left on device", "Disk quota exceeded", "Permission denied", "Read-only file system",
+	for _, sign := range []string{"No space left on device", "Disk quota exceeded"} {
+		if strings.Contains(f.stderr, sign) {
+			return errs.E(errs.Unavailable, "write %s: the disk is full; free some space: %s", dst, lineWith(f.stderr, sign))
+		}
+	}
+	for _, sign := range []string{"Permission denied", "Read-only file system",
 		"File name too long", "Too many open files", "Input/output error", "cannot create directory at", "unable to create file", "failed to open file"} {
 		if strings.Contains(f.stderr, sign) {
 			return errs.E(errs.Conflict, "write %s: %s", dst, lineWith(f.stderr, sign))

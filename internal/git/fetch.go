@@ -53,6 +53,9 @@ func (r *Remote) fetchLocked(ctx context.Context, c Resolved, depth int, held *o
 	if err == nil || ctx.Err() != nil || errs.KindOf(err) != errs.Internal {
 		return err
 	}
+	if full := probeDisk(r.mirror(), filepath.Join(r.mirror(), "objects")); full != nil {
+		return full
+	}
 	return r.rebuild(ctx, c, depth, held, err)
 }
 
@@ -187,7 +190,7 @@ func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth
 func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *os.File, refspecs ...string) error {
 	busy := filepath.Join(mirror, "busy")
 	if err := os.WriteFile(busy, nil, 0o600); err != nil {
-		return errs.E(errs.Conflict, "the mirror of %s: %w", r.URL(), err)
+		return onDisk(err, "the mirror of %s", r.URL())
 	}
 	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance",
 		"--prune",          // tags that are gone, and the ref of a branch that is
@@ -207,7 +210,10 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {
 		return err
 	}
-	return os.Remove(busy)
+	if err := os.Remove(busy); err != nil {
+		return onDisk(err, "the mirror of %s", r.URL())
+	}
+	return nil
 }
 
 func (c Resolved) describe() string {

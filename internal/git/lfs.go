@@ -26,7 +26,7 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 		{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))},
 	})
 	if err != nil {
-		return errs.E(errs.Conflict, "set up LFS in %s: %w", dst, err)
+		return err
 	}
 	r.seedLFS(ctx, c, dst)
 	// git-lfs works on the repository of its folder. GIT_DIR, which --git-dir would

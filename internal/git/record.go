@@ -66,15 +66,19 @@ func (r *Remote) writeRecord(mirror string, c Resolved, depth int) error {
 	if depth > 0 {
 		tags, err := listRefs(mirror, "refs/tags/")
 		if err != nil {
-			return err
+			return onDisk(err, "the tags in the mirror of %s", r.URL())
 		}
 		text.WriteString(writePackedRefs(tags))
 	}
 	path := recordPath(mirror, depth, c.Commit)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	err = os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = writeWhole(path, text.String())
 	}
-	return writeWhole(path, text.String())
+	if err != nil {
+		return onDisk(err, "the mirror of %s", r.URL())
+	}
+	return nil
 }
 
 // writeWhole makes the file appear with all its content or not at all.

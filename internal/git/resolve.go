@@ -1,8 +1,11 @@
 package git
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -112,7 +115,7 @@ func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string)
 		args = append(args, map[Kind]string{KindBranch: "--heads", KindTag: "--tags"}[k])
 	}
 	args = append(append(args, "--", r.addr.text), patterns...)
-	out, err := r.ask(ctx, process{args: args})
+	out, err := r.look(ctx, args)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +129,22 @@ func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string)
 		}
 	}
 	return names, nil
+}
+
+// look asks for refs, within the bounds of time and size.
+func (r *Remote) look(ctx context.Context, args []string) ([]byte, error) {
+	within, most := cmp.Or(r.access.AskWithin, time.Minute), cmp.Or(r.access.maxRefs, 64<<20)
+	late := errs.E(errs.Unavailable, "%s did not list its refs within %v", r.URL(), within)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
+	defer cancel()
+	out, err := r.ask(ctx, process{args: args, limit: most})
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, errs.E(errs.Invalid, "%s lists more refs than the %d MiB that are taken", r.URL(), most>>20)
+	case err != nil && context.Cause(ctx) == late:
+		return nil, late
+	}
+	return out, err
 }
 
 // unknown explains that ref is not there, with what may have been meant.
