@@ -10,7 +10,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// build makes a pipeline of jobs written as "stage/name", in the order given.
+// build returns a pipeline of jobs named "stage/name", in the order given.
 func build(jobs ...pipeline.Job) *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for _, j := range jobs {
@@ -34,15 +34,24 @@ func needs(names ...string) []pipeline.Need {
 	return list
 }
 
-// play applies events written as "kind job" one after the other, the first
-// being create, and gives the last state and what the last event changed.
+// advance prepares p and applies events at once.
+func advance(p *pipeline.Pipeline, s pipeline.State, events ...pipeline.Event) (pipeline.State, []pipeline.Change, error) {
+	g, err := pipeline.NewGraph(p)
+	if err != nil {
+		return s, nil, err
+	}
+	return g.Advance(s, events...)
+}
+
+// play applies events written as "kind job", one after the other. It returns the
+// last state and the changes of the last event.
 func play(t *testing.T, p *pipeline.Pipeline, s pipeline.State, events ...string) (pipeline.State, []pipeline.Change) {
 	t.Helper()
 	var changes []pipeline.Change
 	for _, text := range events {
 		kind, job, _ := strings.Cut(text, " ")
 		var err error
-		s, changes, err = pipeline.Advance(p, s, pipeline.Event{Kind: pipeline.EventKind(kind), Job: job})
+		s, changes, err = advance(p, s, pipeline.Event{Kind: pipeline.EventKind(kind), Job: job})
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -50,13 +59,13 @@ func play(t *testing.T, p *pipeline.Pipeline, s pipeline.State, events ...string
 	return s, changes
 }
 
-// statuses gives "name=status" for every job, then the pipeline's.
+// statuses returns "name=status" for every job, then the pipeline's status.
 func statuses(p *pipeline.Pipeline, s pipeline.State) string {
 	var parts []string
 	for i, j := range p.Jobs {
 		parts = append(parts, j.Name+"="+string(s.Jobs[i].Status))
 	}
-	return strings.Join(parts, " ") + " → " + string(pipeline.PipelineStatus(p, s))
+	return strings.Join(parts, " ") + " → " + string(s.Status)
 }
 
 func TestAdvance(t *testing.T) {
@@ -318,7 +327,7 @@ func TestAdvanceRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, changes, err := pipeline.Advance(p, tt.state, tt.event)
+			s, changes, err := advance(p, tt.state, tt.event)
 			if !errs.Is(err, tt.want) {
 				t.Fatalf("got error %v (%v), want a %v one", err, errs.KindOf(err), tt.want)
 			}
@@ -329,7 +338,7 @@ func TestAdvanceRefuses(t *testing.T) {
 	}
 }
 
-func TestAdvanceTellsChangesInOrder(t *testing.T) {
+func TestAdvanceReportsChangesInOrder(t *testing.T) {
 	t.Parallel()
 	p := build(
 		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}},
@@ -342,14 +351,14 @@ func TestAdvanceTellsChangesInOrder(t *testing.T) {
 	s, retried := play(t, p, s, "drop x")
 	_, failed := play(t, p, s, "drop x")
 	want := [][]pipeline.Change{
-		{{Job: "x", From: "created", To: "pending", Attempt: 1}},
-		{{Job: "x", From: "pending", To: "running", Attempt: 1}},
-		{{Job: "x", From: "running", To: "pending", Attempt: 2}},
+		{{Pos: 0, Job: "x", From: "created", To: "pending", Attempt: 1}},
+		{{Pos: 0, Job: "x", From: "pending", To: "running", Attempt: 1}},
+		{{Pos: 0, Job: "x", From: "running", To: "pending", Attempt: 2}},
 		{
-			{Job: "x", From: "pending", To: "failed", Attempt: 2},
-			{Job: "y", From: "created", To: "skipped", Attempt: 1},
-			{Job: "clean", From: "created", To: "pending", Attempt: 1},
-			{Job: "note", From: "created", To: "skipped", Attempt: 1},
+			{Pos: 0, Job: "x", From: "pending", To: "failed", Attempt: 2},
+			{Pos: 1, Job: "y", From: "created", To: "skipped", Attempt: 1},
+			{Pos: 2, Job: "clean", From: "created", To: "pending", Attempt: 1},
+			{Pos: 3, Job: "note", From: "created", To: "skipped", Attempt: 1},
 		},
 	}
 	if d := cmp.Diff(want, [][]pipeline.Change{first, started, retried, failed}); d != "" {
@@ -357,7 +366,7 @@ func TestAdvanceTellsChangesInOrder(t *testing.T) {
 	}
 }
 
-func TestDropRemembersWhy(t *testing.T) {
+func TestDropKeepsReason(t *testing.T) {
 	t.Parallel()
 	p := build(pipeline.Job{Name: "a/x", AllowFailureCodes: []int{7}}, pipeline.Job{Name: "b/y"})
 	tests := []struct {
@@ -384,7 +393,7 @@ func TestDropRemembersWhy(t *testing.T) {
 			t.Parallel()
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
 			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
-			s, _, err := pipeline.Advance(p, s, tt.drop)
+			s, _, err := advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -425,7 +434,7 @@ func TestRetryWhen(t *testing.T) {
 			p := build(pipeline.Job{Name: "a/x", Retry: tt.retry})
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
 			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
-			s, _, err := pipeline.Advance(p, s, tt.drop)
+			s, _, err := advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -440,7 +449,7 @@ func TestEventsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/z"})
 	s, _ := play(t, p, pipeline.State{}, "create")
-	s, _, err := pipeline.Advance(p, s,
+	s, _, err := advance(p, s,
 		pipeline.Event{Kind: pipeline.EventCancel, Job: "x"}, pipeline.Event{Kind: pipeline.EventCancel, Job: "y"})
 	if err != nil {
 		t.Fatal(err)
@@ -465,23 +474,8 @@ func TestNewGraphRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := pipeline.NewGraph(p); !errs.Is(err, errs.Invalid) {
-				t.Errorf("got %v, want an invalid one", err)
+				t.Errorf("got %v, want an Invalid error", err)
 			}
 		})
-	}
-}
-
-func TestStageStatus(t *testing.T) {
-	t.Parallel()
-	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
-	s, _ := play(t, p, pipeline.State{}, "create", "drop x")
-	if got, err := pipeline.StageStatus(p, s, "b"); got != pipeline.StatusSkipped || err != nil {
-		t.Errorf("got %s, %v, want skipped", got, err)
-	}
-	if _, err := pipeline.StageStatus(p, s, "c"); !errs.Is(err, errs.NotFound) {
-		t.Errorf("got %v, want not found", err)
-	}
-	if got := pipeline.PipelineStatus(p, pipeline.State{}); got != pipeline.StatusCreated {
-		t.Errorf("a pipeline before its first event is %s, want created", got)
 	}
 }

@@ -79,7 +79,7 @@ func TestExpandAll(t *testing.T) {
 		{name: "a file variable is referred to by its path only", vars: append(values("A=$F", "B=b"), file("F", "$B")), want: "$F|b|b"},
 		{name: "a reference to itself stays", vars: values("PATH=$PATH:/x", "A=$PATH"), want: "$PATH:/x|$PATH:/x"},
 		{name: "the last of one name is meant", vars: values("A=1", "B=$A", "A=2"), want: "1|2|2"},
-		{name: "a circle", vars: values("A=$B", "B=$C", "C=$B"), err: "variables that refer to each other: B → C → B"},
+		{name: "a circle", vars: values("A=$B", "B=$C", "C=$B"), err: "variables refer to each other in a cycle: B → C → B"},
 		{name: "none", want: ""},
 	}
 	for _, tt := range tests {

@@ -336,14 +336,14 @@ func clone(s pipeline.State) pipeline.State {
 // step advances and checks what must be true of every step.
 func step(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, ev pipeline.Event) pipeline.State {
 	given := clone(s)
-	next, changes, err := pipeline.Advance(p, s, ev)
+	next, changes, err := advance(p, s, ev)
 	if err != nil {
 		t.Fatalf("%v: %v", ev, err)
 	}
 	if d := cmp.Diff(given, s); d != "" {
 		t.Fatalf("%v wrote to the state it was given: %s", ev, d)
 	}
-	if same, again, _ := pipeline.Advance(p, s, ev); !cmp.Equal(next, same) || !cmp.Equal(changes, again) {
+	if same, again, _ := advance(p, s, ev); !cmp.Equal(next, same) || !cmp.Equal(changes, again) {
 		t.Fatalf("%v twice gives two answers", ev)
 	}
 	checkChanges(t, p, s, next, changes)
@@ -370,7 +370,7 @@ func checkChanges(t *rapid.T, p *pipeline.Pipeline, s, next pipeline.State, chan
 		if moved := was.Status != is.Status || was.Attempt != is.Attempt; moved != ok {
 			t.Fatalf("job %s went from %v to %v, changes %v", job.Name, was, is, changes)
 		}
-		if want := (pipeline.Change{Job: job.Name, From: was.Status, To: is.Status, Attempt: is.Attempt}); ok && c != want {
+		if want := (pipeline.Change{Pos: i, Job: job.Name, From: was.Status, To: is.Status, Attempt: is.Attempt}); ok && c != want {
 			t.Fatalf("change %v, want %v", c, want)
 		}
 	}

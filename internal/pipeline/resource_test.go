@@ -13,7 +13,7 @@ func TestGroupHeldByAnotherPipeline(t *testing.T) {
 	if got, want := statuses(p, s), "x=waiting_for_resource y=waiting_for_resource → waiting_for_resource"; got != want {
 		t.Fatalf("got %s, want %s", got, want)
 	}
-	s, changes, err := pipeline.Advance(p, s, pipeline.Event{Kind: pipeline.EventRelease, Group: "prod"})
+	s, changes, err := advance(p, s, pipeline.Event{Kind: pipeline.EventRelease, Group: "prod"})
 	if err != nil {
 		t.Fatal(err)
 	}
