@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/lock"
@@ -75,12 +76,12 @@ func projectKey(ctx context.Context, e *env, repo string) (string, error) {
 			return "", err
 		}
 	}
-	if h, err := parseHost(id); err == nil && h.path != "" {
-		id = h.name + "/" + strings.TrimSuffix(strings.Trim(h.path, "/"), ".git")
+	if h, err := credential.ParseHost(id); err == nil && h.Path != "" {
+		id = h.Name + "/" + strings.TrimSuffix(strings.Trim(h.Path, "/"), ".git")
 	}
 	sum := sha256.Sum256([]byte(id))
 	name := strings.Map(func(r rune) rune {
-		if !keyName("x" + string(r)) {
+		if !credential.ValidKeyName("x" + string(r)) {
 			return '-'
 		}
 		return r
