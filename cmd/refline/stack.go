@@ -177,7 +177,7 @@ func (w *stackWork) choose(o *stackOptions, names []string) (*stack.Environment,
 
 // connect reaches an environment's account and refuses another one.
 func (w *stackWork) connect(ctx context.Context, env *stack.Environment) (*stack.Session, error) {
-	return stack.Connect(ctx, awscloud.Open, w.Config, env, stack.Surroundings{
+	return stack.Connect(ctx, awscloud.Open, w.Config, env, stack.Deps{
 		Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
 	})
 }
@@ -273,7 +273,7 @@ func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc)
 func (e *env) outcomes(list []stack.Outcome) error {
 	var worst error
 	for _, o := range list {
-		var left *stack.LeftError
+		var left *stack.StillRunningError
 		switch {
 		case o.Skipped != "":
 			e.notef("%s: %s", o.Target.Name, o.Reason())

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
@@ -113,7 +115,7 @@ func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, 
 }
 
 // readPlans reads plan files; a folder stands for all that are in it.
-func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
+func (e *env) readPlans(args []string) ([]*planfile.Plan, error) {
 	var files []string
 	for _, arg := range args {
 		path := e.path(arg)
@@ -139,13 +141,13 @@ func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
 			return nil, errs.E(errs.NotFound, "folder %s holds no file .plan.json", arg)
 		}
 	}
-	var plans []*stack.Plan
+	var plans []*planfile.Plan
 	for _, file := range files {
 		text, err := readFrom(e.dir, file)
 		if err != nil {
 			return nil, errs.E(errs.NotFound, "plan file %s: %w", file, unwrapPath(err))
 		}
-		p, err := stack.Decode(file, text)
+		p, err := planfile.Decode(file, text)
 		if err != nil {
 			return nil, err
 		}
@@ -163,19 +165,19 @@ func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
 }
 
 // sessionOf connects to the environment that the plans are for.
-func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*stack.Plan) (*stack.Session, error) {
+func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*planfile.Plan) (*stack.Session, error) {
 	config, env, err := stack.EnvironmentOf(config, plans[0])
 	if err != nil {
 		return nil, err
 	}
-	return stack.Connect(ctx, awscloud.Open, config, env, stack.Surroundings{
+	return stack.Connect(ctx, awscloud.Open, config, env, stack.Deps{
 		Read: w.read, Getenv: w.e.getenv, Origin: plans[0].Origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
 	})
 }
 
 // targetsOf gives each plan's stack as the configuration has it, or as much of
 // it as the plan tells.
-func targetsOf(s *stack.Session, plans []*stack.Plan) []*stack.Target {
+func targetsOf(s *stack.Session, plans []*planfile.Plan) []*stack.Target {
 	var out []*stack.Target
 	for _, p := range plans {
 		if d, ok := s.Config.Stack(p.Stack); ok {
@@ -244,7 +246,7 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	var turn turns
 	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {
 		view := newStackView(e, &turn, "")
-		ask := func(p *stack.Plan) (bool, error) { return o.ask(e, p) }
+		ask := func(p *planfile.Plan) (bool, error) { return o.ask(e, p) }
 		p, d, err := s.Up(ctx, t, po, ask, view.emit)
 		view.end()
 		if p != nil && p.Empty {
@@ -260,8 +262,8 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 
 var errNo = errors.New("not deployed: the answer was no")
 
-func (o *stackUpOptions) ask(e *env, p *stack.Plan) (bool, error) {
-	if err := p.WriteText(e.stdout, stack.TextOptions{Color: e.color()}); err != nil {
+func (o *stackUpOptions) ask(e *env, p *planfile.Plan) (bool, error) {
+	if err := stack.WriteText(e.stdout, p, stack.TextOptions{Color: e.color()}); err != nil {
 		return false, err
 	}
 	if len(p.Refusals) > 0 {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
@@ -124,7 +126,7 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if len(targets) > 1 && (strings.HasSuffix(o.output, ".json") || len(po.Import) > 0) {
 		return usagef("%d stacks are planned; -o FILE and --import are for one: name it", len(targets))
 	}
-	plans := map[string]*stack.Plan{}
+	plans := map[string]*planfile.Plan{}
 	var turn turns
 	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
 		p, err := s.Plan(ctx, t, po)
@@ -177,7 +179,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 			return err
 		}
 		if o.format == "text" {
-			if err := p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
+			if err := stack.WriteText(e.stdout, p, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
 				return err
 			}
 		}
@@ -185,7 +187,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	}
 	switch o.format {
 	case "json":
-		if err := e.printJSON(append([]*stack.Plan{}, r.Plans...)); err != nil {
+		if err := e.printJSON(append([]*planfile.Plan{}, r.Plans...)); err != nil {
 			return err
 		}
 		for _, text := range r.Later {
@@ -222,14 +224,14 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	return nil
 }
 
-func (o *stackPlanOptions) fileOf(p *stack.Plan) string {
+func (o *stackPlanOptions) fileOf(p *planfile.Plan) string {
 	if strings.HasSuffix(o.output, ".json") {
 		return o.output
 	}
 	return filepath.Join(o.output, p.FileName())
 }
 
-func (o *stackPlanOptions) verdict(plans []*stack.Plan) error {
+func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
 	changes := false
 	for _, p := range plans {
 		if len(p.Refusals) > 0 {
@@ -244,13 +246,13 @@ func (o *stackPlanOptions) verdict(plans []*stack.Plan) error {
 }
 
 // tellPlan writes the event of a plan to $REFLINE_EVENTS, where a run shows it.
-func (e *env) tellPlan(p *stack.Plan, file string) {
+func (e *env) tellPlan(p *planfile.Plan, file string) {
 	path := e.getenv("REFLINE_EVENTS")
 	if path == "" {
 		return
 	}
 	var text strings.Builder
-	if err := p.WriteMarkdown(&text); err != nil {
+	if err := stack.WriteMarkdown(&text, p); err != nil {
 		return
 	}
 	line, err := json.Marshal(map[string]any{"type": "plan", "title": p.StackName + ": " + p.Summary(), "text": text.String(),

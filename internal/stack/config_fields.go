@@ -72,8 +72,8 @@ func (r *configReader) refFields(rule *RefRule) []field {
 		{"tag", r.text(&rule.Tag)},
 		{"does", func(n *cfn.Node, at cfn.Path) {
 			var s string
-			r.choice(&s, string(DoesLint), string(DoesPlan), string(DoesDeploy))(n, at)
-			rule.Does = Does(s)
+			r.choice(&s, string(ModeLint), string(ModePlan), string(ModeDeploy))(n, at)
+			rule.Mode = Mode(s)
 		}},
 	}
 }

@@ -42,7 +42,7 @@ func (r *configReader) refs(e *Environment, n *cfn.Node, at cfn.Path) {
 	}
 	for i, item := range n.Items {
 		at := step(at, fmt.Sprint(i))
-		rule := RefRule{Does: DoesDeploy}
+		rule := RefRule{Mode: ModeDeploy}
 		if scalar(item) {
 			rule.Branch = item.Text
 		} else {

@@ -9,26 +9,26 @@ import (
 	"refline/internal/errs"
 )
 
-// Standing is how a target stands in AWS.
-type Standing struct {
+// TargetStatus is the state of a target in AWS.
+type TargetStatus struct {
 	Target    *Target
 	Exists    bool
 	Stack     Stack
 	Resources []Resource
-	WayOut    *WayOut
+	Recovery  *Recovery
 	Pending   []PendingPlan // plans that nobody executed yet
 }
 
 // Status tells how a target stands. A stack that does not exist is no error.
-func (s *Session) Status(ctx context.Context, t *Target) (*Standing, error) {
+func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
-		return &Standing{Target: t}, nil
+		return &TargetStatus{Target: t}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stack %s: %w", t.StackName, err)
 	}
-	out := &Standing{Target: t, Exists: true, Stack: st, WayOut: WayOutOf(st.Status, t.Name, s.Env.Name)}
+	out := &TargetStatus{Target: t, Exists: true, Stack: st, Recovery: RecoveryOf(st.Status, t.Name, s.Env.Name)}
 	if out.Resources, err = s.Cloud.Resources(ctx, st.ID); err != nil {
 		return nil, fmt.Errorf("resources of %s: %w", t.StackName, err)
 	}
@@ -63,7 +63,7 @@ func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*
 	}
 	if !st.Status.InProgress() || st.Status == reviewInProgress {
 		d := w.deployment(st)
-		d.WayOut = WayOutOf(st.Status, t.Name, s.Env.Name)
+		d.Recovery = RecoveryOf(st.Status, t.Name, s.Env.Name)
 		return d, nil
 	}
 	if w.last[st.ID], err = s.beforeOperation(ctx, st); err != nil {
@@ -71,10 +71,10 @@ func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*
 	}
 	end, err := w.run(ctx)
 	if err != nil && ctx.Err() != nil {
-		err = &LeftError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
+		err = &StillRunningError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
 	}
 	d := w.deployment(end)
-	d.WayOut = WayOutOf(d.Status, t.Name, s.Env.Name)
+	d.Recovery = RecoveryOf(d.Status, t.Name, s.Env.Name)
 	return d, err
 }
 
