@@ -21,7 +21,8 @@ import (
 
 type stackDeployOptions struct {
 	stackOptions
-	approve string
+	approve  string
+	outdated bool
 }
 
 func newStackDeployCmd(e *env) *cobra.Command {
@@ -51,6 +52,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
 	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	f.BoolVar(&o.outdated, "outdated", false, "deploy a plan of another commit or configuration, or one that a later plan replaced; recorded in the history")
 	o.notEmpty(cmd, "config", "approve")
 	o.bindJSON(cmd)
 	o.bindJobs(cmd)
@@ -90,7 +92,7 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 		if len(plans) > 1 {
 			view.name = t.StackName
 		}
-		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Emit: view.emit})
+		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Outdated: o.outdated, Emit: view.emit})
 		view.end()
 		results[i] = d
 		return e.deployed(&turn, o.json, d, err, "is deployed")
@@ -138,7 +140,7 @@ func (e *env) readPlans(args []string) ([]*planfile.Plan, error) {
 			}
 		}
 		if len(files) == before {
-			return nil, errs.E(errs.NotFound, "folder %s holds no file .plan.json", arg)
+			return nil, errs.E(errs.NotFound, "folder %s has no file *.plan.json; refline stack plan makes one", arg)
 		}
 	}
 	var plans []*planfile.Plan
@@ -170,9 +172,7 @@ func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans [
 	if err != nil {
 		return nil, err
 	}
-	return stack.Connect(ctx, awscloud.Open, config, env, stack.Deps{
-		Read: w.read, Getenv: w.e.getenv, Origin: plans[0].Origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
-	})
+	return stack.Connect(ctx, awscloud.Open, config, env, w.deps())
 }
 
 // targetsOf gives each plan's stack as the configuration has it, or as much of

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"refline/internal/errs"
 	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
@@ -112,7 +114,19 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if o.format != "text" && o.format != "markdown" && o.format != "json" {
 		return usagef("--format %q is none of text, markdown, json", o.format)
 	}
-	s, targets, err := o.reach(ctx, e, names)
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	// Whatever comes of this plan, an earlier one must not pass for it.
+	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
+		return err
+	}
+	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -170,7 +184,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 		if i > 0 && o.format == "text" {
 			fmt.Fprintln(e.stdout)
 		}
-		file := o.fileOf(p)
+		file := o.fileOf(p.StackName)
 		text, err := p.Encode()
 		if err != nil {
 			return err
@@ -224,11 +238,49 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	return nil
 }
 
-func (o *stackPlanOptions) fileOf(p *planfile.Plan) string {
+func (o *stackPlanOptions) fileOf(stackName string) string {
 	if strings.HasSuffix(o.output, ".json") {
 		return o.output
 	}
-	return filepath.Join(o.output, p.FileName())
+	return filepath.Join(o.output, planfile.FileName(stackName))
+}
+
+// removeOld removes what an earlier plan of the same stacks wrote. A plan of
+// all stacks also removes the plan files of stacks that the environment does
+// not have any more.
+func (o *stackPlanOptions) removeOld(e *env, env *stack.Environment, targets []*stack.Target, all bool) error {
+	old := []string{o.html, o.markdown}
+	for _, t := range targets {
+		old = append(old, o.fileOf(t.StackName))
+	}
+	if all && !strings.HasSuffix(o.output, ".json") {
+		entries, err := os.ReadDir(e.path(o.output))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errs.E(errs.Invalid, "folder %s: %w", o.output, unwrapPath(err))
+		}
+		for _, entry := range entries {
+			file := filepath.Join(o.output, entry.Name())
+			if !entry.Type().IsRegular() || !strings.HasSuffix(file, planfile.Suffix) {
+				continue
+			}
+			text, err := readFrom(e.dir, file)
+			if err != nil {
+				continue
+			}
+			if p, err := planfile.Decode(file, text); err == nil && p.Environment == env.Name && p.Account == env.Account && p.Region == env.Region {
+				old = append(old, file)
+			}
+		}
+	}
+	for _, file := range old {
+		if file == "" {
+			continue
+		}
+		if err := os.Remove(e.path(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errs.E(errs.Invalid, "remove the earlier plan %s: %w", filepath.ToSlash(file), unwrapPath(err))
+		}
+	}
+	return nil
 }
 
 func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {

@@ -69,7 +69,7 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 		more := plural(x.Resources, "resource")
 		waiting := 0
 		for _, p := range x.Pending {
-			if p.Execution == "AVAILABLE" {
+			if p.Waits() {
 				waiting++
 			}
 		}

@@ -19,17 +19,25 @@ type DeployOptions struct {
 	// Approved is the digest that was approved; the plan must have it. Empty
 	// when the plan file itself is the approval.
 	Approved string
+	// Outdated deploys a plan that is not for what is here now; the reasons are
+	// recorded.
+	Outdated bool
 	// Emit gets each event as it is known. May be nil.
 	Emit func(Progress)
 }
 
 // Deployment is what came of executing a plan.
 type Deployment struct {
-	StackName string        `json:"stackName"`
-	StackID   string        `json:"stackId"`
-	Status    Status        `json:"status"`
-	Reason    string        `json:"reason,omitempty"`
-	Good      bool          `json:"good"`
+	StackName string `json:"stackName"`
+	StackID   string `json:"stackId"`
+	Status    Status `json:"status"`
+	Reason    string `json:"reason,omitempty"`
+	Good      bool   `json:"good"`
+	// Empty says that the plan had no changes, so nothing was to be done.
+	Empty bool `json:"empty,omitempty"`
+	// Outdated are the reasons that the plan was outdated, when it was deployed
+	// all the same.
+	Outdated  []string      `json:"outdated,omitempty"`
 	Took      time.Duration `json:"took"` // nanoseconds
 	Resources []ResourceRun `json:"resources"`
 	// Causes are why it failed, the root cause first.
@@ -63,18 +71,25 @@ func (e *StillRunningError) Unwrap() error { return e.Err }
 // Deploy executes exactly this plan. It refuses (Conflict or Denied) before
 // anything is changed when the plan was altered, is not the approved one, is of
 // another account, region or environment, or when its change set is gone,
-// executed, obsolete or not of this plan. A deployment that fails is a
+// executed, obsolete or not of this plan, or when the plan is outdated and
+// o.Outdated is not set. A deployment that fails is a
 // Deployment that is not Good, not an error. When ctx ends AWS goes on: the
 // error is a *[StillRunningError].
 func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions) (*Deployment, error) {
 	if err := s.mayDeploy(p, o); err != nil {
 		return nil, err
 	}
-	if p.Empty {
-		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Resources: []ResourceRun{}}, s.settle(ctx, p)
+	if !p.Empty {
+		if err := s.verify(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.verify(ctx, p); err != nil {
+	outdated, err := s.mayBeOutdated(ctx, p, o)
+	if err != nil {
 		return nil, err
+	}
+	if p.Empty {
+		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Empty: true, Outdated: outdated, Resources: []ResourceRun{}}, s.settle(ctx, p)
 	}
 	w, err := s.newWatch(ctx, p.StackID, p.StackName, o.Emit)
 	if err != nil {
@@ -94,6 +109,7 @@ func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions)
 		return w.deployment(end), err
 	}
 	d := w.deployment(end)
+	d.Outdated = outdated
 	d.Recovery = RecoveryOf(d.Status, p.Stack, p.Environment)
 	for i := range d.Causes {
 		d.Causes[i].Place = placeOf(p, d.Causes[i].ID)
@@ -123,7 +139,7 @@ func (s *Session) finish(ctx context.Context, p *planfile.Plan, d *Deployment) e
 	if d.Good {
 		event, problem = OperationDeploy, s.settle(ctx, p)
 	}
-	err := s.record(ctx, p.StackName, Record{Event: event, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet, Origin: p.Origin})
+	err := s.record(ctx, p.StackName, Record{Event: event, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet, Outdated: d.Outdated, Origin: p.Origin})
 	if err != nil {
 		s.Notef("the history was not written: %v", err)
 	}
@@ -180,6 +196,21 @@ func (s *Session) mayDeploy(p *planfile.Plan, o DeployOptions) error {
 		return errs.E(errs.Denied, "the plan of %s is refused: %s", p.StackName, strings.Join(why, "; "))
 	}
 	return nil
+}
+
+// mayBeOutdated refuses a plan that is not for what is here now, unless that
+// is wanted, and returns the reasons.
+func (s *Session) mayBeOutdated(ctx context.Context, p *planfile.Plan, o DeployOptions) ([]string, error) {
+	why, err := s.outdated(ctx, p)
+	if err != nil || len(why) == 0 {
+		return nil, err
+	}
+	if !o.Outdated {
+		return nil, errs.E(errs.Conflict, "the plan of %s is outdated: %s; plan again: refline stack plan %s --env %s; or deploy it all the same with --outdated",
+			p.StackName, strings.Join(why, "; "), p.Stack, p.Environment)
+	}
+	s.Notef("the plan of %s is outdated and deployed all the same: %s", p.StackName, strings.Join(why, "; "))
+	return why, nil
 }
 
 // verify asks AWS whether the change set is still that of the plan.

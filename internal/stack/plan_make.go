@@ -52,7 +52,8 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 	}
 	p := &planfile.Plan{Version: planfile.Version, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
 		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), New: !now.exists, Role: t.Role, Capabilities: t.Capabilities,
-		Origin: s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
+		Configuration: planfile.Configuration{File: s.Config.File, Digest: s.Config.digest(t)},
+		Origin:        s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
 	in, err := s.changeSetInput(ctx, t, tmpl, now, p, o)
 	if err != nil {
 		return nil, err
@@ -194,28 +195,6 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	return in, nil
 }
 
-// planPrefix begins the description of every change set that a plan made, so
-// that those nobody executed are found again.
-const planPrefix = "refline plan: "
-
-func (s *Session) describeOrigin(t *Target) string {
-	text := planPrefix + t.Name + " in " + s.Env.Name
-	if s.Origin.Ref != "" {
-		text += ", " + Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}.String()
-	}
-	if s.Origin.Commit != "" {
-		text += " " + s.Origin.Commit
-	}
-	if s.Origin.Pipeline != "" {
-		text += ", " + s.Origin.Pipeline
-	}
-	const most = 1024
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "")
-	}
-	return text
-}
-
 // changeSetName has the second and six random digits: two plans of the same
 // minute, or second, are two.
 func changeSetName(stackName string, s *Session) string {
@@ -251,6 +230,11 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 		return &set, nil
 	}
 	empty := nothingToChange(set)
+	if empty {
+		if keep, err := s.keepAsMark(ctx, set); keep || err != nil {
+			return nil, err
+		}
+	}
 	var failure error
 	if !empty {
 		failure = s.explainFailure(ctx, in.Stack, set, tmpl)

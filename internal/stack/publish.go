@@ -149,6 +149,8 @@ type Record struct {
 	Key       string    `json:"key,omitempty"`
 	Plan      string    `json:"plan,omitempty"` // digest
 	ChangeSet string    `json:"changeSet,omitempty"`
+	// Outdated are the reasons that a deployed plan was outdated.
+	Outdated []string `json:"outdated,omitempty"`
 	Origin
 }
 

@@ -26,12 +26,15 @@ type Session struct {
 
 // Deps are what operations take from outside.
 type Deps struct {
-	Read   jsonnet.Read                  // files, by paths as the user names them
-	Getenv func(string) string           // for parameters from the environment
-	Origin Origin                        // of what is planned and published
-	Clock  Clock                         // the zero value is the system's
-	Random func() string                 // six hexadecimal digits
-	Notef  func(format string, a ...any) // one line of progress; may be nil
+	Read   jsonnet.Read        // files, by paths as the user names them
+	Getenv func(string) string // for parameters from the environment
+	Origin Origin              // of what is planned, published and deployed
+	// IsAncestor says whether a commit is the one checked out or before it. It
+	// is nil outside of a repository.
+	IsAncestor func(ctx context.Context, commit string) (bool, error)
+	Clock      Clock                         // the zero value is the system's
+	Random     func() string                 // six hexadecimal digits
+	Notef      func(format string, a ...any) // one line of progress; may be nil
 }
 
 // Origin is the same in a plan file.

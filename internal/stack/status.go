@@ -18,6 +18,7 @@ const (
 	deleteFailed         Status = "DELETE_FAILED"
 	deleteComplete       Status = "DELETE_COMPLETE"
 	failed               Status = "FAILED"
+	available            Status = "AVAILABLE" // execution of a change set
 )
 
 // InProgress reports whether AWS is at work.
