@@ -40,8 +40,9 @@ var walls = map[string]string{
 	"cfn":                   "jsonnet diag errs",
 	"cfn/lint":              "cfn diag errs",
 	"cfn/lint/generate":     "",
-	"stack":                 "cfn cfn/lint jsonnet diag errs",
-	"stack/awscloud":        "stack errs",
+	"stack":                 "cfn cfn/lint jsonnet stack/planfile diag errs",
+	"stack/planfile":        "diag errs",
+	"stack/awscloud":        "stack stack/planfile errs",
 	"stack/stacktest":       "stack errs",
 }
 
