@@ -26,6 +26,8 @@ var walls = map[string]string{
 	"forge":                 "secret errs",
 	"forge/forgetest":       "",
 	"pipeline":              "diag errs",
+	"pipelinetest":          "pipeline errs",
+	"graphview":             "pipeline errs",
 	"gitlabci":              "gitlabci/expr gitlabci/moa pipeline diag errs",
 	"gitlabci/expr":         "diag errs",
 	"gitlabci/moa":          "errs",
@@ -78,6 +80,7 @@ var testHelpers = []string{"executor/executortest", "forge/forgetest", "stack/st
 var testWalls = map[string]string{
 	"cfn/lint": "jsonnet",          // templates of examples are rendered and linted
 	"engine":   "executor/process", // what a shell makes of a job's script
+	"pipeline": "pipelinetest",     // the published state cases
 }
 
 func TestWalls(t *testing.T) {

@@ -1,14 +1,16 @@
-package pipeline
+package graphview
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refline/internal/pipeline"
 )
 
-// DOT is the pipeline as a Graphviz digraph: stages as clusters, needs as
-// edges, and dotted edges where a stage waits for the one before.
-func DOT(p *Pipeline) string {
+// DOT returns the pipeline as a Graphviz digraph: stages are clusters, needs are
+// edges, and a dotted edge shows that a stage waits for the previous one.
+func DOT(p *pipeline.Pipeline) string {
 	var b strings.Builder
 	b.WriteString("digraph pipeline {\n  rankdir=LR; compound=true;\n" +
 		"  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n" +
@@ -17,7 +19,7 @@ func DOT(p *Pipeline) string {
 		fmt.Fprintf(&b, "  subgraph cluster_%d {\n    label=%s;\n", k, dotText(stage))
 		for i := range p.Jobs {
 			if j := &p.Jobs[i]; j.Stage == stage {
-				fmt.Fprintf(&b, "    j%d [label=%s%s];\n", i, dotText(j.label()), dotStyle(j))
+				fmt.Fprintf(&b, "    j%d [label=%s%s];\n", i, dotText(label(j)), dotStyle(j))
 			}
 		}
 		b.WriteString("  }\n")
@@ -35,15 +37,15 @@ func DOT(p *Pipeline) string {
 	return b.String()
 }
 
-func firstJob(p *Pipeline, k int) int {
-	return slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Stage == p.Stages[k] })
+func firstJob(p *pipeline.Pipeline, k int) int {
+	return slices.IndexFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage == p.Stages[k] })
 }
 
-func dotStyle(j *Job) string {
+func dotStyle(j *pipeline.Job) string {
 	switch {
 	case j.Downstream != nil:
 		return ", peripheries=2"
-	case j.action():
+	case j.When.Playable():
 		return ", style=\"rounded,dashed\""
 	default:
 		return ""

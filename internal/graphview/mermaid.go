@@ -1,14 +1,17 @@
-package pipeline
+package graphview
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refline/internal/pipeline"
 )
 
-// Mermaid is the pipeline as a Mermaid flowchart: stages as subgraphs, needs as
-// arrows, and dotted arrows where a stage waits for the one before.
-func Mermaid(p *Pipeline) string {
+// Mermaid returns the pipeline as a Mermaid flowchart: stages are subgraphs,
+// needs are arrows, and a dotted arrow shows that a stage waits for the previous
+// one.
+func Mermaid(p *pipeline.Pipeline) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	for k, stage := range p.Stages {
@@ -16,7 +19,7 @@ func Mermaid(p *Pipeline) string {
 		for i := range p.Jobs {
 			if j := &p.Jobs[i]; j.Stage == stage {
 				left, right := mermaidShape(j)
-				fmt.Fprintf(&b, "    j%d%s%s%s\n", i, left, mermaidText(j.label()), right)
+				fmt.Fprintf(&b, "    j%d%s%s%s\n", i, left, mermaidText(label(j)), right)
 			}
 		}
 		b.WriteString("  end\n")
@@ -30,18 +33,18 @@ func Mermaid(p *Pipeline) string {
 	return b.String()
 }
 
-func mermaidShape(j *Job) (left, right string) {
+func mermaidShape(j *pipeline.Job) (left, right string) {
 	switch {
 	case j.Downstream != nil:
 		return "[[", "]]"
-	case j.action():
+	case j.When.Playable():
 		return "([", "])"
 	default:
 		return "[", "]"
 	}
 }
 
-// mermaidText quotes text so that none of it is read as syntax, HTML or
+// mermaidText quotes text so that no part of it is read as syntax, HTML or
 // Markdown.
 func mermaidText(text string) string {
 	var b strings.Builder
@@ -60,16 +63,16 @@ func mermaidText(text string) string {
 	return b.String()
 }
 
-// label is a job's name with what is special about when it runs.
-func (j *Job) label() string {
-	if j.When == WhenOnSuccess || j.When == "" {
+// label is a job's name, with its when unless that is the default.
+func label(j *pipeline.Job) string {
+	if j.When == pipeline.WhenOnSuccess || j.When == "" {
 		return j.Name
 	}
 	return j.Name + " (" + strings.ReplaceAll(string(j.When), "_", " ") + ")"
 }
 
 // eachNeed calls edge for each need within the pipeline, by position.
-func eachNeed(p *Pipeline, edge func(from, to int)) {
+func eachNeed(p *pipeline.Pipeline, edge func(from, to int)) {
 	at := make(map[string]int, len(p.Jobs))
 	for i := range p.Jobs {
 		at[p.Jobs[i].Name] = i
@@ -83,8 +86,8 @@ func eachNeed(p *Pipeline, edge func(from, to int)) {
 	}
 }
 
-// waitingJob finds a job of stage k that waits for the stages before; -1 if
-// none does.
-func waitingJob(p *Pipeline, k int) int {
-	return slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Stage == p.Stages[k] && !j.DAG })
+// waitingJob returns the position of a job of stage k that waits for the previous
+// stages; -1 if there is none.
+func waitingJob(p *pipeline.Pipeline, k int) int {
+	return slices.IndexFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage == p.Stages[k] && !j.DAG })
 }
