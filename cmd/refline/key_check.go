@@ -11,7 +11,9 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/forge"
 	"refline/internal/sshagent"
+	"refline/internal/variable"
 )
 
 // bindKeySource adds the flags that say where a private key comes from.
@@ -47,7 +49,7 @@ func keyText(e *env, file, fromEnv string) ([]byte, error) {
 // keyFromEnv reads a key from a variable, or from the variables that "key
 // split" makes of it.
 func keyFromEnv(e *env, name string) ([]byte, error) {
-	if !variableName(name) {
+	if !variable.ValidName(name) {
 		return nil, usagef("%q is no name of a variable", name)
 	}
 	if e.getenv(name) != "" {
@@ -132,7 +134,7 @@ func checkKey(e *env, file string) (checkedKey, error) {
 		File: file, Type: key.Type, Format: key.Format, Lines: len(key.Lines), Passphrase: key.Passphrase,
 		Mended: key.Mended, OneLine: len(key.OneLine()), ShortLines: key.ShortLines(), key: key,
 	}
-	c.Reason = sshagent.GitLabMaskable(string(text), false)
+	c.Reason = forge.GitLabMaskable(string(text), false)
 	c.Maskable = c.Reason == ""
 	for _, r := range key.CommentLengths() {
 		c.Comments = append(c.Comments, r.String())

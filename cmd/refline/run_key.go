@@ -14,6 +14,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 // deployKeyOptions say which key the jobs of a run, and the checkout before
@@ -64,7 +65,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 		from.keyFile = file
 	case store.Has(name):
 		from.key = name
-	case variableName(name) && (e.getenv(name) != "" || e.getenv(credential.LineVariable(name, 1)) != ""):
+	case variable.ValidName(name) && (e.getenv(name) != "" || e.getenv(credential.LineVariable(name, 1)) != ""):
 		from.keyEnv = name
 	default:
 		if err := k.fromVariable(ctx, e, o); err != nil {
@@ -94,7 +95,7 @@ func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error 
 	if err != nil {
 		return err
 	}
-	i := v.at(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
+	i := v.Index(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
 	if i < 0 {
 		return errs.E(errs.NotFound, "--deploy-key %[1]s: neither a kept key nor a variable has this name; make it: refline key new %[1]s --repo URL, or give a file: --deploy-key %[1]s=@FILE", k.name)
 	}

@@ -8,6 +8,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 // openGitTokens takes --git-token [USER@]HOST=NAME and HOST=@FILE.
@@ -29,7 +30,7 @@ func openGitTokens(e *env, specs []string) (credential.Tokens, error) {
 		case isFile:
 			t.Name = filepath.Base(file)
 			t.Text, err = readValue(e.path(file), file)
-		case !variableName(from):
+		case !variable.ValidName(from):
 			err = usagef("--git-token %s=…: a token on the command line shows in process lists; give it as a variable (%s=NAME) or a file (%s=@FILE)", where, where, where)
 		default:
 			var text []byte

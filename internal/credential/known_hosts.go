@@ -69,21 +69,24 @@ func namesHost(names string, h Host) bool {
 
 // matchesName matches a pattern, in which * is any text and ? any character.
 func matchesName(pattern, name string) bool {
-	for pattern != "" {
+	p, n := 0, 0
+	star, retry := -1, 0 // the last *, and where the text after it was tried
+	for n < len(name) {
 		switch {
-		case pattern[0] == '*':
-			for i := 0; i <= len(name); i++ {
-				if matchesName(strings.TrimLeft(pattern, "*"), name[i:]) {
-					return true
-				}
-			}
-			return false
-		case name == "" || pattern[0] != '?' && pattern[0] != name[0]:
+		case p < len(pattern) && pattern[p] == '*':
+			star, retry = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p++
+			n++
+		case star >= 0:
+			retry++
+			p, n = star+1, retry
+		default:
 			return false
 		}
-		pattern, name = pattern[1:], name[1:]
 	}
-	return name == ""
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // matchesHash reports whether a hashed name, |1|SALT|HASH, is the host's.
