@@ -13,6 +13,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/mask"
 	"refline/internal/stack"
 	"refline/internal/stack/awscloud"
 )
@@ -195,11 +196,21 @@ func (w *stackWork) connect(ctx context.Context, env *stack.Environment) (*stack
 }
 
 func (w *stackWork) deps() stack.Deps {
-	d := stack.Deps{Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now}}
+	d := stack.Deps{Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Mask: maskValues, Clock: stack.Clock{Now: w.e.now}}
 	if w.tree != nil && w.tree.InRepository() {
 		d.IsAncestor = w.tree.Contains
 	}
 	return d
+}
+
+// maskValues hides values and their encodings; those that the masker refuses are
+// hidden by package stack alone.
+func maskValues(values []string) func(string) string {
+	set := &mask.Set{}
+	for _, v := range values {
+		_ = set.Add("secret", []byte(v)) //nolint:errcheck // see above
+	}
+	return set.String
 }
 
 // reach is load, choose and connect.

@@ -100,7 +100,7 @@ func newStackDiffCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff [STACK…]",
 		Short: "Compare the repository's templates with the deployed ones",
-		Long: `Compare templates and parameters with what is deployed, at once and without a
+		Long: `Compare templates, parameters and tags with what is deployed, at once and without a
 change set. What a deployment would do to resources only refline stack plan knows.
 
 Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
@@ -130,7 +130,7 @@ func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, 
 			return err
 		}
 		all = append(all, d)
-		same := len(d.Parts) == 0 && len(d.Parameters) == 0
+		same := len(d.Parts) == 0 && len(d.Parameters) == 0 && len(d.Tags) == 0
 		different = different || !same
 		if o.json {
 			continue

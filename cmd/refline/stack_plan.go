@@ -158,6 +158,15 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		}
 	}
 	r.Compare(s.Config, targets)
+	if o.html != "" {
+		for _, t := range targets {
+			if p := plans[t.Name]; p != nil {
+				if err := r.AddTemplate(ctx, s, t); err != nil {
+					e.notef("%s: the page does not have the template: %v", t.StackName, err)
+				}
+			}
+		}
+	}
 	if err := o.write(e, r); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type Value struct {
 	Text     string
 	Output   OutputRef
 	Env      string // an environment variable
+	Public   bool   // what Env has is not a secret
 	Previous bool   // keep what the stack has
 	Place    diag.Place
 }

@@ -87,6 +87,7 @@ func (r *configReader) valueFields(v *Value, parameter bool) []field {
 	fields := []field{
 		{"output", func(n *cfn.Node, at cfn.Path) { r.output(&v.Output, n, at) }},
 		{"env", r.text(&v.Env)},
+		{"secret", r.truth(func(b bool) { v.Public = !b })},
 	}
 	if parameter {
 		fields = append(fields, field{"previous", func(n *cfn.Node, at cfn.Path) {

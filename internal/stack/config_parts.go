@@ -72,8 +72,14 @@ func (r *configReader) values(into *[]Value, parameters bool) func(*cfn.Node, cf
 				v.Text = strings.Join(items, ",")
 			case n.Kind == cfn.Map:
 				r.fields(key, n, at, r.valueFields(&v, parameters))
-				if len(n.Fields) != 1 {
+				sources := len(n.Fields)
+				if n.Has("secret") {
+					sources--
+				}
+				if sources != 1 {
 					r.errorf(at, "write {output: STACK.KEY} or {env: NAME}", "%s has one source of its value", key)
+				} else if n.Has("secret") && !n.Has("env") {
+					r.errorf(step(at, "secret"), "write {env: NAME, secret: false}", "secret is for values from the environment")
 				}
 			case scalar(n):
 				v.Text = n.Text

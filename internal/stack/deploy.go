@@ -91,7 +91,8 @@ func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions)
 	if p.Empty {
 		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Empty: true, Outdated: outdated, Resources: []ResourceRun{}}, s.settle(ctx, p)
 	}
-	w, err := s.newWatch(ctx, p.StackID, p.StackName, o.Emit)
+	hide := s.secretsOfPlan(p)
+	w, err := s.newWatch(ctx, p.StackID, p.StackName, hide.emit(o.Emit))
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +107,9 @@ func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions)
 		if ctx.Err() != nil {
 			err = &StillRunningError{Stack: p.Stack, StackName: p.StackName, Env: p.Environment, Err: context.Cause(ctx)}
 		}
-		return w.deployment(end), err
+		return hide.deployment(w.deployment(end)), err
 	}
-	d := w.deployment(end)
+	d := hide.deployment(w.deployment(end))
 	d.Outdated = outdated
 	d.Recovery = RecoveryOf(d.Status, p.Stack, p.Environment)
 	for i := range d.Causes {
@@ -259,9 +260,14 @@ func (s *Session) verify(ctx context.Context, p *planfile.Plan) error {
 	return nil
 }
 
+// samePairs compares what a change set has with what a plan says. Which secret a
+// plan was made with it does not say.
 func samePairs(a, b []Pair) bool {
 	order := func(x, y Pair) int { return strings.Compare(x.Key, y.Key) }
-	return slices.Equal(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order))
+	same := func(x, y Pair) bool {
+		return x.Key == y.Key && (x.Value == y.Value || strings.Contains(y.Value, hidden))
+	}
+	return slices.EqualFunc(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order), same)
 }
 
 func (s *Session) executeError(p *planfile.Plan, err error) error {

@@ -25,12 +25,13 @@ func (s *Session) describe(ctx context.Context, p *planfile.Plan, set ChangeSet,
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Effect), slices.Index(order, b.Effect)), strings.Compare(a.ID(), b.ID()))
 	})
 	if len(p.Changes) == 0 {
-		p.Notes = append(p.Notes, "no resource changes; outputs, metadata or conditions of the template do")
+		p.Notes = append(p.Notes, s.otherChanges(ctx, p, tmpl))
 	}
 	return nil
 }
 
 func (s *Session) descend(ctx context.Context, p *planfile.Plan, set ChangeSet, tmpl *Template, trail []string) error {
+	deployed := s.deployedTemplate(ctx, set)
 	for _, rc := range set.Changes {
 		var nested *ChangeSet
 		if rc.ChangeSet != "" {
@@ -48,7 +49,14 @@ func (s *Session) descend(ctx context.Context, p *planfile.Plan, set ChangeSet, 
 		if nested != nil && rc.Action == "Modify" && len(rc.Details) == 0 && len(nested.Changes) == 0 {
 			continue
 		}
-		p.Changes = append(p.Changes, changeOf(rc, tmpl, trail))
+		c := changeOf(rc, tmpl, trail)
+		if rc.Action == "Modify" && rc.Replacement == "" {
+			if err := bySchema(&c, rc, deployed, tmpl, trail); err != nil {
+				return err
+			}
+			c.Data = dataOf(rc, c.Effect, tmpl, trail)
+		}
+		p.Changes = append(p.Changes, c)
 	}
 	return nil
 }
@@ -74,7 +82,10 @@ func changeOf(rc ResourceChange, tmpl *Template, trail []string) planfile.Change
 			c.Properties = merge(c.Properties, pc)
 		}
 	}
-	if len(c.Properties) == 0 && rc.Action == "Modify" {
+	switch {
+	case rc.Action == "Add":
+		c.Properties = propertiesOf(rc.After, tmpl.resource(trail, rc.LogicalID), place)
+	case len(c.Properties) == 0 && rc.Action == "Modify":
 		c.Properties = fromContexts(rc.Before, rc.After, place)
 	}
 	c.Effect = effectOf(rc, c.Properties)
@@ -233,55 +244,4 @@ func fromContexts(before, after string, place func(...string) *diag.Place) []pla
 			Unknown: y != nil && strings.Contains(*y, planfile.KnownAfter), Place: place(path...)})
 	})
 	return out
-}
-
-// compare calls differ for each smallest part that is not the same.
-func compare(a, b any, path []string, differ func(path []string, a, b *string)) {
-	x, xIs := a.(map[string]any)
-	y, yIs := b.(map[string]any)
-	if xIs && yIs {
-		keys := map[string]bool{}
-		for k := range x {
-			keys[k] = true
-		}
-		for k := range y {
-			keys[k] = true
-		}
-		names := make([]string, 0, len(keys))
-		for k := range keys {
-			names = append(names, k)
-		}
-		slices.Sort(names)
-		for _, k := range names {
-			at := append(slices.Clone(path), k)
-			before, had := x[k]
-			after, has := y[k]
-			switch {
-			case had && has:
-				compare(before, after, at, differ)
-			case had:
-				differ(at, show(before), nil)
-			default:
-				differ(at, nil, show(after))
-			}
-		}
-		return
-	}
-	if before, after := show(a), show(b); *before != *after {
-		differ(path, before, after)
-	}
-}
-
-func show(v any) *string {
-	if s, ok := v.(string); ok {
-		return &s
-	}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return new(string) // what came from JSON goes back
-	}
-	s := strings.TrimSuffix(b.String(), "\n")
-	return &s
 }

@@ -20,6 +20,7 @@ var planTemplate = sync.OnceValues(func() (*template.Template, error) {
 			}
 			return planfile.PlainLines(*v)
 		},
+		"lines":   planfile.PlainLines,
 		"short":   planfile.Short,
 		"effects": planfile.Effects,
 		"short12": func(s string) string { return s[:min(len(s), 12)] },

@@ -58,7 +58,8 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.makeChangeSet(ctx, in, tmpl, now)
+	hide := s.secretsOf(t, now)
+	set, err := s.makeChangeSet(ctx, in, tmpl, now, hide)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +73,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 		return nil, err
 	}
 	guard(p, s.Config, o.Rules)
+	hide.plan(p, tmpl)
 	if err := p.Seal(); err != nil {
 		return nil, err
 	}
@@ -208,10 +210,10 @@ const cleanUp = 15 * time.Second
 
 // makeChangeSet submits, waits, and cleans up what came to nothing. It gives
 // nil when there is nothing to change.
-func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current) (*ChangeSet, error) {
+func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
 	if errs.Is(err, errs.Invalid) {
-		return nil, s.explainRefusal(in.Stack, err, tmpl)
+		return nil, s.explainRefusal(in.Stack, err, tmpl, hide)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
@@ -237,7 +239,7 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 	}
 	var failure error
 	if !empty {
-		failure = s.explainFailure(ctx, in.Stack, set, tmpl)
+		failure = s.explainFailure(ctx, in.Stack, set, tmpl, hide)
 	}
 	if err := s.discard(ctx, ref, now); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("clean up change set %s: %w", ref.ARN, err))

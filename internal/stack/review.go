@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,36 @@ import (
 type Review struct {
 	Plans []*planfile.Plan
 	Later []string
+	// Templates are what the page shows of each plan's template, by the stack's
+	// name in CloudFormation.
+	Templates map[string]ReviewTemplate
+}
+
+// ReviewTemplate is a template as a reviewer reads it.
+type ReviewTemplate struct {
+	Text string
+	Diff string // from the deployed one, "" when there is none
+}
+
+// AddTemplate adds a target's template and how it differs from the deployed one.
+func (r *Review) AddTemplate(ctx context.Context, s *Session, t *Target) error {
+	tmpl, err := s.Config.Render(ctx, t, s.Read)
+	if err != nil {
+		return err
+	}
+	one := ReviewTemplate{Text: string(tmpl.Text)}
+	d, err := s.Diff(ctx, t)
+	if err != nil {
+		return err
+	}
+	if d.Exists {
+		one.Diff = d.Text()
+	}
+	if r.Templates == nil {
+		r.Templates = map[string]ReviewTemplate{}
+	}
+	r.Templates[t.StackName] = one
+	return nil
 }
 
 // Waits adds a stack that cannot be planned before another one is deployed.

@@ -32,9 +32,12 @@ type Deps struct {
 	// IsAncestor says whether a commit is the one checked out or before it. It
 	// is nil outside of a repository.
 	IsAncestor func(ctx context.Context, commit string) (bool, error)
-	Clock      Clock                         // the zero value is the system's
-	Random     func() string                 // six hexadecimal digits
-	Notef      func(format string, a ...any) // one line of progress; may be nil
+	Clock      Clock         // the zero value is the system's
+	Random     func() string // six hexadecimal digits
+	// Mask makes a function that hides values in a text, encoded ones too. It
+	// may be nil: then values are hidden as they are.
+	Mask  func(values []string) func(text string) string
+	Notef func(format string, a ...any) // one line of progress; may be nil
 }
 
 // Origin is the same in a plan file.
