@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"
 )
@@ -52,25 +53,12 @@ func keyFromEnv(e *env, name string) ([]byte, error) {
 	if e.getenv(name) != "" {
 		return envSecret(e, "variable", name)
 	}
-	var lines []string
-	for {
-		line := e.getenv(lineVariable(name, len(lines)+1))
-		if line == "" {
-			break
-		}
-		lines = append(lines, strings.TrimSpace(line))
+	lines, err := credential.JoinLines(e.getenv, name)
+	if lines == nil && err == nil {
+		err = errs.E(errs.NotFound, "neither %s nor %s is set", name, credential.LineVariable(name, 1))
 	}
-	if len(lines) == 0 {
-		return nil, errs.E(errs.NotFound, "neither %s nor %s is set", name, lineVariable(name, 1))
-	}
-	if next := lineVariable(name, len(lines)+2); e.getenv(next) != "" {
-		return nil, errs.E(errs.Invalid, "%s is set but %s is not: a line of the key is missing", next, lineVariable(name, len(lines)+1))
-	}
-	return []byte(strings.Join(lines, "\n")), nil
+	return lines, err
 }
-
-// lineVariable names the variable of one line of a key.
-func lineVariable(name string, line int) string { return fmt.Sprintf("%s_%d", name, line) }
 
 // checkedKey is what is found out about the text of a key.
 type checkedKey struct {

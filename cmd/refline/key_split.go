@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/secret"
@@ -72,7 +73,7 @@ func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
 	}
 	out := make([]keyVariable, len(c.key.Lines))
 	for i, line := range c.key.Lines {
-		out[i] = keyVariable{lineVariable(o.name, i+1), line}
+		out[i] = keyVariable{credential.LineVariable(o.name, i+1), line}
 	}
 	return out, nil
 }

@@ -13,9 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/lock"
 	"refline/internal/secret"
 )
 
@@ -75,12 +76,12 @@ func projectKey(ctx context.Context, e *env, repo string) (string, error) {
 			return "", err
 		}
 	}
-	if h, err := parseHost(id); err == nil && h.path != "" {
-		id = h.name + "/" + strings.TrimSuffix(strings.Trim(h.path, "/"), ".git")
+	if h, err := credential.ParseHost(id); err == nil && h.Path != "" {
+		id = h.Name + "/" + strings.TrimSuffix(strings.Trim(h.Path, "/"), ".git")
 	}
 	sum := sha256.Sum256([]byte(id))
 	name := strings.Map(func(r rune) rune {
-		if !keyName("x" + string(r)) {
+		if !credential.ValidKeyName("x" + string(r)) {
 			return '-'
 		}
 		return r
@@ -192,10 +193,10 @@ func lockVars(ctx context.Context, e *env, dir, path string) (unlock func(), err
 	name := "variables\x00" + path
 	soon, giveUp := context.WithTimeout(ctx, time.Second)
 	defer giveUp()
-	unlock, err = engine.WaitLock(soon, dir, name)
+	unlock, err = lock.WaitName(soon, dir, name)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
-		return engine.WaitLock(ctx, dir, name)
+		return lock.WaitName(ctx, dir, name)
 	}
 	return unlock, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/git"
@@ -59,8 +60,8 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 		}
 	}
 	if w, err := git.Open(ctx, e.dir, e.environ()); err == nil {
-		if h, err := parseHost(w.RemoteURL); err == nil && isURL(w.RemoteURL) {
-			return "https://" + h.name, project, nil
+		if h, err := credential.ParseHost(w.RemoteURL); err == nil && isURL(w.RemoteURL) {
+			return "https://" + h.Name, project, nil
 		}
 	}
 	return "", "", usagef("on which GitLab is %s? Give its URL (--gitlab https://gitlab.example.com/%s) or set REFLINE_GITLAB_URL", project, project)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -19,7 +21,7 @@ type TemplateDiff struct {
 	Exists    bool         `json:"exists"`
 	Parts     []PartChange `json:"parts"`
 	// Parameters that the configuration gives other values than the stack has.
-	Parameters []PropertyChange `json:"parameters,omitempty"`
+	Parameters []planfile.PropertyChange `json:"parameters,omitempty"`
 }
 
 // PartChange is a value that differs. Path is from the template's root.
@@ -59,7 +61,7 @@ func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 		if tmpl.noEcho(p.Key) {
 			p.Value = "****"
 		}
-		change := PropertyChange{Path: p.Key, After: &p.Value}
+		change := planfile.PropertyChange{Path: p.Key, After: &p.Value}
 		switch {
 		case p.UsePrevious || i >= 0 && (st.Parameters[i].Value == p.Value || st.Parameters[i].Value == "****"):
 			continue
@@ -157,7 +159,7 @@ func (d *comparison) compare(before, after *cfn.Node, at cfn.Path) {
 func (d *TemplateDiff) Text() string {
 	var b strings.Builder
 	for _, p := range d.Parameters {
-		fmt.Fprintf(&b, "~ parameter %s  %s\n", p.Path, p.values())
+		fmt.Fprintf(&b, "~ parameter %s  %s\n", p.Path, p.Values())
 	}
 	for _, p := range d.Parts {
 		symbol := "~"
@@ -167,9 +169,9 @@ func (d *TemplateDiff) Text() string {
 		case p.After == "":
 			symbol = "-"
 		}
-		fmt.Fprintf(&b, "%s %s", symbol, Plain(strings.Join(append(slices.Clone(p.Nested), p.Path), "/")))
+		fmt.Fprintf(&b, "%s %s", symbol, planfile.Plain(strings.Join(append(slices.Clone(p.Nested), p.Path), "/")))
 		if symbol == "~" {
-			fmt.Fprintf(&b, "  %s → %s", shown(&p.Before, false), shown(&p.After, false))
+			fmt.Fprintf(&b, "  %s → %s", planfile.Shown(&p.Before, false), planfile.Shown(&p.After, false))
 		}
 		if !p.Place.IsZero() {
 			fmt.Fprintf(&b, "  %s", p.Place)

@@ -5,12 +5,14 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"refline/internal/stack/planfile"
 )
 
 // Review is what reviewers see at once: the plans of several stacks, and what
 // is left for later.
 type Review struct {
-	Plans []*Plan
+	Plans []*planfile.Plan
 	Later []string
 }
 
@@ -30,12 +32,12 @@ func (r *Review) Failed(t *Target, err error) {
 // another one whose plan may change them: by more than changes in place.
 func (r *Review) Compare(c *Config, targets []*Target) {
 	changes := func(stack string) bool {
-		return slices.ContainsFunc(r.Plans, func(p *Plan) bool {
-			return p.Stack == stack && !p.Empty && (len(p.Changes) == 0 || p.Count(Changed) < len(p.Changes))
+		return slices.ContainsFunc(r.Plans, func(p *planfile.Plan) bool {
+			return p.Stack == stack && !p.Empty && (len(p.Changes) == 0 || p.Count(planfile.EffectChange) < len(p.Changes))
 		})
 	}
 	for _, t := range targets {
-		if !slices.ContainsFunc(r.Plans, func(p *Plan) bool { return p.Stack == t.Name }) {
+		if !slices.ContainsFunc(r.Plans, func(p *planfile.Plan) bool { return p.Stack == t.Name }) {
 			continue
 		}
 		for _, need := range c.needs(t.Definition, t.Env) {
@@ -56,7 +58,7 @@ func (r *Review) WriteMarkdown(w io.Writer) error {
 				return err
 			}
 		}
-		if err := p.WriteMarkdown(w); err != nil {
+		if err := WriteMarkdown(w, p); err != nil {
 			return err
 		}
 	}

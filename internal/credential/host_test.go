@@ -1,4 +1,4 @@
-package main
+package credential
 
 import (
 	"os"
@@ -10,22 +10,22 @@ import (
 
 func TestParseHost(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]sshHost{
-		"git.example.com":                    {name: "git.example.com"},
-		"git.example.com:2222":               {name: "git.example.com", port: "2222"},
-		"[::1]:2222":                         {name: "::1", port: "2222"},
-		"::1":                                {name: "::1"},
-		"git@git.example.com:data/flows.git": {name: "git.example.com", path: "data/flows.git"},
-		"ssh://git@git.example.com:2222/data/flows":   {name: "git.example.com", port: "2222", path: "/data/flows"},
-		"https://git.example.com:8443/data/flows.git": {name: "git.example.com", path: "/data/flows.git"},
-		"ssh://[::1]:22/data":                         {name: "::1", port: "22", path: "/data"},
+	for text, want := range map[string]Host{
+		"git.example.com":                    {Name: "git.example.com"},
+		"git.example.com:2222":               {Name: "git.example.com", Port: "2222"},
+		"[::1]:2222":                         {Name: "::1", Port: "2222"},
+		"::1":                                {Name: "::1"},
+		"git@git.example.com:data/flows.git": {Name: "git.example.com", Path: "data/flows.git"},
+		"ssh://git@git.example.com:2222/data/flows":   {Name: "git.example.com", Port: "2222", Path: "/data/flows"},
+		"https://git.example.com:8443/data/flows.git": {Name: "git.example.com", Path: "/data/flows.git"},
+		"ssh://[::1]:22/data":                         {Name: "::1", Port: "22", Path: "/data"},
 	} {
-		if got, err := parseHost(text); err != nil || got != want {
+		if got, err := ParseHost(text); err != nil || got != want {
 			t.Errorf("%q: got %+v, %v; want %+v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "-oProxyCommand=x", "git@x", "a b", "host:port", "user@-x:path", "://", "a/b", "*.example.com", "x,y"} {
-		if got, err := parseHost(text); err == nil {
+		if got, err := ParseHost(text); err == nil {
 			t.Errorf("%q is taken as %+v", text, got)
 		}
 	}
@@ -36,9 +36,9 @@ func FuzzParseHost(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		h, err := parseHost(text)
-		if err == nil && (h.name == "" || h.name[0] == '-' || strings.ContainsAny(h.name, " \n,*?")) {
-			t.Errorf("%q is taken as the host %q", text, h.name)
+		h, err := ParseHost(text)
+		if err == nil && (h.Name == "" || h.Name[0] == '-' || strings.ContainsAny(h.Name, " \n,*?")) {
+			t.Errorf("%q is taken as the host %q", text, h.Name)
 		}
 	})
 }
@@ -63,11 +63,11 @@ func TestKnowsHost(t *testing.T) {
 		"hashed.example.com": true, "hashed.example.com:2222": true, "hashed.example.com:2223": false,
 		"a.wild.example.com": true, "other.example.com": false, "example.com": false,
 	} {
-		h, err := parseHost(host)
+		h, err := ParseHost(host)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := knowsHost([]byte(text), h); got != want {
+		if got := KnowsHost([]byte(text), h); got != want {
 			t.Errorf("%s: got %v, want %v", host, got, want)
 		}
 	}

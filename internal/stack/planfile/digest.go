@@ -1,15 +1,17 @@
-package stack
+package planfile
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"refline/internal/errs"
 )
 
-// planVersion is the form of plan files that this program writes and reads.
-const planVersion = 1
+// Version is the form of plan files that this program writes and reads.
+const Version = 2
 
 // Seal computes the plan's digest: SHA-256 over the plan as JSON without the
 // digest itself. So it covers template, parameters, change set and account, and
@@ -20,11 +22,17 @@ func (p *Plan) Seal() error {
 	return err
 }
 
+// Sealed reports whether the plan still has the digest it was given.
+func (p *Plan) Sealed() (bool, error) {
+	d, err := p.digest()
+	return d == p.Digest, err
+}
+
 func (p *Plan) digest() (string, error) {
 	open := *p
 	open.Digest = ""
 	text, err := json.Marshal(open)
-	// Once more from what a reader of the file gets: bytes that are no UTF-8
+	// Once more from what a reader of the file gets: bytes that are not UTF-8
 	// become others on the way.
 	var again Plan
 	if err == nil {
@@ -36,10 +44,16 @@ func (p *Plan) digest() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
 	}
-	return digestOf(text), nil
+	return DigestOf(text), nil
 }
 
-// Encode gives the plan file.
+// DigestOf is "sha256:" and the hexadecimal hash of a text.
+func DigestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Encode returns the plan file.
 func (p *Plan) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -59,8 +73,8 @@ func Decode(name string, text []byte) (*Plan, error) {
 	if err := json.Unmarshal(text, &head); err != nil {
 		return nil, errs.E(errs.Invalid, "%s is not a plan file: %w", name, err)
 	}
-	if head.Version != planVersion {
-		return nil, errs.E(errs.Invalid, "%s is a plan file of version %d; this program reads version %d", name, head.Version, planVersion)
+	if head.Version != Version {
+		return nil, errs.E(errs.Invalid, "%s is a plan file of version %d; this program reads version %d; plan again", name, head.Version, Version)
 	}
 	var p Plan
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -87,5 +101,11 @@ func Short(digest string) string {
 	return digest[:shown] + "…"
 }
 
-// FileName is where a plan is written unless told otherwise.
-func (p *Plan) FileName() string { return p.StackName + ".plan.json" }
+// FileName is where a plan is written by default.
+func (p *Plan) FileName() string { return FileName(p.StackName) }
+
+// FileName is the plan file of a stack, by its name in CloudFormation.
+func FileName(stackName string) string { return stackName + Suffix }
+
+// Suffix ends the name of a plan file.
+const Suffix = ".plan.json"
