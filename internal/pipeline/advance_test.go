@@ -86,55 +86,55 @@ func TestAdvance(t *testing.T) {
 			want:   "wait=scheduled next=created → scheduled",
 		},
 		{
-			name:   "its time comes",
+			name:   "the delay is over",
 			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "enqueue wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
-			name:   "a manual job that is enqueued leaves what was skipped",
+			name:   "enqueue of a manual job leaves jobs skipped",
 			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "enqueue ask"},
 			want:   "ask=pending next=skipped → pending",
 		},
 		{
-			name:   "one that is played does not",
+			name:   "play of a manual job resets skipped jobs",
 			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "play ask"},
 			want:   "ask=pending next=created → pending",
 		},
 		{
-			name:   "or somebody is impatient",
+			name:   "a delayed job is played before its time",
 			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "play wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
-			name:   "a delayed job waits for the jobs before it first",
+			name:   "a delayed job first waits for the jobs before it",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/wait", When: pipeline.WhenDelayed}},
 			events: []string{"create", "start x", "success x"},
 			want:   "x=success wait=scheduled → scheduled",
 		},
 		{
-			name:   "a canceled predecessor skips even always",
+			name:   "a canceled predecessor skips even when: always",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x", "canceled x"},
 			want:   "x=canceled y=skipped → canceled",
 		},
 		{
-			name:   "a job that is being canceled holds up what comes after",
+			name:   "a canceling job blocks the jobs after it",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x"},
 			want:   "x=canceling y=created → running",
 		},
 		{
-			name:   "a job that ended while it was being canceled is canceled",
+			name:   "a job that ends while canceling is canceled",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}},
 			events: []string{"create", "start x", "start y", "cancel x", "cancel y", "success x", "drop y"},
 			want:   "x=canceled y=canceled → canceled",
 		},
 		{
-			name:   "cancel of the pipeline reaches what runs, waits or is to come, not manual jobs",
+			name:   "cancel of the pipeline cancels all but manual jobs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "a/d", When: pipeline.WhenDelayed}, {Name: "b/z"}},
 			events: []string{"create", "start x", "cancel"},
 			want:   "x=canceling y=canceled m=manual d=canceled z=canceled → canceling",
@@ -164,19 +164,19 @@ func TestAdvance(t *testing.T) {
 			want:   "x=failed y=pending z=created → running",
 		},
 		{
-			name:   "a skipped need decides at once, though another still runs",
+			name:   "a skipped need decides while another still runs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/z", Needs: needs("x", "m")}, {Name: "b/w", When: pipeline.WhenAlways, Needs: needs("x", "m")}},
 			events: []string{"create"},
 			want:   "x=pending m=manual z=skipped w=pending → pending",
 		},
 		{
-			name:   "retry begins the next attempt",
+			name:   "retry starts the next attempt",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
 			events: []string{"create", "start x", "drop x"},
 			want:   "x=pending y=created → running",
 		},
 		{
-			name:   "but not for ever",
+			name:   "attempts are limited",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
 			events: []string{"create", "start x", "drop x", "start x", "drop x"},
 			want:   "x=failed y=skipped → failed",
@@ -189,26 +189,26 @@ func TestAdvance(t *testing.T) {
 			want:   "x=pending y=running → running",
 		},
 		{
-			name:   "the last one does",
+			name:   "the last attempt cancels the others",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "a/y"}, {Name: "b/z"}},
 			cancel: "all",
 			events: []string{"create", "start x", "start y", "drop x", "drop x"},
 			want:   "x=failed y=canceling z=canceled → canceling",
 		},
 		{
-			name:   "a manual job that fails and is retried by itself needs not be played again",
+			name:   "an automatic retry of a manual job needs no play",
 			jobs:   []job{{Name: "a/m", When: pipeline.WhenManual, Retry: retry(2)}},
 			events: []string{"create", "play m", "start m", "drop m"},
 			want:   "m=pending → running",
 		},
 		{
-			name:   "retry by a person lets skipped jobs hope again",
+			name:   "retry by a person resets skipped jobs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/s", Needs: needs("x")}, {Name: "b/y"}, {Name: "c/z"}},
 			events: []string{"create", "drop x", "retry x"},
 			want:   "x=pending s=created y=created z=created → running",
 		},
 		{
-			name:   "jobs that ended well stay as they are",
+			name:   "jobs that ended stay as they are",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y"}, {Name: "c/z"}},
 			events: []string{"create", "success x", "success y", "drop z", "retry x"},
 			want:   "x=pending y=success z=failed → running",
@@ -220,7 +220,7 @@ func TestAdvance(t *testing.T) {
 			want:   "x=pending y=created → running",
 		},
 		{
-			name:   "and a manual one that was asked for starts by itself then",
+			name:   "a retried manual job starts without play after them",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/m", When: pipeline.WhenManual}},
 			events: []string{"create", "success x", "play m", "drop m", "retry x", "retry m", "success x"},
 			want:   "x=success m=pending → running",
@@ -232,13 +232,13 @@ func TestAdvance(t *testing.T) {
 			want:   "m=pending → running",
 		},
 		{
-			name:   "retry of the pipeline renews what failed or was canceled",
+			name:   "retry of the pipeline renews failed and canceled jobs",
 			jobs:   []job{{Name: "a/ok"}, {Name: "a/bad"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next"}},
 			events: []string{"create", "success ok", "play m", "drop m", "drop bad", "retry"},
 			want:   "ok=success bad=pending m=manual next=created → running",
 		},
 		{
-			name:   "no needs: starts at once, whatever its stage",
+			name:   "needs: [] starts immediately in any stage",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", DAG: true}},
 			events: []string{"create"},
 			want:   "x=pending y=pending → pending",
@@ -256,19 +256,19 @@ func TestAdvance(t *testing.T) {
 			want:   "x=running y=waiting_for_resource z=pending → running",
 		},
 		{
-			name:   "the group goes to the next when its job ends, however",
+			name:   "the next job gets the group when a job ends in any way",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}, {Name: "a/z", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "cancel x", "canceled x"},
 			want:   "x=canceled y=pending z=waiting_for_resource → running",
 		},
 		{
-			name:   "not before it has really ended",
+			name:   "a canceling job keeps the group",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "cancel x"},
 			want:   "x=canceling y=waiting_for_resource → waiting_for_resource",
 		},
 		{
-			name:   "who waits comes before who tries again",
+			name:   "a waiting job gets the group before a new attempt",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod", Retry: retry(2)}, {Name: "a/y", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "drop x"},
 			want:   "x=waiting_for_resource y=pending → running",
@@ -332,7 +332,7 @@ func TestAdvanceRefuses(t *testing.T) {
 				t.Fatalf("got error %v (%v), want a %v one", err, errs.KindOf(err), tt.want)
 			}
 			if d := cmp.Diff(tt.state, s); d != "" || changes != nil {
-				t.Errorf("something happened: %v %s", changes, d)
+				t.Errorf("the state changed: %v %s", changes, d)
 			}
 		})
 	}
@@ -468,7 +468,7 @@ func TestNewGraphRefuses(t *testing.T) {
 		"an unknown need":         build(pipeline.Job{Name: "a/x", Needs: needs("nope")}),
 		"a need of a later one":   build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "b/y"}),
 		"a job that needs itself": build(pipeline.Job{Name: "a/x", Needs: needs("x")}),
-		"a circle":                build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "a/y", Needs: needs("x")}),
+		"a cycle":                 build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "a/y", Needs: needs("x")}),
 	}
 	for name, p := range tests {
 		t.Run(name, func(t *testing.T) {
