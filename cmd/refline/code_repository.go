@@ -41,8 +41,8 @@ func userAccess(e *env, sources includeSources, repo string) git.Access {
 	if e.getenv("REFLINE_GIT_TOKEN") != "" {
 		a.Password = func() string { return e.getenv("REFLINE_GIT_TOKEN") }
 	}
-	if t := sources.tokens.of(repo); t != nil {
-		a.Username, a.Password = t.user, t.text.RevealString
+	if t := sources.tokens.For(repo); t != nil {
+		a.Username, a.Password = t.User, t.Text.RevealString
 	}
 	return a
 }

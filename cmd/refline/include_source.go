@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 )
 
@@ -30,7 +31,7 @@ type includeSources struct {
 	templates string
 	caFile    string  // a private authority for https
 	key       *runKey // nil: none
-	tokens    gitTokens
+	tokens    credential.Tokens
 }
 
 func (s includeSources) withDefaults(getenv func(string) string) includeSources {
