@@ -30,6 +30,7 @@ var walls = map[string]string{
 	"gitlabci/moa":          "errs",
 	"jsonnet":               "diag errs",
 	"git":                   "errs",
+	"source":                "git gitlabci pipeline errs",
 	"executor":              "errs",
 	"executor/process":      "executor errs",
 	"executor/docker":       "executor errs",
@@ -57,7 +58,7 @@ var outside = map[string]string{
 	"database/sql":                    "store",
 	"github.com/bmatcuk/doublestar":   "engine executor/docker gitlabci",
 	"os/exec":                         "git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker forge forge/forgetest stack/awscloud stack/stacktest",
+	"net/http":                        "executor/docker forge forge/forgetest source stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only

@@ -25,7 +25,7 @@ type pipelineOptions struct {
 	event     string
 	changed   []string
 	repo      string
-	includes  includeSources
+	includes  includeOptions
 	variables string
 
 	// Not flags: what other commands set.

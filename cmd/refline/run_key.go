@@ -13,6 +13,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/secret"
+	"refline/internal/source"
 )
 
 // deployKeyOptions say which key the jobs of a run, and the checkout before
@@ -71,7 +72,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 			return nil, err
 		}
 	}
-	if h, err := parseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
+	if h, err := parseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && source.IsURL(o.repo) {
 		from.hosts = hostList{h}
 	}
 	if k.text == nil {
