@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"refline/internal/credential"
 	"refline/internal/git"
 	"refline/internal/source"
 )
@@ -13,7 +14,7 @@ type includeOptions struct {
 	projects, components, templates string
 	caFile                          string
 	key                             *runKey // nil: none
-	tokens                          gitTokens
+	tokens                          credential.Tokens
 }
 
 // withDefaults takes from the environment what no flag says.
@@ -55,8 +56,8 @@ func (o includeOptions) access(e *env, repo string) git.Access {
 	if e.getenv("REFLINE_GIT_TOKEN") != "" {
 		a.Password = func() string { return e.getenv("REFLINE_GIT_TOKEN") }
 	}
-	if t := o.tokens.of(repo); t != nil {
-		a.Username, a.Password = t.user, t.text.RevealString
+	if t := o.tokens.For(repo); t != nil {
+		a.Username, a.Password = t.User, t.Text.RevealString
 	}
 	return a
 }

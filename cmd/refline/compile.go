@@ -18,6 +18,7 @@ import (
 	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/source"
+	"refline/internal/variable"
 )
 
 // compiled is a pipeline and what it was made from.
@@ -287,7 +288,7 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 		name, from, ok := strings.Cut(spec, "=")
 		value := ""
 		switch {
-		case !variableName(name):
+		case !variable.ValidName(name):
 			return usagef("--secret wants NAME or NAME=@FILE")
 		case !ok:
 			value = e.getenv(name)

@@ -10,9 +10,11 @@ import (
 	"runtime"
 	"strings"
 
+	"refline/internal/credential"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
@@ -22,7 +24,7 @@ type session struct {
 	o       *runOptions
 	c       *compiled
 	key     *runKey // nil: none
-	tokens  gitTokens
+	tokens  credential.Tokens
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -50,7 +52,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	s.created = true
 	s.o.runNumber = s.record.Number
-	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
+	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
 	s.sweep(ctx)
@@ -73,18 +75,18 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.addTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(s.c.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.name)
+		s.c.kept.withoutName(t.Name)
 	}
 	if s.key != nil {
 		if s.key.protected && !s.c.facts.Protected {
 			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
 		}
 		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
+		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
@@ -261,7 +263,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
@@ -294,7 +296,7 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return engine.WaitLock(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.

@@ -216,7 +216,7 @@ func (t *transition) drop(i int, ev Event) error {
 
 // play starts a job that waits for a person, or lets one that ended run again.
 func (t *transition) play(i int, ev Event) error {
-	if !t.g.p.Jobs[i].action() {
+	if !t.g.p.Jobs[i].When.Playable() {
 		return errs.E(errs.Conflict, "job %q is neither manual nor delayed, so it cannot be played", t.g.p.Jobs[i].Name)
 	}
 	switch t.jobs[i].Status {
@@ -232,14 +232,15 @@ func (t *transition) play(i int, ev Event) error {
 	}
 }
 
-// action reports whether a job waits for more than the jobs before it.
-func (j *Job) action() bool { return j.When == WhenManual || j.When == WhenDelayed }
+// Playable reports whether a job waits for a person or a time, besides the jobs
+// before it.
+func (w When) Playable() bool { return w == WhenManual || w == WhenDelayed }
 
 // retry begins a job's next attempt. Whether and when it starts is decided as
 // for the first, but a person who asks for it needs not play it too.
 func (t *transition) retry(i int) {
 	t.renew(i)
-	t.jobs[i].Asked = t.g.p.Jobs[i].action()
+	t.jobs[i].Asked = t.g.p.Jobs[i].When.Playable()
 	t.resetSkipped(i)
 }
 

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"refline/internal/pipeline"
+	"refline/internal/pipelinetest"
 )
 
 // TestGitLabStateCases plays the state cases that GitLab publishes.
@@ -59,15 +60,15 @@ func stateCases(t *testing.T) []string {
 }
 
 // readStateCase compiles just as much of the dialect as the cases use.
-func readStateCase(t *testing.T, file string) (*pipeline.Pipeline, pipeline.Case) {
+func readStateCase(t *testing.T, file string) (*pipeline.Pipeline, pipelinetest.Case) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Config        yaml.Node
-		pipeline.Case `yaml:",inline"`
+		Config            yaml.Node
+		pipelinetest.Case `yaml:",inline"`
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)

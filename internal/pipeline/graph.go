@@ -67,8 +67,13 @@ func NewGraph(p *Pipeline) (*Graph, error) {
 	return g, nil
 }
 
-// Pipeline is what the graph was made of.
-func (g *Graph) Pipeline() *Pipeline { return g.p }
+// Needs returns the positions of the jobs that job i needs in this pipeline. The
+// caller must not change the list.
+func (g *Graph) Needs(i int) []int { return g.needs[i] }
+
+// StageJobs returns the positions of the jobs of stage k, so that a job comes
+// after the jobs of its stage that it needs. The caller must not change the list.
+func (g *Graph) StageJobs(k int) []int { return g.stages[k] }
 
 // connect fills the needs of job i.
 func (g *Graph) connect(i int) error {
