@@ -42,8 +42,8 @@ type compiler struct {
 	workflowRule     *node // the one that matched, nil without
 	trigger          trigger
 
-	jobs       []*written
-	byName     map[string]*written
+	jobs       []*parsedJob
+	byName     map[string]*parsedJob
 	byInstance map[string]*instance
 	names      []string // see jobNames
 }
@@ -56,7 +56,7 @@ func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator,
 		ctx: ctx, in: in, f: f, root: cfg.root, complete: cfg.complete, conditions: conditions,
 		seen:   make(map[string]bool),
 		result: Result{Files: cfg.files},
-		byName: make(map[string]*written), byInstance: make(map[string]*instance),
+		byName: make(map[string]*parsedJob), byInstance: make(map[string]*instance),
 	}
 	if c.root == nil {
 		c.root = &node{kind: mapNode}
@@ -170,7 +170,7 @@ func (c *compiler) decide(w *workflow) bool {
 	if !created {
 		return false
 	}
-	c.settleNeeds()
+	c.dropOptionalNeeds()
 	c.fill(p)
 	switch {
 	case len(p.Jobs) == 0:

@@ -9,7 +9,7 @@ import (
 )
 
 // checkJob is about keywords of a job that do not go together.
-func (c *compiler) checkJob(w *written) {
+func (c *compiler) checkJob(w *parsedJob) {
 	n, r := w.node, w.r
 	r.together(n, "it", "script", "trigger")
 	r.together(n, "it", "run", "trigger")
@@ -55,7 +55,7 @@ func (c *compiler) checkJob(w *written) {
 // warnTwice is GitLab's warning about a last rule that takes what is left:
 // without workflow:rules a push to a branch with a merge request makes two
 // pipelines, and the job is in both.
-func (c *compiler) warnTwice(w *written) {
+func (c *compiler) warnTwice(w *parsedJob) {
 	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
 	}
@@ -77,7 +77,7 @@ func (c *compiler) warnTwice(w *written) {
 // the status of another project's pipeline. It is kept as a trigger of that
 // project, for both need a server: run elsewhere it fails, and does not pass as
 // a job without commands would.
-func (c *compiler) checkUpstream(w *written) {
+func (c *compiler) checkUpstream(w *parsedJob) {
 	upstream := 0
 	for _, n := range w.needs {
 		if !n.upstream() {
@@ -96,7 +96,7 @@ func (c *compiler) checkUpstream(w *written) {
 }
 
 // readWhen decodes when:.
-func (r reader) readWhen(w *written, n *node) {
+func (r reader) readWhen(w *parsedJob, n *node) {
 	values := []string{"on_success", "on_failure", "always", "manual", "delayed"}
 	if w.bridge {
 		values = values[:4]
@@ -109,7 +109,7 @@ func (r reader) readWhen(w *written, n *node) {
 }
 
 // readAllowFailure decodes allow_failure: of a job.
-func (r reader) readAllowFailure(w *written, n *node) {
+func (r reader) readAllowFailure(w *parsedJob, n *node) {
 	switch {
 	case n.kind == boolNode:
 		w.job.AllowFailure = n.truth

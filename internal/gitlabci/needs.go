@@ -217,7 +217,7 @@ func (c *compiler) matrixText(in *instance, at *node, text string) string {
 }
 
 // resolveDependencies unfolds parallel jobs in dependencies:.
-func (c *compiler) resolveDependencies(w *written) *[]string {
+func (c *compiler) resolveDependencies(w *parsedJob) *[]string {
 	if w.job.Dependencies == nil {
 		return nil
 	}

@@ -1,9 +1,10 @@
-// Package moa is the language of ${{ }}: GitLab's expressions that a runner
-// evaluates for a job, in which the values of its inputs are named.
+// Package jobexpr evaluates the expressions of ${{ }}, which a runner replaces
+// for one job and which read the values of the job's inputs. GitLab calls the
+// language Moa.
 //
-// It promises the reading that GitLab documents for Moa, and errors that name
-// the column. It does not know where values come from, nor what a job is.
-package moa
+// It promises the semantics that GitLab documents, and errors that name the
+// character. It does not know where values come from or what a job is.
+package jobexpr
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package moa
+package jobexpr
 
 import (
 	"bytes"
