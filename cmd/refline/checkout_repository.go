@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"refline/internal/engine"
@@ -14,6 +15,7 @@ import (
 
 // repositoryCheckout checks a commit out once; workspaces are clones of it.
 type repositoryCheckout struct {
+	e     *env
 	from  *source.Commit
 	began time.Time
 	took  time.Duration
@@ -27,9 +29,19 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*source.Co
 	if local, ok := localRepository(e, url); ok {
 		url = local
 	}
-	remote, err := openRemote(e, url, o.includes.access(e, url))
+	in := o.includes
+	in.home = homeOf(url)
+	remote, err := openRemote(e, url, in.access(e, url))
 	if err != nil {
 		return nil, err
+	}
+	// A folder is most often a clone: its server is that of its origin.
+	origin := remote.Origin(ctx)
+	if origin != remote.URL() {
+		in.home = homeOf(origin)
+		if remote, err = openRemote(e, url, in.access(e, url)); err != nil {
+			return nil, err
+		}
 	}
 	ref, err := repositoryRef(ctx, e, remote, o)
 	if err != nil {
@@ -39,7 +51,9 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*source.Co
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
-	return source.NewCommit(ctx, remote, resolved, o.includes.includes(e)), nil
+	opts := o.sourceOptions(e, in)
+	opts.Origin = origin
+	return source.NewCommit(ctx, remote, resolved, opts), nil
 }
 
 // fromEnvironment says where a ref comes from that the user did not write.
@@ -110,7 +124,35 @@ func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOpt
 		return nil, err
 	}
 	c.took = time.Since(c.began)
+	c.noteLeftOut(dir, o)
 	return engine.NewTree(dir), nil
+}
+
+// noteLeftOut reports what jobs may expect and do not get.
+func (c *repositoryCheckout) noteLeftOut(dir string, o checkoutOptions) {
+	if _, err := os.Lstat(filepath.Join(dir, ".gitmodules")); err != nil && (o.lfs || !git.HasAttributes(dir)) {
+		return // most repositories; the list of files takes a process
+	}
+	entries, err := c.from.Entries()
+	if err != nil {
+		return // the checkout is there, so this does not stop the run
+	}
+	modules, paths := 0, make([]string, len(entries))
+	for i, entry := range entries {
+		paths[i] = entry.Path
+		if entry.IsSubmodule() {
+			modules++
+		}
+	}
+	if modules > 0 && o.submodules == git.SubmodulesNone {
+		c.e.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(modules, "submodule"))
+	}
+	if o.lfs {
+		return
+	}
+	if n := git.LFSPointers(dir, paths); n > 0 {
+		c.e.notef("%s: pointers in the jobs, not the content; --lfs fetches it", plural(n, "LFS file"))
+	}
 }
 
 func (c *repositoryCheckout) borrowed() []string   { return c.from.Remote().Borrowed() }

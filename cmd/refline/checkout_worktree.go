@@ -37,7 +37,9 @@ func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions) (*source.W
 	case o.ref != "":
 		ref = git.Ref{Kind: git.KindBranch, Name: o.ref}
 	}
-	return source.NewWorkingTree(ctx, w, ref, o.includes.includes(e)), nil
+	in := o.includes
+	in.home = homeOf(w.RemoteURL)
+	return source.NewWorkingTree(ctx, w, ref, o.sourceOptions(e, in)), nil
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.
@@ -52,6 +54,9 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 	tree, err := engine.SnapshotTree(ctx, dir, w.Root, files.Paths)
 	if err != nil {
 		return nil, err
+	}
+	if n := git.LFSPointers(w.Root, files.Paths); n > 0 {
+		c.e.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", plural(n, "LFS file"))
 	}
 	c.noteLeftOut(append(files.Unreadable, tree.LeftOut()...))
 	if !w.InRepository() {

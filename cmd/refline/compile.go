@@ -59,6 +59,9 @@ func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, err
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkBefore(); err != nil {
+		return nil, err
+	}
 	o.includes = o.includes.withDefaults(e.getenv)
 	c := &compiled{event: event, secrets: &mask.Set{}}
 	if err := c.openCode(ctx, e, o); err != nil {
@@ -80,7 +83,7 @@ func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) err
 		if err != nil {
 			return err
 		}
-		c.project, c.checkout = r, &repositoryCheckout{from: r, began: began}
+		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
 		return nil
 	}
 	if o.commit != "" {
@@ -116,6 +119,9 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 		c.facts.MergeRequest = &gitlabci.MergeRequest{
 			IID: 1, Title: title, SourceBranch: c.facts.Branch, TargetBranch: c.facts.DefaultBranch, SourceSHA: c.facts.SHA,
 		}
+	}
+	if c.event != pipeline.TriggerPush || c.facts.Tag != "" {
+		c.facts.BeforeSHA = "" // only a push to a branch has one
 	}
 	c.loader = c.project.Loader(c.facts)
 	c.input = gitlabci.Input{

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -18,11 +19,13 @@ type Commit struct {
 	reader   *git.Reader
 	entries  func() ([]git.Entry, error)
 	others   *otherProjects
+	options  Options
 }
 
 // NewCommit reads a commit that remote has fetched already. Close ends it.
-func NewCommit(ctx context.Context, remote *git.Remote, resolved git.Resolved, in Includes) *Commit {
-	c := &Commit{remote: remote, resolved: resolved, reader: remote.Reader(ctx), others: newOtherProjects(in, remote.URL())}
+func NewCommit(ctx context.Context, remote *git.Remote, resolved git.Resolved, o Options) *Commit {
+	o.Origin = cmp.Or(o.Origin, remote.URL())
+	c := &Commit{remote: remote, resolved: resolved, reader: remote.Reader(ctx), options: o, others: newOtherProjects(o.Includes, o.Origin)}
 	c.entries = sync.OnceValues(func() ([]git.Entry, error) { return c.reader.List(resolved.Commit) })
 	return c
 }
@@ -47,6 +50,9 @@ func (c *Commit) listFiles(context.Context) ([]string, error) {
 	return entryPaths(entries), err
 }
 
+// Entries lists the files, links and submodules of the commit.
+func (c *Commit) Entries() ([]git.Entry, error) { return c.entries() }
+
 // Exists implements [Files].
 func (c *Commit) Exists(_ context.Context, path string) bool {
 	_, err := c.reader.ReadFile(c.resolved.Commit, path)
@@ -62,22 +68,16 @@ func (c *Commit) Facts(ctx context.Context) (gitlabci.Facts, error) {
 	f := gitlabci.Facts{
 		SHA: c.resolved.Commit, Message: commit.Message, Author: commit.Author.String(), Committed: commit.Committer.Time,
 		UserName: commit.Author.Name, UserEmail: commit.Author.Email,
-		Remote: c.remote.URL(), Folder: strings.TrimSuffix(filepath.Base(c.remote.URL()), ".git"),
+		Remote: c.options.Origin, Folder: strings.TrimSuffix(filepath.Base(c.remote.URL()), ".git"),
 	}
 	if f.DefaultBranch, err = c.remote.DefaultBranch(ctx); err != nil {
 		return f, err
 	}
-	if len(commit.Parents) > 0 {
+	if f.BeforeSHA = c.options.Before; f.BeforeSHA == "" && len(commit.Parents) > 0 {
 		f.BeforeSHA = commit.Parents[0]
 	}
 	setRef(&f, c.resolved.Kind, c.resolved.Name)
 	return f, nil
-}
-
-// Changed implements [History]. It knows no diff: a repository alone does not
-// show what the last push was.
-func (c *Commit) Changed(context.Context, gitlabci.Facts) gitlabci.Changed {
-	return gitlabci.Changed{}
 }
 
 // LastCommit looks through all history; a mirror with --depth may have to fetch

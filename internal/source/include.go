@@ -122,7 +122,7 @@ func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s cannot be reached: %w", shown, rootCause(err))
+		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
 	}
 	defer res.Body.Close()
 	switch {

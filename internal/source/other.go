@@ -1,8 +1,8 @@
 package source
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -124,8 +124,8 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	if p := o.open[key]; p != nil {
 		return p, nil
 	}
-	if err := o.down[hostOf(where)]; err != nil {
-		return nil, fmt.Errorf("its host was asked already: %w", err)
+	if err := o.down[HostOf(where)]; err != nil {
+		return nil, errs.E(errs.Unavailable, "%s did not answer for another include", cmp.Or(HostOf(where), where))
 	}
 	remote, err := o.includes.remote(where)
 	if err != nil {
@@ -133,7 +133,7 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	}
 	resolved, err := resolve(remote)
 	if errs.Is(err, errs.Unavailable) {
-		o.down[hostOf(where)] = err
+		o.down[HostOf(where)] = err
 	}
 	if err != nil {
 		return nil, err
@@ -149,13 +149,16 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	return p, nil
 }
 
-// hostOf is the part of a URL before the path, for remembering who is down.
-func hostOf(address string) string {
+// HostOf is the host of a repository's URL, with its port, without a user.
+func HostOf(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		return u.Host
 	}
-	host, _, _ := strings.Cut(address, ":")
-	return host
+	host, _, isSSH := strings.Cut(address, ":")
+	if !isSSH || strings.ContainsAny(host, "/\\") {
+		return ""
+	}
+	return host[strings.LastIndexByte(host, '@')+1:]
 }
 
 // resolveAny takes a ref that may be a branch, a tag or a commit, in GitLab's

@@ -13,6 +13,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -52,6 +53,27 @@ type Project interface {
 	Files
 	History
 	Labels
+}
+
+// Options are what a source needs beside the project itself.
+type Options struct {
+	Includes Includes
+	// Before is the commit that a push replaced, as far as the caller knows it;
+	// zeros for a new branch.
+	Before string
+	// Notice takes what a person who waits wants to know; may be nil.
+	Notice func(text string)
+
+	// For a commit: what the repository is a clone of ("" for its own URL), and
+	// how many commits of history were fetched at least (0 is all).
+	Origin string
+	Depth  int
+}
+
+func (o Options) notice(format string, args ...any) {
+	if o.Notice != nil {
+		o.Notice(fmt.Sprintf(format, args...))
+	}
 }
 
 var (

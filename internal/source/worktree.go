@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -19,16 +20,17 @@ import (
 // WorkingTree is the code of the folder the user is in, uncommitted changes
 // included.
 type WorkingTree struct {
-	tree   *git.Worktree
-	ref    git.Ref
-	others *otherProjects
-	files  func() (git.Files, error)
+	tree    *git.Worktree
+	ref     git.Ref
+	options Options
+	others  *otherProjects
+	files   func() (git.Files, error)
 }
 
 // NewWorkingTree reads from w as if ref were checked out; git.Ref{} is no ref.
-func NewWorkingTree(ctx context.Context, w *git.Worktree, ref git.Ref, in Includes) *WorkingTree {
+func NewWorkingTree(ctx context.Context, w *git.Worktree, ref git.Ref, o Options) *WorkingTree {
 	return &WorkingTree{
-		tree: w, ref: ref, others: newOtherProjects(in, w.RemoteURL),
+		tree: w, ref: ref, options: o, others: newOtherProjects(o.Includes, w.RemoteURL),
 		files: sync.OnceValues(func() (git.Files, error) { return w.Files(ctx) }),
 	}
 }
@@ -106,6 +108,13 @@ func (t *WorkingTree) Facts(ctx context.Context) (gitlabci.Facts, error) {
 		}
 	}
 	setRef(&f, t.ref.Kind, t.ref.Name)
+	if t.tree.RemoteName != "" && f.Branch != "" {
+		// A push now would replace what the remote has.
+		if at := t.tree.Upstream(ctx, f.Branch).Commit; at != t.tree.SHA {
+			f.BeforeSHA = at
+		}
+	}
+	f.BeforeSHA = cmp.Or(t.options.Before, f.BeforeSHA)
 	return f, nil
 }
 
@@ -133,15 +142,14 @@ func (t *WorkingTree) Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 		return c
 	}
 	c.Load = func() ([]string, bool, error) {
-		base := "@{upstream}"
 		if f.Trigger == pipeline.TriggerMergeRequest {
-			base = f.DefaultBranch
+			return known(t.compare(ctx, f.DefaultBranch))
 		}
-		files, err := t.tree.Changed(ctx, base)
-		if errs.Is(err, errs.NotFound) {
+		base := cmp.Or(t.options.Before, t.tree.Upstream(ctx, f.Branch).Name)
+		if isNone(base) {
 			return nil, false, nil
 		}
-		return files, err == nil, err
+		return known(t.tree.Changed(ctx, base))
 	}
 	return c
 }
