@@ -1,0 +1,46 @@
+package git
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// LFSPointers counts the files among paths below dir that are pointers of git-lfs
+// instead of the files they stand for. It reads small files only, and none unless
+// some .gitattributes names the filter.
+func LFSPointers(dir string, paths []string) int {
+	tracked := slices.ContainsFunc(paths, func(p string) bool {
+		if path.Base(p) != ".gitattributes" {
+			return false
+		}
+		text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(p)))
+		return err == nil && bytes.Contains(text, []byte("filter=lfs"))
+	})
+	n := 0
+	for _, p := range paths {
+		if tracked && isPointer(filepath.Join(dir, filepath.FromSlash(p))) {
+			n++
+		}
+	}
+	return n
+}
+
+// HasAttributes reports whether a checkout may have a .gitattributes file; false
+// is certain. It spares a process where there is none.
+func HasAttributes(dir string) bool {
+	return namesAttributes(filepath.Join(dir, ".git", "index"))
+}
+
+// isPointer reports whether a file has the form of git-lfs's specification.
+func isPointer(file string) bool {
+	const most = 1024 // bytes, by the specification
+	st, err := os.Lstat(file)
+	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 || st.Size() >= most {
+		return false
+	}
+	text, err := os.ReadFile(file)
+	return err == nil && bytes.HasPrefix(text, []byte("version https://git-lfs.github.com/spec/v1\n")) && bytes.Contains(text, []byte("\noid sha256:"))
+}
