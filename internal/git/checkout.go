@@ -21,6 +21,7 @@ type CheckoutOptions struct {
 	Submodules Submodules // none unless asked
 	LFS        bool       // replace LFS pointers by their files
 	Sparse     []string   // only these paths, and the files at the top; nil is everything
+	Standalone bool       // copy the objects instead of borrowing them from the mirror
 }
 
 // Submodules says how deep to follow, in the words of GIT_SUBMODULE_STRATEGY.
@@ -35,7 +36,8 @@ const (
 
 // Checkout fetches the commit where need be and makes dst, which must not exist
 // or be empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or
-// the tag set, no hooks, objects borrowed from the mirror (see Borrowed).
+// the tag set, no hooks, objects borrowed from the mirror (see Borrowed) unless
+// it is to be standalone.
 //
 // A spare checkout in the cache is moved to the commit and renamed to dst when
 // dst is on the cache's file system; then only files that differ are written.
@@ -75,7 +77,7 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 		return err
 	}
 	if o.LFS {
-		if err := r.pullLFS(ctx, c, dst); err != nil {
+		if err := r.pullLFS(ctx, c, dst, o.Standalone); err != nil {
 			return err
 		}
 	}
@@ -113,6 +115,9 @@ func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o Checkou
 	if !ok {
 		return errs.E(errs.Internal, "the record of %s is gone", c.describe())
 	}
+	if o.Standalone {
+		return r.standalone(ctx, c, rec, dst, o)
+	}
 	if len(o.Sparse) == 0 {
 		if done, err := r.fromSpare(ctx, c, rec, dst); done || err != nil {
 			return err
@@ -129,9 +134,13 @@ func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, 
 	if err := r.gitDir(ctx, c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
 		return onDisk(err, "make %s", dst)
 	}
-	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
-	readTree.strict = true
-	_, err := readTree.output(ctx)
+	return r.readTree(ctx, c, dst)
+}
+
+func (r *Remote) readTree(ctx context.Context, c Resolved, dst string) error {
+	p := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
+	p.strict = true
+	_, err := p.output(ctx)
 	return r.explainTree(err, dst)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,8 +28,8 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 	if !isObjectID(c.Commit) {
 		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
 	}
-	if _, ok := r.record(c, depth); ok {
-		r.used()
+	if rec, ok := r.record(c, depth); ok {
+		r.used(rec)
 		return nil
 	}
 	held, err := r.lock(ctx)
@@ -122,10 +123,11 @@ func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 			c.Commit, c.Object = commit, c.Commit
 		}
 	}
-	if _, ok := r.record(c, depth); !ok {
-		err = r.writeRecord(mirror, c, depth)
+	if rec, ok := r.record(c, depth); ok {
+		r.used(rec)
+		return c, nil
 	}
-	return c, err
+	return c, r.writeRecord(mirror, c, depth)
 }
 
 // exactly is the refspec that takes the ref of this full name and no other.
@@ -236,6 +238,11 @@ func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held 
 		args = append(args, "--unshallow")
 	}
 	args = append(args, "--", r.addr.text, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/tags/*")
+	if c.Kind == KindMergeRequest {
+		for _, full := range mergeRequestRefs(c.Name) { // a pattern may match nothing, a name must not
+			args = append(args, "+"+path.Dir(full)+"/*:refs/all/"+strings.TrimPrefix(path.Dir(full), "refs/")+"/*")
+		}
+	}
 	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held}); err != nil {
 		return err
 	}

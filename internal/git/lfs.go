@@ -14,18 +14,21 @@ import (
 // pullLFS replaces the pointers in a checkout by the files they stand for, kept
 // once for all checkouts of the repository. It sets the checkout up as "git lfs
 // install --local" would, so that git status stays quiet.
-func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
+func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone bool) error {
 	if _, err := exec.LookPath("git-lfs"); err != nil {
 		return errs.E(errs.NotFound, "%s needs git-lfs, which is not on the PATH; install it, or run without LFS", c.describe())
 	}
-	err := appendConfig(dst, []setting{
+	storage := setting{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))}
+	own := []setting{
 		{"filter.lfs.clean", "git-lfs clean -- %f"},
 		{"filter.lfs.smudge", "git-lfs smudge -- %f"},
 		{"filter.lfs.process", "git-lfs filter-process"},
 		{"filter.lfs.required", "true"},
-		{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))},
-	})
-	if err != nil {
+	}
+	if !standalone {
+		own = append(own, storage)
+	}
+	if err := appendConfig(dst, own); err != nil {
 		return err
 	}
 	r.seedLFS(ctx, c, dst)
@@ -37,7 +40,7 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 	}
 	defer os.RemoveAll(scratch)
 	pull := process{args: []string{"lfs", "pull"}, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
-		config: []setting{{"lfs.locksverify", "false"}}}
+		config: []setting{{"lfs.locksverify", "false"}, storage}}
 	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
 		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
 	}

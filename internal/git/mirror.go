@@ -117,19 +117,12 @@ func (r *Remote) tidy(ctx context.Context) {
 		return
 	}
 	defer held.Close()
-	busy := filepath.Join(r.mirror(), "busy")
-	if r.sweep() != nil || os.WriteFile(busy, nil, 0o600) != nil {
+	if r.sweep() != nil {
 		return
 	}
-	for _, args := range [][]string{{"repack", "--quiet", "--geometric=2", "-d"}, {"pack-refs", "--all"}} {
-		p := r.own(append([]string{"--git-dir=" + r.mirror()}, args...)...)
-		p.hold = held
-		if _, err := p.output(ctx); err != nil {
-			r.access.notice(fmt.Sprintf("the mirror of %s could not be tidied (%v)", r.URL(), err))
-			return // whoever needs the mirror finds out more
-		}
+	if err := r.repack(ctx, held, "--geometric=2", "-d"); err != nil {
+		r.access.notice(fmt.Sprintf("the mirror of %s could not be tidied (%v)", r.URL(), err))
 	}
-	_ = os.Remove(busy)
 }
 
 // What git copes with without becoming slower.

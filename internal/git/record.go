@@ -12,6 +12,7 @@ import (
 // fetches both differ from commit to commit. Depth 0 is recorded only when the
 // mirror holds all history that the remote has, and then all its tags are good.
 type record struct {
+	path    string // of the file; its age is that of the last use
 	shallow string
 	tags    []refEntry
 }
@@ -35,7 +36,7 @@ func (r *Remote) record(c Resolved, depth int) (record, bool) {
 		if err != nil || c.Object != "" && !strings.Contains(string(text), "object "+c.Object+"\n") {
 			continue
 		}
-		var rec record
+		rec := record{path: recordPath(r.mirror(), d, c.Commit)}
 		for line := range strings.Lines(string(text)) {
 			if id, ok := strings.CutPrefix(line, "shallow "); ok {
 				rec.shallow += id

@@ -25,7 +25,7 @@ func (r Resolved) Expect(commit string) error {
 		return nil
 	}
 	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if that is meant, register it anew",
-		or(string(r.Kind), "ref"), r.Name, commit, r.Commit)
+		or(r.Kind.String(), "ref"), r.Name, commit, r.Commit)
 }
 
 // Resolve asks the remote, once, which commit ref is at. Kinds: NotFound for a
@@ -44,6 +44,8 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 		return r.resolveCommit(ctx, ref)
 	case KindNone:
 		return r.resolveHEAD(ctx)
+	case KindMergeRequest:
+		return r.resolveMergeRequest(ctx, ref)
 	}
 	// ls-remote matches from the end of a name, so more may come than was asked;
 	// the option keeps the server from listing every merge request.
@@ -75,6 +77,20 @@ func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
 		return Resolved{KindBranch, branch, id, ""}, nil
 	}
 	return Resolved{KindCommit, "", id, ""}, nil
+}
+
+func (r *Remote) resolveMergeRequest(ctx context.Context, ref Ref) (Resolved, error) {
+	candidates := mergeRequestRefs(ref.Name)
+	names, err := r.lsRemote(ctx, nil, candidates...)
+	if err != nil {
+		return Resolved{}, err
+	}
+	for _, full := range candidates {
+		if id := names[full]; id != "" {
+			return Resolved{KindMergeRequest, ref.Name, id, ""}, nil
+		}
+	}
+	return Resolved{}, errs.E(errs.NotFound, "merge request %s is not in %s; a forge may make its ref a moment after the event, and remove it when the request is closed", ref.Name, r.URL())
 }
 
 func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
