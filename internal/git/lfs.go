@@ -32,6 +32,17 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone
 		return err
 	}
 	r.seedLFS(ctx, c, dst)
+	if r.access.Guard != nil && r.addr.scheme != "file" {
+		// git-lfs connects wherever the server tells it, so it gets what it needs
+		// before and talks to nobody.
+		if err := r.downloadLFS(ctx, c, dst); err != nil {
+			return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
+		}
+		checkout := r.inTree(dst, "lfs", "checkout")
+		checkout.config = append(checkout.config, storage, setting{"lfs.url", "https://none.invalid"}, setting{"lfs.locksverify", "false"})
+		_, err := checkout.output(ctx)
+		return r.explainTree(err, dst)
+	}
 	// git-lfs works on the repository of its folder. GIT_DIR, which --git-dir would
 	// set, would make it take that for the remote too if the remote is a folder.
 	scratch, err := r.scratch("lfs")

@@ -119,9 +119,13 @@ const (
 
 // NewEnough tells whether a version that Version returned will do.
 func NewEnough(version string) bool {
-	var major, minor int
-	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return err == nil && (major > 2 || major == 2 && minor >= 31)
+	return atLeast(version, 2, 31)
+}
+
+func atLeast(version string, major, minor int) bool {
+	var x, y int
+	_, err := fmt.Sscanf(version, "%d.%d", &x, &y)
+	return err == nil && (x > major || x == major && y >= minor)
 }
 
 // withSettings adds settings as GIT_CONFIG_KEY_n after those env already has.
