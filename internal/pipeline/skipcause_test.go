@@ -2,7 +2,7 @@ package pipeline
 
 import "testing"
 
-func TestSkipCause(t *testing.T) {
+func TestSkipCauses(t *testing.T) {
 	t.Parallel()
 	p := &Pipeline{
 		Stages: []string{"a", "b"},
@@ -29,11 +29,14 @@ func TestSkipCause(t *testing.T) {
 		{"what is not needed does not matter", state(JobState{Status: StatusFailed}, ok), 3, ""},
 		{"a need that was not played", state(ok, JobState{Status: StatusManual, AllowFailure: true}), 3, "two was not played"},
 		{"canceled", state(JobState{Status: StatusCanceled}, ok), 2, "one was canceled"},
+		{"a need of a failed job's stage", state(ok, JobState{Status: StatusFailed}), 3, "two failed"},
+		{"a job that was not skipped", state(JobState{Status: StatusFailed}, ok), 1, ""},
+		{"the first cause", state(JobState{Status: StatusCanceled}, JobState{Status: StatusFailed}), 2, "one was canceled"},
 		{"on_failure without a failure", state(ok, ok), 4, "no earlier job failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := p.SkipCause(c.state, c.job); got != c.want {
+			if got := SkipCauses(p, c.state)[c.job]; got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
