@@ -69,7 +69,7 @@ var outside = map[string]string{
 	"net/http":                        "executor/docker forge forge/forgetest source stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
-	"github.com/creack/pty":           "", // cmd/refline only
+	"github.com/creack/pty":           "executor/process",
 	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
 	"pgregory.net/rapid":              "", // tests only
 	"github.com/google/go-cmp":        "executor/executortest",

@@ -47,7 +47,7 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 	if c.pipeline == nil {
 		return nil, errs.E(errs.Invalid, "the child pipeline has no jobs: %s", c.notCreated)
 	}
-	s.places.fillImages(c.pipeline)
+	s.runsOn.fillImages(c.pipeline)
 	for _, dir := range []string{"logs", "artifacts"} {
 		if err := os.MkdirAll(filepath.Join(req.Dir, dir), 0o700); err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ type session struct {
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	places  *places
+	runsOn  *jobExecutors
 	view    *runView
 	created bool
 	kept    bool // the run's folder is worth keeping
@@ -136,7 +136,7 @@ func (s *session) run(ctx context.Context) error {
 	p := s.c.pipeline
 	s.begin()
 	var err error
-	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
+	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
@@ -258,7 +258,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		caches, _ = openCaches(s.e)
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.places.forJob(ctx, j)
+		ex, err := s.runsOn.forJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
@@ -355,8 +355,8 @@ func (s *session) close() {
 		s.c.close()
 	}
 	s.key.close()
-	if s.places != nil {
-		s.places.close()
+	if s.runsOn != nil {
+		s.runsOn.close()
 	}
 	if s.release != nil {
 		s.release()
