@@ -38,6 +38,7 @@ var walls = map[string]string{
 	"lock":                  "errs",
 	"git":                   "lock errs",
 	"source":                "git gitlabci pipeline errs",
+	"definition":            "source gitlabci jsonnet pipeline secret diag errs",
 	"executor":              "errs",
 	"executor/process":      "executor lock errs",
 	"executor/docker":       "executor lock errs",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/executor/docker"
@@ -41,7 +42,7 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 		e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New(),
 		logins: o.deployKey.spec != "" || len(o.gitTokens) > 0,
 	}
-	s.fillImages(p)
+	p = s.withImages(p)
 	if o.executor == "docker" {
 		if _, err := s.containers(ctx); err != nil {
 			return s, err
@@ -101,13 +102,12 @@ func (s *places) none(why error) string {
 	return "no container engine answers"
 }
 
-// fillImages gives the default image to jobs without one, before any runs.
-func (s *places) fillImages(p *pipeline.Pipeline) {
-	for i := range p.Jobs {
-		if s.mode == "docker" && s.defaultImage != "" && !hasImage(&p.Jobs[i]) {
-			p.Jobs[i].Image = &pipeline.Image{Name: s.defaultImage}
-		}
+// withImages gives the default image to jobs without one.
+func (s *places) withImages(p *pipeline.Pipeline) *pipeline.Pipeline {
+	if s.mode != "docker" {
+		return p
 	}
+	return definition.WithDefaultImage(p, s.defaultImage)
 }
 
 // forJob gives the executor of a job.

@@ -15,6 +15,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor/process"
 	"refline/internal/lock"
+	"refline/internal/mask"
 	"refline/internal/pipeline"
 )
 
@@ -25,6 +26,7 @@ type session struct {
 	c       *compiled
 	key     *runKey // nil: none
 	tokens  credential.Tokens
+	secrets mask.Set // what logs do not show
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -51,7 +53,6 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	s.created = true
-	s.o.runNumber = s.record.Number
 	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
@@ -65,32 +66,40 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
-	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
+	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		return nil
-	}
-	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
+	return s.choose(jobs)
+}
+
+// compile makes the pipeline, with the run's secrets and credentials.
+func (s *session) compile(ctx context.Context) error {
+	run := &forRun{number: s.record.Number}
+	var err error
+	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.AddTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(&s.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.Name)
+		run.withheld = append(run.withheld, t.Name)
 	}
+	options := s.o.pipelineOptions
+	options.includes.tokens, options.includes.key = s.tokens, s.key
 	if s.key != nil {
-		if s.key.protected && !s.c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
-		}
-		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
+		run.withheld = append(run.withheld, s.key.name)
+		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
-	return s.choose(jobs)
+	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+		return err
+	}
+	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	}
+	return maskVariables(&s.secrets, s.c.variables)
 }
 
 // sweep removes what runs that were killed left behind: folders, mounts and
@@ -139,6 +148,8 @@ func (s *session) run(ctx context.Context) error {
 	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
 		return err
 	}
+	p = s.places.withImages(p)
+	s.c.pipeline = p
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
 	if err != nil {
 		return err
@@ -176,8 +187,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.checkout.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.Ref(), string(s.c.Trigger), s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -214,7 +225,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 	}
 	in := engine.RunInput{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Pipeline: s.c.pipeline, Variables: s.c.variables,
+		Pipeline: s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
@@ -233,7 +244,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
-	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
+	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		noteJob(s.notes, runJob{
@@ -265,7 +276,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		in := engine.JobInput{
 			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {

@@ -1,4 +1,4 @@
-package engine
+package definition
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 	"refline/internal/pipeline"
 )
 
-// IsScript reports whether a file is a flow of one job by itself rather than a
+// isScript reports whether a file is a flow of one job by itself rather than a
 // definition of a pipeline: a Python or shell file by its name, or anything
 // whose first line starts with "#!". head is the beginning of the file, its
 // first line at least.
-func IsScript(file string, head []byte) bool {
+func isScript(file string, head []byte) bool {
 	switch strings.ToLower(path.Ext(file)) {
 	case ".py", ".sh":
 		return true
@@ -25,15 +25,15 @@ func IsScript(file string, head []byte) bool {
 	return bytes.HasPrefix(head, []byte("#!"))
 }
 
-// ScriptPipeline makes the pipeline of one job that runs a script. file is its
+// scriptPipeline makes the pipeline of one job that runs a script. file is its
 // path in the repository, with slashes. The job is named by the file without
 // its extension and runs at the repository's root; a Python script finds
 // modules in its own folder and at the root. An input K=V reaches it as the
 // argument --K=V and as the variable REFLINE_INPUT_K, where characters that a
 // variable's name cannot have are "_", and K is also there in upper case.
-func ScriptPipeline(file string, head []byte, inputs map[string]string) (*pipeline.Pipeline, error) {
+func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeline.Pipeline, error) {
 	file = path.Clean(file)
-	if !IsScript(file, head) {
+	if !isScript(file, head) {
 		return nil, errs.E(errs.Invalid, `%s is not a script: it has neither a name that ends in .py or .sh nor a first line that starts with "#!"`, file)
 	}
 	if path.IsAbs(file) || file == ".." || strings.HasPrefix(file, "../") || strings.ContainsRune(file, 0) {

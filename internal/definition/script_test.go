@@ -1,4 +1,4 @@
-package engine
+package definition
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"refline/internal/errs"
@@ -32,8 +33,8 @@ func TestIsScript(t *testing.T) {
 		"py":              {"x", false},
 		"dir.py/file.txt": {"", false},
 	} {
-		if got := IsScript(file, []byte(c.head)); got != c.want {
-			t.Errorf("IsScript(%q) = %v", file, got)
+		if got := isScript(file, []byte(c.head)); got != c.want {
+			t.Errorf("isScript(%q) = %v", file, got)
 		}
 	}
 }
@@ -56,16 +57,22 @@ func TestScriptCommand(t *testing.T) {
 		{"odd name's/$x.sh", "", shell + `'odd name'\''s/$x.sh'`},
 		{"-rf.sh", "", shell + "./-rf.sh"},
 	} {
-		p, err := ScriptPipeline(c.file, []byte(c.head), nil)
-		must(t, err)
-		same(t, p.Jobs[0].Script, []string{c.want})
+		p, err := scriptPipeline(c.file, []byte(c.head), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Jobs[0].Script; len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: got %q, want %q", c.file, got, c.want)
+		}
 	}
 }
 
 func TestScriptPipeline(t *testing.T) {
 	t.Parallel()
-	p, err := ScriptPipeline("my_flows/hello_flow.py", []byte("import x\n"), map[string]string{"who": "you & me", "dry-run": "", "DAY": "$HOME"})
-	must(t, err)
+	p, err := scriptPipeline("my_flows/hello_flow.py", []byte("import x\n"), map[string]string{"who": "you & me", "dry-run": "", "DAY": "$HOME"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := &pipeline.Pipeline{Stages: []string{"test"}, Jobs: []pipeline.Job{{
 		Name: "hello_flow", Base: "hello_flow", Stage: "test", When: pipeline.WhenOnSuccess,
 		Script: []string{`python3 my_flows/hello_flow.py '--DAY=$HOME' --dry-run= '--who=you & me'`},
@@ -80,7 +87,9 @@ func TestScriptPipeline(t *testing.T) {
 		},
 	}}}
 	want.Jobs[0].Origin.File, want.Jobs[0].Origin.Line = "my_flows/hello_flow.py", 1
-	same(t, p, want)
+	if d := cmp.Diff(want, p); d != "" {
+		t.Error(d)
+	}
 
 	for _, c := range []struct {
 		file, head string
@@ -97,7 +106,7 @@ func TestScriptPipeline(t *testing.T) {
 		{"x.sh", "", map[string]string{"a-b": "", "a_b": ""}, "same variable"},
 		{"x.sh", "", map[string]string{"ab": "", "AB": ""}, "same variable"},
 	} {
-		_, err := ScriptPipeline(c.file, []byte(c.head), c.inputs)
+		_, err := scriptPipeline(c.file, []byte(c.head), c.inputs)
 		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%s %q: %v", c.file, c.inputs, err)
 		}
@@ -112,11 +121,13 @@ func TestInputsReachTheScript(t *testing.T) {
 		t.Skip("no sh in PATH: install a POSIX shell")
 	}
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "show.sh"), []byte(`printf '%s' "$1"`), 0o644))
+	if err := os.WriteFile(filepath.Join(dir, "show.sh"), []byte(`printf '%s' "$1"`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		value := rapid.StringMatching(`[^\x00]{0,12}|.*['"$\\!\n ].*`).Draw(r, "value")
 		value = strings.ReplaceAll(value, "\x00", "")
-		p, err := ScriptPipeline("show.sh", nil, map[string]string{"k": value})
+		p, err := scriptPipeline("show.sh", nil, map[string]string{"k": value})
 		if err != nil {
 			r.Fatal(err)
 		}
