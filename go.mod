@@ -74,3 +74,5 @@ require (
 	golang.org/x/tools v0.49.0 // indirect
 	sigs.k8s.io/yaml v1.4.0 // indirect
 )
+
+replace github.com/distribution/reference => ./third_party/reference

@@ -21,7 +21,7 @@ func LFSPointers(dir string, paths []string) int {
 	})
 	n := 0
 	for _, p := range paths {
-		if tracked && isPointer(filepath.Join(dir, filepath.FromSlash(p))) {
+		if tracked && pointerOID(filepath.Join(dir, filepath.FromSlash(p))) != "" {
 			n++
 		}
 	}
@@ -34,13 +34,22 @@ func HasAttributes(dir string) bool {
 	return namesAttributes(filepath.Join(dir, ".git", "index"))
 }
 
-// isPointer reports whether a file has the form of git-lfs's specification.
-func isPointer(file string) bool {
+// pointerOID is the name of the object that a pointer file of git-lfs names, ""
+// for any other file. The form is that of git-lfs's specification.
+func pointerOID(file string) string {
 	const most = 1024 // bytes, by the specification
 	st, err := os.Lstat(file)
 	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 || st.Size() >= most {
-		return false
+		return ""
 	}
 	text, err := os.ReadFile(file)
-	return err == nil && bytes.HasPrefix(text, []byte("version https://git-lfs.github.com/spec/v1\n")) && bytes.Contains(text, []byte("\noid sha256:"))
+	if err != nil || !bytes.HasPrefix(text, []byte("version https://git-lfs.github.com/spec/v1\n")) {
+		return ""
+	}
+	_, after, _ := bytes.Cut(text, []byte("\noid sha256:"))
+	oid, _, _ := bytes.Cut(after, []byte("\n"))
+	if len(oid) != 64 || !isHex(string(oid)) {
+		return ""
+	}
+	return string(oid)
 }

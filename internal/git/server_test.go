@@ -334,7 +334,7 @@ type sshServer struct {
 	otherKey, wrongKey string
 }
 
-func startSSH(t *testing.T, v2 bool) sshServer {
+func startSSH(t *testing.T, v2 bool, environ ...string) sshServer {
 	t.Helper()
 	sshd := ""
 	for _, p := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"} {
@@ -378,12 +378,20 @@ func startSSH(t *testing.T, v2 bool) sshServer {
 	if v2 {
 		conf += "AcceptEnv GIT_PROTOCOL\n"
 	}
-	conf += "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n"
+	conf += "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=* " + strings.Join(environ, " ") + "\n"
 	if err := os.WriteFile(at("conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	startServer(t, s.port, exec.Command(sshd, "-D", "-e", "-f", at("conf")))
 	return s
+}
+
+// sshUser is the user of this computer whom the server lets in.
+func sshUser() string {
+	if u := os.Getenv("USER"); u != "" && os.Getuid() != 0 {
+		return u
+	}
+	return "root"
 }
 
 // agent holds one key.
@@ -420,10 +428,7 @@ func TestSSH(t *testing.T) {
 	src := newRepo(t)
 	first := src.commit("one", "a", "1")
 	src.commit("two", "a", "2")
-	who := "root"
-	if u := os.Getenv("USER"); u != "" && os.Getuid() != 0 {
-		who = u
-	}
+	who := sshUser()
 	for _, v2 := range []bool{true, false} {
 		t.Run(fmt.Sprintf("protocol 2 %v", v2), func(t *testing.T) {
 			t.Parallel()
