@@ -13,6 +13,7 @@ import (
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
@@ -50,7 +51,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	s.created = true
 	s.o.runNumber = s.record.Number
-	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
+	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
 	s.sweep(ctx)
@@ -283,7 +284,7 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return engine.WaitLock(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.

@@ -12,6 +12,7 @@ import (
 
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
@@ -219,7 +220,7 @@ func (s runStore) workFolder(n int64) string {
 func (s runStore) takeBuilds() (dir string, release func(), err error) {
 	for place := 1; ; place++ {
 		dir = filepath.Join(s.builds, strconv.Itoa(place))
-		unlock, err := engine.LockFolder(dir)
+		unlock, err := lock.Folder(dir)
 		if errs.Is(err, errs.Conflict) {
 			continue
 		}
@@ -251,5 +252,5 @@ func (s runStore) othersAtWork(own int64) bool {
 // alive tells whether the process of a run still lives: it holds the lock of
 // its work folder.
 func (s runStore) alive(n int64) bool {
-	return engine.InUse(s.workFolder(n))
+	return lock.InUse(s.workFolder(n))
 }

@@ -94,7 +94,7 @@ func Collect(ctx context.Context, req ArtifactRequest, dst string) (ArtifactRepo
 
 // discard removes a folder that counts as whole while it has its name.
 func discard(dir string) error {
-	old := dir + deadSuffix
+	old := dir + ".dead"
 	if err := removeAll(old); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // Caches is the store of a user's caches on this computer: a folder with
@@ -68,7 +69,7 @@ type cacheEntry struct {
 	tree *Tree
 }
 
-func (e *cacheEntry) close()        { unlockFile(e.lock) }
+func (e *cacheEntry) close()        { lock.Release(e.lock) }
 func (e *cacheEntry) files() string { return filepath.Join(e.dir, artifactFiles) }
 
 // verify looks whether the entry's files are those that were stored.
@@ -128,7 +129,7 @@ func (c *Caches) open(project, key string) (*cacheEntry, error) {
 			return nil, nil
 		}
 		dir := filepath.Join(c.entries(), note.Entry)
-		lock, err := lockExisting(filepath.Join(dir, lockName), lockShared)
+		held, err := lock.OpenExisting(filepath.Join(dir, lock.FileName), lock.ModeShared)
 		if notThere(err) {
 			continue // replaced meanwhile: the key names another one by now
 		}
@@ -136,9 +137,9 @@ func (c *Caches) open(project, key string) (*cacheEntry, error) {
 			return nil, err
 		}
 		if _, err := os.Lstat(filepath.Join(dir, artifactFiles)); err == nil {
-			return &cacheEntry{note: note, dir: dir, lock: lock}, nil
+			return &cacheEntry{note: note, dir: dir, lock: held}, nil
 		}
-		unlockFile(lock)
+		lock.Release(held)
 	}
 	return nil, nil
 }
@@ -159,7 +160,7 @@ func readNote(file string) (cacheNote, error) {
 func (c *Caches) add(note cacheNote, fill func(dir string) error) error {
 	note.Entry = rand.Text()
 	dir := filepath.Join(c.entries(), note.Entry)
-	unlock, err := LockFolder(dir)
+	unlock, err := lock.Folder(dir)
 	if err != nil {
 		return err
 	}
@@ -201,11 +202,11 @@ func (c *Caches) name(note cacheNote) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return err
 	}
-	lock, err := c.lockKeys()
+	held, err := c.lockKeys()
 	if err != nil {
 		return err
 	}
-	defer unlockFile(lock)
+	defer lock.Release(held)
 	temporary := file + "." + note.Entry + partialSuffix
 	if err := os.WriteFile(temporary, data, 0o666); err != nil {
 		return errors.Join(err, removeAll(temporary))
@@ -215,7 +216,7 @@ func (c *Caches) name(note cacheNote) error {
 
 // lockKeys keeps others from changing which keys there are.
 func (c *Caches) lockKeys() (*os.File, error) {
-	return lockFile(filepath.Join(c.dir, "keys", lockName), lockWait)
+	return lock.Open(filepath.Join(c.dir, "keys", lock.FileName), lock.ModeExclusive)
 }
 
 // touch marks a cache as used now.
@@ -226,11 +227,11 @@ func (c *Caches) touch(note cacheNote) {
 
 // forget takes a damaged entry's name away.
 func (c *Caches) forget(note cacheNote) error {
-	lock, err := c.lockKeys()
+	held, err := c.lockKeys()
 	if err != nil {
 		return err
 	}
-	defer unlockFile(lock)
+	defer lock.Release(held)
 	file := c.keyFile(note.Project, note.Key)
 	if now, err := readNote(file); err != nil || now.Entry != note.Entry {
 		return nil // somebody saved a new one
@@ -300,11 +301,11 @@ func (c *Caches) unname(gone []CacheInfo) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	lock, err := c.lockKeys()
+	held, err := c.lockKeys()
 	if err != nil {
 		return err
 	}
-	defer unlockFile(lock)
+	defer lock.Release(held)
 	for _, info := range gone {
 		if err := os.Remove(c.keyFile(info.Project, info.Key)); err != nil && !notThere(err) {
 			return err
@@ -336,7 +337,9 @@ func (c *Caches) tidy(project, key string) error {
 }
 
 // collect removes the entries that no key names and nobody holds.
-func (c *Caches) collect() error { return sweep(c.entries(), c.named, nil) }
+func (c *Caches) collect() error {
+	return lock.Sweep(c.entries(), lock.SweepOptions{Remove: RemoveFolder, Keep: c.named})
+}
 
 func (c *Caches) named() (map[string]bool, error) {
 	files, err := c.keyFiles()

@@ -4,43 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
 // lockIn makes resource groups of a run locks of dir, as other runs of this
 // computer have them.
 func (h *runTest) lockIn(dir string) {
-	h.in.Lock = func(ctx context.Context, group string) (func(), error) { return WaitLock(ctx, dir, group) }
-}
-
-func TestWaitLock(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "made", "when needed")
-	release, err := WaitLock(t.Context(), dir, "prod/../\x00 of any length")
-	must(t, err)
-	other, err := WaitLock(t.Context(), dir, "another")
-	must(t, err)
-	other()
-	over := errors.New("no longer wanted")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(over)
-	if _, err := WaitLock(ctx, dir, "prod/../\x00 of any length"); !errors.Is(err, over) {
-		t.Errorf("a lock that somebody has: %v", err)
-	}
-	got := make(chan error)
-	go func() {
-		again, err := WaitLock(t.Context(), dir, "prod/../\x00 of any length")
-		if err == nil {
-			again()
-		}
-		got <- err
-	}()
-	release()
-	must(t, <-got)
+	h.in.Lock = func(ctx context.Context, group string) (func(), error) { return lock.WaitName(ctx, dir, group) }
 }
 
 func TestResourceGroups(t *testing.T) {
@@ -70,7 +47,7 @@ func TestResourceGroups(t *testing.T) {
 	t.Run("another run has it: others go on, in the only slot", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		release, err := WaitLock(t.Context(), dir, "prod")
+		release, err := lock.WaitName(t.Context(), dir, "prod")
 		must(t, err)
 		h := newRun(t, pipeline.Job{Name: "a/deploy", ResourceGroup: "prod"}, pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
 		h.in.Slots = make(chan struct{}, 1)
@@ -88,7 +65,7 @@ func TestResourceGroups(t *testing.T) {
 	t.Run("stopped while it waits for the lock", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		release, err := WaitLock(t.Context(), dir, "prod")
+		release, err := lock.WaitName(t.Context(), dir, "prod")
 		must(t, err)
 		defer release()
 		h := newRun(t, pipeline.Job{Name: "a/deploy", ResourceGroup: "prod"}, pipeline.Job{Name: "a/x"})
@@ -106,7 +83,7 @@ func TestResourceGroups(t *testing.T) {
 		locked := make(chan struct{})
 		h.in.Lock = func(ctx context.Context, group string) (func(), error) {
 			defer close(locked)
-			return WaitLock(ctx, dir, group)
+			return lock.WaitName(ctx, dir, group)
 		}
 		h.scripts["x"] = func(ctx context.Context, c fakeCommand) (int, error) {
 			<-locked
@@ -115,7 +92,7 @@ func TestResourceGroups(t *testing.T) {
 		if got, want := h.statuses(h.run()), "x=canceled deploy=canceled → canceled"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		release, err := WaitLock(t.Context(), dir, "prod") // it was given back
+		release, err := lock.WaitName(t.Context(), dir, "prod") // it was given back
 		must(t, err)
 		release()
 	})
@@ -157,5 +134,19 @@ func TestTriggersTakeNoSlot(t *testing.T) {
 		started := h.started()
 		slices.Sort(started)
 		same(t, started, []string{"outer", "outer / inner", "outer / inner / four", "outer / inner / three", "outer / one", "outer / two", "x", "y"})
+	}
+}
+
+// A folder without write permission inside does not keep a run's folder.
+func TestSweepRemovesSealedFolders(t *testing.T) {
+	t.Parallel()
+	parent := filepath.Join(t.TempDir(), "runs")
+	sealed := filepath.Join(parent, "dead", "jobs", "1", "work", "sealed")
+	plantIn(t, sealed, files{"f": "x"})
+	plantIn(t, parent, files{lock.FileName: ""})
+	must(t, os.Chmod(sealed, 0o555))
+	must(t, Sweep(parent, nil))
+	if _, err := os.Lstat(filepath.Join(parent, "dead")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the sweep: %v, want none", err)
 	}
 }

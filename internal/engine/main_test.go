@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
@@ -30,37 +31,6 @@ func TestMain(m *testing.M) {
 // where it is to be killed, and waits.
 func roles() map[string]func(dir string) error {
 	return map[string]func(string) error{
-		"hold": func(dir string) error {
-			unlock, err := LockFolder(dir)
-			if err != nil {
-				return err
-			}
-			defer unlock()
-			if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o644); err != nil {
-				return err
-			}
-			return sayAndWait("held")
-		},
-		// What a process killed while it starts another leaves for a moment:
-		// a second holder of its lock.
-		"outlived": func(dir string) error {
-			unlock, err := LockFolder(dir)
-			if err != nil {
-				return err
-			}
-			unlock()
-			lock, err := lockFile(filepath.Join(dir, lockName), lockTry)
-			if err != nil {
-				return err
-			}
-			noteOwner(lock)
-			heir := exec.Command("cat", os.Getenv("REFLINE_TEST_PIPE"))
-			heir.ExtraFiles = []*os.File{lock}
-			if err := heir.Start(); err != nil {
-				return err
-			}
-			return sayAndWait("held")
-		},
 		"collect": func(dir string) error {
 			fmt.Println("collecting")
 			for {
@@ -82,7 +52,7 @@ func roles() map[string]func(dir string) error {
 			return err
 		},
 		"overlay": func(dir string) error {
-			unlock, err := LockFolder(dir)
+			unlock, err := lock.Folder(dir)
 			if err != nil {
 				return err
 			}

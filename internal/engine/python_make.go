@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // pythonMaker makes one environment.
@@ -36,15 +37,15 @@ func (m *pythonMaker) get(ctx context.Context) (bin string, err error) {
 	if err := os.MkdirAll(filepath.Dir(m.dir), 0o777); err != nil {
 		return "", err
 	}
-	lock, err := m.lock(ctx)
+	held, err := m.lock(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer unlockFile(lock)
+	defer lock.Release(held)
 	if m.ready() { // somebody else made it meanwhile
 		return m.bin(), nil
 	}
-	m.held = lock
+	m.held = held
 	if err := m.make(ctx); err != nil {
 		return "", errors.Join(err, removeAll(m.dir))
 	}
@@ -79,22 +80,9 @@ func (m *pythonMaker) ready() bool {
 
 // lock waits for others that make the same environment.
 func (m *pythonMaker) lock(ctx context.Context) (*os.File, error) {
-	told := false
-	for {
-		lock, err := lockFile(m.dir+".lock", lockTry)
-		if !errors.Is(err, errLocked) {
-			return lock, err
-		}
-		if !told {
-			told = true
-			m.say("waiting for another run that makes the same Python environment")
-		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return lock.Wait(ctx, m.dir+".lock", func(string) {
+		m.say("waiting for another run that makes the same Python environment")
+	})
 }
 
 func (m *pythonMaker) say(format string, args ...any) { fmt.Fprintf(m.log, format+"\n", args...) }
@@ -220,14 +208,14 @@ func removeUnused(dir string) {
 		if inUse(at) {
 			continue
 		}
-		lock, err := lockFile(at+".lock", lockTry)
+		held, err := lock.Open(at+".lock", lock.ModeTry)
 		if err != nil {
 			continue
 		}
 		if !inUse(at) {
 			_ = removeEnv(at) // the next one tries again
 		}
-		unlockFile(lock)
+		lock.Release(held)
 	}
 }
 

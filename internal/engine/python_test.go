@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 func TestFindNeeds(t *testing.T) {
@@ -285,9 +286,9 @@ func TestUnusedPythonEnvsAreRemoved(t *testing.T) {
 	plantIn(t, dir, files{"old/" + pythonReady: "", "new/" + pythonReady: "", "half/bin/python": "", "making/bin/x": ""})
 	long := time.Now().Add(-2 * pythonUnused)
 	must(t, os.Chtimes(filepath.Join(dir, "old", pythonReady), long, long))
-	lock, err := lockFile(filepath.Join(dir, "making.lock"), lockTry)
+	held, err := lock.Open(filepath.Join(dir, "making.lock"), lock.ModeTry)
 	must(t, err)
-	defer lock.Close()
+	defer lock.Release(held)
 	removeUnused(dir)
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	must(t, err)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 	"refline/internal/pipeline"
 )
 
@@ -235,7 +236,7 @@ func TestNoGoroutineStays(t *testing.T) {
 			h.in.Stop, h.cancel = stop, cancel
 			dir := t.TempDir()
 			h.lockIn(dir)
-			release, err := WaitLock(ctx, dir, "held")
+			release, err := lock.WaitName(ctx, dir, "held")
 			must(t, err)
 			defer release()
 			h.in.Child = func(_ context.Context, req ChildRequest) (*RunInput, error) {

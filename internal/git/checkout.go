@@ -88,7 +88,7 @@ func (r *Remote) heal(ctx context.Context, c Resolved, depth int, before os.File
 	if ctx.Err() != nil || errs.KindOf(why) != errs.Internal {
 		return why
 	}
-	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	held, err := r.lock(ctx)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // A spare is a checkout of some commit that waits in the cache. Its folder's
@@ -123,7 +124,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -156,7 +157,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -236,10 +237,7 @@ func (r *Remote) putSpare(tree, commit string) error {
 // spareLock is nil when another process makes a spare. Under it, what lies in
 // tmp as a spare is left over from a killed process.
 func (r *Remote) spareLock() (*os.File, error) {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
-	}
-	held, err := tryLock(filepath.Join(r.dir, "spare.lock"))
+	held, err := r.tryLock("spare.lock")
 	if held != nil {
 		r.clearScratch("spare")
 	}

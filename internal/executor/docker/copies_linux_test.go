@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/executor"
 	"refline/internal/executor/docker"
+	"refline/internal/lock"
 )
 
 // TestOnlyInApart is run by TestApart.
@@ -64,7 +65,7 @@ func testShared(t *testing.T, api *client.Client) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "object"), "content\n")
 	e := newExecutor(t)
-	owner, err := executor.Self()
+	owner, err := lock.Self()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 var (
@@ -70,7 +71,7 @@ type Executor struct {
 type connection struct {
 	api   *client.Client
 	host  string
-	owner executor.Owner // this process
+	owner lock.Owner // this process
 
 	notice func(string)
 	mu     sync.Mutex
@@ -221,7 +222,7 @@ func (e *Executor) connect(ctx context.Context) (*connection, error) {
 		}
 		return nil, at.unreachable(err)
 	}
-	owner, err := executor.Self()
+	owner, err := lock.Self()
 	if err != nil {
 		return nil, err
 	}

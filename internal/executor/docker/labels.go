@@ -7,13 +7,14 @@ import (
 	"github.com/moby/moby/client"
 
 	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 // The labels of all that is made.
 const (
 	labelRun   = "refline.run"
 	labelJob   = "refline.job"
-	labelOwner = "refline.owner" // executor.Owner
+	labelOwner = "refline.owner" // lock.Owner
 )
 
 func (c *connection) labels(spec executor.Spec) map[string]string {
@@ -28,7 +29,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	orphan := func(labels map[string]string) bool {
-		owner, ok := executor.ParseOwner(labels[labelOwner])
+		owner, ok := lock.ParseOwner(labels[labelOwner])
 		return ok && owner.Dead(c.owner)
 	}
 	filter := client.Filters{}.Add("label", labelOwner)

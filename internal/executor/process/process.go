@@ -24,6 +24,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 var (
@@ -77,7 +78,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 }
 
 func (e *Executor) open() error {
-	self, err := executor.Self()
+	self, err := lock.Self()
 	if err != nil {
 		return err
 	}

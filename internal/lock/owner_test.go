@@ -1,15 +1,15 @@
-package executor_test
+package lock_test
 
 import (
 	"os/exec"
 	"testing"
 
-	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 func TestOwnerTellsTheDeadFromTheLiving(t *testing.T) {
 	t.Parallel()
-	self, err := executor.Self()
+	self, err := lock.Self()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,15 +39,15 @@ func TestOwnerTellsTheDeadFromTheLiving(t *testing.T) {
 
 func TestOwnerText(t *testing.T) {
 	t.Parallel()
-	self, err := executor.Self()
+	self, err := lock.Self()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := executor.ParseOwner(self.String()); !ok || got != self {
+	if got, ok := lock.ParseOwner(self.String()); !ok || got != self {
 		t.Errorf("ParseOwner(%q) = %v, %v", self, got, ok)
 	}
 	for _, text := range []string{"", "a", "a/b/c", "a/0/c", "a/-1/c", "/1/c", "a/1/", "a/1/c/d"} {
-		if o, ok := executor.ParseOwner(text); ok {
+		if o, ok := lock.ParseOwner(text); ok {
 			t.Errorf("ParseOwner(%q) = %v, want refusal", text, o)
 		}
 	}
