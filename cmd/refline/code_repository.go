@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
+	"refline/internal/workspace"
 )
 
 // repository is the code of one commit of a repository elsewhere.
@@ -220,7 +220,7 @@ func (r *repository) lastCommit(ctx context.Context, path string) string {
 }
 
 // tree checks the commit out once; workspaces are clones of it.
-func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
+func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
 	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse, Depth: o.depth}
 	switch {
 	case o.topModules:
@@ -233,7 +233,7 @@ func (r *repository) tree(ctx context.Context, dir string, o *runOptions) (*engi
 		return nil, err
 	}
 	r.took = time.Since(r.began)
-	return engine.NewTree(dir), nil
+	return workspace.NewTree(dir), nil
 }
 
 func (r *repository) borrowed() []string { return r.remote.Borrowed() }

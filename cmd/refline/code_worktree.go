@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // workingTree is the code of the folder one stands in, uncommitted changes
@@ -191,7 +191,7 @@ func (t *workingTree) compare(ctx context.Context, ref string) ([]string, error)
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.
-func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
+func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
 	files, err := t.files()
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*eng
 		}
 		paths = append(paths, more...)
 	}
-	tree, err := engine.SnapshotTree(ctx, dir, t.Root, paths)
+	tree, err := workspace.SnapshotTree(ctx, dir, t.Root, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (t *workingTree) tree(ctx context.Context, dir string, o *runOptions) (*eng
 		return nil, fmt.Errorf("the workspace's .git: %w", err)
 	}
 	defer os.RemoveAll(dir + ".dot")
-	return tree, tree.Graft(ctx, ".git", filepath.Join(dir+".dot", ".git"))
+	return tree, tree.AddDir(ctx, ".git", filepath.Join(dir+".dot", ".git"))
 }
 
 // tellLeftOut names what jobs do not see since it may not be read.

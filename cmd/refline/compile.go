@@ -18,6 +18,7 @@ import (
 	"refline/internal/jsonnet"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // compiled is a pipeline and what it was made from.
@@ -47,7 +48,7 @@ type code interface {
 	know(f gitlabci.Facts)
 	changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
 	// tree makes the base of the jobs' workspaces in dir, which is not there.
-	tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error)
+	tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error)
 	// lastCommit is the commit that last changed a path, "" when none did.
 	lastCommit(ctx context.Context, path string) string
 	// borrowed are folders that a workspace's .git reads objects from.
@@ -354,7 +355,7 @@ func (c *compiled) commit() string     { return c.facts.SHA }
 func (c *compiled) changedFiles() int  { return c.code.changedFiles() }
 func (c *compiled) borrowed() []string { return c.code.borrowed() }
 
-func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
+func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
 	if o.inPlace {
 		if c.root == "" {
 			return nil, usagef("--in-place needs a working tree; it excludes --repo")

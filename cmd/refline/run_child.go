@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/gitlabci"
+	"refline/internal/localrun"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // maxChildFiles is GitLab's limit of files that a trigger includes.
@@ -20,8 +19,8 @@ const maxChildFiles = 3
 
 // child compiles the pipeline of a trigger job, from files of the project or
 // from an earlier job's artifacts.
-func (s *session) child(tree *engine.Tree) func(context.Context, engine.ChildRequest) (*engine.RunInput, error) {
-	return func(ctx context.Context, req engine.ChildRequest) (*engine.RunInput, error) {
+func (s *session) child(tree *workspace.Tree) func(context.Context, localrun.ChildRequest) (*localrun.Input, error) {
+	return func(ctx context.Context, req localrun.ChildRequest) (*localrun.Input, error) {
 		return s.startChild(ctx, tree, s.c, req, 1)
 	}
 }
@@ -29,7 +28,7 @@ func (s *session) child(tree *engine.Tree) func(context.Context, engine.ChildReq
 // maxChildDepth is how deep child pipelines nest on GitLab.
 const maxChildDepth = 2
 
-func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *compiled, req engine.ChildRequest, depth int) (*engine.RunInput, error) {
+func (s *session) startChild(ctx context.Context, tree *workspace.Tree, parent *compiled, req localrun.ChildRequest, depth int) (*localrun.Input, error) {
 	t := req.Job.Downstream
 	if t.Project != "" {
 		return nil, errs.E(errs.Invalid, "a pipeline of project %s needs a server; only child pipelines run here", t.Project)
@@ -48,15 +47,9 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 		return nil, errs.E(errs.Invalid, "the child pipeline has no jobs: %s", c.notCreated)
 	}
 	s.places.fillImages(c.pipeline)
-	for _, dir := range []string{"logs", "artifacts"} {
-		if err := os.MkdirAll(filepath.Join(req.Dir, dir), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	return &engine.RunInput{
-		Number: s.record.Number, FirstID: req.ID, Dir: req.Dir, Work: req.Work,
+	return &localrun.Input{
 		Pipeline: c.pipeline, Variables: c.variables, Job: s.jobInput(ctx, tree),
-		Child: func(ctx context.Context, inner engine.ChildRequest) (*engine.RunInput, error) {
+		Child: func(ctx context.Context, inner localrun.ChildRequest) (*localrun.Input, error) {
 			return s.startChild(ctx, tree, c, inner, depth+1)
 		},
 	}, nil
@@ -64,7 +57,7 @@ func (s *session) startChild(ctx context.Context, tree *engine.Tree, parent *com
 
 // compileChild compiles what a trigger includes: one file as the root, several
 // as a root that includes them.
-func (s *session) compileChild(ctx context.Context, parent *compiled, req engine.ChildRequest) (*compiled, error) {
+func (s *session) compileChild(ctx context.Context, parent *compiled, req localrun.ChildRequest) (*compiled, error) {
 	t := req.Job.Downstream
 	if len(t.Include) == 0 || len(t.Include) > maxChildFiles {
 		return nil, errs.E(errs.Invalid, "trigger:include takes 1 to %d files, got %d", maxChildFiles, len(t.Include))
@@ -110,7 +103,7 @@ type childFile struct {
 	inputs  map[string]any
 }
 
-func childRoot(t *pipeline.Downstream, req engine.ChildRequest, artifacts map[string][]byte) (childFile, error) {
+func childRoot(t *pipeline.Downstream, req localrun.ChildRequest, artifacts map[string][]byte) (childFile, error) {
 	for _, inc := range t.Include {
 		if inc.Artifact == "" {
 			continue
@@ -169,7 +162,7 @@ func includeAll(list []pipeline.DownstreamInclude) ([]byte, error) {
 
 const maxChildBytes = 5 << 20
 
-func readArtifact(req engine.ChildRequest, inc pipeline.DownstreamInclude) ([]byte, error) {
+func readArtifact(req localrun.ChildRequest, inc pipeline.DownstreamInclude) ([]byte, error) {
 	r, err := req.Open(inc.Job, inc.Artifact)
 	if err != nil {
 		return nil, err
