@@ -12,6 +12,7 @@ import (
 
 	"refline/internal/artifact"
 	"refline/internal/cache"
+	"refline/internal/credential"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
@@ -27,7 +28,7 @@ type session struct {
 	o       *runOptions
 	c       *compiled
 	key     *runKey // nil: none
-	tokens  gitTokens
+	tokens  credential.Tokens
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -78,18 +79,18 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.addTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(s.c.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.name)
+		s.c.kept.withoutName(t.Name)
 	}
 	if s.key != nil {
 		if s.key.protected && !s.c.facts.Protected {
 			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
 		}
 		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
+		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
@@ -147,7 +148,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
-	if ready := s.c.code.ready(); ready > 0 {
+	if ready := s.c.checkout.ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
 	}
 	if err := s.store.write(&s.record); err != nil {
@@ -179,8 +180,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project(), s.c.file, s.c.commit()
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -267,15 +268,26 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
-			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), PythonEnv: pythonEnv(s.e),
+			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			LastCommit: s.lastCommit(ctx),
+			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
 		}
 		return in, nil
+	}
+}
+
+// lastCommit finds the commit that last changed a path; a failure is a notice.
+func (s *session) lastCommit(ctx context.Context) func(string) string {
+	return func(path string) string {
+		commit, err := s.c.project.LastCommit(ctx, path)
+		if err != nil {
+			s.e.notef("%v", err)
+		}
+		return commit
 	}
 }
 
@@ -289,7 +301,7 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.

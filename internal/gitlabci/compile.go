@@ -42,8 +42,8 @@ type compiler struct {
 	workflowRule     *node // the one that matched, nil without
 	trigger          trigger
 
-	jobs       []*written
-	byName     map[string]*written
+	jobs       []*parsedJob
+	byName     map[string]*parsedJob
 	byInstance map[string]*instance
 	names      []string // see jobNames
 }
@@ -56,7 +56,7 @@ func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator,
 		ctx: ctx, in: in, f: f, root: cfg.root, complete: cfg.complete, conditions: conditions,
 		seen:   make(map[string]bool),
 		result: Result{Files: cfg.files},
-		byName: make(map[string]*written), byInstance: make(map[string]*instance),
+		byName: make(map[string]*parsedJob), byInstance: make(map[string]*instance),
 	}
 	if c.root == nil {
 		c.root = &node{kind: mapNode}
@@ -159,7 +159,7 @@ func (c *compiler) decide(w *workflow) bool {
 	c.trigger = newTrigger(outer)
 	created := c.decideWorkflow(w)
 	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
-	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expand(w.name))
+	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.result.Jobs = make([]Explanation, 0, len(c.jobs))
 	for _, job := range c.jobs {
 		for _, in := range job.instances {
@@ -170,7 +170,7 @@ func (c *compiler) decide(w *workflow) bool {
 	if !created {
 		return false
 	}
-	c.settleNeeds()
+	c.dropOptionalNeeds()
 	c.fill(p)
 	switch {
 	case len(p.Jobs) == 0:

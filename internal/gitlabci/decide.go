@@ -22,7 +22,7 @@ func (c *compiler) decideInstance(in *instance) {
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	all := over(c.variablesOf(w), in.matrix)
+	all := override(c.variablesOf(w), in.matrix)
 	c.nameEnvironment(&job, w, all)
 	seen := &scope{outside: c.conditions.outsideOf(&job), local: all, job: JobVariables(&job)}
 	out := &in.outcome
@@ -49,17 +49,17 @@ func (c *compiler) decideInstance(in *instance) {
 }
 
 // variablesOf are the yaml variables that all instances of a job have.
-func (c *compiler) variablesOf(w *written) []pipeline.Variable {
+func (c *compiler) variablesOf(w *parsedJob) []pipeline.Variable {
 	if !w.hasMerged {
-		w.merged = over(inherited(c.rootVariables, w.inherit), w.variables)
+		w.merged = override(inherited(c.rootVariables, w.inherit), w.variables)
 		w.hasMerged = true
 	}
 	return w.merged
 }
 
-// over lays high over low; where there is nothing to lay, low itself is the
+// override lays high over low; where there is nothing to lay, low itself is the
 // result, which nobody changes.
-func over(low, high []pipeline.Variable) []pipeline.Variable {
+func override(low, high []pipeline.Variable) []pipeline.Variable {
 	if len(high) == 0 {
 		return slices.Clip(low)
 	}
@@ -67,7 +67,7 @@ func over(low, high []pipeline.Variable) []pipeline.Variable {
 }
 
 // nameEnvironment puts the variables of a job into the name of its environment.
-func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pipeline.Variable) {
+func (c *compiler) nameEnvironment(job *pipeline.Job, w *parsedJob, variables []pipeline.Variable) {
 	e := w.job.Environment
 	if e == nil {
 		return
@@ -105,26 +105,26 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	if u.interruptible != nil {
 		job.Interruptible = *u.interruptible
 	}
-	*variables = over(*variables, u.variables)
+	*variables = override(*variables, u.variables)
 	if u.needs != nil {
 		out.needs = c.resolveNeeds(in, u.needs)
 		out.dag = out.dag || len(out.needs) > 0
 	}
 }
 
-// settleNeeds drops what is optional and not there from the needs of the jobs
+// dropOptionalNeeds drops what is optional and not there from the needs of the jobs
 // in the pipeline, and reports what is needed and not there.
-func (c *compiler) settleNeeds() {
+func (c *compiler) dropOptionalNeeds() {
 	for _, w := range c.jobs {
 		for _, in := range w.instances {
 			if in.outcome.in {
-				c.settle(in)
+				c.dropOptional(in)
 			}
 		}
 	}
 }
 
-func (c *compiler) settle(in *instance) {
+func (c *compiler) dropOptional(in *instance) {
 	job, w := &in.job, in.of
 	job.DAG = in.outcome.dag
 	local := 0

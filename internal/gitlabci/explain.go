@@ -4,7 +4,7 @@ import "refline/internal/pipeline"
 
 // explain tells why a job is in or out, by the first of its instances, and
 // where its keys come from.
-func (c *compiler) explain(w *written) Explanation {
+func (c *compiler) explain(w *parsedJob) Explanation {
 	e := Explanation{Job: w.name, Place: w.at}
 	for i, in := range w.instances {
 		if i == 0 || !e.In && in.outcome.in {

@@ -61,8 +61,5 @@ func (f *findings) unreadable(n *node, path string, err error) {
 	f.hint(fault.Hint)
 }
 
-// hasErrors reports whether any error was added.
-func (f *findings) hasErrors() bool { return f.list.HasErrors() }
-
 // sorted returns the list in the order of the sources, without repetitions.
 func (f *findings) sorted() diag.List { return slices.Clone(f.list).Sort() }

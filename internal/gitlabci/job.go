@@ -12,9 +12,9 @@ import (
 // defaultStage is the stage of a job that names none.
 const defaultStage = "test"
 
-// written is a job as the files give it, checked and decoded. Its rules are
+// parsedJob is a job as the files give it, checked and decoded. Its rules are
 // looked at later, for each of its instances.
-type written struct {
+type parsedJob struct {
 	name string
 	at   diag.Place // of its name
 	node *node      // with the defaults applied
@@ -40,8 +40,8 @@ type written struct {
 }
 
 // readJob decodes the job of a top-level key; nil when it is none.
-func (c *compiler) readJob(f *field) *written {
-	w := &written{name: f.name, at: f.at, r: c.reader(f.name)}
+func (c *compiler) readJob(f *field) *parsedJob {
+	w := &parsedJob{name: f.name, at: f.at, r: c.reader(f.name)}
 	n := f.value
 	if !c.checkName(f) {
 		return nil
@@ -138,7 +138,7 @@ func (c *compiler) notAJob(f *field) (missing string) {
 }
 
 // readKeyword decodes one keyword of a job.
-func (c *compiler) readKeyword(w *written, f *field, keywords []string) {
+func (c *compiler) readKeyword(w *parsedJob, f *field, keywords []string) {
 	r, n := w.r, f.value
 	if !slices.Contains(keywords, f.name) {
 		// script beside trigger is told by checkJob.
@@ -257,7 +257,7 @@ func (r reader) decodeShared(job *pipeline.Job, keyword string, n *node, path st
 
 // emptyKeyword is about a keyword without a value. GitLab takes it for one that
 // is not written; the editor's schema refuses most.
-func (c *compiler) emptyKeyword(w *written, f *field) {
+func (c *compiler) emptyKeyword(w *parsedJob, f *field) {
 	switch f.name {
 	case "script", "run":
 		w.r.errorf(f.value, "missing-script", f.name, "must not be empty")

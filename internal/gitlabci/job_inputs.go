@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"refline/internal/diag"
-	"refline/internal/gitlabci/moa"
+	"refline/internal/gitlabci/jobexpr"
 	"refline/internal/pipeline"
 )
 
@@ -16,7 +16,7 @@ const maxInputs = 50
 // applyInputs checks inputs: of a job and puts their defaults where
 // ${{ job.inputs.NAME }} and other expressions stand. GitLab's runner evaluates
 // them when the job starts; nobody can have given other values here.
-func (r reader) applyInputs(w *written, n *node) {
+func (r reader) applyInputs(w *parsedJob, n *node) {
 	if n.kind != mapNode {
 		r.wrong(n, "inputs", "a map of names and inputs")
 		return
@@ -27,14 +27,14 @@ func (r reader) applyInputs(w *written, n *node) {
 	values := make(map[string]any, len(n.keys))
 	for i := range n.keys {
 		if v := r.jobInput(&n.keys[i]); v != nil {
-			values[n.keys[i].name] = moaValue(v)
+			values[n.keys[i].name] = expressionValue(v)
 		}
 	}
 	if len(values) < len(n.keys) { // what is wrong was said
 		return
 	}
 	// the older name of job.inputs is inputs
-	scope := moa.Scope{"job": map[string]any{"inputs": values}, "inputs": values}
+	scope := jobexpr.Scope{"job": map[string]any{"inputs": values}, "inputs": values}
 	for _, t := range inputTexts(&w.job) {
 		r.expandInputs(w, t.keyword, t.text, scope)
 	}
@@ -42,8 +42,8 @@ func (r reader) applyInputs(w *written, n *node) {
 
 // expandInputs replaces the expressions in one text. One that cannot be
 // evaluated stays, and the job fails by it, as it does on GitLab.
-func (r reader) expandInputs(w *written, keyword string, text *string, scope moa.Scope) {
-	expanded, err := moa.Expand(*text, scope)
+func (r reader) expandInputs(w *parsedJob, keyword string, text *string, scope jobexpr.Scope) {
+	expanded, err := jobexpr.Expand(*text, scope)
 	if err == nil {
 		*text = expanded
 		return
@@ -112,9 +112,9 @@ func inputTexts(job *pipeline.Job) []inputText {
 	return texts
 }
 
-// moaValue gives an expression the value of an input; all its numbers are
+// expressionValue gives an expression the value of an input; all its numbers are
 // float64.
-func moaValue(n *node) any { return plainWith(n, func(n *node) any { return n.num }) }
+func expressionValue(n *node) any { return plainWith(n, func(n *node) any { return n.num }) }
 
 // jobInput checks one input of a job, by the rules for those of spec:inputs, and
 // gives its default; nil when something is wrong.

@@ -40,7 +40,7 @@ func FuzzLoad(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c == nil && !f.hasErrors() {
+			if c == nil && !f.list.HasErrors() {
 				t.Fatal("neither a config nor an error")
 			}
 			return c, lines(f.sorted())

@@ -53,7 +53,7 @@ func (r reader) readNeeds(n *node, path string) []needSpec {
 		return nil
 	}
 	needs := make([]needSpec, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
+	r.nested(n, path, noLimit, func(item *node) bool {
 		needs = r.appendNeed(needs, item, path)
 		return true
 	})
@@ -217,7 +217,7 @@ func (c *compiler) matrixText(in *instance, at *node, text string) string {
 }
 
 // resolveDependencies unfolds parallel jobs in dependencies:.
-func (c *compiler) resolveDependencies(w *written) *[]string {
+func (c *compiler) resolveDependencies(w *parsedJob) *[]string {
 	if w.job.Dependencies == nil {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (c *compiler) checkNeeds() {
 }
 
 // checkNeedTypes refuses what a kind of job cannot need.
-func (c *compiler) checkNeedTypes(w *written) {
+func (c *compiler) checkNeedTypes(w *parsedJob) {
 	for _, n := range w.needs {
 		switch {
 		case n.upstream() && !w.bridge:
@@ -66,7 +66,7 @@ func (c *compiler) checkNeedNames(in *instance, needs []resolved, path string) {
 }
 
 // checkNeighbour checks that a job exists and is not in a later stage.
-func (c *compiler) checkNeighbour(w *written, at *node, name, path string) {
+func (c *compiler) checkNeighbour(w *parsedJob, at *node, name, path string) {
 	other := c.instanceNamed(name)
 	if other == nil {
 		if base := c.byName[name]; base != nil { // a matrix without combinations
@@ -101,7 +101,7 @@ func verb(path string) string {
 }
 
 // checkDependencies checks dependencies:, which must be part of needs.
-func (c *compiler) checkDependencies(w *written) {
+func (c *compiler) checkDependencies(w *parsedJob) {
 	if w.job.Dependencies == nil {
 		return
 	}

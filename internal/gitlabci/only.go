@@ -176,7 +176,7 @@ func yesNo(yes bool) string {
 
 // admits decides only and except: every condition of only must hold and none
 // of except.
-func (c *compiler) admits(w *written, s *scope) (in bool, how string) {
+func (c *compiler) admits(w *parsedJob, s *scope) (in bool, how string) {
 	only := w.only
 	var parts []string
 	if only == nil && !c.hasWorkflowRules {

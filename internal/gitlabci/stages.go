@@ -48,7 +48,7 @@ func (c *compiler) knowsStages() bool {
 }
 
 // checkStage is about a job whose stage is not among stages.
-func (c *compiler) checkStage(w *written) {
+func (c *compiler) checkStage(w *parsedJob) {
 	stage := w.job.Stage
 	if slices.Contains(c.stages, stage) || !c.knowsStages() {
 		return
