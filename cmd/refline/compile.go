@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"refline/internal/definition"
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/gitlabci"
 	"refline/internal/mask"
@@ -16,6 +15,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/variable"
+	"refline/internal/workspace"
 )
 
 // compiled is a pipeline and what its jobs start from.
@@ -226,7 +226,7 @@ func (c *compiled) what() string {
 	return c.project.At()
 }
 
-func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
+func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
 	if o.inPlace {
 		if c.root == "" {
 			return nil, usagef("--in-place needs a working tree; it excludes --repo")

@@ -10,13 +10,17 @@ import (
 	"runtime"
 	"strings"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/credential"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/localrun"
 	"refline/internal/lock"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // session is one refline run from its options to its record.
@@ -110,7 +114,7 @@ func (s *session) sweep(ctx context.Context) {
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
 	for _, dir := range []string{s.store.work, s.store.builds} {
-		if err := engine.Sweep(dir, quiet); err != nil {
+		if err := workspace.Sweep(dir, quiet); err != nil {
 			s.e.notef("left over from an earlier run: %v", err)
 		}
 	}
@@ -168,7 +172,7 @@ func (s *session) run(ctx context.Context) error {
 	s.kept = true
 	s.view = newRunView(s.e, s.mode(), jobNames(p))
 	s.view.started(&s.record)
-	res, err := engine.Run(ctx, s.input(ctx, tree))
+	res, err := localrun.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
 	if err != nil {
@@ -219,13 +223,14 @@ func (s *session) mode() viewMode {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
+func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
 	if tree != nil { // there is none in place
-		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+		tree.UsePool(filepath.Join(s.builds, "spare"))
 	}
-	in := engine.RunInput{
+	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Pipeline: s.c.pipeline, Variables: s.c.JobVariables,
+		Artifacts: artifact.NewFolder(s.store.folder(s.record.Number)),
+		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
@@ -263,10 +268,10 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
-	var caches *engine.Caches
-	if !s.o.noCache {
-		caches, _ = openCaches(s.e)
+func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+	var caches cache.Store
+	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
+		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
 		ex, err := s.places.forJob(ctx, j)
@@ -276,7 +281,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		in := engine.JobInput{
 			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
-			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
@@ -311,7 +316,7 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 }
 
 // finish shows what never ran and keeps the record.
-func (s *session) finish(res engine.RunResult) {
+func (s *session) finish(res localrun.Result) {
 	r := &s.record
 	r.Finished, r.Status = s.e.now(), res.Status
 	if s.e.stop.Err() != nil {
@@ -327,7 +332,7 @@ func (s *session) finish(res engine.RunResult) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.RunResult) []runJob {
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []runJob {
 	var out []runJob
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -337,7 +342,7 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.Run
 		j := runJob{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: s.relative(rec.Artifacts),
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
@@ -373,7 +378,7 @@ func (s *session) close() {
 		s.release()
 	}
 	if s.unlock != nil {
-		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))
+		_ = workspace.Remove(s.store.workFolder(s.record.Number))
 		s.unlock()
 	}
 	if s.created && !s.kept {

@@ -55,6 +55,9 @@ func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeli
 		Name: name, Base: name, Stage: "test", When: pipeline.WhenOnSuccess,
 		Variables: vars, Script: []string{strings.Join(append(command, args...), " ")},
 	}
+	if isPython(file, head) {
+		job.Python = file
+	}
 	job.Origin.File, job.Origin.Line = file, 1
 	return &pipeline.Pipeline{Stages: []string{"test"}, Jobs: []pipeline.Job{job}}, nil
 }

@@ -86,6 +86,7 @@ func TestScriptPipeline(t *testing.T) {
 			{Name: "REFLINE_INPUT_WHO", Value: "you & me", Raw: true},
 		},
 	}}}
+	want.Jobs[0].Python = "my_flows/hello_flow.py"
 	want.Jobs[0].Origin.File, want.Jobs[0].Origin.Line = "my_flows/hello_flow.py", 1
 	if d := cmp.Diff(want, p); d != "" {
 		t.Error(d)
