@@ -23,7 +23,7 @@ func (s *session) startChild(ctx context.Context, tree *workspace.Tree, parent *
 		return nil, err
 	}
 	return &localrun.Input{
-		Pipeline: s.places.withImages(d.Pipeline), Variables: d.JobVariables, Job: s.jobInput(ctx, tree),
+		Pipeline: definition.WithDefaultImage(d.Pipeline, s.o.defaultImage), Variables: d.JobVariables, Job: s.jobInput(ctx, tree),
 		Child: func(ctx context.Context, inner localrun.ChildRequest) (*localrun.Input, error) {
 			return s.startChild(ctx, tree, d, inner)
 		},

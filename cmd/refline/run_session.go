@@ -13,6 +13,7 @@ import (
 	"refline/internal/artifact"
 	"refline/internal/cache"
 	"refline/internal/credential"
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
@@ -37,7 +38,7 @@ type session struct {
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	places  *places
+	runsOn  *jobExecutors
 	view    *runView
 	created bool
 	kept    bool // the run's folder is worth keeping
@@ -146,14 +147,13 @@ func (s *session) choose(jobs []string) error {
 }
 
 func (s *session) run(ctx context.Context) error {
-	p := s.c.pipeline
+	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
+	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
-	p = s.places.withImages(p)
-	s.c.pipeline = p
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
 	if err != nil {
 		return err
@@ -274,7 +274,7 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.places.forJob(ctx, j)
+		ex, err := s.runsOn.forJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
@@ -371,8 +371,8 @@ func (s *session) close() {
 		s.c.close()
 	}
 	s.key.close()
-	if s.places != nil {
-		s.places.close()
+	if s.runsOn != nil {
+		s.runsOn.close()
 	}
 	if s.release != nil {
 		s.release()

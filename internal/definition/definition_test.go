@@ -231,9 +231,9 @@ func TestChildFromArtifacts(t *testing.T) {
 
 func TestWithDefaultImage(t *testing.T) {
 	t.Parallel()
-	p := &pipeline.Pipeline{Jobs: []pipeline.Job{{Name: "a"}, {Name: "b", Image: &pipeline.Image{Name: "own"}}}}
+	p := &pipeline.Pipeline{Jobs: []pipeline.Job{{Name: "a"}, {Name: "b", Image: &pipeline.Image{Name: "own"}}, {Name: "t", Downstream: &pipeline.Downstream{}}}}
 	got := WithDefaultImage(p, "alpine")
-	if got.Jobs[0].Image == nil || got.Jobs[0].Image.Name != "alpine" || got.Jobs[1].Image.Name != "own" {
+	if got.Jobs[0].Image == nil || got.Jobs[0].Image.Name != "alpine" || got.Jobs[1].Image.Name != "own" || got.Jobs[2].Image != nil {
 		t.Errorf("got %+v", got.Jobs)
 	}
 	if p.Jobs[0].Image != nil {

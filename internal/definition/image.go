@@ -6,7 +6,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// WithDefaultImage gives an image to the jobs that name none. The pipeline that
+// WithDefaultImage gives an image to the jobs that run a script and name none. The pipeline that
 // is given stays as it is.
 func WithDefaultImage(p *pipeline.Pipeline, image string) *pipeline.Pipeline {
 	if p == nil || image == "" {
@@ -15,7 +15,7 @@ func WithDefaultImage(p *pipeline.Pipeline, image string) *pipeline.Pipeline {
 	out := *p
 	out.Jobs = slices.Clone(p.Jobs)
 	for i := range out.Jobs {
-		if j := &out.Jobs[i]; j.Image == nil || j.Image.Name == "" {
+		if j := &out.Jobs[i]; j.Downstream == nil && (j.Image == nil || j.Image.Name == "") {
 			j.Image = &pipeline.Image{Name: image}
 		}
 	}

@@ -40,7 +40,7 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	end := s.follow(ctx)
 	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
 	if code != 0 {
-		defer s.tellWhy(context.WithoutCancel(ctx), code, err)
+		defer s.noteFailure(context.WithoutCancel(ctx), code, err)
 	}
 	_ = said.flush()
 	if ferr := end(); err == nil {
@@ -68,7 +68,7 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 }
 
 // tellWhy adds to a command's failure what the engine knows of it.
-func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
+func (s *sandbox) noteFailure(ctx context.Context, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
 	found, ierr := s.conn.api.ContainerInspect(ctx, s.container, client.ContainerInspectOptions{})
@@ -78,7 +78,7 @@ func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
 	if state := found.Container.State; state != nil && state.OOMKilled {
 		note(s.spec.Log, "warning: the container ran out of memory, and a process in it was killed (exit code %d)", code)
 	}
-	s.tellEnded(ctx, true)
+	s.noteEndedServices(ctx, true)
 }
 
 // run starts a container that stands still, feeds it, and passes on its output
@@ -87,12 +87,12 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	// What ends the container goes on when ctx is done.
 	live := context.WithoutCancel(ctx)
 	var stream client.ContainerAttachResult
-	err := again(ctx, func() (err error) {
+	err := retry(ctx, func() (err error) {
 		stream, err = c.api.ContainerAttach(live, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 		return err
 	})
 	if err != nil {
-		return -1, cmp.Or(context.Cause(ctx), c.broken(err))
+		return -1, cmp.Or(context.Cause(ctx), c.engineError(err))
 	}
 	defer stream.Close()
 	if _, err := c.api.ContainerStart(live, id, client.ContainerStartOptions{}); err != nil {
@@ -127,7 +127,7 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	if err != nil {
 		// The engine went away, or the stream broke: nobody reads any more.
 		_ = c.kill(live, id)
-		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.broken(err)))
+		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.engineError(err)))
 	}
 	code, err := c.exitAfterOutput(live, id)
 	return code, errors.Join(cause, err)
@@ -153,7 +153,7 @@ func (c *connection) exitAfterOutput(ctx context.Context, id string) (int, error
 
 // again calls f until it gives no error, for a second or two: with Podman, what
 // is asked of a container that has just ended may collide with its tidying up.
-func again(ctx context.Context, f func() error) (err error) {
+func retry(ctx context.Context, f func() error) (err error) {
 	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		if err = f(); err == nil || cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err) {
 			return err
@@ -187,7 +187,7 @@ func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		found, err := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return -1, c.broken(err)
+			return -1, c.engineError(err)
 		}
 		state := found.Container.State
 		if state != nil && !state.Running && (state.Status != "stopped" || time.Now().After(tidied)) {
@@ -209,7 +209,7 @@ func (c *connection) startError(err error) error {
 		strings.Contains(text, "permission denied"), strings.Contains(text, "unable to find user"):
 		return errs.E(errs.Invalid, "the container does not start: %w", err)
 	}
-	return c.broken(err)
+	return c.engineError(err)
 }
 
 // sink passes on to a writer until that fails, and then takes what comes all

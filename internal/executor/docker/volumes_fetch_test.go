@@ -61,11 +61,11 @@ func TestLostCourierRemovesNothing(t *testing.T) {
 	if err := p.pack(io.Discard, dir); err != nil {
 		t.Fatal(err)
 	}
-	s := &sandbox{conn: &connection{api: api, host: lost.URL}, courier: "courier"}
+	s := &sandbox{conn: &connection{api: api, host: lost.URL}, transfer: "courier"}
 	for _, back := range [][]string{nil, {"out"}, {"out/made"}} {
-		v := &volume{Mount: executor.Mount{Source: dir, Back: back}, courier: "/refline/0", sent: p.sent}
+		v := &volume{Mount: executor.Mount{Source: dir, Back: back}, transfer: "/refline/0", sent: p.sent}
 		s.volumes = []*volume{v}
-		if err := s.copyBack(t.Context()); !errors.Is(err, executor.ErrLost) {
+		if err := s.copyFromEngine(t.Context()); !errors.Is(err, executor.ErrLost) {
 			t.Errorf("%v: got %v, want %v", back, err, executor.ErrLost)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "out/made")); err != nil {

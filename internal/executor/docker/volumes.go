@@ -32,15 +32,15 @@ import (
 // has them all; by it they are filled and read.
 
 // courierDir is where a courier has its volumes.
-const courierDir = "/refline"
+const transferDir = "/refline"
 
 // volume is one mount of a job as a copy on the engine.
 type volume struct {
 	executor.Mount
-	name    string
-	courier string // where the courier has it; empty: it has not
-	sent    map[string]packed
-	size    map[string]int64 // of the paths that were brought back live
+	name     string
+	transfer string // where the courier has it; empty: it has not
+	sent     map[string]packed
+	size     map[string]int64 // of the paths that were brought back live
 }
 
 // sharedVolume is the copy of a folder that all jobs of this process use.
@@ -52,7 +52,7 @@ type sharedVolume struct {
 // seesMounts reports whether the job's container, which does not run, has in its
 // mounts what the folders here have. One tells for all: an engine that does not
 // see a folder at all refused to make the container, or made an empty one.
-func (s *sandbox) seesMounts(ctx context.Context) (bool, error) {
+func (s *sandbox) mountsMatch(ctx context.Context) (bool, error) {
 	for _, m := range slices.Backward(s.spec.Mounts) {
 		info, err := anyEntry(m.Source)
 		if err != nil {
@@ -66,7 +66,7 @@ func (s *sandbox) seesMounts(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, s.conn.broken(err)
+			return false, s.conn.engineError(err)
 		}
 		// The same path may be there on another computer with other files.
 		return found.Stat.Mtime.Unix() == info.ModTime().Unix() && (!info.Mode().IsRegular() || found.Stat.Size == info.Size()), nil
@@ -92,11 +92,11 @@ func anyEntry(dir string) (os.FileInfo, error) {
 }
 
 // copyIn makes the volumes of the job and fills them.
-func (s *sandbox) copyIn(ctx context.Context) error {
+func (s *sandbox) copyToEngine(ctx context.Context) error {
 	if err := s.conn.mayCopy(ctx); err != nil {
 		return err
 	}
-	s.conn.tellApart(s.spec.Log)
+	s.conn.noteRemote(s.spec.Log)
 	var own []*volume
 	for i, m := range s.spec.Mounts {
 		v := &volume{Mount: m, name: s.name("files-" + strconv.Itoa(i))}
@@ -104,7 +104,7 @@ func (s *sandbox) copyIn(ctx context.Context) error {
 		if m.Shared && m.ReadOnly {
 			v.name, err = s.sharedCopy(ctx, m)
 		} else {
-			v.courier = path.Join(courierDir, strconv.Itoa(i))
+			v.transfer = path.Join(transferDir, strconv.Itoa(i))
 			own = append(own, v)
 			err = s.createVolume(ctx, v.name)
 		}
@@ -114,19 +114,19 @@ func (s *sandbox) copyIn(ctx context.Context) error {
 		s.volumes = append(s.volumes, v)
 	}
 	var err error
-	if s.courier, err = s.createCourier(ctx, s.labels, own); err != nil {
+	if s.transfer, err = s.createTransfer(ctx, s.labels, own); err != nil {
 		return err
 	}
 	failures := make([]error, len(own))
 	var group sync.WaitGroup
 	for i, v := range own {
-		group.Go(func() { failures[i] = s.fill(ctx, s.courier, v) })
+		group.Go(func() { failures[i] = s.fill(ctx, s.transfer, v) })
 	}
 	group.Wait()
 	if err := errors.Join(failures...); err != nil || !s.foreignUser {
 		return err
 	}
-	return s.openVolumes(ctx, own)
+	return s.makeVolumesWritable(ctx, own)
 }
 
 // mayCopy refuses Podman: an archive of a volume in a container that does not
@@ -134,11 +134,11 @@ func (s *sandbox) copyIn(ctx context.Context) error {
 func (c *connection) mayCopy(ctx context.Context) error {
 	version, err := c.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
-		return c.broken(err)
+		return c.engineError(err)
 	}
 	for _, one := range version.Components {
 		if strings.HasPrefix(one.Name, "Podman") {
-			return errs.E(errs.Unavailable, "the engine at %s is Podman and does not see the folders of this computer, and files cannot be copied to its volumes and back; share the folders with it (podman machine init --volume), or use Docker", c.host)
+			return errs.E(errs.Unavailable, "the engine at %s is Podman and cannot mount folders of this computer, and files cannot be copied to its volumes and back; share the folders with it (podman machine init --volume), or use Docker", c.host)
 		}
 	}
 	return nil
@@ -146,17 +146,17 @@ func (c *connection) mayCopy(ctx context.Context) error {
 
 // openVolumes lets any user write to the folders themselves: an archive sets the
 // mode of what is in the folder that it is for, not of the folder.
-func (s *sandbox) openVolumes(ctx context.Context, volumes []*volume) error {
+func (s *sandbox) makeVolumesWritable(ctx context.Context, volumes []*volume) error {
 	volumes = slices.DeleteFunc(slices.Clone(volumes), func(v *volume) bool { return v.ReadOnly })
 	var archive bytes.Buffer
 	out := tar.NewWriter(&archive)
 	for _, v := range volumes {
-		_ = out.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(v.courier) + "/", Mode: 0o777, ModTime: time.Now()})
+		_ = out.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(v.transfer) + "/", Mode: 0o777, ModTime: time.Now()})
 	}
 	_ = out.Close() // to memory
-	_, err := s.conn.api.CopyToContainer(ctx, s.courier, client.CopyToContainerOptions{DestinationPath: courierDir, Content: &archive})
+	_, err := s.conn.api.CopyToContainer(ctx, s.transfer, client.CopyToContainerOptions{DestinationPath: transferDir, Content: &archive})
 	if err != nil {
-		return fmt.Errorf("make the job's folder writable for the container's user: %w", s.conn.broken(err))
+		return fmt.Errorf("make the job's folder writable for the container's user: %w", s.conn.engineError(err))
 	}
 	return nil
 }
@@ -171,17 +171,17 @@ func (s *sandbox) sharedCopy(ctx context.Context, m executor.Mount) (name string
 		return shared.name, nil
 	}
 	labels := map[string]string{labelOwner: s.conn.owner.String()} // not of one job
-	v := &volume{Mount: m, name: "refline-shared-" + strings.ToLower(rand.Text()[:8]), courier: path.Join(courierDir, "shared")}
+	v := &volume{Mount: m, name: "refline-shared-" + strings.ToLower(rand.Text()[:8]), transfer: path.Join(transferDir, "shared")}
 	if err := s.conn.createVolume(ctx, v.name, labels); err != nil {
 		return "", err
 	}
-	courier, err := s.createCourier(ctx, labels, []*volume{v})
+	transfer, err := s.createTransfer(ctx, labels, []*volume{v})
 	if err == nil {
-		err = s.fill(ctx, courier, v)
+		err = s.fill(ctx, transfer, v)
 	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
-	err = errors.Join(err, s.conn.removeContainers(clean, []string{courier}))
+	err = errors.Join(err, s.conn.removeContainers(clean, []string{transfer}))
 	if err != nil {
 		return "", errors.Join(err, s.conn.removeVolume(clean, v.name))
 	}
@@ -199,27 +199,27 @@ func (c *connection) createVolume(ctx context.Context, name string, labels map[s
 	// As with containers: what is cut off may be done all the same.
 	_, err := c.api.VolumeCreate(context.WithoutCancel(ctx), client.VolumeCreateOptions{Name: name, Labels: labels})
 	if err != nil {
-		return fmt.Errorf("volume for the job's files: %w", c.broken(err))
+		return fmt.Errorf("volume for the job's files: %w", c.engineError(err))
 	}
 	return nil
 }
 
 func (c *connection) removeVolume(ctx context.Context, name string) error {
-	err := again(ctx, func() error {
+	err := retry(ctx, func() error {
 		_, err := c.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true})
 		return err
 	})
 	if err != nil && !cerrdefs.IsNotFound(err) {
-		return fmt.Errorf("remove volume %s: %w", name, c.broken(err))
+		return fmt.Errorf("remove volume %s: %w", name, c.engineError(err))
 	}
 	return nil
 }
 
-func (s *sandbox) createCourier(ctx context.Context, labels map[string]string, volumes []*volume) (string, error) {
+func (s *sandbox) createTransfer(ctx context.Context, labels map[string]string, volumes []*volume) (string, error) {
 	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}, NetworkMode: "none"}
 	for _, v := range volumes {
 		host.Mounts = append(host.Mounts, mount.Mount{
-			Type: mount.TypeVolume, Source: v.name, Target: v.courier, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+			Type: mount.TypeVolume, Source: v.name, Target: v.transfer, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
 		})
 	}
 	return s.create(ctx, client.ContainerCreateOptions{
@@ -229,7 +229,7 @@ func (s *sandbox) createCourier(ctx context.Context, labels map[string]string, v
 }
 
 // fill copies a folder into its volume.
-func (s *sandbox) fill(ctx context.Context, courier string, v *volume) error {
+func (s *sandbox) fill(ctx context.Context, transfer string, v *volume) error {
 	read, write := io.Pipe()
 	p := packer{open: s.foreignUser && !v.ReadOnly}
 	done := make(chan error, 1)
@@ -238,7 +238,7 @@ func (s *sandbox) fill(ctx context.Context, courier string, v *volume) error {
 		_ = write.CloseWithError(err)
 		done <- err
 	}()
-	_, err := s.conn.api.CopyToContainer(ctx, courier, client.CopyToContainerOptions{DestinationPath: v.courier, Content: read})
+	_, err := s.conn.api.CopyToContainer(ctx, transfer, client.CopyToContainerOptions{DestinationPath: v.transfer, Content: read})
 	_ = read.CloseWithError(errors.New("the engine reads no more"))
 	packed := <-done
 	v.sent = p.sent
@@ -248,7 +248,7 @@ func (s *sandbox) fill(ctx context.Context, courier string, v *volume) error {
 	case err != nil && packed != nil:
 		return fmt.Errorf("copy %s to the engine: %w", v.Source, packed)
 	case err != nil:
-		return fmt.Errorf("copy %s to the engine: %w", v.Source, s.conn.broken(err))
+		return fmt.Errorf("copy %s to the engine: %w", v.Source, s.conn.engineError(err))
 	}
 	if p.sockets != "" {
 		note(s.spec.Log, "warning: the engine at %s is apart from this computer, so what listens here at %s cannot be reached by the job", s.conn.host, path.Join(v.Target, p.sockets))

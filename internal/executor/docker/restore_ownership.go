@@ -18,9 +18,9 @@ import (
 
 // giveBack makes the files of writable mounts that the job left to others this
 // user's. Only root can, so a last container of the job's image does.
-func (s *sandbox) giveBack(ctx context.Context) error {
+func (s *sandbox) restoreOwnership(ctx context.Context) error {
 	if s.volumes != nil {
-		return s.copyBack(ctx) // as this user's
+		return s.copyFromEngine(ctx) // as this user's
 	}
 	var foreign []string // as a container sees them
 	conf := s.shellConfig([]string{""})
@@ -31,7 +31,7 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 		if m.ReadOnly {
 			continue
 		}
-		paths := othersFiles(m.Source, s.started)
+		paths := foreignFiles(m.Source, s.started)
 		for _, p := range paths {
 			foreign = append(foreign, path.Join(m.Target, p))
 		}
@@ -76,7 +76,7 @@ func (s *sandbox) giveBack(ctx context.Context) error {
 func (s *sandbox) user(ctx context.Context, host *container.HostConfig) (string, error) {
 	info, err := s.conn.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return "", s.conn.broken(err)
+		return "", s.conn.engineError(err)
 	}
 	for _, option := range info.Info.SecurityOptions {
 		switch {

@@ -10,4 +10,4 @@ import (
 
 func hideFolders() {}
 
-func apart(*client.Client) *executortest.Apart { return nil }
+func remote(*client.Client) *executortest.Remote { return nil }

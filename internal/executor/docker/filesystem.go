@@ -22,7 +22,7 @@ import (
 // would be mounted from; where it does not, jobs work on copies, and the error
 // tells when that cannot be. It makes a folder in dir, an empty image and a
 // container of it that is never started, and removes them.
-func (e *Executor) Sees(ctx context.Context, dir string) (seen bool, err error) {
+func (e *Executor) SharesFilesystem(ctx context.Context, dir string) (seen bool, err error) {
 	c, err := e.connect(ctx)
 	if err != nil {
 		return false, err
@@ -36,7 +36,7 @@ func (e *Executor) Sees(ctx context.Context, dir string) (seen bool, err error) 
 	if err := os.Mkdir(filepath.Join(dir, "mark"), 0o700); err != nil {
 		return false, errs.E(errs.Denied, "%w", err)
 	}
-	seen, err = c.seesMark(ctx, dir)
+	seen, err = c.mountShowsMark(ctx, dir)
 	if err == nil && !seen {
 		err = c.mayCopy(ctx)
 	}
@@ -44,7 +44,7 @@ func (e *Executor) Sees(ctx context.Context, dir string) (seen bool, err error) 
 }
 
 // seesMark reports whether a container has the entry "mark" of dir.
-func (c *connection) seesMark(ctx context.Context, dir string) (seen bool, err error) {
+func (c *connection) mountShowsMark(ctx context.Context, dir string) (seen bool, err error) {
 	const image = "refline-doctor:empty"
 	var nothing bytes.Buffer
 	if err := tar.NewWriter(&nothing).Close(); err != nil {
@@ -52,27 +52,27 @@ func (c *connection) seesMark(ctx context.Context, dir string) (seen bool, err e
 	}
 	answer, err := c.api.ImageImport(ctx, client.ImageImportSource{Source: &nothing, SourceName: "-"}, image, client.ImageImportOptions{})
 	if err != nil {
-		return false, c.broken(err)
+		return false, c.engineError(err)
 	}
 	_, err = io.Copy(io.Discard, answer)
 	if err = errors.Join(err, answer.Close()); err != nil {
-		return false, c.broken(err)
+		return false, c.engineError(err)
 	}
 	defer func() {
 		_, rerr := c.api.ImageRemove(context.WithoutCancel(ctx), image, client.ImageRemoveOptions{Force: true})
 		if err == nil && rerr != nil {
-			err = c.broken(rerr)
+			err = c.engineError(rerr)
 		}
 	}()
 	made, err := c.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: image, Cmd: []string{"true"}, Labels: c.labels(executor.Spec{RunID: "doctor", JobID: "doctor"})},
 		HostConfig: &container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/seen", ReadOnly: true}}},
 	})
-	if isUnseen(err) {
+	if isPathMissing(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, c.broken(err)
+		return false, c.engineError(err)
 	}
 	defer func() {
 		err = errors.Join(err, c.removeContainers(context.WithoutCancel(ctx), []string{made.ID}))
@@ -82,7 +82,7 @@ func (c *connection) seesMark(ctx context.Context, dir string) (seen bool, err e
 		return false, nil
 	}
 	if err != nil {
-		return false, c.broken(err)
+		return false, c.engineError(err)
 	}
 	return true, nil
 }

@@ -14,18 +14,18 @@ import (
 	"refline/internal/lock"
 )
 
-// TestOnlyInApart is run by TestApart.
-func TestOnlyInApart(t *testing.T) {
+// TestOnlyRemote is run by TestRemote.
+func TestOnlyRemote(t *testing.T) {
 	api := engine(t)
-	if os.Getenv(apartEnv) == "" {
-		t.Skip("run by TestApart")
+	if os.Getenv(remoteEnv) == "" {
+		t.Skip("run by TestRemote")
 	}
 	t.Run("only what is asked for comes back", func(t *testing.T) { testBack(t) })
 	t.Run("shared folders are copied once", func(t *testing.T) { testShared(t, api) })
 	t.Run("a socket is told", func(t *testing.T) { testSocket(t) })
 	t.Run("services see the copies", func(t *testing.T) { testServiceMounts(t) })
 	t.Run("a folder is seen or not, whatever has its name there", func(t *testing.T) { testUnseen(t) })
-	if _, told := notices.Load("the engine at " + os.Getenv(hostEnv) + " does not see the folders of this computer: they are copied to it, and artifacts, caches and reports back"); !told {
+	if _, told := notices.Load("the engine at " + os.Getenv(hostEnv) + " cannot mount folders of this computer: they are copied to it, and artifacts, caches and reports back"); !told {
 		t.Error("the user was not told")
 	}
 }
@@ -134,7 +134,7 @@ func testServiceMounts(t *testing.T) {
 func testUnseen(t *testing.T) {
 	e := newExecutor(t).(*docker.Executor)
 	for name, dir := range map[string]string{"of the same name": os.Getenv("TMPDIR"), "that is not there": t.TempDir()} {
-		if seen, err := e.Sees(t.Context(), dir); seen || err != nil {
+		if seen, err := e.SharesFilesystem(t.Context(), dir); seen || err != nil {
 			t.Errorf("a folder %s: seen %v, %v", name, seen, err)
 		}
 	}

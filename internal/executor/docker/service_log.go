@@ -11,7 +11,7 @@ import (
 // tellEnded says which services have ended, each once, with the end of their
 // logs: at the start of a job those that failed, after a command that failed
 // all, since that may be why.
-func (s *sandbox) tellEnded(ctx context.Context, all bool) {
+func (s *sandbox) noteEndedServices(ctx context.Context, all bool) {
 	for _, one := range s.services {
 		if one.told {
 			continue
@@ -42,7 +42,7 @@ const debugVariable = "CI_DEBUG_SERVICES"
 
 // tellLogs ends the services of a job that asks for their logs, and writes what
 // they printed.
-func (s *sandbox) tellLogs(ctx context.Context) {
+func (s *sandbox) writeServiceLogs(ctx context.Context) {
 	for _, one := range s.services {
 		if one.container == "" || one.told || one.variable(debugVariable) != "true" {
 			continue

@@ -18,8 +18,8 @@ import (
 // runs tests again in a process whose temporary folder is a file system that
 // only it has.
 const (
-	hideEnv  = "REFLINE_TEST_HIDE"  // the folder to hide
-	apartEnv = "REFLINE_TEST_APART" // set once it is
+	hideEnv   = "REFLINE_TEST_HIDE"  // the folder to hide
+	remoteEnv = "REFLINE_TEST_REMOTE" // set once it is
 )
 
 func hideFolders() {
@@ -33,35 +33,35 @@ func hideFolders() {
 	}
 	os.Unsetenv(hideEnv) // processes of the tests find it hidden
 	os.Setenv("TMPDIR", dir)
-	os.Setenv(apartEnv, "1")
+	os.Setenv(remoteEnv, "1")
 }
 
-func TestApart(t *testing.T) {
+func TestRemote(t *testing.T) {
 	t.Parallel()
 	engine(t)
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: only root can hide folders from an engine")
 	}
-	if os.Getenv(apartEnv) != "" {
+	if os.Getenv(remoteEnv) != "" {
 		return
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^(TestExecutor|TestUser.*|TestOnlyInApart)$", "-test.v")
+	cmd := exec.Command(self, "-test.run=^(TestExecutor|TestUser.*|TestOnlyRemote)$", "-test.v")
 	cmd.Env = append(os.Environ(), hideEnv+"="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "PASS: TestOnlyInApart") {
+	if err != nil || !strings.Contains(string(out), "PASS: TestOnlyRemote") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 // apart is how tests reach into containers of an engine that is apart, nil when
 // it is not.
-func apart(api *client.Client) *executortest.Apart {
-	if os.Getenv(apartEnv) == "" {
+func remote(api *client.Client) *executortest.Remote {
+	if os.Getenv(remoteEnv) == "" {
 		return nil
 	}
 	running := func(t *testing.T, runID string) []string {
@@ -78,7 +78,7 @@ func apart(api *client.Client) *executortest.Apart {
 		}
 		return ids
 	}
-	return &executortest.Apart{
+	return &executortest.Remote{
 		Running: func(t *testing.T, runID string) bool { return len(running(t, runID)) > 0 },
 		Touch: func(t *testing.T, runID, path string) {
 			for _, id := range running(t, runID) {

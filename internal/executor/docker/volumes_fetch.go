@@ -17,11 +17,11 @@ import (
 )
 
 // copyBack brings what the caller reads afterwards.
-func (s *sandbox) copyBack(ctx context.Context) error {
+func (s *sandbox) copyFromEngine(ctx context.Context) error {
 	var all []error
 	for _, v := range s.volumes {
 		for _, p := range v.back() {
-			all = append(all, s.bring(ctx, v, p))
+			all = append(all, s.fetchPath(ctx, v, p))
 		}
 	}
 	if err := errors.Join(all...); err != nil {
@@ -41,8 +41,8 @@ func (v *volume) back() []string {
 }
 
 // bring makes one path of a folder what it is in its volume.
-func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
-	p, err := s.withoutLinks(ctx, v, path.Clean(p))
+func (s *sandbox) fetchPath(ctx context.Context, v *volume, p string) error {
+	p, err := s.pathWithoutLinks(ctx, v, path.Clean(p))
 	if err != nil {
 		return err
 	}
@@ -52,15 +52,15 @@ func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
 	}
 	defer root.Close()
 	u := unpacker{root: root, at: p, since: s.started, sent: v.sent}
-	found, err := s.conn.api.CopyFromContainer(ctx, s.courier, client.CopyFromContainerOptions{SourcePath: path.Join(v.courier, p)})
+	found, err := s.conn.api.CopyFromContainer(ctx, s.transfer, client.CopyFromContainerOptions{SourcePath: path.Join(v.transfer, p)})
 	if cerrdefs.IsNotFound(err) && p != "." {
 		// Without the courier nothing is found, and that removed nothing.
-		if _, err = s.conn.api.ContainerStatPath(ctx, s.courier, client.ContainerStatPathOptions{Path: v.courier}); err == nil {
+		if _, err = s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: v.transfer}); err == nil {
 			return u.gone()
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("copy %s from the engine: %w", p, s.conn.broken(err))
+		return fmt.Errorf("copy %s from the engine: %w", p, s.conn.engineError(err))
 	}
 	defer found.Content.Close()
 	if err := u.unpack(found.Content); err != nil {
@@ -71,16 +71,16 @@ func (s *sandbox) bring(ctx context.Context, v *volume, p string) error {
 
 // withoutLinks gives p, or "." when there is a link on the way to it, which
 // leads to what must come, too.
-func (s *sandbox) withoutLinks(ctx context.Context, v *volume, p string) (string, error) {
+func (s *sandbox) pathWithoutLinks(ctx context.Context, v *volume, p string) (string, error) {
 	if !filepath.IsLocal(p) {
 		return "", errs.E(errs.Internal, "path %q is not inside the folder", p)
 	}
 	for at := path.Dir(p); at != "."; at = path.Dir(at) {
-		found, err := s.conn.api.ContainerStatPath(ctx, s.courier, client.ContainerStatPathOptions{Path: path.Join(v.courier, at)})
+		found, err := s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: path.Join(v.transfer, at)})
 		switch {
 		case cerrdefs.IsNotFound(err):
 		case err != nil:
-			return "", s.conn.broken(err)
+			return "", s.conn.engineError(err)
 		case found.Stat.Mode&os.ModeSymlink != 0:
 			return ".", nil
 		}
@@ -113,7 +113,7 @@ func (s *sandbox) follow(ctx context.Context) (end func() error) {
 			case <-time.After(livePause):
 			}
 			for _, v := range live {
-				_ = s.bringNew(ctx, v) // the last time counts
+				_ = s.fetchChanged(ctx, v) // the last time counts
 			}
 		}
 	}()
@@ -124,26 +124,26 @@ func (s *sandbox) follow(ctx context.Context) (end func() error) {
 		defer cancel()
 		var all []error
 		for _, v := range live {
-			all = append(all, s.bringNew(last, v))
+			all = append(all, s.fetchChanged(last, v))
 		}
 		return errors.Join(all...)
 	}
 }
 
 // bringNew brings the paths whose size is another than before.
-func (s *sandbox) bringNew(ctx context.Context, v *volume) error {
+func (s *sandbox) fetchChanged(ctx context.Context, v *volume) error {
 	for _, p := range v.back() {
-		found, err := s.conn.api.ContainerStatPath(ctx, s.courier, client.ContainerStatPathOptions{Path: path.Join(v.courier, p)})
+		found, err := s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: path.Join(v.transfer, p)})
 		if cerrdefs.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return s.conn.broken(err)
+			return s.conn.engineError(err)
 		}
 		if size, ok := v.size[p]; ok && size == found.Stat.Size {
 			continue
 		}
-		if err := s.bring(ctx, v, p); err != nil {
+		if err := s.fetchPath(ctx, v, p); err != nil {
 			return err
 		}
 		if v.size == nil {
