@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/git"
+	"refline/internal/workspace"
 )
 
 func newDoctorCmd(e *env) *cobra.Command {
@@ -194,11 +194,11 @@ func workspaceCheck(e *env) check {
 	if err != nil {
 		return check{Name: "workspaces", Found: err.Error()}
 	}
-	way, err := engine.WayIn(dir)
+	way, err := workspace.DetectCloneMethod(dir)
 	switch {
 	case err != nil:
 		c.Found = err.Error()
-	case way == engine.ByCopy:
+	case way == workspace.CloneMethodCopy:
 		c.Found = "large repositories are copied for each job"
 		c.Advice = "faster as root (overlay mounts), or with REFLINE_STATE_DIR on XFS, btrfs or APFS (shared blocks)"
 	default:

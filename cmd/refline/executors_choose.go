@@ -32,7 +32,6 @@ func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipel
 	if x.onHost, err = openOnHost(e, project); err != nil {
 		return x, err
 	}
-	x.fillImages(p)
 	runs := func(j *pipeline.Job) bool {
 		return j.Downstream == nil && (j.When != pipeline.WhenManual || plays(j.Name))
 	}
@@ -112,15 +111,6 @@ func (x *jobExecutors) fixed() (executor.Kind, bool) {
 		}
 	}
 	return executor.Kind{}, false
-}
-
-// fillImages gives the default image to jobs without one, before any runs.
-func (x *jobExecutors) fillImages(p *pipeline.Pipeline) {
-	for i := range p.Jobs {
-		if j := &p.Jobs[i]; x.o.defaultImage != "" && !hasImage(j) && j.Downstream == nil {
-			j.Image = &pipeline.Image{Name: x.o.defaultImage}
-		}
-	}
 }
 
 // forJob returns the executor of a job.

@@ -10,12 +10,18 @@ import (
 	"runtime"
 	"strings"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/credential"
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/localrun"
 	"refline/internal/lock"
+	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // session is one refline run from its options to its record.
@@ -25,6 +31,7 @@ type session struct {
 	c       *compiled
 	key     *runKey // nil: none
 	tokens  credential.Tokens
+	secrets mask.Set // what logs do not show
 	store   runStore
 	record  runRecord
 	unlock  func()
@@ -51,7 +58,6 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	s.created = true
-	s.o.runNumber = s.record.Number
 	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
@@ -65,32 +71,40 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
-	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
+	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		return nil
-	}
-	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
+	return s.choose(jobs)
+}
+
+// compile makes the pipeline, with the run's secrets and credentials.
+func (s *session) compile(ctx context.Context) error {
+	run := &forRun{number: s.record.Number}
+	var err error
+	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.AddTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(&s.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.Name)
+		run.withheld = append(run.withheld, t.Name)
 	}
+	options := s.o.pipelineOptions
+	options.includes.tokens, options.includes.key = s.tokens, s.key
 	if s.key != nil {
-		if s.key.protected && !s.c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
-		}
-		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
+		run.withheld = append(run.withheld, s.key.name)
+		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
-	return s.choose(jobs)
+	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+		return err
+	}
+	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	}
+	return maskVariables(&s.secrets, s.c.variables)
 }
 
 // sweep removes what runs that were killed left behind: folders, mounts and
@@ -101,7 +115,7 @@ func (s *session) sweep(ctx context.Context) {
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
 	for _, dir := range []string{s.store.work, s.store.builds} {
-		if err := engine.Sweep(dir, quiet); err != nil {
+		if err := workspace.Sweep(dir, quiet); err != nil {
 			s.e.notef("left over from an earlier run: %v", err)
 		}
 	}
@@ -133,10 +147,11 @@ func (s *session) choose(jobs []string) error {
 }
 
 func (s *session) run(ctx context.Context) error {
-	p := s.c.pipeline
+	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project(), s.plays, s.confirmer()); err != nil {
+	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
@@ -157,7 +172,7 @@ func (s *session) run(ctx context.Context) error {
 	s.kept = true
 	s.view = newRunView(s.e, s.mode(), jobNames(p))
 	s.view.started(&s.record)
-	res, err := engine.Run(ctx, s.input(ctx, tree))
+	res, err := localrun.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
 	if err != nil {
@@ -176,8 +191,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.checkout.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.Ref(), string(s.c.Trigger), s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -208,13 +223,14 @@ func (s *session) mode() viewMode {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
+func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
 	if tree != nil { // there is none in place
-		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+		tree.UsePool(filepath.Join(s.builds, "spare"))
 	}
-	in := engine.RunInput{
+	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Pipeline: s.c.pipeline, Variables: s.c.variables,
+		Artifacts: artifact.NewFolder(s.store.folder(s.record.Number)),
+		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
@@ -233,7 +249,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
-	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
+	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		noteJob(s.notes, runJob{
@@ -252,10 +268,10 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
-	var caches *engine.Caches
-	if !s.o.noCache {
-		caches, _ = openCaches(s.e)
+func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+	var caches cache.Store
+	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
+		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
 		ex, err := s.runsOn.forJob(ctx, j)
@@ -265,7 +281,7 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 		in := engine.JobInput{
 			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
@@ -300,7 +316,7 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 }
 
 // finish shows what never ran and keeps the record.
-func (s *session) finish(res engine.RunResult) {
+func (s *session) finish(res localrun.Result) {
 	r := &s.record
 	r.Finished, r.Status = s.e.now(), res.Status
 	if s.e.stop.Err() != nil {
@@ -316,7 +332,7 @@ func (s *session) finish(res engine.RunResult) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.RunResult) []runJob {
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []runJob {
 	var out []runJob
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -326,7 +342,7 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.Run
 		j := runJob{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: s.relative(rec.Artifacts),
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
@@ -362,7 +378,7 @@ func (s *session) close() {
 		s.release()
 	}
 	if s.unlock != nil {
-		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))
+		_ = workspace.Remove(s.store.workFolder(s.record.Number))
 		s.unlock()
 	}
 	if s.created && !s.kept {

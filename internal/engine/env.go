@@ -86,7 +86,7 @@ func environment(vars []pipeline.Variable, temp, shown string) ([]string, error)
 			value = shown + "/" + v.Name
 		}
 		if runtime.GOOS == "linux" && len(v.Name)+len(value)+2 > mostEnv {
-			return nil, errs.E(errs.Invalid, "variable %q has %s, and a process takes at most %s in one; make it a file variable, or read a file of the project", v.Name, humanBytes(int64(len(value))), humanBytes(mostEnv))
+			return nil, errs.E(errs.Invalid, "variable %q has %d bytes, and a process takes at most %d in one; make it a file variable, or read a file of the project", v.Name, len(value), mostEnv-len(v.Name)-2)
 		}
 		env = append(env, v.Name+"="+value)
 	}

@@ -11,10 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 const runnerArch = runtime.GOOS + "/" + runtime.GOARCH
@@ -43,7 +46,7 @@ type JobInput struct {
 
 	// Tree is cloned into the job's workspace. InPlace, when set, is a folder
 	// that is used as it is instead.
-	Tree    *Tree
+	Tree    *workspace.Tree
 	InPlace string
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
@@ -58,16 +61,17 @@ type JobInput struct {
 	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
-	Take    []string // folders of artifacts to restore, in order
-	Keep    string   // the folder that becomes this job's artifacts
-	Caches  *Caches  // nil: none
-	Project string   // whose caches
+	Artifacts artifact.Store // nil: none
+	Take      []string       // keys of artifacts to restore, in order
+	Keep      string         // the key that this job's artifacts get
+	Caches    cache.Store    // nil: none
+	Project   string         // whose caches
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
-	// Setup prepares what the script needs of the machine and returns a folder
-	// to put first in PATH; env is what the job will run with. May be nil.
-	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
+	// PythonEnv makes the environment of a Python script, as pythonenv.Make does:
+	// it returns a folder to put first in PATH. nil: none is made.
+	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
 
 	// Agent, when set, gives the job the use of an ssh key until it ends.
 	Agent AgentStarter
@@ -97,7 +101,7 @@ type JobResult struct {
 	ExitCode  int
 	Coverage  *float64
 	Dotenv    []pipeline.Variable
-	Artifacts bool // Keep holds something
+	Artifacts bool // Keep has something
 	Err       error
 }
 
@@ -131,7 +135,7 @@ type attempt struct {
 	workspace string // on the host
 	temp      string // on the host
 	scripts   string // on the host
-	clone     *Workspace
+	clone     *workspace.Workspace
 	sandbox   executor.Sandbox
 	env       []string
 	lookup    map[string]string

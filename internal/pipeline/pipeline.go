@@ -84,8 +84,11 @@ type Job struct {
 	BeforeScript  []string   `json:"before_script,omitempty"`
 	Script        []string   `json:"script,omitempty"`
 	AfterScript   []string   `json:"after_script,omitempty"`
-	Run           []RunEntry `json:"run,omitempty"`      // run: steps, instead of the scripts
-	Coverage      string     `json:"coverage,omitempty"` // the regular expression without its slashes
+	Run           []RunEntry `json:"run,omitempty"` // run: steps, instead of the scripts
+	// Python is the path of the Python script that the job runs. What the script
+	// declares to need is installed before.
+	Python   string `json:"python,omitempty"`
+	Coverage string `json:"coverage,omitempty"` // the regular expression without its slashes
 
 	Artifacts   *Artifacts   `json:"artifacts,omitempty"`
 	Caches      []Cache      `json:"cache,omitempty"`
