@@ -270,6 +270,7 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 		in := engine.JobInput{
 			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
+			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
