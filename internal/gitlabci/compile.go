@@ -158,8 +158,6 @@ func (c *compiler) decide(w *workflow) bool {
 	outer := &scope{outside: c.conditions.outside}
 	c.trigger = newTrigger(outer)
 	created := c.decideWorkflow(w)
-	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
-	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.result.Jobs = make([]Explanation, 0, len(c.jobs))
 	for _, job := range c.jobs {
 		for _, in := range job.instances {
@@ -167,14 +165,24 @@ func (c *compiler) decide(w *workflow) bool {
 		}
 		c.result.Jobs = append(c.result.Jobs, c.explain(job))
 	}
-	if !created {
-		return false
+	created = created && c.assemble(w)
+	for i := range c.result.Jobs {
+		x := &c.result.Jobs[i]
+		x.In = created && x.Allowed
 	}
+	return created
+}
+
+// assemble makes the pipeline of the jobs that their rules let in, and reports
+// whether there is one.
+func (c *compiler) assemble(w *workflow) bool {
+	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
+	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.dropOptionalNeeds()
 	c.fill(p)
 	switch {
 	case len(p.Jobs) == 0:
-		c.result.NotCreated = "the rules leave no job"
+		c.result.NotCreated = "rules exclude every job"
 		return false
 	case !slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage != preStage && j.Stage != postStage }):
 		c.result.NotCreated = "all jobs are in the stages .pre and .post"

@@ -102,24 +102,28 @@ type Result struct {
 	// NotCreated says why no pipeline is created although nothing is wrong
 	// (workflow:rules, no job left); empty else.
 	NotCreated string
-	Findings   diag.List
+	// NotCreatedAt is the place of the rule behind NotCreated, zero without one.
+	NotCreatedAt diag.Place
+	Findings     diag.List
 	// Files are the sources that were read, the root first.
 	Files []Source
-	// Jobs tells for each job that is written, in the pipeline or not, why.
+	// Jobs explains each job that is written, in the pipeline or not.
 	Jobs []Explanation
-	// Workflow tells how workflow:rules were decided.
+	// Workflow is how workflow:rules were decided.
 	Workflow []RuleTrace
 }
 
-// Explanation tells why a job is in or out and where its keys come from.
+// Explanation says why a job is in the pipeline or not, and where its keys come
+// from.
 type Explanation struct {
-	Job   string        `json:"job"` // the name as written (the base of a parallel job)
-	In    bool          `json:"in"`
-	When  pipeline.When `json:"when,omitempty"`
-	Place diag.Place    `json:"place"`
-	Rules []RuleTrace   `json:"rules,omitempty"`
-	Only  string        `json:"only,omitempty"` // how only/except were decided, "" without them
-	Keys  []KeyOrigin   `json:"keys,omitempty"`
+	Job     string        `json:"job"`     // the name as written (the base of a parallel job)
+	In      bool          `json:"in"`      // it is in the pipeline
+	Allowed bool          `json:"allowed"` // its own rules let it in, also when no pipeline is created
+	When    pipeline.When `json:"when,omitempty"`
+	Place   diag.Place    `json:"place"`
+	Rules   []RuleTrace   `json:"rules,omitempty"`
+	Only    string        `json:"only,omitempty"` // how only/except were decided, "" without them
+	Keys    []KeyOrigin   `json:"keys,omitempty"`
 }
 
 // RuleTrace is one rule and what became of it.

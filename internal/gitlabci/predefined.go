@@ -160,3 +160,14 @@ func truncated(message string) string {
 	}
 	return strings.ToValidUTF8(message[:most], "")
 }
+
+// As gives the facts of the same commit for another trigger. A merge request is
+// number 1, from Branch into DefaultBranch.
+func (f Facts) As(trigger pipeline.Trigger) Facts {
+	f.Trigger, f.MergeRequest = trigger, nil
+	if trigger == pipeline.TriggerMergeRequest {
+		title, _, _ := strings.Cut(f.Message, "\n")
+		f.MergeRequest = &MergeRequest{IID: 1, Title: title, SourceBranch: f.Branch, TargetBranch: f.DefaultBranch, SourceSHA: f.SHA}
+	}
+	return f
+}

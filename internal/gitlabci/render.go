@@ -29,16 +29,34 @@ func Render(p *pipeline.Pipeline) ([]byte, error) {
 	root.sub("workflow", workflow)
 	stages := slices.DeleteFunc(slices.Clone(p.Stages), func(s string) bool { return s == ".pre" || s == ".post" })
 	root.list("stages", stages)
-	for i := range p.Jobs {
-		root.sub(p.Jobs[i].Name, renderJob(&p.Jobs[i]))
-	}
 	var out bytes.Buffer
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := enc.Encode(root.node()); err != nil {
-		return nil, fmt.Errorf("render: %w", err)
+	if len(root.content) > 0 || len(p.Jobs) == 0 {
+		if err := root.write(&out); err != nil {
+			return nil, err
+		}
 	}
-	return out.Bytes(), enc.Close()
+	const batch = 100 // bounds memory, and how often a YAML writer is made
+	for jobs := range slices.Chunk(p.Jobs, batch) {
+		var part document
+		for i := range jobs {
+			part.sub(jobs[i].Name, renderJob(&jobs[i]))
+		}
+		if err := part.write(&out); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// write appends the keys of d to out. Parts of a map written one after the other
+// are the map, and need the memory of one part only.
+func (d *document) write(out *bytes.Buffer) error {
+	enc := yaml.NewEncoder(out)
+	enc.SetIndent(2)
+	if err := enc.Encode(d.node()); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	return enc.Close()
 }
 
 // document builds a YAML map in the order its keys are added; what is empty is
@@ -50,16 +68,45 @@ func (d *document) node() *yaml.Node {
 }
 
 func (d *document) add(key string, value any) {
-	var k, v yaml.Node
-	k.SetString(key)
-	if n, ok := value.(*yaml.Node); ok {
-		d.content = append(d.content, &k, n)
-		return
+	d.content = append(d.content, textNode(key), yamlNode(value))
+}
+
+// yamlNode makes YAML of a value. Common types come first: yaml's own Encode
+// writes and parses each value.
+func yamlNode(value any) *yaml.Node {
+	switch v := value.(type) {
+	case *yaml.Node:
+		return v
+	case string:
+		return textNode(v)
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
+	case int:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(v)}
+	case []string:
+		list := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, s := range v {
+			list.Content = append(list.Content, textNode(s))
+		}
+		return list
+	case []*yaml.Node:
+		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: v}
 	}
-	if err := v.Encode(value); err != nil {
-		v.SetString(fmt.Sprint(value))
+	var n yaml.Node
+	if err := n.Encode(value); err != nil {
+		n.SetString(fmt.Sprint(value))
 	}
-	d.content = append(d.content, &k, &v)
+	return &n
+}
+
+// textNode quotes what YAML 1.1 would not read as the same text.
+func textNode(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s)
+	if scalar := plainScalar(s); n.Style == 0 && (scalar.kind != stringNode || scalar.symbol || scalar.refused != "") {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
 }
 
 func (d *document) sub(key string, s document) {

@@ -52,10 +52,12 @@ func (c *compiler) decideWorkflow(w *workflow) bool {
 	c.result.Workflow = v.trace
 	if v.matched == nil {
 		c.result.NotCreated = "no rule of workflow matched"
+		c.result.NotCreatedAt = w.rules[0].node.at
 		return false
 	}
 	if v.matched.when == pipeline.WhenNever {
 		c.result.NotCreated = "a rule of workflow says never"
+		c.result.NotCreatedAt = v.matched.node.at
 		return false
 	}
 	c.workflowRule = v.matched.node
