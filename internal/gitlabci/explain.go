@@ -70,7 +70,7 @@ func (x *Explanation) WhyNot() string {
 	case x.Only != "":
 		return fmt.Sprintf("%s (%s)", x.Only, x.Place)
 	case len(x.Rules) == 0:
-		return "it has no instance"
+		return "its matrix is empty"
 	}
 	var tried []string
 	for _, rule := range x.Rules {

@@ -15,9 +15,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// Render writes a compiled pipeline in the dialect again, with everything
-// decided: no rules, no extends, parallel jobs one by one. Compiling it gives
-// the same jobs.
+// Render writes a compiled pipeline in the dialect, with everything decided: no
+// rules, no extends, parallel jobs one by one. Compiling it gives the same jobs.
 func Render(p *pipeline.Pipeline) ([]byte, error) {
 	var root document
 	var workflow document
@@ -59,8 +58,8 @@ func (d *document) write(out *bytes.Buffer) error {
 	return enc.Close()
 }
 
-// document builds a YAML map in the order its keys are added; what is empty is
-// left out.
+// document builds a YAML map in the order in which keys are added. Empty values are
+// omitted.
 type document struct{ content []*yaml.Node }
 
 func (d *document) node() *yaml.Node {
@@ -221,8 +220,8 @@ func renderVariables(vars []pipeline.Variable) document {
 	return d
 }
 
-// instanceVariables gives the variables of a job. One of a parallel job stands
-// by itself now, so it is told its place among the others.
+// instanceVariables returns the variables of a job. An instance of a parallel job is
+// rendered as a job of its own, so it gets its index as variables.
 func instanceVariables(j *pipeline.Job) []pipeline.Variable {
 	if j.Index == 0 {
 		return j.Variables
@@ -389,7 +388,7 @@ func renderOutside(d *document, j *pipeline.Job) {
 	d.text("identity", j.Identity)
 }
 
-// mirrors reports whether the trigger of a job stands for its needs:pipeline.
+// mirrors reports whether the trigger of a job represents its needs:pipeline.
 func mirrors(j *pipeline.Job) bool {
 	return j.Downstream.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
 		return n.Job == "" && n.Pipeline == j.Downstream.Project

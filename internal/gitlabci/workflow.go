@@ -41,8 +41,8 @@ func (r reader) readAutoCancel(n *node, path string) pipeline.AutoCancel {
 	}
 }
 
-// decideWorkflow evaluates workflow:rules. It changes the top-level variables,
-// and reports whether there is a pipeline at all.
+// decideWorkflow evaluates workflow:rules and applies their variables. It reports
+// whether a pipeline is created.
 func (c *compiler) decideWorkflow(w *workflow) bool {
 	if w.rules == nil {
 		return true
