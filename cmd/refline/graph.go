@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/graphview"
 	"refline/internal/pipeline"
 )
 
@@ -25,9 +26,9 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			draw, ok := map[string]func(*pipeline.Pipeline) (string, error){
-				"svg":     func(p *pipeline.Pipeline) (string, error) { return pipeline.SVG(p, nil) },
-				"dot":     func(p *pipeline.Pipeline) (string, error) { return pipeline.DOT(p), nil },
-				"mermaid": func(p *pipeline.Pipeline) (string, error) { return pipeline.Mermaid(p), nil },
+				"svg":     func(p *pipeline.Pipeline) (string, error) { return graphview.SVG(p, nil) },
+				"dot":     func(p *pipeline.Pipeline) (string, error) { return graphview.DOT(p), nil },
+				"mermaid": func(p *pipeline.Pipeline) (string, error) { return graphview.Mermaid(p), nil },
 			}[format]
 			if !ok {
 				return usagef("--format %q is none of svg, dot, mermaid", format)

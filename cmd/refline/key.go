@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"
 )
@@ -48,28 +46,28 @@ func (o *keyOptions) bind(cmd *cobra.Command) {
 }
 
 // record is the key's entry in the store, with its hosts' keys pinned.
-func (o *keyOptions) record(ctx context.Context, e *env, name string) (*deployKey, []byte, error) {
-	if !keyName(name) {
+func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte, error) {
+	if !credential.ValidKeyName(name) {
 		return nil, nil, usagef("%q is no name for a key: use letters, digits, dot, dash and underscore", name)
 	}
-	k := &deployKey{Name: name, Write: o.write, Repos: o.repos}
+	k := &credential.DeployKey{Name: name, Write: o.write, Repos: o.repos}
 	hosts := o.hosts
 	for _, r := range o.repos {
-		h, err := parseHost(r)
+		h, err := credential.ParseHost(r)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, usageError{err}
 		}
 		hosts = append(hosts, h)
 	}
 	if len(hosts) == 0 {
 		return nil, nil, usagef("say which host the key is for: --repo URL or --host HOST")
 	}
-	pinned, err := hostKeys(ctx, e, hosts, o.knownHosts)
+	pinned, err := hostKeys(e, hosts, o.knownHosts)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, h := range hosts {
-		k.addHost(h)
+		k.AddHost(h)
 	}
 	return k, pinned, nil
 }
@@ -88,20 +86,23 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key new flows --repo git@git.example.com:data/flows.git
   refline key new wiki --write --repo git@git.example.com:data/flows.wiki.git --known-hosts known_hosts`,
 		Args: oneArg("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, name := cmd.Context(), args[0]
-			store, k, pinned, err := o.prepare(ctx, e, name)
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := args[0]
+			store, k, pinned, err := o.prepare(e, name)
 			if err != nil {
 				return err
 			}
 			if comment == "" {
 				comment = name + "@refline"
 			}
-			text, err := generateKey(ctx, kind, comment)
+			text, err := credential.GenerateKey(kind, comment)
+			if errs.Is(err, errs.Invalid) {
+				return usageError{fmt.Errorf("--type: %w", err)}
+			}
 			if err != nil {
 				return err
 			}
-			return store.keep(e, k, text, pinned)
+			return addKey(e, store, k, credential.Key{Text: text, KnownHosts: pinned})
 		},
 	}
 	o.bind(cmd)
@@ -111,39 +112,16 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 }
 
 // prepare makes the entry of a new key, whose name must be free.
-func (o *keyOptions) prepare(ctx context.Context, e *env, name string) (*keyStore, *deployKey, []byte, error) {
+func (o *keyOptions) prepare(e *env, name string) (credential.Store, *credential.DeployKey, []byte, error) {
 	store, err := openKeyStore(e)
 	if err != nil {
-		return nil, nil, nil, err
+		return store, nil, nil, err
 	}
-	if _, err := os.Stat(store.folder(name)); err == nil && keyName(name) {
-		return nil, nil, nil, errs.E(errs.Conflict, "there is a key %s already; to remove it: refline key rm %s", name, name)
+	if store.Has(name) {
+		return store, nil, nil, errs.E(errs.Conflict, "there is a key %s already; to remove it: refline key rm %s", name, name)
 	}
-	k, pinned, err := o.record(ctx, e, name)
+	k, pinned, err := o.record(e, name)
 	return store, k, pinned, err
-}
-
-// generateKey lets ssh-keygen make a key in a folder that is gone at once.
-func generateKey(ctx context.Context, kind, comment string) ([]byte, error) {
-	args := []string{"-q", "-t", kind, "-N", "", "-C", comment}
-	switch kind {
-	case "ed25519", "ecdsa":
-	case "rsa":
-		args = append(args, "-b", "3072")
-	default:
-		return nil, usagef("--type %q is none of ed25519, ecdsa, rsa", kind)
-	}
-	dir, err := os.MkdirTemp("", "refline-key-")
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "folder for a new key: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "key")
-	out, err := exec.CommandContext(ctx, "ssh-keygen", append(args, "-f", file)...).CombinedOutput()
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "ssh-keygen, which makes keys: %w %s", err, strings.TrimSpace(string(out)))
-	}
-	return os.ReadFile(file)
 }
 
 func newKeyImportCmd(e *env) *cobra.Command {
@@ -159,8 +137,8 @@ A key with a passphrase is refused: a job cannot type it.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline key import flows --key-file deploy_key --repo git@git.example.com:data/flows.git",
 		Args:    oneArg("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			store, k, pinned, err := o.prepare(cmd.Context(), e, args[0])
+		RunE: func(_ *cobra.Command, args []string) error {
+			store, k, pinned, err := o.prepare(e, args[0])
 			if err != nil {
 				return err
 			}
@@ -168,7 +146,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			return store.keep(e, k, sshagent.Mend(text), pinned)
+			return addKey(e, store, k, credential.Key{Text: sshagent.Mend(text), KnownHosts: pinned})
 		},
 	}
 	o.bind(cmd)
@@ -200,14 +178,14 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if len(args) == 0 {
 				return listKeys(e, store, asJSON)
 			}
-			k, err := store.get(args[0])
+			k, err := findKey(store, args[0])
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return e.printJSON(k)
 			}
-			k.show(e)
+			showKey(e, k)
 			return nil
 		},
 	}
@@ -215,8 +193,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func listKeys(e *env, store *keyStore, asJSON bool) error {
-	keys, err := store.list()
+func listKeys(e *env, store credential.Store, asJSON bool) error {
+	keys, err := store.List()
 	if err != nil {
 		return err
 	}
@@ -229,12 +207,63 @@ func listKeys(e *env, store *keyStore, asJSON bool) error {
 	}
 	rows := [][]string{{"name", "access", "hosts", "fingerprint"}}
 	for _, k := range keys {
-		rows = append(rows, []string{k.Name, k.access(), strings.Join(k.Hosts, ", "), k.Fingerprint})
+		rows = append(rows, []string{k.Name, k.Access(), strings.Join(k.Hosts, ", "), k.Fingerprint})
 	}
 	for _, line := range alignColumns(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
+}
+
+// openKeyStore is the folder keys of refline's state folder.
+func openKeyStore(e *env) (credential.Store, error) {
+	dir, err := e.stateDir()
+	return credential.Store{Dir: filepath.Join(dir, "keys")}, err
+}
+
+// findKey returns what is known of a key, or an error that suggests a name.
+func findKey(store credential.Store, name string) (*credential.DeployKey, error) {
+	k, err := store.Get(name)
+	if !errs.Is(err, errs.NotFound) {
+		return k, err
+	}
+	keys, _ := store.List()
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+	}
+	return nil, errs.E(errs.NotFound, "no key %q is kept%s; all of them: refline key show", name, didYouMean(name, names))
+}
+
+// addKey stores a key and shows it.
+func addKey(e *env, store credential.Store, k *credential.DeployKey, key credential.Key) error {
+	if err := store.Add(k, key); err != nil {
+		return err
+	}
+	showKey(e, k)
+	return nil
+}
+
+// showKey prints what the owner of a repository needs.
+func showKey(e *env, k *credential.DeployKey) {
+	fmt.Fprintf(e.stdout, "%s\n", k.Public)
+	e.notef("%s: %s, %s, for %s", k.Name, k.Fingerprint, k.Access(), strings.Join(k.Hosts, ", "))
+	e.notef("paste the line above where deploy keys are kept:")
+	places := []string{"GitLab: project › Settings › Repository › Deploy keys", "GitHub: repository › Settings › Deploy keys",
+		"Gitea, Forgejo: repository › Settings › Deploy keys"}
+	ticks := []string{"Grant write permissions to this key", "Allow write access", "Enable write access"}
+	for i, p := range places {
+		if k.Write {
+			p += ", tick \"" + ticks[i] + "\""
+		}
+		e.notef("  %s", p)
+	}
+	for _, r := range k.Repos {
+		if page := credential.GitLabPage(r); page != "" {
+			e.notef("for %s on GitLab: %s", r, page)
+		}
+	}
+	e.notef("then: refline run --deploy-key %s, or refline agent --key %s -- git clone …", k.Name, k.Name)
 }
 
 func newKeyRmCmd(e *env) *cobra.Command {
@@ -249,12 +278,12 @@ func newKeyRmCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, err := store.get(args[0])
+			k, err := findKey(store, args[0])
 			if err != nil {
 				return err
 			}
-			if err := os.RemoveAll(store.folder(k.Name)); err != nil {
-				return errs.E(errs.Denied, "key %s: %w", k.Name, unwrapPath(err))
+			if err := store.Remove(k.Name); err != nil {
+				return err
 			}
 			e.notef("key %s removed from here; remove %s where it was pasted too", k.Name, k.Fingerprint)
 			return nil

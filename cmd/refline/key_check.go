@@ -9,8 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/forge"
 	"refline/internal/sshagent"
+	"refline/internal/variable"
 )
 
 // bindKeySource adds the flags that say where a private key comes from.
@@ -46,31 +49,18 @@ func keyText(e *env, file, fromEnv string) ([]byte, error) {
 // keyFromEnv reads a key from a variable, or from the variables that "key
 // split" makes of it.
 func keyFromEnv(e *env, name string) ([]byte, error) {
-	if !variableName(name) {
+	if !variable.ValidName(name) {
 		return nil, usagef("%q is no name of a variable", name)
 	}
 	if e.getenv(name) != "" {
 		return envSecret(e, "variable", name)
 	}
-	var lines []string
-	for {
-		line := e.getenv(lineVariable(name, len(lines)+1))
-		if line == "" {
-			break
-		}
-		lines = append(lines, strings.TrimSpace(line))
+	lines, err := credential.JoinLines(e.getenv, name)
+	if lines == nil && err == nil {
+		err = errs.E(errs.NotFound, "neither %s nor %s is set", name, credential.LineVariable(name, 1))
 	}
-	if len(lines) == 0 {
-		return nil, errs.E(errs.NotFound, "neither %s nor %s is set", name, lineVariable(name, 1))
-	}
-	if next := lineVariable(name, len(lines)+2); e.getenv(next) != "" {
-		return nil, errs.E(errs.Invalid, "%s is set but %s is not: a line of the key is missing", next, lineVariable(name, len(lines)+1))
-	}
-	return []byte(strings.Join(lines, "\n")), nil
+	return lines, err
 }
-
-// lineVariable names the variable of one line of a key.
-func lineVariable(name string, line int) string { return fmt.Sprintf("%s_%d", name, line) }
 
 // checkedKey is what is found out about the text of a key.
 type checkedKey struct {
@@ -144,7 +134,7 @@ func checkKey(e *env, file string) (checkedKey, error) {
 		File: file, Type: key.Type, Format: key.Format, Lines: len(key.Lines), Passphrase: key.Passphrase,
 		Mended: key.Mended, OneLine: len(key.OneLine()), ShortLines: key.ShortLines(), key: key,
 	}
-	c.Reason = sshagent.GitLabMaskable(string(text), false)
+	c.Reason = forge.GitLabMaskable(string(text), false)
 	c.Maskable = c.Reason == ""
 	for _, r := range key.CommentLengths() {
 		c.Comments = append(c.Comments, r.String())

@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
-	"refline/internal/forge"
 	"refline/internal/secret"
 	"refline/internal/sshagent"
+	"refline/internal/variable"
 )
 
 type keySplitOptions struct {
@@ -61,7 +60,7 @@ type keyVariable struct{ name, value string }
 
 // split gives the variables. A key with a passphrase is refused.
 func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
-	if !variableName(o.name) {
+	if !variable.ValidName(o.name) {
 		return nil, usagef("--name %q is no name of a variable", o.name)
 	}
 	if c.Passphrase {
@@ -72,7 +71,7 @@ func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
 	}
 	out := make([]keyVariable, len(c.key.Lines))
 	for i, line := range c.key.Lines {
-		out[i] = keyVariable{lineVariable(o.name, i+1), line}
+		out[i] = keyVariable{credential.LineVariable(o.name, i+1), line}
 	}
 	return out, nil
 }
@@ -109,29 +108,18 @@ func (o *keySplitOptions) create(ctx context.Context, e *env, vars []keyVariable
 	if err != nil {
 		return err
 	}
-	there, err := project.Variables(ctx)
+	list := make([]secret.Variable, len(vars))
+	for i, v := range vars {
+		list[i] = secret.Variable{Name: v.name, Value: secret.NewString(v.value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
+	}
+	err = variable.Create(ctx, project, o.project, list)
+	if errs.Is(err, errs.Conflict) {
+		return errs.E(errs.Conflict, "%w; to take another name: --name", err)
+	}
 	if err != nil {
 		return err
 	}
-	list := make([]forge.ProjectVariable, len(vars))
-	var refused []error
-	for i, v := range vars {
-		x := secret.Variable{Name: v.name, Value: secret.NewString(v.value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
-		list[i] = forge.ProjectVariable{Variable: x}
-		if why := notTaken(x); why != "" {
-			refused = append(refused, errs.E(errs.Invalid, "%s: %s", v.name, why))
-		}
-		if slices.ContainsFunc(there, func(have forge.ProjectVariable) bool { return have.Name == v.name && have.Environment == x.Environment }) {
-			refused = append(refused, errs.E(errs.Conflict, "%s is in %s already; another name: --name", v.name, o.project))
-		}
-	}
-	if err := errors.Join(refused...); err != nil {
-		return err
-	}
 	for _, x := range list {
-		if err := project.Create(ctx, x); err != nil {
-			return err
-		}
 		fmt.Fprintf(e.stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
 	}
 	return nil

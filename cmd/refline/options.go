@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"os"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/source"
+	"refline/internal/variable"
 )
 
 // pipelineOptions say which pipeline is meant: the flags that run, list, show,
@@ -24,16 +24,15 @@ type pipelineOptions struct {
 	commit    string
 	event     string
 	changed   []string
+	before    string
 	repo      string
-	includes  includeSources
+	includes  includeOptions
 	variables string
 
 	// Not flags: what other commands set.
-	content   []byte         // the configuration itself instead of a file
-	values    map[string]any // inputs with their types
-	reveal    bool           // masked variables have their values
-	depth     int            // commits of history that a repository is fetched with; 0 is all
-	runNumber int64
+	content []byte         // the configuration itself instead of a file
+	values  map[string]any // inputs with their types
+	depth   int            // commits of history that a repository is fetched with; 0 is all
 }
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {
@@ -49,6 +48,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
+	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
@@ -74,6 +74,23 @@ func (o *pipelineOptions) again() string {
 	return b.String()
 }
 
+// checkBefore wants the whole name of a commit.
+func (o *pipelineOptions) checkBefore() error {
+	hex := strings.Trim(strings.ToLower(o.before), "0123456789abcdef") == ""
+	if o.before == "" || hex && (len(o.before) == 40 || len(o.before) == 64) {
+		return nil
+	}
+	return usagef("--before %s: give the whole name of the commit, or zeros for a new branch", o.before)
+}
+
+// sourceOptions are what a source needs of the flags.
+func (o *pipelineOptions) sourceOptions(e *env, includes includeOptions) source.Options {
+	return source.Options{
+		Includes: includes.includes(e), Before: strings.ToLower(o.before), Depth: o.depth,
+		Notice: func(text string) { e.notef("%s", text) },
+	}
+}
+
 // eventNames are the values of --event.
 func eventNamed(name string) (pipeline.Trigger, error) {
 	switch name {
@@ -97,11 +114,13 @@ func eventNamed(name string) (pipeline.Trigger, error) {
 func (o *pipelineOptions) pipelineVariables(e *env) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range o.varFiles {
-		vars, err := readVarFile(e.path(file), file)
+		vars, err := variable.ReadFile(e.path(file), file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--var-file %w", err)
 		}
-		out = append(out, vars...)
+		for _, v := range vars {
+			out = append(out, pipeline.Variable{Name: v.Name, Value: v.Value})
+		}
 	}
 	for _, kv := range o.vars {
 		name, value, err := keyValue("--var", kv)
@@ -115,57 +134,11 @@ func (o *pipelineOptions) pipelineVariables(e *env) ([]pipeline.Variable, error)
 
 func keyValue(flag, kv string) (key, value string, err error) {
 	key, value, ok := strings.Cut(kv, "=")
-	if !ok || !variableName(key) {
+	if !ok || !variable.ValidName(key) {
 		shown, _, _ := strings.Cut(kv, "=")
 		return "", "", usagef("%s wants NAME=VALUE with a name of letters, digits and _, got %q", flag, shown)
 	}
 	return key, value, nil
-}
-
-func variableName(s string) bool {
-	for i, c := range []byte(s) {
-		digit := c >= '0' && c <= '9'
-		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (!digit || i == 0) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// readVarFile reads lines K=V; blank lines and those that start with # are
-// comments, and quotes around a whole value are taken off. A value is never
-// part of a message.
-func readVarFile(path, shown string) ([]pipeline.Variable, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, errs.E(errs.Invalid, "--var-file %s is no regular file", shown)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "--var-file %s: %w", shown, unwrapPath(err))
-	}
-	defer f.Close()
-	var out []pipeline.Variable
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || !variableName(name) {
-			return nil, errs.E(errs.Invalid, "%s:%d: want NAME=VALUE with a name of letters, digits and _", shown, n)
-		}
-		if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-			value = value[1 : len(value)-1]
-		}
-		out = append(out, pipeline.Variable{Name: name, Value: value})
-	}
-	if err := lines.Err(); err != nil {
-		return nil, errs.E(errs.Invalid, "%s: %w", shown, err)
-	}
-	return out, nil
 }
 
 // inputValues are the values for spec:inputs, as text from the command line.

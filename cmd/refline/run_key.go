@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/secret"
+	"refline/internal/source"
+	"refline/internal/variable"
 )
 
 // deployKeyOptions say which key the jobs of a run, and the checkout before
@@ -30,11 +33,11 @@ func (o *deployKeyOptions) bind(cmd *cobra.Command) {
 // runKey is the deploy key of a run and the agent that serves it to this
 // process's own git.
 type runKey struct {
-	usableKey
+	credential.Key
 	name string
 	// protected says that it is a variable for protected refs only.
 	protected bool
-	own       *servedKey
+	own       *credential.Served
 	dir       string
 }
 
@@ -49,7 +52,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 	}
 	name, file, hasFile := strings.Cut(d.spec, "=")
 	file, at := strings.CutPrefix(file, "@")
-	if !keyName(name) || hasFile && (!at || file == "") {
+	if !credential.ValidKeyName(name) || hasFile && (!at || file == "") {
 		return nil, usagef("--deploy-key wants NAME or NAME=@FILE; a key itself never stands on a command line")
 	}
 	from := agentOptions{hostOptions: d.hostOptions}
@@ -57,27 +60,26 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, missing := store.get(name)
 	k := &runKey{name: name}
 	switch {
 	case hasFile:
 		from.keyFile = file
-	case missing == nil:
+	case store.Has(name):
 		from.key = name
-	case variableName(name) && (e.getenv(name) != "" || e.getenv(lineVariable(name, 1)) != ""):
+	case variable.ValidName(name) && (e.getenv(name) != "" || e.getenv(credential.LineVariable(name, 1)) != ""):
 		from.keyEnv = name
 	default:
 		if err := k.fromVariable(ctx, e, o); err != nil {
 			return nil, err
 		}
 	}
-	if h, err := parseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
+	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && source.IsURL(o.repo) {
 		from.hosts = hostList{h}
 	}
-	if k.text == nil {
-		k.usableKey, err = from.load(ctx, e)
+	if k.Text == nil {
+		k.Key, err = from.load(e)
 	} else {
-		k.knownHosts, err = hostKeys(ctx, e, from.hosts, from.knownHosts)
+		k.KnownHosts, err = hostKeys(e, from.hosts, from.knownHosts)
 	}
 	if err != nil {
 		return nil, err
@@ -94,11 +96,11 @@ func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error 
 	if err != nil {
 		return err
 	}
-	i := v.at(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
+	i := v.Index(secret.Variable{Name: k.name, Environment: secret.AnyEnvironment})
 	if i < 0 {
 		return errs.E(errs.NotFound, "--deploy-key %[1]s: neither a kept key nor a variable has this name; make it: refline key new %[1]s --repo URL, or give a file: --deploy-key %[1]s=@FILE", k.name)
 	}
-	k.text, k.protected = v.Variables[i].Value.Reveal(), v.Variables[i].Protected
+	k.Text, k.protected = v.Variables[i].Value.Reveal(), v.Variables[i].Protected
 	return nil
 }
 
@@ -107,7 +109,7 @@ func (k *runKey) serveSelf() (err error) {
 	if k.dir, err = os.MkdirTemp("", "refline-agent-"); err != nil {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
 	}
-	if k.own, err = startAgent(k.usableKey, k.dir, k.dir, 0, nil); err != nil {
+	if k.own, err = k.Serve(credential.Place{Dir: k.dir, Seen: k.dir}); err != nil {
 		return errors.Join(err, os.RemoveAll(k.dir))
 	}
 	return nil
@@ -115,7 +117,7 @@ func (k *runKey) serveSelf() (err error) {
 
 func (k *runKey) close() {
 	if k != nil {
-		_ = k.own.close()
+		_ = k.own.Close()
 		_ = os.RemoveAll(k.dir)
 	}
 }
@@ -126,10 +128,10 @@ func (k *runKey) environ(environ []string, repo string) []string {
 	if k == nil {
 		return environ
 	}
-	if h, err := parseHost(repo); err != nil || !knowsHost(k.knownHosts, h) {
+	if h, err := credential.ParseHost(repo); err != nil || !credential.KnowsHost(k.KnownHosts, h) {
 		return environ
 	}
-	return append(withoutKey(environ, k.name), k.own.env...)
+	return append(credential.WithoutKey(environ, k.name), k.own.Env...)
 }
 
 // jobEnviron is what a job on the host inherits: not the key.
@@ -137,52 +139,24 @@ func (k *runKey) jobEnviron(environ []string) []string {
 	if k == nil {
 		return environ
 	}
-	return withoutKey(environ, k.name)
+	return credential.WithoutKey(environ, k.name)
 }
 
-// maxSocketFolder is how long the path of a socket's folder may be, so that
-// every system takes the socket's.
-const maxSocketFolder = 85
-
-// agentFor makes what logs in for a job: an ssh agent with the deploy key, and
+// agentFor starts what logs in for a job: an ssh agent with the deploy key, and
 // git's credentials for https. It is nil when the run has neither.
-func agentFor(ex executor.Executor, k *runKey, tokens gitTokens) engine.AgentStarter {
-	if k == nil && len(tokens) == 0 {
+func agentFor(ex executor.Executor, k *runKey, tokens credential.Tokens) engine.AgentStarter {
+	set := credential.Set{Tokens: tokens}
+	if k != nil {
+		set.Key = &k.Key
+	}
+	if set.Empty() {
 		return nil
 	}
 	return func(p engine.AgentPlace) (env []string, end func() error, err error) {
-		mode, ends := os.FileMode(0o600), []func() error{}
-		end = func() (err error) {
-			for _, f := range slices.Backward(ends) {
-				err = errors.Join(err, f())
-			}
-			return err
-		}
-		switch {
-		case ex.Isolated():
-			mode = 0o666 // the container's user is another; the folder is the wall
-		case len(p.Dir) > maxSocketFolder:
-			short, err := os.MkdirTemp("", "refline-agent-")
-			if err != nil {
-				return nil, nil, errs.E(errs.Unavailable, "folder for the agent: %w", err)
-			}
-			p.Dir, p.Seen = short, short
-			ends = append(ends, func() error { return os.RemoveAll(short) })
-		}
-		if k != nil {
-			served, err := startAgent(k.usableKey, p.Dir, p.Seen, mode, func(reason string) { p.Note("agent refused " + reason) })
-			if err != nil {
-				return nil, nil, errors.Join(err, end())
-			}
-			env, ends = append(env, served.env...), append(ends, served.close)
-		}
-		if len(tokens) > 0 {
-			more, stop, err := tokens.serve(p, mode)
-			if err != nil {
-				return nil, nil, errors.Join(err, end())
-			}
-			env, ends = append(env, more...), append(ends, stop)
-		}
-		return env, end, nil
+		count, _ := strconv.Atoi(p.Env["GIT_CONFIG_COUNT"])
+		return set.Serve(credential.Place{
+			Dir: p.Dir, Seen: p.Seen, Shared: ex.Isolated(), ConfigCount: count,
+			Refused: func(reason string) { p.Note("agent refused " + reason) },
+		})
 	}
 }

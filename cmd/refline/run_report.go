@@ -6,14 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/localrun"
 	"refline/internal/pipeline"
 )
 
 // why says behind a job that never ran what it waits for or why it was skipped.
-func (s *session) why(res engine.RunResult) func(int) string {
+func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
+	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
@@ -21,8 +22,8 @@ func (s *session) why(res engine.RunResult) func(int) string {
 		case pipeline.StatusScheduled:
 			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
 		case pipeline.StatusSkipped:
-			if cause := p.SkipCause(res.State, i); cause != "" {
-				return "skipped: " + cause
+			if causes[i] != "" {
+				return "skipped: " + causes[i]
 			}
 			return "skipped"
 		case pipeline.StatusCreated, pipeline.StatusPending, pipeline.StatusWaitingForResource:
@@ -35,7 +36,7 @@ func (s *session) why(res engine.RunResult) func(int) string {
 
 // verdict prints the last lines of what failed and the sums, and says how the
 // run ended.
-func (s *session) verdict(res engine.RunResult) error {
+func (s *session) verdict(res localrun.Result) error {
 	counts := map[string]int{}
 	for _, j := range s.record.Jobs {
 		counts[verdictWord(j)]++
@@ -64,7 +65,7 @@ func (s *session) verdict(res engine.RunResult) error {
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
-func (s *session) ranAll(res engine.RunResult) error {
+func (s *session) ranAll(res localrun.Result) error {
 	why := s.why(res)
 	for i := range s.c.pipeline.Jobs {
 		name := s.c.pipeline.Jobs[i].Name

@@ -10,10 +10,18 @@ import (
 	"runtime"
 	"strings"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
+	"refline/internal/credential"
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/localrun"
+	"refline/internal/lock"
+	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // session is one refline run from its options to its record.
@@ -22,14 +30,15 @@ type session struct {
 	o       *runOptions
 	c       *compiled
 	key     *runKey // nil: none
-	tokens  gitTokens
+	tokens  credential.Tokens
+	secrets mask.Set // what logs do not show
 	store   runStore
 	record  runRecord
 	unlock  func()
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	places  *places
+	runsOn  *jobExecutors
 	view    *runView
 	created bool
 	kept    bool // the run's folder is worth keeping
@@ -49,8 +58,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	s.created = true
-	s.o.runNumber = s.record.Number
-	if s.unlock, err = engine.LockFolder(s.store.workFolder(s.record.Number)); err != nil {
+	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
 		return err
 	}
 	s.sweep(ctx)
@@ -63,32 +71,40 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
-	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
+	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		return nil
-	}
-	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
+	return s.choose(jobs)
+}
+
+// compile makes the pipeline, with the run's secrets and credentials.
+func (s *session) compile(ctx context.Context) error {
+	run := &forRun{number: s.record.Number}
+	var err error
+	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.addTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(&s.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.name)
+		run.withheld = append(run.withheld, t.Name)
 	}
+	options := s.o.pipelineOptions
+	options.includes.tokens, options.includes.key = s.tokens, s.key
 	if s.key != nil {
-		if s.key.protected && !s.c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
-		}
-		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.text); err != nil {
+		run.withheld = append(run.withheld, s.key.name)
+		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
-	return s.choose(jobs)
+	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+		return err
+	}
+	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	}
+	return maskVariables(&s.secrets, s.c.variables)
 }
 
 // sweep removes what runs that were killed left behind: folders, mounts and
@@ -99,7 +115,7 @@ func (s *session) sweep(ctx context.Context) {
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
 	for _, dir := range []string{s.store.work, s.store.builds} {
-		if err := engine.Sweep(dir, quiet); err != nil {
+		if err := workspace.Sweep(dir, quiet); err != nil {
 			s.e.notef("left over from an earlier run: %v", err)
 		}
 	}
@@ -131,10 +147,11 @@ func (s *session) choose(jobs []string) error {
 }
 
 func (s *session) run(ctx context.Context) error {
-	p := s.c.pipeline
+	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
+	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
@@ -142,7 +159,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
-	if ready := s.c.code.ready(); ready > 0 {
+	if ready := s.c.checkout.ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
 	}
 	if err := s.store.write(&s.record); err != nil {
@@ -155,7 +172,7 @@ func (s *session) run(ctx context.Context) error {
 	s.kept = true
 	s.view = newRunView(s.e, s.mode(), jobNames(p))
 	s.view.started(&s.record)
-	res, err := engine.Run(ctx, s.input(ctx, tree))
+	res, err := localrun.Run(ctx, s.input(ctx, tree))
 	s.view.close()
 	s.finish(res)
 	if err != nil {
@@ -174,8 +191,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project(), s.c.file, s.c.commit()
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.Ref(), string(s.c.Trigger), s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -206,13 +223,14 @@ func (s *session) mode() viewMode {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
+func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
 	if tree != nil { // there is none in place
-		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+		tree.UsePool(filepath.Join(s.builds, "spare"))
 	}
-	in := engine.RunInput{
+	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Pipeline: s.c.pipeline, Variables: s.c.variables,
+		Artifacts: artifact.NewFolder(s.store.folder(s.record.Number)),
+		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
@@ -231,7 +249,7 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
-	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
+	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		noteJob(s.notes, runJob{
@@ -250,26 +268,38 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
-	var caches *engine.Caches
-	if !s.o.noCache {
-		caches, _ = openCaches(s.e)
+func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+	var caches cache.Store
+	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
+		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.places.forJob(ctx, j)
+		ex, err := s.runsOn.forJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.withoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
-			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
+			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			LastCommit: s.lastCommit(ctx),
+			LogLimit:   s.o.logLimit << 20,
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
 		}
 		return in, nil
+	}
+}
+
+// lastCommit finds the commit that last changed a path; a failure is a notice.
+func (s *session) lastCommit(ctx context.Context) func(string) string {
+	return func(path string) string {
+		commit, err := s.c.project.LastCommit(ctx, path)
+		if err != nil {
+			s.e.notef("%v", err)
+		}
+		return commit
 	}
 }
 
@@ -283,11 +313,11 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return engine.WaitLock(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.
-func (s *session) finish(res engine.RunResult) {
+func (s *session) finish(res localrun.Result) {
 	r := &s.record
 	r.Finished, r.Status = s.e.now(), res.Status
 	if s.e.stop.Err() != nil {
@@ -303,7 +333,7 @@ func (s *session) finish(res engine.RunResult) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.RunResult) []runJob {
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []runJob {
 	var out []runJob
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -313,7 +343,7 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.Run
 		j := runJob{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: s.relative(rec.Artifacts),
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
@@ -342,14 +372,14 @@ func (s *session) close() {
 		s.c.close()
 	}
 	s.key.close()
-	if s.places != nil {
-		s.places.close()
+	if s.runsOn != nil {
+		s.runsOn.close()
 	}
 	if s.release != nil {
 		s.release()
 	}
 	if s.unlock != nil {
-		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))
+		_ = workspace.Remove(s.store.workFolder(s.record.Number))
 		s.unlock()
 	}
 	if s.created && !s.kept {

@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
+	"refline/internal/artifact"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 func newRunsCmd(e *env) *cobra.Command {
@@ -243,7 +244,7 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 			if j.Artifacts == "" {
 				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", j.Name, r.Number)
 			}
-			return runArtifacts(cmd.Context(), e, filepath.Join(store.folder(r.Number), j.Artifacts), out, asJSON)
+			return runArtifacts(cmd.Context(), e, artifact.NewFolder(store.folder(r.Number)), j.Artifacts, out, asJSON)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "copy the files into this folder")
@@ -251,8 +252,8 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 	return cmd
 }
 
-func runArtifacts(ctx context.Context, e *env, dir, out string, asJSON bool) error {
-	kept, err := engine.OpenArtifacts(dir)
+func runArtifacts(ctx context.Context, e *env, kept artifact.Store, key, out string, asJSON bool) error {
+	files, err := kept.List(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -261,14 +262,15 @@ func runArtifacts(ctx context.Context, e *env, dir, out string, asJSON bool) err
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}
-		return kept.Restore(ctx, out)
-	}
-	files, err := kept.List()
-	if err != nil {
-		return err
+		into, err := os.OpenRoot(out)
+		if err != nil {
+			return err
+		}
+		defer into.Close()
+		return kept.Restore(ctx, key, into)
 	}
 	if asJSON {
-		return e.printJSON(append([]engine.ArtifactFile{}, files...))
+		return e.printJSON(append([]workspace.File{}, files...))
 	}
 	for _, f := range files {
 		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, f.Path)

@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/lock"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // keptRuns is how many runs are remembered; older ones make room for new ones.
@@ -121,7 +122,7 @@ func (s runStore) remove(n int64) error {
 	if s.alive(n) {
 		return errs.E(errs.Conflict, "run %d is still running", n)
 	}
-	return engine.RemoveFolder(s.folder(n))
+	return workspace.Remove(s.folder(n))
 }
 
 // write keeps a record; a reader sees the old or the new one, never a part.
@@ -219,7 +220,7 @@ func (s runStore) workFolder(n int64) string {
 func (s runStore) takeBuilds() (dir string, release func(), err error) {
 	for place := 1; ; place++ {
 		dir = filepath.Join(s.builds, strconv.Itoa(place))
-		unlock, err := engine.LockFolder(dir)
+		unlock, err := lock.Folder(dir)
 		if errs.Is(err, errs.Conflict) {
 			continue
 		}
@@ -228,7 +229,7 @@ func (s runStore) takeBuilds() (dir string, release func(), err error) {
 		}
 		release = func() {
 			unlock()
-			_ = engine.Sweep(s.builds, nil)
+			_ = workspace.Sweep(s.builds, nil)
 		}
 		if _, err := os.Lstat(filepath.Join(dir, buildsJobs)); os.IsNotExist(err) {
 			return dir, release, nil
@@ -251,5 +252,5 @@ func (s runStore) othersAtWork(own int64) bool {
 // alive tells whether the process of a run still lives: it holds the lock of
 // its work folder.
 func (s runStore) alive(n int64) bool {
-	return engine.InUse(s.workFolder(n))
+	return lock.InUse(s.workFolder(n))
 }

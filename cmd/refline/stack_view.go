@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/stack"
 )
 
@@ -94,7 +96,7 @@ func reasonOf(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	return "  " + stack.Plain(reason)
+	return "  " + planfile.Plain(reason)
 }
 
 func tookText(d time.Duration) string {
@@ -114,7 +116,7 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 	if d.Good {
 		fmt.Fprintf(e.stdout, "%s %s%s\n", d.StackName, done, took)
 		for _, o := range d.Outputs {
-			fmt.Fprintf(e.stdout, "  %s = %s\n", stack.Plain(o.Key), stack.Plain(o.Value))
+			fmt.Fprintf(e.stdout, "  %s = %s\n", planfile.Plain(o.Key), planfile.Plain(o.Value))
 		}
 		return
 	}
@@ -124,7 +126,7 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 		if i > 0 {
 			label = "then"
 		}
-		fmt.Fprintf(e.stdout, "  %s: %s (%s) %s: %s\n", label, stack.Plain(c.ID), stack.Plain(c.Type), c.Status, stack.Plain(c.Reason))
+		fmt.Fprintf(e.stdout, "  %s: %s (%s) %s: %s\n", label, planfile.Plain(c.ID), planfile.Plain(c.Type), c.Status, planfile.Plain(c.Reason))
 		if c.Place != nil {
 			fmt.Fprintf(e.stdout, "    %s\n", c.Place)
 		}
@@ -132,8 +134,8 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 			fmt.Fprintf(e.stdout, "    %s\n", c.Hint)
 		}
 	}
-	if d.WayOut != nil {
-		fmt.Fprintf(e.stdout, "  now: %s\n", d.WayOut)
+	if d.Recovery != nil {
+		fmt.Fprintf(e.stdout, "  now: %s\n", d.Recovery)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/pipelinetest"
 )
 
 type testOptions struct{ json bool }
@@ -63,9 +64,9 @@ type pipelineTest struct {
 	Changed   []string          `yaml:"changed"`
 	Expect    createdExpect     `yaml:"expect"`
 
-	Init        pipeline.Init         `yaml:"init"`
-	Transitions []pipeline.Transition `yaml:"transitions"`
-	Partial     bool                  `yaml:"partial"`
+	Init        pipelinetest.Init         `yaml:"init"`
+	Transitions []pipelinetest.Transition `yaml:"transitions"`
+	Partial     bool                      `yaml:"partial"`
 }
 
 // createdExpect is what is expected of the pipeline as it is created.
@@ -258,7 +259,7 @@ func checkTest(ctx context.Context, e *env, file string, t pipelineTest) ([]stri
 	defer c.close()
 	failures := t.Expect.check(c)
 	if c.pipeline != nil && (len(t.Transitions) > 0 || t.Init.Expect.Pipeline != "" || len(t.Init.Expect.Jobs) > 0) {
-		states := pipeline.Case{Init: t.Init, Transitions: t.Transitions, Partial: t.Partial}
+		states := pipelinetest.Case{Init: t.Init, Transitions: t.Transitions, Partial: t.Partial}
 		for _, d := range states.Check(c.pipeline) {
 			failures = append(failures, d.String())
 		}

@@ -62,7 +62,7 @@ func editVars(ctx context.Context, e *env, v *varFile) error {
 		}
 		f, err := checkEdited(edited)
 		if err == nil {
-			v.File = f
+			v.File.File = f
 			return nil
 		}
 		if !e.interactive || !askAgain(e, err) {

@@ -2,15 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
-	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 func newVarEncryptCmd(e *env) *cobra.Command {
@@ -40,7 +36,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 						v.Recipients = append(v.Recipients, r)
 					}
 				}
-				path, keys = v.path, len(v.Recipients)
+				path, keys = v.Path, len(v.Recipients)
 				return nil
 			})
 			if err != nil {
@@ -62,24 +58,5 @@ func ownRecipient(e *env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := os.ReadFile(path)
-	if err == nil {
-		for line := range strings.Lines(string(text)) {
-			if r, ok := strings.CutPrefix(strings.TrimSpace(line), "# public key: "); ok {
-				return r, nil
-			}
-		}
-		return "", errs.E(errs.Invalid, "%s: there is no line \"# public key: age1…\" in it", path)
-	}
-	if !os.IsNotExist(err) {
-		return "", errs.E(errs.Denied, "%s: %w", path, unwrapPath(err))
-	}
-	key, recipient, err := secret.NewIdentity()
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", errs.E(errs.Denied, "%s: %w", filepath.Dir(path), unwrapPath(err))
-	}
-	return recipient, writeKey(e, key.Reveal(), path)
+	return variable.OwnRecipient(path)
 }

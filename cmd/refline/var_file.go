@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,10 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/lock"
 	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 // varOptions say which file of variables is meant.
@@ -34,8 +33,7 @@ func (o *varOptions) bind(cmd *cobra.Command) {
 
 // varFile is a file of variables on this computer.
 type varFile struct {
-	*secret.File
-	path  string
+	*variable.File
 	named bool // by the user; else it is the project's own
 }
 
@@ -52,12 +50,12 @@ func varPath(ctx context.Context, e *env, o varOptions) (path string, named bool
 	if err != nil {
 		return "", false, err
 	}
-	project, err := projectKey(ctx, e, o.repo)
-	return filepath.Join(state, "variables", project+".yml"), false, err
+	project, err := projectID(ctx, e, o.repo)
+	return variable.ProjectPath(state, project), false, err
 }
 
-// projectKey names a project's file: the same for every clone of a repository.
-func projectKey(ctx context.Context, e *env, repo string) (string, error) {
+// projectID identifies a project: the same for every clone of a repository.
+func projectID(ctx context.Context, e *env, repo string) (string, error) {
 	id := repo
 	dir, local := e.dir, true
 	if repo != "" {
@@ -75,17 +73,10 @@ func projectKey(ctx context.Context, e *env, repo string) (string, error) {
 			return "", err
 		}
 	}
-	if h, err := parseHost(id); err == nil && h.path != "" {
-		id = h.name + "/" + strings.TrimSuffix(strings.Trim(h.path, "/"), ".git")
+	if h, err := credential.ParseHost(id); err == nil && h.Path != "" {
+		id = h.Name + "/" + strings.TrimSuffix(strings.Trim(h.Path, "/"), ".git")
 	}
-	sum := sha256.Sum256([]byte(id))
-	name := strings.Map(func(r rune) rune {
-		if !keyName("x" + string(r)) {
-			return '-'
-		}
-		return r
-	}, filepath.Base(id))
-	return name + "-" + hex.EncodeToString(sum[:6]), nil
+	return id, nil
 }
 
 // identityFile holds this user's key for encrypted files.
@@ -107,42 +98,31 @@ func identities(e *env) (secret.Identities, error) {
 	if err != nil {
 		return secret.Identities{}, err
 	}
-	text, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		return secret.Identities{}, nil
-	}
-	if err != nil {
-		return secret.Identities{}, errs.E(errs.Denied, "%s: %w", path, unwrapPath(err))
-	}
-	return secret.ParseIdentities(text)
+	return variable.Identities(path)
 }
 
 // openVars reads the variables. A project without a file has none; a file that
 // was named must be there, unless it may be new.
 func openVars(ctx context.Context, e *env, o varOptions, mayBeNew bool) (*varFile, error) {
 	if !mayBeNew && !anyVars(e, o) {
-		return &varFile{File: &secret.File{}}, nil
+		return &varFile{File: &variable.File{File: &secret.File{}}}, nil
 	}
 	path, named, err := varPath(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
-	v := &varFile{File: &secret.File{}, path: path, named: named}
 	keys, err := identities(e)
 	if err != nil {
 		return nil, err
 	}
-	f, err := secret.Open(path, keys)
+	f, err := variable.Open(path, keys, mayBeNew || !named)
 	switch {
-	case err == nil:
-		v.File = f
-		return v, nil
-	case errs.Is(err, errs.NotFound) && (mayBeNew || !named):
-		return v, nil
 	case errs.Is(err, errs.Denied):
 		return nil, errs.E(errs.Denied, "%w; a key is taken from REFLINE_VARIABLES_KEY, else from the one that refline var encrypt made", err)
+	case err != nil:
+		return nil, err
 	}
-	return nil, err
+	return &varFile{File: f, named: named}, nil
 }
 
 // anyVars tells, at the cost of a look, whether there can be variables at all.
@@ -154,8 +134,7 @@ func anyVars(e *env, o varOptions) bool {
 	if err != nil {
 		return false
 	}
-	_, err = os.Stat(filepath.Join(state, "variables"))
-	return err == nil
+	return variable.AnyProject(state)
 }
 
 // changeVars changes the variables while no other refline does.
@@ -192,22 +171,19 @@ func lockVars(ctx context.Context, e *env, dir, path string) (unlock func(), err
 	name := "variables\x00" + path
 	soon, giveUp := context.WithTimeout(ctx, time.Second)
 	defer giveUp()
-	unlock, err = engine.WaitLock(soon, dir, name)
+	unlock, err = lock.WaitName(soon, dir, name)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
-		return engine.WaitLock(ctx, dir, name)
+		return lock.WaitName(ctx, dir, name)
 	}
 	return unlock, err
 }
 
 func (v *varFile) save(ctx context.Context, e *env) error {
-	if v.named && len(v.Recipients) == 0 && wouldBeCommitted(ctx, e, v.path) {
-		return errs.E(errs.Denied, "%s would be committed in clear text: encrypt it (refline var encrypt --file %s), or let git ignore it", v.path, shellWord(v.path))
+	if v.named && len(v.Recipients) == 0 && wouldBeCommitted(ctx, e, v.Path) {
+		return errs.E(errs.Denied, "%s would be committed in clear text: encrypt it (refline var encrypt --file %s), or let git ignore it", v.Path, shellWord(v.Path))
 	}
-	if err := os.MkdirAll(filepath.Dir(v.path), 0o700); err != nil {
-		return errs.E(errs.Denied, "%s: %w", filepath.Dir(v.path), unwrapPath(err))
-	}
-	return v.Save(v.path)
+	return v.Write()
 }
 
 // wouldBeCommitted tells that a path is in a working tree and not ignored.

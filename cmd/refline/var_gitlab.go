@@ -2,20 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
-	"os/exec"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/git"
 	"refline/internal/secret"
+	"refline/internal/source"
 	"refline/internal/sshagent"
+	"refline/internal/variable"
 )
 
 // gitlabOptions say which project of which GitLab is meant.
@@ -59,8 +59,8 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 		}
 	}
 	if w, err := git.Open(ctx, e.dir, e.environ()); err == nil {
-		if h, err := parseHost(w.RemoteURL); err == nil && isURL(w.RemoteURL) {
-			return "https://" + h.name, project, nil
+		if h, err := credential.ParseHost(w.RemoteURL); err == nil && source.IsURL(w.RemoteURL) {
+			return "https://" + h.Name, project, nil
 		}
 	}
 	return "", "", usagef("on which GitLab is %s? Give its URL (--gitlab https://gitlab.example.com/%s) or set REFLINE_GITLAB_URL", project, project)
@@ -74,35 +74,13 @@ func gitlabToken(ctx context.Context, e *env, base string) (secret.Value, forge.
 			return secret.NewString(t), forge.UserToken, nil
 		}
 	}
-	if t := credentialHelper(ctx, e, base); t.Len() > 0 {
+	if t := credential.FromHelper(ctx, e.dir, e.environ(), base); t.Len() > 0 {
 		return t, forge.UserToken, nil
 	}
 	if t := e.getenv("CI_JOB_TOKEN"); t != "" {
 		return secret.NewString(t), forge.JobToken, nil
 	}
 	return secret.Value{}, 0, errs.E(errs.Denied, "no token for %s: set REFLINE_GITLAB_TOKEN to one with the scope api, or let git's credential helper know one", base)
-}
-
-// credentialHelper asks the user's git for what it would log in with. Nobody is
-// asked anything.
-func credentialHelper(ctx context.Context, e *env, base string) secret.Value {
-	u, err := url.Parse(base)
-	if err != nil {
-		return secret.Value{}
-	}
-	cmd := exec.CommandContext(ctx, "git", "-c", "core.askPass=", "credential", "fill")
-	cmd.Dir, cmd.Env = e.dir, append(e.environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=", "GCM_INTERACTIVE=never")
-	cmd.Stdin = strings.NewReader(fmt.Sprintf("protocol=%s\nhost=%s\n\n", u.Scheme, u.Host))
-	out, err := cmd.Output()
-	if err != nil {
-		return secret.Value{}
-	}
-	for line := range strings.Lines(string(out)) {
-		if password, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "password="); ok {
-			return secret.NewString(password)
-		}
-	}
-	return secret.Value{}
 }
 
 type varMoveOptions struct {
@@ -158,56 +136,54 @@ Exit codes: 0 good, 1 error or something that GitLab does not take, 2 usage.`,
 	return cmd
 }
 
-// moves is what happens to variables, a line each.
-type moves struct {
-	rows    [][]string
-	same    int
-	refused int
-}
-
-func (m *moves) add(symbol string, v secret.Variable, what string) {
-	m.rows = append(m.rows, []string{symbol + " " + v.Name, v.Environment, what})
-}
-
-func (m *moves) print(e *env, dryRun bool) {
-	for _, line := range alignColumns(m.rows) {
-		fmt.Fprintln(e.stdout, line)
-	}
-	changed := 0
-	for _, r := range m.rows {
-		if r[0][0] == '+' || r[0][0] == '~' {
+// printChanges prints what happens to variables, a line each, and the totals.
+// hint adds to a note what the user can do; it may be nil.
+func printChanges(e *env, changes []variable.Change, dryRun bool, hint func(variable.Change) string) (refused int) {
+	var rows [][]string
+	changed, same := 0, 0
+	for _, c := range changes {
+		symbol, note := "", c.Note
+		switch c.Outcome {
+		case variable.OutcomeSame:
+			same++
+			continue
+		case variable.OutcomeRefused:
+			refused++
+			symbol, note = "!", note+hint(c)
+		case variable.OutcomeNew:
 			changed++
+			symbol = "+"
+		case variable.OutcomeChanged:
+			changed++
+			symbol = "~"
 		}
+		if note == "" {
+			note = string(c.Outcome)
+		}
+		rows = append(rows, []string{symbol + " " + c.Variable.Name, c.Variable.Environment, note})
+	}
+	for _, line := range alignColumns(rows) {
+		fmt.Fprintln(e.stdout, line)
 	}
 	end := ""
 	if dryRun {
 		end = "; nothing was done (--dry-run)"
 	}
-	e.notef("%d changed, %d the same, %d not possible%s", changed, m.same, m.refused, end)
+	e.notef("%d changed, %d the same, %d not possible%s", changed, same, refused, end)
+	return refused
 }
 
-func named(names []string, v secret.Variable) bool {
-	return len(names) == 0 || slices.Contains(names, v.Name)
-}
-
-// allThere refuses names that no variable has.
-func allThere(names []string, list []secret.Variable, where string) error {
-	for _, n := range names {
-		if !slices.ContainsFunc(list, func(v secret.Variable) bool { return v.Name == n }) {
-			known := make([]string, len(list))
-			for i, v := range list {
-				known[i] = v.Name
-			}
-			return errs.E(errs.NotFound, "no variable %s %s%s", n, where, didYouMean(n, known))
-		}
+// checkNames refuses names that no variable has.
+func checkNames(names []string, list []secret.Variable, where string) error {
+	missing := variable.Missing(names, list)
+	if missing == "" {
+		return nil
 	}
-	return nil
-}
-
-func sameVariable(a, b secret.Variable) bool {
-	equal := a.Value.Equal(b.Value)
-	a.Value, b.Value = secret.Value{}, secret.Value{}
-	return equal && fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b)
+	known := make([]string, len(list))
+	for i, v := range list {
+		known[i] = v.Name
+	}
+	return errs.E(errs.NotFound, "no variable %s %s%s", missing, where, didYouMean(missing, known))
 }
 
 func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) error {
@@ -223,63 +199,34 @@ func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 	for i, v := range there {
 		plain[i] = v.Variable
 	}
-	if err := allThere(names, plain, "in "+o.project); err != nil {
+	if err := checkNames(names, plain, "in "+o.project); err != nil {
 		return err
 	}
-	var m moves
-	take := func(v *varFile) error {
-		for _, x := range there {
-			if named(names, x.Variable) {
-				if err := m.pull(v, x); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+	var changes []variable.Change
+	var here *varFile
+	pull := func(v *varFile) (err error) {
+		here = v
+		changes, err = v.Pull(there, names)
+		return err
 	}
 	if o.dryRun {
 		v, err := openVars(ctx, e, o.varOptions, true)
 		if err == nil {
-			err = take(v)
+			err = pull(v)
 		}
 		if err != nil {
 			return err
 		}
-	} else if err := changeVars(ctx, e, o.varOptions, take); err != nil {
+	} else if err := changeVars(ctx, e, o.varOptions, pull); err != nil {
 		return err
 	}
-	m.print(e, o.dryRun)
-	return nil
-}
-
-// pull takes one variable over.
-func (m *moves) pull(v *varFile, x forge.ProjectVariable) error {
-	i := v.at(x.Variable)
-	switch {
-	case x.Hidden:
-		m.refused++
-		what := "GitLab does not give hidden values; set it: refline var set " + x.Name
-		if i >= 0 {
-			what = "GitLab does not give hidden values; what is here stays"
+	printChanges(e, changes, o.dryRun, func(c variable.Change) string {
+		if here.Index(c.Variable) >= 0 {
+			return ""
 		}
-		m.add("!", x.Variable, what)
-		return nil
-	case i >= 0 && sameVariable(v.Variables[i], x.Variable):
-		m.same++
-		return nil
-	case i >= 0:
-		m.add("~", x.Variable, "changed")
-	default:
-		m.add("+", x.Variable, "new")
-	}
-	return v.Put(x.Variable)
-}
-
-// at is the place of the variable with this name and scope, -1 for none.
-func (v *varFile) at(x secret.Variable) int {
-	return slices.IndexFunc(v.Variables, func(have secret.Variable) bool {
-		return have.Name == x.Name && have.Environment == x.Environment
+		return "; set it: refline var set " + c.Variable.Name
 	})
+	return nil
 }
 
 func runVarPush(ctx context.Context, e *env, o *varMoveOptions, names []string) error {
@@ -287,83 +234,28 @@ func runVarPush(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 	if err != nil {
 		return err
 	}
-	if err := allThere(names, v.Variables, "here"); err != nil {
+	if err := checkNames(names, v.Variables, "here"); err != nil {
 		return err
 	}
 	project, err := o.gitlabOptions.open(ctx, e)
 	if err != nil {
 		return err
 	}
-	there, err := project.Variables(ctx)
+	changes, err := variable.Push(ctx, project, v.Variables, names, o.dryRun)
+	if changes == nil && err != nil {
+		return err
+	}
+	refused := printChanges(e, changes, o.dryRun, func(c variable.Change) string {
+		if _, err := sshagent.ReadKeyFile(c.Variable.Value.Reveal()); err != nil {
+			return ""
+		}
+		return "; it is a key: refline key split --one-line"
+	})
 	if err != nil {
 		return err
 	}
-	var m moves
-	var failed []error
-	for _, x := range v.Variables {
-		if named(names, x) {
-			failed = append(failed, m.push(ctx, project, there, x, o.dryRun))
-		}
-	}
-	m.print(e, o.dryRun)
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
-	if m.refused > 0 {
+	if refused > 0 {
 		return errShown
 	}
 	return nil
-}
-
-// push gives one variable to the project.
-func (m *moves) push(ctx context.Context, project *forge.GitLab, there []forge.ProjectVariable, x secret.Variable, dryRun bool) error {
-	if why := notTaken(x); why != "" {
-		m.refused++
-		m.add("!", x, why)
-		return nil
-	}
-	i := slices.IndexFunc(there, func(have forge.ProjectVariable) bool {
-		return have.Name == x.Name && have.Environment == x.Environment
-	})
-	write, symbol, what := project.Create, "+", "new"
-	if i >= 0 {
-		write, symbol, what = project.Update, "~", "changed"
-		if there[i].Hidden {
-			what = "hidden on GitLab, so it cannot be compared: written"
-		} else if sameVariable(there[i].Variable, x) {
-			m.same++
-			return nil
-		}
-	}
-	if !dryRun {
-		if err := write(ctx, forge.ProjectVariable{Variable: x}); err != nil {
-			return err
-		}
-	}
-	m.add(symbol, x, what)
-	return nil
-}
-
-// maxGitLabValue is the longest value of a variable on GitLab.
-const maxGitLabValue = 10_000
-
-// notTaken says why GitLab would not take a variable as it is, "" when it
-// would.
-func notTaken(x secret.Variable) string {
-	value := x.Value.RevealString()
-	if n := len([]rune(value)); n > maxGitLabValue {
-		return fmt.Sprintf("GitLab takes at most %d characters, it has %d", maxGitLabValue, n)
-	}
-	if !x.Masked {
-		return ""
-	}
-	why := sshagent.GitLabMaskable(value, x.Raw)
-	if why == "" {
-		return ""
-	}
-	why = "GitLab cannot mask it: " + why
-	if _, err := sshagent.ReadKeyFile([]byte(value)); err == nil {
-		why += "; it is a key: refline key split --one-line"
-	}
-	return why
 }

@@ -56,7 +56,7 @@ func TestVarPull(t *testing.T) {
 	pull := []string{"var", "pull", "--gitlab", "data/flows"}
 	want := `+ TOKEN       prod*  new
 + KUBECONFIG  *      new
-! HIDDEN      *      GitLab does not give hidden values; set it: refline var set HIDDEN
+! HIDDEN      *      GitLab does not return hidden values; set it: refline var set HIDDEN
 2 changed, 0 the same, 1 not possible`
 	if d := cmp.Diff(want+"; nothing was done (--dry-run)\n", p.must(append(pull, "--dry-run")...)); d != "" {
 		t.Error(d)

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -12,6 +9,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 func newVarImportCmd(e *env) *cobra.Command {
@@ -28,7 +26,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Args:    oneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.changed = cmd.Flags().Changed
-			list, err := o.read(e, args[0])
+			list, err := readImport(e, args[0])
 			if err != nil {
 				return err
 			}
@@ -43,79 +41,43 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-// importedVar is a variable as GitLab's API writes it, or a line.
-type importedVar struct {
-	Key         string  `json:"key"`
-	Value       *string `json:"value"` // null when it is hidden
-	Type        string  `json:"variable_type"`
-	Protected   bool    `json:"protected"`
-	Masked      bool    `json:"masked"`
-	Raw         bool    `json:"raw"`
-	Scope       string  `json:"environment_scope"`
-	Description string  `json:"description"`
+// maxImport bounds what is read from standard input.
+const maxImport = 64 << 20
 
-	line bool
+func readImport(e *env, file string) ([]variable.Imported, error) {
+	if file != "-" {
+		return variable.ReadExport(e.path(file), file)
+	}
+	data, err := io.ReadAll(io.LimitReader(e.stdin, maxImport+1))
+	switch {
+	case err != nil:
+		return nil, errs.E(errs.Unavailable, "standard input: %w", err)
+	case len(data) > maxImport:
+		return nil, errs.E(errs.Invalid, "standard input: it has more than %s", byteSize(maxImport))
+	}
+	return variable.ParseExport(data, "standard input")
 }
 
-func (o *varSetOptions) read(e *env, file string) ([]importedVar, error) {
-	path := e.path(file)
-	if file == "-" {
-		tmp, err := os.CreateTemp(memoryFolder(), "refline-import-")
-		if err != nil {
-			return nil, errs.E(errs.Unavailable, "file for standard input: %w", err)
-		}
-		defer os.Remove(tmp.Name())
-		_, err = io.Copy(tmp, e.stdin)
-		if err := errors.Join(err, tmp.Close()); err != nil {
-			return nil, errs.E(errs.Unavailable, "standard input: %w", err)
-		}
-		path = tmp.Name()
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
-	}
-	if start := strings.TrimSpace(string(data[:min(len(data), 64)])); strings.HasPrefix(start, "[") {
-		var list []importedVar
-		if err := json.Unmarshal(data, &list); err != nil {
-			return nil, errs.E(errs.Invalid, "%s: this is not the JSON of variables that GitLab's API gives", file)
-		}
-		return list, nil
-	}
-	vars, err := readVarFile(path, file)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]importedVar, len(vars))
-	for i, v := range vars {
-		list[i] = importedVar{Key: v.Name, Value: &v.Value, line: true}
-	}
-	return list, nil
-}
-
-func (o *varSetOptions) take(e *env, v *varFile, list []importedVar) error {
+func (o *varSetOptions) take(e *env, v *varFile, list []variable.Imported) error {
 	var hidden, visible []string
 	taken := 0
 	for _, in := range list {
-		if in.Value == nil {
-			hidden = append(hidden, in.Key)
+		if in.Hidden {
+			hidden = append(hidden, in.Name)
 			continue
 		}
-		x := secret.Variable{
-			Name: in.Key, Value: secret.NewString(*in.Value), Environment: in.Scope, Protected: in.Protected,
-			Masked: in.Masked, Raw: in.Raw, File: in.Type == "file", Description: in.Description,
-		}
-		if in.line {
+		x := in.Variable
+		if in.Line {
 			var err error
-			if x, err = o.variable(v, in.Key, x.Value); err != nil {
+			if x, err = o.variable(v, in.Name, x.Value); err != nil {
 				return err
 			}
 			if !x.Masked && !o.visible {
-				visible = append(visible, in.Key)
+				visible = append(visible, in.Name)
 			}
 		}
 		if x.Masked {
-			e.noteWeak(in.Key, x.Value.Reveal())
+			e.noteWeak(in.Name, x.Value.Reveal())
 		}
 		if err := v.Put(x); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/variable"
 )
 
 type varSetOptions struct {
@@ -63,7 +64,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 
 func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {
 	name, from, hasFrom := strings.Cut(spec, "=")
-	if !variableName(name) {
+	if !variable.ValidName(name) {
 		return usagef("%q is no name of a variable: letters, digits and _", name)
 	}
 	var value secret.Value

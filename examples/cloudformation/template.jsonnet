@@ -1,4 +1,4 @@
-// A landing zone: a VPC, a bucket that data lands in, and one for its logs.
+// A landing zone: a VPC, a bucket for incoming data, and a bucket for its logs.
 local landing = import 'includes/s3landingbucket.libsonnet';
 local logging = import 'includes/s3loggingbucket.libsonnet';
 local vpc = import 'includes/vpc.libsonnet';

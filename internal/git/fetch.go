@@ -31,7 +31,7 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 		r.used()
 		return nil
 	}
-	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	held, err := r.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (r *Remote) Update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 }
 
 func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, error) {
-	held, err := lock(ctx, filepath.Join(r.dir, "lock"), r.access.notice)
+	held, err := r.lock(ctx)
 	if err != nil {
 		return Resolved{}, err
 	}

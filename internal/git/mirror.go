@@ -111,7 +111,7 @@ func (r *Remote) tidy(ctx context.Context) {
 	if len(packs) <= maxPacks && len(refs)+len(tags) < maxLooseRefs {
 		return
 	}
-	held, err := tryLock(filepath.Join(r.dir, "lock"))
+	held, err := r.tryLock("lock")
 	if held == nil || err != nil {
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // TestMain lets the test program stand for a command line that is killed.
@@ -365,37 +366,27 @@ func TestNotReached(t *testing.T) {
 	}
 }
 
-func TestLockWaits(t *testing.T) {
+func TestMirrorLockNotice(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "x", "lock")
-	ctx := context.Background()
-	first, err := lock(ctx, path, func(string) {})
+	notices := make(chan string, 1)
+	r := remote(t, "https://example.invalid/x", Access{Notice: func(s string) { notices <- s }})
+	first, err := r.lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan string, 1)
 	got := make(chan error)
 	go func() {
-		second, err := lock(ctx, path, func(s string) { told <- s })
+		second, err := r.lock(t.Context())
 		if err == nil {
-			second.Close()
+			lock.Release(second)
 		}
 		got <- err
 	}()
-	if s := <-told; !strings.Contains(s, fmt.Sprintf("process %d", os.Getpid())) {
-		t.Errorf("told %q", s)
+	if s, want := <-notices, fmt.Sprintf("waiting for process %d, which holds %s", os.Getpid(), filepath.Join(r.dir, "lock")); s != want {
+		t.Errorf("got %q, want %q", s, want)
 	}
-	first.Close()
+	lock.Release(first)
 	if err := <-got; err != nil {
 		t.Error(err)
-	}
-	canceled, cancel := context.WithCancel(ctx)
-	third, err := lock(ctx, path, func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer third.Close()
-	if _, err := lock(canceled, path, func(string) { cancel() }); err == nil {
-		t.Error("took a lock that is held")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"refline/internal/lock"
 )
 
 // A mirror that nobody asked for in so long goes, with its spare checkouts. No
@@ -53,12 +55,12 @@ func (r *Remote) pruneUnused(now time.Time) {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
-			release(f)
+			lock.Release(f)
 		}
 	}()
 	names := []string{"spare.lock", "lock"}
 	for _, name := range names {
-		f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_RDWR, 0) // not tryLock: it would make it young
+		f, err := lock.OpenExisting(filepath.Join(r.dir, name), lock.ModeTry) // tryLock would make it young
 		if os.IsNotExist(err) && name == "spare.lock" {
 			continue
 		}
@@ -66,9 +68,8 @@ func (r *Remote) pruneUnused(now time.Time) {
 			return
 		}
 		held = append(held, f)
-		locked, err := lockFile(f)
-		st, statErr := f.Stat() // under the lock: nobody can come in between
-		if !locked || err != nil || statErr != nil || now.Sub(st.ModTime()) < unusedAfter {
+		st, err := f.Stat() // under the lock: no other process changes it
+		if err != nil || now.Sub(st.ModTime()) < unusedAfter {
 			return
 		}
 	}

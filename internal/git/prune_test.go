@@ -43,7 +43,7 @@ func TestPrune(t *testing.T) {
 	}
 	for _, name := range []string{"locked", "spare-locked"} {
 		file := map[string]string{"locked": "lock", "spare-locked": "spare.lock"}[name]
-		held, err := tryLock(filepath.Join(mirrors[name].dir, file))
+		held, err := mirrors[name].tryLock(file)
 		if held == nil || err != nil {
 			t.Fatal(err)
 		}

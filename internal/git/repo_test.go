@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"refline/internal/lock"
 )
 
 // environ is a person's environment that has nothing of this machine's user.
@@ -172,11 +174,11 @@ func remote(t *testing.T, url string, a Access) *Remote {
 // fetch shares it and may end a little after the fetch.
 func (r *Remote) settle(t *testing.T) {
 	t.Helper()
-	held, err := lock(context.Background(), filepath.Join(r.dir, "lock"), func(string) {})
+	held, err := r.lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	release(held)
+	lock.Release(held)
 }
 
 func (r *Remote) mustResolve(t *testing.T, ref Ref) Resolved {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // A spare is a checkout of some commit that waits in the cache. Its folder's
@@ -82,7 +83,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 // move brings a claimed spare from one commit to another. It reports false when
 // the spare is of no use after all; writing all files then finds out why.
 func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, dst string) bool {
-	if err := r.gitDir(c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
 		return false
 	}
 	if from == c.Commit {
@@ -123,7 +124,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -156,7 +157,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -168,7 +169,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if err := onlyIndex(dir); err != nil {
 		return err
 	}
-	if err := r.gitDir(c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
 		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)
@@ -236,10 +237,7 @@ func (r *Remote) putSpare(tree, commit string) error {
 // spareLock is nil when another process makes a spare. Under it, what lies in
 // tmp as a spare is left over from a killed process.
 func (r *Remote) spareLock() (*os.File, error) {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
-	}
-	held, err := tryLock(filepath.Join(r.dir, "spare.lock"))
+	held, err := r.tryLock("spare.lock")
 	if held != nil {
 		r.clearScratch("spare")
 	}

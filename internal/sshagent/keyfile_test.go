@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"refline/internal/errs"
+	"refline/internal/forge"
 )
 
 func must[T any](v T, err error) T {
@@ -107,7 +108,7 @@ func TestReadKeyFile(t *testing.T) {
 			if strings.Join(k.Lines, "") != k.OneLine() || k.OneLine() != body(tt.want) {
 				t.Error("the lines are not the body")
 			}
-			if reason := GitLabMaskable(k.OneLine(), false); reason != "" {
+			if reason := forge.GitLabMaskable(k.OneLine(), false); reason != "" {
 				t.Errorf("GitLab would not mask the one line: %s", reason)
 			}
 			if _, err := ParseKey([]byte(tt.text)); err != nil {
@@ -165,26 +166,6 @@ func TestCommentLengths(t *testing.T) {
 			good := slices.ContainsFunc(first.CommentLengths(), func(r Range) bool { return r.From <= n && n <= r.To })
 			if good != (len(k.ShortLines()) == 0) {
 				t.Errorf("%s, comment of %d characters: said to be good: %v, but short lines: %v", k.Type, n, good, k.ShortLines())
-			}
-		}
-	}
-}
-
-func TestGitLabMaskable(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ value, expanded, raw string }{
-		{"abcdefgh", "", ""},
-		{"abcdefg", "it has 7 characters", "it has 7 characters"},
-		{"aZ09_+=/@:.~-", "", ""},
-		{"pa$$word!", "it has characters other than", ""},
-		{"pässwörter", "it has characters other than", ""},
-		{"two words", "it has white space", "it has white space"},
-		{"two\nlines", "it has line breaks", "it has line breaks"},
-	} {
-		for raw, want := range map[bool]string{false: tt.expanded, true: tt.raw} {
-			got := GitLabMaskable(tt.value, raw)
-			if want == "" && got != "" || !strings.HasPrefix(got, want) {
-				t.Errorf("GitLabMaskable(%q, %v) = %q, want %q", tt.value, raw, got, want)
 			}
 		}
 	}
@@ -277,7 +258,7 @@ func TestSplitAndJoinWithAnyComment(t *testing.T) {
 				t.Fatalf("%s, comment of %d: %v", name, n, err)
 			}
 			for i, line := range k.Lines {
-				if short := slices.Contains(k.ShortLines(), i+1); short != (GitLabMaskable(line, false) != "") {
+				if short := slices.Contains(k.ShortLines(), i+1); short != (forge.GitLabMaskable(line, false) != "") {
 					t.Errorf("%s, comment of %d: line %d has %d characters; named as short: %v", name, n, i+1, len(line), short)
 				}
 			}
@@ -285,7 +266,7 @@ func TestSplitAndJoinWithAnyComment(t *testing.T) {
 			if n <= maxComment && avoids != (len(k.ShortLines()) == 0) {
 				t.Errorf("%s: a comment of %d is said to avoid short lines: %v; short are %v", name, n, avoids, k.ShortLines())
 			}
-			if why := GitLabMaskable(k.OneLine(), false); why != "" {
+			if why := forge.GitLabMaskable(k.OneLine(), false); why != "" {
 				t.Errorf("%s, comment of %d: in one line: %s", name, n, why)
 			}
 			for _, text := range []string{k.OneLine(), strings.Join(k.Lines, "\n"), strings.Join(k.Lines, "\r\n")} {

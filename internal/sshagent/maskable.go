@@ -3,35 +3,10 @@ package sshagent
 import (
 	"encoding/base64"
 	"fmt"
-	"regexp"
-	"strings"
-	"sync"
 )
 
-// minMasked is the shortest value that GitLab masks.
+// minMasked is the length of the shortest value that CI systems mask.
 const minMasked = 8
-
-// gitlabMaskable is GitLab's rule for the value of a masked variable that is
-// expanded (app/models/concerns/ci/maskable.rb).
-var gitlabMaskable = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\A[a-zA-Z0-9_+=/@:.~-]{8,}\z`)
-})
-
-// GitLabMaskable says why GitLab would not mask value, "" when it would.
-// With raw, the variable is not expanded, and GitLab takes more characters.
-func GitLabMaskable(value string, raw bool) (reason string) {
-	switch {
-	case strings.ContainsAny(value, "\r\n"):
-		return "it has line breaks"
-	case strings.ContainsAny(value, " \t\v\f"):
-		return "it has white space"
-	case len([]rune(value)) < minMasked:
-		return fmt.Sprintf("it has %d characters, GitLab wants at least %d", len([]rune(value)), minMasked)
-	case raw || gitlabMaskable().MatchString(value):
-		return ""
-	}
-	return "it has characters other than A–Z a–z 0–9 and _ + = / @ : . ~ -; with expansion switched off GitLab takes them"
-}
 
 // ShortLines returns the numbers, from 1, of the body's lines that are too
 // short to be masked when each line is a variable.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/diag"
 )
 
@@ -119,11 +121,11 @@ type Source struct {
 	URL  string
 }
 
-// Pair is a parameter, tag or output's key and value, in the service's order.
-type Pair struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
+// Pair and ChangeSetType are the same in a plan file.
+type (
+	Pair          = planfile.Pair
+	ChangeSetType = planfile.ChangeSetType
+)
 
 // Parameter is one as it is submitted. UsePrevious keeps the stack's value.
 type Parameter struct {
@@ -273,16 +275,6 @@ type ContinueRollback struct {
 	Role  string
 	Skip  []string // logical ids
 }
-
-// ChangeSetType says what a change set does to a stack.
-type ChangeSetType string
-
-// The types.
-const (
-	Create ChangeSetType = "CREATE"
-	Update ChangeSetType = "UPDATE"
-	Import ChangeSetType = "IMPORT"
-)
 
 // ChangeSetInput is what a change set is made from.
 type ChangeSetInput struct {

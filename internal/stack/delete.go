@@ -67,7 +67,7 @@ func (s *Session) Rollback(ctx context.Context, t *Target, emit func(Progress)) 
 	case updateInProgress:
 		return s.operate(ctx, t, st, Action{CancelUpdate: true}, emit)
 	}
-	if out := WayOutOf(st.Status, t.Name, s.Env.Name); out != nil {
+	if out := RecoveryOf(st.Status, t.Name, s.Env.Name); out != nil {
 		return nil, errs.E(errs.Conflict, "stack %s is %s, which cannot be taken back: %s", t.StackName, st.Status, out)
 	}
 	return nil, errs.E(errs.Conflict, "stack %s is %s; only a deployment that failed and was kept, or an update under way, can be taken back; to go back further, plan the earlier commit",
@@ -90,14 +90,14 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 	end, err := w.run(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = &LeftError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
+			err = &StillRunningError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
 		}
 		return w.deployment(end), err
 	}
 	d := w.deployment(end)
-	d.WayOut = WayOutOf(d.Status, t.Name, s.Env.Name)
+	d.Recovery = RecoveryOf(d.Status, t.Name, s.Env.Name)
 	if a.Delete != nil && d.Good {
-		if err := s.record(ctx, t.StackName, Record{Event: Deleted}); err != nil {
+		if err := s.record(ctx, t.StackName, Record{Event: OperationDelete}); err != nil {
 			s.Notef("the history was not written: %v", err)
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 		d.Good = strings.HasSuffix(string(d.Status), "ROLLBACK_COMPLETE")
 		if d.Good {
 			d.Causes = nil
-			if err := s.record(ctx, t.StackName, Record{Event: RolledBack}); err != nil {
+			if err := s.record(ctx, t.StackName, Record{Event: OperationRollback}); err != nil {
 				s.Notef("the history was not written: %v", err)
 			}
 		}

@@ -15,8 +15,8 @@ import (
 
 // explainFailure finds out why a change set failed, down to nested ones, and
 // gives an error with a finding for each reason at the line of the source.
-func (s *Session) explainFailure(ctx context.Context, stackName string, set ChangeSet, tmpl *Template) error {
-	f := &failureReader{session: s, tmpl: tmpl, seen: map[string]bool{}}
+func (s *Session) explainFailure(ctx context.Context, stackName string, set ChangeSet, tmpl *Template, hide *secrets) error {
+	f := &failureReader{session: s, tmpl: tmpl, hide: hide, seen: map[string]bool{}}
 	f.read(ctx, set, nil)
 	if len(f.found) == 0 {
 		f.found = diag.List{{Place: diag.Place{File: tmpl.File}, Level: diag.Error, Rule: "change-set",
@@ -27,8 +27,8 @@ func (s *Session) explainFailure(ctx context.Context, stackName string, set Chan
 
 // explainRefusal puts what AWS said instead of making a change set at the line
 // that it speaks of.
-func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template) error {
-	f := &failureReader{session: s, tmpl: tmpl}
+func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template, hide *secrets) error {
+	f := &failureReader{session: s, tmpl: tmpl, hide: hide}
 	f.reason(ChangeSet{Reason: refusal.Error()}, nil)
 	return fmt.Errorf("plan %s: %w", stackName, f.found.Err())
 }
@@ -36,6 +36,7 @@ func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template
 type failureReader struct {
 	session *Session
 	tmpl    *Template
+	hide    *secrets
 	seen    map[string]bool
 	found   diag.List
 }
@@ -85,7 +86,7 @@ func (f *failureReader) failure(x Failure, trail []string) {
 	}
 	subject := append(slices.Clone(trail), x.LogicalID)
 	f.found = append(f.found, diag.Finding{Place: f.place(x, trail), Level: level, Rule: rule,
-		Subject: strings.Join(subject, "/"), Message: strings.TrimSuffix(message, "."), Hint: hintFor(message)})
+		Subject: strings.Join(subject, "/"), Message: f.hide.text(strings.TrimSuffix(message, ".")), Hint: hintFor(message)})
 }
 
 // place reads the path of a validation: from the template's root or from the
@@ -130,7 +131,7 @@ func (f *failureReader) reason(set ChangeSet, trail []string) {
 		}
 	}
 	f.found = append(f.found, diag.Finding{Place: at, Level: diag.Error, Rule: "change-set",
-		Subject: strings.Join(subject, "/"), Message: message, Hint: hintFor(message)})
+		Subject: strings.Join(subject, "/"), Message: f.hide.text(message), Hint: hintFor(message)})
 }
 
 // bracketed matches the names in AWS's sentences: [Bucket], 'Bucket'.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -187,8 +189,8 @@ func (e *NotYetError) Error() string {
 }
 
 // after reads what is set when a deployment is done.
-func (s *Session) after(ctx context.Context, t *Target) (AfterDeploy, error) {
-	a := AfterDeploy{TerminationProtection: t.TerminationProtection}
+func (s *Session) after(ctx context.Context, t *Target) (planfile.AfterDeploy, error) {
+	a := planfile.AfterDeploy{TerminationProtection: t.TerminationProtection}
 	if t.StackPolicy == "" {
 		return a, nil
 	}

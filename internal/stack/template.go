@@ -2,8 +2,6 @@ package stack
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"refline/internal/stack/planfile"
 
 	"refline/internal/cfn"
 	"refline/internal/diag"
@@ -38,12 +38,7 @@ type Template struct {
 }
 
 // Digest is "sha256:" and the hexadecimal hash of the text.
-func (t *Template) Digest() string { return digestOf(t.Text) }
-
-func digestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func (t *Template) Digest() string { return planfile.DigestOf(t.Text) }
 
 // Input is what a target's template is evaluated from.
 func (c *Config) Input(t *Target, read jsonnet.Read) jsonnet.Input {

@@ -1,4 +1,4 @@
-// The bucket that data lands in: versioned, encrypted, logged.
+// The bucket for incoming data: versioned, encrypted, with access logs.
 local tags = import 'tags.libsonnet';
 
 function(environment, loggingBucket) {

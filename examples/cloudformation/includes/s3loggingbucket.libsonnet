@@ -1,5 +1,5 @@
-// The bucket that takes the access logs of others, and lets only S3's log
-// delivery write to it.
+// The bucket for access logs of other buckets. Only S3's log delivery can write
+// to it.
 local tags = import 'tags.libsonnet';
 
 function(environment, keepDays) {

@@ -1,4 +1,4 @@
-// The tags of everything that a stack holds, as CloudFormation's list.
+// The tags of all resources of a stack, as a list for CloudFormation.
 function(environment, name) [
   { Key: 'Name', Value: name },
   { Key: 'Environment', Value: environment },

@@ -1,4 +1,4 @@
-// A VPC with one private subnet in each of two zones.
+// A VPC with a private subnet in each of two zones.
 local tags = import 'tags.libsonnet';
 
 function(environment, cidr) {

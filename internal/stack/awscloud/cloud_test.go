@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/google/go-cmp/cmp"
 
 	"refline/internal/errs"
@@ -48,7 +50,7 @@ const bucketTemplate = `{
 
 func create(t *testing.T, c stack.Cloud, name, body string, parameters ...stack.Parameter) {
 	t.Helper()
-	arn := submit(t, c, stack.ChangeSetInput{Stack: name, Name: "create", Type: stack.Create, Template: stack.Source{Body: body}, Parameters: parameters})
+	arn := submit(t, c, stack.ChangeSetInput{Stack: name, Name: "create", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: body}, Parameters: parameters})
 	if cs, err := c.ChangeSet(t.Context(), arn); err != nil || cs.Status != "CREATE_COMPLETE" {
 		t.Fatalf("change set: %v %v", cs.Status, err)
 	}
@@ -114,9 +116,9 @@ func TestOneStack(t *testing.T) {
 func TestChangeSetWithValues(t *testing.T) {
 	c, _ := open(t, stack.Access{})
 	create(t, c, "app", bucketTemplate)
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: stack.Update, Template: stack.Source{Body: bucketTemplate},
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate},
 		Parameters: []stack.Parameter{{Key: "Word", Value: "two"}, {Key: "Hidden", UsePrevious: true}}, Token: "t1", Nested: true})
-	again := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}, Token: "t1"})
+	again := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}, Token: "t1"})
 	if again != arn {
 		t.Errorf("the same token made another change set: %s, %s", arn, again)
 	}
@@ -159,7 +161,7 @@ func TestEarlyValidation(t *testing.T) {
 	c, server := open(t, stack.Access{})
 	server.RejectEarly(stacktest.EarlyValidation{Resource: "Logs", Name: "NAME_CONFLICT_VALIDATION",
 		Path: "/Resources/Logs/Properties/BucketName", Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'app-logs' already exists."})
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "first", Type: stack.Create, Template: stack.Source{Body: bucketTemplate}})
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "first", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: bucketTemplate}})
 	cs, err := c.ChangeSet(t.Context(), arn)
 	if err != nil || cs.Status != "FAILED" || !strings.Contains(cs.Reason, "AWS::EarlyValidation::ResourceExistenceCheck") {
 		t.Errorf("change set: %v %q %v", cs.Status, cs.Reason, err)
@@ -372,24 +374,24 @@ func TestErrors(t *testing.T) {
 	if _, err := c.Stack(t.Context(), "app"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("broken: %v", err)
 	}
-	_, err := c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Create, Template: stack.Source{Body: bucketTemplate}})
+	_, err := c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: bucketTemplate}})
 	if !errs.Is(err, errs.Conflict) {
 		t.Errorf("creating what exists: %v", err)
 	}
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "other", Name: "x", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}})
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "other", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("updating what does not exist: %v", err)
 	}
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Update, Template: stack.Source{Body: `{"Resources": {}}`}})
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: `{"Resources": {}}`}})
 	if !errs.Is(err, errs.Invalid) || err.Error() != "Template format error: At least one Resources member must be defined" {
 		t.Errorf("no template: %v", err)
 	}
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}})
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}})
 	if err := c.ExecuteChangeSet(t.Context(), arn, "t", nil); !errs.Is(err, errs.Conflict) {
 		t.Errorf("executing an empty change set: %v", err)
 	}
 	secret := strings.Repeat("tell-nobody", 400)
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Update, Template: stack.Source{Body: bucketTemplate},
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate},
 		Parameters: []stack.Parameter{{Key: "Hidden", Value: secret}}})
 	if !errs.Is(err, errs.Invalid) || strings.Contains(err.Error(), "tell-nobody") || !strings.Contains(err.Error(), "Value '****' at 'parameters.1") {
 		t.Errorf("a value that the service quotes: %v", err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 	"refline/internal/stack"
 	"refline/internal/stack/awscloud"
@@ -104,7 +106,7 @@ func TestMotoStory(t *testing.T) {
 		return st
 	}
 
-	cs := plan(stack.Create, "first", first)
+	cs := plan(planfile.ChangeSetCreate, "first", first)
 	if cs.Status != "CREATE_COMPLETE" || len(cs.Changes) != 1 || cs.Changes[0].LogicalID != "Logs" || cs.Changes[0].Action != "Add" {
 		t.Fatalf("first plan: %+v", cs)
 	}
@@ -112,10 +114,10 @@ func TestMotoStory(t *testing.T) {
 	if st.ID != cs.StackID || len(st.Tags) != 1 || st.Tags[0].Value != "one" {
 		t.Errorf("stack: %+v", st)
 	}
-	if empty := plan(stack.Update, "empty", first); empty.Status != "FAILED" || !strings.HasPrefix(empty.Reason, "The submitted information didn't contain changes.") {
+	if empty := plan(planfile.ChangeSetUpdate, "empty", first); empty.Status != "FAILED" || !strings.HasPrefix(empty.Reason, "The submitted information didn't contain changes.") {
 		t.Errorf("empty plan: %+v", empty)
 	}
-	cs = plan(stack.Update, "second", second)
+	cs = plan(planfile.ChangeSetUpdate, "second", second)
 	deploy(cs, "UPDATE_COMPLETE")
 	resources, err := c.Resources(t.Context(), name)
 	if err != nil || len(resources) != 2 {
