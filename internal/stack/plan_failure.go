@@ -47,7 +47,7 @@ func (f *failureReader) read(ctx context.Context, set ChangeSet, trail []string)
 	}
 	f.seen[set.ARN] = true
 	before := len(f.found)
-	failures, err := f.session.Cloud.ChangeSetFailures(ctx, set.ARN)
+	failures, err := f.session.Cloud.Failures(ctx, set.ARN)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		f.session.Notef("the reasons of early validation cannot be read: %v", err)
 	}
@@ -166,7 +166,7 @@ func hintFor(message string) string {
 	case strings.Contains(message, "CAPABILITY_"), strings.Contains(message, "Requires capabilities"):
 		return "add it to capabilities: of the stack"
 	case strings.Contains(message, "already exists"):
-		return "name it otherwise, or take it in with --import"
+		return "give it another name, delete the one that exists, or take it in: refline stack plan --import-existing"
 	}
 	return ""
 }

@@ -22,6 +22,8 @@ type PlanOptions struct {
 	AllowReplace []string
 	// Import are existing resources to take into the stack.
 	Import []ImportResource
+	// ImportExisting takes in what exists under the names in the template.
+	ImportExisting bool
 	// RevertDrift plans back what was changed by hand.
 	RevertDrift bool
 	Rules       *Rules
@@ -158,7 +160,7 @@ func (c current) kind(o PlanOptions) ChangeSetType {
 // what the plan says of it.
 func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template, now current, p *planfile.Plan, o PlanOptions) (ChangeSetInput, error) {
 	in := ChangeSetInput{Stack: t.StackName, Type: p.Type, Description: s.describeOrigin(t), Role: t.Role, Nested: true,
-		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, RevertDrift: o.RevertDrift && now.exists}
+		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, ImportExisting: o.ImportExisting, RevertDrift: o.RevertDrift && now.exists}
 	if p.Type == planfile.ChangeSetImport {
 		in.Nested = false // AWS refuses the two together
 	}
@@ -174,6 +176,7 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	if p.After, err = s.after(ctx, t); err != nil {
 		return in, err
 	}
+	p.RetainExceptOnCreate = t.RetainExceptOnCreate != nil && *t.RetainExceptOnCreate
 	switch t.OnFailure {
 	case "delete":
 		if p.Type == planfile.ChangeSetCreate {

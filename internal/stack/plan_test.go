@@ -149,7 +149,7 @@ func TestFailedPlanTellsEveryReasonAtItsLine(t *testing.T) {
 	}
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	want := `plan landing-dev: nested/network.yml:5:7: error: The CIDR block is not valid
-template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; name it otherwise, or take it in with --import`
+template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; give it another name, delete the one that exists, or take it in: refline stack plan --import-existing`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
