@@ -220,7 +220,18 @@ Exit codes: 0 good, 1 error, a refused plan, or no for an answer, 2 usage,
 func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) error {
 	ctx, cancel := e.orderly(ctx)
 	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
+		return err
+	}
+	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,9 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
 		return err
 	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
+		return err
+	}
 	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 		return nil, err
 	}
 	hide := s.secretsOf(t, now)
-	set, err := s.makeChangeSet(ctx, in, tmpl, now, hide)
+	set, err := s.makeChangeSet(ctx, in, t, tmpl, now, hide)
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +186,11 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	case "keep":
 		p.OnFailure = "keep"
 	}
-	p.Template = planfile.Template{File: tmpl.File, Digest: tmpl.Digest()}
+	text := tmpl.sent(nil)
+	p.Template = planfile.Template{File: tmpl.File, Digest: planfile.DigestOf(text)}
 	if s.Env.Bucket == "" {
-		in.Template.Body = string(tmpl.Text)
-		return in, tmpl.checkSize(tmpl.Text, "")
+		in.Template.Body = string(text)
+		return in, tmpl.checkSize(text, "")
 	}
 	staged, err := s.stage(ctx, t, tmpl)
 	if err != nil {
@@ -213,10 +214,10 @@ const cleanUp = 15 * time.Second
 
 // makeChangeSet submits, waits, and cleans up what came to nothing. It gives
 // nil when there is nothing to change.
-func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
+func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, t *Target, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
 	if errs.Is(err, errs.Invalid) {
-		return nil, s.explainRefusal(in.Stack, err, tmpl, hide)
+		return nil, s.explainRefusal(in.Stack, err, t, tmpl, hide)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
@@ -242,7 +243,7 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 	}
 	var failure error
 	if !empty {
-		failure = s.explainFailure(ctx, in.Stack, set, tmpl, hide)
+		failure = s.explainFailure(ctx, in.Stack, set, t, tmpl, hide)
 	}
 	if err := s.discard(ctx, ref, now); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("clean up change set %s: %w", ref.ARN, err))

@@ -425,7 +425,7 @@ func TestPlanLooksIntoNestedStacks(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	root := string(w.objects["staging/"+strings.TrimPrefix(w.inputs[p.ChangeSet].Template.URL, "https://s3/staging/")].Body)
-	if !strings.Contains(root, `"TemplateURL": "https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
+	if !strings.Contains(root, `"TemplateURL":"https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
 		t.Errorf("the root's nested file is not its URL:\n%s", root)
 	}
 }
