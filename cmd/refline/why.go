@@ -22,15 +22,15 @@ func (c *compiled) notInPipeline(ctx context.Context, o *pipelineOptions, job st
 		reason = c.result.WhyNone()
 	}
 	if reason == "" { // an instance that this parallel job does not have
-		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.where(), didYouMean(job, jobNames(c.pipeline)))
+		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.Where(), didYouMean(job, jobNames(c.pipeline)))
 	}
 	return errs.E(errs.NotFound, "job %q is not in the pipeline of %s: %s%s; more: refline explain%s %s",
-		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return hasJob(p, job) }), o.again(), shellWord(job))
+		job, c.Where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return hasJob(p, job) }), o.again(), shellWord(job))
 }
 
 // noPipeline is the error for options that mean no pipeline.
 func (c *compiled) noPipeline(ctx context.Context) error {
-	return errs.E(errs.NotFound, "no pipeline for %s: %s%s", c.where(), c.result.WhyNone(),
+	return errs.E(errs.NotFound, "no pipeline for %s: %s%s", c.Where(), c.result.WhyNone(),
 		c.otherWay(ctx, "; there is one with ", func(*pipeline.Pipeline) bool { return true }))
 }
 
@@ -70,26 +70,24 @@ func (c *compiled) otherWay(ctx context.Context, phrase string, fits func(*pipel
 		{"--event schedule", pipeline.TriggerSchedule}, {"--event web", pipeline.TriggerWeb},
 		{"--event api", pipeline.TriggerAPI}, {"--event trigger", pipeline.TriggerToken},
 	} {
-		if e.trigger != c.event && (e.trigger != pipeline.TriggerMergeRequest || c.facts.Branch != "") {
-			attempts = append(attempts, attempt{e.option, c.facts.As(e.trigger)})
+		if e.trigger != c.Trigger && (e.trigger != pipeline.TriggerMergeRequest || c.Facts.Branch != "") {
+			attempts = append(attempts, attempt{e.option, c.Facts.As(e.trigger)})
 		}
 	}
 	if c.root != "" { // with --repo another ref is another commit
-		if main := c.facts.DefaultBranch; main != "" && main != c.facts.Branch {
-			f := c.facts
+		if main := c.Facts.DefaultBranch; main != "" && main != c.Facts.Branch {
+			f := c.Facts
 			f.Branch, f.Tag, f.Protected = main, "", true
 			attempts = append(attempts, attempt{"--branch " + shellWord(main), f.As(pipeline.TriggerPush)})
 		}
-		if c.facts.Tag == "" {
-			f := c.facts
+		if c.Facts.Tag == "" {
+			f := c.Facts
 			f.Branch, f.Tag, f.Protected = "", "v1.0.0", false
 			attempts = append(attempts, attempt{"--tag v1.0.0", f.As(pipeline.TriggerPush)})
 		}
 	}
 	for _, a := range attempts {
-		in := c.input
-		in.Predefined = gitlabci.Predefined(a.facts)
-		res, err := gitlabci.Compile(ctx, in)
+		res, err := c.CompileAs(ctx, a.facts)
 		if err == nil && res.Pipeline != nil && fits(res.Pipeline) {
 			return phrase + a.option
 		}
