@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"refline/internal/errs"
-	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
 )
 
@@ -54,44 +54,18 @@ func hasJob(p *pipeline.Pipeline, name string) bool {
 // files again: another event, the default branch, a tag. It returns phrase and
 // the option, "" without one.
 func (c *compiled) otherWay(ctx context.Context, phrase string, fits func(*pipeline.Pipeline) bool) string {
-	if c.script || slices.ContainsFunc(c.result.Files, func(s gitlabci.Source) bool { return s.Kind == gitlabci.SourceRemote }) {
-		return "" // a remote file is fetched once
-	}
-	type attempt struct {
-		option string
-		facts  gitlabci.Facts
-	}
-	var attempts []attempt
-	for _, e := range []struct {
-		option  string
-		trigger pipeline.Trigger
-	}{
-		{"--event merge_request", pipeline.TriggerMergeRequest}, {"--event push", pipeline.TriggerPush},
-		{"--event schedule", pipeline.TriggerSchedule}, {"--event web", pipeline.TriggerWeb},
-		{"--event api", pipeline.TriggerAPI}, {"--event trigger", pipeline.TriggerToken},
-	} {
-		if e.trigger != c.event && (e.trigger != pipeline.TriggerMergeRequest || c.facts.Branch != "") {
-			attempts = append(attempts, attempt{e.option, c.facts.As(e.trigger)})
+	for _, a := range c.Alternatives() {
+		option := "--event " + strings.TrimSuffix(string(a.Trigger), "_event")
+		switch {
+		case (a.Branch != "" || a.Tag != "") && c.root == "":
+			continue // with --repo another ref is another commit
+		case a.Branch != "":
+			option = "--branch " + shellWord(a.Branch)
+		case a.Tag != "":
+			option = "--tag " + shellWord(a.Tag)
 		}
-	}
-	if c.root != "" { // with --repo another ref is another commit
-		if main := c.facts.DefaultBranch; main != "" && main != c.facts.Branch {
-			f := c.facts
-			f.Branch, f.Tag, f.Protected = main, "", true
-			attempts = append(attempts, attempt{"--branch " + shellWord(main), f.As(pipeline.TriggerPush)})
-		}
-		if c.facts.Tag == "" {
-			f := c.facts
-			f.Branch, f.Tag, f.Protected = "", "v1.0.0", false
-			attempts = append(attempts, attempt{"--tag v1.0.0", f.As(pipeline.TriggerPush)})
-		}
-	}
-	for _, a := range attempts {
-		in := c.input
-		in.Predefined = gitlabci.Predefined(a.facts)
-		res, err := gitlabci.Compile(ctx, in)
-		if err == nil && res.Pipeline != nil && fits(res.Pipeline) {
-			return phrase + a.option
+		if res, err := c.Try(ctx, a); err == nil && res.Pipeline != nil && fits(res.Pipeline) {
+			return phrase + option
 		}
 	}
 	return ""
