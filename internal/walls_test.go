@@ -42,7 +42,8 @@ var walls = map[string]string{
 	"definition":            "source gitlabci jsonnet pipeline secret diag errs",
 	"executor":              "errs",
 	"executor/process":      "executor lock errs",
-	"executor/docker":       "executor lock errs",
+	"executor/docker":       "executor executor/treecopy lock errs",
+	"executor/treecopy":     "",
 	"executor/executortest": "executor errs",
 
 	"workspace":               "lock errs",
