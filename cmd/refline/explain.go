@@ -10,6 +10,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/gitlabci"
+	"refline/internal/termview"
 )
 
 type explainOptions struct {
@@ -143,7 +144,7 @@ func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
 		}
 		rows = append(rows, []string{"    " + k.Key, from})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }
@@ -172,7 +173,7 @@ func printRules(e *env, rules []gitlabci.RuleTrace) bool {
 		}
 		matched = matched || r.Matched
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return matched

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 
+	"golang.org/x/term"
+
 	"refline/internal/artifact"
 	"refline/internal/cache"
 	"refline/internal/credential"
@@ -21,6 +23,7 @@ import (
 	"refline/internal/lock"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -39,7 +42,8 @@ type session struct {
 	release func()   // gives builds back
 	jobs    []string // named on the command line
 	runsOn  *jobExecutors
-	view    *runView
+	view    *termview.View
+	events  *jsonEvents // with --json; else nil
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
@@ -160,7 +164,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	if ready := s.c.checkout.ready(); ready > 0 {
-		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
+		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.write(&s.record); err != nil {
 		return err
@@ -170,15 +174,31 @@ func (s *session) run(ctx context.Context) error {
 	}
 	defer s.notes.Close()
 	s.kept = true
-	s.view = newRunView(s.e, s.mode(), jobNames(p))
-	s.view.started(&s.record)
+	s.openView(p)
 	res, err := localrun.Run(ctx, s.input(ctx, tree))
-	s.view.close()
+	s.view.Close()
 	s.finish(res)
 	if err != nil {
 		return err
 	}
 	return s.verdict(res)
+}
+
+// openView starts what shows the run.
+func (s *session) openView(p *pipeline.Pipeline) {
+	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
+	if s.o.json {
+		s.events = newJSONEvents(s.e.stdout)
+		s.events.started(&s.record)
+	}
+}
+
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || columns < 20 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 func jobNames(p *pipeline.Pipeline) []string {
@@ -209,16 +229,14 @@ func (s *session) headerTo() io.Writer {
 	return s.e.stdout
 }
 
-func (s *session) mode() viewMode {
+func (s *session) mode() termview.Mode {
 	switch {
-	case s.o.json:
-		return viewJSON
-	case s.e.quiet:
-		return viewQuiet
+	case s.e.quiet, s.o.json:
+		return termview.ModeQuiet
 	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
-		return viewLive
+		return termview.ModeLive
 	default:
-		return viewLines
+		return termview.ModeLines
 	}
 }
 
@@ -257,7 +275,11 @@ func (s *session) emit(ev pipeline.Report) {
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 		})
 	}
-	s.view.emit(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+		return
+	}
+	s.view.Emit(ev)
 }
 
 func (s *session) slots() int {
@@ -324,9 +346,11 @@ func (s *session) finish(res localrun.Result) {
 	}
 	r.Jobs = s.jobRecords("", s.c.pipeline, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
-		s.view.rest(s.c.pipeline, res.State, s.why(res))
+		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
-	s.view.finished(r)
+	if s.events != nil {
+		s.events.finished(r)
+	}
 	if err := s.store.write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"refline/internal/artifact"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -71,15 +72,15 @@ func runRuns(e *env, most int, asJSON bool) error {
 	for _, r := range records {
 		took := ""
 		if !r.Finished.IsZero() {
-			took = seconds(r.Finished.Sub(r.Started).Seconds())
+			took = termview.Seconds(r.Finished.Sub(r.Started).Seconds())
 		}
 		rows = append(rows, []string{
-			strconv.FormatInt(r.Number, 10), statusSymbol(r.Status) + " " + string(r.Status),
+			strconv.FormatInt(r.Number, 10), termview.Symbol(r.Status) + " " + string(r.Status),
 			r.Started.Local().Format("2006-01-02 15:04"), took,
 			strings.TrimSpace(r.Ref + " " + short(r.Commit)), r.Project,
 		})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
@@ -117,9 +118,9 @@ func newRunsShowCmd(e *env) *cobra.Command {
 				if j.Artifacts != "" {
 					remark = strings.TrimPrefix(remark+", artifacts", ", ")
 				}
-				rows = append(rows, []string{"  " + statusSymbol(j.Status), j.Name, j.Stage, string(j.Status), seconds(j.Seconds), remark})
+				rows = append(rows, []string{"  " + termview.Symbol(j.Status), j.Name, j.Stage, string(j.Status), termview.Seconds(j.Seconds), remark})
 			}
-			for _, line := range alignColumns(rows) {
+			for _, line := range termview.Align(rows) {
 				fmt.Fprintln(e.stdout, line)
 			}
 			return nil
@@ -216,11 +217,11 @@ func printLog(e *env, file string, raw bool) error {
 		_, err = io.Copy(e.stdout, f)
 		return err
 	}
-	lines := &logLines{plain: !e.color(), line: func(s string) { fmt.Fprintln(e.stdout, s) }}
+	lines := &termview.LogLines{Plain: !e.color(), Line: func(s string) { fmt.Fprintln(e.stdout, s) }}
 	if _, err := io.Copy(lines, f); err != nil {
 		return err
 	}
-	lines.flush()
+	lines.Flush()
 	return nil
 }
 
