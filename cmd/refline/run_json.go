@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"refline/internal/history"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
 )
@@ -59,12 +60,12 @@ type runEvent struct {
 	Seconds float64             `json:"seconds,omitempty"`
 }
 
-func (v *jsonEvents) started(r *runRecord) {
+func (v *jsonEvents) started(r *history.Run) {
 	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
 		File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
 }
 
-func (v *jsonEvents) finished(r *runRecord) {
+func (v *jsonEvents) finished(r *history.Run) {
 	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
 		Seconds: r.Finished.Sub(r.Started).Seconds()})
 }

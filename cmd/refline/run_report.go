@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"refline/internal/errs"
+	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
@@ -76,7 +77,7 @@ func (s *session) ranAll(res localrun.Result) error {
 	return nil
 }
 
-func verdictWord(j runJob) string {
+func verdictWord(j history.Job) string {
 	switch {
 	case j.Status == pipeline.StatusSuccess:
 		return "passed"
