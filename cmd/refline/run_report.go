@@ -16,6 +16,7 @@ import (
 // why says behind a job that never ran what it waits for or why it was skipped.
 func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
+	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
@@ -23,8 +24,8 @@ func (s *session) why(res localrun.Result) func(int) string {
 		case pipeline.StatusScheduled:
 			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
 		case pipeline.StatusSkipped:
-			if cause := p.SkipCause(res.State, i); cause != "" {
-				return "skipped: " + cause
+			if causes[i] != "" {
+				return "skipped: " + causes[i]
 			}
 			return "skipped"
 		case pipeline.StatusCreated, pipeline.StatusPending, pipeline.StatusWaitingForResource:

@@ -309,8 +309,9 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
+			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}

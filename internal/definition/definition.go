@@ -181,3 +181,11 @@ func (d *Definition) Where() string {
 		return fmt.Sprintf("no branch, event %s", d.Trigger)
 	}
 }
+
+// CompileAs makes the pipeline that the same files would give for other facts:
+// another event, branch or tag.
+func (d *Definition) CompileAs(ctx context.Context, facts gitlabci.Facts) (*gitlabci.Result, error) {
+	in := d.input
+	in.Predefined = gitlabci.Predefined(facts)
+	return gitlabci.Compile(ctx, in)
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"refline/internal/artifact"
@@ -10,6 +11,7 @@ import (
 	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/workspace"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -31,10 +33,11 @@ func exit(code int) script {
 // jobTest is one job with everything around it, for RunJob. What it tells comes
 // by told.
 type jobTest struct {
-	t    testing.TB
-	in   JobInput
-	fake *fakeExecutor
-	log  bytes.Buffer
+	t      testing.TB
+	in     JobInput
+	fake   *fakeExecutor
+	logged LogResult
+	log    memoryLog
 
 	mu     sync.Mutex
 	events []pipeline.Report
@@ -48,12 +51,13 @@ func newJob(t testing.TB, j pipeline.Job) *jobTest {
 	}
 	dir := t.TempDir()
 	h.in = JobInput{
-		RunID: "7", ID: "70001", Version: "1.2.3", Job: &j, Tree: workspace.NewTree(plant(t, files{"README": "of the repository"})),
+		RunID: "7", ID: "70001", Runner: Runner{ID: "1", Description: "test", Version: "1.2.3"}, Job: &j, Tree: workspace.NewTree(plant(t, files{"README": "of the repository"})),
 		Dir: filepath.Join(dir, "attempt"), Artifacts: artifact.NewFolder(dir), Keep: "kept",
 		Executor: h.fake, Secrets: &mask.Set{}, Log: &h.log, Stop: t.Context(),
 		Emit: func(ev pipeline.Report) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
+			ev.Data = bytes.Clone(ev.Data)
 			h.events = append(h.events, ev)
 		},
 	}
@@ -63,6 +67,7 @@ func newJob(t testing.TB, j pipeline.Job) *jobTest {
 func (h *jobTest) run() JobResult {
 	h.t.Helper()
 	res := RunJob(h.t.Context(), h.in)
+	h.logged, res.Log = res.Log, LogResult{} // compared where it matters
 	if n := h.fake.Left(); n != 0 {
 		h.t.Errorf("%d sandboxes were left open", n)
 	}
@@ -70,6 +75,17 @@ func (h *jobTest) run() JobResult {
 		h.t.Errorf("the folder of the attempt is still there: %v", err)
 	}
 	return res
+}
+
+// told is the log as it was reported.
+func (h *jobTest) told() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var b strings.Builder
+	for _, ev := range h.events {
+		b.Write(ev.Data)
+	}
+	return b.String()
 }
 
 func (h *jobTest) notes() []string {
@@ -94,4 +110,20 @@ func (h *jobTest) steps() []string {
 		}
 	}
 	return list
+}
+
+// memoryLog is a log that a test reads.
+type memoryLog struct {
+	text    bytes.Buffer
+	openErr error // of Open; nil: succeeds
+}
+
+var _ Log = (*memoryLog)(nil)
+
+func (l *memoryLog) Append(_ context.Context, p []byte) error { l.text.Write(p); return nil }
+func (l *memoryLog) Clear(context.Context) error              { l.text.Reset(); return nil }
+func (l *memoryLog) String() string                           { return l.text.String() }
+
+func (l *memoryLog) Open(context.Context) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(l.text.Bytes())), l.openErr
 }

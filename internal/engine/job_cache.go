@@ -13,7 +13,7 @@ type jobCache struct {
 }
 
 // restoreCaches fills the workspace. A cache is a help, not a promise: what
-// goes wrong with one is told and the job goes on.
+// goes wrong with one is logged and the job goes on.
 func (a *attempt) restoreCaches(ctx context.Context) error {
 	if a.Caches == nil || len(a.Job.Caches) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func (a *attempt) restoreCaches(ctx context.Context) error {
 				ProjectDir: a.paths.project, Expand: a.expand, Base: a.Tree,
 			}}
 			jc.before, err = cache.Restore(ctx, a.Caches, jc.request)
-			a.tellCache(append(keys.Warnings, jc.before.Notes...), jc.before.Warnings, err)
+			a.logCache(append(keys.Warnings, jc.before.Notes...), jc.before.Warnings, err)
 			a.caches = append(a.caches, jc)
 		}
 		return ctx.Err()
@@ -49,7 +49,7 @@ func (a *attempt) saveCaches(ctx context.Context, failed bool) {
 		for _, jc := range a.caches {
 			jc.request.Failed = failed
 			report, err := cache.Save(ctx, a.Caches, jc.request, jc.before)
-			a.tellCache(report.Notes, report.Warnings, err)
+			a.logCache(report.Notes, report.Warnings, err)
 		}
 		return nil
 	})
@@ -65,7 +65,7 @@ func (a *attempt) savesCache(failed bool) bool {
 	return false
 }
 
-func (a *attempt) tellCache(notes, warnings []string, err error) {
+func (a *attempt) logCache(notes, warnings []string, err error) {
 	for _, line := range append(notes, warnings...) {
 		fmt.Fprintln(a.log, line)
 	}

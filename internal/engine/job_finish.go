@@ -37,7 +37,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		err = nil
 	}
 	if err == nil {
-		a.tellDeployment(res)
+		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
 		err = a.keepArtifacts(ctx, failed, res)
 	}
@@ -63,8 +63,8 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// tellDeployment says which environment a job reached, and where it is seen.
-func (a *attempt) tellDeployment(res *JobResult) {
+// noteDeployment says which environment a job reached, and where it is seen.
+func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
 		return

@@ -44,7 +44,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err := a.startAgent(); err != nil {
 		return err
 	}
-	a.tellSecrets()
+	a.noteSecrets()
 	if err := os.WriteFile(filepath.Join(a.temp, eventsFile), nil, 0o666); err != nil {
 		return err
 	}
@@ -90,6 +90,9 @@ func (a *attempt) getSources(ctx context.Context) (err error) {
 	case "none", "empty":
 		a.clone = &workspace.Workspace{Dir: a.workspace}
 		return os.Mkdir(a.workspace, 0o777)
+	}
+	if a.Tree == nil {
+		return errs.E(errs.Invalid, "job %q has no files to start from, and does not say GIT_STRATEGY: none", a.Job.Name)
 	}
 	clone := a.Tree.Clone
 	if a.Executor.Isolated() {
@@ -174,9 +177,9 @@ func (a *attempt) setClonePath() error {
 	return nil
 }
 
-// tellSecrets names what GitLab would fetch from a secret store or sign, and
+// noteSecrets names what GitLab would fetch from a secret store or sign, and
 // nobody gave here.
-func (a *attempt) tellSecrets() {
+func (a *attempt) noteSecrets() {
 	for _, s := range a.Job.Secrets {
 		if _, ok := a.lookup[s.Name]; !ok {
 			a.note(fmt.Sprintf("secret %s comes from a store that only a server reaches; give it: --secret %s", s.Name, s.Name))

@@ -407,13 +407,16 @@ func TestLaterRemovesTheFolder(t *testing.T) {
 }
 
 // failingLog takes some bytes and then no more.
-type failingLog struct{ room int }
+type failingLog struct {
+	memoryLog
+	room int
+}
 
-func (l *failingLog) Write(p []byte) (int, error) {
+func (l *failingLog) Append(ctx context.Context, p []byte) error {
 	if l.room -= len(p); l.room < 0 {
-		return 0, errors.New("disk full")
+		return errors.New("disk full")
 	}
-	return len(p), nil
+	return l.memoryLog.Append(ctx, p)
 }
 
 func TestLogThatCannotBeWritten(t *testing.T) {

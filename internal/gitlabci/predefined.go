@@ -26,7 +26,7 @@ type Facts struct {
 	Protected     bool
 	Remote        string // the repository's URL without credentials, or empty
 	Registry      string // host of the container registry, empty for that of Remote's server as far as it is known
-	Folder        string // name of the project's folder, where there is no remote
+	Folder        string // name of the project's folder, used without a remote
 	ConfigPath    string
 	Trigger       pipeline.Trigger
 	PipelineID    int64
@@ -81,7 +81,7 @@ func (b *varBuilder) set(name, value string) {
 	b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value})
 }
 
-// text sets what people wrote: a $ in it is no variable.
+// text sets text by people: a $ in it does not refer to a variable.
 func (b *varBuilder) text(name, value string) {
 	if value != "" {
 		b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value, Raw: true})
@@ -159,4 +159,15 @@ func truncated(message string) string {
 		return message
 	}
 	return strings.ToValidUTF8(message[:most], "")
+}
+
+// As gives the facts of the same commit for another trigger. A merge request is
+// number 1, from Branch into DefaultBranch.
+func (f Facts) As(trigger pipeline.Trigger) Facts {
+	f.Trigger, f.MergeRequest = trigger, nil
+	if trigger == pipeline.TriggerMergeRequest {
+		title, _, _ := strings.Cut(f.Message, "\n")
+		f.MergeRequest = &MergeRequest{IID: 1, Title: title, SourceBranch: f.Branch, TargetBranch: f.DefaultBranch, SourceSHA: f.SHA}
+	}
+	return f
 }

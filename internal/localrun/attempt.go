@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -131,11 +130,11 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 		return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
 	}
 	rec := JobRecord{Log: filepath.Join(r.Dir, "logs", id+".log")}
-	f, err := os.OpenFile(rec.Log, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	log, err := engine.CreateFileLog(rec.Log)
 	if err != nil {
 		return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
 	}
-	defer f.Close()
+	defer log.Close()
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStarted, Attempt: g.attempt, Log: rec.Log})
 	below, above := r.Variables(job)
 	in.RunID = strconv.FormatInt(r.Number, 10)
@@ -145,72 +144,17 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	in.Slot = r.numbers.take()
 	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
 	in.Artifacts, in.Keep = r.Artifacts, "artifacts/"+id
-	in.Log = &jobLog{file: f, emit: func(p []byte) { r.emit(i, pipeline.Report{Kind: pipeline.ReportJobLog, Data: p}) }}
+	in.Log = log
 	in.Emit = func(ev pipeline.Report) { r.emit(i, ev) }
 	in.Later = r.later.Go
 	res := engine.RunJob(ctx, in)
 	if _, err := os.Lstat(in.Dir); errors.Is(err, fs.ErrNotExist) {
 		r.numbers.free(in.Slot)
 	}
-	if res.Err != nil { // is shown with the job; who reads the log later wants it too
-		fmt.Fprintf(f, "the job could not be run as it should: %v\n", res.Err)
-	}
 	if res.Artifacts {
 		rec.Artifacts = in.Keep
 	}
-	if leaked, err := rescan(in, f); err != nil {
-		res.Status, res.Reason, res.Err = pipeline.StatusFailed, pipeline.ReasonDataIntegrity, err
-	} else if leaked != "" {
-		res.Status, res.Reason = pipeline.StatusFailed, pipeline.ReasonDataIntegrity
-		res.Err = errors.New(leaked)
-	}
 	return res, rec
-}
-
-// rescan looks for secrets in the stored log once more. A finding fails closed:
-// the log is emptied and the job is red.
-func rescan(in engine.JobInput, f *os.File) (string, error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	found, err := in.Secrets.Scan(f)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	if err := f.Truncate(0); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("the log held a part of the secret %s after masking and was emptied; this is a fault of the masker, please report it", found[0].Name), nil
-}
-
-// maxLog bounds a job's stored log, so that one that prints without end does
-// not fill the disk.
-const maxLog = 256 << 20
-
-// jobLog writes a job's bytes to its file and tells whoever watches.
-type jobLog struct {
-	file    *os.File
-	emit    func([]byte)
-	written int64
-}
-
-func (l *jobLog) Write(p []byte) (int, error) {
-	switch {
-	case l.written > maxLog:
-		return len(p), nil
-	case l.written+int64(len(p)) > maxLog:
-		l.written = maxLog + 1
-		end := fmt.Appendf(nil, "\n\nthe log is longer than %d MiB; the rest is not kept, the job goes on\n", maxLog>>20)
-		_, err := l.file.Write(end)
-		l.emit(end)
-		return len(p), err
-	}
-	n, err := l.file.Write(p)
-	l.written += int64(n)
-	if err == nil {
-		l.emit(p)
-	}
-	return n, err
 }
 
 // mergeDone is done when either context is.

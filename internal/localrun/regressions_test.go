@@ -2,8 +2,6 @@ package localrun
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -87,18 +85,6 @@ func TestForwardedVariablesKeepTheirOwnValue(t *testing.T) {
 	}
 	h.run()
 	same(t, got, []pipeline.Variable{{Name: "TOKEN", Value: "of yaml"}, {Name: "URL", Value: "x $SOFT"}})
-}
-
-// A writer reports what it took of what it was given.
-func TestLimitOfAJobsLogCountsWhatItWasGiven(t *testing.T) {
-	t.Parallel()
-	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	must(t, err)
-	defer f.Close()
-	l := &jobLog{file: f, emit: func([]byte) {}, written: maxLog}
-	if n, err := l.Write([]byte("ab")); n != 2 || err != nil {
-		t.Errorf("got %d, %v", n, err)
-	}
 }
 
 // Once the run is stopped no other script begins, though the job that ran when

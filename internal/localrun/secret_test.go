@@ -172,22 +172,3 @@ func TestLeakInTheStoredLogFailsClosed(t *testing.T) {
 	}
 	noSecret(t, "the error", r.Err.Error())
 }
-
-func TestLimitOfAJobsLog(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	f, err := os.Create(path)
-	must(t, err)
-	defer f.Close()
-	var told strings.Builder
-	l := &jobLog{file: f, emit: func(p []byte) { told.Write(p) }, written: maxLog - 8}
-	for _, text := range []string{"1234", "5678", "a\n", "b\n"} {
-		if _, err := l.Write([]byte(text)); err != nil {
-			t.Errorf("write %q: %v; the job must not see that its log is full", text, err)
-		}
-	}
-	kept, err := os.ReadFile(path)
-	must(t, err)
-	want := fmt.Sprintf("12345678\n\nthe log is longer than %d MiB; the rest is not kept, the job goes on\n", maxLog>>20)
-	same(t, []string{string(kept), told.String()}, []string{want, want})
-}

@@ -162,9 +162,6 @@ func New(opts Options) *Executor {
 	return &Executor{opts: opts}
 }
 
-// Name is "docker", also with Podman.
-func (*Executor) Name() string { return "docker" }
-
 // Isolated is true: mounts appear at their targets.
 func (*Executor) Isolated() bool { return true }
 

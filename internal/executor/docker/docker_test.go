@@ -91,7 +91,7 @@ func TestShells(t *testing.T) {
 				Only: []string{
 					"exit code", "environment", "working directory", "output apart and in order", "what cannot start",
 					"cancel TERM handled", "cancel TERM ignored", "cancel reaches grandchildren",
-					"background processes end with the command", "sweep after kill -9",
+					"background processes end with the command", "terminal", "terminal keys", "terminal canceled", "sweep after kill -9",
 				},
 			})
 		})

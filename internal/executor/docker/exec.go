@@ -24,7 +24,10 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err := context.Cause(ctx); err != nil {
 		return -1, err
 	}
-	word := "refline-" + rand.Text() + " "
+	if cmd.Terminal != nil {
+		return s.execTerminal(ctx, cmd)
+	}
+	word := newWord()
 	text, err := program(cmd, strings.TrimSpace(word))
 	if err != nil {
 		return -1, err
@@ -49,17 +52,8 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	switch said.said {
-	case bootOK:
-	case bootNoDir:
-		return -1, errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
-	case bootNoFile:
-		return -1, errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
-	case bootNoRight:
-		return -1, errs.E(errs.Denied, "command %q may not be run in the container", cmd.Args[0])
-	default:
-		return -1, errs.E(errs.Invalid, "image %s: its entrypoint did not start a shell (exit code %d%s); clear it with entrypoint: [\"\"]",
-			s.spec.Image.Name, code, early.text())
+	if said.said != bootOK {
+		return -1, s.bootError(said.said, cmd, code, early)
 	}
 	if werr := cmp.Or(out.err, errOut.err); werr != nil {
 		return code, fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
@@ -67,7 +61,24 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	return code, nil
 }
 
-// tellWhy adds to a command's failure what the engine knows of it.
+// newWord begins the line that the shell of a container says.
+func newWord() string { return "refline-" + rand.Text() + " " }
+
+// bootError is why a command did not start.
+func (s *sandbox) bootError(said string, cmd executor.Command, code int, early *opening) error {
+	switch said {
+	case bootNoDir:
+		return errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
+	case bootNoFile:
+		return errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
+	case bootNoRight:
+		return errs.E(errs.Denied, "command %q may not be run in the container", cmd.Args[0])
+	}
+	return errs.E(errs.Invalid, "image %s: its entrypoint did not start a shell (exit code %d%s); clear it with entrypoint: [\"\"]",
+		s.spec.Image.Name, code, early.text())
+}
+
+// noteFailure adds to a command's failure what the engine knows of it.
 func (s *sandbox) noteFailure(ctx context.Context, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()

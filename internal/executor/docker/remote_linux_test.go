@@ -18,7 +18,7 @@ import (
 // runs tests again in a process whose temporary folder is a file system that
 // only it has.
 const (
-	hideEnv   = "REFLINE_TEST_HIDE"  // the folder to hide
+	hideEnv   = "REFLINE_TEST_HIDE"   // the folder to hide
 	remoteEnv = "REFLINE_TEST_REMOTE" // set once it is
 )
 
