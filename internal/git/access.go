@@ -9,8 +9,8 @@ import (
 	"refline/internal/netguard"
 )
 
-// Access says how remotes may be reached and with what. The zero value reaches
-// public https repositories and trusts nothing.
+// Access says how remotes may be reached and with which credentials. The zero
+// value reaches public https repositories and trusts nothing.
 type Access struct {
 	Trust Trust
 
@@ -51,8 +51,8 @@ type Access struct {
 
 	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
 
-	// Notice is told what a person who waits wants to know: a lock held by
-	// another process, another try, a mirror that is built anew. May be nil.
+	// Notice, if set, gets what a waiting person wants to know: a lock held by
+	// another process, another attempt, a mirror that is rebuilt.
 	Notice func(string)
 
 	// Environ is the environment to start from; nil means that of this process.
@@ -121,7 +121,7 @@ func (a Access) signIn(site string) (user, password string) {
 	}
 }
 
-// talk is all that a command which talks to addr needs.
+// talk is what a command needs to connect to addr.
 type talk struct {
 	env      []string
 	settings []setting

@@ -12,7 +12,7 @@ import (
 	"refline/internal/errs"
 )
 
-// A server that lists refs without end, or that never answers, holds nobody up
+// A server that lists refs without end, or that never answers, is given up
 // and costs no more memory than a long list.
 func TestLookIsBounded(t *testing.T) {
 	t.Parallel()

@@ -123,7 +123,7 @@ func (r *Remote) askLFS(ctx context.Context, client *http.Client, objects []lfsO
 	return answer.Objects, err
 }
 
-// sendLFS gives an answer other than 200 its kind.
+// sendLFS turns an answer other than 200 into an error of its kind.
 func (r *Remote) sendLFS(client *http.Client, req *http.Request) (*http.Response, error) {
 	res, err := client.Do(req)
 	if err != nil {
@@ -152,8 +152,7 @@ func (r *Remote) sendLFS(client *http.Client, req *http.Request) (*http.Response
 	return nil, errs.E(kind, "the LFS server of %s answers %s", r.URL(), res.Status)
 }
 
-// getLFS downloads one object. Its name is its hash, so it is what was asked for
-// or nothing.
+// getLFS downloads one object and compares it with its name, which is its hash.
 func (r *Remote) getLFS(ctx context.Context, client *http.Client, o lfsObject) error {
 	if o.Error.Code != 0 {
 		return errs.E(errs.NotFound, "object %.12s is not on the LFS server of %s (%d); was it pushed (git lfs push --all)?", o.OID, r.URL(), o.Error.Code)

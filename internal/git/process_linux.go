@@ -13,8 +13,8 @@ func limitMemory(pid int, bytes uint64) {
 	_ = unix.Prlimit(pid, unix.RLIMIT_AS, &unix.Rlimit{Cur: bytes, Max: bytes}, nil) // time is bounded too
 }
 
-// dieWithParent ends git when this program is killed: a fetch that nobody waits
-// for stops, and its own children end on their closed pipes.
+// dieWithParent ends git when this program is killed: an abandoned fetch stops, and
+// its own children end on their closed pipes.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }
 
 // pin holds the goroutine on its thread, because the kernel ties the signal of

@@ -12,7 +12,7 @@ import (
 
 // Resolved is a ref at the moment it was looked up: what a run keeps.
 type Resolved struct {
-	Kind   Kind   // of what was asked; Branch when the remote's HEAD was asked and names one
+	Kind   Kind   // of the ref; a branch if the remote's HEAD names one
 	Name   string // of the branch or tag; "" for a commit
 	Commit string // whole object name
 	Object string // the annotated tag's own object; "" for all else
@@ -24,17 +24,16 @@ func (r Resolved) Expect(commit string) error {
 	if commit == "" || strings.EqualFold(commit, r.Commit) {
 		return nil
 	}
-	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if that is meant, register it anew",
+	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if intended, register it again",
 		or(r.Kind.String(), "ref"), r.Name, commit, r.Commit)
 }
 
-// Resolve asks the remote, once, which commit ref is at. Kinds: NotFound for a
-// ref that is not there (near names are in the text), Invalid for one that no
+// Resolve asks the remote, once, for the commit of ref. Kinds: NotFound for a ref
+// that does not exist (the text has similar names), Invalid for one that no
 // repository can have.
 //
-// A whole commit name is taken as it is, without asking: Fetch finds out. A
-// short one is looked up in the mirror, then among the remote's branches and
-// tags.
+// A whole commit name is returned as it is; Fetch finds out whether it exists. A
+// short one is looked up in the mirror, then among the remote's refs.
 func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 	if err := ref.check(); err != nil {
 		return Resolved{}, err
@@ -47,8 +46,8 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 	case KindMergeRequest:
 		return r.resolveMergeRequest(ctx, ref)
 	}
-	// ls-remote matches from the end of a name, so more may come than was asked;
-	// the option keeps the server from listing every merge request.
+	// ls-remote matches the end of a name, so it may return more refs. The option
+	// keeps the server from listing every merge request.
 	names, err := r.lsRemote(ctx, []Kind{ref.Kind}, ref.full(), ref.full()+"^{}")
 	if err != nil {
 		return Resolved{}, err
@@ -163,7 +162,7 @@ func (r *Remote) look(ctx context.Context, args []string) ([]byte, error) {
 	return out, err
 }
 
-// unknown explains that ref is not there, with what may have been meant.
+// unknown reports that ref does not exist, with similar names.
 func (r *Remote) unknown(ctx context.Context, ref Ref) error {
 	names, err := r.lsRemote(ctx, []Kind{KindBranch, KindTag})
 	if err != nil {
