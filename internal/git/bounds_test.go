@@ -60,13 +60,15 @@ func TestLookIsBounded(t *testing.T) {
 			}
 			server := httptest.NewServer(tc.serve)
 			t.Cleanup(server.Close)
-			r := remote(t, server.URL+"/x.git", Access{Environ: environ(t), AskWithin: tc.within, maxRefs: 2 << 20})
-			for name, ask := range map[string]func() error{
-				"resolve": func() error { _, err := r.Resolve(t.Context(), Ref{Kind: KindBranch, Name: "main"}); return err },
-				"tags":    func() error { _, err := r.Tags(t.Context()); return err },
-			} {
-				if err := ask(); !errs.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
-					t.Errorf("%s: %v: %v", name, errs.KindOf(err), err)
+			for _, trust := range []Trust{Server, User} { // by itself, and by git
+				r := remote(t, server.URL+"/x.git", Access{Trust: trust, Environ: environ(t), AskWithin: tc.within, maxRefs: 2 << 20})
+				for name, ask := range map[string]func() error{
+					"resolve": func() error { _, err := r.Resolve(t.Context(), Ref{Kind: KindBranch, Name: "main"}); return err },
+					"tags":    func() error { _, err := r.Tags(t.Context()); return err },
+				} {
+					if err := ask(); !errs.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
+						t.Errorf("trust %d, %s: %v: %v", trust, name, errs.KindOf(err), err)
+					}
 				}
 			}
 		})

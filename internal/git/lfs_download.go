@@ -45,7 +45,7 @@ func (r *Remote) downloadLFS(ctx context.Context, c Resolved, dst string) error 
 	if r.lfsURL() == "" {
 		return errs.E(errs.Invalid, "a server fetches LFS files by https alone; give the https URL of %s", r.URL())
 	}
-	client := r.access.Guard.Client(netguard.ClientOptions{Proxy: http.ProxyFromEnvironment, OtherHosts: true})
+	client := r.access.Guard.Client(netguard.ClientOptions{Proxy: proxyOf(ownEnvironment(r.access.Environ, "")), OtherHosts: true})
 	const batch = 100 // objects; what git-lfs asks for at a time
 	for part := range slices.Chunk(wanted, batch) {
 		found, err := r.askLFS(ctx, client, part)
@@ -107,8 +107,12 @@ func (r *Remote) askLFS(ctx context.Context, client *http.Client, objects []lfsO
 		}
 		req.Header.Set("Accept", "application/vnd.git-lfs+json")
 		req.Header.Set("Content-Type", "application/vnd.git-lfs+json")
-		if user, password := r.access.signIn(r.addr.scheme + "://" + r.addr.host); or(password, r.addr.password) != "" {
-			req.SetBasicAuth(or(or(user, r.addr.user), "oauth2"), or(password, r.addr.password))
+		user, password, err := r.access.signIn(r.addr)
+		if err != nil {
+			return err
+		}
+		if password != "" {
+			req.SetBasicAuth(user, password)
 		}
 		res, err := r.sendLFS(client, req)
 		if err != nil {
