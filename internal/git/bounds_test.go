@@ -17,16 +17,20 @@ import (
 func TestLookIsBounded(t *testing.T) {
 	t.Parallel()
 	packet := func(line string) string { return fmt.Sprintf("%04x%s", len(line)+4, line) }
+	many := strings.Repeat(packet(strings.Repeat("1", 40)+" refs/heads/"+strings.Repeat("x", 900)+"\n"), 1000)
+	flood := func(w io.Writer, req *http.Request) {
+		for req.Context().Err() == nil {
+			if _, err := io.WriteString(w, many); err != nil {
+				return
+			}
+		}
+	}
 	endless := func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		_, _ = io.WriteString(w, packet("# service=git-upload-pack\n")+"0000")
 		id := strings.Repeat("1", 40)
 		_, _ = io.WriteString(w, packet(id+" HEAD\x00multi_ack\n"))
-		for i := 0; req.Context().Err() == nil; i++ {
-			if _, err := io.WriteString(w, packet(fmt.Sprintf("%s refs/heads/%0100d\n", id, i))); err != nil {
-				return
-			}
-		}
+		flood(w, req)
 	}
 	endlessV2 := func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodGet {
@@ -35,11 +39,7 @@ func TestLookIsBounded(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
-		for i := 0; req.Context().Err() == nil; i++ {
-			if _, err := io.WriteString(w, packet(fmt.Sprintf("%s refs/heads/%0100d\n", strings.Repeat("1", 40), i))); err != nil {
-				return
-			}
-		}
+		flood(w, req)
 	}
 	silent := func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
 	for _, tc := range []struct {

@@ -29,6 +29,7 @@ func (l lasting) Unwrap() error { return l.error }
 
 // Clauses of faults that last.
 const (
+	noMemory     = "%s sends more than fits into the memory that git may use"
 	diskFull     = "the disk is full: free some space, or clear the caches (%s)"
 	noSuchName   = "the name of %s cannot be resolved; check the spelling and the network"
 	lacksObjects = "the repository at %s is damaged or incomplete: it lacks objects that its own history names; repair it there (git fsck names them, git fetch --refetch brings them back)"
@@ -37,7 +38,7 @@ const (
 // attemptsFor bounds the attempts for a fault; 0 leaves them to Access.
 func attemptsFor(says string) int {
 	switch says {
-	case diskFull:
+	case diskFull, noMemory:
 		return 1
 	case noSuchName:
 		return 2 // a resolver may lose one question
@@ -51,6 +52,7 @@ func attemptsFor(says string) int {
 func faults() []fault {
 	return []fault{
 		{errs.Unavailable, diskFull, []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.Unavailable, noMemory, []string{"Out of memory, "}},
 		{errs.Conflict, lacksObjects, []string{"possible repository corruption on the remote side", "remote: fatal: bad tree object", "remote: fatal: unable to read ",
 			"remote did not send all necessary objects", "missing necessary objects"}},
 		{errs.NotFound, "%s needs the ssh program, which is not on the PATH", []string{"ssh: not found", "ssh: command not found", "cannot run ssh", "ssh: No such file"}},

@@ -207,7 +207,7 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 		}
 	}
 	args = append(append(args, "--", r.addr.text), refspecs...)
-	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, remote: true, strict: true}); err != nil {
 		return err
 	}
 	if err := os.Remove(busy); err != nil {
@@ -241,7 +241,7 @@ func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held 
 			args = append(args, "+"+path.Dir(full)+"/*:refs/all/"+strings.TrimPrefix(path.Dir(full), "refs/")+"/*")
 		}
 	}
-	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held}); err != nil {
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, remote: true}); err != nil {
 		return err
 	}
 	update := fmt.Sprintf("update refs/keep/%s %s\n", c.Commit, c.Commit)

@@ -266,6 +266,7 @@ func TestMessages(t *testing.T) {
 		{"remote: The project you were looking for could not be found or you don't have permission to view it.\nfatal: repository 'https://h/' not found\n", errs.NotFound, "is not there"},
 		{"fatal: remote error: upload-pack: not our ref 111\n", errs.NotFound, "was it pushed"},
 		{"fatal: write error: No space left on device\nfatal: index-pack failed\n", errs.Unavailable, "disk is full"},
+		{"fatal: Out of memory, realloc failed\n", errs.Unavailable, "fits into the memory"},
 		{"fatal: transport 'ext' not allowed\n", errs.Invalid, "not allowed"},
 		{"remote: token hunter22 is bad\nfatal: Authentication failed for 'https://h/'\n", errs.Denied, "credentials"},
 		{"remote: hunter22\n", errs.Internal, "[secret]"},

@@ -24,6 +24,7 @@ type process struct {
 	stdin  string
 	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
 	said   *string  // gets what a process that went well wrote to stderr; may be nil
+	remote bool     // it reads from a remote, which may send any amount
 	limit  int64    // of bytes on stdout, and by it of memory; 0 for none
 	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
 }
@@ -155,9 +156,14 @@ func withSettings(env []string, settings []setting) []string {
 // needs more memory for it than memory allows.
 var errTooMuch = errors.New("too much output")
 
-// memory bounds the address space of a process whose output has a limit: git
-// collects what a remote lists before it writes any of it. 0 means no bound.
+// memory bounds a process that reads from a remote; 0 means no bound. git collects
+// all refs that a remote lists before it does anything else, and some remote may
+// list refs without end.
 func (p process) memory() uint64 {
+	const fetch = 4 << 30 // the largest repositories take a third of it
+	if half := halfOfMemory(); p.remote && half > 0 {
+		return min(half, fetch)
+	}
 	const program = 256 << 20 // of git and its libraries, with room
 	if p.limit == 0 {
 		return 0
