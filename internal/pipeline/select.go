@@ -53,7 +53,7 @@ func (p *Pipeline) sources(j *Job) []string {
 			if before.When == WhenManual {
 				continue
 			}
-			if d := j.Dependencies; d != nil && !slices.Contains(*d, before.Name) && !slices.Contains(*d, before.Base) {
+			if !j.dependsOn(before) {
 				continue
 			}
 		}
