@@ -63,7 +63,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	o.bind(cmd)
 	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
 	f := cmd.Flags()
-	f.StringVar(&o.executor, "executor", "auto", "where jobs run: auto (a container for a job with an image, when an engine answers), process, docker")
+	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
 	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")
@@ -87,6 +87,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
+	if err := o.chooseExecutor(e); err != nil {
+		return err
+	}
 	if err := o.check(); err != nil {
 		return err
 	}

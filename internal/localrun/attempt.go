@@ -25,7 +25,7 @@ type attemptInput struct {
 
 func (r *runner) inputFor(i int) attemptInput {
 	g := attemptInput{attempt: r.state.Jobs[i].Attempt}
-	from := pipeline.ArtifactSources(r.Pipeline, i)
+	from := r.graph.ArtifactSources(i)
 	for _, name := range from.Parent {
 		if r.Parent == nil {
 			continue

@@ -122,7 +122,11 @@ func TestArtifactSources(t *testing.T) {
 		p := &Pipeline{Stages: []string{"a", "b", "c"}, Jobs: []Job{
 			{Name: "x", Stage: "a"}, {Name: "y: [1]", Base: "y", Stage: "a"}, {Name: "z", Stage: "b"}, c.last, {Name: "beside", Stage: "c"},
 		}}
-		if diff := cmp.Diff(c.want, ArtifactSources(p, 3)); diff != "" {
+		g, err := NewGraph(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, g.ArtifactSources(3)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}

@@ -3,7 +3,7 @@
 //
 // It promises that the same values in give the same values out. It knows no
 // clock, no file, no process and no dialect: a compiler fills a [Pipeline], an
-// engine or a server keeps a [State], and both ask [Advance] what happens next.
+// engine or a server keeps a [State], and both ask [Graph.Advance] what happens next.
 package pipeline
 
 import (
