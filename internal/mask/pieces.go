@@ -3,9 +3,10 @@ package mask
 import (
 	"encoding/binary"
 	"math/bits"
+	"runtime"
 	"slices"
 	"sort"
-	"strings"
+	"sync"
 )
 
 // How pieces are found. A piece has at least minPiece-maxSoft bytes, so one of
@@ -73,11 +74,13 @@ func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
 		*out = *x
 		out.parts = slices.Clone(x.parts)
 	}
+	if x == nil && len(ids) > manyPatterns {
+		return out.built(patterns, ids)
+	}
 	added := newPart(patterns, ids)
 	out.grams += added.grams
 	if log := bits.Len(uint(out.grams)); x == nil || log > bits.Len(uint(x.grams)) {
-		out.filter, out.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
-		out.heads = make([]uint64, 1<<max(9, log-2))
+		out.allocate()
 		for _, p := range out.parts {
 			out.note(p)
 		}
@@ -91,6 +94,55 @@ func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
 	}
 	out.parts = append(out.parts, added)
 	return out
+}
+
+// allocate makes filter and heads for the number of grams.
+func (x *pieces) allocate() {
+	log := bits.Len(uint(x.grams))
+	x.filter, x.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
+	x.heads = make([]uint64, 1<<max(9, log-2))
+}
+
+// manyPatterns is from how many patterns on several processors build a set.
+const manyPatterns = 20_000
+
+// built builds a large set from nothing: a part for each processor.
+func (x *pieces) built(patterns []pattern, ids []int) *pieces {
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	x.parts = make([]*part, workers)
+	eachOf(workers, func(i int) {
+		x.parts[i] = newPart(patterns, ids[i*len(ids)/workers:(i+1)*len(ids)/workers])
+	})
+	for _, p := range x.parts {
+		x.grams += p.grams
+	}
+	x.allocate()
+	noted := make([]*pieces, workers)
+	eachOf(workers, func(i int) {
+		noted[i] = &pieces{filter: make([]uint64, len(x.filter)), shift: x.shift, heads: make([]uint64, len(x.heads))}
+		noted[i].note(x.parts[i])
+	})
+	for _, n := range noted {
+		for i, w := range n.filter {
+			x.filter[i] |= w
+		}
+		for i, w := range n.heads {
+			x.heads[i] |= w
+		}
+		for c, begins := range n.first {
+			x.first[c] = x.first[c] || begins
+		}
+	}
+	return x
+}
+
+// eachOf calls do with 0 to n-1, at the same time.
+func eachOf(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { do(i) })
+	}
+	wg.Wait()
 }
 
 // note puts the grams and the beginnings of a part into filter and heads.
@@ -175,11 +227,12 @@ func (x *part) dedupe() {
 		if to-from < crowded {
 			out = append(out, x.place[from:to]...)
 		} else {
-			seen := make(map[string]bool, to-from)
+			seen := make(map[surroundings]bool, to-from)
 			for _, at := range x.place[from:to] {
 				s, e := x.bounds(at)
 				left, right := max(s, int(at)-reach-maxSoft), min(e, int(at)+minPiece)
-				key := string(x.arena[left:right]) + strings.Repeat("<", int(at)-left)
+				key := surroundings{before: byte(int(at) - left), after: byte(right - int(at))}
+				copy(key.text[:], x.arena[left:right])
 				if !seen[key] {
 					seen[key] = true
 					out = append(out, at)
@@ -190,6 +243,12 @@ func (x *part) dedupe() {
 	}
 	x.bucket[len(x.bucket)-1] = uint32(len(out))
 	x.place = out
+}
+
+// surroundings is what a lookup compares around a place.
+type surroundings struct {
+	text          [reach + maxSoft + minPiece]byte
+	before, after byte
 }
 
 // owner returns the index in starts of the pattern that arena[at] belongs to.
