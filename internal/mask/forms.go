@@ -255,6 +255,7 @@ type hexStyle struct {
 	upper, lower  bool
 	number        bool // also used for the numbers of a key
 	words         bool // the bytes of a group in reverse, as a number of the machine
+	whole         bool // only of a text that begins with a group
 }
 
 var hexStyles = sync.OnceValue(func() []hexStyle {
@@ -265,12 +266,12 @@ var hexStyles = sync.OnceValue(func() []hexStyle {
 		{after: "-", group: 1, upper: true},
 		{before: `\x`, group: 1, upper: true, lower: true},
 		{before: "0x", after: ", ", group: 1, upper: true, lower: true, number: true}, // xxd -i, lists
-		{before: "0x", after: ",", group: 1, upper: true, lower: true, number: true},
-		{after: " ", group: 2, upper: true, lower: true},  // xxd
-		{after: " ", group: 2, lower: true, words: true},  // hexdump, od -x
-		{after: " ", group: 4, lower: true, words: true},  // od -tx4
-		{after: " ", group: 8, lower: true, words: true},  // od -tx8
-		{before: "%", group: 1, upper: true, lower: true}, // a URL in which everything is escaped
+		{before: "0x", after: ",", group: 1, lower: true, number: true},
+		{after: " ", group: 2, upper: true, lower: true},              // xxd
+		{after: " ", group: 2, lower: true, words: true},              // hexdump, od -x
+		{after: " ", group: 4, lower: true, words: true},              // od -tx4
+		{after: " ", group: 8, lower: true, words: true, whole: true}, // od -tx8
+		{before: "%", group: 1, upper: true, lower: true},             // a URL in which everything is escaped
 	}
 })
 
@@ -279,7 +280,11 @@ func (f *forms) addHex(s segment) {
 		if s.kind == kindNumber && !style.number {
 			continue
 		}
-		for phase := range style.group {
+		phases := style.group
+		if style.whole {
+			phases = 1
+		}
+		for phase := range phases {
 			text, phase := s.text, phase
 			if style.words {
 				text, phase = style.reversed(text, phase), 0

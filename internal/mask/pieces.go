@@ -106,29 +106,45 @@ func (x *pieces) allocate() {
 // manyPatterns is from how many patterns on several processors build a set.
 const manyPatterns = 20_000
 
-// built builds a large set from nothing: a part for each processor.
+// partSize is how many patterns a part of a large set has: its tables fit into
+// the cache of a processor while they are filled.
+const partSize = 2_000
+
+// built builds a large set from nothing, on all processors.
 func (x *pieces) built(patterns []pattern, ids []int) *pieces {
+	for chunk := range slices.Chunk(ids, partSize) {
+		x.parts = append(x.parts, &part{id: chunk})
+	}
 	workers := min(runtime.GOMAXPROCS(0), 4)
-	x.parts = make([]*part, workers)
-	eachOf(workers, func(i int) {
-		x.parts[i] = newPart(patterns, ids[i*len(ids)/workers:(i+1)*len(ids)/workers])
+	eachOf(workers, func(worker int) {
+		for i := worker; i < len(x.parts); i += workers {
+			x.parts[i] = newPart(patterns, x.parts[i].id)
+		}
 	})
 	for _, p := range x.parts {
 		x.grams += p.grams
 	}
 	x.allocate()
 	noted := make([]*pieces, workers)
-	eachOf(workers, func(i int) {
-		noted[i] = &pieces{filter: make([]uint64, len(x.filter)), shift: x.shift, heads: make([]uint64, len(x.heads))}
-		noted[i].note(x.parts[i])
+	eachOf(workers, func(worker int) {
+		n := &pieces{filter: x.filter, shift: x.shift, heads: x.heads}
+		if worker > 0 {
+			n.filter, n.heads = make([]uint64, len(x.filter)), make([]uint64, len(x.heads))
+		}
+		for i := worker; i < len(x.parts); i += workers {
+			n.note(x.parts[i])
+		}
+		noted[worker] = n
 	})
-	for _, n := range noted {
+	for _, n := range noted[1:] {
 		for i, w := range n.filter {
 			x.filter[i] |= w
 		}
 		for i, w := range n.heads {
 			x.heads[i] |= w
 		}
+	}
+	for _, n := range noted {
 		for c, begins := range n.first {
 			x.first[c] = x.first[c] || begins
 		}
@@ -145,12 +161,20 @@ func eachOf(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// note puts the grams and the beginnings of a part into filter and heads.
+// note puts the grams and the beginnings of a part into filter and heads. Hex
+// and its like have few different ones: those seen lately are passed over.
 func (x *pieces) note(p *part) {
-	p.eachGram(func(_ uint32, hash uint64) { x.filter[hash>>x.shift] |= filterBits(hash) })
+	lately := make([]uint64, 1<<13)
+	p.eachGram(func(at uint32, hash uint64) {
+		if slot, gram := &lately[hash>>51], gramAt(p.arena, int(at)); *slot != gram+1 {
+			*slot = gram + 1
+			x.filter[hash>>x.shift] |= filterBits(hash)
+		}
+	})
+	clear(lately)
 	for k := range len(p.starts) - 1 {
 		for at := p.starts[k]; at+minPiece-maxSoft <= p.starts[k+1]; at++ {
-			x.addHead(p, at, k)
+			x.addHead(p, at, k, lately)
 		}
 	}
 }
