@@ -2,10 +2,10 @@
 // to it.
 local tags = import 'tags.libsonnet';
 
-function(environment, keepDays) {
+function(keepDays) {
   LoggingBucket: {
     Type: 'AWS::S3::Bucket',
-    DeletionPolicy: 'Retain',
+    DeletionPolicy: 'RetainExceptOnCreate',
     UpdateReplacePolicy: 'Retain',
     Properties: {
       BucketEncryption: {
@@ -20,7 +20,7 @@ function(environment, keepDays) {
         IgnorePublicAcls: true,
         RestrictPublicBuckets: true,
       },
-      Tags: tags(environment, 'logging'),
+      Tags: tags('logging'),
     },
   },
   LoggingBucketPolicy: {
