@@ -103,7 +103,7 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 		return err
 	}
 	if s.c.pipeline == nil {
-		e.notef("no pipeline for %s: %s", s.c.where(), s.c.notCreated)
+		e.notef("%s", s.c.noPipeline(ctx))
 		return nil
 	}
 	return s.run(ctx)
