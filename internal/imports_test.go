@@ -45,7 +45,8 @@ var imports = map[string]string{
 	"termview":              "pipeline",
 	"executor":              "",
 	"executor/process":      "executor lock",
-	"executor/docker":       "executor lock",
+	"executor/docker":       "executor executor/treecopy lock",
+	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 
 	"workspace":               "lock",
