@@ -24,6 +24,7 @@ type compiled struct {
 	project   source.Project // the working tree, or a commit of a repository
 	checkout  checkout
 	root      string            // of the working tree; empty with --repo
+	named     []string          // jobs of the command line
 	variables []secret.Variable // of the project
 
 	// Of the definition, for commands that show it.
@@ -37,6 +38,7 @@ type compiled struct {
 // forRun is what a run adds to the options of a pipeline.
 type forRun struct {
 	number   int64
+	words    []string            // of the command line: jobs, or a file before them
 	secrets  []pipeline.Variable // --secret
 	withheld []string            // variables of the project that jobs do not get
 }
@@ -136,6 +138,9 @@ func (c *compiled) compile(ctx context.Context, e *env, o *pipelineOptions, r de
 	if run != nil {
 		r.PipelineID, r.Variables.Job = run.number, run.secrets
 		r.Variables.Withheld, r.Variables.Reveal = run.withheld, true
+		if r.File, c.named, err = c.takeFile(ctx, e, o, r, run.words); err != nil {
+			return err
+		}
 	}
 	if c.Definition, err = definition.Compile(ctx, r); err != nil {
 		return err
@@ -167,6 +172,27 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 		return "", errs.E(errs.NotFound, "no file %s in %s", name, where)
 	}
 	return name, nil
+}
+
+// takeFile takes the first word of the command line as the file to run, if no
+// option names one, it is a file, and no job of the default pipeline has this
+// name.
+func (c *compiled) takeFile(ctx context.Context, e *env, o *pipelineOptions, r definition.Request, words []string) (file string, jobs []string, err error) {
+	if o.file != "" || o.content != nil || len(words) == 0 {
+		return r.File, words, nil
+	}
+	named := *o
+	named.file = words[0]
+	if file, err = c.findFile(ctx, e, &named); err != nil {
+		if _, missing := os.Stat(e.path(words[0])); errs.Is(err, errs.Invalid) && missing == nil && strings.ContainsRune(words[0], filepath.Separator) {
+			return "", nil, err
+		}
+		return r.File, words, nil // a job, or a mistake that is reported as one
+	}
+	if d, err := definition.Compile(ctx, r); err == nil && d.Explain(words[0]) != nil {
+		return r.File, words, nil
+	}
+	return file, words[1:], nil
 }
 
 // source reads the files that findings name, for the line under them.

@@ -152,7 +152,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetVersionTemplate("refline {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&e.chdir, "directory", "C", "", "work as if started in this folder")
 	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
@@ -160,10 +160,11 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.enter() }
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
-		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
+		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	describeCompletion(root)
+	oneGrammar(root)
 	strict(root)
 	return root
 }

@@ -53,6 +53,12 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
 	f.StringVar(&o.includes.templates, "templates", "", "where include:template finds GitLab's templates (REFLINE_TEMPLATES)")
+	f.BoolFunc("mr", "the same as --event merge_request", func(string) error {
+		o.event = "merge_request"
+		return nil
+	})
+	_ = f.MarkHidden("mr")
+	cmd.MarkFlagsMutuallyExclusive("mr", "event")
 	cmd.MarkFlagsMutuallyExclusive("ref", "branch", "tag", "commit")
 	_ = cmd.MarkFlagFilename("file")
 }

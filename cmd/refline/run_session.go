@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +31,7 @@ import (
 type session struct {
 	e       *env
 	o       *runOptions
+	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *compiled
 	key     *runKey // nil: none
 	tokens  credential.Tokens
@@ -47,8 +47,7 @@ type session struct {
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
 	created bool
-	kept    bool // the run's folder is worth keeping
-	answers *bufio.Reader
+	kept    bool     // the run's folder is worth keeping
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 }
@@ -80,15 +79,21 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
+	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
-	return s.choose(jobs)
+	if s.c.pipeline == nil {
+		if len(s.c.named) > 0 {
+			return s.c.notInPipeline(ctx, &s.options, s.c.named[0])
+		}
+		return nil
+	}
+	return s.choose(ctx, s.c.named)
 }
 
 // compile makes the pipeline, with the run's secrets and credentials.
-func (s *session) compile(ctx context.Context) error {
-	run := &forRun{number: s.record.Number}
+func (s *session) compile(ctx context.Context, words []string) error {
+	run := &forRun{number: s.record.Number, words: words}
 	var err error
 	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
@@ -99,16 +104,19 @@ func (s *session) compile(ctx context.Context) error {
 	for _, t := range s.tokens {
 		run.withheld = append(run.withheld, t.Name)
 	}
-	options := s.o.pipelineOptions
-	options.includes.tokens, options.includes.key = s.tokens, s.key
+	s.options = s.o.pipelineOptions
+	s.options.includes.tokens, s.options.includes.key = s.tokens, s.key
 	if s.key != nil {
 		run.withheld = append(run.withheld, s.key.name)
 		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
-	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+	if s.c, err = compileRun(ctx, s.e, &s.options, run); err != nil {
 		return err
+	}
+	if len(s.c.named) < len(words) {
+		s.options.file = words[0]
 	}
 	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
 		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
@@ -134,27 +142,22 @@ func (s *session) sweep(ctx context.Context) {
 func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
-func (s *session) choose(jobs []string) error {
+func (s *session) choose(ctx context.Context, jobs []string) error {
 	if len(jobs) == 0 {
 		return s.checkManual()
-	}
-	var names, known []string
-	for i := range s.c.pipeline.Jobs {
-		known = append(known, s.c.pipeline.Jobs[i].Name)
 	}
 	for _, want := range jobs {
 		found := false
 		for i := range s.c.pipeline.Jobs {
 			if j := &s.c.pipeline.Jobs[i]; j.Name == want || j.Base == want {
-				names, found = append(names, j.Name), true
+				s.jobs, found = append(s.jobs, j.Name), true
 			}
 		}
 		if !found {
-			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain%s %s", want, s.c.where(), didYouMean(want, known), s.o.again(), shellWord(want))
+			return s.c.notInPipeline(ctx, &s.options, want)
 		}
 	}
-	s.jobs = names
-	s.c.pipeline = pipeline.Select(s.c.pipeline, names, !s.o.only)
+	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only)
 	return s.checkManual()
 }
 
