@@ -28,7 +28,7 @@ var imports = map[string]string{
 	"forge/forgetest":       "",
 	"variable":              "secret forge",
 	"pipeline":              "diag",
-	"pipelinetest":          "pipeline",
+	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "",
 	"graphview":             "pipeline",
@@ -45,7 +45,8 @@ var imports = map[string]string{
 	"termview":              "pipeline",
 	"executor":              "",
 	"executor/process":      "executor lock",
-	"executor/docker":       "executor lock",
+	"executor/docker":       "executor executor/treecopy lock",
+	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 
 	"workspace":               "lock",
@@ -107,7 +108,7 @@ const command = "cmd/refline"
 var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "cmd/refline gitlabci cfn secret stack/stacktest",
+	"go.yaml.in/yaml":                 "cmd/refline gitlabci pipelinetest cfn secret stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent",
