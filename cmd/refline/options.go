@@ -45,7 +45,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.repo, "repo", "", "take the code from this repository (URL or folder) instead of the working tree")
 	f.StringVar(&o.branch, "branch", "", "with --repo the branch to run; else pretend to be on it")
 	f.StringVar(&o.tag, "tag", "", "with --repo the tag to run; else pretend that HEAD has it")
-	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
+	f.StringVar(&o.commit, "commit", "", "the commit to run, of this repository or of --repo; here any revision: HEAD~1")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
 	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")

@@ -135,7 +135,7 @@ func (o *runOptions) check() error {
 	if o.defaultImage != "" && o.executor != "docker" {
 		return usagef("--default-image is for --executor docker")
 	}
-	if o.repo == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
+	if o.repo+o.commit == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
 		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
 	}
 	if o.logLimit < 1 || o.logLimit > 1<<20 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -84,7 +85,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	if s.c.pipeline == nil {
 		if len(s.c.named) > 0 {
-			return s.c.notInPipeline(ctx, &s.options, s.c.named[0])
+			return s.noJob(ctx, s.c.named[0])
 		}
 		return nil
 	}
@@ -154,11 +155,19 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 			}
 		}
 		if !found {
-			return s.c.notInPipeline(ctx, &s.options, want)
+			return s.noJob(ctx, want)
 		}
 	}
 	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only)
 	return s.checkManual()
+}
+
+// noJob is the error for a word of the command line that is no job.
+func (s *session) noJob(ctx context.Context, word string) error {
+	if s.c.result.Explain(word) == nil && (strings.ContainsRune(word, '/') || slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, filepath.Ext(word))) {
+		return errs.E(errs.NotFound, "%q is neither a file of %s nor a job of %s", word, s.c.project.Name(), s.c.file)
+	}
+	return s.c.notInPipeline(ctx, &s.options, word)
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -173,7 +182,9 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.record.Changed = s.c.checkout.changedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
+	s.c.notePretence(s.e, s.options)
 	if ready := s.c.checkout.ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
@@ -223,7 +234,10 @@ func jobNames(p *pipeline.Pipeline) []string {
 func (s *session) begin() {
 	r := &s.record
 	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.Ref(), s.c.Trigger, s.c.checkout.changedFiles()
+	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.inputs, s.secrets.String(s.c.pipeline.Name)
+	if p := s.c.pretence; p != nil {
+		r.CodeOf = p.Code
+	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -284,7 +298,10 @@ func (s *session) emit(ev pipeline.Report) {
 		s.journal.Job(history.Job{
 			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
+			Message: ev.Message, Coverage: ev.Coverage,
 		})
+	case ev.Kind == pipeline.ReportStep:
+		s.journal.Step(ev.Job, ev.Step)
 	}
 	if s.events != nil {
 		s.events.emit(ev)
@@ -356,7 +373,7 @@ func (s *session) finish(res localrun.Result) {
 	if s.e.stop.Err() != nil {
 		r.Status = pipeline.StatusCanceled
 	}
-	r.Jobs = s.jobRecords("", s.c.pipeline, res)
+	r.Jobs = s.jobRecords("", s.c.pipeline, s.c.JobVariables, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
@@ -368,7 +385,7 @@ func (s *session) finish(res localrun.Result) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, variables jobVariables, res localrun.Result) []history.Job {
 	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -378,16 +395,36 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.R
 		j := history.Job{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
+			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
+		}
+		if p.Jobs[i].Base != p.Jobs[i].Name {
+			j.Base = prefix + p.Jobs[i].Base
+		}
+		if rec.Result.Err != nil {
+			j.Message = s.secrets.String(rec.Result.Err.Error())
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
-				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Result)...)
+				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)
 			}
 		}
 	}
 	return out
+}
+
+// jobVariables gives a job's variables below and above those written for it.
+type jobVariables func(*pipeline.Job) (below, above []pipeline.Variable)
+
+// environment is what a job that ran deployed to; nil for nothing.
+func (s *session) environment(j *pipeline.Job, variables jobVariables, status pipeline.Status, dotenv []pipeline.Variable) *history.Environment {
+	if j.Environment == nil || status != pipeline.StatusSuccess && status != pipeline.StatusFailed {
+		return nil
+	}
+	below, above := variables(j)
+	name, url := definition.DeployedTo(j, pipeline.JobVariables(j, below, dotenv, above))
+	return &history.Environment{Name: s.secrets.String(name), URL: s.secrets.String(url)}
 }
 
 func (s *session) relative(path string) string {
@@ -418,7 +455,7 @@ func (s *session) close() {
 		s.unlock()
 	}
 	if s.created && !s.kept {
-		_ = s.store.Remove(s.record.Number)
+		_ = s.store.Discard(s.record.Number)
 	}
 }
 
