@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -46,6 +47,7 @@ type session struct {
 	runsOn  *jobExecutors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
+	names   localrun.Names
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
@@ -258,7 +260,7 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
-		Play:  s.plays,
+		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
 		Lock:  s.lockGroup,
@@ -276,18 +278,31 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
+	s.names.Observe(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+	}
+	if ev.Job != "" {
+		ev.Job = s.names.Of(ev.Run, ev.Job) // for people
+	}
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		s.journal.Job(history.Job{
-			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
+			Run: s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 		})
 	}
-	if s.events != nil {
-		s.events.emit(ev)
-		return
+	if s.events == nil {
+		s.view.Emit(ev)
 	}
-	s.view.Emit(ev)
+}
+
+// childRun is the id of a run unless it is the one that was asked for.
+func (s *session) childRun(id string) string {
+	if id == strconv.FormatInt(s.record.Number, 10) {
+		return ""
+	}
+	return id
 }
 
 func (s *session) slots() int {
@@ -349,11 +364,11 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
 	r := &s.record
-	r.Finished, r.Status = s.e.now(), res.Status
+	r.Finished, r.Status, r.Result = s.e.now(), res.Status, res.Result
 	if s.e.stop.Err() != nil {
-		r.Status = pipeline.StatusCanceled
+		r.Status, r.Result = pipeline.StatusCanceled, pipeline.ResultCanceled
 	}
-	r.Jobs = s.jobRecords("", s.c.pipeline, res)
+	r.Jobs = s.jobRecords("", "", s.c.pipeline, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
@@ -365,7 +380,7 @@ func (s *session) finish(res localrun.Result) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
+func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
 	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -373,14 +388,14 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.R
 		}
 		st, rec := res.State.Jobs[i], res.Jobs[i]
 		j := history.Job{
-			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
+			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
-				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Result)...)
+				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Result)...)
 			}
 		}
 	}

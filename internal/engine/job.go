@@ -118,7 +118,7 @@ func (in *JobInput) complete() {
 
 func (in *JobInput) timeout() time.Duration {
 	if in.Job.Timeout > 0 {
-		return in.Job.Timeout
+		return in.Job.Timeout.D()
 	}
 	return defaultTimeout
 }

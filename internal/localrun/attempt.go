@@ -116,7 +116,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	defer log.Close()
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStarted, Attempt: g.attempt, Log: rec.Log})
 	below, above := r.Variables(job)
-	in.RunID = strconv.FormatInt(r.Number, 10)
+	in.RunID = r.ID
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
 	in.Variables = pipeline.JobVariables(job, below, g.dotenv, above)
 	in.Take = g.take
