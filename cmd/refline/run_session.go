@@ -19,7 +19,6 @@ import (
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
-	"refline/internal/executor/process"
 	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
@@ -72,8 +71,8 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
 		return err
 	}
-	s.sweep(ctx)
-	if s.builds, s.release, err = takeBuilds(s.buildsFolder()); err != nil {
+	sweepKilled(ctx, s.e, s.record.Number)
+	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
 		return err
 	}
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
@@ -123,23 +122,6 @@ func (s *session) compile(ctx context.Context) error {
 	}
 	return maskVariables(&s.secrets, s.c.variables)
 }
-
-// sweep removes what runs that were killed left behind: folders, mounts and
-// processes. Where nothing is left but what this run made, it costs a look.
-func (s *session) sweep(ctx context.Context) {
-	if !s.store.OthersAtWork(s.record.Number) {
-		return
-	}
-	quiet := func() error { return process.New().Sweep(ctx) }
-	for _, dir := range []string{s.store.Work(), s.buildsFolder()} {
-		if err := workspace.Sweep(dir, quiet); err != nil {
-			s.e.notef("left over from an earlier run: %v", err)
-		}
-	}
-}
-
-// buildsFolder is where the workspaces of all runs are.
-func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
 func (s *session) choose(ctx context.Context, jobs []string) error {

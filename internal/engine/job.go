@@ -245,7 +245,7 @@ func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, nam
 
 // script runs the job's own commands.
 func (a *attempt) script(within context.Context) JobResult {
-	ctx, cancel := mergeDone(within, a.Stop)
+	ctx, cancel := WithStop(within, a.Stop)
 	defer cancel()
 	if limit := a.limit("RUNNER_SCRIPT_TIMEOUT", 0); limit > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errScriptTimeout)

@@ -29,7 +29,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	if err != nil {
 		return fail(err)
 	}
-	making, made := mergeDone(ctx, stop)
+	making, made := engine.WithStop(ctx, stop)
 	defer made()
 	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id,

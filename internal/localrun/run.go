@@ -155,7 +155,7 @@ func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var done context.CancelFunc
-	r.Stop, done = mergeDone(r.Stop, ctx) // what is ended at once is stopped too
+	r.Stop, done = engine.WithStop(r.Stop, ctx) // what is ended at once is stopped too
 	defer done()
 	err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCreate})
 	if err == nil {
