@@ -40,6 +40,8 @@ var walls = map[string]string{
 	"git":                   "lock netguard errs",
 	"source":                "git gitlabci pipeline errs",
 	"definition":            "source gitlabci jsonnet pipeline secret diag errs",
+	"history":               "lock pipeline errs",
+	"termview":              "pipeline",
 	"executor":              "errs",
 	"executor/process":      "executor lock errs",
 	"executor/docker":       "executor lock errs",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"refline/internal/cache"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 	"time"
 
@@ -43,7 +44,7 @@ func newCacheCmd(e *env) *cobra.Command {
 			for _, c := range entries {
 				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), byteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
 			}
-			for _, line := range alignColumns(rows) {
+			for _, line := range termview.Align(rows) {
 				fmt.Fprintln(e.stdout, line)
 			}
 			return nil

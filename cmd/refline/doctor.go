@@ -13,6 +13,7 @@ import (
 
 	"refline/internal/executor/docker"
 	"refline/internal/git"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -256,7 +257,7 @@ func printChecks(e *env, checks []check) {
 		}
 		rows = append(rows, []string{mark + " " + c.Name, strings.ReplaceAll(text, "\n", " ")})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }

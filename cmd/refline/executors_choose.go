@@ -11,6 +11,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // jobExecutors chooses where each job of a run runs. A container engine is
@@ -85,7 +86,7 @@ const maxNamed = 5
 func nameSome(jobs []string) string {
 	some := make([]string, 0, maxNamed)
 	for _, name := range jobs[:min(len(jobs), maxNamed)] {
-		some = append(some, plain(name))
+		some = append(some, termview.Plain(name))
 	}
 	text := strings.Join(some, ", ")
 	if more := len(jobs) - maxNamed; more > 0 {
@@ -145,7 +146,7 @@ type wanted struct {
 
 func (w wanted) String() string {
 	if len(w.jobs) == 1 {
-		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), plain(w.image))
+		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), termview.Plain(w.image))
 	}
 	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), nameSome(w.jobs))
 }
@@ -190,7 +191,7 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 			return nil, errs.E(errs.Unavailable, "%s: %w; %s", w, fault, orHost)
 		}
 		yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
-			w, engineFault(x.e, fault), plain(x.project)))
+			w, engineFault(x.e, fault), termview.Plain(x.project)))
 		if err != nil {
 			return nil, err
 		}

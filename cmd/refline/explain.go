@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/gitlabci"
+	"refline/internal/termview"
 )
 
 type explainOptions struct {
@@ -124,7 +125,7 @@ func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
 		}
 		rows = append(rows, []string{"    " + k.Key, from})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }
@@ -153,7 +154,7 @@ func printRules(e *env, rules []gitlabci.RuleTrace) bool {
 		}
 		matched = matched || r.Matched
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return matched

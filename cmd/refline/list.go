@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 type listOptions struct {
@@ -78,7 +79,7 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		}
 		rows = append(rows, []string{j.Name, j.Stage, when, needs})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil

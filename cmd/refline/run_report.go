@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"refline/internal/errs"
+	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // why says behind a job that never ran what it waits for or why it was skipped.
@@ -53,7 +55,7 @@ func (s *session) verdict(res localrun.Result) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
 	}
 	switch {
 	case s.e.stop.Err() != nil:
@@ -76,7 +78,7 @@ func (s *session) ranAll(res localrun.Result) error {
 	return nil
 }
 
-func verdictWord(j runJob) string {
+func verdictWord(j history.Job) string {
 	switch {
 	case j.Status == pipeline.StatusSuccess:
 		return "passed"
@@ -105,13 +107,13 @@ func (s *session) showFailures() {
 			continue
 		}
 		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
-		v := s.view.jobs[j.Name]
-		if s.view.mode != viewLive || v == nil {
+		tail := s.view.Tail(j.Name)
+		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})
 			continue
 		}
 		fmt.Fprintf(s.e.stdout, "\n%s, last lines; all of it: %s\n", j.Name, all)
-		for _, line := range v.tail[max(0, len(v.tail)-tailLines):] {
+		for _, line := range tail {
 			fmt.Fprintf(s.e.stdout, "  | %s\n", line)
 		}
 	}
@@ -122,7 +124,7 @@ func (s *session) showFailures() {
 	if more := len(rows) - mostFailures; more > 0 {
 		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.record.Number)})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(s.e.stdout, line)
 	}
 }

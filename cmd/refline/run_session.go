@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 
+	"golang.org/x/term"
+
 	"refline/internal/artifact"
 	"refline/internal/cache"
 	"refline/internal/credential"
@@ -17,10 +19,12 @@ import (
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -32,37 +36,42 @@ type session struct {
 	key     *runKey // nil: none
 	tokens  credential.Tokens
 	secrets mask.Set // what logs do not show
-	store   runStore
-	record  runRecord
+	store   history.Store
+	state   string // folder of the store and of the workspaces
+	record  history.Run
 	unlock  func()
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
 	runsOn  *jobExecutors
-	view    *runView
+	view    *termview.View
+	events  *jsonEvents // with --json; else nil
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
 	toPlay  []string // manual jobs that the last answer named
-	notes   *os.File // of jobs, see noteJob
+	journal *history.Journal
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
 	hideMemory() // before there is a secret in it
 	var err error
-	if s.store, err = openRunStore(s.e); err != nil {
+	if s.store, err = openHistory(s.e); err != nil {
 		return err
 	}
-	if s.record.Number, err = s.store.create(); err != nil {
+	if s.state, err = s.e.stateDir(); err != nil {
+		return err
+	}
+	if s.record.Number, err = s.store.Create(); err != nil {
 		return err
 	}
 	s.created = true
-	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
+	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
 		return err
 	}
 	s.sweep(ctx)
-	if s.builds, s.release, err = s.store.takeBuilds(); err != nil {
+	if s.builds, s.release, err = takeBuilds(s.buildsFolder()); err != nil {
 		return err
 	}
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
@@ -110,16 +119,19 @@ func (s *session) compile(ctx context.Context) error {
 // sweep removes what runs that were killed left behind: folders, mounts and
 // processes. Where nothing is left but what this run made, it costs a look.
 func (s *session) sweep(ctx context.Context) {
-	if !s.store.othersAtWork(s.record.Number) {
+	if !s.store.OthersAtWork(s.record.Number) {
 		return
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
-	for _, dir := range []string{s.store.work, s.store.builds} {
+	for _, dir := range []string{s.store.Work(), s.buildsFolder()} {
 		if err := workspace.Sweep(dir, quiet); err != nil {
 			s.e.notef("left over from an earlier run: %v", err)
 		}
 	}
 }
+
+// buildsFolder is where the workspaces of all runs are.
+func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
 func (s *session) choose(jobs []string) error {
@@ -154,31 +166,47 @@ func (s *session) run(ctx context.Context) error {
 	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
-	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
+	tree, err := s.c.tree(ctx, filepath.Join(s.store.WorkFolder(s.record.Number), "tree"), s.o)
 	if err != nil {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	if ready := s.c.checkout.ready(); ready > 0 {
-		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
+		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
-	if err := s.store.write(&s.record); err != nil {
+	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
-	if s.notes, err = s.store.openNotes(s.record.Number); err != nil {
+	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
 		return err
 	}
-	defer s.notes.Close()
+	defer s.journal.Close()
 	s.kept = true
-	s.view = newRunView(s.e, s.mode(), jobNames(p))
-	s.view.started(&s.record)
+	s.openView(p)
 	res, err := localrun.Run(ctx, s.input(ctx, tree))
-	s.view.close()
+	s.view.Close()
 	s.finish(res)
 	if err != nil {
 		return err
 	}
 	return s.verdict(res)
+}
+
+// openView starts what shows the run.
+func (s *session) openView(p *pipeline.Pipeline) {
+	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
+	if s.o.json {
+		s.events = newJSONEvents(s.e.stdout)
+		s.events.started(&s.record)
+	}
+}
+
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || columns < 20 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 func jobNames(p *pipeline.Pipeline) []string {
@@ -192,7 +220,7 @@ func jobNames(p *pipeline.Pipeline) []string {
 func (s *session) begin() {
 	r := &s.record
 	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.Ref(), string(s.c.Trigger), s.c.checkout.changedFiles()
+	r.Ref, r.Event, r.Changed = s.c.Ref(), s.c.Trigger, s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -209,16 +237,14 @@ func (s *session) headerTo() io.Writer {
 	return s.e.stdout
 }
 
-func (s *session) mode() viewMode {
+func (s *session) mode() termview.Mode {
 	switch {
-	case s.o.json:
-		return viewJSON
-	case s.e.quiet:
-		return viewQuiet
+	case s.e.quiet, s.o.json:
+		return termview.ModeQuiet
 	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
-		return viewLive
+		return termview.ModeLive
 	default:
-		return viewLines
+		return termview.ModeLines
 	}
 }
 
@@ -228,8 +254,8 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		tree.UsePool(filepath.Join(s.builds, "spare"))
 	}
 	in := localrun.Input{
-		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Artifacts: artifact.NewFolder(s.store.folder(s.record.Number)),
+		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
+		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
@@ -252,12 +278,16 @@ func (s *session) emit(ev pipeline.Report) {
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
-		noteJob(s.notes, runJob{
+		s.journal.Job(history.Job{
 			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 		})
 	}
-	s.view.emit(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+		return
+	}
+	s.view.Emit(ev)
 }
 
 func (s *session) slots() int {
@@ -313,7 +343,7 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.state, "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.
@@ -325,22 +355,24 @@ func (s *session) finish(res localrun.Result) {
 	}
 	r.Jobs = s.jobRecords("", s.c.pipeline, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
-		s.view.rest(s.c.pipeline, res.State, s.why(res))
+		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
-	s.view.finished(r)
-	if err := s.store.write(r); err != nil {
+	if s.events != nil {
+		s.events.finished(r)
+	}
+	if err := s.store.Write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []runJob {
-	var out []runJob
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
+	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
 			break
 		}
 		st, rec := res.State.Jobs[i], res.Jobs[i]
-		j := runJob{
+		j := history.Job{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
@@ -359,7 +391,7 @@ func (s *session) relative(path string) string {
 	if path == "" {
 		return ""
 	}
-	rel, err := filepath.Rel(s.store.folder(s.record.Number), path)
+	rel, err := filepath.Rel(s.store.Folder(s.record.Number), path)
 	if err != nil {
 		return path
 	}
@@ -379,11 +411,11 @@ func (s *session) close() {
 		s.release()
 	}
 	if s.unlock != nil {
-		_ = workspace.Remove(s.store.workFolder(s.record.Number))
+		_ = workspace.Remove(s.store.WorkFolder(s.record.Number))
 		s.unlock()
 	}
 	if s.created && !s.kept {
-		_ = s.store.remove(s.record.Number)
+		_ = s.store.Remove(s.record.Number)
 	}
 }
 

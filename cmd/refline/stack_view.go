@@ -10,6 +10,7 @@ import (
 	"refline/internal/stack/planfile"
 
 	"refline/internal/stack"
+	"refline/internal/termview"
 )
 
 // stackView prints an operation as it goes: one line for each resource that is
@@ -103,7 +104,7 @@ func tookText(d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
-	return seconds(d.Seconds())
+	return termview.Seconds(d.Seconds())
 }
 
 // printDeployment sums up what came of an operation: the answer first, then

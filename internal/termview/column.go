@@ -1,4 +1,4 @@
-package main
+package termview
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// seconds is a duration for people: 0.4 s, 12.3 s, 4 min 05 s.
-func seconds(s float64) string {
+// Seconds is a duration for people: 0.4 s, 12.3 s, 4 min 05 s.
+func Seconds(s float64) string {
 	switch {
 	case s < 0.1:
 		return fmt.Sprintf("%.2f s", s)
@@ -22,22 +22,24 @@ func seconds(s float64) string {
 	}
 }
 
-// cells is how many columns of a terminal a text takes: a letter of many
+// Cells is how many columns of a terminal a text takes: a letter of many
 // scripts and an emoji take two.
-func cells(s string) int { return runewidth.StringWidth(s) }
+func Cells(s string) int { return runewidth.StringWidth(s) }
 
-func pad(s string, width int) string {
-	if n := cells(s); n < width {
+// Pad fills a text up to a width in columns.
+func Pad(s string, width int) string {
+	if n := Cells(s); n < width {
 		return s + strings.Repeat(" ", width-n)
 	}
 	return s
 }
 
-func cut(s string, width int) string { return runewidth.Truncate(s, width, "…") }
+// Cut shortens a text to a width in columns.
+func Cut(s string, width int) string { return runewidth.Truncate(s, width, "…") }
 
-// plain makes what people or jobs wrote fit to be shown in one line: escape
+// Plain makes text of people or jobs fit for one line of a terminal: escape
 // sequences are dropped, and control characters become visible.
-func plain(s string) string {
+func Plain(s string) string {
 	if strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
@@ -57,16 +59,16 @@ func hidden(r rune) bool {
 	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
-// alignColumns pads cells so that columns line up. Each cell is made plain.
-func alignColumns(rows [][]string) []string {
+// Align pads cells so that columns line up. Each cell is made plain.
+func Align(rows [][]string) []string {
 	var widths []int
 	for _, r := range rows {
 		for i, c := range r {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			r[i] = plain(c)
-			widths[i] = max(widths[i], cells(r[i]))
+			r[i] = Plain(c)
+			widths[i] = max(widths[i], Cells(r[i]))
 		}
 	}
 	out := make([]string, 0, len(rows))
@@ -77,7 +79,7 @@ func alignColumns(rows [][]string) []string {
 				b.WriteString(c)
 				break
 			}
-			b.WriteString(pad(c, widths[i]+2))
+			b.WriteString(Pad(c, widths[i]+2))
 		}
 		out = append(out, strings.TrimRight(b.String(), " "))
 	}

@@ -1,4 +1,4 @@
-package main
+package termview
 
 import (
 	"fmt"
@@ -7,24 +7,24 @@ import (
 	"refline/internal/pipeline"
 )
 
-func (v *runView) printFinal(j *jobView) {
+func (v *View) printFinal(j *jobView) {
 	v.printLine(j, v.remarks(j))
 	for _, line := range j.extra {
-		v.print("      " + plain(line))
+		v.print("      " + Plain(line))
 	}
 }
 
-func (v *runView) printLine(j *jobView, remarks string) {
+func (v *View) printLine(j *jobView, remarks string) {
 	j.shown = true
 	took := "        "
 	if !j.started.IsZero() {
-		took = fmt.Sprintf("%8s", seconds(j.final.Seconds))
+		took = fmt.Sprintf("%8s", Seconds(j.final.Seconds))
 	}
-	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), pad(plain(j.name), v.width), took, plain(firstLine(remarks))), " "))
+	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), Pad(Plain(j.name), v.width), took, Plain(firstLine(remarks))), " "))
 }
 
 // remarks are what stands behind a job's duration.
-func (v *runView) remarks(j *jobView) string {
+func (v *View) remarks(j *jobView) string {
 	var parts []string
 	ev := j.final
 	switch {
@@ -93,26 +93,27 @@ func tableLines(s pipeline.Step) []string {
 		}
 		rows = append(rows, cells)
 	}
-	lines := alignColumns(rows)
+	lines := Align(rows)
 	if s.Title != "" {
 		lines = append([]string{s.Title}, lines...)
 	}
 	return lines
 }
 
-func (v *runView) symbol(j *jobView) string {
-	s := statusSymbol(j.status)
+func (v *View) symbol(j *jobView) string {
+	s := Symbol(j.status)
 	if j.status == pipeline.StatusFailed && j.final.AllowFailure {
 		s = "!"
 	}
 	color := map[string]string{"✓": "32", "✗": "31", "!": "33", "◌": "34", "–": "2", "▸": "36"}[s]
-	if !v.e.color() || color == "" {
+	if !v.color || color == "" {
 		return s
 	}
 	return "\x1b[" + color + "m" + s + "\x1b[0m"
 }
 
-func statusSymbol(s pipeline.Status) string {
+// Symbol is one character for a status.
+func Symbol(s pipeline.Status) string {
 	switch s {
 	case pipeline.StatusSuccess:
 		return "✓"
@@ -129,8 +130,8 @@ func statusSymbol(s pipeline.Status) string {
 	}
 }
 
-func (v *runView) dim(s string) string {
-	if !v.e.color() {
+func (v *View) dim(s string) string {
+	if !v.color {
 		return s
 	}
 	return "\x1b[2m" + s + "\x1b[0m"

@@ -1,40 +1,43 @@
-package main
+// Package termview shows runs on a terminal: live lines while jobs run, log
+// lines that carry their job's name, sections of logs, and aligned columns. It
+// knows the reports of a run and nothing about how they come about.
+package termview
 
 import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"refline/internal/pipeline"
 )
 
-// runView shows a run while it goes on: live lines on a terminal, lines that
-// each carry their job's name in a pipe, JSON lines with --json.
-type runView struct {
-	e       *env
-	mode    viewMode
+// View shows a run while it goes on: live lines on a terminal, or lines that
+// each carry their job's name.
+type View struct {
+	out     io.Writer
+	color   bool
+	mode    Mode
+	size    func() (columns, rows int)
 	width   int // of the longest job name
 	mu      sync.Mutex
 	jobs    map[string]*jobView
 	order   []string
 	live    int // live lines on the screen now
-	json    *json.Encoder
 	ticking chan struct{}
 }
 
-type viewMode int
+// Mode is how a run is shown.
+type Mode int
 
+// The modes.
 const (
-	viewLive  viewMode = iota // a terminal: live lines that become final ones
-	viewLines                 // a pipe, or --log: log lines with the job's name
-	viewQuiet                 // results only
-	viewJSON
+	ModeLive  Mode = iota // a terminal: live lines that become final ones
+	ModeLines             // a pipe, or --log: log lines with the job's name
+	ModeQuiet             // results only
 )
 
 // jobView is what is shown of one job.
@@ -43,7 +46,7 @@ type jobView struct {
 	status  pipeline.Status
 	started time.Time
 	last    string // line of the log
-	lines   *logLines
+	lines   *LogLines
 	tail    []string // the last lines, for a failure
 	steps   []stepView
 	extra   []string // markdown, tables, notes: shown under the job
@@ -53,37 +56,49 @@ type jobView struct {
 
 type stepView struct{ name, status, progress string }
 
-const (
-	tailLines   = 20
-	longestName = 48 // columns that job names may take
-)
+// TailLines is how many last lines of a log are kept for a failure.
+const TailLines = 20
 
-func newRunView(e *env, mode viewMode, names []string) *runView {
-	v := &runView{e: e, mode: mode, jobs: map[string]*jobView{}}
+const longestName = 48 // columns that job names may take
+
+// New shows the jobs of these names. size gives the terminal's columns and rows;
+// nil for 80 by 24.
+func New(out io.Writer, mode Mode, color bool, size func() (columns, rows int), names []string) *View {
+	v := &View{out: out, mode: mode, color: color, size: size, jobs: map[string]*jobView{}}
 	for _, n := range names {
-		v.width = max(v.width, cells(plain(n)))
+		v.width = max(v.width, Cells(Plain(n)))
 	}
 	v.width = min(max(v.width, 12), longestName)
-	if mode == viewJSON {
-		v.json = json.NewEncoder(e.stdout)
-		v.json.SetEscapeHTML(false)
-	}
-	v.reopen()
+	v.Reopen()
 	return v
 }
 
-// reopen starts the live lines, again after close.
-func (v *runView) reopen() {
+// Mode is how the run is shown.
+func (v *View) Mode() Mode { return v.mode }
+
+// Tail gives the last lines of a job's log, nil for a job that is not known.
+func (v *View) Tail(name string) []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mode == viewLive {
+	j := v.jobs[name]
+	if j == nil {
+		return nil
+	}
+	return slices.Clone(j.tail[max(0, len(j.tail)-TailLines):])
+}
+
+// Reopen starts the live lines, again after Close.
+func (v *View) Reopen() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mode == ModeLive {
 		v.ticking = make(chan struct{})
 		go v.tick(v.ticking)
 	}
 }
 
 // tick redraws the live lines so that durations grow.
-func (v *runView) tick(done chan struct{}) {
+func (v *View) tick(done chan struct{}) {
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -98,8 +113,8 @@ func (v *runView) tick(done chan struct{}) {
 	}
 }
 
-// close ends the live lines.
-func (v *runView) close() {
+// Close ends the live lines.
+func (v *View) Close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ticking != nil {
@@ -109,14 +124,10 @@ func (v *runView) close() {
 	v.erase()
 }
 
-// emit takes an event of the engine.
-func (v *runView) emit(ev pipeline.Report) {
+// Emit takes a report of the run.
+func (v *View) Emit(ev pipeline.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mode == viewJSON {
-		v.emitJSON(ev)
-		return
-	}
 	if ev.Job == "" {
 		return
 	}
@@ -125,7 +136,7 @@ func (v *runView) emit(ev pipeline.Report) {
 	case pipeline.ReportJobLog:
 		j.lines.add(ev.Data)
 	case pipeline.ReportJobNote:
-		v.print(v.prefix(j) + plain(ev.Text))
+		v.print(v.prefix(j) + Plain(ev.Text))
 	case pipeline.ReportStep:
 		v.step(j, ev.Step)
 	case pipeline.ReportJobStatus:
@@ -133,36 +144,36 @@ func (v *runView) emit(ev pipeline.Report) {
 	}
 }
 
-func (v *runView) job(name string) *jobView {
+func (v *View) job(name string) *jobView {
 	j := v.jobs[name]
 	if j == nil {
 		j = &jobView{name: name}
-		j.lines = &logLines{plain: !v.e.color(), line: func(s string) { v.logLine(j, s) }}
+		j.lines = &LogLines{Plain: !v.color, Line: func(s string) { v.logLine(j, s) }}
 		v.jobs[name] = j
-		v.width = max(v.width, min(cells(plain(name)), longestName))
+		v.width = max(v.width, min(Cells(Plain(name)), longestName))
 		v.order = append(v.order, name)
 	}
 	return j
 }
 
-func (v *runView) prefix(j *jobView) string {
-	return fmt.Sprintf("  %s ", pad(plain(j.name), v.width)) + v.dim("│") + " "
+func (v *View) prefix(j *jobView) string {
+	return fmt.Sprintf("  %s ", Pad(Plain(j.name), v.width)) + v.dim("│") + " "
 }
 
-func (v *runView) logLine(j *jobView, s string) {
+func (v *View) logLine(j *jobView, s string) {
 	if s != "" {
 		j.last = s
 	}
 	j.tail = append(j.tail, s)
-	if len(j.tail) > 2*tailLines {
-		j.tail = append(j.tail[:0], j.tail[len(j.tail)-tailLines:]...)
+	if len(j.tail) > 2*TailLines {
+		j.tail = append(j.tail[:0], j.tail[len(j.tail)-TailLines:]...)
 	}
-	if v.mode == viewLines {
+	if v.mode == ModeLines {
 		v.print(v.prefix(j) + s)
 	}
 }
 
-func (v *runView) step(j *jobView, raw json.RawMessage) {
+func (v *View) step(j *jobView, raw json.RawMessage) {
 	var s pipeline.Step
 	if json.Unmarshal(raw, &s) != nil {
 		return
@@ -202,7 +213,7 @@ func (v *runView) step(j *jobView, raw json.RawMessage) {
 	}
 }
 
-func (v *runView) status(j *jobView, ev pipeline.Report) {
+func (v *View) status(j *jobView, ev pipeline.Report) {
 	j.status, j.final = ev.Status, ev
 	switch ev.Status {
 	case pipeline.StatusRunning:
@@ -214,18 +225,15 @@ func (v *runView) status(j *jobView, ev pipeline.Report) {
 			j.tail = nil
 		}
 	case pipeline.StatusSuccess, pipeline.StatusFailed, pipeline.StatusCanceled:
-		j.lines.flush()
+		j.lines.Flush()
 		v.printFinal(j)
 	}
 }
 
-// rest prints the lines of jobs that never ran, in the pipeline's order.
-func (v *runView) rest(p *pipeline.Pipeline, state pipeline.State, why func(int) string) {
+// Rest prints the lines of jobs that never ran, in the pipeline's order.
+func (v *View) Rest(p *pipeline.Pipeline, state pipeline.State, why func(int) string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mode == viewJSON {
-		return
-	}
 	for i := range p.Jobs {
 		s := state.Jobs[i]
 		j := v.job(p.Jobs[i].Name)
@@ -238,30 +246,30 @@ func (v *runView) rest(p *pipeline.Pipeline, state pipeline.State, why func(int)
 }
 
 // print writes one line for good, above the live ones.
-func (v *runView) print(line string) {
-	if v.mode == viewQuiet {
+func (v *View) print(line string) {
+	if v.mode == ModeQuiet {
 		return
 	}
 	v.erase()
-	io.WriteString(v.e.stdout, line+"\n")
+	io.WriteString(v.out, line+"\n")
 	v.draw()
 }
 
-func (v *runView) erase() {
+func (v *View) erase() {
 	if v.live > 0 {
-		fmt.Fprintf(v.e.stdout, "\x1b[%dA\x1b[J", v.live)
+		fmt.Fprintf(v.out, "\x1b[%dA\x1b[J", v.live)
 		v.live = 0
 	}
 }
 
 // draw shows a line for each job that runs now.
-func (v *runView) draw() {
-	if v.mode != viewLive || v.ticking == nil {
+func (v *View) draw() {
+	if v.mode != ModeLive || v.ticking == nil {
 		return
 	}
-	cols, rows, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil || cols < 20 {
-		cols, rows = 80, 24
+	cols, rows := 80, 24
+	if v.size != nil {
+		cols, rows = v.size()
 	}
 	v.erase()
 	var b strings.Builder
@@ -274,20 +282,20 @@ func (v *runView) draw() {
 		if shown == rows-2 {
 			break
 		}
-		line := fmt.Sprintf("  ▸ %s %8s   %s", pad(plain(j.name), v.width), seconds(time.Since(j.started).Seconds()), v.now(j))
-		b.WriteString(cut(line, cols-1) + "\n")
+		line := fmt.Sprintf("  ▸ %s %8s   %s", Pad(Plain(j.name), v.width), Seconds(time.Since(j.started).Seconds()), v.now(j))
+		b.WriteString(Cut(line, cols-1) + "\n")
 		shown++
 	}
-	io.WriteString(v.e.stdout, b.String())
+	io.WriteString(v.out, b.String())
 	v.live = shown
 }
 
-func (v *runView) now(j *jobView) string {
+func (v *View) now(j *jobView) string {
 	if j.status == pipeline.StatusCanceling {
 		return "stopping…"
 	}
 	if len(j.steps) > 0 {
 		return stepsText(j.steps)
 	}
-	return strings.TrimSpace(plain(j.last))
+	return strings.TrimSpace(Plain(j.last))
 }

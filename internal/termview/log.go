@@ -1,4 +1,4 @@
-package main
+package termview
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// logLines turns the bytes of a job's log into lines for people: GitLab's
+// LogLines turns the bytes of a job's log into lines for people: GitLab's
 // section marks become headings, collapsed sections one line, and what a
 // carriage return overwrote is dropped.
-type logLines struct {
-	plain  bool // without ANSI colours
-	line   func(string)
+type LogLines struct {
+	Plain  bool // without ANSI colours
+	Line   func(string)
 	rest   []byte
 	folded []foldedSection
 	lines  int // inside the outermost folded section
@@ -23,19 +23,19 @@ type foldedSection struct{ name, title string }
 
 const longestLine = 64 << 10 // bytes; a longer line is broken
 
-// Write is add for an io.Writer; it never fails.
-func (l *logLines) Write(p []byte) (int, error) {
+// Write takes bytes of the log as they come; it never fails.
+func (l *LogLines) Write(p []byte) (int, error) {
 	l.add(p)
 	return len(p), nil
 }
 
-func (l *logLines) add(p []byte) {
+func (l *LogLines) add(p []byte) {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
 			l.rest = append(l.rest, p...)
 			if len(l.rest) > longestLine {
-				l.flush()
+				l.Flush()
 			}
 			return
 		}
@@ -49,15 +49,15 @@ func (l *logLines) add(p []byte) {
 	}
 }
 
-// flush shows a last line without a line break.
-func (l *logLines) flush() {
+// Flush shows a last line without a line break.
+func (l *LogLines) Flush() {
 	if len(l.rest) > 0 {
 		l.one(string(l.rest))
 		l.rest = l.rest[:0]
 	}
 }
 
-func (l *logLines) one(line string) {
+func (l *LogLines) one(line string) {
 	if strings.Contains(line, "section_") {
 		var rest bool
 		if line, rest = l.sections(line); !rest {
@@ -72,15 +72,15 @@ func (l *logLines) one(line string) {
 	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 		line = line[i+1:]
 	}
-	if l.plain {
+	if l.Plain {
 		line = stripANSI(line)
 	}
-	l.line(line)
+	l.Line(line)
 }
 
 // sections takes the marks out of a line; it returns false when nothing else
 // stood there.
-func (l *logLines) sections(line string) (string, bool) {
+func (l *LogLines) sections(line string) (string, bool) {
 	marks := sectionMark().FindAllStringSubmatchIndex(line, -1)
 	if marks == nil {
 		return line, true
@@ -104,11 +104,11 @@ func (l *logLines) sections(line string) (string, bool) {
 	return title, true
 }
 
-func (l *logLines) unfold() {
+func (l *LogLines) unfold() {
 	top := l.folded[len(l.folded)-1]
 	l.folded = l.folded[:len(l.folded)-1]
 	if len(l.folded) == 0 {
-		l.line(fmt.Sprintf("▸ %s (%d lines)", top.title, l.lines))
+		l.Line(fmt.Sprintf("▸ %s (%d lines)", top.title, l.lines))
 		l.lines = 0
 	}
 }
