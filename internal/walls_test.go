@@ -38,7 +38,7 @@ var walls = map[string]string{
 	"lock":                  "errs",
 	"netguard":              "errs",
 	"git":                   "lock netguard errs",
-	"source":                "git gitlabci pipeline errs",
+	"source":                "git gitlabci netguard pipeline errs",
 	"definition":            "source gitlabci jsonnet pipeline secret diag errs",
 	"history":               "lock pipeline errs",
 	"termview":              "pipeline",
