@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"slices"
+	"strings"
 
 	"refline/internal/errs"
-	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
 )
 
@@ -22,15 +21,15 @@ func (c *compiled) notInPipeline(ctx context.Context, o *pipelineOptions, job st
 		reason = c.result.WhyNone()
 	}
 	if reason == "" { // an instance that this parallel job does not have
-		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.Where(), didYouMean(job, jobNames(c.pipeline)))
+		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.where(), didYouMean(job, jobNames(c.pipeline)))
 	}
 	return errs.E(errs.NotFound, "job %q is not in the pipeline of %s: %s%s; more: refline explain%s %s",
-		job, c.Where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return hasJob(p, job) }), o.again(), shellWord(job))
+		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return len(p.Named(job)) > 0 }), o.again(), shellWord(job))
 }
 
 // noPipeline is the error for options that mean no pipeline.
 func (c *compiled) noPipeline(ctx context.Context) error {
-	return errs.E(errs.NotFound, "no pipeline for %s: %s%s", c.Where(), c.result.WhyNone(),
+	return errs.E(errs.NotFound, "no pipeline for %s: %s%s", c.where(), c.result.WhyNone(),
 		c.otherWay(ctx, "; there is one with ", func(*pipeline.Pipeline) bool { return true }))
 }
 
@@ -46,50 +45,22 @@ func (c *compiled) notWritten(job string) error {
 	return errs.E(errs.NotFound, "%s has no job %q%s", c.file, job, didYouMean(job, known))
 }
 
-func hasJob(p *pipeline.Pipeline, name string) bool {
-	return slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Name == name || j.Base == name })
-}
-
 // otherWay finds an option that gives a pipeline which fits, by compiling the same
 // files again: another event, the default branch, a tag. It returns phrase and
 // the option, "" without one.
 func (c *compiled) otherWay(ctx context.Context, phrase string, fits func(*pipeline.Pipeline) bool) string {
-	if c.script || slices.ContainsFunc(c.result.Files, func(s gitlabci.Source) bool { return s.Kind == gitlabci.SourceRemote }) {
-		return "" // a remote file is fetched once
-	}
-	type attempt struct {
-		option string
-		facts  gitlabci.Facts
-	}
-	var attempts []attempt
-	for _, e := range []struct {
-		option  string
-		trigger pipeline.Trigger
-	}{
-		{"--event merge_request", pipeline.TriggerMergeRequest}, {"--event push", pipeline.TriggerPush},
-		{"--event schedule", pipeline.TriggerSchedule}, {"--event web", pipeline.TriggerWeb},
-		{"--event api", pipeline.TriggerAPI}, {"--event trigger", pipeline.TriggerToken},
-	} {
-		if e.trigger != c.Trigger && (e.trigger != pipeline.TriggerMergeRequest || c.Facts.Branch != "") {
-			attempts = append(attempts, attempt{e.option, c.Facts.As(e.trigger)})
+	for _, a := range c.Alternatives() {
+		option := "--event " + strings.TrimSuffix(string(a.Trigger), "_event")
+		switch {
+		case (a.Branch != "" || a.Tag != "") && c.root == "":
+			continue // with --repo another ref is another commit
+		case a.Branch != "":
+			option = "--branch " + shellWord(a.Branch)
+		case a.Tag != "":
+			option = "--tag " + shellWord(a.Tag)
 		}
-	}
-	if c.root != "" { // with --repo another ref is another commit
-		if main := c.Facts.DefaultBranch; main != "" && main != c.Facts.Branch {
-			f := c.Facts
-			f.Branch, f.Tag, f.Protected = main, "", true
-			attempts = append(attempts, attempt{"--branch " + shellWord(main), f.As(pipeline.TriggerPush)})
-		}
-		if c.Facts.Tag == "" {
-			f := c.Facts
-			f.Branch, f.Tag, f.Protected = "", "v1.0.0", false
-			attempts = append(attempts, attempt{"--tag v1.0.0", f.As(pipeline.TriggerPush)})
-		}
-	}
-	for _, a := range attempts {
-		res, err := c.CompileAs(ctx, a.facts)
-		if err == nil && res.Pipeline != nil && fits(res.Pipeline) {
-			return phrase + a.option
+		if res, err := c.Try(ctx, a); err == nil && res.Pipeline != nil && fits(res.Pipeline) {
+			return phrase + option
 		}
 	}
 	return ""

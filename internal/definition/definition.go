@@ -105,16 +105,8 @@ func (d *Definition) completeFacts(r Request) {
 	f := &d.Facts
 	protected := r.Variables.Protected
 	f.Protected = f.Protected || f.Branch != "" && protected.Branch(f.Branch) || f.Tag != "" && protected.Tag(f.Tag)
-	f.Trigger, f.ConfigPath, f.PipelineID, f.Created = r.Trigger, d.File, max(r.PipelineID, 1), r.Created
-	if r.Trigger == pipeline.TriggerMergeRequest {
-		title, _, _ := strings.Cut(f.Message, "\n")
-		f.MergeRequest = &gitlabci.MergeRequest{
-			IID: 1, Title: title, SourceBranch: f.Branch, TargetBranch: f.DefaultBranch, SourceSHA: f.SHA,
-		}
-	}
-	if r.Trigger != pipeline.TriggerPush || f.Tag != "" {
-		f.BeforeSHA = "" // only a push to a branch has one
-	}
+	f.ConfigPath, f.PipelineID, f.Created = d.File, max(r.PipelineID, 1), r.Created
+	*f = f.As(r.Trigger)
 }
 
 // compile makes the pipeline of the file: a script, Jsonnet or YAML.
@@ -180,12 +172,4 @@ func (d *Definition) Where() string {
 	default:
 		return fmt.Sprintf("no branch, event %s", d.Trigger)
 	}
-}
-
-// CompileAs makes the pipeline that the same files would give for other facts:
-// another event, branch or tag.
-func (d *Definition) CompileAs(ctx context.Context, facts gitlabci.Facts) (*gitlabci.Result, error) {
-	in := d.input
-	in.Predefined = gitlabci.Predefined(facts)
-	return gitlabci.Compile(ctx, in)
 }

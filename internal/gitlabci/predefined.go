@@ -102,16 +102,6 @@ func (b *varBuilder) time(name string, t time.Time) {
 
 const noSHA = "0000000000000000000000000000000000000000"
 
-// before is CI_COMMIT_BEFORE_SHA: only a push to a branch that was there before
-// has one.
-func (f Facts) before() string {
-	pushed := f.Trigger == pipeline.TriggerPush || f.Trigger == pipeline.TriggerParent || f.Trigger == ""
-	if f.BeforeSHA == "" || f.Tag != "" || f.MergeRequest != nil || !pushed {
-		return noSHA
-	}
-	return f.BeforeSHA
-}
-
 func (b *varBuilder) commit(f Facts) {
 	sha := f.SHA
 	if sha == "" {
@@ -119,7 +109,11 @@ func (b *varBuilder) commit(f Facts) {
 	}
 	b.set("CI_COMMIT_SHA", sha)
 	b.set("CI_COMMIT_SHORT_SHA", sha[:min(8, len(sha))])
-	b.set("CI_COMMIT_BEFORE_SHA", f.before())
+	before := f.BeforeSHA
+	if before == "" {
+		before = noSHA
+	}
+	b.set("CI_COMMIT_BEFORE_SHA", before)
 	ref := f.Branch
 	switch {
 	case f.Tag != "":
@@ -161,10 +155,14 @@ func truncated(message string) string {
 	return strings.ToValidUTF8(message[:most], "")
 }
 
-// As gives the facts of the same commit for another trigger. A merge request is
-// number 1, from Branch into DefaultBranch.
+// As returns the facts of the same commit for another trigger. A merge request is
+// number 1, from Branch into DefaultBranch. Only a push to a branch has a
+// BeforeSHA.
 func (f Facts) As(trigger pipeline.Trigger) Facts {
 	f.Trigger, f.MergeRequest = trigger, nil
+	if trigger != pipeline.TriggerPush || f.Tag != "" {
+		f.BeforeSHA = ""
+	}
 	if trigger == pipeline.TriggerMergeRequest {
 		title, _, _ := strings.Cut(f.Message, "\n")
 		f.MergeRequest = &MergeRequest{IID: 1, Title: title, SourceBranch: f.Branch, TargetBranch: f.DefaultBranch, SourceSHA: f.SHA}

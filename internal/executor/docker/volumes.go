@@ -24,6 +24,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/executor/treecopy"
 )
 
 // An engine may be on another computer, in a virtual machine or in a container
@@ -39,7 +40,7 @@ type volume struct {
 	executor.Mount
 	name     string
 	transfer string // where the courier has it; empty: it has not
-	sent     map[string]packed
+	sent     treecopy.Sent
 	size     map[string]int64 // of the paths that were brought back live
 }
 
@@ -231,30 +232,30 @@ func (s *sandbox) createTransfer(ctx context.Context, labels map[string]string, 
 // fill copies a folder into its volume.
 func (s *sandbox) fill(ctx context.Context, transfer string, v *volume) error {
 	read, write := io.Pipe()
-	p := packer{open: s.foreignUser && !v.ReadOnly}
+	p := treecopy.Packer{WorldWritable: s.foreignUser && !v.ReadOnly}
 	done := make(chan error, 1)
 	go func() {
-		err := p.pack(write, v.Source)
+		err := p.Pack(write, v.Source)
 		_ = write.CloseWithError(err)
 		done <- err
 	}()
 	_, err := s.conn.api.CopyToContainer(ctx, transfer, client.CopyToContainerOptions{DestinationPath: v.transfer, Content: read})
 	_ = read.CloseWithError(errors.New("the engine reads no more"))
-	packed := <-done
-	v.sent = p.sent
+	packErr := <-done
+	v.sent = p.Sent
 	switch {
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
-	case err != nil && packed != nil:
-		return fmt.Errorf("copy %s to the engine: %w", v.Source, packed)
+	case err != nil && packErr != nil:
+		return fmt.Errorf("copy %s to the engine: %w", v.Source, packErr)
 	case err != nil:
 		return fmt.Errorf("copy %s to the engine: %w", v.Source, s.conn.engineError(err))
 	}
-	if p.sockets != "" {
-		note(s.spec.Log, "warning: the engine at %s is apart from this computer, so what listens here at %s cannot be reached by the job", s.conn.host, path.Join(v.Target, p.sockets))
+	if p.Socket != "" {
+		note(s.spec.Log, "warning: the engine at %s is apart from this computer, so what listens here at %s cannot be reached by the job", s.conn.host, path.Join(v.Target, p.Socket))
 	}
-	if len(p.unread) > 0 {
-		note(s.spec.Log, "warning: %d paths are not copied to the engine: %v", len(p.unread), p.unread[0])
+	if len(p.Unreadable) > 0 {
+		note(s.spec.Log, "warning: %d paths are not copied to the engine: %v", len(p.Unreadable), p.Unreadable[0])
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/executor/treecopy"
 )
 
 // copyBack brings what the caller reads afterwards.
@@ -51,19 +52,19 @@ func (s *sandbox) fetchPath(ctx context.Context, v *volume, p string) error {
 		return err
 	}
 	defer root.Close()
-	u := unpacker{root: root, at: p, since: s.started, sent: v.sent}
+	u := treecopy.Unpacker{Root: root, At: p, Since: s.started, Sent: v.sent}
 	found, err := s.conn.api.CopyFromContainer(ctx, s.transfer, client.CopyFromContainerOptions{SourcePath: path.Join(v.transfer, p)})
 	if cerrdefs.IsNotFound(err) && p != "." {
 		// Without the courier nothing is found, and that removed nothing.
 		if _, err = s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: v.transfer}); err == nil {
-			return u.gone()
+			return u.RemoveMissing()
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("copy %s from the engine: %w", p, s.conn.engineError(err))
 	}
 	defer found.Content.Close()
-	if err := u.unpack(found.Content); err != nil {
+	if err := u.Unpack(found.Content); err != nil {
 		return fmt.Errorf("copy %s from the engine: %w", p, err)
 	}
 	return nil

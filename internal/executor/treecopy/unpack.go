@@ -1,4 +1,4 @@
-package docker
+package treecopy
 
 import (
 	"archive/tar"
@@ -14,20 +14,22 @@ import (
 	"time"
 )
 
-// unpacker brings to one path of a folder what was done to a copy of it, which
-// an archive of an engine has. What was done here meanwhile to what was not
-// touched there stays. What the archive names is never outside of the folder,
-// whatever it says.
-type unpacker struct {
-	root  *os.Root
-	at    string    // the path in the folder that the archive is of, "." for the folder itself
-	since time.Time // what was written before and looks the same is the same
-	sent  map[string]packed
+// Unpacker brings to one path of a folder what was done to a copy of it. What was
+// changed here meanwhile and not there stays.
+type Unpacker struct {
+	Root *os.Root
+	At   string // the path in the folder that the archive is of, "." for the folder itself
+	// Since is when the job started: a file that was last written before it, and
+	// looks the same, is the same.
+	Since time.Time
+	Sent  Sent
 	seen  map[string]bool
 }
 
-func (u *unpacker) unpack(r io.Reader) error {
-	if err := u.folder(path.Dir(u.at)); err != nil {
+// Unpack reads an archive of which each name begins with one more element, as
+// engines write them. It also removes here what was sent and is not in it.
+func (u *Unpacker) Unpack(r io.Reader) error {
+	if err := u.folder(path.Dir(u.At)); err != nil {
 		return err
 	}
 	u.seen = map[string]bool{}
@@ -36,7 +38,7 @@ func (u *unpacker) unpack(r io.Reader) error {
 	for {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) && !whole.cut {
-			return u.gone()
+			return u.RemoveMissing()
 		}
 		if errors.Is(err, io.EOF) {
 			return io.ErrUnexpectedEOF // else what did not come would be removed here
@@ -44,12 +46,29 @@ func (u *unpacker) unpack(r io.Reader) error {
 		if err != nil {
 			return err
 		}
+		if isSparse(h) {
+			return fmt.Errorf("%s: a sparse entry, which engines do not write", h.Name)
+		}
 		p := u.place(h.Name)
 		u.seen[p] = true
 		if err := u.entry(in, h, p); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+}
+
+// isSparse is for an entry whose size says nothing of what the archive holds: few
+// bytes can mean more zeros than any disk takes.
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // endReader knows whether its reader wanted more than there was. An archive says
@@ -67,13 +86,13 @@ func (e *endReader) Read(p []byte) (int, error) {
 
 // place is where an entry goes: engines put the last element of the path they
 // were asked for before all names.
-func (u *unpacker) place(name string) string {
+func (u *Unpacker) place(name string) string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+name), "/"), "/")
-	return path.Join(u.at, rest)
+	return path.Join(u.At, rest)
 }
 
-func (u *unpacker) entry(in io.Reader, h *tar.Header, p string) error {
-	before, known := u.sent[p]
+func (u *Unpacker) entry(in io.Reader, h *tar.Header, p string) error {
+	before, known := u.Sent[p]
 	known = known && before.header.Typeflag == h.Typeflag
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -82,7 +101,7 @@ func (u *unpacker) entry(in io.Reader, h *tar.Header, p string) error {
 			return err
 		}
 		// This user must be able to read it, and to remove what is in it.
-		return u.root.Chmod(p, h.FileInfo().Mode().Perm()|0o700)
+		return u.Root.Chmod(p, h.FileInfo().Mode().Perm()|0o700)
 	case tar.TypeReg:
 		if known && u.same(before, h, p) {
 			return nil
@@ -92,9 +111,9 @@ func (u *unpacker) entry(in io.Reader, h *tar.Header, p string) error {
 		if known && before.header.Linkname == h.Linkname {
 			return nil
 		}
-		return u.put(p, h, func(temp string) error { return u.root.Symlink(h.Linkname, temp) })
+		return u.put(p, h, func(temp string) error { return u.Root.Symlink(h.Linkname, temp) })
 	case tar.TypeLink:
-		return u.put(p, h, func(temp string) error { return u.root.Link(u.place(h.Linkname), temp) })
+		return u.put(p, h, func(temp string) error { return u.Root.Link(u.place(h.Linkname), temp) })
 	default: // a pipe or a device; nobody reads those, but what had the name is gone
 		delete(u.seen, p)
 		return nil
@@ -103,45 +122,45 @@ func (u *unpacker) entry(in io.Reader, h *tar.Header, p string) error {
 
 // same reports whether a file needs no writing: nobody wrote to it there, as far
 // as can be seen, and here it is the same or somebody else's business.
-func (u *unpacker) same(before packed, h *tar.Header, p string) bool {
+func (u *Unpacker) same(before sent, h *tar.Header, p string) bool {
 	if h.Size != before.header.Size || h.Mode&0o777 != before.header.Mode&0o777 || h.ModTime.Unix() != before.header.ModTime.Unix() {
 		return false
 	}
-	info, err := u.root.Lstat(p)
+	info, err := u.Root.Lstat(p)
 	// Times are sent in whole seconds: what was written within the last one may
 	// have been written again.
-	return err == nil && (!before.untouched(info) || before.mtime.Before(u.since.Add(-2*time.Second)))
+	return err == nil && (!before.unchanged(info) || before.mtime.Before(u.Since.Add(-2*time.Second)))
 }
 
 // folder has a directory at p and on the way to it.
-func (u *unpacker) folder(p string) error {
+func (u *Unpacker) folder(p string) error {
 	if p == "." {
 		return nil
 	}
-	info, err := u.root.Lstat(p)
+	info, err := u.Root.Lstat(p)
 	if err == nil && info.IsDir() {
 		return nil
 	}
 	if err == nil {
-		err = u.root.Remove(p)
+		err = u.Root.Remove(p)
 	} else if errors.Is(err, fs.ErrNotExist) || !errors.Is(err, fs.ErrPermission) {
 		err = u.folder(path.Dir(p))
 	}
 	if err != nil {
 		return err
 	}
-	return u.root.Mkdir(p, 0o755)
+	return u.Root.Mkdir(p, 0o755)
 }
 
-func (u *unpacker) file(in io.Reader, h *tar.Header, p string) error {
+func (u *Unpacker) file(in io.Reader, h *tar.Header, p string) error {
 	mode := h.FileInfo().Mode().Perm() | 0o400
-	if before, ok := u.sent[p]; ok && before.header.Mode&0o777 == h.Mode&0o777 {
-		if info, err := u.root.Lstat(p); err == nil && info.Mode().IsRegular() {
+	if before, ok := u.Sent[p]; ok && before.header.Mode&0o777 == h.Mode&0o777 {
+		if info, err := u.Root.Lstat(p); err == nil && info.Mode().IsRegular() {
 			mode = info.Mode().Perm() // it may have been opened for the container's user
 		}
 	}
 	return u.put(p, h, func(temp string) error {
-		f, err := u.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := u.Root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
 		}
@@ -149,39 +168,42 @@ func (u *unpacker) file(in io.Reader, h *tar.Header, p string) error {
 		if err = errors.Join(err, f.Close()); err != nil {
 			return err
 		}
-		return errors.Join(u.root.Chtimes(temp, h.ModTime, h.ModTime), u.root.Chmod(temp, mode))
+		return errors.Join(u.Root.Chtimes(temp, h.ModTime, h.ModTime), u.Root.Chmod(temp, mode))
 	})
 }
 
 // put makes something under another name and renames it, so that nobody meets
 // half of it.
-func (u *unpacker) put(p string, h *tar.Header, make func(temp string) error) error {
+func (u *Unpacker) put(p string, h *tar.Header, make func(temp string) error) error {
 	temp := path.Join(path.Dir(p), ".refline-"+rand.Text())
 	err := make(temp)
 	if err == nil {
-		if info, ierr := u.root.Lstat(p); ierr == nil && info.IsDir() {
-			err = u.root.RemoveAll(p)
+		if info, ierr := u.Root.Lstat(p); ierr == nil && info.IsDir() {
+			err = u.Root.RemoveAll(p)
 		}
 	}
 	if err == nil {
-		err = u.root.Rename(temp, p)
+		err = u.Root.Rename(temp, p)
+	}
+	// Renaming one name of a file to another of its names does nothing.
+	if err != nil || h.Typeflag == tar.TypeLink {
+		_ = u.Root.Remove(temp)
 	}
 	if err != nil {
-		_ = u.root.Remove(temp)
 		return err
 	}
-	if info, err := u.root.Lstat(p); err == nil && u.sent != nil {
-		u.sent[p] = packed{*h, info.ModTime()} // for the next time
+	if info, err := u.Root.Lstat(p); err == nil && u.Sent != nil {
+		u.Sent[p] = sent{*h, info.ModTime()} // for the next time
 	}
 	return nil
 }
 
-// gone removes what was sent and is not there any more, unless it is another
-// here by now.
-func (u *unpacker) gone() error {
+// RemoveMissing removes what was sent of At and was in no archive since, unless it
+// has changed here.
+func (u *Unpacker) RemoveMissing() error {
 	var lost []string
-	for p := range u.sent {
-		below := u.at == "." || p == u.at || strings.HasPrefix(p, u.at+"/")
+	for p := range u.Sent {
+		below := u.At == "." || p == u.At || strings.HasPrefix(p, u.At+"/")
 		if below && !u.seen[p] && p != "." {
 			lost = append(lost, p)
 		}
@@ -189,14 +211,14 @@ func (u *unpacker) gone() error {
 	slices.SortFunc(lost, func(a, b string) int { return strings.Compare(b, a) }) // what is inside comes first
 	var all []error
 	for _, p := range lost {
-		info, err := u.root.Lstat(p)
-		if err != nil || !u.sent[p].untouched(info) {
+		info, err := u.Root.Lstat(p)
+		if err != nil || !u.Sent[p].unchanged(info) {
 			continue
 		}
-		if err := u.root.Remove(p); err != nil && !info.IsDir() { // a folder may have something new
+		if err := u.Root.Remove(p); err != nil && !info.IsDir() { // a folder may have something new
 			all = append(all, err)
 		}
-		delete(u.sent, p)
+		delete(u.Sent, p)
 	}
 	return errors.Join(all...)
 }
