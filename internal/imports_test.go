@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"lock":                  "",
 	"netguard":              "",
 	"git":                   "lock netguard",
-	"source":                "git gitlabci pipeline",
+	"source":                "git gitlabci netguard pipeline",
 	"definition":            "source gitlabci jsonnet pipeline secret diag",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
@@ -71,7 +71,7 @@ var imports = map[string]string{
 // moves it to the table above.
 var planned = map[string]string{
 	"git":        "",
-	"source":     "netguard diag",
+	"source":     "diag",
 	"credential": "git",
 	"variable":   "lock",
 	"engine":     "pythonenv secret",

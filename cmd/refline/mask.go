@@ -149,6 +149,7 @@ func afterDashes(cmd *cobra.Command, args []string) error {
 // pipe too, whose last words are still to come: a first one ends the filter only
 // where keys are its input. TERM is meant for the filter itself.
 func maskInput(ctx context.Context, e *env, set *mask.Set) error {
+	defer e.keepOrder()()
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	defer signal.Stop(term)

@@ -181,7 +181,9 @@ func (s *session) run(ctx context.Context) error {
 	defer s.journal.Close()
 	s.kept = true
 	s.openView(p)
+	disorder := s.e.keepOrder()
 	res, err := localrun.Run(ctx, s.input(ctx, tree))
+	disorder()
 	s.view.Close()
 	s.finish(res)
 	if err != nil {
