@@ -11,9 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/git"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 )
 
 func newDoctorCmd(e *env) *cobra.Command {
@@ -194,11 +195,11 @@ func workspaceCheck(e *env) check {
 	if err != nil {
 		return check{Name: "workspaces", Found: err.Error()}
 	}
-	way, err := engine.WayIn(dir)
+	way, err := workspace.DetectCloneMethod(dir)
 	switch {
 	case err != nil:
 		c.Found = err.Error()
-	case way == engine.ByCopy:
+	case way == workspace.CloneMethodCopy:
 		c.Found = "large repositories are copied for each job"
 		c.Advice = "faster as root (overlay mounts), or with REFLINE_STATE_DIR on XFS, btrfs or APFS (shared blocks)"
 	default:
@@ -259,7 +260,7 @@ func printChecks(e *env, checks []check) {
 		}
 		rows = append(rows, []string{mark + " " + c.Name, strings.ReplaceAll(text, "\n", " ")})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }

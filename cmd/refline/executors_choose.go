@@ -11,6 +11,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // jobExecutors chooses where each job of a run runs. A container engine is
@@ -32,7 +33,6 @@ func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipel
 	if x.onHost, err = openOnHost(e, project); err != nil {
 		return x, err
 	}
-	x.fillImages(p)
 	runs := func(j *pipeline.Job) bool {
 		return j.Downstream == nil && (j.When != pipeline.WhenManual || plays(j.Name))
 	}
@@ -86,7 +86,7 @@ const maxNamed = 5
 func nameSome(jobs []string) string {
 	some := make([]string, 0, maxNamed)
 	for _, name := range jobs[:min(len(jobs), maxNamed)] {
-		some = append(some, plain(name))
+		some = append(some, termview.Plain(name))
 	}
 	text := strings.Join(some, ", ")
 	if more := len(jobs) - maxNamed; more > 0 {
@@ -112,15 +112,6 @@ func (x *jobExecutors) fixed() (executor.Kind, bool) {
 		}
 	}
 	return executor.Kind{}, false
-}
-
-// fillImages gives the default image to jobs without one, before any runs.
-func (x *jobExecutors) fillImages(p *pipeline.Pipeline) {
-	for i := range p.Jobs {
-		if j := &p.Jobs[i]; x.o.defaultImage != "" && !hasImage(j) && j.Downstream == nil {
-			j.Image = &pipeline.Image{Name: x.o.defaultImage}
-		}
-	}
 }
 
 // forJob returns the executor of a job.
@@ -155,7 +146,7 @@ type wanted struct {
 
 func (w wanted) String() string {
 	if len(w.jobs) == 1 {
-		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), plain(w.image))
+		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), termview.Plain(w.image))
 	}
 	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), nameSome(w.jobs))
 }
@@ -200,7 +191,7 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 			return nil, errs.E(errs.Unavailable, "%s: %w; %s", w, fault, orHost)
 		}
 		yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
-			w, engineFault(x.e, fault), plain(x.project)))
+			w, engineFault(x.e, fault), termview.Plain(x.project)))
 		if err != nil {
 			return nil, err
 		}

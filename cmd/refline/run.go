@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/engine"
 	"refline/internal/executor/docker"
 )
 
@@ -26,6 +27,7 @@ type runOptions struct {
 	deployKey    deployKeyOptions
 	gitTokens    []string
 	log          bool
+	logLimit     int64 // MiB
 	json         bool
 	submodules   bool
 	topModules   bool // submodules, but not those inside them
@@ -79,6 +81,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	o.deployKey.bind(cmd)
 	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
+	f.Int64Var(&o.logLimit, "log-limit", engine.DefaultLogLimit>>20, "how much of a job's log is kept, in `MiB`; the job goes on")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.submodules, "submodules", false, "take submodules along; GIT_SUBMODULE_STRATEGY does the same")
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
@@ -100,7 +103,7 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 		return err
 	}
 	if s.c.pipeline == nil {
-		e.notef("no pipeline for %s: %s", s.c.where(), s.c.notCreated)
+		e.notef("%s", s.c.noPipeline(ctx))
 		return nil
 	}
 	return s.run(ctx)
@@ -112,6 +115,9 @@ func (o *runOptions) check() error {
 	}
 	if o.repo == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
 		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
+	}
+	if o.logLimit < 1 || o.logLimit > 1<<20 {
+		return usagef("--log-limit wants MiB, a number from 1 to %d", 1<<20)
 	}
 	if o.depth < 0 {
 		return usagef("--depth wants a number from 1, or 0 for all")

@@ -1,23 +1,22 @@
 package gitlabci
 
 import (
-	"slices"
 	"strings"
 
 	"refline/internal/gitlabci/expr"
 	"refline/internal/pipeline"
 )
 
-// checkJob is about keywords of a job that do not go together.
+// checkJob checks keywords of a job that exclude each other.
 func (c *compiler) checkJob(w *parsedJob) {
 	n, r := w.node, w.r
-	r.together(n, "it", "script", "trigger")
-	r.together(n, "it", "run", "trigger")
+	r.together(n, "", "script", "trigger")
+	r.together(n, "", "run", "trigger")
 	for _, key := range []string{"script", "before_script", "after_script"} {
-		// A default that run cannot have is one that the job must not inherit,
-		// as GitLab has it too; only what is written in the job is a conflict.
+		// As on GitLab, a job with run does not inherit these. Only keywords of the
+		// job itself are a conflict.
 		if v := n.get(key); !absent(v) && v.via != "default" {
-			r.together(n, "it", key, "run")
+			r.together(n, "", key, "run")
 		}
 	}
 	rules := n.get("rules")
@@ -52,9 +51,9 @@ func (c *compiler) checkJob(w *parsedJob) {
 	c.finishPages(w)
 }
 
-// warnTwice is GitLab's warning about a last rule that takes what is left:
-// without workflow:rules a push to a branch with a merge request makes two
-// pipelines, and the job is in both.
+// warnTwice is GitLab's warning about a last rule without a condition. Without
+// workflow:rules a push to a branch with a merge request makes two pipelines, and
+// the job is in both.
 func (c *compiler) warnTwice(w *parsedJob) {
 	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
@@ -73,10 +72,9 @@ func (c *compiler) warnTwice(w *parsedJob) {
 	c.f.hint("say with workflow:rules which pipelines there are")
 }
 
-// checkUpstream is about a job whose only work is needs:pipeline: it mirrors
-// the status of another project's pipeline. It is kept as a trigger of that
-// project, for both need a server: run elsewhere it fails, and does not pass as
-// a job without commands would.
+// checkUpstream handles a job that has only needs:pipeline and mirrors the status of
+// another project's pipeline. It becomes a trigger of that project because both
+// need a server: elsewhere the job fails instead of passing without commands.
 func (c *compiler) checkUpstream(w *parsedJob) {
 	upstream := 0
 	for _, n := range w.needs {
@@ -127,7 +125,7 @@ func (r reader) readAllowFailure(w *parsedJob, n *node) {
 	}
 }
 
-// readTags decodes tags: by which runners are chosen.
+// readTags decodes tags:, which choose a runner.
 func (r reader) readTags(n *node, path string) []string {
 	const most = 50
 	tags := r.list(n, path)
@@ -138,52 +136,6 @@ func (r reader) readTags(n *node, path string) []string {
 		r.errorf(n, "limit", path, "must have fewer than %d tags, not %d", most, len(tags))
 	}
 	return tags
-}
-
-// readRetry decodes retry: a number, or a map of max, when and exit_codes.
-func (r reader) readRetry(n *node, path string) pipeline.Retry {
-	const most = 2
-	if n.kind != mapNode {
-		if n.kind != intNode {
-			r.wrong(n, path, "a whole number or a map")
-			return pipeline.Retry{}
-		}
-		count, _ := r.integer(n, path, 0, most)
-		return pipeline.Retry{Max: count, When: []string{"always"}}
-	}
-	r.mapping(n, path, "max", "when", "exit_codes")
-	var retry pipeline.Retry
-	retry.Max, _ = r.integer(n.get("max"), path+":max", 0, most)
-	if when := n.get("when"); !absent(when) {
-		retry.When = r.texts(when, path+":when")
-		for _, reason := range retry.When {
-			if !slices.Contains(retryReasons, reason) && r.errorf(when, "value", path+":when", "has no reason %s", quote(reason)) {
-				r.f.hint(didYouMean(reason, retryReasons))
-			}
-		}
-	}
-	retry.ExitCodes = r.integers(n.get("exit_codes"), path+":exit_codes")
-	if retry.When == nil && retry.ExitCodes == nil {
-		retry.When = []string{"always"}
-	}
-	return retry
-}
-
-// retryReasons are GitLab's failure reasons.
-var retryReasons = []string{
-	"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
-	"runner_system_failure", "missing_dependency_failure", "runner_unsupported", "stale_schedule",
-	"job_execution_timeout", "archived_failure", "unmet_prerequisites", "scheduler_failure",
-	"data_integrity_failure", "forward_deployment_failure", "user_blocked", "project_deleted",
-	"ci_quota_exceeded", "pipeline_loop_detected", "no_matching_runner", "trace_size_exceeded",
-	"builds_disabled", "environment_creation_failure", "deployment_rejected",
-	"failed_outdated_deployment_job", "image_pull_failure", "secrets_provider_not_found",
-	"insufficient_bridge_permissions", "downstream_bridge_project_not_found", "invalid_bridge_trigger",
-	"bridge_pipeline_is_child_pipeline", "downstream_pipeline_creation_failed",
-	"reached_max_descendant_pipelines_depth", "reached_max_pipeline_hierarchy_size",
-	"reached_downstream_pipeline_trigger_rate_limit", "upstream_bridge_project_not_found",
-	"insufficient_upstream_permissions", "protected_environment_failure", "ip_restriction_failure",
-	"runner_provisioning_timeout", "job_router_failure", "job_token_expired",
 }
 
 // readCoverage decodes the regular expression of coverage:.

@@ -78,6 +78,25 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
+// BenchmarkTokens measures the start with many secrets of a usual length.
+func BenchmarkTokens(b *testing.B) {
+	r := rand.New(rand.NewSource(1))
+	values := make([][]byte, 10_000)
+	for i := range values {
+		values[i] = token(r, 20+r.Intn(21))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var s Set
+		for i, v := range values {
+			if err := s.Add(fmt.Sprintf("secret %d", i), v); err != nil {
+				b.Fatal(err)
+			}
+		}
+		s.matcher()
+	}
+}
+
 // BenchmarkAdd measures what one more secret costs while writers run.
 func BenchmarkAdd(b *testing.B) {
 	for _, n := range []int{10, 100, 1000} {

@@ -3,7 +3,7 @@
 //
 // It promises that the same values in give the same values out. It knows no
 // clock, no file, no process and no dialect: a compiler fills a [Pipeline], an
-// engine or a server keeps a [State], and both ask [Advance] what happens next.
+// engine or a server keeps a [State], and both ask [Graph.Advance] what happens next.
 package pipeline
 
 import (
@@ -30,6 +30,18 @@ func (p *Pipeline) Job(name string) *Job {
 		}
 	}
 	return nil
+}
+
+// Named returns the full names of the jobs that a name means: the job of that
+// name, and all instances of a parallel job with it as base name.
+func (p *Pipeline) Named(name string) []string {
+	var names []string
+	for i := range p.Jobs {
+		if p.Jobs[i].Name == name || p.Jobs[i].Base == name {
+			names = append(names, p.Jobs[i].Name)
+		}
+	}
+	return names
 }
 
 // AutoCancel says when work that nobody waits for any more may be stopped.
@@ -84,8 +96,11 @@ type Job struct {
 	BeforeScript  []string   `json:"before_script,omitempty"`
 	Script        []string   `json:"script,omitempty"`
 	AfterScript   []string   `json:"after_script,omitempty"`
-	Run           []RunEntry `json:"run,omitempty"`      // run: steps, instead of the scripts
-	Coverage      string     `json:"coverage,omitempty"` // the regular expression without its slashes
+	Run           []RunEntry `json:"run,omitempty"` // run: steps, instead of the scripts
+	// Python is the path of the Python script that the job runs. What the script
+	// declares to need is installed before.
+	Python   string `json:"python,omitempty"`
+	Coverage string `json:"coverage,omitempty"` // the regular expression without its slashes
 
 	Artifacts   *Artifacts   `json:"artifacts,omitempty"`
 	Caches      []Cache      `json:"cache,omitempty"`
