@@ -45,7 +45,8 @@ var imports = map[string]string{
 	"termview":              "pipeline",
 	"executor":              "",
 	"executor/process":      "executor lock",
-	"executor/docker":       "executor lock",
+	"executor/docker":       "executor executor/treecopy lock",
+	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 
 	"workspace":               "lock",
@@ -81,7 +82,7 @@ var planned = map[string]string{
 	"localrun":   "definition source credential executor workspace cache history secret mask diag",
 
 	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor",
+	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
 	"webhook":             "",
 	"notify":              "forge netguard secret",
