@@ -147,6 +147,9 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
+// ErrNoEngine means that no engine is configured, and none was found.
+var ErrNoEngine = errors.New("no Docker or Podman engine answers")
+
 // usual tries the default sockets of engines, Docker's first.
 func (o Options) usual(ctx context.Context) (address, error) {
 	if runtime.GOOS == "windows" {
@@ -167,7 +170,7 @@ func (o Options) usual(ctx context.Context) (address, error) {
 	if denied != nil {
 		return address{}, denied
 	}
-	return address{}, errs.E(errs.Unavailable, "no Docker or Podman engine answers (tried %s); %s", strings.Join(sockets, ", "), howToGet)
+	return address{}, errs.E(errs.Unavailable, "%w (tried %s); %s", ErrNoEngine, strings.Join(sockets, ", "), howToGet)
 }
 
 func (o Options) usualSockets() []string {
