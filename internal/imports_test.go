@@ -82,7 +82,7 @@ var planned = map[string]string{
 	"localrun":   "definition source credential executor workspace cache history secret mask diag",
 
 	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor",
+	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
 	"webhook":             "",
 	"notify":              "forge netguard secret",

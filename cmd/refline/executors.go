@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 
-	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/executor/docker"
 	"refline/internal/executor/process"
@@ -116,11 +116,11 @@ func namedEngine(e *env) string {
 	return ""
 }
 
-// engineFault is why no container engine can be used. Where the user has none,
-// the list of sockets that were tried helps nobody.
-func engineFault(e *env, err error) string {
-	if namedEngine(e) == "" && errs.Is(err, errs.Unavailable) {
+// engineFault is why no container engine can be used. If the user has none, the
+// list of sockets that were tried helps nobody.
+func engineFault(err error) string {
+	if errors.Is(err, docker.ErrNoEngine) {
 		return "no container engine answers"
 	}
-	return "no container engine can be used (" + err.Error() + ")"
+	return err.Error()
 }
