@@ -330,9 +330,9 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 				return errs.E(errs.NotFound, "--secret %s: the environment has no such variable, or an empty one; give a file instead: --secret %s=@FILE", name, name)
 			}
 		case strings.HasPrefix(from, "@"):
-			data, err := os.ReadFile(e.path(from[1:]))
+			data, err := readRegular(e.path(from[1:]), "--secret "+name+": "+from[1:], mask.MaxSecret)
 			if err != nil {
-				return errs.E(errs.NotFound, "--secret %s: %w", name, err)
+				return err
 			}
 			value = string(data)
 		default:

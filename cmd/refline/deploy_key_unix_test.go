@@ -313,6 +313,13 @@ func TestRepositoryInclude(t *testing.T) {
 		{"a variable in one line", []string{"DEPLOY_KEY=" + oneLine(key)}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"an older format in one line", []string{"DEPLOY_KEY=" + oneLine(strings.TrimSpace(s.file(t, "pem")))},
 			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a whole key", []string{"DEPLOY_KEY=" + key}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a whole key with CRLF", []string{"DEPLOY_KEY=" + strings.ReplaceAll(key, "\n", "\r\n")},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{`a whole key with \n`, []string{"DEPLOY_KEY=" + strings.ReplaceAll(key, "\n", `\n`)},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a key in base64", []string{"DEPLOY_KEY=" + base64.StdEncoding.EncodeToString([]byte(key+"\n"))},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"variables that name files", nil, []string{"--var", "DEPLOY_KEY=" + s.write, "--var", "SSH_KNOWN_HOSTS=" + s.knownHosts}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

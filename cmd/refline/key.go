@@ -27,7 +27,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
   refline key check deploy_key`,
 	}
 	cmd.AddCommand(newKeyNewCmd(e), newKeyImportCmd(e), newKeyShowCmd(e), newKeyRmCmd(e),
-		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e))
+		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e), newKeyIncludeCmd(e))
 	return cmd
 }
 

@@ -57,9 +57,9 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 		add(name, value)
 	}
 	for _, file := range s.files {
-		value, err := os.ReadFile(e.path(file))
+		value, err := readRegular(e.path(file), "--file "+file, mask.MaxSecret)
 		if err != nil {
-			refused = append(refused, errs.E(errs.NotFound, "--file %s: %w", file, unwrapPath(err)))
+			refused = append(refused, err)
 			continue
 		}
 		add(filepath.Base(file), value)
@@ -91,11 +91,11 @@ func envSecret(e *env, flag, name string) ([]byte, error) {
 	}
 	if filepath.IsAbs(value) && len(value) < 4096 && !bytes.ContainsAny([]byte(value), "\n\x00") {
 		if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
-			data, err := os.ReadFile(value)
-			if err != nil {
-				return nil, errs.E(errs.Denied, "%s %s names a file: %w", flag, name, unwrapPath(err))
+			data, err := readRegular(value, flag+" "+name+" names a file, which", mask.MaxSecret)
+			if errs.Is(err, errs.NotFound) {
+				return nil, errs.E(errs.Denied, "%w", err)
 			}
-			return data, nil
+			return data, err
 		}
 	}
 	return []byte(value), nil

@@ -74,6 +74,9 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
 		return err
 	}
+	if err := maskEnvironment(s.e, s.c.secrets); err != nil {
+		return err
+	}
 	if err := s.tokens.AddTo(s.c.secrets); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -156,9 +155,9 @@ func testFiles(e *env, files []string) ([]string, error) {
 }
 
 func readTests(e *env, file string) ([]pipelineTest, error) {
-	data, err := os.ReadFile(e.path(file))
+	data, err := readRegular(e.path(file), "test file "+file, 16<<20)
 	if err != nil {
-		return nil, errs.E(errs.NotFound, "test file %s: %w", file, unwrapPath(err))
+		return nil, err
 	}
 	var tests []pipelineTest
 	dec := yaml.NewDecoder(bytes.NewReader(data))
