@@ -34,7 +34,7 @@ type repository struct {
 // the run's deploy key for the hosts that it is for.
 func userAccess(e *env, sources includeSources, repo string) git.Access {
 	a := git.Access{
-		Trust: git.User, AllowFile: true, CAFile: sources.caFile, Environ: sources.key.environ(e.environ(), repo),
+		Trust: git.User, AllowFile: true, CAFile: sources.caFile, Environ: sources.keys.environ(e.environ(), repo),
 		Username: e.getenv("REFLINE_GIT_USERNAME"),
 		Notice:   func(text string) { e.notef("%s", text) },
 	}

@@ -29,8 +29,8 @@ type includeSources struct {
 	components string
 	// Templates is a folder with GitLab's templates, or a URL prefix.
 	templates string
-	caFile    string  // a private authority for https
-	key       *runKey // nil: none
+	caFile    string   // a private authority for https
+	keys      *runKeys // nil: none
 	tokens    credential.Tokens
 }
 

@@ -150,7 +150,7 @@ func (c *checkedKey) print(e *env) {
 		fmt.Fprintf(e.stdout, "  %s; refline mends this, ssh does not\n", m)
 	}
 	if c.Passphrase {
-		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase; make a key for it without one: refline key new NAME --repo URL\n")
+		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase: refline asks for it, or takes it from a variable (NAME_PASSPHRASE); or make a key without one: refline key new NAME --repo URL\n")
 		return
 	}
 	if c.Maskable {

@@ -39,7 +39,7 @@ func choosePlaces(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeli
 	}
 	s := &places{
 		e: e, mode: o.executor, strict: o.strict, defaultImage: o.defaultImage, privileged: o.privileged, process: process.New(),
-		logins: o.deployKey.spec != "" || len(o.gitTokens) > 0,
+		logins: len(o.deployKey.specs) > 0 || len(o.gitTokens) > 0,
 	}
 	s.fillImages(p)
 	if o.executor == "docker" {

@@ -22,7 +22,7 @@ type session struct {
 	e       *env
 	o       *runOptions
 	c       *compiled
-	key     *runKey // nil: none
+	keys    *runKeys // nil: none
 	tokens  credential.Tokens
 	store   runStore
 	record  runRecord
@@ -58,13 +58,13 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.builds, s.release, err = s.store.takeBuilds(); err != nil {
 		return err
 	}
-	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
+	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
 		return err
 	}
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
+	s.o.includes.keys, s.o.includes.tokens, s.o.reveal = s.keys, s.tokens, true
 	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
 		return err
 	}
@@ -83,14 +83,8 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	for _, t := range s.tokens {
 		s.c.kept.withoutName(t.Name)
 	}
-	if s.key != nil {
-		if s.key.protected && !s.c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
-		}
-		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
-			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
-		}
+	if err := s.keys.addTo(s.c); err != nil {
+		return err
 	}
 	return s.choose(jobs)
 }
@@ -265,10 +259,10 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
+			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
 			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
 			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
-			Agent: agentFor(ex, s.key, s.tokens),
+			Agent: agentFor(ex, s.keys, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -345,7 +339,7 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.close()
 	}
-	s.key.close()
+	s.keys.close()
 	if s.places != nil {
 		s.places.close()
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"refline/internal/errs"
 	"refline/internal/secret"
@@ -159,11 +158,9 @@ func askValue(e *env, name string) (secret.Value, error) {
 		text := bytes.TrimSuffix(bytes.TrimSuffix(v.Reveal(), []byte("\n")), []byte("\r"))
 		return secret.New(text), nil
 	}
-	fmt.Fprintf(e.stderr, "value of %s (not shown): ", name)
-	line, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(e.stderr)
+	line, err := readHidden(e, in, fmt.Sprintf("value of %s (not shown): ", name))
 	if err != nil {
-		return secret.Value{}, errs.E(errs.Unavailable, "terminal: %w", err)
+		return secret.Value{}, err
 	}
 	if len(line) == 0 {
 		return secret.Value{}, errs.E(errs.Invalid, "no value was typed; nothing is changed")

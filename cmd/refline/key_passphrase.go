@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"refline/internal/credential"
+	"refline/internal/errs"
+	"refline/internal/sshagent"
+	"refline/internal/variable"
+)
+
+// unlockKey returns a key without its passphrase, which is taken from a variable
+// or asked for. name is the key's, "" if it has none.
+func unlockKey(e *env, text []byte, name string) ([]byte, error) {
+	if !sshagent.Locked(text) {
+		return text, nil
+	}
+	from := credential.KeyPassphrase
+	if variable.ValidName(name) {
+		from = credential.PassphraseVariable(name)
+	}
+	for _, v := range []string{from, credential.KeyPassphrase} {
+		if passphrase := e.getenv(v); passphrase != "" {
+			key, err := sshagent.Unlock(text, []byte(passphrase))
+			if err != nil {
+				return nil, fmt.Errorf("variable %s: %w", v, err)
+			}
+			return key, nil
+		}
+	}
+	in, ok := e.stdin.(*os.File)
+	if !ok || !isTerminal(in) {
+		return nil, errs.E(errs.Denied, "ssh key: it is protected by a passphrase; give that in the variable %s", from)
+	}
+	passphrase, err := readHidden(e, in, "passphrase of the key (not shown): ")
+	if err != nil {
+		return nil, err
+	}
+	return sshagent.Unlock(text, passphrase)
+}
+
+// readHidden asks on the terminal without echo. Ctrl-C ends it at once.
+func readHidden(e *env, in *os.File, prompt string) ([]byte, error) {
+	before, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "terminal: %w", err)
+	}
+	fmt.Fprint(e.stderr, prompt)
+	type answer struct {
+		line []byte
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(int(in.Fd()))
+		typed <- answer{line, err}
+	}()
+	select {
+	case <-e.stop.Done():
+		_ = term.Restore(int(in.Fd()), before)
+		fmt.Fprintln(e.stderr)
+		return nil, context.Canceled
+	case a := <-typed:
+		fmt.Fprintln(e.stderr)
+		if a.err != nil {
+			return nil, errs.E(errs.Unavailable, "terminal: %w", a.err)
+		}
+		return a.line, nil
+	}
+}
