@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
+	"refline/internal/graphview"
 	"refline/internal/pipeline"
 )
 
@@ -25,12 +25,12 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			draw, ok := map[string]func(*pipeline.Pipeline) (string, error){
-				"svg":     func(p *pipeline.Pipeline) (string, error) { return pipeline.SVG(p, nil) },
-				"dot":     func(p *pipeline.Pipeline) (string, error) { return pipeline.DOT(p), nil },
-				"mermaid": func(p *pipeline.Pipeline) (string, error) { return pipeline.Mermaid(p), nil },
+				"svg":     func(p *pipeline.Pipeline) (string, error) { return graphview.SVG(p, nil) },
+				"dot":     func(p *pipeline.Pipeline) (string, error) { return graphview.DOT(p), nil },
+				"mermaid": func(p *pipeline.Pipeline) (string, error) { return graphview.Mermaid(p), nil },
 			}[format]
 			if !ok {
-				return usagef("--format %q is none of svg, dot, mermaid", format)
+				return usagef("--format must be svg, dot or mermaid, not %q", format)
 			}
 			c, err := compile(cmd.Context(), e, o)
 			if err != nil {
@@ -38,7 +38,7 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 			}
 			defer c.close()
 			if c.pipeline == nil {
-				return errs.E(errs.NotFound, "no pipeline for %s: %s", c.where(), c.notCreated)
+				return c.noPipeline(cmd.Context())
 			}
 			text, err := draw(c.pipeline)
 			if err != nil {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
+	"refline/internal/source"
 	"refline/internal/variable"
 )
 
@@ -24,16 +24,15 @@ type pipelineOptions struct {
 	commit    string
 	event     string
 	changed   []string
+	before    string
 	repo      string
-	includes  includeSources
+	includes  includeOptions
 	variables string
 
 	// Not flags: what other commands set.
-	content   []byte         // the configuration itself instead of a file
-	values    map[string]any // inputs with their types
-	reveal    bool           // masked variables have their values
-	depth     int            // commits of history that a repository is fetched with; 0 is all
-	runNumber int64
+	content []byte         // the configuration itself instead of a file
+	values  map[string]any // inputs with their types
+	depth   int            // commits of history that a repository is fetched with; 0 is all
 }
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {
@@ -49,6 +48,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
+	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
@@ -74,21 +74,38 @@ func (o *pipelineOptions) again() string {
 	return b.String()
 }
 
+// checkBefore wants the whole name of a commit.
+func (o *pipelineOptions) checkBefore() error {
+	hex := strings.Trim(strings.ToLower(o.before), "0123456789abcdef") == ""
+	if o.before == "" || hex && (len(o.before) == 40 || len(o.before) == 64) {
+		return nil
+	}
+	return usagef("--before %s: give the whole name of the commit, or zeros for a new branch", o.before)
+}
+
+// sourceOptions are what a source needs of the flags.
+func (o *pipelineOptions) sourceOptions(e *env, includes includeOptions) source.Options {
+	return source.Options{
+		Includes: includes.includes(e), Before: strings.ToLower(o.before), Depth: o.depth,
+		Notice: func(text string) { e.notef("%s", text) },
+	}
+}
+
 // eventNames are the values of --event.
-func eventNamed(name string) (gitlabci.Event, error) {
+func eventNamed(name string) (pipeline.Trigger, error) {
 	switch name {
 	case "", "push":
-		return gitlabci.EventPush, nil
+		return pipeline.TriggerPush, nil
 	case "merge_request", "merge_request_event":
-		return gitlabci.EventMergeRequest, nil
+		return pipeline.TriggerMergeRequest, nil
 	case "schedule":
-		return gitlabci.EventSchedule, nil
+		return pipeline.TriggerSchedule, nil
 	case "web":
-		return gitlabci.EventWeb, nil
+		return pipeline.TriggerWeb, nil
 	case "api":
-		return gitlabci.EventAPI, nil
+		return pipeline.TriggerAPI, nil
 	case "trigger":
-		return gitlabci.EventTrigger, nil
+		return pipeline.TriggerToken, nil
 	}
 	return "", usagef("--event %q is none of push, merge_request, schedule, web, api, trigger", name)
 }

@@ -1,53 +1,71 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
+	"sync"
 	"time"
 
-	"refline/internal/engine"
+	"refline/internal/history"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
-func (v *runView) emitJSON(ev engine.Event) {
-	if ev.Kind == engine.JobLog {
-		j := v.job(ev.Job)
-		j.lines.plain = true
-		j.lines.line = func(s string) {
+// jsonEvents prints a run as JSON lines.
+type jsonEvents struct {
+	mu   sync.Mutex
+	out  *json.Encoder
+	logs map[string]*termview.LogLines
+}
+
+func newJSONEvents(out io.Writer) *jsonEvents {
+	v := &jsonEvents{out: json.NewEncoder(out), logs: map[string]*termview.LogLines{}}
+	v.out.SetEscapeHTML(false)
+	return v
+}
+
+func (v *jsonEvents) emit(ev pipeline.Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	lines := v.logs[ev.Job]
+	if lines == nil {
+		lines = &termview.LogLines{Plain: true}
+		v.logs[ev.Job] = lines
+	}
+	if ev.Kind == pipeline.ReportJobLog {
+		lines.Line = func(s string) {
 			ev := ev
 			ev.Text = s
-			_ = v.json.Encode(ev)
+			_ = v.out.Encode(ev)
 		}
-		j.lines.add(ev.Data)
+		_, _ = lines.Write(ev.Data)
 		return
 	}
-	if ev.Kind == engine.JobStatus && ev.Status.Done() {
-		v.job(ev.Job).lines.flush()
+	if ev.Kind == pipeline.ReportJobStatus && ev.Status.Done() {
+		lines.Flush()
 	}
-	_ = v.json.Encode(ev)
+	_ = v.out.Encode(ev)
 }
 
 // runEvent is the first and the last JSON line of a run.
 type runEvent struct {
-	Event   engine.EventKind `json:"event"`
-	Time    time.Time        `json:"time"`
-	Run     int64            `json:"run"`
-	Project string           `json:"project,omitempty"`
-	File    string           `json:"file,omitempty"`
-	Ref     string           `json:"ref,omitempty"`
-	Commit  string           `json:"commit,omitempty"`
-	Status  pipeline.Status  `json:"status"`
-	Seconds float64          `json:"seconds,omitempty"`
+	Event   pipeline.ReportKind `json:"event"`
+	Time    time.Time           `json:"time"`
+	Run     int64               `json:"run"`
+	Project string              `json:"project,omitempty"`
+	File    string              `json:"file,omitempty"`
+	Ref     string              `json:"ref,omitempty"`
+	Commit  string              `json:"commit,omitempty"`
+	Status  pipeline.Status     `json:"status"`
+	Seconds float64             `json:"seconds,omitempty"`
 }
 
-func (v *runView) started(r *runRecord) {
-	if v.mode == viewJSON {
-		_ = v.json.Encode(runEvent{Event: engine.RunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
-			File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
-	}
+func (v *jsonEvents) started(r *history.Run) {
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
+		File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
 }
 
-func (v *runView) finished(r *runRecord) {
-	if v.mode == viewJSON {
-		_ = v.json.Encode(runEvent{Event: engine.RunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
-			Seconds: r.Finished.Sub(r.Started).Seconds()})
-	}
+func (v *jsonEvents) finished(r *history.Run) {
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
+		Seconds: r.Finished.Sub(r.Started).Seconds()})
 }

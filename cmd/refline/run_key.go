@@ -14,7 +14,9 @@ import (
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/mask"
 	"refline/internal/secret"
+	"refline/internal/source"
 	"refline/internal/variable"
 )
 
@@ -102,7 +104,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions, spec string) (*runKe
 		}
 		from.text = k.Text
 	}
-	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
+	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && source.IsURL(o.repo) {
 		from.hosts = hostList{h}
 	}
 	k.Key, err = from.load(e)
@@ -177,21 +179,30 @@ func (ks *runKeys) jobEnviron(environ []string) []string {
 	return environ
 }
 
-// addTo masks the keys and takes their variables from the jobs.
-func (ks *runKeys) addTo(c *compiled) error {
+// addTo masks the keys and returns the variables that jobs do not get.
+func (ks *runKeys) addTo(set *mask.Set) (withheld []string, err error) {
 	if ks == nil {
-		return nil
+		return nil, nil
 	}
 	for _, k := range ks.list {
-		if k.protected && !c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", k.name, c.where())
-		}
-		c.kept.withoutName(k.name)
-		if err := c.secrets.Add(k.name, k.Text); err != nil {
-			return errs.E(errs.Invalid, "--deploy-key %s: %w", k.name, err)
+		withheld = append(withheld, k.name, credential.PassphraseVariable(k.name))
+		if err := set.Add(k.name, k.Text); err != nil {
+			return nil, errs.E(errs.Invalid, "--deploy-key %s: %w", k.name, err)
 		}
 	}
-	return nil
+	return withheld, nil
+}
+
+// protected names a key that is a variable for protected refs only.
+func (ks *runKeys) protected() string {
+	if ks != nil {
+		for _, k := range ks.list {
+			if k.protected {
+				return k.name
+			}
+		}
+	}
+	return ""
 }
 
 // agentFor starts what logs in for a job: ssh agents with the deploy keys, and

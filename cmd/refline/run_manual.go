@@ -10,6 +10,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // checkManual refuses --manual for what is no manual job.
@@ -19,10 +20,10 @@ func (s *session) checkManual() error {
 			continue
 		}
 		found := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool {
-			return (j.Name == m || j.Base == m) && j.When == pipeline.Manual
+			return (j.Name == m || j.Base == m) && j.When == pipeline.WhenManual
 		})
 		// The job may be one of a child pipeline, which nobody knows yet.
-		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Trigger != nil })
+		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Downstream != nil })
 		if !found && !child {
 			return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", m, s.c.where(), didYouMean(m, s.manualNames()))
 		}
@@ -33,7 +34,7 @@ func (s *session) checkManual() error {
 func (s *session) manualNames() []string {
 	var names []string
 	for _, j := range s.c.pipeline.Jobs {
-		if j.When == pipeline.Manual {
+		if j.When == pipeline.WhenManual {
 			names = append(names, j.Name)
 		}
 	}
@@ -67,15 +68,15 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 			return name
 		}
 	}
-	s.view.close()
-	defer s.view.reopen()
+	s.view.Close()
+	defer s.view.Reopen()
 	if s.answers == nil {
 		s.answers = bufio.NewReader(s.e.stdin)
 	}
 	for {
 		var list strings.Builder
 		for i, name := range jobs {
-			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, plain(name))
+			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, termview.Plain(name))
 		}
 		answer, ok := s.question(list.String() + "  play which? (a number, a name or all; Enter for none) ")
 		if !ok || answer == "" {
@@ -114,7 +115,7 @@ func (s *session) refused(name string) bool {
 	if j == nil || j.ManualConfirmation == "" {
 		return false
 	}
-	yes, ok := s.question("  " + plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
+	yes, ok := s.question("  " + termview.Plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
 	return !ok || yes != "yes" && yes != "y"
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/mask"
 	"refline/internal/stack"
 	"refline/internal/stack/awscloud"
 )
@@ -112,6 +114,7 @@ func (o *stackOptions) bindJobs(cmd *cobra.Command) {
 type stackWork struct {
 	*stack.Config
 	e      *env
+	tree   *git.Worktree // nil when no configuration was found
 	origin stack.Origin
 }
 
@@ -125,7 +128,7 @@ func (o *stackOptions) load(ctx context.Context, e *env) (*stackWork, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &stackWork{e: e, origin: originOf(ctx, e, tree)}
+	w := &stackWork{e: e, tree: tree, origin: originOf(ctx, e, tree)}
 	if o.branch != "" || o.tag != "" {
 		o.pretends = w.origin.Ref != o.branch+o.tag || w.origin.Tag != (o.tag != "")
 		w.origin.Ref, w.origin.Tag = o.branch+o.tag, o.tag != ""
@@ -157,12 +160,24 @@ func (o *stackOptions) find(e *env, tree *git.Worktree) (string, error) {
 // read reads a file by its path from the folder one works in.
 func (w *stackWork) read(path string) ([]byte, error) { return readFrom(w.e.dir, path) }
 
+// maxFile is far above what a template, a plan or a library needs.
+const maxFile = 256 << 20
+
 func readFrom(dir, path string) ([]byte, error) {
 	path = filepath.FromSlash(path)
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	return os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		return nil, errs.E(errs.Invalid, "%s is larger than %d MiB", path, maxFile>>20)
+	}
+	return text, err
 }
 
 func (w *stackWork) ref() stack.Ref { return stack.Ref{Name: w.origin.Ref, Tag: w.origin.Tag} }
@@ -177,9 +192,25 @@ func (w *stackWork) choose(o *stackOptions, names []string) (*stack.Environment,
 
 // connect reaches an environment's account and refuses another one.
 func (w *stackWork) connect(ctx context.Context, env *stack.Environment) (*stack.Session, error) {
-	return stack.Connect(ctx, awscloud.Open, w.Config, env, stack.Surroundings{
-		Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
-	})
+	return stack.Connect(ctx, awscloud.Open, w.Config, env, w.deps())
+}
+
+func (w *stackWork) deps() stack.Deps {
+	d := stack.Deps{Read: w.read, Getenv: w.e.getenv, Origin: w.origin, Notef: w.e.notef, Mask: maskValues, Clock: stack.Clock{Now: w.e.now}}
+	if w.tree != nil && w.tree.InRepository() {
+		d.IsAncestor = w.tree.Contains
+	}
+	return d
+}
+
+// maskValues hides values and their encodings; those that the masker refuses are
+// hidden by package stack alone.
+func maskValues(values []string) func(string) string {
+	set := &mask.Set{}
+	for _, v := range values {
+		_ = set.Add("secret", []byte(v)) //nolint:errcheck // see above
+	}
+	return set.String
 }
 
 // reach is load, choose and connect.
@@ -273,7 +304,7 @@ func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc)
 func (e *env) outcomes(list []stack.Outcome) error {
 	var worst error
 	for _, o := range list {
-		var left *stack.LeftError
+		var left *stack.StillRunningError
 		switch {
 		case o.Skipped != "":
 			e.notef("%s: %s", o.Target.Name, o.Reason())

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/stack"
 )
 
@@ -54,7 +56,7 @@ func (n *notes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestPlansAreCommented(t *testing.T) {
 	t.Parallel()
-	plan := &stack.Plan{StackName: "landing-dev", Digest: "sha256:1", Changes: []stack.Change{{Effect: stack.Added, LogicalID: "Vpc", Type: "AWS::EC2::VPC"}}}
+	plan := &planfile.Plan{StackName: "landing-dev", Digest: "sha256:1", Changes: []planfile.Change{{Effect: planfile.EffectAdd, LogicalID: "Vpc", Type: "AWS::EC2::VPC"}}}
 	for name, tc := range map[string]struct {
 		vars   map[string]string
 		want   string // the request that makes the comment
@@ -94,7 +96,7 @@ func TestPlansAreCommented(t *testing.T) {
 			for i, digest := range []string{"sha256:1", "sha256:2"} {
 				plan := *plan
 				plan.Digest = digest
-				if err := commentPlans(t.Context(), e, s, &stack.Review{Plans: []*stack.Plan{&plan}}); err != nil {
+				if err := commentPlans(t.Context(), e, s, &stack.Review{Plans: []*planfile.Plan{&plan}}); err != nil {
 					t.Fatalf("comment %d: %v", i, err)
 				}
 			}
@@ -116,7 +118,7 @@ func TestPlansAreCommented(t *testing.T) {
 				{Config: s.Config, Env: &stack.Environment{Name: "prod"}},
 				{Config: &stack.Config{File: "billing/refline.stacks.yml"}, Env: s.Env},
 			} {
-				if err := commentPlans(t.Context(), e, other, &stack.Review{Plans: []*stack.Plan{plan}}); err != nil {
+				if err := commentPlans(t.Context(), e, other, &stack.Review{Plans: []*planfile.Plan{plan}}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
@@ -19,7 +21,8 @@ import (
 
 type stackDeployOptions struct {
 	stackOptions
-	approve string
+	approve  string
+	outdated bool
 }
 
 func newStackDeployCmd(e *env) *cobra.Command {
@@ -49,6 +52,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
 	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	f.BoolVar(&o.outdated, "outdated", false, "deploy a plan of another commit or configuration, or one that a later plan replaced; recorded in the history")
 	o.notEmpty(cmd, "config", "approve")
 	o.bindJSON(cmd)
 	o.bindJobs(cmd)
@@ -88,10 +92,10 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 		if len(plans) > 1 {
 			view.name = t.StackName
 		}
-		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Emit: view.emit})
+		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Outdated: o.outdated, Emit: view.emit})
 		view.end()
 		results[i] = d
-		return e.deployed(&turn, o.json, d, err, "is deployed")
+		return e.deployed(&turn, o.json, d, err, "is deployed", "nothing to do, the plan has no changes")
 	})
 	if o.json {
 		if err := e.printJSON(results); err != nil {
@@ -101,10 +105,11 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 	return e.outcomes(outcomes)
 }
 
-// deployed prints what came of it and gives errRed when it failed.
-func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done string) error {
+// deployed prints what came of it and returns errRed if it failed. done and nothing
+// are what to say of a good end, and where nothing was to be done.
+func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done, nothing string) error {
 	if d != nil && !quiet && (err == nil || d.Status != "") {
-		turn.do(func() { printDeployment(e, d, done) })
+		turn.do(func() { printDeployment(e, d, done, nothing) })
 	}
 	if err == nil && !d.Good {
 		return errRed
@@ -113,7 +118,7 @@ func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, 
 }
 
 // readPlans reads plan files; a folder stands for all that are in it.
-func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
+func (e *env) readPlans(args []string) ([]*planfile.Plan, error) {
 	var files []string
 	for _, arg := range args {
 		path := e.path(arg)
@@ -136,16 +141,16 @@ func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
 			}
 		}
 		if len(files) == before {
-			return nil, errs.E(errs.NotFound, "folder %s holds no file .plan.json", arg)
+			return nil, errs.E(errs.NotFound, "folder %s has no file *.plan.json; refline stack plan makes one", arg)
 		}
 	}
-	var plans []*stack.Plan
+	var plans []*planfile.Plan
 	for _, file := range files {
 		text, err := readFrom(e.dir, file)
 		if err != nil {
 			return nil, errs.E(errs.NotFound, "plan file %s: %w", file, unwrapPath(err))
 		}
-		p, err := stack.Decode(file, text)
+		p, err := planfile.Decode(file, text)
 		if err != nil {
 			return nil, err
 		}
@@ -163,19 +168,17 @@ func (e *env) readPlans(args []string) ([]*stack.Plan, error) {
 }
 
 // sessionOf connects to the environment that the plans are for.
-func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*stack.Plan) (*stack.Session, error) {
+func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*planfile.Plan) (*stack.Session, error) {
 	config, env, err := stack.EnvironmentOf(config, plans[0])
 	if err != nil {
 		return nil, err
 	}
-	return stack.Connect(ctx, awscloud.Open, config, env, stack.Surroundings{
-		Read: w.read, Getenv: w.e.getenv, Origin: plans[0].Origin, Notef: w.e.notef, Clock: stack.Clock{Now: w.e.now},
-	})
+	return stack.Connect(ctx, awscloud.Open, config, env, w.deps())
 }
 
 // targetsOf gives each plan's stack as the configuration has it, or as much of
 // it as the plan tells.
-func targetsOf(s *stack.Session, plans []*stack.Plan) []*stack.Target {
+func targetsOf(s *stack.Session, plans []*planfile.Plan) []*stack.Target {
 	var out []*stack.Target
 	for _, p := range plans {
 		if d, ok := s.Config.Stack(p.Stack); ok {
@@ -217,7 +220,18 @@ Exit codes: 0 good, 1 error, a refused plan, or no for an answer, 2 usage,
 func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) error {
 	ctx, cancel := e.orderly(ctx)
 	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
+		return err
+	}
+	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -244,7 +258,7 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	var turn turns
 	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {
 		view := newStackView(e, &turn, "")
-		ask := func(p *stack.Plan) (bool, error) { return o.ask(e, p) }
+		ask := func(p *planfile.Plan) (bool, error) { return o.ask(e, p) }
 		p, d, err := s.Up(ctx, t, po, ask, view.emit)
 		view.end()
 		if p != nil && p.Empty {
@@ -253,15 +267,15 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 		if d == nil {
 			return err
 		}
-		return e.deployed(&turn, false, d, err, "is deployed")
+		return e.deployed(&turn, false, d, err, "is deployed", "nothing to do, the plan has no changes")
 	})
 	return e.outcomes(outcomes)
 }
 
 var errNo = errors.New("not deployed: the answer was no")
 
-func (o *stackUpOptions) ask(e *env, p *stack.Plan) (bool, error) {
-	if err := p.WriteText(e.stdout, stack.TextOptions{Color: e.color()}); err != nil {
+func (o *stackUpOptions) ask(e *env, p *planfile.Plan) (bool, error) {
+	if err := stack.WriteText(e.stdout, p, stack.TextOptions{Color: e.color()}); err != nil {
 		return false, err
 	}
 	if len(p.Refusals) > 0 {
@@ -275,7 +289,7 @@ func (o *stackUpOptions) ask(e *env, p *stack.Plan) (bool, error) {
 	if err != nil && answer == "" {
 		return false, errNo
 	}
-	if strings.TrimSpace(answer) != "yes" {
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "yes" && a != "y" {
 		return false, errNo
 	}
 	return true, nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
@@ -75,7 +77,7 @@ func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string,
 
 func printDrift(e *env, t *stack.Target, d stack.Drift) {
 	if d.Failed != "" {
-		e.notef("%s: not every resource could be looked at: %s", t.StackName, stack.Plain(d.Failed))
+		e.notef("%s: not every resource could be looked at: %s", t.StackName, planfile.Plain(d.Failed))
 	}
 	if d.Status != "DRIFTED" {
 		fmt.Fprintf(e.stdout, "%s: %s\n", t.StackName, strings.ToLower(strings.ReplaceAll(d.Status, "_", " ")))
@@ -83,10 +85,10 @@ func printDrift(e *env, t *stack.Target, d stack.Drift) {
 	}
 	fmt.Fprintf(e.stdout, "%s: drifted\n", t.StackName)
 	for _, r := range d.Resources {
-		fmt.Fprintf(e.stdout, "  ~ %s  %s  %s\n", stack.Plain(r.LogicalID), stack.Plain(r.Type), strings.ToLower(r.Status))
+		fmt.Fprintf(e.stdout, "  ~ %s  %s  %s\n", planfile.Plain(r.LogicalID), planfile.Plain(r.Type), strings.ToLower(r.Status))
 		for _, x := range r.Differences {
-			fmt.Fprintf(e.stdout, "      %s  template %s, is %s\n", stack.Plain(strings.TrimPrefix(x.Path, "/")),
-				firstOf(stack.Plain(x.Expected), "none"), firstOf(stack.Plain(x.Actual), "none"))
+			fmt.Fprintf(e.stdout, "      %s  template %s, is %s\n", planfile.Plain(strings.TrimPrefix(x.Path, "/")),
+				firstOf(planfile.Plain(x.Expected), "none"), firstOf(planfile.Plain(x.Actual), "none"))
 		}
 	}
 	fmt.Fprintf(e.stdout, "to put it back: refline stack plan %s --env %s --revert-drift\n", t.Name, t.Env.Name)
@@ -98,7 +100,7 @@ func newStackDiffCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff [STACK…]",
 		Short: "Compare the repository's templates with the deployed ones",
-		Long: `Compare templates and parameters with what is deployed, at once and without a
+		Long: `Compare templates, parameters and tags with what is deployed, at once and without a
 change set. What a deployment would do to resources only refline stack plan knows.
 
 Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
@@ -128,7 +130,7 @@ func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, 
 			return err
 		}
 		all = append(all, d)
-		same := len(d.Parts) == 0 && len(d.Parameters) == 0
+		same := len(d.Parts) == 0 && len(d.Parameters) == 0 && len(d.Tags) == 0
 		different = different || !same
 		if o.json {
 			continue

@@ -35,7 +35,7 @@ type listedEnvironment struct {
 	Region    string            `json:"region"`
 	Protected bool              `json:"protected"`
 	Refs      []string          `json:"refs"`
-	Does      stack.Does        `json:"does"` // what the ref one stands on does here
+	Mode      stack.Mode        `json:"does"` // what the ref one stands on does here
 	Stacks    map[string]string `json:"stacks"`
 	Order     []string          `json:"order"`
 }
@@ -51,13 +51,13 @@ func runStackList(ctx context.Context, e *env, o *stackOptions) error {
 			continue
 		}
 		item := listedEnvironment{Name: env.Name, Account: env.Account, Region: env.Region, Protected: env.Protected,
-			Refs: []string{}, Does: stack.DoesLint, Stacks: map[string]string{}, Order: []string{}}
+			Refs: []string{}, Mode: stack.ModeLint, Stacks: map[string]string{}, Order: []string{}}
 		for _, r := range env.Refs {
 			item.Refs = append(item.Refs, r.String())
 		}
 		for _, s := range w.Select(w.ref()) {
 			if s.Env == env {
-				item.Does = s.Does
+				item.Mode = s.Mode
 			}
 		}
 		_, targets, err := w.Choose(env.Name, w.ref(), nil)
@@ -103,7 +103,7 @@ func (w *stackWork) printMatrix(list []listedEnvironment) error {
 		{"account", func(e listedEnvironment) string { return e.Account }},
 		{"region", func(e listedEnvironment) string { return e.Region }},
 		{"refs", func(e listedEnvironment) string { return firstOf(strings.Join(e.Refs, ", "), "none") }},
-		{"here", func(e listedEnvironment) string { return string(e.Does) }},
+		{"here", func(e listedEnvironment) string { return string(e.Mode) }},
 	} {
 		cells := []string{line.name}
 		for _, env := range list {

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"refline/internal/errs"
+	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +35,7 @@ type planFlags struct {
 	allow       []string
 	rules       string
 	imports     string
+	importKept  bool
 	revertDrift bool
 }
 
@@ -39,6 +44,7 @@ func (p *planFlags) bind(cmd *cobra.Command) {
 	f.StringArrayVar(&p.allow, "allow-replace", nil, "id of a resource with data that may be replaced or removed")
 	f.StringVar(&p.rules, "rules", "", "file of rules that forbid more (default rules: of the configuration)")
 	f.StringVar(&p.imports, "import", "", "file with a JSON list of {LogicalResourceId, ResourceType, ResourceIdentifier: {…}} that exist and are taken in")
+	f.BoolVar(&p.importKept, "import-existing", false, "take in resources that exist under the names in the template, as a failed creation leaves them")
 	f.BoolVar(&p.revertDrift, "revert-drift", false, "plan back what was changed by hand")
 }
 
@@ -78,7 +84,7 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 
 // planOptions reads the files that the flags name.
 func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack.PlanOptions, error) {
-	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift}
+	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift, ImportExisting: p.importKept}
 	read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
 	rules := p.rules
 	if rules == "" && c.Rules != "" {
@@ -110,7 +116,22 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if o.format != "text" && o.format != "markdown" && o.format != "json" {
 		return usagef("--format %q is none of text, markdown, json", o.format)
 	}
-	s, targets, err := o.reach(ctx, e, names)
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	// Whatever comes of this plan, an earlier one must not pass for it.
+	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
+		return err
+	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
+		return err
+	}
+	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -124,7 +145,7 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if len(targets) > 1 && (strings.HasSuffix(o.output, ".json") || len(po.Import) > 0) {
 		return usagef("%d stacks are planned; -o FILE and --import are for one: name it", len(targets))
 	}
-	plans := map[string]*stack.Plan{}
+	plans := map[string]*planfile.Plan{}
 	var turn turns
 	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
 		p, err := s.Plan(ctx, t, po)
@@ -142,6 +163,15 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		}
 	}
 	r.Compare(s.Config, targets)
+	if o.html != "" {
+		for _, t := range targets {
+			if p := plans[t.Name]; p != nil {
+				if err := r.AddTemplate(ctx, s, t); err != nil {
+					e.notef("%s: the page does not have the template: %v", t.StackName, err)
+				}
+			}
+		}
+	}
 	if err := o.write(e, r); err != nil {
 		return err
 	}
@@ -168,7 +198,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 		if i > 0 && o.format == "text" {
 			fmt.Fprintln(e.stdout)
 		}
-		file := o.fileOf(p)
+		file := o.fileOf(p.StackName)
 		text, err := p.Encode()
 		if err != nil {
 			return err
@@ -177,7 +207,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 			return err
 		}
 		if o.format == "text" {
-			if err := p.WriteText(e.stdout, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
+			if err := stack.WriteText(e.stdout, p, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
 				return err
 			}
 		}
@@ -185,7 +215,7 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	}
 	switch o.format {
 	case "json":
-		if err := e.printJSON(append([]*stack.Plan{}, r.Plans...)); err != nil {
+		if err := e.printJSON(append([]*planfile.Plan{}, r.Plans...)); err != nil {
 			return err
 		}
 		for _, text := range r.Later {
@@ -222,14 +252,52 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	return nil
 }
 
-func (o *stackPlanOptions) fileOf(p *stack.Plan) string {
+func (o *stackPlanOptions) fileOf(stackName string) string {
 	if strings.HasSuffix(o.output, ".json") {
 		return o.output
 	}
-	return filepath.Join(o.output, p.FileName())
+	return filepath.Join(o.output, planfile.FileName(stackName))
 }
 
-func (o *stackPlanOptions) verdict(plans []*stack.Plan) error {
+// removeOld removes what an earlier plan of the same stacks wrote. A plan of
+// all stacks also removes the plan files of stacks that the environment does
+// not have any more.
+func (o *stackPlanOptions) removeOld(e *env, env *stack.Environment, targets []*stack.Target, all bool) error {
+	old := []string{o.html, o.markdown}
+	for _, t := range targets {
+		old = append(old, o.fileOf(t.StackName))
+	}
+	if all && !strings.HasSuffix(o.output, ".json") {
+		entries, err := os.ReadDir(e.path(o.output))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errs.E(errs.Invalid, "folder %s: %w", o.output, unwrapPath(err))
+		}
+		for _, entry := range entries {
+			file := filepath.Join(o.output, entry.Name())
+			if !entry.Type().IsRegular() || !strings.HasSuffix(file, planfile.Suffix) {
+				continue
+			}
+			text, err := readFrom(e.dir, file)
+			if err != nil {
+				continue
+			}
+			if p, err := planfile.Decode(file, text); err == nil && p.Environment == env.Name && p.Account == env.Account && p.Region == env.Region {
+				old = append(old, file)
+			}
+		}
+	}
+	for _, file := range old {
+		if file == "" {
+			continue
+		}
+		if err := os.Remove(e.path(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errs.E(errs.Invalid, "remove the earlier plan %s: %w", filepath.ToSlash(file), unwrapPath(err))
+		}
+	}
+	return nil
+}
+
+func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
 	changes := false
 	for _, p := range plans {
 		if len(p.Refusals) > 0 {
@@ -244,13 +312,13 @@ func (o *stackPlanOptions) verdict(plans []*stack.Plan) error {
 }
 
 // tellPlan writes the event of a plan to $REFLINE_EVENTS, where a run shows it.
-func (e *env) tellPlan(p *stack.Plan, file string) {
+func (e *env) tellPlan(p *planfile.Plan, file string) {
 	path := e.getenv("REFLINE_EVENTS")
 	if path == "" {
 		return
 	}
 	var text strings.Builder
-	if err := p.WriteMarkdown(&text); err != nil {
+	if err := stack.WriteMarkdown(&text, p); err != nil {
 		return
 	}
 	line, err := json.Marshal(map[string]any{"type": "plan", "title": p.StackName + ": " + p.Summary(), "text": text.String(),

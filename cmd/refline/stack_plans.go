@@ -69,7 +69,7 @@ func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, names []st
 	}
 	tab := newTable()
 	for _, p := range all {
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\n", p.Created.UTC().Format("2006-01-02 15:04:05Z"), p.Name, p.Execution, p.Description)
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\n", p.Created.UTC().Format("2006-01-02 15:04:05Z"), p.Name, p.State(), p.Description)
 	}
 	if err := tab.print(e.stdout); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
@@ -127,7 +129,7 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 		}
 		what := firstOf(r.Plan, r.Template)
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), firstOf(r.Stack, "–"), r.Event, strings.TrimSpace(ref),
-			stack.Short(what), firstOf(r.Author, r.Caller))
+			planfile.Short(what), firstOf(r.Author, r.Caller))
 	}
 	return tab.print(e.stdout)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
@@ -38,7 +40,7 @@ type stackState struct {
 	Resources int                 `json:"resources"`
 	Drift     string              `json:"drift,omitempty"`
 	Pending   []stack.PendingPlan `json:"pending,omitempty"`
-	WayOut    *stack.WayOut       `json:"wayOut,omitempty"`
+	Recovery  *stack.Recovery     `json:"recovery,omitempty"`
 }
 
 func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string) error {
@@ -53,7 +55,7 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 			return err
 		}
 		list = append(list, stackState{Stack: t.Name, StackName: t.StackName, Exists: st.Exists, Status: st.Stack.Status,
-			Reason: st.Stack.Reason, Resources: len(st.Resources), Drift: st.Stack.DriftStatus, Pending: st.Pending, WayOut: st.WayOut})
+			Reason: st.Stack.Reason, Resources: len(st.Resources), Drift: st.Stack.DriftStatus, Pending: st.Pending, Recovery: st.Recovery})
 	}
 	if o.json {
 		return e.printJSON(list)
@@ -67,7 +69,7 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 		more := plural(x.Resources, "resource")
 		waiting := 0
 		for _, p := range x.Pending {
-			if p.Execution == "AVAILABLE" {
+			if p.Waits() {
 				waiting++
 			}
 		}
@@ -86,8 +88,8 @@ func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string
 		return err
 	}
 	for _, x := range list {
-		if x.WayOut != nil {
-			fmt.Fprintf(e.stdout, "%s: %s\n", x.StackName, x.WayOut)
+		if x.Recovery != nil {
+			fmt.Fprintf(e.stdout, "%s: %s\n", x.StackName, x.Recovery)
 		}
 	}
 	return nil
@@ -138,7 +140,7 @@ func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []
 		view := newStackView(e, &turn, "")
 		d, err := s.Follow(ctx, targets[0], view.emit)
 		view.end()
-		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is at rest")}})
+		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is at rest", "")}})
 	}
 	events, err := s.Events(ctx, targets[0], o.limit)
 	if err != nil {
@@ -149,8 +151,8 @@ func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []
 	}
 	tab := newTable()
 	for _, x := range events {
-		fmt.Fprintf(tab, "%s\t%s %s\t%s\t%s\t%s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), symbolOf(x.Status), stack.Plain(x.LogicalID),
-			stack.Plain(x.Type), x.Status, stack.Plain(x.Reason))
+		fmt.Fprintf(tab, "%s\t%s %s\t%s\t%s\t%s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), symbolOf(x.Status), planfile.Plain(x.LogicalID),
+			planfile.Plain(x.Type), x.Status, planfile.Plain(x.Reason))
 	}
 	return tab.print(e.stdout)
 }
@@ -203,7 +205,7 @@ func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []strin
 	}
 	tab := newTable()
 	for _, x := range outputs {
-		fmt.Fprintf(tab, "%s\t%s\t%s\n", stack.Plain(x.Key), stack.Plain(x.Value), stack.Plain(x.Description))
+		fmt.Fprintf(tab, "%s\t%s\t%s\n", planfile.Plain(x.Key), planfile.Plain(x.Value), planfile.Plain(x.Description))
 	}
 	return tab.print(e.stdout)
 }

@@ -7,7 +7,10 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/stack"
+	"refline/internal/termview"
 )
 
 // stackView prints an operation as it goes: one line for each resource that is
@@ -94,27 +97,32 @@ func reasonOf(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	return "  " + stack.Plain(reason)
+	return "  " + planfile.Plain(reason)
 }
 
 func tookText(d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
-	return seconds(d.Seconds())
+	return termview.Seconds(d.Seconds())
 }
 
 // printDeployment sums up what came of an operation: the answer first, then
 // why, then what to do.
-func printDeployment(e *env, d *stack.Deployment, done string) {
+func printDeployment(e *env, d *stack.Deployment, done, nothing string) {
 	took := ""
 	if d.Took > 0 {
 		took = " in " + tookText(d.Took)
 	}
+	if d.Empty {
+		fmt.Fprintf(e.stdout, "%s: %s\n", d.StackName, nothing)
+		return
+	}
 	if d.Good {
 		fmt.Fprintf(e.stdout, "%s %s%s\n", d.StackName, done, took)
+		printRetained(e, d)
 		for _, o := range d.Outputs {
-			fmt.Fprintf(e.stdout, "  %s = %s\n", stack.Plain(o.Key), stack.Plain(o.Value))
+			fmt.Fprintf(e.stdout, "  %s = %s\n", planfile.Plain(o.Key), planfile.Plain(o.Value))
 		}
 		return
 	}
@@ -124,7 +132,7 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 		if i > 0 {
 			label = "then"
 		}
-		fmt.Fprintf(e.stdout, "  %s: %s (%s) %s: %s\n", label, stack.Plain(c.ID), stack.Plain(c.Type), c.Status, stack.Plain(c.Reason))
+		fmt.Fprintf(e.stdout, "  %s: %s (%s) %s: %s\n", label, planfile.Plain(c.ID), planfile.Plain(c.Type), c.Status, planfile.Plain(c.Reason))
 		if c.Place != nil {
 			fmt.Fprintf(e.stdout, "    %s\n", c.Place)
 		}
@@ -132,8 +140,16 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 			fmt.Fprintf(e.stdout, "    %s\n", c.Hint)
 		}
 	}
-	if d.WayOut != nil {
-		fmt.Fprintf(e.stdout, "  now: %s\n", d.WayOut)
+	printRetained(e, d)
+	if d.Recovery != nil {
+		fmt.Fprintf(e.stdout, "  now: %s\n", d.Recovery)
+	}
+}
+
+// printRetained lists what exists and is in no stack any more.
+func printRetained(e *env, d *stack.Deployment) {
+	for _, r := range d.Retained {
+		fmt.Fprintf(e.stdout, "  kept, in no stack: %s\n", planfile.Plain(r.String()))
 	}
 }
 

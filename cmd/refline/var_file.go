@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/lock"
 	"refline/internal/secret"
 	"refline/internal/variable"
 )
@@ -171,10 +171,10 @@ func lockVars(ctx context.Context, e *env, dir, path string) (unlock func(), err
 	name := "variables\x00" + path
 	soon, giveUp := context.WithTimeout(ctx, time.Second)
 	defer giveUp()
-	unlock, err = engine.WaitLock(soon, dir, name)
+	unlock, err = lock.WaitName(soon, dir, name)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
-		return engine.WaitLock(ctx, dir, name)
+		return lock.WaitName(ctx, dir, name)
 	}
 	return unlock, err
 }

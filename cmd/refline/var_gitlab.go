@@ -13,7 +13,9 @@ import (
 	"refline/internal/forge"
 	"refline/internal/git"
 	"refline/internal/secret"
+	"refline/internal/source"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -58,7 +60,7 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 		}
 	}
 	if w, err := git.Open(ctx, e.dir, e.environ()); err == nil {
-		if h, err := credential.ParseHost(w.RemoteURL); err == nil && isURL(w.RemoteURL) {
+		if h, err := credential.ParseHost(w.RemoteURL); err == nil && source.IsURL(w.RemoteURL) {
 			return "https://" + h.Name, project, nil
 		}
 	}
@@ -161,7 +163,7 @@ func printChanges(e *env, changes []variable.Change, dryRun bool, hint func(vari
 		}
 		rows = append(rows, []string{symbol + " " + c.Variable.Name, c.Variable.Environment, note})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	end := ""

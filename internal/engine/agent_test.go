@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 )
 
@@ -45,7 +43,6 @@ func TestAgentOfAJob(t *testing.T) {
 	in := JobInput{
 		Job: &pipeline.Job{Name: "job", Script: []string{"true"}}, Dir: dir, InPlace: t.TempDir(), Executor: rec,
 		Variables: []pipeline.Variable{{Name: "SSH_AUTH_SOCK", Value: "of the configuration"}},
-		Secrets:   &mask.Set{}, Log: io.Discard, Emit: func(Event) {}, Stop: context.Background(),
 	}
 	in.Agent = func(p AgentPlace) ([]string, func() error, error) {
 		folder, seen := p.Dir, p.Seen
@@ -60,7 +57,7 @@ func TestAgentOfAJob(t *testing.T) {
 			return nil
 		}, nil
 	}
-	if res := RunJob(context.Background(), in); res.Status != pipeline.Success || !ended {
+	if res := RunJob(context.Background(), in); res.Status != pipeline.StatusSuccess || !ended {
 		t.Fatalf("got %+v, agent ended: %v", res, ended)
 	}
 	env := rec.commands[0].Env
@@ -74,7 +71,7 @@ func TestAgentOfAJob(t *testing.T) {
 	in.Agent = func(AgentPlace) ([]string, func() error, error) {
 		return nil, nil, errs.E(errs.Invalid, "no such key")
 	}
-	if res := RunJob(context.Background(), in); res.Status != pipeline.Failed || res.Err == nil || len(rec.commands) > 0 {
+	if res := RunJob(context.Background(), in); res.Status != pipeline.StatusFailed || res.Err == nil || len(rec.commands) > 0 {
 		t.Errorf("without its agent: %+v, %d commands", res, len(rec.commands))
 	}
 }

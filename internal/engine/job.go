@@ -11,10 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 const runnerArch = runtime.GOOS + "/" + runtime.GOARCH
@@ -30,7 +33,7 @@ const (
 type JobInput struct {
 	RunID   string // labels what executors make
 	ID      string // CI_JOB_ID, unique in the run
-	Version string // of the program, as CI_RUNNER_VERSION
+	Runner  Runner
 	Binary  string // of the program, for jobs on the host: REFLINE_BIN
 	Started time.Time
 	Job     *pipeline.Job
@@ -43,7 +46,7 @@ type JobInput struct {
 
 	// Tree is cloned into the job's workspace. InPlace, when set, is a folder
 	// that is used as it is instead.
-	Tree    *Tree
+	Tree    *workspace.Tree
 	InPlace string
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
@@ -58,28 +61,59 @@ type JobInput struct {
 	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
-	Take    []string // folders of artifacts to restore, in order
-	Keep    string   // the folder that becomes this job's artifacts
-	Caches  *Caches  // nil: none
-	Project string   // whose caches
+	Artifacts artifact.Store // nil: none
+	Take      []string       // keys of artifacts to restore, in order
+	Keep      string         // the key that this job's artifacts get
+	Caches    cache.Store    // nil: none
+	Project   string         // whose caches
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
-	// Setup prepares what the script needs of the machine and returns a folder
-	// to put first in PATH; env is what the job will run with. May be nil.
-	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
+	// PythonEnv makes the environment of a Python script, as pythonenv.Make does:
+	// it returns a folder to put first in PATH. nil: none is made.
+	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
 
 	// Agent, when set, gives the job the use of an ssh key until it ends.
 	Agent AgentStarter
 
 	Executor executor.Executor
-	Secrets  *mask.Set
-	Log      io.Writer // gets masked bytes only
-	// Emit gets steps and notes; it is called from several goroutines.
-	Emit func(Event)
+	Secrets  *mask.Set // nil: none
+	Log      Log       // gets masked bytes only; nil: nothing is kept
+	LogLimit int64     // bytes of the log that are kept; 0: DefaultLogLimit
+	// Emit gets steps, notes and the bytes of the log; it is called from several
+	// goroutines. May be nil.
+	Emit func(pipeline.Report)
 	// Stop asks for a graceful end when done: the script is stopped and
-	// after_script still runs. The context of RunJob ends everything at once.
+	// after_script still runs. The context of RunJob ends everything at once. May
+	// be nil.
 	Stop context.Context
+}
+
+// Runner is who runs the job, as the job's CI_RUNNER_ variables name it.
+type Runner struct {
+	ID          string
+	Description string
+	Tags        []string
+	Version     string // of the program
+}
+
+// complete fills in what may be left out.
+func (in *JobInput) complete() {
+	if in.Secrets == nil {
+		in.Secrets = &mask.Set{}
+	}
+	if in.Log == nil {
+		in.Log = noLog{}
+	}
+	if in.LogLimit <= 0 {
+		in.LogLimit = DefaultLogLimit
+	}
+	if in.Emit == nil {
+		in.Emit = func(pipeline.Report) {}
+	}
+	if in.Stop == nil {
+		in.Stop = context.Background()
+	}
 }
 
 func (in *JobInput) timeout() time.Duration {
@@ -89,37 +123,38 @@ func (in *JobInput) timeout() time.Duration {
 	return defaultTimeout
 }
 
-// JobResult is what became of one attempt. A red job is a result; Err tells
-// what was in the way when the job could not be run as it should.
-type JobResult struct {
-	Status    pipeline.Status // Success, Failed or Canceled
-	Reason    pipeline.Reason
-	ExitCode  int
-	Coverage  *float64
-	Dotenv    []pipeline.Variable
-	Artifacts bool // Keep holds something
-	Err       error
-}
-
-// RunJob runs one attempt of one job from an empty folder to its artifacts.
+// RunJob runs one attempt of one job from an empty folder to its artifacts and
+// the last byte of its log.
 func RunJob(ctx context.Context, in JobInput) JobResult {
+	in.complete()
 	a := &attempt{JobInput: in}
 	defer a.cleanUp()
-	a.log = in.Secrets.Writer(in.Log)
+	log := &logWriter{ctx: context.WithoutCancel(ctx), log: in.Log, emit: in.Emit, limit: in.LogLimit}
+	a.log = in.Secrets.Writer(log)
 	if in.Job.Coverage != "" {
 		a.coverage = newCoverage(in.Job.Coverage)
 	}
 	res := a.run(ctx)
 	if err := a.log.Close(); err != nil && res.Err == nil {
 		res.Err = fmt.Errorf("write the log: %w", err)
-		if res.Status == pipeline.Success {
-			res.Status, res.Reason = pipeline.Failed, pipeline.RunnerSystemFailure
+		if res.Status == pipeline.StatusSuccess {
+			res.Status, res.Reason = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure
 		}
 	}
 	if res.Err != nil {
 		res.Err = errs.E(errs.KindOf(res.Err), "%s", in.Secrets.String(res.Err.Error()))
 	}
+	log.finish(&res, a.findSecret)
 	return res
+}
+
+// findSecret gives the name of a secret that r holds, "" for none.
+func (a *attempt) findSecret(r io.Reader) (string, error) {
+	found, err := a.Secrets.Scan(r)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].Name, nil
 }
 
 // attempt is the state of RunJob.
@@ -131,7 +166,7 @@ type attempt struct {
 	workspace string // on the host
 	temp      string // on the host
 	scripts   string // on the host
-	clone     *Workspace
+	clone     *workspace.Workspace
 	sandbox   executor.Sandbox
 	env       []string
 	lookup    map[string]string
@@ -149,11 +184,11 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	system := func(err error) JobResult {
 		switch {
 		case ctx.Err() != nil || a.Stop.Err() != nil:
-			return JobResult{Status: pipeline.Canceled}
+			return JobResult{Status: pipeline.StatusCanceled}
 		case timedOut(within):
 			return a.overTime()
 		}
-		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
+		return JobResult{Status: pipeline.StatusFailed, Reason: reasonOf(err), Err: err}
 	}
 	if err := a.prepare(within); err != nil {
 		return system(err)
@@ -176,7 +211,7 @@ func reasonOf(err error) pipeline.Reason {
 	case errors.As(err, &r):
 		return r.reason
 	default:
-		return pipeline.RunnerSystemFailure
+		return pipeline.ReasonRunnerSystemFailure
 	}
 }
 
@@ -219,19 +254,19 @@ func (a *attempt) script(within context.Context) JobResult {
 	code, err := a.commands(ctx)
 	switch {
 	case err == nil && code == 0:
-		return JobResult{Status: pipeline.Success}
+		return JobResult{Status: pipeline.StatusSuccess}
 	case err == nil:
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: code}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: code}
 	case errors.Is(err, errTimeout):
 		return a.overTime()
 	case errors.Is(err, errScriptTimeout):
 		fmt.Fprintf(a.log, "\nstopped: the script's time, %s by RUNNER_SCRIPT_TIMEOUT, is over\n", a.lookup["RUNNER_SCRIPT_TIMEOUT"])
 		a.cutShort = true
-		return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
+		return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}
 	case ctx.Err() != nil:
-		return JobResult{Status: pipeline.Canceled}
+		return JobResult{Status: pipeline.StatusCanceled}
 	default:
-		return JobResult{Status: pipeline.Failed, Reason: reasonOf(err), Err: err}
+		return JobResult{Status: pipeline.StatusFailed, Reason: reasonOf(err), Err: err}
 	}
 }
 
@@ -246,7 +281,7 @@ func timedOut(ctx context.Context) bool { return errors.Is(context.Cause(ctx), e
 // overTime is the result of a job whose timeout is over, whatever it was doing.
 func (a *attempt) overTime() JobResult {
 	fmt.Fprintf(a.log, "\nstopped: the job's timeout of %s is over\n", a.timeout())
-	return JobResult{Status: pipeline.Failed, Reason: pipeline.JobTimeout}
+	return JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}
 }
 
 // limit is the duration that a variable of GitLab's runner gives; otherwise
@@ -300,8 +335,8 @@ func (a *attempt) afterScript(ctx context.Context, res *JobResult) {
 			return nil
 		}
 		fmt.Fprintf(a.log, "after_script %s, which AFTER_SCRIPT_IGNORE_ERRORS makes count\n", ended)
-		if res.Status == pipeline.Success {
-			*res = JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: max(code, 0)}
+		if res.Status == pipeline.StatusSuccess {
+			*res = JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: max(code, 0)}
 		}
 		return nil
 	})

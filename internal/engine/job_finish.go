@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"refline/internal/artifact"
 	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // finish keeps caches and artifacts by what became of the script.
@@ -20,7 +22,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
-	if res.Status == pipeline.Canceled || res.Reason == pipeline.JobTimeout && !a.cutShort {
+	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
 		return // as on GitLab, what ran out of time keeps nothing
 	}
 	if ctx.Err() != nil {
@@ -28,14 +30,14 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		return
 	}
 	// Everything the sandbox wrote must belong to us before it is read.
-	failed := res.Status == pipeline.Failed
+	failed := res.Status == pipeline.StatusFailed
 	err := a.sandbox.Close(ctx)
 	if err != nil && !errors.Is(err, executor.ErrLost) {
 		a.note(fmt.Sprintf("not cleaned up: %v", err))
 		err = nil
 	}
 	if err == nil {
-		a.tellDeployment(res)
+		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
 		err = a.keepArtifacts(ctx, failed, res)
 	}
@@ -45,7 +47,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	case failed:
 		fmt.Fprintln(a.log, err)
 	default:
-		res.Status, res.Reason, res.Err = pipeline.Failed, pipeline.RunnerSystemFailure, err
+		res.Status, res.Reason, res.Err = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure, err
 	}
 }
 
@@ -61,10 +63,10 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// tellDeployment says which environment a job reached, and where it is seen.
-func (a *attempt) tellDeployment(res *JobResult) {
+// noteDeployment says which environment a job reached, and where it is seen.
+func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
-	if env == nil || res.Status != pipeline.Success || env.Action != "" && env.Action != "start" {
+	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
 		return
 	}
 	text := "deployed to " + a.expand(env.Name)
@@ -77,38 +79,31 @@ func (a *attempt) tellDeployment(res *JobResult) {
 // keepArtifacts collects what artifacts: names, and the variables of dotenv
 // reports. Its failure fails the job.
 func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult) error {
-	if a.Job.Artifacts == nil {
+	if a.Job.Artifacts == nil || a.Artifacts == nil {
 		return nil
 	}
-	req := ArtifactRequest{
+	req := artifact.Request{
 		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
 		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "",
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
-		report, err := Collect(ctx, req, a.Keep)
-		for _, line := range append(report.Notes, report.Warnings...) {
+		kept, err := artifact.Keep(ctx, a.Artifacts, a.Keep, req)
+		for _, line := range append(kept.Notes, kept.Warnings...) {
 			fmt.Fprintln(a.log, line)
 		}
 		if err != nil {
 			return err
 		}
-		res.Artifacts = report.Stored
-		res.Dotenv, err = readDotenv(a.Keep, report.Reports["dotenv"])
+		res.Artifacts = !kept.Empty()
+		res.Dotenv, err = a.readDotenv(ctx, kept.Info.Reports["dotenv"])
 		return err
 	})
 }
 
-func readDotenv(dir string, files []string) ([]pipeline.Variable, error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	kept, err := OpenArtifacts(dir)
-	if err != nil {
-		return nil, err
-	}
+func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
-		f, err := kept.OpenReport("dotenv", file)
+		f, err := a.Artifacts.OpenReport(ctx, a.Keep, "dotenv", file)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +145,7 @@ func (a *attempt) emitStep(raw []byte) {
 	if err != nil {
 		return
 	}
-	a.Emit(Event{Kind: StepEvent, Job: a.Job.Name, Step: masked})
+	a.Emit(pipeline.Report{Kind: pipeline.ReportStep, Job: a.Job.Name, Step: masked})
 }
 
 // maskValue masks the texts of a JSON value, and a number that is a secret.
@@ -189,7 +184,7 @@ func (a *attempt) note(text string) {
 	case n == mostNotes:
 		text = "more notes are left out"
 	}
-	a.Emit(Event{Kind: JobNote, Job: a.Job.Name, Text: a.Secrets.String(text)})
+	a.Emit(pipeline.Report{Kind: pipeline.ReportJobNote, Job: a.Job.Name, Text: a.Secrets.String(text)})
 }
 
 // cleanUp gives everything back, also after a cancel.
@@ -205,7 +200,7 @@ func (a *attempt) cleanUp() {
 		if err := a.sandbox.Close(ctx); err != nil {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
 		} else if a.clone != nil {
-			a.clone.GiveBack()
+			a.clone.Release()
 		}
 	}
 	if a.events != nil {
@@ -238,7 +233,7 @@ func (a *attempt) remove() {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))
 		}
 	}
-	if err := removeAll(a.Dir); err != nil {
+	if err := workspace.RemoveAll(a.Dir); err != nil {
 		a.note(fmt.Sprintf("temporary folder not removed: %v", err))
 	}
 }

@@ -73,7 +73,7 @@ func (a *attempt) scriptEntries() map[string][]string {
 
 // unsupported is the reason why the steps of run: cannot be run here, before
 // any of them is.
-func unsupported(steps []pipeline.Step) string {
+func unsupported(steps []pipeline.RunEntry) string {
 	for _, s := range steps {
 		if s.Script == "" {
 			return fmt.Sprintf("step %q is taken from elsewhere, which needs GitLab's step runner; only steps with script run here", s.Name)

@@ -146,11 +146,11 @@ func TestJobOnTheHost(t *testing.T) {
 			`echo '{"type":"step_started","step":"s"}' >>"$REFLINE_EVENTS"`, `(sleep 60; echo late) &`, "exit 5",
 		},
 		AfterScript: []string{`echo "after ${x:-fresh} $CI_JOB_STATUS $(cat made)"`, "exit 1"},
-		Artifacts:   &pipeline.Artifacts{Paths: []string{"made"}, When: pipeline.Always},
+		Artifacts:   &pipeline.Artifacts{Paths: []string{"made"}, When: pipeline.WhenAlways},
 	})
 	h.in.Variables = []pipeline.Variable{{Name: "A", Value: "it's $B"}, {Name: "B", Value: "`b`"}, {Name: "KEY", Value: "the key\n", File: true}}
 	res := h.run()
-	same(t, res, JobResult{Status: pipeline.Failed, Reason: pipeline.ScriptFailure, ExitCode: 5, Artifacts: true})
+	same(t, res, JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: 5, Artifacts: true})
 	same(t, h.plainLog(), "set of the repository running it's `b`\nthe key\nafter fresh failed made\nafter_script ended with exit code 1; this does not change the job\n"+
 		"artifacts: made: 1 file\n")
 	same(t, h.steps(), []string{`{"step":"s","type":"step_started"}`})
@@ -166,8 +166,8 @@ func TestStoppedJobOnTheHost(t *testing.T) {
 	stop, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	h.in.Stop = stop
-	h.in.Log = &watchedLog{to: &h.log, seen: "started", do: cancel}
-	if res := h.run(); res.Status != pipeline.Canceled {
+	h.in.Log = &watchedLog{memoryLog: &h.log, seen: "started", do: cancel}
+	if res := h.run(); res.Status != pipeline.StatusCanceled {
 		t.Errorf("got %+v", res)
 	}
 	same(t, h.plainLog(), "started\nafter canceled\n")
@@ -175,20 +175,20 @@ func TestStoppedJobOnTheHost(t *testing.T) {
 
 // watchedLog does something once it has seen a line.
 type watchedLog struct {
-	to   *bytes.Buffer
+	*memoryLog
 	seen string
 	do   func()
 }
 
-func (l *watchedLog) Write(p []byte) (int, error) {
-	n, err := l.to.Write(p)
-	for line := range strings.Lines(l.to.String()) {
+func (l *watchedLog) Append(ctx context.Context, p []byte) error {
+	err := l.memoryLog.Append(ctx, p)
+	for line := range strings.Lines(l.String()) {
 		if l.do != nil && strings.TrimSpace(line) == l.seen {
 			l.do()
 			l.do = nil
 		}
 	}
-	return n, err
+	return err
 }
 
 // Not parallel: the goroutines of other tests would be found.
@@ -199,10 +199,10 @@ func TestNoGoroutineStaysAfterAJobOnTheHost(t *testing.T) {
 		stop, cancel := context.WithCancel(t.Context())
 		h.in.Stop = stop
 		if script == "sleep 60" {
-			h.in.Log = &watchedLog{to: &h.log, seen: "begun", do: cancel}
+			h.in.Log = &watchedLog{memoryLog: &h.log, seen: "begun", do: cancel}
 		}
 		res := h.run()
-		if (res.Status == pipeline.Canceled) != (script == "sleep 60") {
+		if (res.Status == pipeline.StatusCanceled) != (script == "sleep 60") {
 			t.Errorf("%s: got %+v", script, res)
 		}
 		cancel()

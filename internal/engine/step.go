@@ -10,27 +10,9 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"refline/internal/pipeline"
 )
-
-// Step is what a job tells of its own inside: a JSON line that it appends to
-// the file named by $REFLINE_EVENTS. docs/events.md describes them for users.
-type Step struct {
-	Type    string   `json:"type"` // step_started, step_finished, progress, markdown, table, plan
-	Step    string   `json:"step,omitempty"`
-	Status  string   `json:"status,omitempty"` // step_finished: success (default), failed, skipped
-	Message string   `json:"message,omitempty"`
-	Current float64  `json:"current,omitempty"` // progress
-	Total   float64  `json:"total,omitempty"`
-	Text    string   `json:"text,omitempty"` // markdown
-	Title   string   `json:"title,omitempty"`
-	Columns []string `json:"columns,omitempty"` // table
-	Rows    [][]any  `json:"rows,omitempty"`
-}
-
-var stepTypes = map[string]bool{
-	"step_started": true, "step_finished": true, "progress": true,
-	"markdown": true, "table": true, "plan": true,
-}
 
 const (
 	eventsFile   = "events.jsonl"
@@ -124,12 +106,12 @@ func (r *stepReader) one(line []byte) {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: a line of %d bytes is too long (at most %d)", r.line, len(line), maxStepLine))
 		return
 	}
-	var s Step
+	var s pipeline.Step
 	if err := json.Unmarshal(line, &s); err != nil {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: %s; docs/events.md describes events", r.line, stepFault(err)))
 		return
 	}
-	if !stepTypes[s.Type] {
+	if !s.Type.Known() {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: step_started, step_finished, progress, markdown, table, plan", r.line, s.Type))
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/netguard"
 )
 
 // Access says how remotes may be reached and with what. The zero value reaches
@@ -25,6 +26,15 @@ type Access struct {
 	Username string
 	Password func() string
 
+	// Login, if set, is asked instead for the credentials of a site
+	// (https://host or https://host:port), also for that of a submodule. Without a
+	// password the site gets none but those in its URL.
+	Login func(site string) (username, password string)
+
+	// Guard, if set, decides which addresses git may connect to. It goes with
+	// Trust Server and needs git 2.37 or newer.
+	Guard *netguard.Guard
+
 	CAFile        string // certificates of a private authority, PEM
 	KnownHosts    string // known_hosts file for ssh; under Server there is no other
 	IdentityAgent string // socket of the ssh agent to use; under Server there is no other
@@ -34,6 +44,12 @@ type Access struct {
 	// each one after.
 	Attempts int
 	Wait     time.Duration
+
+	// AskWithin bounds a look at the remote's refs, other attempts included
+	// (default 1 minute).
+	AskWithin time.Duration
+
+	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
 
 	// Notice is told what a person who waits wants to know: a lock held by
 	// another process, another try, a mirror that is built anew. May be nil.
@@ -71,23 +87,16 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 	if addr.scheme != "https" && addr.scheme != "http" {
 		return nil, nil, nil, nil
 	}
-	password := addr.password
-	if a.Password != nil {
-		password = a.Password()
-	}
 	site := addr.scheme + "://" + addr.host
+	user, password := a.signIn(site)
+	password = or(password, addr.password)
 	if password == "" {
 		if a.Trust == User && addr.user != "" {
 			settings = append(settings, setting{"credential." + site + ".username", addr.user})
 		}
 		return settings, nil, nil, nil
 	}
-	user := "oauth2"
-	for _, u := range []string{addr.user, a.Username} {
-		if u != "" {
-			user = u
-		}
-	}
+	user = or(or(user, addr.user), "oauth2")
 	if strings.ContainsAny(user+password, "\n\r\x00") {
 		return nil, nil, nil, errs.E(errs.Invalid, "the user name or the token for %s contains a line break", site)
 	}
@@ -98,6 +107,18 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 		{"credential." + site + ".helper", helper},
 	}
 	return settings, []string{usernameVariable + "=" + user, passwordVariable + "=" + password}, []string{password}, nil
+}
+
+// signIn returns the user name and the password for a site, "" for none.
+func (a Access) signIn(site string) (user, password string) {
+	switch {
+	case a.Login != nil:
+		return a.Login(site)
+	case a.Password != nil:
+		return a.Username, a.Password()
+	default:
+		return a.Username, ""
+	}
 }
 
 // talk is all that a command which talks to addr needs.
@@ -127,7 +148,12 @@ func (a Access) talk(ctx context.Context, addr address, home string) (talk, erro
 	if a.CAFile != "" {
 		t.settings = append(t.settings, setting{"http." + addr.scheme + "://" + addr.host + "/.sslCAInfo", a.CAFile})
 	}
-	ssh, err := a.sshCommand(ctx, addr, t.env)
+	pinned, err := a.pin(ctx, addr)
+	if err != nil {
+		return talk{}, err
+	}
+	t.settings = append(t.settings, pinned.settings...)
+	ssh, err := a.sshCommand(ctx, addr, t.env, pinned.ssh)
 	if err != nil {
 		return talk{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"refline/internal/lock"
 )
 
 // A mirror that nobody asked for in so long goes, with its spare checkouts. No
@@ -30,15 +32,16 @@ func (r *Remote) pruneOthers(now time.Time) {
 	for _, e := range entries {
 		other := &Remote{access: r.access, dir: filepath.Join(cache, e.Name())}
 		if e.IsDir() && other.dir != r.dir && isMirrorFolder(e.Name()) {
-			other.pruneUnused(now)
+			other.pruneUnused(now, unusedAfter)
 		}
 	}
 }
 
-// used makes the mirror young where no lock had to be taken.
-func (r *Remote) used() {
+// used makes the mirror and a record young where no lock had to be taken.
+func (r *Remote) used(rec record) {
 	now := time.Now()
 	_ = os.Chtimes(filepath.Join(r.dir, "lock"), now, now)
+	_ = os.Chtimes(rec.path, now, now)
 }
 
 // isMirrorFolder tells the names that folderName gives.
@@ -49,16 +52,16 @@ func isMirrorFolder(name string) bool {
 
 // pruneUnused removes the mirror unless it was used of late or is in use. The
 // lock files are written by whoever uses it, so their age is that of the use.
-func (r *Remote) pruneUnused(now time.Time) {
+func (r *Remote) pruneUnused(now time.Time, unused time.Duration) {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
-			release(f)
+			lock.Release(f)
 		}
 	}()
 	names := []string{"spare.lock", "lock"}
 	for _, name := range names {
-		f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_RDWR, 0) // not tryLock: it would make it young
+		f, err := lock.OpenExisting(filepath.Join(r.dir, name), lock.ModeTry) // tryLock would make it young
 		if os.IsNotExist(err) && name == "spare.lock" {
 			continue
 		}
@@ -66,9 +69,8 @@ func (r *Remote) pruneUnused(now time.Time) {
 			return
 		}
 		held = append(held, f)
-		locked, err := lockFile(f)
-		st, statErr := f.Stat() // under the lock: nobody can come in between
-		if !locked || err != nil || statErr != nil || now.Sub(st.ModTime()) < unusedAfter {
+		st, err := f.Stat() // under the lock: no other process changes it
+		if err != nil || now.Sub(st.ModTime()) < unused {
 			return
 		}
 	}

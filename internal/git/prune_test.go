@@ -43,7 +43,7 @@ func TestPrune(t *testing.T) {
 	}
 	for _, name := range []string{"locked", "spare-locked"} {
 		file := map[string]string{"locked": "lock", "spare-locked": "spare.lock"}[name]
-		held, err := tryLock(filepath.Join(mirrors[name].dir, file))
+		held, err := mirrors[name].tryLock(file)
 		if held == nil || err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestPrune(t *testing.T) {
 	// A commit that is there already is used without the lock.
 	aged("young", "lock")
 	mirrors["young"].mustCheckout(t, mirrors["young"].mustResolve(t, Ref{}), CheckoutOptions{})
-	mirrors["young"].pruneUnused(time.Now())
+	mirrors["young"].pruneUnused(time.Now(), unusedAfter)
 	if !isDir(mirrors["young"].mirror()) {
 		t.Error("removed under somebody's hands")
 	}

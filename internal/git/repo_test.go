@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"refline/internal/lock"
 )
 
 // environ is a person's environment that has nothing of this machine's user.
@@ -110,6 +112,14 @@ func backend(t *testing.T, root string) http.Handler {
 	}
 }
 
+// orShort is how often something is done: less in the quick mode.
+func orShort(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
 func asIs(h http.Handler) http.Handler { return h }
 
 // tree lists the files below dir except .git, with their content.
@@ -172,11 +182,11 @@ func remote(t *testing.T, url string, a Access) *Remote {
 // fetch shares it and may end a little after the fetch.
 func (r *Remote) settle(t *testing.T) {
 	t.Helper()
-	held, err := lock(context.Background(), filepath.Join(r.dir, "lock"), func(string) {})
+	held, err := r.lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	release(held)
+	lock.Release(held)
 }
 
 func (r *Remote) mustResolve(t *testing.T, ref Ref) Resolved {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/lock"
 )
 
 // A spare is a checkout of some commit that waits in the cache. Its folder's
@@ -72,7 +73,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 			return false, context.Cause(ctx)
 		}
 		if err := os.RemoveAll(dst); err != nil {
-			return false, errs.E(errs.Conflict, "clear %s: %w", dst, err)
+			return false, onDisk(err, "clear %s", dst)
 		}
 		return false, nil
 	}
@@ -82,7 +83,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 // move brings a claimed spare from one commit to another. It reports false when
 // the spare is of no use after all; writing all files then finds out why.
 func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, dst string) bool {
-	if err := r.gitDir(c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
 		return false
 	}
 	if from == c.Commit {
@@ -123,7 +124,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -156,7 +157,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if held == nil || err != nil {
 		return err
 	}
-	defer release(held)
+	defer lock.Release(held)
 	r.tidy(ctx)
 	if r.trimSpares() >= maxSpares {
 		return nil
@@ -168,8 +169,8 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if err := onlyIndex(dir); err != nil {
 		return err
 	}
-	if err := r.gitDir(c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+	if err := r.gitDir(ctx, c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
+		return onDisk(err, "keep a spare checkout")
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)
 	if err != nil || len(out) > 0 {
@@ -206,7 +207,7 @@ func onlyIndex(tree string) error {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(tree, ".git", e.Name())); err != nil {
-			return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+			return onDisk(err, "keep a spare checkout")
 		}
 	}
 	return nil
@@ -219,16 +220,16 @@ func (r *Remote) putSpare(tree, commit string) error {
 	// git reads again every file as young as the index. These will not change
 	// while they wait, and an index from the future says so.
 	if err := os.Chtimes(filepath.Join(tree, ".git", "index"), time.Time{}, time.Now().Add(2*time.Second)); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	folder := filepath.Join(r.dir, "spare")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	now := time.Now()
 	name := strings.Join([]string{bootID(), strconv.FormatInt(now.Unix(), 10), commit, strconv.Itoa(now.Nanosecond())}, "-")
 	if err := os.Rename(tree, filepath.Join(folder, name)); err != nil && !os.IsExist(err) {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	return nil
 }
@@ -236,10 +237,7 @@ func (r *Remote) putSpare(tree, commit string) error {
 // spareLock is nil when another process makes a spare. Under it, what lies in
 // tmp as a spare is left over from a killed process.
 func (r *Remote) spareLock() (*os.File, error) {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
-	}
-	held, err := tryLock(filepath.Join(r.dir, "spare.lock"))
+	held, err := r.tryLock("spare.lock")
 	if held != nil {
 		r.clearScratch("spare")
 	}

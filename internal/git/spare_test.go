@@ -168,7 +168,7 @@ func TestHealAfterAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := Resolved{Kind: KindCommit, Commit: src.commit("two", "a", "2")}
-	held, err := lock(context.Background(), filepath.Join(r.dir, "lock"), func(string) {})
+	held, err := r.lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // alone, which is the floor.
 func BenchmarkLoadLargest(b *testing.B) {
 	dir := conformance(b, "gitlab/pipelines/Kitware__VTK")
-	in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(dir)}
+	in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: folder(dir)}
 	b.Run("load", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

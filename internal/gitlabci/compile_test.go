@@ -30,7 +30,7 @@ func compiled(t *testing.T, text string, vars ...string) *Result {
 
 func compiledWith(t *testing.T, text string, change func(*Input)) *Result {
 	t.Helper()
-	in := Input{Root: Source{Kind: Local, Path: "ci.yml"}, Content: []byte(text)}
+	in := Input{Root: Source{Kind: SourceLocal, Path: "ci.yml"}, Content: []byte(text)}
 	change(&in)
 	res, err := Compile(t.Context(), in)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestNoPipelineIsCreated(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"edges only":           {"a: {stage: .pre, script: x}\nb: {stage: .post, script: x}", "all jobs are in the stages .pre and .post"},
-		"rules leave nothing":  {"a: {script: x, rules: [{if: $NO}]}", "the rules leave no job"},
+		"rules leave nothing":  {"a: {script: x, rules: [{if: $NO}]}", "rules exclude every job"},
 		"workflow matches not": {"workflow: {rules: [{if: $NO}]}\na: {script: x}", "no rule of workflow matched"},
 		"workflow says never":  {"workflow: {rules: [{when: never}]}\na: {script: x}", "a rule of workflow says never"},
 	}
@@ -116,7 +116,7 @@ func TestCompileStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errs.E(errs.Unavailable, "enough")
 	cancel(reason)
-	_, err := Compile(ctx, Input{Root: Source{Kind: Local, Path: "ci.yml"}, Content: []byte("a: {script: x}")})
+	_, err := Compile(ctx, Input{Root: Source{Kind: SourceLocal, Path: "ci.yml"}, Content: []byte("a: {script: x}")})
 	if !errors.Is(err, reason) {
 		t.Errorf("error = %v, want the cause", err)
 	}
@@ -192,7 +192,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: "ci.yml"}, Content: []byte(text)})
+		res, err := Compile(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: "ci.yml"}, Content: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func FuzzCompile(f *testing.F) {
 }
 
 func BenchmarkCompileOneJob(b *testing.B) {
-	in := Input{Root: Source{Kind: Local, Path: "ci.yml"}, Content: []byte("hello:\n  script: echo hello\n")}
+	in := Input{Root: Source{Kind: SourceLocal, Path: "ci.yml"}, Content: []byte("hello:\n  script: echo hello\n")}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Compile(b.Context(), in); err != nil {
@@ -231,7 +231,7 @@ func BenchmarkCompileHundredJobs(b *testing.B) {
 		name := "job-" + strconv.Itoa(i)
 		text.WriteString(name + ":\n  stage: test\n  script: [echo " + name + "]\n  rules:\n    - if: $CI_COMMIT_BRANCH == \"main\"\n    - when: manual\n")
 	}
-	in := Input{Root: Source{Kind: Local, Path: "ci.yml"}, Content: []byte(text.String())}
+	in := Input{Root: Source{Kind: SourceLocal, Path: "ci.yml"}, Content: []byte(text.String())}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Compile(b.Context(), in); err != nil {
@@ -242,8 +242,8 @@ func BenchmarkCompileHundredJobs(b *testing.B) {
 
 func BenchmarkCompileLargest(b *testing.B) {
 	in := Input{
-		Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(conformance(b, "gitlab/pipelines/Kitware__VTK")),
-		Predefined: Predefined(Facts{Branch: "main", DefaultBranch: "main", Event: EventMergeRequest, MergeRequest: &MergeRequest{IID: 1}}),
+		Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: folder(conformance(b, "gitlab/pipelines/Kitware__VTK")),
+		Predefined: Predefined(Facts{Branch: "main", DefaultBranch: "main", Trigger: pipeline.TriggerMergeRequest, MergeRequest: &MergeRequest{IID: 1}}),
 	}
 	for _, name := range []string{"CI_PROJECT_PATH", "CI_MERGE_REQUEST_PROJECT_PATH"} {
 		in.Predefined = append(in.Predefined, pipeline.Variable{Name: name, Value: "vtk/vtk"})

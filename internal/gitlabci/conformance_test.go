@@ -36,7 +36,7 @@ func (anything) List(context.Context, Source) ([]string, error) {
 func compileText(t *testing.T, text string) *Result {
 	t.Helper()
 	res, err := Compile(t.Context(), Input{
-		Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Content: []byte(text), Loader: anything{},
+		Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Content: []byte(text), Loader: anything{},
 		Predefined: []pipeline.Variable{{Name: "FOO", Value: "group/foo"}, {Name: "VAR", Value: "var"}},
 	})
 	if err != nil {
@@ -272,7 +272,7 @@ func TestRealPipelines(t *testing.T) {
 		loader := folder(filepath.Join(dir, e.Name()))
 		for _, facts := range someFacts() {
 			res, err := Compile(t.Context(), Input{
-				Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: loader, Predefined: Predefined(facts),
+				Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: loader, Predefined: Predefined(facts),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -280,7 +280,7 @@ func TestRealPipelines(t *testing.T) {
 			if res.Pipeline != nil {
 				compiled++
 			} else if !res.Findings.HasErrors() && res.NotCreated == "" {
-				t.Errorf("%s (%s): no pipeline, no error, no reason", e.Name(), facts.Event)
+				t.Errorf("%s (%s): no pipeline, no error, no reason", e.Name(), facts.Trigger)
 			}
 			for _, f := range res.Findings {
 				if f.Level != diag.Error || f.Rule == "include" && strings.Contains(f.Message, "cannot be reached") {
@@ -290,7 +290,7 @@ func TestRealPipelines(t *testing.T) {
 					return x.project == e.Name() && x.rule == f.Rule && strings.Contains(f.Message, x.text)
 				})
 				if i < 0 {
-					t.Errorf("%s (%s): %s [%s]", e.Name(), facts.Event, f, f.Rule)
+					t.Errorf("%s (%s): %s [%s]", e.Name(), facts.Trigger, f, f.Rule)
 				} else {
 					used[i] = true
 				}
@@ -312,12 +312,12 @@ func TestRealPipelines(t *testing.T) {
 func someFacts() []Facts {
 	base := Facts{
 		SHA: "0123456789012345678901234567890123456789", DefaultBranch: "main", Remote: "https://gitlab.com/group/project.git",
-		PipelineID: 1, Event: EventPush,
+		PipelineID: 1, Trigger: pipeline.TriggerPush,
 	}
 	branch, tag, schedule, request, main := base, base, base, base, base
 	main.Branch, schedule.Branch, branch.Branch, request.Branch = "main", "main", "topic", "topic"
 	tag.Tag = "v1.2.3"
-	schedule.Event, request.Event = EventSchedule, EventMergeRequest
+	schedule.Trigger, request.Trigger = pipeline.TriggerSchedule, pipeline.TriggerMergeRequest
 	request.MergeRequest = &MergeRequest{IID: 7, SourceBranch: "topic", TargetBranch: "main"}
 	return []Facts{main, branch, tag, schedule, request}
 }

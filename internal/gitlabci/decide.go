@@ -6,7 +6,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// outcome is what rules, or only and except, say about one instance.
+// outcome is what rules, or only and except, decide for one instance.
 type outcome struct {
 	in    bool
 	when  pipeline.When
@@ -16,23 +16,23 @@ type outcome struct {
 	dag   bool
 }
 
-// decideInstance evaluates the rules of one job and fills in what they change.
+// decideInstance evaluates the rules of one instance and applies what they change.
 func (c *compiler) decideInstance(in *instance) {
 	w := in.of
 	job := w.job
 	job.Name, job.Index, job.Total = in.name, in.index, in.total
 	job.Dependencies = in.dependencies
-	all := over(c.variablesOf(w), in.matrix)
+	all := override(c.variablesOf(w), in.matrix)
 	c.nameEnvironment(&job, w, all)
 	seen := &scope{outside: c.conditions.outsideOf(&job), local: all, job: JobVariables(&job)}
 	out := &in.outcome
 	out.in, out.when = true, job.When
 	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
 	out.needs, out.dag = in.needs, w.hasNeeds && !mirrors
-	// allow_failure of a manual job is true only when the job itself says
-	// manual; a rule that says it makes a job that blocks.
+	// A job with when: manual may fail by default. A job that a rule makes manual
+	// blocks.
 	if absent(w.node.get("allow_failure")) {
-		job.AllowFailure = job.When == pipeline.Manual
+		job.AllowFailure = job.When == pipeline.WhenManual
 	}
 	if w.hasRules {
 		c.applyRules(in, &job, &all, seen)
@@ -48,26 +48,26 @@ func (c *compiler) decideInstance(in *instance) {
 	}
 }
 
-// variablesOf are the yaml variables that all instances of a job have.
-func (c *compiler) variablesOf(w *written) []pipeline.Variable {
+// variablesOf returns the YAML variables that all instances of a job share.
+func (c *compiler) variablesOf(w *parsedJob) []pipeline.Variable {
 	if !w.hasMerged {
-		w.merged = over(inherited(c.rootVariables, w.inherit), w.variables)
+		w.merged = override(inherited(c.rootVariables, w.inherit), w.variables)
 		w.hasMerged = true
 	}
 	return w.merged
 }
 
-// over lays high over low; where there is nothing to lay, low itself is the
-// result, which nobody changes.
-func over(low, high []pipeline.Variable) []pipeline.Variable {
+// override returns low with the variables of high over it. Without any it returns
+// low itself; callers do not change the result.
+func override(low, high []pipeline.Variable) []pipeline.Variable {
 	if len(high) == 0 {
 		return slices.Clip(low)
 	}
 	return pipeline.Merge(low, high)
 }
 
-// nameEnvironment puts the variables of a job into the name of its environment.
-func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pipeline.Variable) {
+// nameEnvironment expands the variables of a job in the name of its environment.
+func (c *compiler) nameEnvironment(job *pipeline.Job, w *parsedJob, variables []pipeline.Variable) {
 	e := w.job.Environment
 	if e == nil {
 		return
@@ -79,22 +79,22 @@ func (c *compiler) nameEnvironment(job *pipeline.Job, w *written, variables []pi
 	job.Environment = &named
 }
 
-// applyRules lets the first rule that matches change the job. A job whose rules
-// all fail is not in the pipeline.
+// applyRules applies the first rule that matches. Without one the job is not in
+// the pipeline.
 func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipeline.Variable, s *scope) {
 	w, out := in.of, &in.outcome
 	v := c.evaluate(w.r, w.rules, s)
 	out.rules = v.trace
 	u := v.matched
 	if u == nil {
-		out.in, out.when = false, pipeline.Never
+		out.in, out.when = false, pipeline.WhenNever
 		return
 	}
 	in.rule = u.node
 	if u.when != "" {
 		out.when = u.when
 	}
-	if out.when == pipeline.Never {
+	if out.when == pipeline.WhenNever {
 		out.in = false
 		return
 	}
@@ -105,26 +105,26 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	if u.interruptible != nil {
 		job.Interruptible = *u.interruptible
 	}
-	*variables = over(*variables, u.variables)
+	*variables = override(*variables, u.variables)
 	if u.needs != nil {
 		out.needs = c.resolveNeeds(in, u.needs)
 		out.dag = out.dag || len(out.needs) > 0
 	}
 }
 
-// settleNeeds drops what is optional and not there from the needs of the jobs
-// in the pipeline, and reports what is needed and not there.
-func (c *compiler) settleNeeds() {
+// dropOptionalNeeds removes optional needs that are not in the pipeline, and
+// reports needs that are required and not in it.
+func (c *compiler) dropOptionalNeeds() {
 	for _, w := range c.jobs {
 		for _, in := range w.instances {
 			if in.outcome.in {
-				c.settle(in)
+				c.dropOptional(in)
 			}
 		}
 	}
 }
 
-func (c *compiler) settle(in *instance) {
+func (c *compiler) dropOptional(in *instance) {
 	job, w := &in.job, in.of
 	job.DAG = in.outcome.dag
 	local := 0
@@ -133,14 +133,14 @@ func (c *compiler) settle(in *instance) {
 			job.Needs = append(job.Needs, need.Need)
 			continue
 		}
-		if local++; local == maxNeeds+1 && c.complete { // else rules may leave some out
+		if local++; local == maxNeeds+1 && c.complete { // otherwise rules may remove some
 			w.r.errorf(need.node, "limit", "needs", "may name at most %d jobs", maxNeeds)
 		}
 		other := c.instanceNamed(need.Job)
 		switch {
 		case other != nil && other.outcome.in:
 			job.Needs = append(job.Needs, need.Need)
-		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
+		case need.Optional || other == nil || !c.complete: // checkNeeds reports names that no job has
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
 			c.f.underline(need.node.text)

@@ -1,23 +1,22 @@
 package gitlabci
 
 import (
-	"slices"
 	"strings"
 
 	"refline/internal/gitlabci/expr"
 	"refline/internal/pipeline"
 )
 
-// checkJob is about keywords of a job that do not go together.
-func (c *compiler) checkJob(w *written) {
+// checkJob checks keywords of a job that exclude each other.
+func (c *compiler) checkJob(w *parsedJob) {
 	n, r := w.node, w.r
-	r.together(n, "it", "script", "trigger")
-	r.together(n, "it", "run", "trigger")
+	r.together(n, "", "script", "trigger")
+	r.together(n, "", "run", "trigger")
 	for _, key := range []string{"script", "before_script", "after_script"} {
-		// A default that run cannot have is one that the job must not inherit,
-		// as GitLab has it too; only what is written in the job is a conflict.
+		// As on GitLab, a job with run does not inherit these. Only keywords of the
+		// job itself are a conflict.
 		if v := n.get(key); !absent(v) && v.via != "default" {
-			r.together(n, "it", key, "run")
+			r.together(n, "", key, "run")
 		}
 	}
 	rules := n.get("rules")
@@ -32,14 +31,14 @@ func (c *compiler) checkJob(w *written) {
 				}
 			}
 		}
-		if w.job.When == pipeline.Delayed && absent(n.get("start_in")) {
+		if w.job.When == pipeline.WhenDelayed && absent(n.get("start_in")) {
 			if r.errorf(n.get("when"), "conflict", "when", "cannot be delayed together with rules") {
 				c.f.hint("put when: delayed and start_in into the rules")
 			}
 		}
-	} else if startIn := n.get("start_in"); w.job.When == pipeline.Delayed && absent(startIn) && c.complete {
+	} else if startIn := n.get("start_in"); w.job.When == pipeline.WhenDelayed && absent(startIn) && c.complete {
 		r.errorf(n.get("when"), "value", "when", "is delayed, so start_in must say for how long")
-	} else if w.job.When != pipeline.Delayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
+	} else if w.job.When != pipeline.WhenDelayed && !absent(startIn) && (c.complete || !absent(n.get("when"))) {
 		r.errorf(startIn, "conflict", "start_in", "needs when: delayed")
 	}
 	c.warnTwice(w)
@@ -52,10 +51,10 @@ func (c *compiler) checkJob(w *written) {
 	c.finishPages(w)
 }
 
-// warnTwice is GitLab's warning about a last rule that takes what is left:
-// without workflow:rules a push to a branch with a merge request makes two
-// pipelines, and the job is in both.
-func (c *compiler) warnTwice(w *written) {
+// warnTwice is GitLab's warning about a last rule without a condition. Without
+// workflow:rules a push to a branch with a merge request makes two pipelines, and
+// the job is in both.
+func (c *compiler) warnTwice(w *parsedJob) {
 	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
 	}
@@ -65,7 +64,7 @@ func (c *compiler) warnTwice(w *written) {
 			return
 		}
 	}
-	if last.when == "" || last.when == pipeline.Never || w.r.again(last.node.at, "twice") {
+	if last.when == "" || last.when == pipeline.WhenNever || w.r.again(last.node.at, "twice") {
 		return
 	}
 	c.f.warnf(last.node.at, w.name, "twice", "job %s may run twice for one push, in a branch and a merge request pipeline: its last rule has no condition",
@@ -73,18 +72,17 @@ func (c *compiler) warnTwice(w *written) {
 	c.f.hint("say with workflow:rules which pipelines there are")
 }
 
-// checkUpstream is about a job whose only work is needs:pipeline: it mirrors
-// the status of another project's pipeline. It is kept as a trigger of that
-// project, for both need a server: run elsewhere it fails, and does not pass as
-// a job without commands would.
-func (c *compiler) checkUpstream(w *written) {
+// checkUpstream handles a job that has only needs:pipeline and mirrors the status of
+// another project's pipeline. It becomes a trigger of that project because both
+// need a server: elsewhere the job fails instead of passing without commands.
+func (c *compiler) checkUpstream(w *parsedJob) {
 	upstream := 0
 	for _, n := range w.needs {
 		if !n.upstream() {
 			continue
 		}
 		upstream++
-		w.job.Trigger = &pipeline.Trigger{Project: n.need.Pipeline, Strategy: "mirror", Forward: pipeline.Forward{YAMLVariables: true}}
+		w.job.Downstream = &pipeline.Downstream{Project: n.need.Pipeline, Strategy: "mirror", Forward: pipeline.Forward{YAMLVariables: true}}
 		if !w.r.again(n.node.at, "needs-server") {
 			c.f.warnf(n.node.at, w.name, "needs-server", "job %s mirrors the pipeline of project %s, which needs a server: it fails when it is run here",
 				quote(w.name), quote(n.need.Pipeline))
@@ -96,7 +94,7 @@ func (c *compiler) checkUpstream(w *written) {
 }
 
 // readWhen decodes when:.
-func (r reader) readWhen(w *written, n *node) {
+func (r reader) readWhen(w *parsedJob, n *node) {
 	values := []string{"on_success", "on_failure", "always", "manual", "delayed"}
 	if w.bridge {
 		values = values[:4]
@@ -109,7 +107,7 @@ func (r reader) readWhen(w *written, n *node) {
 }
 
 // readAllowFailure decodes allow_failure: of a job.
-func (r reader) readAllowFailure(w *written, n *node) {
+func (r reader) readAllowFailure(w *parsedJob, n *node) {
 	switch {
 	case n.kind == boolNode:
 		w.job.AllowFailure = n.truth
@@ -127,7 +125,7 @@ func (r reader) readAllowFailure(w *written, n *node) {
 	}
 }
 
-// readTags decodes tags: by which runners are chosen.
+// readTags decodes tags:, which choose a runner.
 func (r reader) readTags(n *node, path string) []string {
 	const most = 50
 	tags := r.list(n, path)
@@ -138,52 +136,6 @@ func (r reader) readTags(n *node, path string) []string {
 		r.errorf(n, "limit", path, "must have fewer than %d tags, not %d", most, len(tags))
 	}
 	return tags
-}
-
-// readRetry decodes retry: a number, or a map of max, when and exit_codes.
-func (r reader) readRetry(n *node, path string) pipeline.Retry {
-	const most = 2
-	if n.kind != mapNode {
-		if n.kind != intNode {
-			r.wrong(n, path, "a whole number or a map")
-			return pipeline.Retry{}
-		}
-		count, _ := r.integer(n, path, 0, most)
-		return pipeline.Retry{Max: count, When: []string{"always"}}
-	}
-	r.mapping(n, path, "max", "when", "exit_codes")
-	var retry pipeline.Retry
-	retry.Max, _ = r.integer(n.get("max"), path+":max", 0, most)
-	if when := n.get("when"); !absent(when) {
-		retry.When = r.texts(when, path+":when")
-		for _, reason := range retry.When {
-			if !slices.Contains(retryReasons, reason) && r.errorf(when, "value", path+":when", "has no reason %s", quote(reason)) {
-				r.f.hint(didYouMean(reason, retryReasons))
-			}
-		}
-	}
-	retry.ExitCodes = r.integers(n.get("exit_codes"), path+":exit_codes")
-	if retry.When == nil && retry.ExitCodes == nil {
-		retry.When = []string{"always"}
-	}
-	return retry
-}
-
-// retryReasons are GitLab's failure reasons.
-var retryReasons = []string{
-	"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
-	"runner_system_failure", "missing_dependency_failure", "runner_unsupported", "stale_schedule",
-	"job_execution_timeout", "archived_failure", "unmet_prerequisites", "scheduler_failure",
-	"data_integrity_failure", "forward_deployment_failure", "user_blocked", "project_deleted",
-	"ci_quota_exceeded", "pipeline_loop_detected", "no_matching_runner", "trace_size_exceeded",
-	"builds_disabled", "environment_creation_failure", "deployment_rejected",
-	"failed_outdated_deployment_job", "image_pull_failure", "secrets_provider_not_found",
-	"insufficient_bridge_permissions", "downstream_bridge_project_not_found", "invalid_bridge_trigger",
-	"bridge_pipeline_is_child_pipeline", "downstream_pipeline_creation_failed",
-	"reached_max_descendant_pipelines_depth", "reached_max_pipeline_hierarchy_size",
-	"reached_downstream_pipeline_trigger_rate_limit", "upstream_bridge_project_not_found",
-	"insufficient_upstream_permissions", "protected_environment_failure", "ip_restriction_failure",
-	"runner_provisioning_timeout", "job_router_failure", "job_token_expired",
 }
 
 // readCoverage decodes the regular expression of coverage:.

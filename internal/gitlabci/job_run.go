@@ -7,19 +7,19 @@ import (
 )
 
 // readRun decodes run: a list of steps.
-func (r reader) readRun(n *node) []pipeline.Step {
+func (r reader) readRun(n *node) []pipeline.RunEntry {
 	if n.kind != seqNode {
 		r.wrong(n, "run", "a list of steps")
 		return nil
 	}
-	steps := make([]pipeline.Step, 0, len(n.items))
+	steps := make([]pipeline.RunEntry, 0, len(n.items))
 	for _, item := range n.items {
 		steps = append(steps, r.readStep(item))
 	}
 	return steps
 }
 
-// stepKeywords are the keys of a step that does what form says.
+// stepKeywords are the keys of a step of one form.
 func stepKeywords(form string) []string {
 	switch form {
 	case "script":
@@ -33,9 +33,9 @@ func stepKeywords(form string) []string {
 	}
 }
 
-func (r reader) readStep(n *node) pipeline.Step {
+func (r reader) readStep(n *node) pipeline.RunEntry {
 	const path = "run"
-	var s pipeline.Step
+	var s pipeline.RunEntry
 	if n.kind != mapNode {
 		r.wrong(n, path, "a list of maps")
 		return s
@@ -109,7 +109,7 @@ func (r reader) identifiers(n *node, path string) {
 	}
 }
 
-// stepReference reads where a step is: a path or address, or a map of a git or
+// stepReference reads the location of a step: a path or URL, or a map with a git or
 // OCI reference, which is kept as JSON.
 func (r reader) stepReference(parent, n *node) string {
 	if n.kind != mapNode {

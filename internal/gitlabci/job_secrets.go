@@ -4,14 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/diag"
 	"refline/internal/pipeline"
 )
 
-// secretStores are the stores that a secret can come from, with the keys of
-// each; those that must be there come first.
+// secretStores are the stores of secrets with their keys, the required ones first.
 var secretStores = []struct {
 	name     string
-	text     bool // may also be one string
+	text     bool // may also be a string
 	required int
 	keys     []string
 }{
@@ -29,7 +29,7 @@ var secretStores = []struct {
 	{"gitlab_secrets_manager", false, 1, []string{"name", "source"}},
 }
 
-// readSecrets decodes secrets: names of variables and where their values are.
+// readSecrets decodes secrets: variables and the stores of their values.
 func (r reader) readSecrets(n *node) []pipeline.Secret {
 	if n.kind != mapNode {
 		r.wrong(n, "secrets", "a map of names and secrets")
@@ -47,18 +47,45 @@ func (r reader) readSecrets(n *node) []pipeline.Secret {
 		for _, store := range secretStores {
 			known = append(known, store.name)
 		}
-		r.mapping(value, path, known...)
+		store := r.newSecretStore(value, known)
+		if store == nil {
+			r.mapping(value, path, known...)
+		} else {
+			r.unknownValue(store.value, path, store.name, "secret store", nil)
+		}
 		s := pipeline.Secret{Name: name, File: true, Token: r.text(value.get("token"), path+":token")}
 		if file, ok := r.flag(value.get("file"), path+":file"); ok {
 			s.File = file
 		}
-		s.Source = r.secretSource(value, path)
+		if store != nil {
+			s.Source = map[string]any{store.name: plain(store.value)}
+		} else {
+			s.Source = r.secretSource(value, path)
+		}
 		if !absent(value.get("gcp_secret_manager")) && s.Token == "" {
 			r.errorf(value, "value", path, "needs a token for gcp_secret_manager")
 		}
 		secrets = append(secrets, s)
 	}
 	return secrets
+}
+
+// newSecretStore returns the key of a secret that may name a store of a newer
+// GitLab, or nil. A key that resembles a known one is a typing error. Refline does
+// not ask any store; it only reports that the secret needs one.
+func (r reader) newSecretStore(n *node, known []string) *field {
+	var store *field
+	for i := range n.keys {
+		f := &n.keys[i]
+		switch {
+		case f.name == "file" || f.name == "token":
+		case store != nil || slices.Contains(known, f.name) || diag.Nearest(f.name, known) != "" || absent(f.value):
+			return nil
+		default:
+			store = f
+		}
+	}
+	return store
 }
 
 func (r reader) secretSource(n *node, path string) any {
@@ -90,7 +117,7 @@ func (r reader) secretSource(n *node, path string) any {
 		r.vaultEngine(value.get("engine"), where+":engine")
 	}
 	if source == nil {
-		r.errorf(n, "value", path, "must say where the secret is: one of %s", strings.Join(names, ", "))
+		r.errorf(n, "value", path, "must name its secret store: one of %s", strings.Join(names, ", "))
 	}
 	return source
 }

@@ -42,7 +42,7 @@ func TestKeywords(t *testing.T) {
 		"artifacts": {
 			"artifacts: {name: n, paths: [a], exclude: [b], untracked: yes, when: always, expire_in: 1 week, expose_as: x y, public: true, reports: {junit: [r, s], dotenv: d, coverage_report: {coverage_format: cobertura, path: c}}}",
 			pipeline.Job{Artifacts: &pipeline.Artifacts{
-				Name: "n", Paths: []string{"a"}, Exclude: []string{"b"}, Untracked: true, When: pipeline.Always, ExpireIn: "1 week", ExposeAs: "x y",
+				Name: "n", Paths: []string{"a"}, Exclude: []string{"b"}, Untracked: true, When: pipeline.WhenAlways, ExpireIn: "1 week", ExposeAs: "x y",
 				Public: &yes, Reports: map[string][]string{"junit": {"r", "s"}, "dotenv": {"d"}, "coverage_report": {"c"}}, CoverageFormat: "cobertura",
 			}},
 		},
@@ -51,7 +51,7 @@ func TestKeywords(t *testing.T) {
 		"caches": {
 			"cache: [{key: {files: [a, b], prefix: p}, paths: [x], fallback_keys: [f], policy: pull, when: always, unprotect: true}, [{key: {files_commits: [c]}, untracked: true, policy: $P}]]",
 			pipeline.Job{Caches: []pipeline.Cache{
-				{Key: pipeline.CacheKey{Files: []string{"a", "b"}, Prefix: "p"}, Paths: []string{"x"}, FallbackKeys: []string{"f"}, Policy: "pull", When: pipeline.Always, Unprotect: true},
+				{Key: pipeline.CacheKey{Files: []string{"a", "b"}, Prefix: "p"}, Paths: []string{"x"}, FallbackKeys: []string{"f"}, Policy: "pull", When: pipeline.WhenAlways, Unprotect: true},
 				{Key: pipeline.CacheKey{Files: []string{"c"}, FilesCommit: true}, Untracked: true, Policy: "$P"},
 			}},
 		},
@@ -66,7 +66,7 @@ func TestKeywords(t *testing.T) {
 		"interruptible":  {"interruptible: true", pipeline.Job{Interruptible: true}},
 		"resource_group": {"resource_group: prod/$X", pipeline.Job{ResourceGroup: "prod/$X"}},
 		"coverage":       {`coverage: '/total:\s+(\d+)%/'`, pipeline.Job{Coverage: `total:\s+(\d+)%`}},
-		"a confirmation": {"when: manual\nmanual_confirmation: Really?", pipeline.Job{When: pipeline.Manual, AllowFailure: true, ManualConfirmation: "Really?"}},
+		"a confirmation": {"when: manual\nmanual_confirmation: Really?", pipeline.Job{When: pipeline.WhenManual, AllowFailure: true, ManualConfirmation: "Really?"}},
 		"environment":    {"environment: prod", pipeline.Job{Environment: &pipeline.Environment{Name: "prod", Action: "start"}}},
 		"environment, whole": {
 			"environment: {name: review/a, url: https://x, action: prepare, auto_stop_in: 2 days, deployment_tier: testing, kubernetes: {agent: g/p:a, namespace: n}}",
@@ -128,7 +128,7 @@ func TestKeywords(t *testing.T) {
 			p := mustCompile(t, text)
 			tt.want.Name, tt.want.Base, tt.want.Stage = "job", "job", "build"
 			if tt.want.When == "" {
-				tt.want.When = pipeline.OnSuccess
+				tt.want.When = pipeline.WhenOnSuccess
 			}
 			if diff := cmp.Diff(tt.want, p.Jobs[0], cmpopts.IgnoreFields(pipeline.Job{}, "Origin")); diff != "" {
 				t.Error(diff)
@@ -153,19 +153,19 @@ func TestTrigger(t *testing.T) {
 	forward := pipeline.Forward{YAMLVariables: true}
 	tests := map[string]struct {
 		text string
-		want pipeline.Trigger
+		want pipeline.Downstream
 	}{
-		"a project": {"trigger: g/p", pipeline.Trigger{Project: "g/p", Forward: forward}},
+		"a project": {"trigger: g/p", pipeline.Downstream{Project: "g/p", Forward: forward}},
 		"more of it": {
 			"trigger: {project: $P, branch: b, strategy: depend, inputs: {a: 1, b: [x]}, forward: {pipeline_variables: true, yaml_variables: false}}",
-			pipeline.Trigger{Project: "$P", Branch: "b", Strategy: "depend", Inputs: map[string]any{"a": 1, "b": []any{"x"}}, Forward: pipeline.Forward{PipelineVariables: true}},
+			pipeline.Downstream{Project: "$P", Branch: "b", Strategy: "depend", Inputs: map[string]any{"a": 1, "b": []any{"x"}}, Forward: pipeline.Forward{PipelineVariables: true}},
 		},
-		"a file":     {"trigger: {include: child.yml, strategy: mirror}", pipeline.Trigger{Include: []pipeline.TriggerInclude{{Local: "child.yml"}}, Strategy: "mirror", Forward: forward}},
-		"an address": {"trigger: {include: 'https://x.example.com/c.yml'}", pipeline.Trigger{Include: []pipeline.TriggerInclude{{Remote: "https://x.example.com/c.yml"}}, Forward: forward}},
-		"one map":    {"trigger: {include: {local: c.yml}}", pipeline.Trigger{Include: []pipeline.TriggerInclude{{Local: "c.yml"}}, Forward: forward}},
+		"a file":     {"trigger: {include: child.yml, strategy: mirror}", pipeline.Downstream{Include: []pipeline.DownstreamInclude{{Local: "child.yml"}}, Strategy: "mirror", Forward: forward}},
+		"an address": {"trigger: {include: 'https://x.example.com/c.yml'}", pipeline.Downstream{Include: []pipeline.DownstreamInclude{{Remote: "https://x.example.com/c.yml"}}, Forward: forward}},
+		"one map":    {"trigger: {include: {local: c.yml}}", pipeline.Downstream{Include: []pipeline.DownstreamInclude{{Local: "c.yml"}}, Forward: forward}},
 		"of a job": {
 			"trigger: {include: [{artifact: out.yml, job: gen}, {project: g/p, ref: main, file: f.yml}, {component: a/b/c@1}]}",
-			pipeline.Trigger{Forward: forward, Include: []pipeline.TriggerInclude{
+			pipeline.Downstream{Forward: forward, Include: []pipeline.DownstreamInclude{
 				{Artifact: "out.yml", Job: "gen"}, {Project: "g/p", Ref: "main", File: "f.yml"}, {Component: "a/b/c@1"},
 			}},
 		},
@@ -174,7 +174,7 @@ func TestTrigger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := mustCompile(t, "gen: {stage: build, script: x}\njob: {"+tt.text+"}")
-			if diff := cmp.Diff(&tt.want, p.Job("job").Trigger); diff != "" {
+			if diff := cmp.Diff(&tt.want, p.Job("job").Downstream); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -184,7 +184,7 @@ func TestTrigger(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	p := mustCompile(t, "job: {run: [{name: a, script: x, env: {K: v}}, {name: b, step: ./s, inputs: {i: 1}}, {name: c, step: {git: {url: u, rev: v}}}]}")
-	want := []pipeline.Step{
+	want := []pipeline.RunEntry{
 		{Name: "a", Script: "x", Env: map[string]string{"K": "v"}},
 		{Name: "b", Step: "./s", Inputs: map[string]any{"i": 1}},
 		{Name: "c", Step: `{"git":{"rev":"v","url":"u"}}`},
@@ -251,6 +251,19 @@ job: {script: x, rules: [{if: '$V == "rule"'}]}
 	want := pipeline.AutoCancel{OnNewCommit: "interruptible", OnJobFailure: "none"}
 	if p.Name != "rule on main" || p.AutoCancel != want {
 		t.Errorf("name %q, auto_cancel %+v", p.Name, p.AutoCancel)
+	}
+}
+
+// TestWorkflowName: variables that are not set vanish, and white space around.
+func TestWorkflowName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"'  $NOPE of ${V} %NOPE%  '": "of v", "'$NOPE'": "", "' '": "", "'$$V costs $5'": "$$V costs $5", "$W": "v and",
+	} {
+		p := mustCompile(t, "variables: {V: v, W: '$V and $NOPE'}\nworkflow: {name: "+name+"}\njob: {script: x}")
+		if p.Name != want {
+			t.Errorf("%s is %q, want %q", name, p.Name, want)
+		}
 	}
 }
 

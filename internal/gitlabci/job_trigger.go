@@ -10,8 +10,8 @@ import (
 const maxTriggerFiles = 3
 
 // readTrigger decodes trigger: another project, or the files of a child.
-func (r reader) readTrigger(n *node) *pipeline.Trigger {
-	t := &pipeline.Trigger{Forward: pipeline.Forward{YAMLVariables: true}}
+func (r reader) readTrigger(n *node) *pipeline.Downstream {
+	t := &pipeline.Downstream{Forward: pipeline.Forward{YAMLVariables: true}}
 	switch n.kind {
 	case stringNode:
 		t.Project = r.projectPath(n, n, "trigger")
@@ -40,22 +40,22 @@ func (r reader) readTrigger(n *node) *pipeline.Trigger {
 	return t
 }
 
-// projectPath reads group/project. A project always stands in a group, so a
-// name without a slash can never be found.
+// projectPath reads group/project. Every project is in a group, so a name without a
+// slash cannot exist.
 func (r reader) projectPath(parent, n *node, path string) string {
 	project := r.filled(parent, n, path)
 	if project == "" || n.kind != stringNode || strings.Contains(project, "$") {
 		return project
 	}
 	if group, name, ok := strings.Cut(project, "/"); !ok || group == "" || name == "" || strings.HasSuffix(project, "/") {
-		if r.errorf(n, "value", path, "must be the whole path of a project, not %s", quote(project)) {
-			r.f.hint("as group/project, without a slash in front or behind")
+		if r.errorf(n, "value", path, "must be the full path of a project, not %s", quote(project)) {
+			r.f.hint("write group/project, without a slash at the start or end")
 		}
 	}
 	return project
 }
 
-func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
+func (r reader) triggerIncludes(n *node) []pipeline.DownstreamInclude {
 	items := []*node{n}
 	switch {
 	case absent(n):
@@ -67,7 +67,7 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 			r.errorf(n, "limit", "trigger:include", "may name at most %d files, not %d", maxTriggerFiles, len(items))
 		}
 	}
-	includes := make([]pipeline.TriggerInclude, 0, len(items))
+	includes := make([]pipeline.DownstreamInclude, 0, len(items))
 	for _, item := range items {
 		switch item.kind {
 		case stringNode:
@@ -85,27 +85,32 @@ func (r reader) triggerIncludes(n *node) []pipeline.TriggerInclude {
 	return includes
 }
 
-// fileOfPipeline refuses files that can hold no pipeline by their name.
+// fileOfPipeline refuses files whose name is not that of a pipeline.
 func (r reader) fileOfPipeline(n *node, path string) {
-	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
-		if strings.HasSuffix(n.text, ending) {
-			return
-		}
-	}
-	if n.text != "" && !strings.Contains(n.text, "$") {
+	if n.text != "" && !strings.Contains(n.text, "$") && !IsPipelineFile(n.text) {
 		r.errorf(n, "value", path, "must name a file that ends in .yml or .yaml, not %s", quote(n.text))
 	}
 }
 
-// includeOfText tells an address from a path, as include: does.
-func includeOfText(text string) pipeline.TriggerInclude {
-	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return pipeline.TriggerInclude{Remote: text}
+// IsPipelineFile reports whether the name of a file is that of a configuration.
+func IsPipelineFile(name string) bool {
+	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
+		if strings.HasSuffix(name, ending) {
+			return true
+		}
 	}
-	return pipeline.TriggerInclude{Local: text}
+	return false
 }
 
-func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
+// includeOfText tells a URL from a path, as include: does.
+func includeOfText(text string) pipeline.DownstreamInclude {
+	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
+		return pipeline.DownstreamInclude{Remote: text}
+	}
+	return pipeline.DownstreamInclude{Local: text}
+}
+
+func (r reader) triggerInclude(n *node) pipeline.DownstreamInclude {
 	const path = "trigger:include"
 	r.mapping(n, path, "local", "artifact", "job", "project", "ref", "file", "template", "remote", "component", "inputs")
 	get := func(key string) string {
@@ -114,7 +119,7 @@ func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
 		}
 		return ""
 	}
-	t := pipeline.TriggerInclude{
+	t := pipeline.DownstreamInclude{
 		Local: get("local"), Artifact: get("artifact"), Job: get("job"), Ref: get("ref"),
 		Template: get("template"), Remote: get("remote"), Component: get("component"),
 		Inputs: r.inputValues(n.get("inputs"), path+":inputs"),
@@ -139,16 +144,16 @@ func (r reader) triggerInclude(n *node) pipeline.TriggerInclude {
 	case kinds == "" && n.get("project") == nil:
 		r.errorf(n, "value", path, "must have one of local, artifact, project, template, remote, component")
 	case t.Artifact != "" && t.Job == "":
-		r.errorf(n, "value", path, "must say by job: whose artifact %s is", quote(t.Artifact))
+		r.errorf(n, "value", path, "needs job: the job that makes the artifact %s", quote(t.Artifact))
 	case t.Job != "" && t.Artifact == "":
 		r.errorf(n, "value", path, "has job without artifact")
 	case t.Project != "" && t.File == "":
-		r.errorf(n, "value", path, "must say by file: which file of the project")
+		r.errorf(n, "value", path, "needs file: the path in the project")
 	}
 	return t
 }
 
-// inputValues reads the values that another pipeline gets for its inputs.
+// inputValues reads the values for the inputs of another pipeline.
 func (r reader) inputValues(n *node, path string) map[string]any {
 	if absent(n) {
 		return nil

@@ -35,12 +35,12 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, root, included string) {
 		once := func() (*config, []string) {
 			var f findings
-			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: files{".gitlab-ci.yml": root, "a.yml": included}}
+			in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: files{".gitlab-ci.yml": root, "a.yml": included}}
 			c, err := load(t.Context(), in, stubRules{}, &f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c == nil && !f.hasErrors() {
+			if c == nil && !f.list.HasErrors() {
 				t.Fatal("neither a config nor an error")
 			}
 			return c, lines(f.sorted())

@@ -23,16 +23,16 @@ type files map[string]string
 func (fs files) Read(_ context.Context, s Source) ([]byte, Source, error) {
 	text, ok := fs[s.label()]
 	if !ok {
-		if s.Kind == Local && s.Project == "" {
+		if s.Kind == SourceLocal && s.Project == "" {
 			return nil, s, errs.E(errs.NotFound, "no such file")
 		}
 		return nil, s, errs.E(errs.Unavailable, "no source for it")
 	}
-	if s.Kind == Component {
+	if s.Kind == SourceComponent {
 		_, ref, _ := strings.Cut(s.Path, "@")
 		versions := map[string]string{"~latest": "2.1.0", "1": "1.4.2"}
 		project := s.Path[strings.Index(s.Path, "/")+1 : strings.LastIndex(s.Path, "/")]
-		return []byte(text), Source{Kind: Component, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
+		return []byte(text), Source{Kind: SourceComponent, Project: project, Ref: "c0ffee", Path: "templates/x.yml", Version: versions[ref]}, nil
 	}
 	return []byte(text), s, nil
 }
@@ -67,7 +67,7 @@ func (stubRules) Changes(clause *node, _ Source) (bool, error) { return show(cla
 
 func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List) {
 	t.Helper()
-	in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: fs}
+	in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: fs}
 	if change != nil {
 		change(&in)
 	}
@@ -163,36 +163,36 @@ func TestLoadSaysWhatIsWrongWithYAML(t *testing.T) {
 		"duplicate keys": {
 			"a:\n  when: x\n  b: 1\n  when: y\n  when: z\nc: {}\nc: {d: 1}\n",
 			[]string{
-				`.gitlab-ci.yml:2:3: warning: "when" stands twice in "a"; the last one (line 5) wins`,
-				`.gitlab-ci.yml:6:1: warning: "c" stands twice; the last one (line 7) wins`,
+				`.gitlab-ci.yml:2:3: warning: duplicate key "when" in "a"; the last one (line 5) wins`,
+				`.gitlab-ci.yml:6:1: warning: duplicate key "c"; the last one (line 7) wins`,
 			},
 		},
 		"tab":           {"a:\n\tb: 1\n", []string{".gitlab-ci.yml:2:1: error: not valid YAML: a tab cannot indent YAML; indent with spaces"}},
 		"colon":         {"a: b: c\n", []string{`.gitlab-ci.yml:1:5: error: not valid YAML: unexpected ": "; put a text that holds ": " in quotes, or check the indentation of this line and of the lines above it`}},
 		"indentation":   {"a:\n  - x\n b: 1\n", []string{".gitlab-ci.yml:3:2: error: not valid YAML: did not find expected key while parsing a block mapping that starts at line 1; check the indentation of this line and of the lines above it"}},
 		"anchor":        {"a: *b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: *b refers to an anchor that this file does not define above; anchors do not reach across files; use extends or !reference for that"}},
-		"own anchor":    {"a: &x\n  b: *x\n", []string{".gitlab-ci.yml:2:6: error: *x stands inside the value that it refers to"}},
+		"own anchor":    {"a: &x\n  b: *x\n", []string{".gitlab-ci.yml:2:6: error: *x is inside the value that it refers to"}},
 		"open quote":    {"a: \"b\n", []string{".gitlab-ci.yml:1:4: error: not valid YAML: the text that starts here has no closing quote; close it, or escape the quote inside"}},
 		"at sign":       {"a: @b\n", []string{`.gitlab-ci.yml:1:4: error: not valid YAML: a plain text cannot start with "@"; put the text in quotes`}},
-		"block in flow": {"a: [$[[ inputs.b ]]]\n", []string{".gitlab-ci.yml:1:6: error: not valid YAML: $[[ … ]] cannot stand unquoted inside [ ] or { }; put it in quotes"}},
+		"block in flow": {"a: [$[[ inputs.b ]]]\n", []string{".gitlab-ci.yml:1:6: error: not valid YAML: $[[ … ]] needs quotes inside [ ] or { }; put it in quotes"}},
 		"Latin-1":       {"a:\n  script: [caf\xe9]\n", []string{".gitlab-ci.yml:2:15: error: the file is not UTF-8 text here; save it as UTF-8"}},
 		"UTF-16":        {"\xff\xfea\x00", []string{".gitlab-ci.yml:1:1: error: the file is not UTF-8 text here; save it as UTF-8"}},
 		"a list":        {"- a\n", []string{".gitlab-ci.yml:1:1: error: the file holds a list; a configuration is a map of keywords and jobs"}},
-		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a text; a configuration is a map of keywords and jobs"}},
+		"a text":        {"hello\n", []string{".gitlab-ci.yml:1:1: error: the file holds a string; a configuration is a map of keywords and jobs"}},
 		"date":          {"a: {b: 2024-01-02}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 is a date in YAML, which GitLab does not accept; put it in quotes"}},
 		"time":          {"a: {b: 2024-01-02 10:00:00}\n", []string{".gitlab-ci.yml:1:8: error: 2024-01-02 10:00:00 is a time in YAML, which GitLab does not accept; put it in quotes"}},
 		"symbol":        {"a: {b: :c}\n", []string{`.gitlab-ci.yml:1:8: warning: :c is read as "c": an unquoted text that starts with a colon loses it; put it in quotes`}},
-		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{`.gitlab-ci.yml:1:8: warning: the tag !refrence means nothing and is passed over; did you mean "!reference"?`}},
+		"unknown tag":   {"a: {b: !refrence [c, d]}\n", []string{`.gitlab-ci.yml:1:8: warning: the tag !refrence has no meaning and is ignored; did you mean "!reference"?`}},
 		"ruby tag":      {"a: !ruby/object:X {}\n", []string{".gitlab-ci.yml:1:4: error: the tag !ruby/object:X is not allowed"}},
-		"complex key":   {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a text"}},
-		"number as job": {"1: {a: b}\n", []string{".gitlab-ci.yml:1:1: error: the name of a job must be a text, not the number 1; put it in quotes"}},
+		"complex key":   {"a: {? [b] : c}\n", []string{".gitlab-ci.yml:1:7: error: a key must be a string"}},
+		"number as job": {"1: {a: b}\n", []string{".gitlab-ci.yml:1:1: error: the name of a job must be a string, not the number 1; put it in quotes"}},
 		"second document": {
 			"a: {b: c}\n---\nd: {e: f}\n",
 			[]string{".gitlab-ci.yml:3:1: warning: this second document is not read: the first one has no spec:; merge the two documents"},
 		},
 		"spec without dashes": {
 			"spec: {inputs: {a: }}\nb: {c: d}\n",
-			[]string{".gitlab-ci.yml:1:1: error: spec: and the jobs stand in one document; put a line with --- after the spec: block"},
+			[]string{".gitlab-ci.yml:1:1: error: spec: and the jobs are in one document; put a line with --- after the spec: block"},
 		},
 		"odd reference": {"a: [!reference b, !reference [], !reference [1]]\n", []string{
 			".gitlab-ci.yml:1:5: error: !reference takes a list of names; write it as !reference [JOB, KEYWORD]",
@@ -290,7 +290,7 @@ func TestLoadKeepsPlaces(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	wantFiles := []Source{{Kind: Local, Path: ".gitlab-ci.yml"}, {Kind: Local, Path: "ci/base.yml"}}
+	wantFiles := []Source{{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, {Kind: SourceLocal, Path: "ci/base.yml"}}
 	if diff := cmp.Diff(wantFiles, c.files); diff != "" {
 		t.Errorf("files -want +got\n%s", diff)
 	}
@@ -319,7 +319,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var f findings
-	c, err := load(ctx, Input{Root: Source{Kind: Local, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
+	c, err := load(ctx, Input{Root: Source{Kind: SourceLocal, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
 	if c != nil || !errors.Is(err, context.Canceled) || len(f.list) > 0 {
 		t.Errorf("got %v, %v, %q", c, err, lines(f.list))
 	}
@@ -338,7 +338,7 @@ func TestLoadNeedsTheRoot(t *testing.T) {
 type folder string
 
 func (d folder) Read(_ context.Context, s Source) ([]byte, Source, error) {
-	if s.Kind != Local || s.Project != "" {
+	if s.Kind != SourceLocal || s.Project != "" {
 		return nil, s, errs.E(errs.Unavailable, "not on this disk")
 	}
 	b, err := os.ReadFile(filepath.Join(string(d), filepath.FromSlash(s.Path)))
@@ -349,7 +349,7 @@ func (d folder) Read(_ context.Context, s Source) ([]byte, Source, error) {
 }
 
 func (d folder) List(_ context.Context, s Source) ([]string, error) {
-	if s.Kind != Local || s.Project != "" {
+	if s.Kind != SourceLocal || s.Project != "" {
 		return nil, errs.E(errs.Unavailable, "not on this disk")
 	}
 	var paths []string
@@ -383,7 +383,7 @@ func TestConformancePipelinesLoad(t *testing.T) {
 		t.Run(p.Name(), func(t *testing.T) {
 			t.Parallel()
 			var f findings
-			in := Input{Root: Source{Kind: Local, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
+			in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
 			rules := stubRules{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
 			c, err := load(t.Context(), in, rules, &f)

@@ -19,7 +19,7 @@ type parallelSpec struct {
 
 // instance is one job of a pipeline: a written job, or one of its parallel ones.
 type instance struct {
-	of     *written
+	of     *parsedJob
 	name   string
 	index  int // from 1, 0 when not parallel
 	total  int
@@ -48,7 +48,7 @@ func (r reader) readParallel(n *node, bridge bool) parallelSpec {
 	case n.kind != intNode:
 		r.wrong(n, "parallel", "a whole number or a map with matrix")
 	case bridge:
-		r.errorf(n, "value", "parallel", "must be a matrix in a job that triggers")
+		r.errorf(n, "value", "parallel", "must be a matrix in a trigger job")
 	default:
 		number, ok := r.integer(n, "parallel", 1, maxParallel)
 		return parallelSpec{number: number, isSet: ok}
@@ -143,7 +143,7 @@ func matrixName(base string, set []pipeline.Variable) string {
 
 // expand makes the instances of a job. Combinations that give the same name
 // are one job, the last of them.
-func (w *written) expand() {
+func (w *parsedJob) expand() {
 	switch {
 	case !w.parallel.isSet:
 		w.instances = []*instance{{of: w, name: w.name}}

@@ -24,7 +24,7 @@ func rendered(t *testing.T, p *pipeline.Pipeline) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := Compile(t.Context(), Input{Root: Source{Kind: Local, Path: "rendered.yml"}, Content: text})
+	res, err := Compile(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: "rendered.yml"}, Content: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestRenderRealPipelines(t *testing.T) {
 	for _, e := range entries {
 		for _, facts := range someFacts() {
 			res, err := Compile(t.Context(), Input{
-				Root:   Source{Kind: Local, Path: ".gitlab-ci.yml"},
+				Root:   Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"},
 				Loader: folder(filepath.Join(dir, e.Name())), Predefined: Predefined(facts),
 			})
 			if err != nil {
@@ -67,7 +67,7 @@ func TestRenderRealPipelines(t *testing.T) {
 			}
 			count++
 			if d := rendered(t, res.Pipeline); d != "" {
-				t.Errorf("%s (%s): compiled again it is another\n%s", e.Name(), facts.Event, d)
+				t.Errorf("%s (%s): compiled again it is another\n%s", e.Name(), facts.Trigger, d)
 				break
 			}
 		}

@@ -11,9 +11,9 @@ import (
 // the project that is compiled.
 func (s Source) label() string {
 	switch s.Kind {
-	case Remote, Component:
+	case SourceRemote, SourceComponent:
 		return s.Path
-	case Template:
+	case SourceTemplate:
 		return "template:" + s.Path
 	}
 	if s.Project == "" {
@@ -37,11 +37,11 @@ func shortRef(ref string) string {
 // phrase names a source within a sentence.
 func (s Source) phrase() string {
 	switch s.Kind {
-	case Remote:
+	case SourceRemote:
 		return "the remote file \"" + s.Path + "\""
-	case Template:
+	case SourceTemplate:
 		return "the template \"" + s.Path + "\""
-	case Component:
+	case SourceComponent:
 		return "the component \"" + s.Path + "\""
 	}
 	text := "the file \"" + s.Path + "\""
@@ -57,11 +57,11 @@ func (s Source) phrase() string {
 // configure says what gives access to sources of this kind.
 func (s Source) configure() string {
 	switch {
-	case s.Kind == Template:
+	case s.Kind == SourceTemplate:
 		return "say where a copy of GitLab's lib/gitlab/ci/templates is: --templates FOLDER-OR-URL, or REFLINE_TEMPLATES"
-	case s.Kind == Component:
+	case s.Kind == SourceComponent:
 		return "say where components are: --components URL-OR-FOLDER, or REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN"
-	case s.Kind == Remote:
+	case s.Kind == SourceRemote:
 		return "check the address and the network"
 	case s.Project != "":
 		return "say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN"
@@ -72,10 +72,10 @@ func (s Source) configure() string {
 // neighbour is the source that include:local names from within s: of the same
 // project at the same commit. Files that are in no project have none.
 func (s Source) neighbour(file string) (Source, bool) {
-	if s.Kind == Remote || s.Kind == Template || s.Kind == Component && s.Project == "" {
+	if s.Kind == SourceRemote || s.Kind == SourceTemplate || s.Kind == SourceComponent && s.Project == "" {
 		return Source{}, false
 	}
-	return Source{Kind: Local, Project: s.Project, Ref: s.Ref, Path: strings.TrimLeft(file, "/")}, true
+	return Source{Kind: SourceLocal, Project: s.Project, Ref: s.Ref, Path: strings.TrimLeft(file, "/")}, true
 }
 
 // isYAMLName reports whether GitLab takes a file of this name as configuration.

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// maxNesting is how deep lists may stand in each other where they are joined.
-const maxNesting = 10
+// maxNesting is how deep lists nest where GitLab limits the lists that it joins.
+// The others it joins at any depth: noLimit.
+const (
+	maxNesting = 10
+	noLimit    = 0
+)
 
 // list reads a list of strings.
 func (r reader) list(n *node, path string) []string {
@@ -73,7 +77,7 @@ func (r reader) integers(n *node, path string) []int {
 	return out
 }
 
-// script reads a string or a list of strings, in which lists may stand.
+// script reads a string or a nested list of strings.
 func (r reader) script(n *node, path string) []string {
 	switch {
 	case absent(n):
@@ -85,24 +89,28 @@ func (r reader) script(n *node, path string) []string {
 		return nil
 	}
 	out := make([]string, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
+	r.nested(n, path, maxNesting, func(item *node) bool {
 		if item.kind == stringNode {
 			out = append(out, item.text)
 			return true
 		}
 		if r.wrong(item, path, "a list of strings") && item.kind == mapNode && len(item.keys) > 0 {
-			r.f.hint("a colon and a space make this line a map; put the whole line in quotes, or write it below a |")
+			r.f.hint("a colon and a space make this line a map; put the whole line in quotes, or write it under a |")
 		}
 		return false
 	})
 	return out
 }
 
-// nested calls visit for what is no list in n and in the lists in it, until
-// visit returns false.
-func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) bool {
-	if depth > maxNesting {
-		r.errorf(n, "nesting", path, "may have lists in lists up to %d deep", maxNesting)
+// nested calls visit for each value in the list n and in the lists in it, until
+// visit returns false. limit is how deep lists may nest, noLimit for any depth.
+func (r reader) nested(n *node, path string, limit int, visit func(*node) bool) bool {
+	return r.nestedAt(n, path, 1, limit, visit)
+}
+
+func (r reader) nestedAt(n *node, path string, depth, limit int, visit func(*node) bool) bool {
+	if limit != noLimit && depth > limit {
+		r.errorf(n, "nesting", path, "may have lists in lists up to %d deep", limit)
 		return false
 	}
 	for _, item := range n.items {
@@ -111,7 +119,7 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 		}
 		var ok bool
 		if item.kind == seqNode {
-			ok = r.nested(item, path, depth+1, visit)
+			ok = r.nestedAt(item, path, depth+1, limit, visit)
 		} else {
 			ok = visit(item)
 		}
@@ -122,8 +130,24 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 	return true
 }
 
-// mapping checks that n is a map with no other keys than allowed. An unknown
-// key is named with the nearest known one.
+// flattened returns the values of a list and of the lists in it, at any depth.
+func flattened(n *node) []*node {
+	if !slices.ContainsFunc(n.items, func(item *node) bool { return item.kind == seqNode }) {
+		return n.items
+	}
+	var out []*node
+	for _, item := range n.items {
+		if item.kind == seqNode {
+			out = append(out, flattened(item)...)
+		} else {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// mapping checks that n is a map with allowed keys only. It suggests the nearest
+// known key for an unknown one.
 func (r reader) mapping(n *node, path string, allowed ...string) bool {
 	if n.kind != mapNode {
 		r.wrong(n, path, "a map")

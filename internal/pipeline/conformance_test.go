@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"refline/internal/pipeline"
+	"refline/internal/pipelinetest"
 )
 
 // TestGitLabStateCases plays the state cases that GitLab publishes.
@@ -32,8 +33,8 @@ func TestGitLabStateCases(t *testing.T) {
 	}
 }
 
-// TestGitLabStateCasesCanFail makes sure that the test above compares: each
-// case with one expectation turned must report just that.
+// TestGitLabStateCasesCanFail makes sure that the test above compares statuses:
+// each case with one wrong expectation must report exactly that one.
 func TestGitLabStateCasesCanFail(t *testing.T) {
 	t.Parallel()
 	for _, file := range stateCases(t) {
@@ -49,7 +50,7 @@ func stateCases(t *testing.T) []string {
 	t.Helper()
 	root := os.Getenv("REFLINE_CONFORMANCE")
 	if root == "" {
-		t.Skip("REFLINE_CONFORMANCE is not set: it names the folder that holds gitlab/pipeline_processing/*.yml")
+		t.Skip("REFLINE_CONFORMANCE is not set; it is the folder with gitlab/pipeline_processing/*.yml")
 	}
 	files, err := filepath.Glob(filepath.Join(root, "gitlab", "pipeline_processing", "*.yml"))
 	if err != nil {
@@ -58,16 +59,16 @@ func stateCases(t *testing.T) []string {
 	return files
 }
 
-// readStateCase compiles just as much of the dialect as the cases use.
-func readStateCase(t *testing.T, file string) (*pipeline.Pipeline, pipeline.Case) {
+// readStateCase reads a case and compiles the part of the dialect that the cases use.
+func readStateCase(t *testing.T, file string) (*pipeline.Pipeline, pipelinetest.Case) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Config        yaml.Node
-		pipeline.Case `yaml:",inline"`
+		Config            yaml.Node
+		pipelinetest.Case `yaml:",inline"`
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
@@ -109,12 +110,12 @@ func readJob(t *testing.T, name string, value *yaml.Node) (pipeline.Job, bool) {
 		AllowFailure *bool `yaml:"allow_failure"`
 		Needs        *[]yaml.Node
 		Rules        []struct{ If string }
-	}{Stage: "test", When: pipeline.OnSuccess}
+	}{Stage: "test", When: pipeline.WhenOnSuccess}
 	decode(t, value, &raw)
 	if len(raw.Rules) > 0 {
 		return pipeline.Job{}, false // the cases have rules that never match
 	}
-	job := pipeline.Job{Name: name, Stage: raw.Stage, When: raw.When, AllowFailure: raw.When == pipeline.Manual}
+	job := pipeline.Job{Name: name, Stage: raw.Stage, When: raw.When, AllowFailure: raw.When == pipeline.WhenManual}
 	if raw.AllowFailure != nil {
 		job.AllowFailure = *raw.AllowFailure
 	}

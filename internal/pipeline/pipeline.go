@@ -3,7 +3,7 @@
 //
 // It promises that the same values in give the same values out. It knows no
 // clock, no file, no process and no dialect: a compiler fills a [Pipeline], an
-// engine or a server keeps a [State], and both ask [Advance] what happens next.
+// engine or a server keeps a [State], and both ask [Graph.Advance] what happens next.
 package pipeline
 
 import (
@@ -32,6 +32,18 @@ func (p *Pipeline) Job(name string) *Job {
 	return nil
 }
 
+// Named returns the full names of the jobs that a name means: the job of that
+// name, and all instances of a parallel job with it as base name.
+func (p *Pipeline) Named(name string) []string {
+	var names []string
+	for i := range p.Jobs {
+		if p.Jobs[i].Name == name || p.Jobs[i].Base == name {
+			names = append(names, p.Jobs[i].Name)
+		}
+	}
+	return names
+}
+
 // AutoCancel says when work that nobody waits for any more may be stopped.
 type AutoCancel struct {
 	OnNewCommit  string `json:"on_new_commit,omitempty"`  // conservative (default), interruptible, none
@@ -43,12 +55,12 @@ type When string
 
 // The values of when.
 const (
-	OnSuccess When = "on_success"
-	OnFailure When = "on_failure"
-	Always    When = "always"
-	Manual    When = "manual"
-	Delayed   When = "delayed"
-	Never     When = "never" // only inside a compiler: such a job is not in a pipeline
+	WhenOnSuccess When = "on_success"
+	WhenOnFailure When = "on_failure"
+	WhenAlways    When = "always"
+	WhenManual    When = "manual"
+	WhenDelayed   When = "delayed"
+	WhenNever     When = "never" // only inside a compiler: such a job is not in a pipeline
 )
 
 // Job is one node. All of it is decided: rules are evaluated, defaults and
@@ -80,17 +92,20 @@ type Job struct {
 	Services  []Service  `json:"services,omitempty"`
 	Variables []Variable `json:"variables,omitempty"` // top-level, job, matrix and rules, merged; in order of definition
 
-	PreGetSources []string `json:"pre_get_sources_script,omitempty"` // hooks:pre_get_sources_script
-	BeforeScript  []string `json:"before_script,omitempty"`
-	Script        []string `json:"script,omitempty"`
-	AfterScript   []string `json:"after_script,omitempty"`
-	Run           []Step   `json:"run,omitempty"`      // run: steps, instead of the scripts
-	Coverage      string   `json:"coverage,omitempty"` // the regular expression without its slashes
+	PreGetSources []string   `json:"pre_get_sources_script,omitempty"` // hooks:pre_get_sources_script
+	BeforeScript  []string   `json:"before_script,omitempty"`
+	Script        []string   `json:"script,omitempty"`
+	AfterScript   []string   `json:"after_script,omitempty"`
+	Run           []RunEntry `json:"run,omitempty"` // run: steps, instead of the scripts
+	// Python is the path of the Python script that the job runs. What the script
+	// declares to need is installed before.
+	Python   string `json:"python,omitempty"`
+	Coverage string `json:"coverage,omitempty"` // the regular expression without its slashes
 
 	Artifacts   *Artifacts   `json:"artifacts,omitempty"`
 	Caches      []Cache      `json:"cache,omitempty"`
 	Environment *Environment `json:"environment,omitempty"`
-	Trigger     *Trigger     `json:"trigger,omitempty"` // a bridge: no script of its own
+	Downstream  *Downstream  `json:"trigger,omitempty"` // a bridge: no script of its own
 	Release     *Release     `json:"release,omitempty"`
 	Pages       *Pages       `json:"pages,omitempty"`
 	Secrets     []Secret     `json:"secrets,omitempty"`
@@ -182,18 +197,18 @@ type Environment struct {
 	Kubernetes     any    `json:"kubernetes,omitempty"`
 }
 
-// Trigger makes a job start another pipeline.
-type Trigger struct {
-	Include  []TriggerInclude `json:"include,omitempty"` // a child pipeline of these files
-	Project  string           `json:"project,omitempty"` // another project's
-	Branch   string           `json:"branch,omitempty"`
-	Strategy string           `json:"strategy,omitempty"` // "", depend, mirror
-	Forward  Forward          `json:"forward"`
-	Inputs   map[string]any   `json:"inputs,omitempty"`
+// Downstream makes a job start another pipeline.
+type Downstream struct {
+	Include  []DownstreamInclude `json:"include,omitempty"` // a child pipeline of these files
+	Project  string              `json:"project,omitempty"` // another project's
+	Branch   string              `json:"branch,omitempty"`
+	Strategy string              `json:"strategy,omitempty"` // "", depend, mirror
+	Forward  Forward             `json:"forward"`
+	Inputs   map[string]any      `json:"inputs,omitempty"`
 }
 
-// TriggerInclude is one file of a child pipeline.
-type TriggerInclude struct {
+// DownstreamInclude is one file of a child pipeline.
+type DownstreamInclude struct {
 	Local     string         `json:"local,omitempty"`
 	Artifact  string         `json:"artifact,omitempty"` // a path in the artifacts of Job
 	Job       string         `json:"job,omitempty"`
@@ -245,8 +260,8 @@ type IDToken struct {
 	Aud  []string `json:"aud"`
 }
 
-// Step is one entry of run:.
-type Step struct {
+// RunEntry is one entry of run:.
+type RunEntry struct {
 	Name   string            `json:"name"`
 	Step   string            `json:"step,omitempty"`
 	Func   string            `json:"func,omitempty"`

@@ -1,15 +1,15 @@
 package pipeline
 
-// Redundant names the jobs of a pipeline that may be canceled because there is
-// a pipeline for a newer commit of the same ref. By auto_cancel:on_new_commit:
+// Redundant returns the names of the jobs that may be canceled because the same
+// ref has a pipeline for a newer commit. It depends on auto_cancel:on_new_commit:
 //
-//   - conservative (the default): all that have not ended, but none when a job
+//   - conservative (the default): all jobs that have not ended, but none if a job
 //     that is not interruptible has started;
-//   - interruptible: those that are interruptible and have not ended;
+//   - interruptible: interruptible jobs that have not ended;
 //   - none: none.
 //
-// The caller sends a Cancel for each, all in one [Advance]. A pipeline that
-// only waits for people is left alone.
+// The caller sends EventCancel for each, all in one [Graph.Advance]. A pipeline
+// that only waits for people is not redundant.
 func Redundant(p *Pipeline, s State) []string {
 	if !s.Status.cancelable() || len(s.Jobs) != len(p.Jobs) {
 		return nil
@@ -18,7 +18,7 @@ func Redundant(p *Pipeline, s State) []string {
 	switch p.AutoCancel.OnNewCommit {
 	case "", "conservative":
 		for i := range p.Jobs {
-			if p.Jobs[i].Trigger == nil && !p.Jobs[i].Interruptible && s.Jobs[i].Status.started() {
+			if p.Jobs[i].Downstream == nil && !p.Jobs[i].Interruptible && s.Jobs[i].Status.started() {
 				return nil
 			}
 		}
@@ -38,4 +38,4 @@ func Redundant(p *Pipeline, s State) []string {
 
 // started reports whether a job's effects may have begun. A canceled job does
 // not count, as in GitLab.
-func (s Status) started() bool { return s == Running || s == Success || s == Failed }
+func (s Status) started() bool { return s == StatusRunning || s == StatusSuccess || s == StatusFailed }

@@ -13,9 +13,9 @@ func TestRedundant(t *testing.T) {
 		{Name: "a/x", Interruptible: true},
 		{Name: "a/y", Interruptible: true},
 		{Name: "b/deploy"},
-		{Name: "b/child", Trigger: &pipeline.Trigger{}},
+		{Name: "b/child", Downstream: &pipeline.Downstream{}},
 		{Name: "c/after", Interruptible: true},
-		{Name: "c/m", When: pipeline.Manual, DAG: true},
+		{Name: "c/m", When: pipeline.WhenManual, DAG: true},
 	}
 	tests := []struct {
 		name   string
@@ -23,16 +23,16 @@ func TestRedundant(t *testing.T) {
 		events []string
 		want   string
 	}{
-		{"conservative: nothing dear has started", "", []string{"create", "start x"}, "x y deploy child after"},
-		{"conservative: a trigger job counts for nothing", "conservative", []string{"create", "success x", "success y", "start child"}, "deploy child after"},
-		{"conservative: a dear job runs", "conservative", []string{"create", "success x", "success y", "start deploy"}, ""},
-		{"conservative: a dear job ended", "conservative", []string{"create", "success x", "success y", "success deploy"}, ""},
-		{"conservative: a dear job was canceled in time", "conservative", []string{"create", "success x", "success y", "cancel deploy"}, "child after"},
+		{"conservative: no job that is not interruptible has started", "", []string{"create", "start x"}, "x y deploy child after"},
+		{"conservative: a trigger job does not count", "conservative", []string{"create", "success x", "success y", "start child"}, "deploy child after"},
+		{"conservative: such a job runs", "conservative", []string{"create", "success x", "success y", "start deploy"}, ""},
+		{"conservative: such a job ended", "conservative", []string{"create", "success x", "success y", "success deploy"}, ""},
+		{"conservative: such a job was canceled before its start", "conservative", []string{"create", "success x", "success y", "cancel deploy"}, "child after"},
 		{"interruptible: those only", "interruptible", []string{"create", "success x", "start y"}, "y after"},
-		{"interruptible: also while a dear one runs", "interruptible", []string{"create", "success x", "success y", "start deploy"}, "after"},
+		{"interruptible: also while another one runs", "interruptible", []string{"create", "success x", "success y", "start deploy"}, "after"},
 		{"none", "none", []string{"create"}, ""},
-		{"all over", "", []string{"create", "drop x", "drop y"}, ""},
-		{"being canceled already", "", []string{"create", "start x", "cancel"}, ""},
+		{"all have ended", "", []string{"create", "drop x", "drop y"}, ""},
+		{"already canceling", "", []string{"create", "start x", "cancel"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestRedundant(t *testing.T) {
 			}
 		})
 	}
-	waits := build(pipeline.Job{Name: "a/m", When: pipeline.Manual}, pipeline.Job{Name: "b/z"})
+	waits := build(pipeline.Job{Name: "a/m", When: pipeline.WhenManual}, pipeline.Job{Name: "b/z"})
 	s, _ := play(t, waits, pipeline.State{}, "create")
 	if got := pipeline.Redundant(waits, s); got != nil {
 		t.Errorf("a pipeline that waits for people has %v to cancel", got)

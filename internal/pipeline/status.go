@@ -6,25 +6,25 @@ type Status string
 // The statuses. A job ends in Success, Failed, Canceled or Skipped; a Manual
 // job rests until somebody plays it.
 const (
-	Created            Status = "created"
-	WaitingForResource Status = "waiting_for_resource"
-	Preparing          Status = "preparing"
-	Pending            Status = "pending"
-	Running            Status = "running"
-	Success            Status = "success"
-	Failed             Status = "failed"
-	Canceling          Status = "canceling"
-	Canceled           Status = "canceled"
-	Skipped            Status = "skipped"
-	ManualStatus       Status = "manual"
-	Scheduled          Status = "scheduled"
+	StatusCreated            Status = "created"
+	StatusWaitingForResource Status = "waiting_for_resource"
+	StatusPreparing          Status = "preparing"
+	StatusPending            Status = "pending"
+	StatusRunning            Status = "running"
+	StatusSuccess            Status = "success"
+	StatusFailed             Status = "failed"
+	StatusCanceling          Status = "canceling"
+	StatusCanceled           Status = "canceled"
+	StatusSkipped            Status = "skipped"
+	StatusManual             Status = "manual"
+	StatusScheduled          Status = "scheduled"
 )
 
 // Done reports whether a job in this status will not change by itself and is
 // not waiting for anybody.
 func (s Status) Done() bool {
 	switch s {
-	case Success, Failed, Canceled, Skipped:
+	case StatusSuccess, StatusFailed, StatusCanceled, StatusSkipped:
 		return true
 	default:
 		return false
@@ -34,7 +34,7 @@ func (s Status) Done() bool {
 // Active reports whether something is going on: waiting for a runner or on it.
 func (s Status) Active() bool {
 	switch s {
-	case WaitingForResource, Preparing, Pending, Running, Canceling:
+	case StatusWaitingForResource, StatusPreparing, StatusPending, StatusRunning, StatusCanceling:
 		return true
 	default:
 		return false
@@ -60,22 +60,22 @@ type Reason string
 
 // The reasons an engine can give.
 const (
-	ScriptFailure       Reason = "script_failure"
-	RunnerSystemFailure Reason = "runner_system_failure"
-	JobTimeout          Reason = "job_execution_timeout"
-	StuckOrTimeout      Reason = "stuck_or_timeout_failure"
-	MissingDependency   Reason = "missing_dependency_failure"
-	DownstreamFailed    Reason = "downstream_pipeline_creation_failed"
-	UnmetPrerequisites  Reason = "unmet_prerequisites"
-	APIFailure          Reason = "api_failure"
-	DataIntegrity       Reason = "data_integrity_failure"
-	RunnerUnsupported   Reason = "runner_unsupported"
-	ImagePullFailure    Reason = "image_pull_failure"
-	UnknownFailure      Reason = "unknown_failure"
+	ReasonScriptFailure            Reason = "script_failure"
+	ReasonRunnerSystemFailure      Reason = "runner_system_failure"
+	ReasonJobExecutionTimeout      Reason = "job_execution_timeout"
+	ReasonStuckOrTimeout           Reason = "stuck_or_timeout_failure"
+	ReasonMissingDependency        Reason = "missing_dependency_failure"
+	ReasonDownstreamCreationFailed Reason = "downstream_pipeline_creation_failed"
+	ReasonUnmetPrerequisites       Reason = "unmet_prerequisites"
+	ReasonAPIFailure               Reason = "api_failure"
+	ReasonDataIntegrity            Reason = "data_integrity_failure"
+	ReasonRunnerUnsupported        Reason = "runner_unsupported"
+	ReasonImagePull                Reason = "image_pull_failure"
+	ReasonUnknown                  Reason = "unknown_failure"
 )
 
-// State is a pipeline's whole state. It is a value; [Advance] returns a new one
-// and never writes to the one it was given. The zero State is a pipeline before
+// State is a pipeline's whole state. It is a value: [Graph.Advance] returns a new
+// one and never changes the one it gets. The zero State is a pipeline before
 // its Create event.
 type State struct {
 	// Status is the pipeline's, Stages those of its stages in the order of
@@ -86,44 +86,46 @@ type State struct {
 	Stages []Status `json:"stages"`
 	// Jobs has one entry a job, in the order of Pipeline.Jobs.
 	Jobs []JobState `json:"jobs"`
-	// Held names the resource groups that jobs of this pipeline must not take
-	// now: a job of another pipeline has them, or comes first. The caller writes
-	// it before an event; Free takes a group out again.
-	Held []string `json:"held,omitempty"`
+	// BusyGroups are the resource groups that jobs of this pipeline must not take
+	// now: a job of another pipeline has them, or comes first. The caller sets the
+	// list before an event; EventRelease removes a group again.
+	BusyGroups []string `json:"busy_groups,omitempty"`
 }
 
 // EventKind names something that happened to a job or was asked for.
 type EventKind string
 
-// The kinds of events. Start, Succeed, Drop and CancelDone are told by whoever
-// runs jobs; Play, Cancel, Again are asked for by people; Enqueue says that a
-// delayed job's time has come, or lets a manual one start; Create is the first event of each pipeline.
+// The kinds of events. Create is the first event of every pipeline. Whoever runs
+// jobs reports Start, Succeed, Drop and Canceled; people ask for Play, Cancel and
+// Retry. Enqueue starts a delayed job when its time has come, or a manual job.
 const (
-	Create     EventKind = "create"
-	Start      EventKind = "start"    // pending → running
-	Succeed    EventKind = "success"  // → success; canceling → canceled
-	Drop       EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
-	Play       EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
-	Enqueue    EventKind = "enqueue"  // scheduled or manual → pending; after a manual one, skipped jobs stay so
-	Cancel     EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
-	CancelDone EventKind = "canceled" // canceling → canceled
-	Again      EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
-	Free       EventKind = "release"  // Group has become free: waiting_for_resource → pending
+	EventCreate   EventKind = "create"
+	EventStart    EventKind = "start"    // pending → running
+	EventSucceed  EventKind = "success"  // → success; canceling → canceled
+	EventDrop     EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
+	EventPlay     EventKind = "play"     // manual or scheduled → pending; a job that has ended: as Retry
+	EventEnqueue  EventKind = "enqueue"  // scheduled or manual → pending; after a manual job, skipped jobs stay skipped
+	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline if Job is empty
+	EventCanceled EventKind = "canceled" // canceling → canceled
+	EventRetry    EventKind = "retry"    // a new attempt of a job that has ended, or of all that failed if Job is empty
+	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 
-// Event is one thing that happened.
+// Event is one thing that happened to a job or to the pipeline.
 type Event struct {
 	Kind     EventKind `json:"event"`
 	Job      string    `json:"job,omitempty"`
 	Reason   Reason    `json:"reason,omitempty"`    // Drop
-	ExitCode int       `json:"exit_code,omitempty"` // Drop; 0 when the job had none
-	Group    string    `json:"group,omitempty"`     // Free
+	ExitCode int       `json:"exit_code,omitempty"` // Drop; 0 if there is none
+	Group    string    `json:"group,omitempty"`     // Release
 }
 
-// Change is one transition that [Advance] decided. The caller acts on those to
-// Pending (start it), Scheduled (wake me after StartIn), Canceling (stop it).
-// A new attempt by retry: is one change, from running to pending.
+// Change is one change of a job that [Graph.Advance] decided. The caller acts on
+// changes to pending (start the job), scheduled (send Enqueue after StartIn) and
+// canceling (stop the job). A new attempt by retry is one change, from running to
+// pending.
 type Change struct {
+	Pos     int    `json:"pos"` // in Pipeline.Jobs
 	Job     string `json:"job"`
 	From    Status `json:"from"`
 	To      Status `json:"to"`

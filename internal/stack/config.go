@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/cfn"
 	"refline/internal/diag"
 	"refline/internal/jsonnet"
 )
@@ -18,6 +19,8 @@ type Config struct {
 	Stateful []string
 	// Rules is the path of a file of review rules, or "".
 	Rules string
+
+	source *cfn.Template // nil when there is no configuration
 }
 
 // Definition is a stack as configured, before an environment is chosen.
@@ -46,6 +49,7 @@ type settings struct {
 	StackPolicy           string // path of a JSON or Jsonnet file
 	OnFailure             string // rollback (default), keep, delete
 	TerminationProtection *bool
+	RetainExceptOnCreate  *bool // delete what a failed creation made, even if it is to be retained
 }
 
 // Value is a parameter or tag and where its value comes from: Text, or the one
@@ -55,6 +59,7 @@ type Value struct {
 	Text     string
 	Output   OutputRef
 	Env      string // an environment variable
+	Public   bool   // what Env has is not a secret
 	Previous bool   // keep what the stack has
 	Place    diag.Place
 }
@@ -77,8 +82,9 @@ type Environment struct {
 	Prefix     string // of the keys in it
 	KMSKey     string
 	Protected  bool
-	Parameters []Value // for every stack whose template declares them
-	Tags       []Value // for every stack
+	PlanCommit CommitRule // of which commit a deployed plan may be
+	Parameters []Value    // for every stack whose template declares them
+	Tags       []Value    // for every stack
 	Overrides  map[string]*settings
 	Place      diag.Place
 }
@@ -169,6 +175,9 @@ func (s settings) with(o *settings) settings {
 	}
 	if o.TerminationProtection != nil {
 		s.TerminationProtection = o.TerminationProtection
+	}
+	if o.RetainExceptOnCreate != nil {
+		s.RetainExceptOnCreate = o.RetainExceptOnCreate
 	}
 	return s
 }

@@ -42,6 +42,7 @@ func (r *configReader) settingFields(s *settings) []field {
 		{"notifications", r.texts(&s.Notifications)},
 		{"stack_policy", r.text(&s.StackPolicy)},
 		{"on_failure", r.choice(&s.OnFailure, "rollback", "keep", "delete")},
+		{"retain_except_on_create", r.truth(func(b bool) { s.RetainExceptOnCreate = &b })},
 		{"termination_protection", r.truth(func(b bool) { s.TerminationProtection = &b })},
 	}
 }
@@ -60,6 +61,11 @@ func (r *configReader) environmentFields(e *Environment) []field {
 		{"prefix", r.text(&e.Prefix)},
 		{"kms_key", r.text(&e.KMSKey)},
 		{"protected", r.truth(func(b bool) { e.Protected = b })},
+		{"plan_commit", func(n *cfn.Node, at cfn.Path) {
+			var s string
+			r.choice(&s, string(CommitSame), string(CommitAncestor))(n, at)
+			e.PlanCommit = CommitRule(s)
+		}},
 		{"parameters", r.values(&e.Parameters, true)},
 		{"tags", r.values(&e.Tags, false)},
 		{"stacks", func(n *cfn.Node, at cfn.Path) { r.overrides(e, n, at) }},
@@ -72,8 +78,8 @@ func (r *configReader) refFields(rule *RefRule) []field {
 		{"tag", r.text(&rule.Tag)},
 		{"does", func(n *cfn.Node, at cfn.Path) {
 			var s string
-			r.choice(&s, string(DoesLint), string(DoesPlan), string(DoesDeploy))(n, at)
-			rule.Does = Does(s)
+			r.choice(&s, string(ModeLint), string(ModePlan), string(ModeDeploy))(n, at)
+			rule.Mode = Mode(s)
 		}},
 	}
 }
@@ -82,6 +88,7 @@ func (r *configReader) valueFields(v *Value, parameter bool) []field {
 	fields := []field{
 		{"output", func(n *cfn.Node, at cfn.Path) { r.output(&v.Output, n, at) }},
 		{"env", r.text(&v.Env)},
+		{"secret", r.truth(func(b bool) { v.Public = !b })},
 	}
 	if parameter {
 		fields = append(fields, field{"previous", func(n *cfn.Node, at cfn.Path) {

@@ -20,7 +20,7 @@ func (r *configReader) stacks(c *Config, n *cfn.Node, at cfn.Path) {
 
 func (r *configReader) environments(c *Config, n *cfn.Node, at cfn.Path) {
 	r.each("environments", n, at, func(name string, n *cfn.Node, at cfn.Path) {
-		e := &Environment{Name: name, Prefix: "refline", Overrides: map[string]*settings{}, Place: r.source.Place(at)}
+		e := &Environment{Name: name, Prefix: "refline", PlanCommit: CommitSame, Overrides: map[string]*settings{}, Place: r.source.Place(at)}
 		r.fields("environment "+name, n, at, r.environmentFields(e))
 		c.Environments = append(c.Environments, e)
 	})
@@ -42,7 +42,7 @@ func (r *configReader) refs(e *Environment, n *cfn.Node, at cfn.Path) {
 	}
 	for i, item := range n.Items {
 		at := step(at, fmt.Sprint(i))
-		rule := RefRule{Does: DoesDeploy}
+		rule := RefRule{Mode: ModeDeploy}
 		if scalar(item) {
 			rule.Branch = item.Text
 		} else {
@@ -72,8 +72,14 @@ func (r *configReader) values(into *[]Value, parameters bool) func(*cfn.Node, cf
 				v.Text = strings.Join(items, ",")
 			case n.Kind == cfn.Map:
 				r.fields(key, n, at, r.valueFields(&v, parameters))
-				if len(n.Fields) != 1 {
+				sources := len(n.Fields)
+				if n.Has("secret") {
+					sources--
+				}
+				if sources != 1 {
 					r.errorf(at, "write {output: STACK.KEY} or {env: NAME}", "%s has one source of its value", key)
+				} else if n.Has("secret") && !n.Has("env") {
+					r.errorf(step(at, "secret"), "write {env: NAME, secret: false}", "secret is for values from the environment")
 				}
 			case scalar(n):
 				v.Text = n.Text

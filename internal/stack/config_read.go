@@ -25,7 +25,7 @@ func Load(ctx context.Context, file string, read jsonnet.Read) (*Config, error) 
 		return nil, notTemplate(err)
 	}
 	r := &configReader{source: t}
-	c := &Config{File: file}
+	c := &Config{File: file, source: t}
 	r.fields("", t.Root, nil, r.topFields(c))
 	r.check(c)
 	if err := r.found.Sort().Err(); err != nil {

@@ -129,7 +129,7 @@ func TestSelect(t *testing.T) {
 	} {
 		var got []string
 		for _, s := range c.Select(tc.ref) {
-			got = append(got, s.Env.Name+" "+string(s.Does))
+			got = append(got, s.Env.Name+" "+string(s.Mode))
 		}
 		if strings.Join(got, ", ") != tc.want {
 			t.Errorf("%s selects %q, want %q", tc.ref, strings.Join(got, ", "), tc.want)

@@ -18,8 +18,8 @@ type DeleteOptions struct {
 	Emit  func(Progress)
 }
 
-// Delete deletes a target's stack and waits for the end. One that does not
-// exist is a NotFound; one that is protected is a Conflict unless forced.
+// Delete deletes a target's stack and waits for the end. One that does not exist
+// is a NotFound; one that is protected is a Conflict unless forced.
 func (s *Session) Delete(ctx context.Context, t *Target, o DeleteOptions) (*Deployment, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if err != nil {
@@ -38,8 +38,16 @@ func (s *Session) Delete(ctx context.Context, t *Target, o DeleteOptions) (*Depl
 	if len(o.Retain) > 0 && st.Status != deleteFailed {
 		return nil, errs.E(errs.Conflict, "resources can be left only when a deletion failed at them; %s is %s", t.StackName, st.Status)
 	}
+	left, err := s.retained(ctx, st)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", t.StackName, err)
+	}
 	d := &DeleteStack{Role: t.Role, Retain: o.Retain, Force: o.Force && st.Status == deleteFailed, Token: s.token("delete")}
-	return s.operate(ctx, t, st, Action{Delete: d}, o.Emit)
+	end, err := s.operate(ctx, t, st, Action{Delete: d}, o.Emit)
+	if end != nil {
+		end.Retained = append(left, end.Retained...)
+	}
+	return end, err
 }
 
 // Continue continues a rollback that failed, leaving out the resources in skip.
@@ -63,11 +71,12 @@ func (s *Session) Rollback(ctx context.Context, t *Target, emit func(Progress)) 
 	}
 	switch st.Status {
 	case createFailed, updateFailed:
-		return s.operate(ctx, t, st, Action{Rollback: &Rollback{Role: t.Role, Token: s.token("rollback")}}, emit)
+		return s.operate(ctx, t, st, Action{Rollback: &Rollback{Role: t.Role, Token: s.token("rollback"),
+			RetainExceptOnCreate: t.RetainExceptOnCreate != nil && *t.RetainExceptOnCreate}}, emit)
 	case updateInProgress:
 		return s.operate(ctx, t, st, Action{CancelUpdate: true}, emit)
 	}
-	if out := WayOutOf(st.Status, t.Name, s.Env.Name); out != nil {
+	if out := RecoveryOf(st.Status, t.Name, s.Env.Name); out != nil {
 		return nil, errs.E(errs.Conflict, "stack %s is %s, which cannot be taken back: %s", t.StackName, st.Status, out)
 	}
 	return nil, errs.E(errs.Conflict, "stack %s is %s; only a deployment that failed and was kept, or an update under way, can be taken back; to go back further, plan the earlier commit",
@@ -90,14 +99,14 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 	end, err := w.run(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = &LeftError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
+			err = &StillRunningError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
 		}
 		return w.deployment(end), err
 	}
 	d := w.deployment(end)
-	d.WayOut = WayOutOf(d.Status, t.Name, s.Env.Name)
+	d.Recovery = RecoveryOf(d.Status, t.Name, s.Env.Name)
 	if a.Delete != nil && d.Good {
-		if err := s.record(ctx, t.StackName, Record{Event: Deleted}); err != nil {
+		if err := s.record(ctx, t.StackName, Record{Event: OperationDelete}); err != nil {
 			s.Notef("the history was not written: %v", err)
 		}
 	}
@@ -107,7 +116,7 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 		d.Good = strings.HasSuffix(string(d.Status), "ROLLBACK_COMPLETE")
 		if d.Good {
 			d.Causes = nil
-			if err := s.record(ctx, t.StackName, Record{Event: RolledBack}); err != nil {
+			if err := s.record(ctx, t.StackName, Record{Event: OperationRollback}); err != nil {
 				s.Notef("the history was not written: %v", err)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/diag"
 	"refline/internal/errs"
 )
@@ -17,23 +19,33 @@ type DeployOptions struct {
 	// Approved is the digest that was approved; the plan must have it. Empty
 	// when the plan file itself is the approval.
 	Approved string
+	// Outdated deploys a plan that is not for what is here now; the reasons are
+	// recorded.
+	Outdated bool
 	// Emit gets each event as it is known. May be nil.
 	Emit func(Progress)
 }
 
 // Deployment is what came of executing a plan.
 type Deployment struct {
-	StackName string        `json:"stackName"`
-	StackID   string        `json:"stackId"`
-	Status    Status        `json:"status"`
-	Reason    string        `json:"reason,omitempty"`
-	Good      bool          `json:"good"`
+	StackName string `json:"stackName"`
+	StackID   string `json:"stackId"`
+	Status    Status `json:"status"`
+	Reason    string `json:"reason,omitempty"`
+	Good      bool   `json:"good"`
+	// Empty says that the plan had no changes, so nothing was to be done.
+	Empty bool `json:"empty,omitempty"`
+	// Outdated are the reasons that the plan was outdated, when it was deployed
+	// all the same.
+	Outdated  []string      `json:"outdated,omitempty"`
 	Took      time.Duration `json:"took"` // nanoseconds
 	Resources []ResourceRun `json:"resources"`
 	// Causes are why it failed, the root cause first.
 	Causes  []Cause  `json:"causes,omitempty"`
 	Outputs []Output `json:"outputs,omitempty"`
-	WayOut  *WayOut  `json:"wayOut,omitempty"`
+	// Retained are what the operation took out of the stack and kept.
+	Retained []Retained `json:"retained,omitempty"`
+	Recovery *Recovery  `json:"recovery,omitempty"`
 }
 
 // Cause is a resource that failed by itself, not because another one had.
@@ -46,82 +58,89 @@ type Cause struct {
 	Place  *diag.Place `json:"place,omitempty"`
 }
 
-// LeftError says that nobody waits any longer while AWS goes on.
-type LeftError struct {
+// StillRunningError says that the wait ended while AWS goes on.
+type StillRunningError struct {
 	Stack, StackName, Env string
 	Err                   error
 }
 
-func (e *LeftError) Error() string {
+func (e *StillRunningError) Error() string {
 	return fmt.Sprintf("stack %s goes on in AWS; to watch it: refline stack events %s --env %s --follow", e.StackName, e.Stack, e.Env)
 }
 
-func (e *LeftError) Unwrap() error { return e.Err }
+func (e *StillRunningError) Unwrap() error { return e.Err }
 
 // Deploy executes exactly this plan. It refuses (Conflict or Denied) before
 // anything is changed when the plan was altered, is not the approved one, is of
 // another account, region or environment, or when its change set is gone,
-// executed, obsolete or not of this plan. A deployment that fails is a
+// executed, obsolete or not of this plan, or when the plan is outdated and
+// o.Outdated is not set. A deployment that fails is a
 // Deployment that is not Good, not an error. When ctx ends AWS goes on: the
-// error is a *[LeftError].
-func (s *Session) Deploy(ctx context.Context, p *Plan, o DeployOptions) (*Deployment, error) {
+// error is a *[StillRunningError].
+func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions) (*Deployment, error) {
 	if err := s.mayDeploy(p, o); err != nil {
 		return nil, err
 	}
-	if p.Empty {
-		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Resources: []ResourceRun{}}, s.settle(ctx, p)
+	if !p.Empty {
+		if err := s.verify(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.verify(ctx, p); err != nil {
+	outdated, err := s.mayBeOutdated(ctx, p, o)
+	if err != nil {
 		return nil, err
 	}
-	w, err := s.newWatch(ctx, p.StackID, p.StackName, o.Emit)
+	if p.Empty {
+		return &Deployment{StackName: p.StackName, StackID: p.StackID, Good: true, Empty: true, Outdated: outdated, Resources: []ResourceRun{}}, s.settle(ctx, p)
+	}
+	hide := s.secretsOfPlan(p)
+	w, err := s.newWatch(ctx, p.StackID, p.StackName, hide.emit(o.Emit))
 	if err != nil {
 		return nil, err
 	}
 	w.total, w.changeSet = len(p.Changes), p.ChangeSet
 	// One plan is executed once, however often the request is sent.
 	w.token = "refline-" + strings.TrimPrefix(p.Digest, "sha256:")
-	if err := s.Cloud.ExecuteChangeSet(ctx, p.ChangeSet, w.token, p.disableRollback()); err != nil {
+	how := ExecuteOptions{Token: w.token, DisableRollback: disableRollback(p), RetainExceptOnCreate: p.RetainExceptOnCreate}
+	if err := s.Cloud.ExecuteChangeSet(ctx, p.ChangeSet, how); err != nil {
 		return nil, s.executeError(p, err)
 	}
 	end, err := w.run(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = &LeftError{Stack: p.Stack, StackName: p.StackName, Env: p.Environment, Err: context.Cause(ctx)}
+			err = &StillRunningError{Stack: p.Stack, StackName: p.StackName, Env: p.Environment, Err: context.Cause(ctx)}
 		}
-		return w.deployment(end), err
+		return hide.deployment(w.deployment(end)), err
 	}
 	d := w.deployment(end)
-	d.WayOut = WayOutOf(d.Status, p.Stack, p.Environment)
-	for i := range d.Causes {
-		d.Causes[i].Place = p.placeOf(d.Causes[i].ID)
+	d.Outdated = outdated
+	if !d.Good {
+		d.Causes = s.explain(ctx, p, w, d.Causes)
 	}
+	d.Recovery = RecoveryOf(d.Status, p.Stack, p.Environment)
+	if p.Type == planfile.ChangeSetCreate && d.Status == rollbackComplete {
+		d.Recovery = d.Recovery.leaving(d.Retained, p.Stack, p.Environment)
+	}
+	hide.deployment(d)
 	return d, s.finish(ctx, p, d)
 }
 
-func (p *Plan) placeOf(id string) *diag.Place {
-	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.ID() == id }); i >= 0 {
-		return p.Changes[i].Place
-	}
-	return nil
-}
-
-func (p *Plan) disableRollback() *bool {
+func disableRollback(p *planfile.Plan) *bool {
 	keep := p.OnFailure == "keep"
-	if p.OnFailure == "delete" && p.Type == Create {
+	if p.OnFailure == "delete" && p.Type == planfile.ChangeSetCreate {
 		return nil
 	}
 	return &keep
 }
 
 // finish sets what comes after a good deployment and writes the history.
-func (s *Session) finish(ctx context.Context, p *Plan, d *Deployment) error {
-	event := Failed
+func (s *Session) finish(ctx context.Context, p *planfile.Plan, d *Deployment) error {
+	event := OperationFail
 	var problem error
 	if d.Good {
-		event, problem = Deployed, s.settle(ctx, p)
+		event, problem = OperationDeploy, s.settle(ctx, p)
 	}
-	err := s.record(ctx, p.StackName, Record{Event: event, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet, Origin: p.Origin})
+	err := s.record(ctx, p.StackName, Record{Event: event, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet, Outdated: d.Outdated, Origin: p.Origin})
 	if err != nil {
 		s.Notef("the history was not written: %v", err)
 	}
@@ -130,7 +149,7 @@ func (s *Session) finish(ctx context.Context, p *Plan, d *Deployment) error {
 
 // settle sets what no change set does: protection from deletion and the stack
 // policy.
-func (s *Session) settle(ctx context.Context, p *Plan) error {
+func (s *Session) settle(ctx context.Context, p *planfile.Plan) error {
 	if p.StackID == "" {
 		return nil
 	}
@@ -149,16 +168,16 @@ func (s *Session) settle(ctx context.Context, p *Plan) error {
 }
 
 // mayDeploy is what the plan and the session decide without AWS.
-func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
-	digest, err := p.digest()
+func (s *Session) mayDeploy(p *planfile.Plan, o DeployOptions) error {
+	sealed, err := p.Sealed()
 	if err != nil {
 		return err
 	}
 	switch {
-	case digest != p.Digest:
+	case !sealed:
 		return errs.E(errs.Conflict, "the plan of %s was changed after it was made; plan again", p.StackName)
 	case o.Approved != "" && o.Approved != p.Digest:
-		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", Short(o.Approved), Short(p.Digest))
+		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", planfile.Short(o.Approved), planfile.Short(p.Digest))
 	case p.Account != s.Caller.Account:
 		return errs.E(errs.Denied, "the plan is for account %s, but these credentials are of %s (%s); nothing was done", p.Account, s.Caller.Account, s.Caller.ARN)
 	case p.Environment != s.Env.Name || p.Region != s.Env.Region || p.Account != s.Env.Account:
@@ -180,8 +199,23 @@ func (s *Session) mayDeploy(p *Plan, o DeployOptions) error {
 	return nil
 }
 
+// mayBeOutdated refuses a plan that is not for what is here now, unless that
+// is wanted, and returns the reasons.
+func (s *Session) mayBeOutdated(ctx context.Context, p *planfile.Plan, o DeployOptions) ([]string, error) {
+	why, err := s.outdated(ctx, p)
+	if err != nil || len(why) == 0 {
+		return nil, err
+	}
+	if !o.Outdated {
+		return nil, errs.E(errs.Conflict, "the plan of %s is outdated: %s; plan again: refline stack plan %s --env %s; or deploy it all the same with --outdated",
+			p.StackName, strings.Join(why, "; "), p.Stack, p.Environment)
+	}
+	s.Notef("the plan of %s is outdated and deployed all the same: %s", p.StackName, strings.Join(why, "; "))
+	return why, nil
+}
+
 // verify asks AWS whether the change set is still that of the plan.
-func (s *Session) verify(ctx context.Context, p *Plan) error {
+func (s *Session) verify(ctx context.Context, p *planfile.Plan) error {
 	again := fmt.Sprintf("plan again: refline stack plan %s --env %s", p.Stack, p.Environment)
 	set, err := patiently(ctx, s, func() (ChangeSet, error) { return s.Cloud.ChangeSet(ctx, p.ChangeSet) })
 	if errs.Is(err, errs.NotFound) {
@@ -213,25 +247,30 @@ func (s *Session) verify(ctx context.Context, p *Plan) error {
 		s.Notef("this service does not tell the template of a change set, so it was not compared")
 	case err != nil:
 		return fmt.Errorf("template of the change set: %w", err)
-	case digestOf([]byte(text)) != p.Template.Digest:
+	case planfile.DigestOf([]byte(text)) != p.Template.Digest:
 		return errs.E(errs.Conflict, "the change set has another template than the plan; nothing was done")
 	}
 	st, err := patiently(ctx, s, func() (Stack, error) { return s.Cloud.Stack(ctx, p.StackID) })
 	if err != nil {
 		return fmt.Errorf("stack %s: %w", p.StackName, err)
 	}
-	if out := WayOutOf(st.Status, p.Stack, p.Environment); out != nil && !out.CanPlan {
+	if out := RecoveryOf(st.Status, p.Stack, p.Environment); out != nil && !out.CanPlan {
 		return errs.E(errs.Conflict, "stack %s is %s: %s", p.StackName, st.Status, out)
 	}
 	return nil
 }
 
+// samePairs compares what a change set has with what a plan says. Which secret a
+// plan was made with it does not say.
 func samePairs(a, b []Pair) bool {
 	order := func(x, y Pair) int { return strings.Compare(x.Key, y.Key) }
-	return slices.Equal(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order))
+	same := func(x, y Pair) bool {
+		return x.Key == y.Key && (x.Value == y.Value || strings.Contains(y.Value, hidden))
+	}
+	return slices.EqualFunc(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order), same)
 }
 
-func (s *Session) executeError(p *Plan, err error) error {
+func (s *Session) executeError(p *planfile.Plan, err error) error {
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
 		return errs.E(errs.Conflict, "the plan of %s is no longer good: %w; plan again: refline stack plan %s --env %s",
 			p.StackName, err, p.Stack, p.Environment)
@@ -241,7 +280,7 @@ func (s *Session) executeError(p *Plan, err error) error {
 
 // EnvironmentOf is the environment that a plan says it is for: that of the
 // configuration, or when there is none what the plan itself tells.
-func EnvironmentOf(c *Config, p *Plan) (*Config, *Environment, error) {
+func EnvironmentOf(c *Config, p *planfile.Plan) (*Config, *Environment, error) {
 	if c == nil {
 		e := &Environment{Name: p.Environment, Account: p.Account, Region: p.Region, Protected: p.Protected}
 		return &Config{Environments: []*Environment{e}}, e, nil

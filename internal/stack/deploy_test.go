@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/google/go-cmp/cmp"
 
 	"refline/internal/errs"
@@ -21,7 +23,7 @@ func happened(id, kind string, status Status, reason string) Event {
 func own(status Status) Event { return Event{PhysicalID: "self", Status: status} }
 
 // planned is a world with an existing stack and a plan that renames its bucket.
-func planned(t *testing.T, more string) (*world, *Plan) {
+func planned(t *testing.T, more string) (*world, *planfile.Plan) {
 	t.Helper()
 	w := newWorld(t, fmt.Sprintf(oneStack, more, ", bucket: staging"), map[string]string{"policy.json": `{"Statement": []}`})
 	w.add("landing-dev", createComplete)
@@ -54,7 +56,7 @@ func TestDeployExecutesThePlan(t *testing.T) {
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if !d.Good || d.Status != "UPDATE_COMPLETE" || d.Resources[0].Took != 3800*time.Millisecond || d.Took <= 0 || len(d.Resources) != 1 || d.WayOut != nil {
+	if !d.Good || d.Status != "UPDATE_COMPLETE" || d.Resources[0].Took != 3800*time.Millisecond || d.Took <= 0 || len(d.Resources) != 1 || d.Recovery != nil {
 		t.Errorf("deployment %+v", d)
 	}
 	if w.count("ExecuteChangeSet disableRollback false") != 1 {
@@ -64,7 +66,7 @@ func TestDeployExecutesThePlan(t *testing.T) {
 		t.Errorf("after the deployment: %+v", w.actions)
 	}
 	history, err := w.History(t.Context(), "landing-dev", 0)
-	if err != nil || len(history) != 2 || history[0].Event != Deployed || history[0].Plan != p.Digest || history[0].Author != "A. Üser" || history[1].Event != Planned {
+	if err != nil || len(history) != 2 || history[0].Event != OperationDeploy || history[0].Plan != p.Digest || history[0].Author != "A. Üser" || history[1].Event != OperationPlan {
 		t.Errorf("history %+v, %v", history, err)
 	}
 }
@@ -72,46 +74,52 @@ func TestDeployExecutesThePlan(t *testing.T) {
 func TestDeployRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		spoil func(w *world, p *Plan) DeployOptions
+		spoil func(w *world, p *planfile.Plan) DeployOptions
 		kind  errs.Kind
 		want  string
 	}{
-		"a plan that was changed": {func(_ *world, p *Plan) DeployOptions { p.Changes = nil; return DeployOptions{} },
+		"a plan that was changed": {func(_ *world, p *planfile.Plan) DeployOptions { p.Changes = nil; return DeployOptions{} },
 			errs.Conflict, "was changed after it was made"},
-		"plan A approved for plan B": {func(w *world, _ *Plan) DeployOptions {
+		"plan A approved for plan B": {func(w *world, _ *planfile.Plan) DeployOptions {
 			return DeployOptions{Approved: w.plan(PlanOptions{AllowReplace: []string{"Bucket"}}).Digest}
 		}, errs.Conflict, "approved was the plan sha256:"},
-		"another account": {func(w *world, _ *Plan) DeployOptions {
+		"another account": {func(w *world, _ *planfile.Plan) DeployOptions {
 			w.Session.Caller.Account = "222222222222"
 			return DeployOptions{}
 		},
 			errs.Denied, "the plan is for account 111111111111, but these credentials are of 222222222222"},
-		"another region": {func(w *world, _ *Plan) DeployOptions { w.Env.Region = "eu-west-2"; return DeployOptions{} },
+		"another region": {func(w *world, _ *planfile.Plan) DeployOptions { w.Env.Region = "eu-west-2"; return DeployOptions{} },
 			errs.Conflict, "the plan is for environment dev in account 111111111111, eu-west-1, not for dev in 111111111111, eu-west-2"},
-		"obsolete": {func(w *world, p *Plan) DeployOptions {
+		"obsolete": {func(w *world, p *planfile.Plan) DeployOptions {
 			w.sets[p.ChangeSet].Execution = "OBSOLETE"
 			return DeployOptions{}
 		},
 			errs.Conflict, "stack landing-dev was changed after this plan was made: its change set is obsolete; plan again: refline stack plan landing --env dev"},
-		"executed": {func(w *world, p *Plan) DeployOptions {
+		"executed": {func(w *world, p *planfile.Plan) DeployOptions {
 			w.sets[p.ChangeSet].Execution = "EXECUTE_COMPLETE"
 			return DeployOptions{}
 		}, errs.Conflict, "was executed already"},
-		"gone": {func(w *world, p *Plan) DeployOptions { delete(w.sets, p.ChangeSet); return DeployOptions{} },
+		"gone": {func(w *world, p *planfile.Plan) DeployOptions { delete(w.sets, p.ChangeSet); return DeployOptions{} },
 			errs.Conflict, "the change set of this plan is gone"},
-		"failed": {func(w *world, p *Plan) DeployOptions { w.sets[p.ChangeSet].Status = failed; return DeployOptions{} },
+		"failed": {func(w *world, p *planfile.Plan) DeployOptions {
+			w.sets[p.ChangeSet].Status = failed
+			return DeployOptions{}
+		},
 			errs.Conflict, "cannot be executed: it is FAILED"},
-		"other parameters": {func(w *world, p *Plan) DeployOptions {
+		"other parameters": {func(w *world, p *planfile.Plan) DeployOptions {
 			w.sets[p.ChangeSet].Parameters = []Pair{{Key: "Size", Value: "9"}}
 			return DeployOptions{}
 		}, errs.Conflict, "other parameters or tags"},
-		"other template": {func(w *world, p *Plan) DeployOptions { w.texts[p.ChangeSet] = "Resources: {}"; return DeployOptions{} },
+		"other template": {func(w *world, p *planfile.Plan) DeployOptions {
+			w.texts[p.ChangeSet] = "Resources: {}"
+			return DeployOptions{}
+		},
 			errs.Conflict, "another template"},
-		"a stack at work": {func(w *world, _ *Plan) DeployOptions {
+		"a stack at work": {func(w *world, _ *planfile.Plan) DeployOptions {
 			w.find("landing-dev").Status = "UPDATE_IN_PROGRESS"
 			return DeployOptions{}
 		}, errs.Conflict, "AWS is at work on it"},
-		"obsolete in between": {func(w *world, _ *Plan) DeployOptions {
+		"obsolete in between": {func(w *world, _ *planfile.Plan) DeployOptions {
 			w.execute = func(string) error { return errs.E(errs.Conflict, "ChangeSet cannot be executed: OBSOLETE") }
 			return DeployOptions{}
 		}, errs.Conflict, "the plan of landing-dev is no longer good: ChangeSet cannot be executed: OBSOLETE; plan again"},
@@ -178,8 +186,8 @@ func TestCauseHasItsLine(t *testing.T) {
 	if len(d.Causes) != 1 || d.Causes[0].Place.String() != "template.yml:2:3" || d.Causes[0].Hint == "" {
 		t.Errorf("causes %+v", d.Causes)
 	}
-	if d.WayOut == nil || !strings.Contains(d.WayOut.String(), "refline stack continue landing --env dev") {
-		t.Errorf("way out %v", d.WayOut)
+	if d.Recovery == nil || !strings.Contains(d.Recovery.String(), "refline stack continue landing --env dev") {
+		t.Errorf("way out %v", d.Recovery)
 	}
 }
 
@@ -223,7 +231,7 @@ func TestCanceledDeploymentGoesOnInAWS(t *testing.T) {
 	w.script = [][]Event{{own("UPDATE_IN_PROGRESS")}}
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := w.Deploy(ctx, p, DeployOptions{Emit: func(Progress) { cancel() }})
-	var left *LeftError
+	var left *StillRunningError
 	if !errors.As(err, &left) || !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want a LeftError", err)
 	}
@@ -284,7 +292,7 @@ func TestPlanFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Decode("p.json", text)
+	again, err := planfile.Decode("p.json", text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,29 +302,16 @@ func TestPlanFile(t *testing.T) {
 	for _, spoil := range [][2]string{
 		{`"landing-dev"`, `"landing-prod"`}, {`"dev"`, `"prod"`}, {"111111111111", "222222222222"}, {"landing-b", "landing-c"}, {"changeSet/", "changeset/"},
 	} {
-		_, err := Decode("p.json", []byte(strings.Replace(string(text), spoil[0], spoil[1], 1)))
+		_, err := planfile.Decode("p.json", []byte(strings.Replace(string(text), spoil[0], spoil[1], 1)))
 		if !errs.Is(err, errs.Conflict) {
 			t.Errorf("%s for %s: got %v", spoil[1], spoil[0], err)
 		}
 	}
-	for _, bad := range []string{"", "[]", `{"version": 9}`, `{"version": 1, "more": true}`} {
-		if _, err := Decode("p.json", []byte(bad)); !errs.Is(err, errs.Invalid) {
+	for _, bad := range []string{"", "[]", `{"version": 9}`, `{"version": 1}`, `{"version": 2, "more": true}`} {
+		if _, err := planfile.Decode("p.json", []byte(bad)); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"version":1,"changes":null}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := Decode("f", text)
-		if err != nil {
-			return
-		}
-		if d, err := p.digest(); err != nil || d != p.Digest {
-			t.Errorf("decoded a plan whose digest is not its own")
-		}
-	})
 }
 
 func TestEmptyPlanStillSettles(t *testing.T) {
@@ -348,7 +343,7 @@ func TestPublishIsImmutable(t *testing.T) {
 		t.Errorf("object with key %s and metadata (-want +got):\n%s", o.KMSKey, diff)
 	}
 	history, err := w.History(t.Context(), "landing-dev", 1)
-	if err != nil || len(history) != 1 || history[0].Event != Published || history[0].Template != a.Digest {
+	if err != nil || len(history) != 1 || history[0].Event != OperationPublish || history[0].Template != a.Digest {
 		t.Errorf("history %+v, %v", history, err)
 	}
 	o.Body = []byte("Resources: {Evil: {}}")
@@ -452,5 +447,50 @@ func TestRollback(t *testing.T) {
 		if _, err := w.Rollback(t.Context(), w.target("landing"), nil); !errs.Is(err, errs.Conflict) || len(w.actions) > 0 {
 			t.Errorf("%s: got %v", status, err)
 		}
+	}
+}
+
+// TestCausesFromTheServicesOwnList: the stack's events only say where the
+// reason is, or nothing at all.
+func TestCausesFromTheServicesOwnList(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]. To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure information."
+	conflict := Failure{LogicalID: "Bucket", Type: "AWS::S3::Bucket", Status: "FAILED", Validation: "NAME_CONFLICT_VALIDATION", Mode: "FAIL",
+		Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists.", Path: "/Resources/Bucket/Properties/BucketName"}
+	warning, old := conflict, conflict
+	warning.Mode, warning.Reason = "WARN", "only a warning"
+	old.Time, old.Reason = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), "of an earlier operation"
+	for name, tc := range map[string]struct {
+		events []Event
+		causes []string // id, reason, place
+	}{
+		"the stack alone failed": {[]Event{own("UPDATE_IN_PROGRESS"), {PhysicalID: "self", Status: "UPDATE_FAILED", Reason: elsewhere}},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists", "landing-dev  " + elsewhere}},
+		"the resource refers to them": {[]Event{own("UPDATE_IN_PROGRESS"), happened("Bucket", "AWS::S3::Bucket", "UPDATE_FAILED", elsewhere)},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists"}},
+		"first, before what it made fail": {[]Event{own("UPDATE_IN_PROGRESS"), happened("Policy", "AWS::S3::BucketPolicy", "CREATE_FAILED", "no such bucket")},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists", "Policy  no such bucket"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, p := planned(t, "")
+			w.failures[p.StackID] = []Failure{conflict, warning, old}
+			w.script = [][]Event{tc.events, {own("UPDATE_ROLLBACK_COMPLETE")}}
+			d, err := w.Deploy(t.Context(), p, DeployOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range d.Causes {
+				place := ""
+				if c.Place != nil {
+					place = c.Place.String()
+				}
+				got = append(got, c.ID+" "+place+" "+c.Reason)
+			}
+			if diff := cmp.Diff(tc.causes, got); diff != "" {
+				t.Errorf("causes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -19,7 +21,9 @@ type TemplateDiff struct {
 	Exists    bool         `json:"exists"`
 	Parts     []PartChange `json:"parts"`
 	// Parameters that the configuration gives other values than the stack has.
-	Parameters []PropertyChange `json:"parameters,omitempty"`
+	Parameters []planfile.PropertyChange `json:"parameters,omitempty"`
+	// Tags of the stack that differ.
+	Tags []planfile.PropertyChange `json:"tags,omitempty"`
 }
 
 // PartChange is a value that differs. Path is from the template's root.
@@ -29,6 +33,11 @@ type PartChange struct {
 	Before string     `json:"before,omitempty"` // JSON, "" when it is new
 	After  string     `json:"after,omitempty"`  // JSON, "" when it is gone
 	Place  diag.Place `json:"place"`
+}
+
+// name is the path with the nested stacks that lead to it.
+func (p PartChange) name() string {
+	return strings.Join(append(slices.Clone(p.Nested), p.Path), "/")
 }
 
 // Diff compares the deployed template and parameters with the repository's,
@@ -54,21 +63,48 @@ func (s *Session) Diff(ctx context.Context, t *Target) (*TemplateDiff, error) {
 	if err != nil {
 		return nil, err
 	}
+	hide := s.secretsOf(t, current{Stack: st, exists: true})
 	for _, p := range wanted {
 		i := slices.IndexFunc(st.Parameters, func(x Pair) bool { return x.Key == p.Key })
-		if tmpl.noEcho(p.Key) {
-			p.Value = "****"
-		}
-		change := PropertyChange{Path: p.Key, After: &p.Value}
+		change := planfile.PropertyChange{Path: p.Key}
 		switch {
-		case p.UsePrevious || i >= 0 && (st.Parameters[i].Value == p.Value || st.Parameters[i].Value == "****"):
+		case p.UsePrevious || i >= 0 && (st.Parameters[i].Value == p.Value || st.Parameters[i].Value == hidden):
 			continue
 		case i >= 0:
-			change.Before = &st.Parameters[i].Value
+			change.Before = hide.shown(st.Parameters[i], hide.parameters)
 		}
+		if tmpl.noEcho(p.Key) {
+			p.Value = hidden
+		}
+		change.After = hide.shown(Pair{Key: p.Key, Value: p.Value}, hide.parameters)
 		d.Parameters = append(d.Parameters, change)
 	}
-	return d, nil
+	return d, s.diffTags(ctx, d, t, st, hide)
+}
+
+// diffTags compares the tags of the stack with those it is to have.
+func (s *Session) diffTags(ctx context.Context, d *TemplateDiff, t *Target, st Stack, hide *secrets) error {
+	wanted, err := s.tags(ctx, t)
+	if err != nil {
+		return err
+	}
+	for _, p := range wanted {
+		i := slices.IndexFunc(st.Tags, func(x Pair) bool { return x.Key == p.Key })
+		if i >= 0 && st.Tags[i].Value == p.Value {
+			continue
+		}
+		change := planfile.PropertyChange{Path: p.Key, After: hide.shown(p, hide.tags)}
+		if i >= 0 {
+			change.Before = hide.shown(st.Tags[i], hide.tags)
+		}
+		d.Tags = append(d.Tags, change)
+	}
+	for _, p := range st.Tags {
+		if !slices.ContainsFunc(wanted, func(x Pair) bool { return x.Key == p.Key }) {
+			d.Tags = append(d.Tags, planfile.PropertyChange{Path: p.Key, Before: hide.shown(p, hide.tags)})
+		}
+	}
+	return nil
 }
 
 // diffTemplate compares a template with that of a stack, "" for one that does
@@ -157,7 +193,10 @@ func (d *comparison) compare(before, after *cfn.Node, at cfn.Path) {
 func (d *TemplateDiff) Text() string {
 	var b strings.Builder
 	for _, p := range d.Parameters {
-		fmt.Fprintf(&b, "~ parameter %s  %s\n", p.Path, p.values())
+		fmt.Fprintf(&b, "~ parameter %s  %s\n", p.Path, p.Values())
+	}
+	for _, p := range d.Tags {
+		fmt.Fprintf(&b, "~ tag %s  %s\n", planfile.Plain(p.Path), p.Values())
 	}
 	for _, p := range d.Parts {
 		symbol := "~"
@@ -167,9 +206,9 @@ func (d *TemplateDiff) Text() string {
 		case p.After == "":
 			symbol = "-"
 		}
-		fmt.Fprintf(&b, "%s %s", symbol, Plain(strings.Join(append(slices.Clone(p.Nested), p.Path), "/")))
+		fmt.Fprintf(&b, "%s %s", symbol, planfile.Plain(p.name()))
 		if symbol == "~" {
-			fmt.Fprintf(&b, "  %s → %s", shown(&p.Before, false), shown(&p.After, false))
+			fmt.Fprintf(&b, "  %s → %s", planfile.Shown(&p.Before, false), planfile.Shown(&p.After, false))
 		}
 		if !p.Place.IsZero() {
 			fmt.Fprintf(&b, "  %s", p.Place)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refline/internal/stack/planfile"
 )
 
 // statefulTypes hold what cannot be made again from a template.
@@ -24,7 +26,7 @@ func statefulTypes() []string {
 
 // guard marks what holds data and adds the refusals: stateful resources that
 // are replaced or removed without leave, and what the review rules forbid.
-func (p *Plan) guard(c *Config, rules *Rules) {
+func guard(p *planfile.Plan, c *Config, rules *Rules) {
 	stateful := append(statefulTypes(), c.Stateful...)
 	used := map[string]bool{}
 	for i := range p.Changes {
@@ -37,7 +39,7 @@ func (p *Plan) guard(c *Config, rules *Rules) {
 			used[change.ID()] = true
 			continue
 		}
-		p.Refusals = append(p.Refusals, Refusal{ID: change.ID(), Rule: "stateful",
+		p.Refusals = append(p.Refusals, planfile.Refusal{ID: change.ID(), Rule: "stateful",
 			Message: fmt.Sprintf("%s (%s) holds data and %s", change.ID(), change.Type, threat(*change)),
 			Hint:    "if that is meant: --allow-replace " + change.ID()})
 	}
@@ -52,25 +54,15 @@ func (p *Plan) guard(c *Config, rules *Rules) {
 }
 
 // threat says what a change does to a resource and its data.
-func threat(c Change) string {
-	what := map[Effect]string{Removed: "would be removed", Replaced: "would be replaced", Maybe: "may be replaced"}[c.Effect]
-	return what + dataSentence(c)
-}
-
-func dataSentence(c Change) string {
-	old := "the old one"
-	if c.Effect == Removed {
-		old = "it"
+func threat(c planfile.Change) string {
+	what := "would be replaced"
+	switch c.Effect {
+	case planfile.EffectRemove:
+		what = "would be removed"
+	case planfile.EffectMaybe:
+		what = "may be replaced"
 	}
-	switch c.Data {
-	case Kept:
-		return "; " + old + " is kept, outside of the stack"
-	case Snapshot:
-		return "; " + old + " is deleted after a snapshot"
-	case Lost:
-		return "; " + old + " is deleted"
-	}
-	return ""
+	return what + "; " + c.DataSentence()
 }
 
 // like matches a name with a pattern whose * stands for any characters.

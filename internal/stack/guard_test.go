@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 )
 
@@ -11,7 +13,7 @@ func TestAccountGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
 	w.account = "999999999999"
-	_, err := Connect(t.Context(), w.open, w.Config, w.Env, Surroundings{})
+	_, err := Connect(t.Context(), w.open, w.Config, w.Env, Deps{})
 	want := "environment dev is account 111111111111, but these credentials are of account 999999999999 (arn:aws:iam::999999999999:user/dev); nothing was done"
 	if !errs.Is(err, errs.Denied) || err.Error() != want {
 		t.Errorf("got %v", err)
@@ -47,11 +49,11 @@ func TestProtectedEnvironmentWantsARef(t *testing.T) {
 
 func TestAllowReplaceIsForOneResource(t *testing.T) {
 	t.Parallel()
-	p := &Plan{Allowed: []string{"Bucket"}, Changes: []Change{
-		{Effect: Removed, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
-		{Effect: Removed, Path: []string{"Nested"}, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: Lost},
+	p := &planfile.Plan{Allowed: []string{"Bucket"}, Changes: []planfile.Change{
+		{Effect: planfile.EffectRemove, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: planfile.DataLost},
+		{Effect: planfile.EffectRemove, Path: []string{"Nested"}, LogicalID: "Bucket", Type: "AWS::S3::Bucket", Data: planfile.DataLost},
 	}}
-	p.guard(&Config{}, nil)
+	guard(p, &Config{}, nil)
 	if len(p.Refusals) != 1 || p.Refusals[0].ID != "Nested/Bucket" {
 		t.Errorf("refusals %+v, want one of Nested/Bucket", p.Refusals)
 	}

@@ -3,35 +3,41 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"refline/internal/errs"
 )
 
-// Standing is how a target stands in AWS.
-type Standing struct {
+// TargetStatus is the state of a target in AWS.
+type TargetStatus struct {
 	Target    *Target
 	Exists    bool
 	Stack     Stack
 	Resources []Resource
-	WayOut    *WayOut
+	Recovery  *Recovery
 	Pending   []PendingPlan // plans that nobody executed yet
 }
 
 // Status tells how a target stands. A stack that does not exist is no error.
-func (s *Session) Status(ctx context.Context, t *Target) (*Standing, error) {
+func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
-		return &Standing{Target: t}, nil
+		return &TargetStatus{Target: t}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stack %s: %w", t.StackName, err)
 	}
-	out := &Standing{Target: t, Exists: true, Stack: st, WayOut: WayOutOf(st.Status, t.Name, s.Env.Name)}
+	out := &TargetStatus{Target: t, Exists: true, Stack: st, Recovery: RecoveryOf(st.Status, t.Name, s.Env.Name)}
 	if out.Resources, err = s.Cloud.Resources(ctx, st.ID); err != nil {
 		return nil, fmt.Errorf("resources of %s: %w", t.StackName, err)
 	}
+	left, err := s.retained(ctx, st)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", t.StackName, err)
+	}
+	out.Recovery = out.Recovery.leaving(left, t.Name, s.Env.Name)
 	if out.Pending, err = s.Plans(ctx, t); err != nil {
 		return nil, err
 	}
@@ -63,7 +69,7 @@ func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*
 	}
 	if !st.Status.InProgress() || st.Status == reviewInProgress {
 		d := w.deployment(st)
-		d.WayOut = WayOutOf(st.Status, t.Name, s.Env.Name)
+		d.Recovery = RecoveryOf(st.Status, t.Name, s.Env.Name)
 		return d, nil
 	}
 	if w.last[st.ID], err = s.beforeOperation(ctx, st); err != nil {
@@ -71,10 +77,10 @@ func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*
 	}
 	end, err := w.run(ctx)
 	if err != nil && ctx.Err() != nil {
-		err = &LeftError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
+		err = &StillRunningError{Stack: t.Name, StackName: t.StackName, Env: s.Env.Name, Err: context.Cause(ctx)}
 	}
 	d := w.deployment(end)
-	d.WayOut = WayOutOf(d.Status, t.Name, s.Env.Name)
+	d.Recovery = RecoveryOf(d.Status, t.Name, s.Env.Name)
 	return d, err
 }
 
@@ -142,7 +148,23 @@ type PendingPlan struct {
 	Created     time.Time `json:"created"`
 	Status      Status    `json:"status"`
 	Execution   Status    `json:"execution"`
-	Ours        bool      `json:"ours"` // made by this program
+	Ours        bool      `json:"ours"`               // made by this program
+	Replaced    bool      `json:"replaced,omitempty"` // a later plan took its place
+	Empty       bool      `json:"empty,omitempty"`    // it only marks earlier ones as replaced
+}
+
+// Waits reports whether the plan can be deployed.
+func (p PendingPlan) Waits() bool { return p.Execution == available && !p.Replaced }
+
+// State is what became of a plan that nobody executed.
+func (p PendingPlan) State() string {
+	switch {
+	case p.Empty:
+		return "NO_CHANGES"
+	case p.Replaced && p.Execution == available:
+		return "REPLACED"
+	}
+	return string(p.Execution)
 }
 
 // Plans lists the change sets of a target that nobody executed.
@@ -155,19 +177,23 @@ func (s *Session) Plans(ctx context.Context, t *Target) ([]PendingPlan, error) {
 		return nil, fmt.Errorf("plans of %s: %w", t.StackName, err)
 	}
 	var out []PendingPlan
+	slices.SortStableFunc(sets, func(a, b ChangeSet) int { return a.Created.Compare(b.Created) })
 	for _, set := range sets {
 		if strings.HasPrefix(string(set.Execution), "EXECUTE_") || set.Parent != "" {
 			continue
 		}
+		replaced := slices.ContainsFunc(sets, func(later ChangeSet) bool { return replaces(later, set) })
 		out = append(out, PendingPlan{ChangeSet: set.ARN, Name: set.Name, Stack: t.Name, Description: set.Description, Created: set.Created,
-			Status: set.Status, Execution: set.Execution, Ours: strings.HasPrefix(set.Description, planPrefix)})
+			Status: set.Status, Execution: set.Execution, Ours: strings.HasPrefix(set.Description, planPrefix),
+			Replaced: replaced, Empty: nothingToChange(set)})
 	}
 	return out, nil
 }
 
-// Prune deletes the plans of a target that this program made, nobody executed
-// and that are older than age or can be executed no more; and the shell of a stack that is left without
-// any. Change sets of others are left alone.
+// Prune deletes the plans of a target that this program made and nobody
+// executed, if they are older than age, replaced, or cannot be executed any
+// more. A stack that was never deployed and has no plan left goes too. Change
+// sets of others stay.
 func (s *Session) Prune(ctx context.Context, t *Target, age time.Duration) ([]PendingPlan, error) {
 	plans, err := s.Plans(ctx, t)
 	if err != nil {
@@ -176,7 +202,7 @@ func (s *Session) Prune(ctx context.Context, t *Target, age time.Duration) ([]Pe
 	var gone []PendingPlan
 	before := s.Clock.Now().Add(-age)
 	for _, p := range plans {
-		young := p.Execution == "AVAILABLE" && p.Created.After(before)
+		young := p.Waits() && p.Created.After(before)
 		if !p.Ours || young || p.Status == "CREATE_IN_PROGRESS" || p.Status == "CREATE_PENDING" {
 			continue
 		}

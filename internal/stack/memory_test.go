@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 )
 
@@ -215,7 +217,7 @@ func (m *memory) CreateChangeSet(_ context.Context, in ChangeSetInput) (ChangeSe
 	defer m.call("CreateChangeSet %s", in.Type)()
 	s := m.find(in.Stack)
 	if s == nil {
-		if in.Type != Create {
+		if in.Type != planfile.ChangeSetCreate {
 			return ChangeSetRef{}, missing(in.Stack)
 		}
 		s = m.add(in.Stack, reviewInProgress)
@@ -271,15 +273,15 @@ func (m *memory) ListChangeSets(_ context.Context, name string) ([]ChangeSet, er
 	return out, nil
 }
 
-func (m *memory) ChangeSetFailures(_ context.Context, arn string) ([]Failure, error) {
-	defer m.call("ChangeSetFailures")()
+func (m *memory) Failures(_ context.Context, arn string) ([]Failure, error) {
+	defer m.call("Failures")()
 	return m.failures[arn], nil
 }
 
-func (m *memory) ExecuteChangeSet(_ context.Context, arn, token string, disableRollback *bool) error {
+func (m *memory) ExecuteChangeSet(_ context.Context, arn string, o ExecuteOptions) error {
 	rollback := "not sent"
-	if disableRollback != nil {
-		rollback = fmt.Sprint(*disableRollback)
+	if o.DisableRollback != nil {
+		rollback = fmt.Sprint(*o.DisableRollback)
 	}
 	defer m.call("ExecuteChangeSet disableRollback %s", rollback)()
 	if m.execute != nil {
@@ -301,7 +303,7 @@ func (m *memory) ExecuteChangeSet(_ context.Context, arn, token string, disableR
 	m.queue = m.script
 	for _, batch := range m.queue {
 		for i := range batch {
-			batch[i].Token = token
+			batch[i].Token = o.Token
 			if batch[i].StackID == "" {
 				batch[i].StackID = s.ID
 			}
@@ -399,7 +401,7 @@ func newWorld(t *testing.T, config string, m map[string]string) *world {
 	}
 	mem := newMemory()
 	random := 0
-	s, err := Connect(t.Context(), mem.open, c, c.Environments[0], Surroundings{Read: files(all), Clock: mem.clock(),
+	s, err := Connect(t.Context(), mem.open, c, c.Environments[0], Deps{Read: files(all), Clock: mem.clock(),
 		Origin: Origin{Commit: "3f9c2ab", Ref: "develop", Author: "A. Üser", Pipeline: "7"},
 		Random: func() string { random++; return fmt.Sprintf("%06x", random) }})
 	if err != nil {
@@ -417,7 +419,7 @@ func (w *world) target(name string) *Target {
 	return w.Config.Target(d, w.Env)
 }
 
-func (w *world) plan(o PlanOptions) *Plan {
+func (w *world) plan(o PlanOptions) *planfile.Plan {
 	w.t.Helper()
 	p, err := w.Plan(w.t.Context(), w.target("landing"), o)
 	if err != nil {

@@ -53,11 +53,11 @@ stages: [prepare, publish, plan, deploy]
 func (e *Environment) jobs(b *strings.Builder) {
 	var plans, deploys []string
 	for _, r := range e.Refs {
-		if r.Does == DoesLint {
+		if r.Mode == ModeLint {
 			continue
 		}
 		plans = append(plans, r.condition())
-		if r.Does == DoesDeploy {
+		if r.Mode == ModeDeploy {
 			deploys = append(deploys, r.condition())
 		}
 	}

@@ -8,30 +8,30 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/diag"
 )
 
-// knownAfter is what AWS writes for a value that only the deployment decides.
-const knownAfter = "{{changeSet:KNOWN_AFTER_APPLY}}"
-
 // describe fills a plan's changes from a change set and, by their own change
 // sets, from the nested stacks in it.
-func (s *Session) describe(ctx context.Context, p *Plan, set ChangeSet, tmpl *Template) error {
-	p.Changes = []Change{}
+func (s *Session) describe(ctx context.Context, p *planfile.Plan, set ChangeSet, tmpl *Template) error {
+	p.Changes = []planfile.Change{}
 	if err := s.descend(ctx, p, set, tmpl, nil); err != nil {
 		return err
 	}
-	order := effects()
-	slices.SortStableFunc(p.Changes, func(a, b Change) int {
+	order := planfile.Effects()
+	slices.SortStableFunc(p.Changes, func(a, b planfile.Change) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Effect), slices.Index(order, b.Effect)), strings.Compare(a.ID(), b.ID()))
 	})
 	if len(p.Changes) == 0 {
-		p.Notes = append(p.Notes, "no resource changes; outputs, metadata or conditions of the template do")
+		p.Notes = append(p.Notes, s.otherChanges(ctx, p, tmpl))
 	}
 	return nil
 }
 
-func (s *Session) descend(ctx context.Context, p *Plan, set ChangeSet, tmpl *Template, trail []string) error {
+func (s *Session) descend(ctx context.Context, p *planfile.Plan, set ChangeSet, tmpl *Template, trail []string) error {
+	deployed := s.deployedTemplate(ctx, set)
 	for _, rc := range set.Changes {
 		var nested *ChangeSet
 		if rc.ChangeSet != "" {
@@ -49,13 +49,20 @@ func (s *Session) descend(ctx context.Context, p *Plan, set ChangeSet, tmpl *Tem
 		if nested != nil && rc.Action == "Modify" && len(rc.Details) == 0 && len(nested.Changes) == 0 {
 			continue
 		}
-		p.Changes = append(p.Changes, p.change(rc, tmpl, trail))
+		c := changeOf(rc, tmpl, trail)
+		if rc.Action == "Modify" && rc.Replacement == "" {
+			if err := bySchema(&c, rc, deployed, tmpl, trail); err != nil {
+				return err
+			}
+			c.Data = dataOf(rc, c.Effect, tmpl, trail)
+		}
+		p.Changes = append(p.Changes, c)
 	}
 	return nil
 }
 
-func (p *Plan) change(rc ResourceChange, tmpl *Template, trail []string) Change {
-	c := Change{Path: trail, LogicalID: rc.LogicalID, PhysicalID: rc.PhysicalID, Type: rc.Type}
+func changeOf(rc ResourceChange, tmpl *Template, trail []string) planfile.Change {
+	c := planfile.Change{Path: trail, LogicalID: rc.LogicalID, PhysicalID: rc.PhysicalID, Type: rc.Type}
 	if rc.DriftStatus != "" && rc.DriftStatus != "IN_SYNC" && rc.DriftStatus != "NOT_CHECKED" {
 		c.Drift = rc.DriftStatus
 	}
@@ -75,26 +82,29 @@ func (p *Plan) change(rc ResourceChange, tmpl *Template, trail []string) Change 
 			c.Properties = merge(c.Properties, pc)
 		}
 	}
-	if len(c.Properties) == 0 && rc.Action == "Modify" {
+	switch {
+	case rc.Action == "Add", rc.Action == "Import":
+		c.Properties = propertiesOf(rc.After, tmpl.resource(trail, rc.LogicalID), place)
+	case len(c.Properties) == 0 && rc.Action == "Modify":
 		c.Properties = fromContexts(rc.Before, rc.After, place)
 	}
 	c.Effect = effectOf(rc, c.Properties)
-	c.Data = fateOf(rc, c.Effect, tmpl, trail)
+	c.Data = dataOf(rc, c.Effect, tmpl, trail)
 	return c
 }
 
 // effectOf reads a change's effect. A replacement that hangs on nothing but
 // values that AWS does not know yet is a maybe, whatever it claims.
-func effectOf(rc ResourceChange, properties []PropertyChange) Effect {
+func effectOf(rc ResourceChange, properties []planfile.PropertyChange) planfile.Effect {
 	switch rc.Action {
 	case "Add":
-		return Added
+		return planfile.EffectAdd
 	case "Remove":
-		return Removed
+		return planfile.EffectRemove
 	case "Import":
-		return Imported
+		return planfile.EffectImport
 	case "Dynamic":
-		return Maybe
+		return planfile.EffectMaybe
 	}
 	switch rc.Replacement {
 	case "True":
@@ -110,44 +120,44 @@ func effectOf(rc ResourceChange, properties []PropertyChange) Effect {
 			}
 		}
 		if unsure && !sure {
-			return Maybe
+			return planfile.EffectMaybe
 		}
-		return Replaced
+		return planfile.EffectReplace
 	case "Conditional":
-		return Maybe
+		return planfile.EffectMaybe
 	}
 	if strings.HasPrefix(rc.PolicyAction, "Replace") {
-		return Replaced
+		return planfile.EffectReplace
 	}
-	return Changed
+	return planfile.EffectChange
 }
 
-// fateOf tells what becomes of the data: as the change set says, else by the
+// dataOf tells what becomes of the data: as the change set says, else by the
 // policy that the template gives, else by CloudFormation's default.
-func fateOf(rc ResourceChange, e Effect, tmpl *Template, trail []string) Fate {
-	if e != Removed && e != Replaced && e != Maybe {
+func dataOf(rc ResourceChange, e planfile.Effect, tmpl *Template, trail []string) planfile.DataImpact {
+	if e != planfile.EffectRemove && e != planfile.EffectReplace && e != planfile.EffectMaybe {
 		return ""
 	}
 	action := rc.PolicyAction
-	if action == "" && e != Removed {
+	if action == "" && e != planfile.EffectRemove {
 		if policy := tmpl.resource(trail, rc.LogicalID).Get("UpdateReplacePolicy"); policy.IsString() {
 			action = policy.Text
 		}
 	}
 	switch {
 	case strings.HasSuffix(action, "Retain"), action == "RetainExceptOnCreate":
-		return Kept
+		return planfile.DataKept
 	case strings.HasSuffix(action, "Snapshot"):
-		return Snapshot
+		return planfile.DataSnapshot
 	default:
-		return Lost
+		return planfile.DataLost
 	}
 }
 
 // property turns a detail into a change of a value. A detail that only repeats
 // why (a parameter's reference beside the value itself) has no value and is
 // merged by its path.
-func property(d ChangeDetail) (PropertyChange, bool) {
+func property(d ChangeDetail) (planfile.PropertyChange, bool) {
 	path := strings.TrimPrefix(d.Path, "/")
 	if path == "" {
 		path = d.Attribute
@@ -156,9 +166,9 @@ func property(d ChangeDetail) (PropertyChange, bool) {
 		}
 	}
 	if path == "" {
-		return PropertyChange{}, false
+		return planfile.PropertyChange{}, false
 	}
-	pc := PropertyChange{Path: path, Cause: causeOf(d)}
+	pc := planfile.PropertyChange{Path: path, Cause: causeOf(d)}
 	switch d.RequiresRecreation {
 	case "Always":
 		pc.Replaces = "always"
@@ -169,7 +179,7 @@ func property(d ChangeDetail) (PropertyChange, bool) {
 		pc.Replaces = "maybe"
 	}
 	pc.Before, pc.After = given(d.Before, d.AttributeChange, "Add"), given(d.After, d.AttributeChange, "Remove")
-	if strings.Contains(d.After, knownAfter) {
+	if strings.Contains(d.After, planfile.KnownAfter) {
 		pc.Unknown = true
 	}
 	return pc, true
@@ -196,8 +206,8 @@ func causeOf(d ChangeDetail) string {
 }
 
 // merge adds a change, or what it knows to the one of the same path.
-func merge(list []PropertyChange, pc PropertyChange) []PropertyChange {
-	i := slices.IndexFunc(list, func(x PropertyChange) bool { return x.Path == pc.Path })
+func merge(list []planfile.PropertyChange, pc planfile.PropertyChange) []planfile.PropertyChange {
+	i := slices.IndexFunc(list, func(x planfile.PropertyChange) bool { return x.Path == pc.Path })
 	if i < 0 {
 		return append(list, pc)
 	}
@@ -223,66 +233,15 @@ func merge(list []PropertyChange, pc PropertyChange) []PropertyChange {
 
 // fromContexts compares a resource before and after, for services that give no
 // details of it.
-func fromContexts(before, after string, place func(...string) *diag.Place) []PropertyChange {
+func fromContexts(before, after string, place func(...string) *diag.Place) []planfile.PropertyChange {
 	var a, b any
 	if json.Unmarshal([]byte(before), &a) != nil || json.Unmarshal([]byte(after), &b) != nil {
 		return nil
 	}
-	var out []PropertyChange
+	var out []planfile.PropertyChange
 	compare(a, b, nil, func(path []string, x, y *string) {
-		out = append(out, PropertyChange{Path: strings.Join(path, "/"), Before: x, After: y,
-			Unknown: y != nil && strings.Contains(*y, knownAfter), Place: place(path...)})
+		out = append(out, planfile.PropertyChange{Path: strings.Join(path, "/"), Before: x, After: y,
+			Unknown: y != nil && strings.Contains(*y, planfile.KnownAfter), Place: place(path...)})
 	})
 	return out
-}
-
-// compare calls differ for each smallest part that is not the same.
-func compare(a, b any, path []string, differ func(path []string, a, b *string)) {
-	x, xIs := a.(map[string]any)
-	y, yIs := b.(map[string]any)
-	if xIs && yIs {
-		keys := map[string]bool{}
-		for k := range x {
-			keys[k] = true
-		}
-		for k := range y {
-			keys[k] = true
-		}
-		names := make([]string, 0, len(keys))
-		for k := range keys {
-			names = append(names, k)
-		}
-		slices.Sort(names)
-		for _, k := range names {
-			at := append(slices.Clone(path), k)
-			before, had := x[k]
-			after, has := y[k]
-			switch {
-			case had && has:
-				compare(before, after, at, differ)
-			case had:
-				differ(at, show(before), nil)
-			default:
-				differ(at, nil, show(after))
-			}
-		}
-		return
-	}
-	if before, after := show(a), show(b); *before != *after {
-		differ(path, before, after)
-	}
-}
-
-func show(v any) *string {
-	if s, ok := v.(string); ok {
-		return &s
-	}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return new(string) // what came from JSON goes back
-	}
-	s := strings.TrimSuffix(b.String(), "\n")
-	return &s
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -20,6 +22,8 @@ type PlanOptions struct {
 	AllowReplace []string
 	// Import are existing resources to take into the stack.
 	Import []ImportResource
+	// ImportExisting takes in what exists under the names in the template.
+	ImportExisting bool
 	// RevertDrift plans back what was changed by hand.
 	RevertDrift bool
 	Rules       *Rules
@@ -29,7 +33,7 @@ type PlanOptions struct {
 // do. A plan that changes nothing is Empty, and its change set is gone again.
 // When AWS refuses to make it, the error is of kind Invalid and holds a finding
 // for each reason, at the line of the source, nested stacks' included.
-func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, error) {
+func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile.Plan, error) {
 	if err := s.mayPlan(t); err != nil {
 		return nil, err
 	}
@@ -48,14 +52,16 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Version: planVersion, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
+	p := &planfile.Plan{Version: planfile.Version, Stack: t.Name, Environment: s.Env.Name, Protected: s.Env.Protected, Account: s.Env.Account,
 		Region: s.Env.Region, StackName: t.StackName, Type: now.kind(o), New: !now.exists, Role: t.Role, Capabilities: t.Capabilities,
-		Origin: s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
+		Configuration: planfile.Configuration{File: s.Config.File, Digest: s.Config.digest(t)},
+		Origin:        s.Origin, Created: s.Clock.Now().UTC(), Allowed: slices.Sorted(slices.Values(o.AllowReplace))}
 	in, err := s.changeSetInput(ctx, t, tmpl, now, p, o)
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.makeChangeSet(ctx, in, tmpl, now)
+	hide := s.secretsOf(t, now)
+	set, err := s.makeChangeSet(ctx, in, t, tmpl, now, hide)
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +74,12 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*Plan, er
 	if err := s.describe(ctx, p, *set, tmpl); err != nil {
 		return nil, err
 	}
-	p.guard(s.Config, o.Rules)
+	guard(p, s.Config, o.Rules)
+	hide.plan(p, tmpl)
 	if err := p.Seal(); err != nil {
 		return nil, err
 	}
-	return p, s.record(ctx, t.StackName, Record{Event: Planned, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet})
+	return p, s.record(ctx, t.StackName, Record{Event: OperationPlan, Template: p.Template.Digest, Plan: p.Digest, ChangeSet: p.ChangeSet})
 }
 
 // mayPlan refuses refs that a protected environment is not for.
@@ -90,7 +97,7 @@ func (s *Session) mayPlan(t *Target) error {
 		return errs.E(errs.Denied, "environment %s is protected: it is planned from what is committed, and files here are changed (git status names them); commit or restore them", s.Env.Name)
 	}
 	for _, c := range s.Config.Select(Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}) {
-		if c.Env == s.Env && c.Does != DoesLint {
+		if c.Env == s.Env && c.Mode != ModeLint {
 			return nil
 		}
 	}
@@ -101,7 +108,7 @@ func (s *Session) mayPlan(t *Target) error {
 func refNames(e *Environment) string {
 	var names []string
 	for _, r := range e.Refs {
-		if r.Does == DoesLint {
+		if r.Mode == ModeLint {
 			continue
 		}
 		names = append(names, Ref{Name: r.Branch + r.Tag, Tag: r.Tag != ""}.String())
@@ -132,7 +139,7 @@ func (s *Session) state(ctx context.Context, t *Target) (current, error) {
 	if st.Status == reviewInProgress {
 		return current{Stack: st, shell: true}, nil
 	}
-	if out := WayOutOf(st.Status, t.Name, s.Env.Name); out != nil && !out.CanPlan {
+	if out := RecoveryOf(st.Status, t.Name, s.Env.Name); out != nil && !out.CanPlan {
 		return current{}, errs.E(errs.Conflict, "stack %s is %s: %s", t.StackName, st.Status, out)
 	}
 	return current{Stack: st, exists: true}, nil
@@ -141,20 +148,20 @@ func (s *Session) state(ctx context.Context, t *Target) (current, error) {
 func (c current) kind(o PlanOptions) ChangeSetType {
 	switch {
 	case len(o.Import) > 0:
-		return Import
+		return planfile.ChangeSetImport
 	case c.exists:
-		return Update
+		return planfile.ChangeSetUpdate
 	default:
-		return Create
+		return planfile.ChangeSetCreate
 	}
 }
 
 // changeSetInput also stages the template when there is a bucket, and fills in
 // what the plan says of it.
-func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template, now current, p *Plan, o PlanOptions) (ChangeSetInput, error) {
+func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template, now current, p *planfile.Plan, o PlanOptions) (ChangeSetInput, error) {
 	in := ChangeSetInput{Stack: t.StackName, Type: p.Type, Description: s.describeOrigin(t), Role: t.Role, Nested: true,
-		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, RevertDrift: o.RevertDrift && now.exists}
-	if p.Type == Import {
+		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, ImportExisting: o.ImportExisting, RevertDrift: o.RevertDrift && now.exists}
+	if p.Type == planfile.ChangeSetImport {
 		in.Nested = false // AWS refuses the two together
 	}
 	in.Name = changeSetName(t.StackName, s)
@@ -169,19 +176,21 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	if p.After, err = s.after(ctx, t); err != nil {
 		return in, err
 	}
+	p.RetainExceptOnCreate = t.RetainExceptOnCreate != nil && *t.RetainExceptOnCreate
 	switch t.OnFailure {
 	case "delete":
-		if p.Type == Create {
+		if p.Type == planfile.ChangeSetCreate {
 			in.OnFailure = "DELETE"
 		}
 		p.OnFailure = "delete"
 	case "keep":
 		p.OnFailure = "keep"
 	}
-	p.Template = PlanSource{File: tmpl.File, Digest: tmpl.Digest()}
+	text := tmpl.sent(nil)
+	p.Template = planfile.Template{File: tmpl.File, Digest: planfile.DigestOf(text)}
 	if s.Env.Bucket == "" {
-		in.Template.Body = string(tmpl.Text)
-		return in, tmpl.checkSize(tmpl.Text, "")
+		in.Template.Body = string(text)
+		return in, tmpl.checkSize(text, "")
 	}
 	staged, err := s.stage(ctx, t, tmpl)
 	if err != nil {
@@ -190,28 +199,6 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	in.Template.URL = staged.URL
 	p.Template.URL, p.Template.Digest = staged.URL, staged.Digest
 	return in, nil
-}
-
-// planPrefix begins the description of every change set that a plan made, so
-// that those nobody executed are found again.
-const planPrefix = "refline plan: "
-
-func (s *Session) describeOrigin(t *Target) string {
-	text := planPrefix + t.Name + " in " + s.Env.Name
-	if s.Origin.Ref != "" {
-		text += ", " + Ref{Name: s.Origin.Ref, Tag: s.Origin.Tag}.String()
-	}
-	if s.Origin.Commit != "" {
-		text += " " + s.Origin.Commit
-	}
-	if s.Origin.Pipeline != "" {
-		text += ", " + s.Origin.Pipeline
-	}
-	const most = 1024
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "")
-	}
-	return text
 }
 
 // changeSetName has the second and six random digits: two plans of the same
@@ -227,10 +214,10 @@ const cleanUp = 15 * time.Second
 
 // makeChangeSet submits, waits, and cleans up what came to nothing. It gives
 // nil when there is nothing to change.
-func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current) (*ChangeSet, error) {
+func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, t *Target, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
 	if errs.Is(err, errs.Invalid) {
-		return nil, s.explainRefusal(in.Stack, err, tmpl)
+		return nil, s.explainRefusal(in.Stack, err, t, tmpl, hide)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
@@ -249,9 +236,14 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 		return &set, nil
 	}
 	empty := nothingToChange(set)
+	if empty {
+		if keep, err := s.keepAsMark(ctx, set); keep || err != nil {
+			return nil, err
+		}
+	}
 	var failure error
 	if !empty {
-		failure = s.explainFailure(ctx, in.Stack, set, tmpl)
+		failure = s.explainFailure(ctx, in.Stack, set, t, tmpl, hide)
 	}
 	if err := s.discard(ctx, ref, now); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("clean up change set %s: %w", ref.ARN, err))

@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"refline/internal/stack/planfile"
 )
 
-// Marker is a line that no reader sees, by which the comment about a stack is
+// marker is a line that no reader sees, by which the comment about a stack is
 // found again.
-func (p *Plan) Marker() string {
+func marker(p *planfile.Plan) string {
 	return "<!-- refline plan " + p.StackName + " " + p.Account + " " + p.Region + " -->"
 }
 
 // WriteMarkdown writes a plan as GitLab and GitHub show it in a comment.
-func (p *Plan) WriteMarkdown(w io.Writer) error {
+func WriteMarkdown(w io.Writer, p *planfile.Plan) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n### Plan of %s: %s\n\n", p.Marker(), tick(p.StackName), p.Summary())
+	fmt.Fprintf(&b, "%s\n### Plan of %s: %s\n\n", marker(p), tick(p.StackName), p.Summary())
 	fmt.Fprintf(&b, "Account %s · %s · %s", p.Account, p.Region, p.Type)
 	if p.Origin.Ref != "" {
 		fmt.Fprintf(&b, " · %s", tick(Ref{Name: p.Origin.Ref, Tag: p.Origin.Tag}.String()))
@@ -40,10 +42,10 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 	if len(p.Changes) > 0 {
 		b.WriteString("\n| | Resource | Type | |\n|---|---|---|---|\n")
 		for _, c := range p.Changes {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", tick(c.Effect.Symbol()), cell(c.ID()), cell(c.Type), escapeMarkdown(c.sentence()))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", tick(c.Effect.Symbol()), cell(c.ID()), cell(c.Type), escapeMarkdown(c.Sentence()))
 		}
 	}
-	p.markdownProperties(&b)
+	markdownProperties(&b, p)
 	if p.Digest != "" && !p.Empty {
 		fmt.Fprintf(&b, "\nDigest %s\n", tick(p.Digest))
 	}
@@ -51,7 +53,7 @@ func (p *Plan) WriteMarkdown(w io.Writer) error {
 	return err
 }
 
-func (p *Plan) markdownProperties(b *strings.Builder) {
+func markdownProperties(b *strings.Builder, p *planfile.Plan) {
 	for _, c := range p.Changes {
 		if len(c.Properties) == 0 {
 			continue
@@ -63,17 +65,17 @@ func (p *Plan) markdownProperties(b *strings.Builder) {
 			if x.Place != nil {
 				place = cell(x.Place.String())
 			}
-			before, after := x.sides()
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", cell(x.Name()), before, after, escapeMarkdown(x.why()), place)
+			before, after := sides(x)
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", cell(x.Name()), before, after, escapeMarkdown(x.Why()), place)
 		}
 		b.WriteString("\n</details>\n")
 	}
 }
 
-func (p PropertyChange) sides() (before, after string) {
+func sides(p planfile.PropertyChange) (before, after string) {
 	side := func(v *string, unknown bool) string {
-		text := shown(v, unknown)
-		if v == nil || strings.Contains(*v, knownAfter) || *v == "" {
+		text := planfile.Shown(v, unknown)
+		if v == nil || strings.Contains(*v, planfile.KnownAfter) || *v == "" {
 			return "*" + text + "*"
 		}
 		return cell(text)
@@ -83,7 +85,7 @@ func (p PropertyChange) sides() (before, after string) {
 
 // tick is a code span that no text breaks out of.
 func tick(s string) string {
-	s = Plain(s)
+	s = planfile.Plain(s)
 	fence := "`"
 	for strings.Contains(s, fence) {
 		fence += "`"
@@ -99,7 +101,7 @@ func cell(s string) string { return strings.ReplaceAll(tick(s), "|", `\|`) }
 
 func escapeMarkdown(s string) string {
 	var b strings.Builder
-	for _, r := range Plain(s) {
+	for _, r := range planfile.Plain(s) {
 		if r == '<' {
 			b.WriteString("&lt;")
 			continue

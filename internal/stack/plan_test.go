@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"github.com/google/go-cmp/cmp"
 
 	"refline/internal/diag"
@@ -39,8 +41,8 @@ func TestPlanOfANewStack(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(oneStack, "", ", bucket: staging"), nil)
 	w.made = changes(ResourceChange{Action: "Add", LogicalID: "Bucket", Type: "AWS::S3::Bucket"})
 	p := w.plan(PlanOptions{})
-	if p.Type != Create || p.Empty || p.Count(Added) != 1 {
-		t.Errorf("got type %s, empty %t, %d added; want a reviewed creation with 1", p.Type, p.Empty, p.Count(Added))
+	if p.Type != planfile.ChangeSetCreate || p.Empty || p.Count(planfile.EffectAdd) != 1 {
+		t.Errorf("got type %s, empty %t, %d added; want a reviewed creation with 1", p.Type, p.Empty, p.Count(planfile.EffectAdd))
 	}
 	in := w.inputs[p.ChangeSet]
 	if !in.Nested || in.Template.Body != "" || !strings.HasPrefix(in.Template.URL, "https://s3/staging/refline/templates/") {
@@ -96,7 +98,7 @@ func TestThrottledPollsAreNoFailure(t *testing.T) {
 	w.add("landing-dev", createComplete)
 	w.made = changes(rename)
 	w.throttle = pollPatience - 1
-	if p := w.plan(PlanOptions{}); p.Count(Replaced) != 1 {
+	if p := w.plan(PlanOptions{}); p.Count(planfile.EffectReplace) != 1 {
 		t.Errorf("plan has %s", p.Summary())
 	}
 	w.throttle = pollPatience
@@ -147,7 +149,7 @@ func TestFailedPlanTellsEveryReasonAtItsLine(t *testing.T) {
 	}
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	want := `plan landing-dev: nested/network.yml:5:7: error: The CIDR block is not valid
-template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; name it otherwise, or take it in with --import`
+template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; give it another name, delete the one that exists, or take it in: refline stack plan --import-existing`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -198,7 +200,7 @@ func TestStatesThatNoPlanHelps(t *testing.T) {
 		if want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", status, err)
-			} else if wantType := map[bool]ChangeSetType{true: Create, false: Update}[status == reviewInProgress]; p.Type != wantType {
+			} else if wantType := map[bool]ChangeSetType{true: planfile.ChangeSetCreate, false: planfile.ChangeSetUpdate}[status == reviewInProgress]; p.Type != wantType {
 				t.Errorf("%s: change set of type %s, want %s", status, p.Type, wantType)
 			}
 			continue
@@ -284,7 +286,7 @@ template.yml:2:3: error: parameter Size has no value; add it to parameters: of s
 func TestEffects(t *testing.T) {
 	t.Parallel()
 	dynamic := rename
-	dynamic.Details = []ChangeDetail{{Path: "/Properties/BucketName", RequiresRecreation: "Always", Evaluation: "Dynamic", After: knownAfter}}
+	dynamic.Details = []ChangeDetail{{Path: "/Properties/BucketName", RequiresRecreation: "Always", Evaluation: "Dynamic", After: planfile.KnownAfter}}
 	mixed := dynamic
 	mixed.Details = append(rename.Details[:1:1], dynamic.Details...)
 	twice := rename // the same property, once for the value and once for its reference
@@ -292,23 +294,23 @@ func TestEffects(t *testing.T) {
 		ChangeSource: "ParameterReference", CausingEntity: "Name"})
 	for name, tc := range map[string]struct {
 		change ResourceChange
-		effect Effect
-		data   Fate
+		effect planfile.Effect
+		data   planfile.DataImpact
 	}{
-		"renamed":            {rename, Replaced, Kept},
-		"known after":        {dynamic, Maybe, Kept},
-		"known and unknown":  {mixed, Replaced, Kept},
-		"value and its ref":  {twice, Replaced, Kept},
-		"conditional":        {ResourceChange{Action: "Modify", LogicalID: "Bucket", Replacement: "Conditional"}, Maybe, Kept},
-		"no policy":          {ResourceChange{Action: "Modify", LogicalID: "Topic", Replacement: "True"}, Replaced, Lost},
-		"in place":           {ResourceChange{Action: "Modify", LogicalID: "Topic", Replacement: "False"}, Changed, ""},
-		"removed":            {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Delete"}, Removed, Lost},
-		"removed and kept":   {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Retain"}, Removed, Kept},
-		"snapshot":           {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Snapshot"}, Removed, Snapshot},
-		"replaced, snapshot": {ResourceChange{Action: "Modify", LogicalID: "Old", Replacement: "True", PolicyAction: "ReplaceAndSnapshot"}, Replaced, Snapshot},
-		"import":             {ResourceChange{Action: "Import", LogicalID: "Old"}, Imported, ""},
-		"dynamic":            {ResourceChange{Action: "Dynamic", LogicalID: "Old"}, Maybe, Lost},
-		"drift":              {ResourceChange{Action: "SyncWithActual", LogicalID: "Topic"}, Changed, ""},
+		"renamed":            {rename, planfile.EffectReplace, planfile.DataKept},
+		"known after":        {dynamic, planfile.EffectMaybe, planfile.DataKept},
+		"known and unknown":  {mixed, planfile.EffectReplace, planfile.DataKept},
+		"value and its ref":  {twice, planfile.EffectReplace, planfile.DataKept},
+		"conditional":        {ResourceChange{Action: "Modify", LogicalID: "Bucket", Replacement: "Conditional"}, planfile.EffectMaybe, planfile.DataKept},
+		"no policy":          {ResourceChange{Action: "Modify", LogicalID: "Topic", Replacement: "True"}, planfile.EffectReplace, planfile.DataLost},
+		"in place":           {ResourceChange{Action: "Modify", LogicalID: "Topic", Replacement: "False"}, planfile.EffectChange, ""},
+		"removed":            {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Delete"}, planfile.EffectRemove, planfile.DataLost},
+		"removed and kept":   {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Retain"}, planfile.EffectRemove, planfile.DataKept},
+		"snapshot":           {ResourceChange{Action: "Remove", LogicalID: "Old", PolicyAction: "Snapshot"}, planfile.EffectRemove, planfile.DataSnapshot},
+		"replaced, snapshot": {ResourceChange{Action: "Modify", LogicalID: "Old", Replacement: "True", PolicyAction: "ReplaceAndSnapshot"}, planfile.EffectReplace, planfile.DataSnapshot},
+		"import":             {ResourceChange{Action: "Import", LogicalID: "Old"}, planfile.EffectImport, ""},
+		"dynamic":            {ResourceChange{Action: "Dynamic", LogicalID: "Old"}, planfile.EffectMaybe, planfile.DataLost},
+		"drift":              {ResourceChange{Action: "SyncWithActual", LogicalID: "Topic"}, planfile.EffectChange, ""},
 	} {
 		w := newWorld(t, fmt.Sprintf(oneStack, "", ""), nil)
 		w.made = changes(tc.change)
@@ -328,7 +330,7 @@ func TestGuards(t *testing.T) {
 		ResourceChange{Action: "Remove", LogicalID: "Ledger", Type: "Custom::Ledger", PolicyAction: "Delete"},
 		ResourceChange{Action: "Remove", LogicalID: "Topic", Type: "AWS::SNS::Topic", PolicyAction: "Delete"})
 	p := w.plan(PlanOptions{AllowReplace: []string{"Bucket", "Other"}})
-	want := []Refusal{{ID: "Ledger", Rule: "stateful", Message: "Ledger (Custom::Ledger) holds data and would be removed; it is deleted",
+	want := []planfile.Refusal{{ID: "Ledger", Rule: "stateful", Message: "Ledger (Custom::Ledger) holds data and would be removed; it is deleted",
 		Hint: "if that is meant: --allow-replace Ledger"}}
 	if diff := cmp.Diff(want, p.Refusals); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
@@ -352,11 +354,11 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Plan{Environment: "dev", Changes: []Change{
-		{Effect: Changed, LogicalID: "T", Type: "AWS::SNS::Topic", Properties: []PropertyChange{{Path: "Properties/Subscription/0/Endpoint"}}},
-		{Effect: Changed, LogicalID: "U", Type: "AWS::SNS::Topic", Properties: []PropertyChange{{Path: "Properties/DisplayName"}}},
-		{Effect: Replaced, LogicalID: "Bucket", Type: "AWS::S3::Bucket"},
-		{Effect: Added, LogicalID: "A", Type: "X"}, {Effect: Added, LogicalID: "B", Type: "X"},
+	p := &planfile.Plan{Environment: "dev", Changes: []planfile.Change{
+		{Effect: planfile.EffectChange, LogicalID: "T", Type: "AWS::SNS::Topic", Properties: []planfile.PropertyChange{{Path: "Properties/Subscription/0/Endpoint"}}},
+		{Effect: planfile.EffectChange, LogicalID: "U", Type: "AWS::SNS::Topic", Properties: []planfile.PropertyChange{{Path: "Properties/DisplayName"}}},
+		{Effect: planfile.EffectReplace, LogicalID: "Bucket", Type: "AWS::S3::Bucket"},
+		{Effect: planfile.EffectAdd, LogicalID: "A", Type: "X"}, {Effect: planfile.EffectAdd, LogicalID: "B", Type: "X"},
 	}}
 	var got []string
 	for _, r := range rules.check(p) {
@@ -423,7 +425,7 @@ func TestPlanLooksIntoNestedStacks(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	root := string(w.objects["staging/"+strings.TrimPrefix(w.inputs[p.ChangeSet].Template.URL, "https://s3/staging/")].Body)
-	if !strings.Contains(root, `"TemplateURL": "https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
+	if !strings.Contains(root, `"TemplateURL":"https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
 		t.Errorf("the root's nested file is not its URL:\n%s", root)
 	}
 }
@@ -440,28 +442,28 @@ func TestNestedFileThatIsNotThere(t *testing.T) {
 }
 
 // fixed is a plan with one of everything, for the forms it is shown in.
-func fixed() *Plan {
+func fixed() *planfile.Plan {
 	text := func(s string) *string { return &s }
 	at := func(file string, line, column int) *diag.Place {
 		return &diag.Place{File: file, Line: line, Column: column}
 	}
-	p := &Plan{Version: planVersion, Stack: "landing", Environment: "dev", Account: "123456789012", Region: "ap-southeast-2",
-		StackName: "landing-dev", StackID: "arn:stack", Type: Update, ChangeSet: "arn:set", Template: PlanSource{File: "template.jsonnet", Digest: "sha256:00"},
+	p := &planfile.Plan{Version: planfile.Version, Stack: "landing", Environment: "dev", Account: "123456789012", Region: "ap-southeast-2",
+		StackName: "landing-dev", StackID: "arn:stack", Type: planfile.ChangeSetUpdate, ChangeSet: "arn:set", Template: planfile.Template{File: "template.jsonnet", Digest: "sha256:00"},
 		Parameters: []Pair{{Key: "Size", Value: "3"}}, Tags: []Pair{{Key: "team", Value: "data"}},
 		Origin: Origin{Ref: "develop", Commit: "3f9c2ab4d5e6f708", Author: "A. <Committer>"},
-		Changes: []Change{
-			{Effect: Removed, LogicalID: "OldTopic", Type: "AWS::SNS::Topic", Data: Lost},
-			{Effect: Replaced, LogicalID: "LandingBucket", Type: "AWS::S3::Bucket", Stateful: true, Data: Kept, Place: at("includes/s3landingbucket.libsonnet", 2, 3),
-				Properties: []PropertyChange{{Path: "Properties/BucketName", Before: text("landing-a"), After: text("landing-b"), Replaces: "always",
+		Changes: []planfile.Change{
+			{Effect: planfile.EffectRemove, LogicalID: "OldTopic", Type: "AWS::SNS::Topic", Data: planfile.DataLost},
+			{Effect: planfile.EffectReplace, LogicalID: "LandingBucket", Type: "AWS::S3::Bucket", Stateful: true, Data: planfile.DataKept, Place: at("includes/s3landingbucket.libsonnet", 2, 3),
+				Properties: []planfile.PropertyChange{{Path: "Properties/BucketName", Before: text("landing-a"), After: text("landing-b"), Replaces: "always",
 					Place: at("includes/s3landingbucket.libsonnet", 4, 5)}}},
-			{Effect: Maybe, LogicalID: "Subnet", Type: "AWS::EC2::Subnet", Data: Lost,
-				Properties: []PropertyChange{{Path: "Properties/VpcId", Before: text("vpc-1"), Unknown: true, Replaces: "maybe", Cause: "Vpc"}}},
-			{Effect: Changed, LogicalID: "Vpc", Type: "AWS::EC2::VPC", Drift: "MODIFIED", Properties: []PropertyChange{
+			{Effect: planfile.EffectMaybe, LogicalID: "Subnet", Type: "AWS::EC2::Subnet", Data: planfile.DataLost,
+				Properties: []planfile.PropertyChange{{Path: "Properties/VpcId", Before: text("vpc-1"), Unknown: true, Replaces: "maybe", Cause: "Vpc"}}},
+			{Effect: planfile.EffectChange, LogicalID: "Vpc", Type: "AWS::EC2::VPC", Drift: "MODIFIED", Properties: []planfile.PropertyChange{
 				{Path: "Properties/EnableDnsHostnames", Before: text("false"), After: text("true"), Place: at("includes/vpc.libsonnet", 9, 7)},
 				{Path: "Properties/Tags/0/Value", After: text("a|b`c\n<script>\x1b[31m"), Cause: "parameter Size"}}},
-			{Effect: Added, Path: []string{"Logs"}, LogicalID: "LoggingBucket", Type: "AWS::S3::Bucket"},
+			{Effect: planfile.EffectAdd, Path: []string{"Logs"}, LogicalID: "LoggingBucket", Type: "AWS::S3::Bucket"},
 		},
-		Refusals: []Refusal{{ID: "LandingBucket", Rule: "stateful", Message: "LandingBucket (AWS::S3::Bucket) holds data and would be replaced; the old one is kept",
+		Refusals: []planfile.Refusal{{ID: "LandingBucket", Rule: "stateful", Message: "LandingBucket (AWS::S3::Bucket) holds data and would be replaced; the old one is kept",
 			Hint: "if that is meant: --allow-replace LandingBucket"}},
 		Notes: []string{"--allow-replace Other was not needed"},
 	}
@@ -472,13 +474,13 @@ func fixed() *Plan {
 func TestPlanIsShown(t *testing.T) {
 	t.Parallel()
 	var text, colored, markdown, page, empty strings.Builder
-	nothing := &Plan{StackName: "landing-dev", Account: "1", Region: "r", Type: Update, Empty: true}
+	nothing := &planfile.Plan{StackName: "landing-dev", Account: "1", Region: "r", Type: planfile.ChangeSetUpdate, Empty: true}
 	for _, err := range []error{
-		fixed().WriteText(&text, TextOptions{File: "landing-dev.plan.json"}),
-		fixed().WriteText(&colored, TextOptions{Color: true}),
-		fixed().WriteMarkdown(&markdown),
-		(&Review{Plans: []*Plan{fixed(), nothing}, Later: []string{"app-dev waits for <output>"}}).WriteHTML(&page),
-		nothing.WriteText(&empty, TextOptions{}),
+		WriteText(&text, fixed(), TextOptions{File: "landing-dev.plan.json"}),
+		WriteText(&colored, fixed(), TextOptions{Color: true}),
+		WriteMarkdown(&markdown, fixed()),
+		(&Review{Plans: []*planfile.Plan{fixed(), nothing}, Later: []string{"app-dev waits for <output>"}}).WriteHTML(&page),
+		WriteText(&empty, nothing, TextOptions{}),
 	} {
 		if err != nil {
 			t.Fatal(err)

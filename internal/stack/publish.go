@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 )
 
@@ -38,7 +40,7 @@ func (s *Session) Publish(ctx context.Context, t *Target) (*Staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	return staged, s.record(ctx, t.StackName, Record{Event: Published, Template: staged.Digest, Key: staged.Key})
+	return staged, s.record(ctx, t.StackName, Record{Event: OperationPublish, Template: staged.Digest, Key: staged.Key})
 }
 
 // stage puts nested templates first: their URLs are part of what names them.
@@ -57,12 +59,12 @@ func (s *Session) stage(ctx context.Context, t *Target, tmpl *Template) (*Staged
 		urls[child] = st.URL
 		nested = append(nested, *st)
 	}
-	text := tmpl.linked(func(c *Template) string { return urls[c] })
+	text := tmpl.sent(func(c *Template) string { return urls[c] })
 	if err := tmpl.checkSize(text, s.Env.Bucket); err != nil {
 		return nil, err
 	}
-	st := &Staged{File: tmpl.File, Digest: digestOf(text), Bucket: s.Env.Bucket, Nested: nested}
-	st.Key = path.Join(s.Env.Prefix, "templates", strings.TrimPrefix(st.Digest, "sha256:")+extension(tmpl))
+	st := &Staged{File: tmpl.File, Digest: planfile.DigestOf(text), Bucket: s.Env.Bucket, Nested: nested}
+	st.Key = path.Join(s.Env.Prefix, "templates", strings.TrimPrefix(st.Digest, "sha256:")+extension(tmpl, text))
 	st.URL = s.Cloud.ObjectURL(st.Bucket, st.Key)
 	created, err := s.Cloud.PutObject(ctx, Object{Bucket: st.Bucket, Key: st.Key, Body: text,
 		ContentType: contentType(st.Key), Metadata: s.metadata(t), KMSKey: s.Env.KMSKey})
@@ -76,15 +78,15 @@ func (s *Session) stage(ctx context.Context, t *Target, tmpl *Template) (*Staged
 		if err != nil {
 			return nil, fmt.Errorf("read s3://%s/%s, which exists: %w", st.Bucket, st.Key, err)
 		}
-		if digestOf(there.Body) != st.Digest {
+		if planfile.DigestOf(there.Body) != st.Digest {
 			return nil, errs.E(errs.Conflict, "s3://%s/%s does not hold what its name says; somebody wrote to it: look into it and delete it", st.Bucket, st.Key)
 		}
 	}
 	return st, nil
 }
 
-func extension(t *Template) string {
-	if len(t.Nested) > 0 {
+func extension(t *Template, text []byte) string {
+	if json.Valid(text) {
 		return ".json"
 	}
 	switch ext := strings.ToLower(path.Ext(t.File)); ext {
@@ -122,31 +124,33 @@ func ascii(s string) string {
 	return url.QueryEscape(s)
 }
 
-// Happening is what a record tells of.
-type Happening string
+// Operation is what a record is about.
+type Operation string
 
-// What happens to a stack.
+// The operations.
 const (
-	Published Happening = "published"
-	Planned   Happening = "planned"
-	Deployed  Happening = "deployed"
-	Failed    Happening = "failed"
-	Deleted   Happening = "deleted"
-	// RolledBack is a deployment that somebody took back.
-	RolledBack Happening = "rolled-back"
+	OperationPublish Operation = "published"
+	OperationPlan    Operation = "planned"
+	OperationDeploy  Operation = "deployed"
+	OperationFail    Operation = "failed"
+	OperationDelete  Operation = "deleted"
+	// OperationRollback is a deployment that somebody took back.
+	OperationRollback Operation = "rolled-back"
 )
 
 // Record is one line of a stack's history: an object of its own in the bucket,
 // never overwritten.
 type Record struct {
 	Time      time.Time `json:"time"`
-	Event     Happening `json:"event"`
+	Event     Operation `json:"event"`
 	Stack     string    `json:"stack"`
 	Caller    string    `json:"caller"`
 	Template  string    `json:"template,omitempty"` // digest
 	Key       string    `json:"key,omitempty"`
 	Plan      string    `json:"plan,omitempty"` // digest
 	ChangeSet string    `json:"changeSet,omitempty"`
+	// Outdated are the reasons that a deployed plan was outdated.
+	Outdated []string `json:"outdated,omitempty"`
 	Origin
 }
 

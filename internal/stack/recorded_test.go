@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 )
 
@@ -44,7 +46,7 @@ func TestRecordedChanges(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no recorded answers: %v", err)
 	}
-	found := map[Effect]int{}
+	found := map[planfile.Effect]int{}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -59,7 +61,7 @@ func TestRecordedChanges(t *testing.T) {
 			found[c.Effect]++
 		})
 	}
-	for _, e := range []Effect{Added, Changed, Replaced, Removed} {
+	for _, e := range []planfile.Effect{planfile.EffectAdd, planfile.EffectChange, planfile.EffectReplace, planfile.EffectRemove} {
 		if found[e] == 0 {
 			t.Errorf("no recorded change is %s: %v", e, found)
 		}
@@ -90,21 +92,21 @@ func eachRecorded(t *testing.T, v any, visit func(recordedChange)) {
 	}
 }
 
-func checkRecorded(t *testing.T, name string, r recordedChange) Change {
+func checkRecorded(t *testing.T, name string, r recordedChange) planfile.Change {
 	tree, err := cfn.Parse("t.json", []byte(`{"Resources": {}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmpl := &Template{tree: tree, where: tree.Place}
-	c := (&Plan{}).change(r.ours(), tmpl, nil)
-	want := map[string]Effect{"Add": Added, "Remove": Removed, "Import": Imported}[r.Action]
+	c := changeOf(r.ours(), tmpl, nil)
+	want := map[string]planfile.Effect{"Add": planfile.EffectAdd, "Remove": planfile.EffectRemove, "Import": planfile.EffectImport}[r.Action]
 	if r.Action == "Modify" {
-		want = map[string]Effect{"True": Replaced, "False": Changed, "Conditional": Maybe}[r.Replacement]
+		want = map[string]planfile.Effect{"True": planfile.EffectReplace, "False": planfile.EffectChange, "Conditional": planfile.EffectMaybe}[r.Replacement]
 	}
 	if c.Effect != want {
 		t.Errorf("%s: %s of %s with replacement %s is %s, want %s", name, r.Action, r.LogicalResourceId, r.Replacement, c.Effect, want)
 	}
-	if (r.PolicyAction == "Delete" || r.PolicyAction == "ReplaceAndDelete") != (c.Data == Lost) && r.PolicyAction != "" {
+	if (r.PolicyAction == "Delete" || r.PolicyAction == "ReplaceAndDelete") != (c.Data == planfile.DataLost) && r.PolicyAction != "" {
 		t.Errorf("%s: %s with %s has data %q", name, r.LogicalResourceId, r.PolicyAction, c.Data)
 	}
 	for _, d := range r.Details {

@@ -1,17 +1,50 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"refline/internal/stack/planfile"
 )
 
 // Review is what reviewers see at once: the plans of several stacks, and what
 // is left for later.
 type Review struct {
-	Plans []*Plan
+	Plans []*planfile.Plan
 	Later []string
+	// Templates are what the page shows of each plan's template, by the stack's
+	// name in CloudFormation.
+	Templates map[string]ReviewTemplate
+}
+
+// ReviewTemplate is a template as a reviewer reads it.
+type ReviewTemplate struct {
+	Text string
+	Diff string // from the deployed one, "" when there is none
+}
+
+// AddTemplate adds a target's template and how it differs from the deployed one.
+func (r *Review) AddTemplate(ctx context.Context, s *Session, t *Target) error {
+	tmpl, err := s.Config.Render(ctx, t, s.Read)
+	if err != nil {
+		return err
+	}
+	one := ReviewTemplate{Text: string(tmpl.Text)}
+	d, err := s.Diff(ctx, t)
+	if err != nil {
+		return err
+	}
+	if d.Exists {
+		one.Diff = d.Text()
+	}
+	if r.Templates == nil {
+		r.Templates = map[string]ReviewTemplate{}
+	}
+	r.Templates[t.StackName] = one
+	return nil
 }
 
 // Waits adds a stack that cannot be planned before another one is deployed.
@@ -30,12 +63,12 @@ func (r *Review) Failed(t *Target, err error) {
 // another one whose plan may change them: by more than changes in place.
 func (r *Review) Compare(c *Config, targets []*Target) {
 	changes := func(stack string) bool {
-		return slices.ContainsFunc(r.Plans, func(p *Plan) bool {
-			return p.Stack == stack && !p.Empty && (len(p.Changes) == 0 || p.Count(Changed) < len(p.Changes))
+		return slices.ContainsFunc(r.Plans, func(p *planfile.Plan) bool {
+			return p.Stack == stack && !p.Empty && (len(p.Changes) == 0 || p.Count(planfile.EffectChange) < len(p.Changes))
 		})
 	}
 	for _, t := range targets {
-		if !slices.ContainsFunc(r.Plans, func(p *Plan) bool { return p.Stack == t.Name }) {
+		if !slices.ContainsFunc(r.Plans, func(p *planfile.Plan) bool { return p.Stack == t.Name }) {
 			continue
 		}
 		for _, need := range c.needs(t.Definition, t.Env) {
@@ -56,7 +89,7 @@ func (r *Review) WriteMarkdown(w io.Writer) error {
 				return err
 			}
 		}
-		if err := p.WriteMarkdown(w); err != nil {
+		if err := WriteMarkdown(w, p); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/cfn"
 	"refline/internal/jsonnet"
 )
@@ -20,7 +22,7 @@ type Rules struct {
 // everything. Names are patterns in which * stands for any characters.
 type Rule struct {
 	Name         string
-	Forbid       []Effect
+	Forbid       []planfile.Effect
 	Types        []string
 	Resources    []string // logical ids, with nested stacks: Network/Vpc
 	Properties   []string // paths from the resource: Properties/Tags*
@@ -67,7 +69,7 @@ func (r *configReader) rules(rules *Rules, n *cfn.Node, at cfn.Path) {
 
 func effectNames() string {
 	var names []string
-	for _, e := range effects() {
+	for _, e := range planfile.Effects() {
 		names = append(names, string(e))
 	}
 	return strings.Join(names, ", ")
@@ -80,7 +82,7 @@ func (r *configReader) ruleFields(rule *Rule) []field {
 			var names []string
 			r.oneOf(&names, strings.Split(effectNames(), ", ")...)(n, at)
 			for _, name := range names {
-				rule.Forbid = append(rule.Forbid, Effect(name))
+				rule.Forbid = append(rule.Forbid, planfile.Effect(name))
 			}
 		}},
 		{"types", r.texts(&rule.Types)},
@@ -101,13 +103,13 @@ func (r *configReader) ruleFields(rule *Rule) []field {
 }
 
 // check gives a refusal for each change that a rule forbids.
-func (r *Rules) check(p *Plan) []Refusal {
-	var out []Refusal
+func (r *Rules) check(p *planfile.Plan) []planfile.Refusal {
+	var out []planfile.Refusal
 	for _, rule := range r.List {
 		if !fits(rule.Stacks, p.Stack) || !fits(rule.Environments, p.Environment) {
 			continue
 		}
-		var hits []Change
+		var hits []planfile.Change
 		for _, c := range p.Changes {
 			if rule.forbids(c) {
 				hits = append(hits, c)
@@ -123,15 +125,15 @@ func (r *Rules) check(p *Plan) []Refusal {
 			} else {
 				message = c.ID() + ": " + message
 			}
-			out = append(out, Refusal{ID: c.ID(), Rule: rule.Name, Message: message, Hint: "the rule is in " + r.File})
+			out = append(out, planfile.Refusal{ID: c.ID(), Rule: rule.Name, Message: message, Hint: "the rule is in " + r.File})
 		}
 	}
 	return out
 }
 
-func (r Rule) forbids(c Change) bool {
+func (r Rule) forbids(c planfile.Change) bool {
 	return slices.Contains(r.Forbid, c.Effect) && fits(r.Types, c.Type) && fits(r.Resources, c.ID()) &&
-		(len(r.Properties) == 0 || slices.ContainsFunc(c.Properties, func(p PropertyChange) bool { return fits(r.Properties, p.Path) }))
+		(len(r.Properties) == 0 || slices.ContainsFunc(c.Properties, func(p planfile.PropertyChange) bool { return fits(r.Properties, p.Path) }))
 }
 
 func fits(patterns []string, name string) bool {

@@ -10,14 +10,14 @@ import (
 	"refline/internal/errs"
 )
 
-// Does is what a ref does to an environment.
-type Does string
+// Mode is what a ref does to an environment.
+type Mode string
 
-// What a ref may do; each includes what stands before it.
+// What a ref may do; each includes the ones before it.
 const (
-	DoesLint   Does = "lint"
-	DoesPlan   Does = "plan"
-	DoesDeploy Does = "deploy"
+	ModeLint   Mode = "lint"
+	ModePlan   Mode = "plan"
+	ModeDeploy Mode = "deploy"
 )
 
 // RefRule says which refs an environment is for. Exactly one of Branch and Tag
@@ -26,7 +26,7 @@ const (
 type RefRule struct {
 	Branch string
 	Tag    string
-	Does   Does
+	Mode   Mode
 }
 
 // Ref is a branch or a tag.
@@ -101,7 +101,7 @@ func glob(pattern, name []string) bool {
 // Selected is an environment that a ref chooses and what it does there.
 type Selected struct {
 	Env  *Environment
-	Does Does
+	Mode Mode
 }
 
 // Select gives the environments of a ref, in the order of the configuration.
@@ -111,7 +111,7 @@ func (c *Config) Select(ref Ref) []Selected {
 	for _, e := range c.Environments {
 		for _, rule := range e.Refs {
 			if rule.matches(ref) {
-				out = append(out, Selected{Env: e, Does: rule.Does})
+				out = append(out, Selected{Env: e, Mode: rule.Mode})
 				break
 			}
 		}
@@ -202,8 +202,8 @@ func (c *Config) ordered(e *Environment) []*Definition {
 // String is a rule as it is shown: "develop", "tag v*", "feature/* (plan)".
 func (r RefRule) String() string {
 	text := Ref{Name: r.Branch + r.Tag, Tag: r.Tag != ""}.String()
-	if r.Does != DoesDeploy {
-		text += " (" + string(r.Does) + ")"
+	if r.Mode != ModeDeploy {
+		text += " (" + string(r.Mode) + ")"
 	}
 	return text
 }

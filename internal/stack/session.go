@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 	"refline/internal/jsonnet"
 )
@@ -19,29 +21,27 @@ type Session struct {
 	Env    *Environment
 	Cloud  Cloud
 	Caller Caller
-	Surroundings
+	Deps
 }
 
-// Surroundings are what operations take from the world around them.
-type Surroundings struct {
-	Read   jsonnet.Read                  // files, by paths as the user names them
-	Getenv func(string) string           // for parameters from the environment
-	Origin Origin                        // of what is planned and published
-	Clock  Clock                         // the zero value is the system's
-	Random func() string                 // six hexadecimal digits
-	Notef  func(format string, a ...any) // one line of progress; may be nil
+// Deps are what operations take from outside.
+type Deps struct {
+	Read   jsonnet.Read        // files, by paths as the user names them
+	Getenv func(string) string // for parameters from the environment
+	Origin Origin              // of what is planned, published and deployed
+	// IsAncestor says whether a commit is the one checked out or before it. It
+	// is nil outside of a repository.
+	IsAncestor func(ctx context.Context, commit string) (bool, error)
+	Clock      Clock         // the zero value is the system's
+	Random     func() string // six hexadecimal digits
+	// Mask makes a function that hides values in a text, encoded ones too. It
+	// may be nil: then values are hidden as they are.
+	Mask  func(values []string) func(text string) string
+	Notef func(format string, a ...any) // one line of progress; may be nil
 }
 
-// Origin says where a template comes from.
-type Origin struct {
-	Commit   string `json:"commit,omitempty"`
-	Ref      string `json:"ref,omitempty"`
-	Tag      bool   `json:"tag,omitempty"`     // Ref is a tag
-	Request  bool   `json:"request,omitempty"` // of a merge request: Ref may be a fork's
-	Dirty    bool   `json:"dirty,omitempty"`   // the working tree had changes
-	Author   string `json:"author,omitempty"`
-	Pipeline string `json:"pipeline,omitempty"` // URL or number
-}
+// Origin is the same in a plan file.
+type Origin = planfile.Origin
 
 // Clock tells the time and waits.
 type Clock struct {
@@ -77,7 +77,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Connect opens an environment and refuses (Denied) when the credentials are
 // of another account.
-func Connect(ctx context.Context, open Open, c *Config, e *Environment, w Surroundings) (*Session, error) {
+func Connect(ctx context.Context, open Open, c *Config, e *Environment, w Deps) (*Session, error) {
 	cloud, err := open(ctx, e.Access())
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", e.Name, err)
@@ -100,7 +100,7 @@ func Connect(ctx context.Context, open Open, c *Config, e *Environment, w Surrou
 	if w.Notef == nil {
 		w.Notef = func(string, ...any) {}
 	}
-	return &Session{Config: c, Env: e, Cloud: cloud, Caller: caller, Surroundings: w}, nil
+	return &Session{Config: c, Env: e, Cloud: cloud, Caller: caller, Deps: w}, nil
 }
 
 func randomDigits() string {

@@ -15,9 +15,11 @@ const (
 	updateFailed         Status = "UPDATE_FAILED"
 	updateInProgress     Status = "UPDATE_IN_PROGRESS"
 	updateRollbackFailed Status = "UPDATE_ROLLBACK_FAILED"
+	deleteSkipped        Status = "DELETE_SKIPPED"
 	deleteFailed         Status = "DELETE_FAILED"
 	deleteComplete       Status = "DELETE_COMPLETE"
 	failed               Status = "FAILED"
+	available            Status = "AVAILABLE" // execution of a change set
 )
 
 // InProgress reports whether AWS is at work.
@@ -33,57 +35,57 @@ func (s Status) Bad() bool {
 	return strings.HasSuffix(string(s), "_FAILED") || strings.Contains(string(s), "ROLLBACK")
 }
 
-// WayOut says what a state means and which commands lead out of it.
-type WayOut struct {
+// Recovery says what a state means and which commands lead out of it.
+type Recovery struct {
 	Problem  string   `json:"problem"`
 	Commands []string `json:"commands"`
 	CanPlan  bool     `json:"canPlan"` // a plan is possible all the same
 }
 
-func (w *WayOut) String() string {
+func (w *Recovery) String() string {
 	if len(w.Commands) == 0 {
 		return w.Problem
 	}
 	return w.Problem + ": " + strings.Join(w.Commands, "; or ")
 }
 
-// WayOutOf gives what there is to know about a state, nil where all is well.
+// RecoveryOf gives the way out of a state, nil where all is well.
 // The commands speak of a stack by its configured name.
-func WayOutOf(s Status, stack, env string) *WayOut {
+func RecoveryOf(s Status, stack, env string) *Recovery {
 	command := func(verb string, flags ...string) string {
 		return strings.Join(append([]string{"refline stack", verb, stack, "--env", env}, flags...), " ")
 	}
 	switch s {
 	case rollbackComplete:
-		return &WayOut{Problem: "its creation failed and was rolled back; such a stack can only be deleted, then planned anew",
+		return &Recovery{Problem: "its creation failed and was rolled back; such a stack can only be deleted, then planned anew",
 			Commands: []string{command("delete")}}
 	case rollbackFailed:
-		return &WayOut{Problem: "its creation failed and could not be rolled back; it can only be deleted",
+		return &Recovery{Problem: "its creation failed and could not be rolled back; it can only be deleted",
 			Commands: []string{command("delete")}}
 	case createFailed:
-		return &WayOut{Problem: "its creation failed and what was made is kept; correct it and plan again, or take it back",
+		return &Recovery{Problem: "its creation failed and what was made is kept; correct it and plan again, or take it back",
 			Commands: []string{command("plan"), command("rollback"), command("delete")}, CanPlan: true}
 	case updateFailed:
-		return &WayOut{Problem: "an update failed and what was made is kept; correct it and plan again, or take it back",
+		return &Recovery{Problem: "an update failed and what was made is kept; correct it and plan again, or take it back",
 			Commands: []string{command("plan"), command("rollback")}, CanPlan: true}
 	case updateRollbackFailed:
-		return &WayOut{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or leave out the resources that cannot go back",
+		return &Recovery{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or leave out the resources that cannot go back",
 			Commands: []string{command("continue"), command("continue", "--skip ID")}}
 	case deleteFailed:
-		return &WayOut{Problem: "its deletion failed; remove the cause and delete it again, or leave the resources that cannot go",
+		return &Recovery{Problem: "its deletion failed; remove the cause and delete it again, or leave the resources that cannot go",
 			Commands: []string{command("delete"), command("delete", "--retain ID")}}
 	case reviewInProgress:
-		return &WayOut{Problem: "it has plans but was never deployed; deploy one, or remove it",
+		return &Recovery{Problem: "it has plans but was never deployed; deploy one, or remove it",
 			Commands: []string{"refline stack deploy PLANFILE", command("delete")}, CanPlan: true}
 	case deleteComplete:
 		return nil
 	}
 	if s == updateInProgress {
-		return &WayOut{Problem: "AWS is at work on it; wait for the end, or take the update back",
+		return &Recovery{Problem: "AWS is at work on it; wait for the end, or take the update back",
 			Commands: []string{command("events", "--follow"), command("rollback")}}
 	}
 	if s.InProgress() {
-		return &WayOut{Problem: fmt.Sprintf("AWS is at work on it; wait for the end (watch: %s)", command("events", "--follow"))}
+		return &Recovery{Problem: fmt.Sprintf("AWS is at work on it; wait for the end (watch: %s)", command("events", "--follow"))}
 	}
 	return nil
 }

@@ -1,9 +1,9 @@
 package stack
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"refline/internal/stack/planfile"
 
 	"refline/internal/cfn"
 	"refline/internal/diag"
@@ -38,12 +40,7 @@ type Template struct {
 }
 
 // Digest is "sha256:" and the hexadecimal hash of the text.
-func (t *Template) Digest() string { return digestOf(t.Text) }
-
-func digestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func (t *Template) Digest() string { return planfile.DigestOf(t.Text) }
 
 // Input is what a target's template is evaluated from.
 func (c *Config) Input(t *Target, read jsonnet.Read) jsonnet.Input {
@@ -256,6 +253,23 @@ func (t *Template) linked(url func(*Template) string) []byte {
 		}
 	}
 	return root.JSON()
+}
+
+// sent is the text that CloudFormation gets: JSON without white space, and YAML
+// as it is, unless only as compact JSON it fits a request.
+func (t *Template) sent(url func(*Template) string) []byte {
+	text := t.Text
+	if url != nil {
+		text = t.linked(url)
+	}
+	var b bytes.Buffer
+	if json.Valid(text) && json.Compact(&b, text) == nil {
+		return b.Bytes()
+	}
+	if len(text) > inlineLimit && json.Compact(&b, t.tree.Root.JSON()) == nil {
+		return b.Bytes()
+	}
+	return text
 }
 
 func (t *Template) linkedResources(resources *cfn.Node, url func(*Template) string) *cfn.Node {

@@ -2,16 +2,23 @@ package docker_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/executor/docker"
 	"refline/internal/executor/executortest"
 )
 
@@ -128,6 +135,68 @@ func TestServiceSeesTheJob(t *testing.T) {
 	}}})
 	if got := j.sh("until wget -qO- http://seer/ 2>/dev/null; do sleep 0.05; done"); got != "seen\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Jobs that join a network of the engine reach each other's services there.
+func TestNetworkOfTheEngine(t *testing.T) {
+	t.Parallel()
+	api := engine(t)
+	name := "refline-test-" + strings.ToLower(rand.Text()[:8])
+	made, err := api.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{Driver: "bridge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+	by := func(network string) executor.Executor {
+		e := docker.New(docker.Options{Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }, Network: network})
+		t.Cleanup(func() { _ = e.Close() })
+		return e
+	}
+	listens := executor.Service{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"web"}, Env: []string{"HEALTHCHECK_TCP_PORT=8080", "WHAT=shared"}}
+	first := mustStartBy(t, by(name), executor.Spec{Image: box(), Services: []executor.Service{listens}})
+	if got := first.sh("wget -qO- http://web:8080/"); got != "served shared\n" {
+		t.Errorf("in the job: got %q", got)
+	}
+	t.Run("another job", func(t *testing.T) {
+		other := mustStartBy(t, by(name), executor.Spec{Image: box()})
+		if got := other.sh("wget -qO- http://web:8080/"); got != "served shared\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("not without the network", func(t *testing.T) {
+		other := mustStart(t, executor.Spec{Image: box()})
+		if got := other.sh("wget -qO- http://web:8080/ 2>/dev/null || echo unknown"); got != "unknown\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		if _, err := startBy(t, by("refline-test-nowhere"), executor.Spec{Image: box()}); !errs.Is(err, errs.NotFound) || !strings.Contains(err.Error(), "docker network create refline-test-nowhere") {
+			t.Errorf("got %v, want not found, and the way out", err)
+		}
+	})
+	t.Run("host", func(t *testing.T) {
+		if _, err := startBy(t, by("host"), executor.Spec{Image: box()}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("got %v, want invalid", err)
+		}
+	})
+}
+
+// Variables of the executor are below those of a command.
+func TestVariablesOfTheExecutor(t *testing.T) {
+	t.Parallel()
+	engine(t)
+	e := docker.New(docker.Options{
+		Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }, Env: []string{"GIVEN=here", "BOTH=executor"},
+	})
+	t.Cleanup(func() { _ = e.Close() })
+	j := mustStartBy(t, e, executor.Spec{Image: box()})
+	var out executortest.Buffer
+	code, err := j.Exec(t.Context(), executor.Command{
+		Args: []string{"sh", "-c", `echo "$GIVEN $BOTH"`}, Dir: "/", Env: []string{"BOTH=command"}, Stdout: &out, Stderr: &out,
+	})
+	if code != 0 || err != nil || out.String() != "here command\n" {
+		t.Errorf("got %d, %v, %q", code, err, out.String())
 	}
 }
 
@@ -374,5 +443,39 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	}
 	if all := <-seen; !strings.Contains(all, boxImage) || strings.Contains(all, secret) {
 		t.Errorf("what the engine tells of the container: %s", all)
+	}
+}
+
+// TestTerminalHidesVariables: an exec's own variables would be in the engine's
+// answers.
+func TestTerminalHidesVariables(t *testing.T) {
+	api := engine(t)
+	j, err := start(t, executor.Spec{Image: executor.Image{Name: boxImage}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "swordfish-in-the-deep-sea"
+	in, keys := io.Pipe()
+	var out executortest.Buffer
+	shown := ""
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		if !out.Await(t.Context(), "ready") {
+			t.Error("it did not start")
+		}
+		shown = inspectAll(t, api, "refline.run="+runOf(t))
+		_, _ = io.WriteString(keys, "\r")
+	})
+	code, err := j.Exec(t.Context(), executor.Command{
+		Args: []string{"sh", "-c", `echo ready; read -r x; echo "it is $HIDDEN"`}, Dir: "/", Env: []string{"HIDDEN=" + secret},
+		Terminal: &executor.Terminal{In: in, Out: &out},
+	})
+	_ = in.Close()
+	helper.Wait()
+	if code != 0 || err != nil || !strings.Contains(out.String(), "it is "+secret) {
+		t.Errorf("got %d, %v, %s", code, err, &out)
+	}
+	if !strings.Contains(shown, "sleep 2147483") || strings.Contains(shown, secret) {
+		t.Errorf("the engine shows a variable, or not what runs:\n%s", shown)
 	}
 }

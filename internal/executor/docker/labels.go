@@ -7,13 +7,14 @@ import (
 	"github.com/moby/moby/client"
 
 	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 // The labels of all that is made.
 const (
 	labelRun   = "refline.run"
 	labelJob   = "refline.job"
-	labelOwner = "refline.owner" // executor.Owner
+	labelOwner = "refline.owner" // lock.Owner
 )
 
 func (c *connection) labels(spec executor.Spec) map[string]string {
@@ -28,13 +29,13 @@ func (e *Executor) Sweep(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	orphan := func(labels map[string]string) bool {
-		owner, ok := executor.ParseOwner(labels[labelOwner])
+		owner, ok := lock.ParseOwner(labels[labelOwner])
 		return ok && owner.Dead(c.owner)
 	}
 	filter := client.Filters{}.Add("label", labelOwner)
 	containers, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
 	if err != nil {
-		return c.broken(err)
+		return c.engineError(err)
 	}
 	var ids []string
 	for _, one := range containers.Items {
@@ -45,7 +46,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	all := []error{c.removeContainers(ctx, ids)}
 	networks, err := c.api.NetworkList(ctx, client.NetworkListOptions{Filters: filter})
 	if err != nil {
-		return errors.Join(append(all, c.broken(err))...)
+		return errors.Join(append(all, c.engineError(err))...)
 	}
 	for _, one := range networks.Items {
 		if orphan(one.Labels) {
@@ -54,7 +55,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	}
 	volumes, err := c.api.VolumeList(ctx, client.VolumeListOptions{Filters: filter})
 	if err != nil {
-		return errors.Join(append(all, c.broken(err))...)
+		return errors.Join(append(all, c.engineError(err))...)
 	}
 	for _, one := range volumes.Items {
 		if orphan(one.Labels) {

@@ -22,20 +22,20 @@ import (
 const closeTime = time.Minute
 
 type sandbox struct {
-	conn       *connection
-	spec       executor.Spec
-	privileged []string // Options.Privileged
-	labels     map[string]string
-	platform   *ocispec.Platform
-	suffix     string    // keeps names apart
-	started    time.Time // files that changed since are the job's
+	conn     *connection
+	spec     executor.Spec
+	opts     Options
+	labels   map[string]string
+	platform *ocispec.Platform
+	suffix   string    // keeps names apart
+	started  time.Time // files that changed since are the job's
 	// foreignUser says that the container's user is neither root nor this one.
 	foreignUser bool
 	container   string // id of the job's container
 	network     string // id of the job's network, empty without services
 	services    []*service
 	volumes     []*volume     // in place of the mounts, when the engine is apart
-	courier     string        // id of the container that fills and reads them
+	transfer    string        // id of the container that fills and reads them
 	extra       []mount.Mount // volumes that are not for files of this computer
 	made        []string      // names of the volumes to remove
 	shell       string
@@ -59,7 +59,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 		return nil, err
 	}
 	spec.Log = &lockedWriter{w: spec.Log}
-	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), privileged: e.opts.Privileged}
+	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), opts: e.opts}
 	if err := s.start(ctx, e); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -106,6 +106,9 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 		user = image.Config.User
 	}
 	s.foreignUser = isForeign(user)
+	if err := s.checkNetwork(ctx); err != nil {
+		return err
+	}
 	if len(s.services) > 0 {
 		if err := s.createNetwork(ctx); err != nil {
 			return err
@@ -142,13 +145,13 @@ func (s *sandbox) Close(ctx context.Context) error {
 		defer cancel()
 	}
 	var all []error
-	s.tellLogs(ctx)
+	s.writeServiceLogs(ctx)
 	if s.ran {
 		// Nothing may still write what is given back.
 		killed := s.conn.kill(ctx, s.container)
-		all = append(all, s.giveBack(ctx), killed) // in the order of what matters
+		all = append(all, s.restoreOwnership(ctx), killed) // in the order of what matters
 	}
-	ids := []string{s.container, s.courier}
+	ids := []string{s.container, s.transfer}
 	for _, one := range s.services {
 		ids = append(ids, one.container)
 	}
@@ -160,7 +163,7 @@ func (s *sandbox) Close(ctx context.Context) error {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}
 	for _, err := range all {
-		if errors.Is(err, errGone) { // each would say so
+		if errors.Is(err, errEngineLost) { // each would say so
 			return fmt.Errorf("%w; what the job left there is removed by a later run", err)
 		}
 	}

@@ -31,17 +31,6 @@ type service struct {
 	told      bool // that it is not as it should be
 }
 
-// createNetwork makes the job's network. A job without services has none of its
-// own: engines have few by default.
-func (s *sandbox) createNetwork(ctx context.Context) error {
-	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
-	if err != nil {
-		return fmt.Errorf("network of the job: %w", s.conn.broken(err))
-	}
-	s.network = made.ID
-	return nil
-}
-
 // startServices starts all at once.
 func (s *sandbox) startServices(ctx context.Context) error {
 	failures := make([]error, len(s.services))
@@ -70,7 +59,7 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	host := s.hostConfig()
 	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
 	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
-	host.Privileged = s.mayAll(one.spec.Name)
+	host.Privileged = s.isPrivileged(one.spec.Name)
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
 		Env: one.spec.Env, User: one.spec.User, Labels: s.labels,
@@ -83,6 +72,9 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	}
 	one.container, err = s.create(ctx, opts)
 	if err != nil {
+		return err
+	}
+	if err := s.joinNetwork(ctx, one.container, one.names()); err != nil {
 		return err
 	}
 	if _, err := s.conn.api.ContainerStart(ctx, one.container, client.ContainerStartOptions{}); err != nil {
@@ -150,7 +142,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 			note(s.spec.Log, "%s", p)
 		}
 	}
-	s.tellEnded(ctx, false)
+	s.noteEndedServices(ctx, false)
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"refline/internal/executor"
+	"refline/internal/lock"
 )
 
 // signal sends sig to the group at once, and to each one that left it by its
@@ -149,14 +149,14 @@ func signalMarked(pid int, sig syscall.Signal, wanted func(mark string) bool) bo
 // Sweep kills the commands of runs whose process no longer lives. The watcher
 // did so already unless it was killed too.
 func (*Executor) Sweep(ctx context.Context) error {
-	self, err := executor.Self()
+	self, err := lock.Self()
 	if err != nil {
 		return err
 	}
 	orphan := func(mark string) bool {
 		for one := range strings.SplitSeq(mark, ",") {
 			i := strings.LastIndexByte(one, '/')
-			if owner, ok := executor.ParseOwner(one[:max(i, 0)]); ok && owner.Dead(self) {
+			if owner, ok := lock.ParseOwner(one[:max(i, 0)]); ok && owner.Dead(self) {
 				return true
 			}
 		}

@@ -12,12 +12,13 @@ import (
 
 	"refline/internal/executor"
 	"refline/internal/executor/process"
+	"refline/internal/lock"
 )
 
 // A sweep finds what even the watcher could not end, and nothing else.
 func TestSweepFindsTheMarks(t *testing.T) {
 	t.Parallel()
-	self, err := executor.Self()
+	self, err := lock.Self()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"refline/internal/stack/planfile"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,12 +51,12 @@ const bucketTemplate = `{
 
 func create(t *testing.T, c stack.Cloud, name, body string, parameters ...stack.Parameter) {
 	t.Helper()
-	arn := submit(t, c, stack.ChangeSetInput{Stack: name, Name: "create", Type: stack.Create, Template: stack.Source{Body: body}, Parameters: parameters})
+	arn := submit(t, c, stack.ChangeSetInput{Stack: name, Name: "create", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: body}, Parameters: parameters})
 	if cs, err := c.ChangeSet(t.Context(), arn); err != nil || cs.Status != "CREATE_COMPLETE" {
 		t.Fatalf("change set: %v %v", cs.Status, err)
 	}
 	no := false
-	if err := c.ExecuteChangeSet(t.Context(), arn, "token-create", &no); err != nil {
+	if err := c.ExecuteChangeSet(t.Context(), arn, stack.ExecuteOptions{Token: "token-create", DisableRollback: &no}); err != nil {
 		t.Fatal(err)
 	}
 	// Looking lets the cloud finish its work.
@@ -114,9 +117,9 @@ func TestOneStack(t *testing.T) {
 func TestChangeSetWithValues(t *testing.T) {
 	c, _ := open(t, stack.Access{})
 	create(t, c, "app", bucketTemplate)
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: stack.Update, Template: stack.Source{Body: bucketTemplate},
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate},
 		Parameters: []stack.Parameter{{Key: "Word", Value: "two"}, {Key: "Hidden", UsePrevious: true}}, Token: "t1", Nested: true})
-	again := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}, Token: "t1"})
+	again := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "second", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}, Token: "t1"})
 	if again != arn {
 		t.Errorf("the same token made another change set: %s, %s", arn, again)
 	}
@@ -159,12 +162,18 @@ func TestEarlyValidation(t *testing.T) {
 	c, server := open(t, stack.Access{})
 	server.RejectEarly(stacktest.EarlyValidation{Resource: "Logs", Name: "NAME_CONFLICT_VALIDATION",
 		Path: "/Resources/Logs/Properties/BucketName", Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'app-logs' already exists."})
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "first", Type: stack.Create, Template: stack.Source{Body: bucketTemplate}})
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "first", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: bucketTemplate}})
 	cs, err := c.ChangeSet(t.Context(), arn)
 	if err != nil || cs.Status != "FAILED" || !strings.Contains(cs.Reason, "AWS::EarlyValidation::ResourceExistenceCheck") {
 		t.Errorf("change set: %v %q %v", cs.Status, cs.Reason, err)
 	}
-	got, err := c.ChangeSetFailures(t.Context(), arn)
+	got, err := c.Failures(t.Context(), arn)
+	for i := range got {
+		if got[i].Time.IsZero() {
+			t.Error("a failure has no time")
+		}
+		got[i].Time = time.Time{}
+	}
 	want := []stack.Failure{{LogicalID: "Logs", Type: "AWS::S3::Bucket", Status: "FAILED", Mode: "FAIL",
 		Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'app-logs' already exists.", Validation: "NAME_CONFLICT_VALIDATION",
 		Path: "/Resources/Logs/Properties/BucketName"}}
@@ -372,24 +381,24 @@ func TestErrors(t *testing.T) {
 	if _, err := c.Stack(t.Context(), "app"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("broken: %v", err)
 	}
-	_, err := c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Create, Template: stack.Source{Body: bucketTemplate}})
+	_, err := c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetCreate, Template: stack.Source{Body: bucketTemplate}})
 	if !errs.Is(err, errs.Conflict) {
 		t.Errorf("creating what exists: %v", err)
 	}
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "other", Name: "x", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}})
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "other", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("updating what does not exist: %v", err)
 	}
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Update, Template: stack.Source{Body: `{"Resources": {}}`}})
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: `{"Resources": {}}`}})
 	if !errs.Is(err, errs.Invalid) || err.Error() != "Template format error: At least one Resources member must be defined" {
 		t.Errorf("no template: %v", err)
 	}
-	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: stack.Update, Template: stack.Source{Body: bucketTemplate}})
-	if err := c.ExecuteChangeSet(t.Context(), arn, "t", nil); !errs.Is(err, errs.Conflict) {
+	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}})
+	if err := c.ExecuteChangeSet(t.Context(), arn, stack.ExecuteOptions{Token: "t", DisableRollback: nil}); !errs.Is(err, errs.Conflict) {
 		t.Errorf("executing an empty change set: %v", err)
 	}
 	secret := strings.Repeat("tell-nobody", 400)
-	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: stack.Update, Template: stack.Source{Body: bucketTemplate},
+	_, err = c.CreateChangeSet(t.Context(), stack.ChangeSetInput{Stack: "app", Name: "x", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate},
 		Parameters: []stack.Parameter{{Key: "Hidden", Value: secret}}})
 	if !errs.Is(err, errs.Invalid) || strings.Contains(err.Error(), "tell-nobody") || !strings.Contains(err.Error(), "Value '****' at 'parameters.1") {
 		t.Errorf("a value that the service quotes: %v", err)
@@ -412,7 +421,7 @@ func TestErrors(t *testing.T) {
 func TestAnOldServiceKnowsNoFailures(t *testing.T) {
 	c, server := open(t, stack.Access{})
 	server.Unknown("DescribeEvents")
-	if got, err := c.ChangeSetFailures(t.Context(), "arn:aws:cloudformation:eu-central-1:111111111111:changeSet/a/b"); err != nil || got != nil {
+	if got, err := c.Failures(t.Context(), "arn:aws:cloudformation:eu-central-1:111111111111:changeSet/a/b"); err != nil || got != nil {
 		t.Errorf("got %v, %v", got, err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/stack/planfile"
+
 	"refline/internal/errs"
 	"refline/internal/stack"
 	"refline/internal/stack/awscloud"
@@ -94,7 +96,7 @@ func TestMotoStory(t *testing.T) {
 	}
 	deploy := func(cs stack.ChangeSet, want stack.Status) stack.Stack {
 		no := false
-		if err := c.ExecuteChangeSet(t.Context(), cs.ARN, "token", &no); err != nil {
+		if err := c.ExecuteChangeSet(t.Context(), cs.ARN, stack.ExecuteOptions{Token: "token", DisableRollback: &no}); err != nil {
 			t.Fatal(err)
 		}
 		st, err := c.Stack(t.Context(), name)
@@ -104,7 +106,7 @@ func TestMotoStory(t *testing.T) {
 		return st
 	}
 
-	cs := plan(stack.Create, "first", first)
+	cs := plan(planfile.ChangeSetCreate, "first", first)
 	if cs.Status != "CREATE_COMPLETE" || len(cs.Changes) != 1 || cs.Changes[0].LogicalID != "Logs" || cs.Changes[0].Action != "Add" {
 		t.Fatalf("first plan: %+v", cs)
 	}
@@ -112,10 +114,10 @@ func TestMotoStory(t *testing.T) {
 	if st.ID != cs.StackID || len(st.Tags) != 1 || st.Tags[0].Value != "one" {
 		t.Errorf("stack: %+v", st)
 	}
-	if empty := plan(stack.Update, "empty", first); empty.Status != "FAILED" || !strings.HasPrefix(empty.Reason, "The submitted information didn't contain changes.") {
+	if empty := plan(planfile.ChangeSetUpdate, "empty", first); empty.Status != "FAILED" || !strings.HasPrefix(empty.Reason, "The submitted information didn't contain changes.") {
 		t.Errorf("empty plan: %+v", empty)
 	}
-	cs = plan(stack.Update, "second", second)
+	cs = plan(planfile.ChangeSetUpdate, "second", second)
 	deploy(cs, "UPDATE_COMPLETE")
 	resources, err := c.Resources(t.Context(), name)
 	if err != nil || len(resources) != 2 {
@@ -131,7 +133,7 @@ func TestMotoStory(t *testing.T) {
 	if v, err := c.Validate(t.Context(), stack.Source{Body: `{"Description": "a bucket", "Resources": {"B": {"Type": "AWS::S3::Bucket"}}}`}); err != nil || v.Description != "a bucket" {
 		t.Errorf("validation: %+v %v", v, err)
 	}
-	if got, err := c.ChangeSetFailures(t.Context(), cs.ARN); err != nil || got != nil {
+	if got, err := c.Failures(t.Context(), cs.ARN); err != nil || got != nil {
 		t.Errorf("failures: %v %v", got, err)
 	}
 	if err := c.Do(t.Context(), name, stack.Action{Delete: &stack.DeleteStack{Token: "bye"}}); err != nil {

@@ -1,0 +1,178 @@
+// Package logfile stores the logs of attempts as append-only files with an
+// index of lines, and reads them while they grow.
+//
+// It promises that a log has no gap and no byte twice, whatever is sent again
+// or late; that a reader never holds up a writer; and that any line is found
+// without reading the file from its start. Memory is bounded for lines and logs
+// of any length. It does not know what a run is, who may read, or how a log is
+// shown: bytes are masked before they come here.
+//
+// A folder belongs to one process at a time.
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// MaxBytes is the default limit of one log.
+const MaxBytes = 1 << 30
+
+// ID names the log of one attempt.
+type ID struct{ Run, Attempt int64 }
+
+// String returns "run 7, attempt 12".
+func (id ID) String() string { return fmt.Sprintf("run %d, attempt %d", id.Run, id.Attempt) }
+
+// Dir is a folder of logs: RUN/ATTEMPT.log beside RUN/ATTEMPT.idx. It is safe
+// for use by several goroutines.
+type Dir struct {
+	path string
+	max  int64
+	now  func() time.Time
+
+	mu   sync.Mutex
+	open map[ID]*log
+}
+
+// Open uses a folder, which it makes if it is missing. A max of 0 is [MaxBytes].
+func Open(path string, max int64, now func() time.Time) (*Dir, error) {
+	if max <= 0 {
+		max = MaxBytes
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, storageError(err)
+	}
+	return &Dir{path: path, max: max, now: now, open: map[ID]*log{}}, nil
+}
+
+// Append writes data at offset and returns how long the log is then. Bytes that
+// the log has already are skipped. Errors: Conflict if offset is beyond the
+// log's end (the returned length says where to go on), Invalid if the log would
+// be larger than the limit (nothing of data is written), Unavailable if the
+// disk refuses.
+func (d *Dir) Append(id ID, offset int64, data []byte) (length int64, err error) {
+	for {
+		l, err := d.writer(id)
+		if err != nil {
+			return 0, err
+		}
+		length, err := l.append(offset, data)
+		if !errors.Is(err, os.ErrClosed) { // finished in between: open it again
+			return length, err
+		}
+	}
+}
+
+// Sync makes everything that was appended durable and returns the length that
+// is. A log that nobody writes is durable already.
+func (d *Dir) Sync(id ID) (durable int64, err error) {
+	d.mu.Lock()
+	l := d.open[id]
+	d.mu.Unlock()
+	if l == nil {
+		info, err := os.Stat(d.file(id, ".log"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, storageError(err)
+		}
+		return info.Size(), nil
+	}
+	return l.sync()
+}
+
+// Finish syncs a log and ends its followers. Appending to it again is possible
+// and repeats the end.
+func (d *Dir) Finish(id ID) error {
+	l, err := d.writer(id)
+	if err != nil {
+		return err
+	}
+	_, err = l.sync()
+	d.mu.Lock()
+	delete(d.open, id)
+	d.mu.Unlock()
+	return errors.Join(err, l.close())
+}
+
+// Cut shortens a log to the length that was durable before a crash; what is
+// beyond may be anything after a loss of power. A shorter log stays.
+func (d *Dir) Cut(id ID, durable int64) error {
+	path := d.file(id, ".log")
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= durable {
+		return nil
+	}
+	if err == nil {
+		err = os.Truncate(path, durable)
+	}
+	return storageError(err)
+}
+
+// Remove deletes all logs of a run.
+func (d *Dir) Remove(run int64) error {
+	d.mu.Lock()
+	for id, l := range d.open {
+		if id.Run == run {
+			_ = l.close()
+			delete(d.open, id)
+		}
+	}
+	d.mu.Unlock()
+	return storageError(os.RemoveAll(filepath.Join(d.path, strconv.FormatInt(run, 10))))
+}
+
+// Close syncs and closes what is open.
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []error
+	for id, l := range d.open {
+		_, err := l.sync()
+		all = append(all, err, l.close())
+		delete(d.open, id)
+	}
+	return errors.Join(all...)
+}
+
+func (d *Dir) file(id ID, ending string) string {
+	return filepath.Join(d.path, strconv.FormatInt(id.Run, 10), strconv.FormatInt(id.Attempt, 10)+ending)
+}
+
+// writer returns the log's open file.
+func (d *Dir) writer(id ID) (*log, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l := d.open[id]; l != nil {
+		return l, nil
+	}
+	l, err := openLog(d.file(id, ""), d.max, d.now)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	d.open[id] = l
+	return l, nil
+}
+
+// storageError gives a full disk its kind.
+func storageError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return errs.E(errs.Unavailable, "the disk of the logs is full: %w", err)
+	default:
+		return fmt.Errorf("logs: %w", err)
+	}
+}

@@ -1,0 +1,189 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+	"refline/internal/git"
+)
+
+// Includes says where the files of other projects come from. Everything can be
+// pointed elsewhere, so that a pipeline compiles without GitLab's own services.
+type Includes struct {
+	// Projects is the prefix of other projects' URLs (https://host, git@host:)
+	// or a folder that holds them; empty for the server of the origin remote.
+	Projects string
+	// Components is the same for components, whose address names a host; empty
+	// for https://HOST/.
+	Components string
+	// Templates is a folder with GitLab's templates, or a URL prefix.
+	Templates string
+	CAFile    string // certificates of a private authority for https
+	// Remote opens the repository at url with the credentials and the mirror
+	// folder of whoever compiles; nil when other projects cannot be read.
+	Remote func(url string) (*git.Remote, error)
+}
+
+func (s Includes) remote(where string) (*git.Remote, error) {
+	if s.Remote == nil {
+		return nil, errs.E(errs.Denied, "%s: other repositories are not read here", where)
+	}
+	return s.Remote(where)
+}
+
+// projectURL is where the repository of another project is: beside the one at
+// origin, unless a prefix says otherwise.
+func projectURL(prefix, origin, project string) (string, error) {
+	if prefix != "" {
+		if IsURL(prefix) || strings.HasSuffix(prefix, ":") {
+			return strings.TrimRight(prefix, "/") + sep(prefix) + project + ".git", nil
+		}
+		return existingRepo(prefix, project)
+	}
+	if origin == "" {
+		return "", errs.E(errs.Unavailable, "this repository has no remote to tell where project %s is", project)
+	}
+	if u, err := url.Parse(origin); err == nil && u.Host != "" {
+		u.Path, u.RawQuery, u.Fragment = "/"+project+".git", "", ""
+		return u.String(), nil
+	}
+	if host, _, ok := strings.Cut(origin, ":"); ok && !strings.Contains(host, "/") {
+		return host + ":" + project + ".git", nil
+	}
+	return "", errs.E(errs.Unavailable, "the remote %s does not tell where project %s is", origin, project)
+}
+
+func sep(prefix string) string {
+	if strings.HasSuffix(prefix, ":") {
+		return ""
+	}
+	return "/"
+}
+
+// IsURL reports whether s is a URL rather than a path or host:path.
+func IsURL(s string) bool { return strings.Contains(s, "://") }
+
+// existingRepo finds project, project.git or its last part below a folder.
+func existingRepo(dir, project string) (string, error) {
+	for _, name := range []string{project, project + ".git", path.Base(project), path.Base(project) + ".git"} {
+		p := filepath.Join(dir, filepath.FromSlash(name))
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			return p, nil
+		}
+	}
+	return "", errs.E(errs.NotFound, "no repository of project %s below %s", project, dir)
+}
+
+const maxIncludeBytes = 4 << 20
+
+// template reads one of GitLab's templates from the configured place.
+func (s Includes) template(ctx context.Context, name string) ([]byte, error) {
+	if s.Templates == "" {
+		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
+	}
+	if IsURL(s.Templates) {
+		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name)
+	}
+	root, err := os.OpenRoot(s.Templates)
+	if err != nil {
+		return nil, errs.E(errs.NotFound, "the folder of templates: %w (from REFLINE_TEMPLATES)", err)
+	}
+	defer root.Close()
+	data, err := root.ReadFile(filepath.FromSlash(name))
+	if err != nil {
+		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.Templates)
+	}
+	return data, nil
+}
+
+// get fetches a remote include.
+func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil || req.URL.Host == "" {
+		return nil, errs.E(errs.Invalid, "%q is not a URL", address)
+	}
+	shown := req.URL.Redacted()
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
+	}
+	defer res.Body.Close()
+	switch {
+	case res.StatusCode == http.StatusNotFound:
+		return nil, errs.E(errs.NotFound, "%s: not found", shown)
+	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
+		return nil, errs.E(errs.Denied, "%s: %s", shown, res.Status)
+	case res.StatusCode != http.StatusOK:
+		return nil, errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
+	if err != nil {
+		return nil, errs.E(errs.Unavailable, "%s: %w", shown, err)
+	}
+	if len(data) > maxIncludeBytes {
+		return nil, errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
+	}
+	return data, nil
+}
+
+func (s Includes) client() (*http.Client, error) {
+	if s.CAFile == "" {
+		return http.DefaultClient, nil
+	}
+	pem, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return nil, errs.E(errs.NotFound, "the authority's file: %w (from REFLINE_CA_FILE)", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errs.E(errs.Invalid, "%s holds no PEM certificate", s.CAFile)
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return &http.Client{Transport: t}, nil
+}
+
+// rootCause drops the URL that net/http puts in front, which may hold a secret.
+func rootCause(err error) error {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // the outermost is meant
+		return u.Err
+	}
+	return err
+}
+
+// componentAddress takes host/group/project/name@version apart.
+func componentAddress(address string) (host, project, name, ref string, err error) {
+	full, ref, ok := strings.Cut(address, "@")
+	parts := strings.Split(full, "/")
+	if !ok || ref == "" || len(parts) < 4 {
+		return "", "", "", "", errs.E(errs.Invalid, "a component is named host/group/project/name@version, got %q", address)
+	}
+	return parts[0], strings.Join(parts[1:len(parts)-1], "/"), parts[len(parts)-1], ref, nil
+}
+
+func (s Includes) componentURL(host, project string) (string, error) {
+	if s.Components == "" {
+		return fmt.Sprintf("https://%s/%s.git", host, project), nil
+	}
+	return projectURL(s.Components, "", project)
+}
