@@ -58,8 +58,11 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
 		}
 	}
-	root, expanded := expand(t, o.Parameters)
+	root, expanded := expand(t, o.Parameters, o.Unknown)
 	e := newEngine(book, t, root, set.regions)
+	if expanded.made > 0 {
+		e.params[loopValue] = &parameter{kind: "String"}
+	}
 	e.now, e.filled, e.open, e.strict = o.Today, expanded.filled, expanded.open, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
 	if o.Parameters != nil {

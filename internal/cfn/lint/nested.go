@@ -76,7 +76,7 @@ func (e *engine) imageParameter(c call, name string, out *problems) {
 		"Resources/AWS::EC2::SpotFleet/Properties/SpotFleetRequestConfigData/LaunchSpecifications/*/ImageId",
 		"Resources/AWS::ImageBuilder::Image/Properties/ImageId",
 	}
-	if p == nil || p.kind == "AWS::EC2::Image::Id" || p.kind == "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>" || !slices.Contains(paths, c.at.kind.path().String()) {
+	if p == nil || name == loopValue || p.kind == "AWS::EC2::Image::Id" || p.kind == "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>" || !slices.Contains(paths, c.at.kind.path().String()) {
 		return
 	}
 	out.add(problem{path: e.stepTo("Parameters", name, "Type"), rule: "W2506", fixed: true,
