@@ -197,6 +197,10 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 	changed := false
 	for _, f := range n.Fields {
 		here := place{path: at}.key(f)
+		if x.on && f.Name == "DependsOn" && f.Value.Kind == cfn.Null && at.first(0) == "Resources" {
+			changed = true // the transform takes it out
+			continue
+		}
 		if strings.HasPrefix(f.Name, "Fn::ForEach") {
 			if !x.on {
 				x.problems = append(x.problems, problem{path: here.path, rule: "E1032", fixed: true, message: f.Name + " needs the transform " + cfn.LanguageExtensions})

@@ -63,6 +63,7 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 	if expanded.made > 0 {
 		e.params[loopValue] = &parameter{kind: "String"}
 	}
+	e.nested = nestedReader(ctx, t)
 	e.now, e.filled, e.open, e.strict = o.Today, expanded.filled, expanded.open, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
 	if o.Parameters != nil {
