@@ -161,6 +161,9 @@ func (e *engine) findings(set settings) diag.List {
 	out = slices.CompactFunc(out, func(a, b diag.Finding) bool {
 		return a.Place == b.Place && a.Rule == b.Rule && a.Message == b.Message && a.Subject == b.Subject
 	})
+	if e.template.Located() {
+		out = e.grouped(out)
+	}
 	return out.Sort()
 }
 
