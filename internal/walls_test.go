@@ -37,6 +37,7 @@ var walls = map[string]string{
 	"jsonnet":               "diag errs",
 	"lock":                  "errs",
 	"git":                   "lock errs",
+	"source":                "git gitlabci pipeline errs",
 	"executor":              "errs",
 	"executor/process":      "executor lock errs",
 	"executor/docker":       "executor lock errs",
@@ -65,7 +66,7 @@ var outside = map[string]string{
 	"database/sql":                    "store",
 	"github.com/bmatcuk/doublestar":   "engine executor/docker gitlabci",
 	"os/exec":                         "credential git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker forge forge/forgetest stack/awscloud stack/stacktest",
+	"net/http":                        "executor/docker forge forge/forgetest source stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
 	"github.com/creack/pty":           "", // cmd/refline only

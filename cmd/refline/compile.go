@@ -13,17 +13,19 @@ import (
 	"refline/internal/diag"
 	"refline/internal/engine"
 	"refline/internal/errs"
-	"refline/internal/git"
 	"refline/internal/gitlabci"
 	"refline/internal/jsonnet"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/source"
 	"refline/internal/variable"
 )
 
 // compiled is a pipeline and what it was made from.
 type compiled struct {
-	code       code // the working tree, or a commit of a repository
+	project    source.Project // the working tree, or a commit of a repository
+	checkout   checkout
+	loader     gitlabci.Loader
 	file       string
 	event      pipeline.Trigger
 	facts      gitlabci.Facts
@@ -36,31 +38,6 @@ type compiled struct {
 	secrets    *mask.Set
 	masked     []pipeline.Variable // --secret
 	kept       keptVariables
-}
-
-// code is where a pipeline's files come from.
-type code interface {
-	gitlabci.Loader
-	// exists tells whether the project has a file of this path.
-	exists(ctx context.Context, path string) bool
-	facts(ctx context.Context, o *pipelineOptions, env *env) (gitlabci.Facts, error)
-	// know tells what the project itself is called, for includes that name it.
-	know(f gitlabci.Facts)
-	changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
-	// tree makes the base of the jobs' workspaces in dir, which is not there.
-	tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error)
-	// lastCommit is the commit that last changed a path, "" when none did.
-	lastCommit(ctx context.Context, path string) string
-	// borrowed are folders that a workspace's .git reads objects from.
-	borrowed() []string
-	// project names it for people, what adds the ref and commit.
-	project() string
-	what() string
-	changedFiles() int
-	// ready is how long it took from the ref to the checkout; 0 where nothing
-	// had to be brought here.
-	ready() time.Duration
-	close()
 }
 
 // compile makes the pipeline that the options mean; its errors are the error.
@@ -82,12 +59,16 @@ func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, err
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkBefore(); err != nil {
+		return nil, err
+	}
 	o.includes = o.includes.withDefaults(e.getenv)
 	c := &compiled{event: event, secrets: &mask.Set{}}
 	if err := c.openCode(ctx, e, o); err != nil {
 		return nil, err
 	}
 	e.source = func(file string) ([]byte, error) { return c.source(ctx, file) }
+	c.loader = c.project.Loader(c.facts)
 	if err := c.read(ctx, e, o); err != nil {
 		c.close()
 		return nil, err
@@ -97,25 +78,24 @@ func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, err
 
 func (c *compiled) openCode(ctx context.Context, e *env, o *pipelineOptions) error {
 	if o.repo != "" {
+		began := time.Now()
 		r, err := openRepository(ctx, e, o)
 		if err != nil {
 			return err
 		}
-		c.code = r
+		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
 		return nil
 	}
 	if o.commit != "" {
 		return usagef("--commit needs --repo; for a commit of this repository: --repo . --commit %s", o.commit)
 	}
-	w, err := git.Open(ctx, e.dir, e.environ())
+	t, err := openWorkingTree(ctx, e, o)
 	if err != nil {
 		return err
 	}
-	c.root = w.Root
-	t := newWorkingTree(ctx, e, w, o.includes)
-	c.code = t
+	c.project, c.checkout, c.root = t, &worktreeCheckout{e: e, from: t}, t.Git().Root
 	if o.runNumber > 0 {
-		go func() { _, _ = t.files() }() // a run needs them; git lists them while the pipeline is compiled
+		t.Prefetch()
 	}
 	return nil
 }
@@ -126,7 +106,7 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 	if c.file, err = c.findFile(ctx, e, o); err != nil {
 		return err
 	}
-	if c.facts, err = c.code.facts(ctx, o, e); err != nil {
+	if c.facts, err = c.project.Facts(ctx); err != nil {
 		return err
 	}
 	if err := c.loadVariables(ctx, e, o); err != nil {
@@ -140,11 +120,14 @@ func (c *compiled) read(ctx context.Context, e *env, o *pipelineOptions) error {
 			IID: 1, Title: title, SourceBranch: c.facts.Branch, TargetBranch: c.facts.DefaultBranch, SourceSHA: c.facts.SHA,
 		}
 	}
-	c.code.know(c.facts)
+	if c.event != pipeline.TriggerPush || c.facts.Tag != "" {
+		c.facts.BeforeSHA = "" // only a push to a branch has one
+	}
+	c.loader = c.project.Loader(c.facts)
 	c.input = gitlabci.Input{
-		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: c.file}, Content: o.content, Loader: c.code,
+		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: c.file}, Content: o.content, Loader: c.loader,
 		Predefined: gitlabci.Predefined(c.facts), Project: c.kept.of(""), ProjectFor: c.kept.of,
-		Changed: c.code.changed(ctx, c.facts),
+		Changed: c.project.Changed(ctx, c.facts),
 	}
 	if len(o.changed) > 0 {
 		c.input.Changed = gitlabci.Changed{
@@ -168,18 +151,18 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	}
 	if o.file == "" {
 		for _, name := range []string{".gitlab-ci.yml", ".gitlab-ci.jsonnet"} {
-			if c.code.exists(ctx, name) {
+			if c.project.Exists(ctx, name) {
 				return name, nil
 			}
 		}
-		if near := ".gitlab-ci.yaml"; c.code.exists(ctx, near) {
+		if near := ".gitlab-ci.yaml"; c.project.Exists(ctx, near) {
 			return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s, but %s, which GitLab does not look at: rename it, or name it: -f %s", c.place(), near, near)
 		}
 		return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s; name the pipeline or script: -f FILE", c.place())
 	}
 	name := o.file
 	if c.root != "" {
-		rel, err := filepath.Rel(realPath(c.root), realPath(e.path(name)))
+		rel, err := filepath.Rel(source.RealPath(c.root), source.RealPath(e.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
 		}
@@ -189,7 +172,7 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	if info, err := os.Stat(filepath.Join(c.root, filepath.FromSlash(name))); c.root != "" && err == nil && !info.Mode().IsRegular() {
 		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.file)
 	}
-	if !c.code.exists(ctx, name) {
+	if !c.project.Exists(ctx, name) {
 		return "", errs.E(errs.NotFound, "no file %s in %s", name, c.place())
 	}
 	return name, nil
@@ -199,20 +182,9 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 // repository.
 func (c *compiled) place() string {
 	if c.root == "" {
-		return c.code.what()
+		return c.project.At()
 	}
-	return c.code.project()
-}
-
-// realPath follows links as far as the path exists.
-func realPath(p string) string {
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		return real
-	}
-	if dir := filepath.Dir(p); dir != p {
-		return filepath.Join(realPath(dir), filepath.Base(p))
-	}
-	return p
+	return c.project.Name()
 }
 
 func (c *compiled) compileFile(ctx context.Context) error {
@@ -285,7 +257,7 @@ func pipelineHint(hint string) string {
 
 // compileScript makes a pipeline of one job when the file is a script.
 func (c *compiled) compileScript(ctx context.Context) (bool, error) {
-	data, _, err := c.code.Read(ctx, c.input.Root)
+	data, _, err := c.loader.Read(ctx, c.input.Root)
 	if err != nil {
 		return false, err
 	}
@@ -347,13 +319,15 @@ func (c *compiled) addSecrets(e *env, specs []string) error {
 	return nil
 }
 
-func (c *compiled) close() { c.code.close() }
+func (c *compiled) close() { c.checkout.close() }
 
-func (c *compiled) project() string    { return c.code.project() }
-func (c *compiled) what() string       { return c.code.what() }
-func (c *compiled) commit() string     { return c.facts.SHA }
-func (c *compiled) changedFiles() int  { return c.code.changedFiles() }
-func (c *compiled) borrowed() []string { return c.code.borrowed() }
+// what names the commit and how many files differ from it.
+func (c *compiled) what() string {
+	if n := c.checkout.changedFiles(); n > 0 {
+		return c.project.At() + " + " + plural(n, "changed file")
+	}
+	return c.project.At()
+}
 
 func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine.Tree, error) {
 	if o.inPlace {
@@ -362,13 +336,7 @@ func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*engine
 		}
 		return nil, nil
 	}
-	switch v, _ := pipeline.Lookup(pipeline.Merge(c.pipeline.Variables, c.input.Project, c.input.Pipeline))("GIT_SUBMODULE_STRATEGY"); v {
-	case "normal":
-		o.submodules, o.topModules = true, !o.submodules
-	case "recursive":
-		o.submodules = true
-	}
-	return c.code.tree(ctx, dir, o)
+	return c.checkout.tree(ctx, dir, o.checkoutOptions(pipeline.Merge(c.pipeline.Variables, c.input.Project, c.input.Pipeline)))
 }
 
 // ref is the branch or tag, for people.

@@ -108,6 +108,6 @@ func fragment(c *compiled, named bool) diag.List {
 
 // source reads a file that findings name, for the line under them.
 func (c *compiled) source(ctx context.Context, file string) ([]byte, error) {
-	data, _, err := c.code.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: file})
+	data, _, err := c.loader.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: file})
 	return data, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/pipeline"
+	"refline/internal/source"
 	"refline/internal/variable"
 )
 
@@ -23,8 +24,9 @@ type pipelineOptions struct {
 	commit    string
 	event     string
 	changed   []string
+	before    string
 	repo      string
-	includes  includeSources
+	includes  includeOptions
 	variables string
 
 	// Not flags: what other commands set.
@@ -48,6 +50,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
+	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
@@ -71,6 +74,23 @@ func (o *pipelineOptions) again() string {
 		b.WriteString(" --event " + shellWord(o.event))
 	}
 	return b.String()
+}
+
+// checkBefore wants the whole name of a commit.
+func (o *pipelineOptions) checkBefore() error {
+	hex := strings.Trim(strings.ToLower(o.before), "0123456789abcdef") == ""
+	if o.before == "" || hex && (len(o.before) == 40 || len(o.before) == 64) {
+		return nil
+	}
+	return usagef("--before %s: give the whole name of the commit, or zeros for a new branch", o.before)
+}
+
+// sourceOptions are what a source needs of the flags.
+func (o *pipelineOptions) sourceOptions(e *env, includes includeOptions) source.Options {
+	return source.Options{
+		Includes: includes.includes(e), Before: strings.ToLower(o.before), Depth: o.depth,
+		Notice: func(text string) { e.notef("%s", text) },
+	}
 }
 
 // eventNames are the values of --event.

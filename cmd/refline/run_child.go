@@ -88,7 +88,7 @@ func (s *session) compileChild(ctx context.Context, parent *compiled, req engine
 	c.input.Root = root.source
 	c.input.Content = root.content
 	c.input.Inputs = root.inputs
-	c.input.Loader = artifactLoader{parent.code, artifacts}
+	c.input.Loader = artifactLoader{parent.loader, artifacts}
 	c.input.Positions = nil
 	c.file = root.source.Path
 	if strings.HasSuffix(c.file, ".jsonnet") {

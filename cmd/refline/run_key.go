@@ -14,6 +14,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/secret"
+	"refline/internal/source"
 	"refline/internal/variable"
 )
 
@@ -72,7 +73,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 			return nil, err
 		}
 	}
-	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && isURL(o.repo) {
+	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && source.IsURL(o.repo) {
 		from.hosts = hostList{h}
 	}
 	if k.Text == nil {

@@ -144,7 +144,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
-	if ready := s.c.code.ready(); ready > 0 {
+	if ready := s.c.checkout.ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
 	}
 	if err := s.store.write(&s.record); err != nil {
@@ -176,8 +176,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project(), s.c.file, s.c.commit()
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -263,15 +263,26 @@ func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipelin
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project(),
-			LastCommit: func(path string) string { return s.c.code.lastCommit(ctx, path) },
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.borrowed(), Setup: s.c.setup(s.e),
+			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			LastCommit: s.lastCommit(ctx),
+			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
 		}
 		return in, nil
+	}
+}
+
+// lastCommit finds the commit that last changed a path; a failure is a notice.
+func (s *session) lastCommit(ctx context.Context) func(string) string {
+	return func(path string) string {
+		commit, err := s.c.project.LastCommit(ctx, path)
+		if err != nil {
+			s.e.notef("%v", err)
+		}
+		return commit
 	}
 }
 
@@ -285,7 +296,7 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.

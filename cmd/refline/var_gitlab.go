@@ -13,6 +13,7 @@ import (
 	"refline/internal/forge"
 	"refline/internal/git"
 	"refline/internal/secret"
+	"refline/internal/source"
 	"refline/internal/sshagent"
 	"refline/internal/variable"
 )
@@ -58,7 +59,7 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 		}
 	}
 	if w, err := git.Open(ctx, e.dir, e.environ()); err == nil {
-		if h, err := credential.ParseHost(w.RemoteURL); err == nil && isURL(w.RemoteURL) {
+		if h, err := credential.ParseHost(w.RemoteURL); err == nil && source.IsURL(w.RemoteURL) {
 			return "https://" + h.Name, project, nil
 		}
 	}

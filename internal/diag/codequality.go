@@ -25,8 +25,8 @@ type (
 	}
 )
 
-// codeQuality makes GitLab's report. A fingerprint leaves out the line, so that
-// a finding stays the same one when lines move; equal ones are counted.
+// codeQuality returns GitLab's report. A fingerprint does not contain the line, so
+// that a finding stays the same when lines move; equal findings are numbered.
 func codeQuality(l List) []qualityIssue {
 	out := make([]qualityIssue, 0, len(l))
 	seen := map[string]int{}

@@ -1,9 +1,9 @@
-// Package diag holds findings: something to say about a place in a source.
+// Package diag holds findings: messages about a place in a source.
 //
-// Every compiler and lint returns a [List] instead of stopping at the first
-// error, and the command line prints it as text, JSON, SARIF, JUnit or Code
-// Quality. The package promises one shape for all of them and refuses to know
-// what is being checked.
+// Compilers and linters return a [List] instead of stopping at the first error,
+// and a [Printer] prints it as text, JSON, SARIF, JUnit or Code Quality. The
+// package promises one form of finding for all of them. It does not know what is
+// checked.
 package diag
 
 import (
@@ -15,10 +15,10 @@ import (
 	"refline/internal/errs"
 )
 
-// Level orders findings by how much they matter.
+// Level is the severity of a finding.
 type Level uint8
 
-// The levels, least first. Only Error makes an input unusable.
+// The levels, from the least severe. Only Error makes an input unusable.
 const (
 	Info Level = iota
 	Warning
@@ -37,15 +37,16 @@ func (l Level) String() string {
 }
 
 // Place is a position in a source. Line and Column count from 1, columns in
-// characters (code points); 0 means unknown. File is as the user would name it (relative to where they stand, or
-// "project@ref:path" for a file of another repository).
+// characters (code points); 0 means unknown. File is the name that the user would
+// use: relative to the current folder, or "project@ref:path" for a file of another
+// repository.
 type Place struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
 }
 
-// String gives file:line:column, leaving out what is not known.
+// String returns file:line:column, without what is unknown.
 func (p Place) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -60,33 +61,33 @@ func (p Place) String() string {
 	return b.String()
 }
 
-// IsZero reports whether nothing is known of the place.
+// IsZero reports whether nothing is known about the place.
 func (p Place) IsZero() bool { return p == Place{} }
 
-// Finding is one thing to say. Message is lower case, one sentence, and names
-// what is wrong; Hint says what to do about it and may be empty.
+// Finding is one message about a place. Message is one sentence in lower case that
+// names the problem; Hint is what to do about it and may be empty.
 type Finding struct {
 	Place
-	Width   int    `json:"width,omitempty"` // characters to underline, 0 for one
-	Level   Level  `json:"-"`
-	Rule    string `json:"rule,omitempty"` // a stable name, as "unknown-keyword" or "E3002"
+	Width int    `json:"width,omitempty"` // characters to underline, 0 for one
+	Level Level  `json:"-"`
+	Rule  string `json:"rule,omitempty"` // a stable name, such as "unknown-keyword" or "E3002"
+	// Subject is what the finding is about: the name of a job, or a path in a
+	// template such as Resources/Bucket/Properties.
 	Subject string `json:"subject,omitempty"`
-	// Subject is the thing in the source that the finding is about: a job's
-	// name, or a template's path as Resources/Bucket/Properties.
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
-	// Related are the other places that explain the finding, the nearest first:
-	// the stack of an evaluation, or the two ends of a contradiction.
+	// Related are other places that explain the finding, the nearest first: the
+	// stack of an evaluation, or the two sides of a contradiction.
 	Related []Related `json:"related,omitempty"`
 }
 
-// Related is another place that a finding speaks of.
+// Related is another place that explains a finding.
 type Related struct {
 	Place
 	Message string `json:"message,omitempty"`
 }
 
-// String gives "file:line:column: level: message; hint".
+// String returns "file:line:column: level: message; hint".
 func (f Finding) String() string {
 	var b strings.Builder
 	if s := f.Place.String(); s != "" {
@@ -103,7 +104,7 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// List is every finding about one input.
+// List holds all findings about one input.
 type List []Finding
 
 // HasErrors reports whether any finding is an error.
@@ -111,7 +112,7 @@ func (l List) HasErrors() bool {
 	return slices.ContainsFunc(l, func(f Finding) bool { return f.Level == Error })
 }
 
-// Count gives the number of errors and of warnings.
+// Count returns the number of errors and of warnings.
 func (l List) Count() (errors, warnings int) {
 	for _, f := range l {
 		switch f.Level {
@@ -124,8 +125,8 @@ func (l List) Count() (errors, warnings int) {
 	return errors, warnings
 }
 
-// Sort orders the list by file, line, column, the worse level first, and drops
-// exact repetitions.
+// Sort orders the list by file, line, column and level, the most severe first, and
+// removes exact repetitions.
 func (l List) Sort() List {
 	slices.SortStableFunc(l, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
@@ -139,8 +140,8 @@ func same(a, b Finding) bool {
 		a.Subject == b.Subject && a.Message == b.Message && a.Hint == b.Hint && slices.Equal(a.Related, b.Related)
 }
 
-// Err returns nil when the list has no error, else an error of kind Invalid
-// that holds the whole list (find it again with errors.As and *[Failure]).
+// Err returns nil if the list has no error, otherwise an error of kind Invalid that
+// holds the whole list; errors.As finds it as a *[Failure].
 func (l List) Err() error {
 	if !l.HasErrors() {
 		return nil

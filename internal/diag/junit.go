@@ -32,8 +32,8 @@ type (
 	}
 )
 
-// junit writes a case for each finding; only errors are failures. Without
-// findings there is one case that passes, so that the report is not empty.
+// junit writes a test case for each finding; only errors are failures. Without
+// findings it writes one case that passes, so that the report is not empty.
 func (p Printer) junit(w io.Writer, l List) error {
 	errors, _ := l.Count()
 	suite := junitSuite{Name: p.toolName(), Failures: errors}

@@ -2,11 +2,11 @@ package diag
 
 import "strings"
 
-// maxName is the length up to which a name is compared with others.
+// maxName is the length of the longest name that is compared with others.
 const maxName = 100
 
-// Nearest returns the name that was likely meant by a wrong one, "" when none
-// is near: at most a third of its letters differ.
+// Nearest returns the name that a wrong one probably means: the nearest with at
+// most a third of its letters different; "" if there is none.
 func Nearest(wrong string, names []string) string {
 	if len(wrong) > maxName {
 		return ""
@@ -23,8 +23,8 @@ func Nearest(wrong string, names []string) string {
 	return best
 }
 
-// editDistance counts insertions, deletions, replacements and swaps of
-// neighbours between a and b.
+// editDistance counts the insertions, deletions, replacements and swaps of
+// neighbours that turn a into b.
 func editDistance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

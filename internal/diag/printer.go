@@ -9,7 +9,7 @@ import (
 	"refline/internal/errs"
 )
 
-// Format is a form in which findings are printed.
+// Format is an output format of findings.
 type Format string
 
 // The formats.
@@ -21,22 +21,22 @@ const (
 	CodeQuality Format = "codequality" // GitLab's report
 )
 
-// Formats are the names that [Printer.Print] knows, for the help of a flag.
+// Formats returns the formats that [Printer.Print] accepts, for the help of a flag.
 func Formats() []Format { return []Format{Text, JSON, SARIF, JUnit, CodeQuality} }
 
 // Printer prints findings. The zero value prints text without source lines.
 type Printer struct {
 	Tool    string // name and version of the program, for SARIF and JUnit
 	Version string
-	// Source returns the bytes of a file of a finding, for the line under it.
-	// It may be nil; an error leaves the line out.
+	// Source returns the content of a file, to print the line of a finding. It may
+	// be nil; after an error the line is not printed.
 	Source func(file string) ([]byte, error)
-	// Rules adds [rule] and (subject) to each line of text.
+	// Rules adds [rule] and (subject) to each finding in text.
 	Rules  bool
 	Colour bool
 }
 
-// Print writes l to w in the order it has.
+// Print writes l to w in its order.
 func (p Printer) Print(w io.Writer, f Format, l List) error {
 	switch f {
 	case Text, "":
@@ -68,7 +68,7 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// jsonFinding is a finding with its level as a word.
+// jsonFinding is a finding with its level by name.
 type jsonFinding struct {
 	Level string `json:"level"`
 	Finding
@@ -82,12 +82,12 @@ func plain(l List) []jsonFinding {
 	return out
 }
 
-// uri names a file in a report: relative, with slashes.
+// uri returns the name of a file in a report: relative, with slashes.
 func uri(file string) string {
 	return strings.TrimPrefix(strings.ReplaceAll(file, `\`, "/"), "./")
 }
 
-// message is what a report says: the finding, its hint, and where it comes from.
+// message returns the text of a report: the finding and its hint.
 func message(f Finding) string {
 	var b strings.Builder
 	b.WriteString(f.Message)

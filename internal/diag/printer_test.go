@@ -17,7 +17,7 @@ import (
 	"refline/internal/errs"
 )
 
-var update = flag.Bool("update", false, "write the goldens")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const source = "stages: [build]\n\tdeploy:\t# needs\n  needs: [biuld, 日本, x]\nbad \x1b[31m line\n"
 
@@ -120,7 +120,7 @@ func TestLongLinesAreCutAroundTheMark(t *testing.T) {
 		t.Errorf("line of %d characters", len(text))
 	}
 	if got := string(text[len(carets)-4 : len(carets)]); got != "HERE" {
-		t.Errorf("the carets stand under %q", got)
+		t.Errorf("the carets are below %q", got)
 	}
 }
 

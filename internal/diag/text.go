@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// text prints each finding on a line, the source line with a caret under it,
-// the related places, and last how many there are.
+// text prints each finding on a line, the source line with carets below it, the
+// related places, and at the end the counts.
 func (p Printer) text(w io.Writer, l List) error {
 	out := bufio.NewWriter(w)
 	sources := map[string][][]byte{}
@@ -70,7 +70,7 @@ func related(r Related) string {
 	}
 }
 
-// Summary counts a list: "2 errors, 1 warning". It is empty for an empty list.
+// Summary returns the counts of a list: "2 errors, 1 warning"; "" if it is empty.
 func Summary(l List) string {
 	errors, warnings := l.Count()
 	var parts []string
@@ -88,8 +88,8 @@ func Summary(l List) string {
 	return strings.Join(parts, ", ")
 }
 
-// excerpt is the source line of a finding and the caret under it, or nothing
-// when the line or the column is not known.
+// excerpt returns the source line of a finding with carets below it; "" if the line
+// or the column is unknown.
 func (p Printer) excerpt(f Finding, sources map[string][][]byte) string {
 	if p.Source == nil || f.File == "" || f.Line < 1 || f.Column < 1 {
 		return ""
@@ -109,8 +109,8 @@ func (p Printer) excerpt(f Finding, sources map[string][][]byte) string {
 }
 
 // layout prepares a source line for a terminal: tabs become spaces, control
-// characters a dot, and a long line is cut around the mark. It returns how many
-// columns stand before the mark and how many it takes.
+// characters become a dot, and a long line is cut around the mark. It returns the
+// number of columns before the mark and of the mark.
 func layout(line string, column, width int) (text string, before, under int) {
 	const longest, lead = 160, 60
 	var b strings.Builder
@@ -141,7 +141,7 @@ func layout(line string, column, width int) (text string, before, under int) {
 		}
 		i++
 	}
-	if before < 0 { // the mark stands at the end of the line or beyond it
+	if before < 0 { // the mark is at the end of the line or beyond it
 		before = at
 	}
 	if under == 0 {
@@ -150,7 +150,7 @@ func layout(line string, column, width int) (text string, before, under int) {
 	return strings.TrimRight(b.String(), " "), before, max(under, 1)
 }
 
-// cell gives how a character is printed at column at, and the columns it takes.
+// cell returns how a character is printed at column at, and its width in columns.
 func cell(r rune, at int) (string, int) {
 	switch {
 	case r == '\t':
@@ -166,7 +166,7 @@ func cell(r rune, at int) (string, int) {
 	return string(r), 1
 }
 
-// wide reports whether a terminal gives r two columns (Unicode Standard Annex
+// wide reports whether a terminal uses two columns for r (Unicode Standard Annex
 // #11, the blocks that are wide as a whole).
 func wide(r rune) bool {
 	return r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0x303e || r >= 0x3041 && r <= 0xa4cf ||
@@ -175,7 +175,7 @@ func wide(r rune) bool {
 		r >= 0x1f300 && r <= 0x1f64f || r >= 0x1f680 && r <= 0x1f6ff || r >= 0x1f900 && r <= 0x1f9ff || r >= 0x20000 && r <= 0x3fffd)
 }
 
-// printable takes out what would steer a terminal.
+// printable replaces the characters that would control a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {

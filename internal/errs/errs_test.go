@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"testing"
 )
 
 func TestKindOf(t *testing.T) {
 	t.Parallel()
 	inner := E(NotFound, "no file %q", "a")
+	full := &fs.PathError{Op: "write", Path: "f", Err: diskFullErrors[0]}
 	for _, c := range []struct {
 		name string
 		err  error
@@ -20,6 +22,9 @@ func TestKindOf(t *testing.T) {
 		{"at its origin", inner, NotFound},
 		{"wrapped", fmt.Errorf("read: %w", inner), NotFound},
 		{"the outermost counts", E(Denied, "read: %w", inner), Denied},
+		{"a full disk", fmt.Errorf("copy: %w", full), Unavailable},
+		{"a full disk behind another kind", E(Conflict, "keep artifacts: %w", full), Unavailable},
+		{"another error of the system", &fs.PathError{Op: "open", Path: "f", Err: syscall.EACCES}, Internal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -25,6 +25,11 @@ type Access struct {
 	Username string
 	Password func() string
 
+	// Login, if set, is asked instead for the credentials of a site
+	// (https://host or https://host:port), also for that of a submodule. Without a
+	// password the site gets none but those in its URL.
+	Login func(site string) (username, password string)
+
 	CAFile        string // certificates of a private authority, PEM
 	KnownHosts    string // known_hosts file for ssh; under Server there is no other
 	IdentityAgent string // socket of the ssh agent to use; under Server there is no other
@@ -71,23 +76,16 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 	if addr.scheme != "https" && addr.scheme != "http" {
 		return nil, nil, nil, nil
 	}
-	password := addr.password
-	if a.Password != nil {
-		password = a.Password()
-	}
 	site := addr.scheme + "://" + addr.host
+	user, password := a.signIn(site)
+	password = or(password, addr.password)
 	if password == "" {
 		if a.Trust == User && addr.user != "" {
 			settings = append(settings, setting{"credential." + site + ".username", addr.user})
 		}
 		return settings, nil, nil, nil
 	}
-	user := "oauth2"
-	for _, u := range []string{addr.user, a.Username} {
-		if u != "" {
-			user = u
-		}
-	}
+	user = or(or(user, addr.user), "oauth2")
 	if strings.ContainsAny(user+password, "\n\r\x00") {
 		return nil, nil, nil, errs.E(errs.Invalid, "the user name or the token for %s contains a line break", site)
 	}
@@ -98,6 +96,18 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 		{"credential." + site + ".helper", helper},
 	}
 	return settings, []string{usernameVariable + "=" + user, passwordVariable + "=" + password}, []string{password}, nil
+}
+
+// signIn returns the user name and the password for a site, "" for none.
+func (a Access) signIn(site string) (user, password string) {
+	switch {
+	case a.Login != nil:
+		return a.Login(site)
+	case a.Password != nil:
+		return a.Username, a.Password()
+	default:
+		return a.Username, ""
+	}
 }
 
 // talk is all that a command which talks to addr needs.

@@ -121,7 +121,7 @@ func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, 
 	if err := os.MkdirAll(dst, 0o777); err != nil {
 		return errs.E(errs.Conflict, "make %s: %w", dst, err)
 	}
-	if err := r.gitDir(c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
 		return errs.E(errs.Conflict, "make %s: %w", dst, err)
 	}
 	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
@@ -131,7 +131,7 @@ func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, 
 }
 
 // gitDir describes the .git of a checkout of c.
-func (r *Remote) gitDir(c Resolved, rec record, sparse []string) gitDir {
+func (r *Remote) gitDir(ctx context.Context, c Resolved, rec record, sparse []string) gitDir {
 	g := gitDir{
 		head:       c.Commit,
 		config:     workspaceConfig(),
@@ -144,7 +144,7 @@ func (r *Remote) gitDir(c Resolved, rec record, sparse []string) gitDir {
 		g.config = append(g.config, setting{"extensions.objectFormat", "sha256"})
 	}
 	g.config = append(g.config,
-		setting{"remote.origin.url", r.URL()},
+		setting{"remote.origin.url", r.Origin(ctx)},
 		setting{"remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"})
 	if len(sparse) > 0 {
 		g.config = append(g.config, setting{"core.sparseCheckout", "true"}, setting{"core.sparseCheckoutCone", "false"})

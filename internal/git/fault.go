@@ -18,11 +18,41 @@ type fault struct {
 	any  []string
 }
 
+// lasting is an error of kind Unavailable that another try soon does not mend:
+// retry stops at its number of attempts.
+type lasting struct {
+	error
+	attempts int
+}
+
+func (l lasting) Unwrap() error { return l.error }
+
+// Clauses of faults that last.
+const (
+	diskFull     = "the disk is full: free some space, or clear the caches (%s)"
+	noSuchName   = "the name of %s cannot be resolved; check the spelling and the network"
+	lacksObjects = "the repository at %s is damaged or incomplete: it lacks objects that its own history names; repair it there (git fsck names them, git fetch --refetch brings them back)"
+)
+
+// attemptsFor bounds the attempts for a fault; 0 leaves them to Access.
+func attemptsFor(says string) int {
+	switch says {
+	case diskFull:
+		return 1
+	case noSuchName:
+		return 2 // a resolver may lose one question
+	default:
+		return 0
+	}
+}
+
 // faults are looked up in order, so what explains comes before what follows
 // from it: ssh says "Permission denied", then git "hung up unexpectedly".
 func faults() []fault {
 	return []fault{
-		{errs.Conflict, "the disk is full: free some space, or clear the caches (%s)", []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.Unavailable, diskFull, []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.Conflict, lacksObjects, []string{"possible repository corruption on the remote side", "remote: fatal: bad tree object", "remote: fatal: unable to read ",
+			"remote did not send all necessary objects", "missing necessary objects"}},
 		{errs.NotFound, "%s needs the ssh program, which is not on the PATH", []string{"ssh: not found", "ssh: command not found", "cannot run ssh", "ssh: No such file"}},
 		{errs.Denied, "the proxy on the way to %s asks for credentials; see http.proxy and http.proxyAuthMethod of git, or leave the host out by NO_PROXY", []string{"returned error: 407", "response 407", "code 407 from proxy"}},
 		{errs.Denied, "the proxy on the way to %s refuses it; leave the host out by NO_PROXY, or ask who runs the proxy", []string{"tunnel failed, response 4", "HTTP code 4"}},
@@ -47,7 +77,7 @@ func faults() []fault {
 		{errs.Invalid, "the transport of %s is not allowed", []string{"not allowed", "is blocked", "strange hostname", "strange pathname", "strange port"}},
 		{errs.Invalid, "%s sent an object that fails git's check of its form, so nothing was taken", []string{"fsck error", "error in object"}},
 		{errs.Denied, "%s belongs to another user of this computer; see git's safe.directory", []string{"dubious ownership", "unsafe repository"}},
-		{errs.Unavailable, "the name of %s cannot be resolved; check the spelling and the network", []string{"could not resolve host", "name or service not known", "temporary failure in name resolution", "no address associated"}},
+		{errs.Unavailable, noSuchName, []string{"could not resolve host", "name or service not known", "temporary failure in name resolution", "no address associated"}},
 		{errs.Unavailable, "%s does not answer", []string{
 			"connection refused", "timed out", "connection timeout", "timeout was reached", "timeout after", "returned error: 408", "connection reset", "connection closed", "network is unreachable", "no route to host", "broken pipe",
 			"operation too slow", "empty reply", "couldn't connect to server", "failed to connect", "kex_exchange_identification", "ssh_exchange_identification"}},
@@ -73,7 +103,14 @@ func translate(err error, addr address, secrets []string) error {
 	for _, known := range faults() {
 		for _, sign := range known.any {
 			if strings.Contains(text, strings.ToLower(sign)) {
-				return errs.E(known.kind, known.says+" (git: %s)", addr.text, said)
+				if known.says == lacksObjects { // the object is named before git gives up
+					said = scrub(or(lineWith(f.stderr, "remote: fatal: "), said), addr, secrets)
+				}
+				err := errs.E(known.kind, known.says+" (git: %s)", addr.text, said)
+				if n := attemptsFor(known.says); n > 0 {
+					return lasting{err, n}
+				}
+				return err
 			}
 		}
 	}
@@ -123,7 +160,8 @@ func scrub(text string, addr address, secrets []string) string {
 }
 
 // retry runs try until it succeeds, fails for good, or the attempts are used up.
-func (a Access) retry(ctx context.Context, try func() error) error {
+// Its notices name the remote; the reason is in the error that may follow.
+func (a Access) retry(ctx context.Context, url string, try func() error) error {
 	attempts, wait := a.Attempts, a.Wait
 	if attempts <= 0 {
 		attempts = 4
@@ -131,21 +169,22 @@ func (a Access) retry(ctx context.Context, try func() error) error {
 	if wait <= 0 {
 		wait = 500 * time.Millisecond
 	}
-	said := ""
 	for n := 1; ; n++ {
 		err := try()
 		if err == nil || !errs.Is(err, errs.Unavailable) || ctx.Err() != nil {
 			return err
 		}
-		if n == attempts {
+		if last, ok := errors.AsType[lasting](err); ok {
+			attempts = min(attempts, last.attempts)
+		}
+		if n >= attempts {
+			if n == 1 {
+				return err
+			}
 			return fmt.Errorf("after %d attempts: %w", n, err)
 		}
 		pause := wait + rand.N(wait/4+1) // apart from others that wait for the same server
-		next := fmt.Sprintf("try %d of %d in %v", n+1, attempts, pause.Round(100*time.Millisecond))
-		if why := err.Error(); why != said { // once is enough
-			said, next = why, why+"; "+next
-		}
-		a.notice(next)
+		a.notice(fmt.Sprintf("no success with %s yet; try %d of %d in %v", url, n+1, attempts, pause.Round(100*time.Millisecond)))
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():

@@ -41,8 +41,13 @@ func lastCommit(ctx context.Context, git func(...string) process, commit, path s
 const headAge = 24 * time.Hour
 
 // DefaultBranch is the branch that the remote's HEAD names, "" when it names
-// none. It changes about never, so the answer is kept for a day.
+// none. It changes about never, so the answer is kept for a day. HEAD of a folder
+// is what is checked out there; for a clone it is the branch that the clone
+// knows as the default of its origin.
 func (r *Remote) DefaultBranch(ctx context.Context) (string, error) {
+	if w := r.folder(ctx); w != nil {
+		return or(w.DefaultBranch, w.Branch), nil
+	}
 	note := r.headNote()
 	if info, err := os.Stat(note); err == nil && time.Since(info.ModTime()) < headAge {
 		if name, err := os.ReadFile(note); err == nil {

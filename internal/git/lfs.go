@@ -28,13 +28,15 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 	if err != nil {
 		return errs.E(errs.Conflict, "set up LFS in %s: %w", dst, err)
 	}
-	tree := r.inTree(dst, "lfs", "pull")
+	r.seedLFS(ctx, c, dst)
+	// git-lfs works on the repository of its folder. GIT_DIR, which --git-dir would
+	// set, would make it take that for the remote too if the remote is a folder.
 	scratch, err := r.scratch("lfs")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	pull := process{args: tree.args, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
+	pull := process{args: []string{"lfs", "pull"}, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
 		config: []setting{{"lfs.locksverify", "false"}}}
 	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
 		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
@@ -43,6 +45,39 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 		return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
 	}
 	return nil
+}
+
+// seedLFS takes the objects that a folder of this computer has itself: a clone
+// may hold some that were never pushed. What it cannot take git-lfs asks for.
+func (r *Remote) seedLFS(ctx context.Context, c Resolved, dst string) {
+	w := r.folder(ctx)
+	if w == nil {
+		return
+	}
+	reader := r.Reader(ctx)
+	defer reader.Close()
+	entries, err := reader.List(c.Commit)
+	if err != nil {
+		return
+	}
+	from := filepath.Join(resolve(w.place.common, or(w.config["lfs.storage"], "lfs")), "objects")
+	to := filepath.Join(r.dir, "lfs", "objects")
+	for _, e := range entries {
+		oid := pointerOID(filepath.Join(dst, filepath.FromSlash(e.Path)))
+		if oid == "" {
+			continue
+		}
+		name := filepath.Join(oid[:2], oid[2:4], oid)
+		if os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700) != nil {
+			return
+		}
+		if os.Link(filepath.Join(from, name), filepath.Join(to, name)) == nil {
+			continue
+		}
+		if text, err := os.ReadFile(filepath.Join(from, name)); err == nil { // on another file system
+			_ = writeWhole(filepath.Join(to, name), string(text))
+		}
+	}
 }
 
 // lfsURL is where the LFS server of an http repository is by convention.

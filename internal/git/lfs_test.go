@@ -3,10 +3,13 @@ package git
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -114,5 +117,88 @@ func TestLFS(t *testing.T) {
 	err := r.Checkout(context.Background(), r.mustResolve(t, Ref{}), filepath.Join(t.TempDir(), "ws"), CheckoutOptions{LFS: true})
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("a lost object: %v: %v", errs.KindOf(err), err)
+	}
+}
+
+// lfsRepo is a repository with one LFS file; object is its content.
+func lfsRepo(t *testing.T) (src *repo, oid, object string) {
+	t.Helper()
+	if _, err := exec.LookPath("git-lfs"); err != nil {
+		t.Skip("needs git-lfs: apt-get install git-lfs")
+	}
+	object = strings.Repeat("large\n", 1000)
+	sum := sha256.Sum256([]byte(object))
+	oid = hex.EncodeToString(sum[:])
+	src = newRepo(t)
+	src.commit("one", ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n", "dir/big.bin",
+		"version https://git-lfs.github.com/spec/v1\noid sha256:"+oid+"\nsize 6000\n")
+	return src, oid, object
+}
+
+// The LFS objects of a folder are in the folder itself, or at its origin.
+func TestLFSOfFolders(t *testing.T) {
+	t.Parallel()
+	src, oid, object := lfsRepo(t)
+	bare := filepath.Join(t.TempDir(), "bare.git")
+	gitIn(t, src.dir, src.env, "clone", "-q", "--bare", "--no-local", src.dir, bare)
+	clone := filepath.Join(t.TempDir(), "clone")
+	gitIn(t, src.dir, append(src.env, "GIT_LFS_SKIP_SMUDGE=1"), "clone", "-q", "file://"+bare, clone)
+	store := func(dir string) string { return filepath.Join(dir, "lfs", "objects", oid[:2], oid[2:4], oid) }
+	for _, tc := range []struct {
+		name, store string
+		urls        []string
+	}{
+		{"in the folder", filepath.Join(src.dir, ".git"), []string{src.dir, "file://" + src.dir}},
+		{"in a bare folder", bare, []string{bare, "file://" + bare}},
+		{"at the clone's origin", bare, []string{clone}},
+		{"never pushed", filepath.Join(clone, ".git"), []string{clone}},
+	} {
+		must(t, os.MkdirAll(filepath.Dir(store(tc.store)), 0o755))
+		must(t, os.WriteFile(store(tc.store), []byte(object), 0o444))
+		for _, url := range tc.urls {
+			r := remote(t, url, localAccess(t))
+			ws := r.mustCheckout(t, r.mustResolve(t, Ref{Kind: KindBranch, Name: "main"}), CheckoutOptions{LFS: true})
+			if got := tree(t, ws)["dir/big.bin"]; got != object {
+				t.Errorf("%s: %s: got %.60q", tc.name, url, got)
+			}
+			if got := gitIn(t, ws, src.env, "status", "--porcelain"); got != "" {
+				t.Errorf("%s: status %q", tc.name, got)
+			}
+		}
+		must(t, os.Remove(store(tc.store)))
+	}
+	r := remote(t, clone, localAccess(t))
+	err := r.Checkout(t.Context(), r.mustResolve(t, Ref{}), filepath.Join(t.TempDir(), "ws"), CheckoutOptions{LFS: true})
+	if !errs.Is(err, errs.NotFound) || !strings.Contains(err.Error(), "LFS") {
+		t.Errorf("nowhere: %v: %v", errs.KindOf(err), err)
+	}
+}
+
+// By ssh git-lfs asks the server's git-lfs-authenticate for a URL and a token.
+func TestLFSBySSH(t *testing.T) {
+	t.Parallel()
+	src, oid, object := lfsRepo(t)
+	var seen sync.Map
+	url := serveHTTP(t, filepath.Dir(src.dir), func(next http.Handler) http.Handler {
+		all := lfsServer(map[string]string{oid: object}, &seen)(next)
+		mux := http.NewServeMux()
+		mux.Handle("/objects/", all)
+		mux.Handle("/", signIn(func(*http.Request) {})(all))
+		return mux
+	})
+	bin := t.TempDir()
+	answer := `{"href": "` + url + `/repo.git/info/lfs", "header": {"Authorization": "Basic ` +
+		base64.StdEncoding.EncodeToString([]byte("oauth2:"+token)) + `"}}`
+	must(t, os.WriteFile(filepath.Join(bin, "git-lfs-authenticate"), []byte("#!/bin/sh\necho '"+answer+"'\n"), 0o755))
+	s := startSSH(t, true, "PATH="+bin+":"+os.Getenv("PATH"))
+	key := agent(t, s.key)
+	for _, trust := range []Trust{Server, User} {
+		r := remote(t, fmt.Sprintf("ssh://%s@127.0.0.1:%d%s", sshUser(), s.port, src.dir), Access{
+			Trust: trust, KnownHosts: s.knownHosts, IdentityAgent: key, Environ: append(environ(t), "GIT_SSH_COMMAND=ssh -F /dev/null")})
+		ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{LFS: true})
+		if got := tree(t, ws)["dir/big.bin"]; got != object {
+			t.Errorf("trust %d: got %.60q", trust, got)
+		}
+		noSecret(t, ws)
 	}
 }

@@ -265,7 +265,7 @@ func TestMessages(t *testing.T) {
 		{"error: RPC failed; curl 56 GnuTLS recv error (-54)\nfetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF\n", errs.Unavailable, "broke off"},
 		{"remote: The project you were looking for could not be found or you don't have permission to view it.\nfatal: repository 'https://h/' not found\n", errs.NotFound, "is not there"},
 		{"fatal: remote error: upload-pack: not our ref 111\n", errs.NotFound, "was it pushed"},
-		{"fatal: write error: No space left on device\nfatal: index-pack failed\n", errs.Conflict, "disk is full"},
+		{"fatal: write error: No space left on device\nfatal: index-pack failed\n", errs.Unavailable, "disk is full"},
 		{"fatal: transport 'ext' not allowed\n", errs.Invalid, "not allowed"},
 		{"remote: token hunter22 is bad\nfatal: Authentication failed for 'https://h/'\n", errs.Denied, "credentials"},
 		{"remote: hunter22\n", errs.Internal, "[secret]"},

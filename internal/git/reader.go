@@ -47,6 +47,9 @@ type Entry struct {
 
 const modeSubmodule = "160000"
 
+// IsSubmodule reports whether the entry is a commit of another repository.
+func (e Entry) IsSubmodule() bool { return e.Mode == modeSubmodule }
+
 func newReader(ctx context.Context, gitDir, dir string, env []string) *Reader {
 	return &Reader{ctx: ctx, gitDir: gitDir, dir: dir, env: env}
 }

@@ -104,7 +104,7 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 	}
 	p.env, p.config = append(r.fenced(t.env), p.env...), append(t.settings, p.config...)
 	var out []byte
-	err = r.access.retry(ctx, func() error {
+	err = r.access.retry(ctx, r.URL(), func() error {
 		var err error
 		out, err = p.output(ctx)
 		return translate(err, r.addr, t.secrets)

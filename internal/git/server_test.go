@@ -220,8 +220,10 @@ func TestRetry(t *testing.T) {
 			if n.Load() != tc.tries || len(told) != int(tc.tries-1) || (tc.kind == 0) != (err == nil) || err != nil && errs.KindOf(err) != tc.kind {
 				t.Errorf("%d tries, told %q, %v: %v", n.Load(), told, errs.KindOf(err), err)
 			}
-			if len(told) == 2 && (!strings.Contains(told[0], "/repo") || !strings.Contains(told[0], "; try 2 of 3 in") || !strings.HasPrefix(told[1], "try 3 of 3 in")) {
-				t.Errorf("told %q", told)
+			for i, got := range told { // the reason is in the error alone
+				if want := fmt.Sprintf("no success with %s/repo yet; try %d of 3 in 0s", url, i+2); got != want {
+					t.Errorf("notice %q, want %q", got, want)
+				}
 			}
 		})
 	}
@@ -235,10 +237,14 @@ func TestRetry(t *testing.T) {
 	})
 	t.Run("no such host", func(t *testing.T) {
 		t.Parallel()
-		a := Access{Environ: environ(t), Attempts: 2, Wait: time.Millisecond}
+		var notices []string
+		a := Access{Environ: environ(t), Attempts: 4, Wait: time.Millisecond, Notice: func(s string) { notices = append(notices, s) }}
 		_, err := remote(t, "https://nowhere.invalid/repo", a).Resolve(context.Background(), Ref{})
-		if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "cannot be resolved") {
+		if !errs.Is(err, errs.Unavailable) || !strings.HasPrefix(err.Error(), "after 2 attempts: the name of https://nowhere.invalid/repo cannot be resolved") {
 			t.Errorf("got %v: %v", errs.KindOf(err), err)
+		}
+		if len(notices) != 1 || strings.Contains(notices[0], "resolve") {
+			t.Errorf("notices %q, want one without the reason", notices)
 		}
 	})
 }
@@ -328,7 +334,7 @@ type sshServer struct {
 	otherKey, wrongKey string
 }
 
-func startSSH(t *testing.T, v2 bool) sshServer {
+func startSSH(t *testing.T, v2 bool, environ ...string) sshServer {
 	t.Helper()
 	sshd := ""
 	for _, p := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"} {
@@ -372,12 +378,20 @@ func startSSH(t *testing.T, v2 bool) sshServer {
 	if v2 {
 		conf += "AcceptEnv GIT_PROTOCOL\n"
 	}
-	conf += "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n"
+	conf += "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=* " + strings.Join(environ, " ") + "\n"
 	if err := os.WriteFile(at("conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	startServer(t, s.port, exec.Command(sshd, "-D", "-e", "-f", at("conf")))
 	return s
+}
+
+// sshUser is the user of this computer whom the server lets in.
+func sshUser() string {
+	if u := os.Getenv("USER"); u != "" && os.Getuid() != 0 {
+		return u
+	}
+	return "root"
 }
 
 // agent holds one key.
@@ -414,10 +428,7 @@ func TestSSH(t *testing.T) {
 	src := newRepo(t)
 	first := src.commit("one", "a", "1")
 	src.commit("two", "a", "2")
-	who := "root"
-	if u := os.Getenv("USER"); u != "" && os.Getuid() != 0 {
-		who = u
-	}
+	who := sshUser()
 	for _, v2 := range []bool{true, false} {
 		t.Run(fmt.Sprintf("protocol 2 %v", v2), func(t *testing.T) {
 			t.Parallel()

@@ -83,7 +83,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 // move brings a claimed spare from one commit to another. It reports false when
 // the spare is of no use after all; writing all files then finds out why.
 func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, dst string) bool {
-	if err := r.gitDir(c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
 		return false
 	}
 	if from == c.Commit {
@@ -169,7 +169,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 	if err := onlyIndex(dir); err != nil {
 		return err
 	}
-	if err := r.gitDir(c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
+	if err := r.gitDir(ctx, c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
 		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)

@@ -37,7 +37,7 @@ func (r *Remote) checkoutSubmodules(ctx context.Context, c Resolved, dst string,
 		if at == "" {
 			continue // left out by a sparse checkout
 		}
-		other, err := r.neighbour(m.url)
+		other, err := r.neighbour(ctx, m.url)
 		if err != nil {
 			return fmt.Errorf("submodule %q of %s: %w", m.path, r.URL(), err)
 		}
@@ -91,12 +91,14 @@ func (r *Remote) submodules(ctx context.Context, c Resolved) ([]submodule, error
 
 // neighbour is the repository that a submodule URL names, seen from r. It may
 // be reached by the same kinds of URL as r, a folder only from a folder, and the
-// credentials go along only to the same site.
-func (r *Remote) neighbour(raw string) (*Remote, error) {
+// credentials go along only to the same site. Seen from a clone, "../x" is
+// beside the repository that it was cloned from, as in git-submodule(1).
+func (r *Remote) neighbour(ctx context.Context, raw string) (*Remote, error) {
 	access := r.access
 	access.AllowFile = access.AllowFile && r.addr.scheme == "file"
+	base := r.origin(ctx)
 	if strings.HasPrefix(raw, "./") || strings.HasPrefix(raw, "../") {
-		raw = r.addr.relative(raw)
+		raw = base.relative(raw)
 	}
 	addr, err := parseAddress(raw, access)
 	if err != nil {
@@ -105,10 +107,10 @@ func (r *Remote) neighbour(raw string) (*Remote, error) {
 	if addr.password != "" {
 		return nil, errs.E(errs.Invalid, "%s: .gitmodules holds a password; take it out, and out of the history", addr.text)
 	}
-	if addr.scheme != r.addr.scheme || addr.host != r.addr.host {
+	if addr.scheme != base.scheme || addr.host != base.host {
 		access.Username, access.Password = "", nil
 	} else {
-		addr.user, addr.password = or(addr.user, r.addr.user), r.addr.password
+		addr.user, addr.password = or(addr.user, base.user), base.password
 	}
 	return &Remote{addr, access, filepath.Join(filepath.Dir(r.dir), folderName(addr))}, nil
 }

@@ -183,3 +183,30 @@ func TestSubmoduleElsewhereGetsNoToken(t *testing.T) {
 		t.Error("the token was sent elsewhere")
 	}
 }
+
+// A submodule on another server gets the credentials for that server.
+func TestLoginOfEachSite(t *testing.T) {
+	t.Parallel()
+	leaf, top := newRepo(t), newRepo(t)
+	leaf.commit("one", "leaf", "1")
+	elsewhere := serveHTTP(t, filepath.Dir(leaf.dir), signIn(func(*http.Request) {}))
+	top.write(".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = "+elsewhere+"/repo\n")
+	top.git("add", ".gitmodules")
+	top.git("update-index", "--add", "--cacheinfo", "160000,"+leaf.git("rev-parse", "HEAD")+",sub")
+	top.git("commit", "-qm", "one")
+	url := serveHTTP(t, filepath.Dir(top.dir), asIs)
+	var asked []string
+	a := Access{Environ: environ(t), Login: func(site string) (string, string) {
+		asked = append(asked, site)
+		if site == elsewhere {
+			return "", token
+		}
+		return "", ""
+	}}
+	r := remote(t, url+"/repo", a)
+	ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{Submodules: SubmodulesNormal})
+	if got := tree(t, ws)["sub/leaf"]; got != "1" {
+		t.Errorf("the submodule's file is %q, want 1; asked for %q", got, asked)
+	}
+	noSecret(t, ws)
+}

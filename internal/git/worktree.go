@@ -151,6 +151,33 @@ func (w *Worktree) readRemote(ctx context.Context) {
 	}
 }
 
+// Upstream is where the remote has a branch, as far as this repository knows:
+// the full name of the remote-tracking ref and its commit, both "" if the remote
+// is not known to have the branch.
+func (w *Worktree) Upstream(ctx context.Context, branch string) Upstream {
+	remote := or(w.config["branch."+branch+".remote"], w.RemoteName)
+	if branch == "" || remote == "" || remote == "." {
+		return Upstream{}
+	}
+	name := "refs/remotes/" + remote + "/" + strings.TrimPrefix(or(w.config["branch."+branch+".merge"], branch), "refs/heads/")
+	var commit string
+	if w.refsInFiles() {
+		commit, _ = readRef(w.place.common, name)
+	} else if out, err := w.git("rev-parse", "-q", "--verify", name).output(ctx); err == nil {
+		commit = strings.TrimSpace(string(out))
+	}
+	if commit == "" {
+		return Upstream{}
+	}
+	return Upstream{Name: name, Commit: commit}
+}
+
+// Upstream is a remote-tracking ref.
+type Upstream struct {
+	Name   string // refs/remotes/…
+	Commit string
+}
+
 // git prepares a command in the working tree. The user's ignore rules apply;
 // what the repository's configuration could start does not.
 func (w *Worktree) git(args ...string) process {

@@ -159,7 +159,7 @@ func (c *compiler) decide(w *workflow) bool {
 	c.trigger = newTrigger(outer)
 	created := c.decideWorkflow(w)
 	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
-	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expand(w.name))
+	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.result.Jobs = make([]Explanation, 0, len(c.jobs))
 	for _, job := range c.jobs {
 		for _, in := range job.instances {

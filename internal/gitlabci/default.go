@@ -18,6 +18,10 @@ func (c *compiler) readDefaults() defaults {
 	add := func(f field, path string) {
 		before := len(c.f.list)
 		c.checkDefault(r, f, path)
+		if f.name == "timeout" && !absent(f.value) {
+			c.noDefaultTimeout(f)
+			return
+		}
 		if !absent(f.value) && !slices.ContainsFunc(c.f.list[before:], isError) {
 			v := *f.value
 			if v.via == "" {
@@ -53,6 +57,14 @@ func (c *compiler) readDefaults() defaults {
 func (c *compiler) checkDefault(r reader, f field, path string) {
 	var unused pipeline.Job
 	r.decodeShared(&unused, f.name, f.value, path)
+}
+
+// noDefaultTimeout warns of default:timeout, which GitLab reads and does not
+// give to any job.
+func (c *compiler) noDefaultTimeout(f field) {
+	c.f.warnf(f.at, "", "no-effect", "default:timeout has no effect: GitLab does not give it to jobs")
+	c.f.underline(f.name)
+	c.f.hint("set timeout in each job, or in a hidden job that they extend")
 }
 
 // apply returns job with the defaults that it lacks and inherits.

@@ -77,7 +77,7 @@ func TestMistakes(t *testing.T) {
 		"inherit of no default":         {"job: {script: x, inherit: {default: [imagee]}}", `1:37: error: job "job": inherit:default names "imagee", which is not a keyword of default; did you mean "image"?`},
 		"a timeout in seconds":          {"job: {script: x, timeout: 3600}", `1:27: error: job "job": timeout must be a length of time as a string, not the number 3600; write "3600 seconds"`},
 		"a timeout in nothing":          {"job: {script: x, timeout: soon}", `1:27: error: job "job": timeout must be a length of time, not "soon"; as "1h 30m", "90 minutes" or "2 days"`},
-		"too many retries":              {"job: {script: x, retry: {max: 3, when: script_failur}}", "1:31: error: job \"job\": retry:max must be a number from 0 to 2, not 3\n1:40: error: job \"job\": retry:when has no reason \"script_failur\"; did you mean \"script_failure\"?"},
+		"too many retries":              {"job: {script: x, retry: {max: 3, when: script_failur}}", "1:31: error: job \"job\": retry:max must be a number from 0 to 2, not 3\n1:40: warning: job \"job\": retry:when \"script_failur\" is not a failure reason that Refline knows; did you mean \"script_failure\"?"},
 		"allow_failure as a string":     {"job: {script: x, allow_failure: 'yes'}", `1:33: error: job "job": allow_failure must be true, false or a map with exit_codes, not the string "yes"`},
 		"coverage without slashes":      {"job: {script: x, coverage: 'a+'}", `1:28: error: job "job": coverage must be a regular expression between slashes, not "a+"`},
 		"too many caches":               {"job: {script: x, cache: [{}, {}, {}, {}, {}]}", `1:25: error: job "job": cache may have at most 4 caches, not 5`},

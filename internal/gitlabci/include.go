@@ -317,7 +317,7 @@ func (l *loading) included(rules *node, from Source) bool {
 	}
 	before := len(l.f.list)
 	verdict, decided := false, false
-	for _, rule := range rules.items {
+	for _, rule := range flattened(rules) {
 		matched, when := l.rule(rule, from)
 		if matched && !decided {
 			verdict, decided = when, true

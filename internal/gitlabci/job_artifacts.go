@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/diag"
 	"refline/internal/pipeline"
 )
 
@@ -11,8 +12,8 @@ var artifactKeywords = []string{
 	"access", "exclude", "expire_in", "expose_as", "name", "paths", "public", "reports", "untracked", "when",
 }
 
-// reportKinds are the reports that GitLab knows. The last ones it takes from
-// older pipelines or newer versions.
+// reportKinds are the reports that GitLab knows. Refline reads dotenv and keeps
+// the others as files, so a kind of a newer GitLab is a warning: see readReports.
 var reportKinds = []string{
 	"accessibility", "annotations", "api_fuzzing", "browser_performance", "cluster_image_scanning",
 	"codequality", "container_scanning", "coverage_fuzzing", "coverage_report", "cyclonedx", "dast",
@@ -95,9 +96,13 @@ func (r reader) expiry(n *node, path string) string {
 
 // readReports decodes artifacts:reports.
 func (r reader) readReports(n *node, path string) map[string][]string {
-	if absent(n) || !r.mapping(n, path, reportKinds...) {
+	if absent(n) || n.kind != mapNode {
+		if !absent(n) {
+			r.wrong(n, path, "a map")
+		}
 		return nil
 	}
+	r.mapping(r.newReports(n, path), path, reportKinds...)
 	reports := make(map[string][]string, len(n.keys))
 	for i := range n.keys {
 		kind, value := n.keys[i].name, n.keys[i].value
@@ -120,6 +125,23 @@ func (r reader) readReports(n *node, path string) map[string][]string {
 		}
 	}
 	return reports
+}
+
+// newReports warns of report kinds that may be those of a newer GitLab and
+// returns n without them. A kind that resembles a known one is a typing error.
+func (r reader) newReports(n *node, path string) *node {
+	known := *n
+	known.keys = nil
+	for _, f := range n.keys {
+		if slices.Contains(reportKinds, f.name) || diag.Nearest(f.name, reportKinds) != "" {
+			known.keys = append(known.keys, f)
+			continue
+		}
+		key := *f.value
+		key.at = f.at
+		r.unknownValue(&key, path, f.name, "report", nil)
+	}
+	return &known
 }
 
 func singleReport(kind string) bool {

@@ -24,8 +24,8 @@ func (r reader) readCaches(n *node, path string) []pipeline.Cache {
 	}
 	if n.kind != seqNode {
 		add(n)
-	} else if r.nested(n, path, 1, add) && len(caches) > most {
-		r.errorf(n, "limit", path, "may have at most %d caches, not %d", most, len(caches))
+	} else if r.nested(n, path, noLimit, add) && len(n.items) > most { // GitLab counts before it joins the lists
+		r.errorf(n, "limit", path, "may have at most %d caches, not %d", most, len(n.items))
 	}
 	return caches
 }

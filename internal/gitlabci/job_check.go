@@ -1,7 +1,6 @@
 package gitlabci
 
 import (
-	"slices"
 	"strings"
 
 	"refline/internal/gitlabci/expr"
@@ -138,52 +137,6 @@ func (r reader) readTags(n *node, path string) []string {
 		r.errorf(n, "limit", path, "must have fewer than %d tags, not %d", most, len(tags))
 	}
 	return tags
-}
-
-// readRetry decodes retry: a number, or a map of max, when and exit_codes.
-func (r reader) readRetry(n *node, path string) pipeline.Retry {
-	const most = 2
-	if n.kind != mapNode {
-		if n.kind != intNode {
-			r.wrong(n, path, "a whole number or a map")
-			return pipeline.Retry{}
-		}
-		count, _ := r.integer(n, path, 0, most)
-		return pipeline.Retry{Max: count, When: []string{"always"}}
-	}
-	r.mapping(n, path, "max", "when", "exit_codes")
-	var retry pipeline.Retry
-	retry.Max, _ = r.integer(n.get("max"), path+":max", 0, most)
-	if when := n.get("when"); !absent(when) {
-		retry.When = r.texts(when, path+":when")
-		for _, reason := range retry.When {
-			if !slices.Contains(retryReasons, reason) && r.errorf(when, "value", path+":when", "has no reason %s", quote(reason)) {
-				r.f.hint(didYouMean(reason, retryReasons))
-			}
-		}
-	}
-	retry.ExitCodes = r.integers(n.get("exit_codes"), path+":exit_codes")
-	if retry.When == nil && retry.ExitCodes == nil {
-		retry.When = []string{"always"}
-	}
-	return retry
-}
-
-// retryReasons are GitLab's failure reasons.
-var retryReasons = []string{
-	"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
-	"runner_system_failure", "missing_dependency_failure", "runner_unsupported", "stale_schedule",
-	"job_execution_timeout", "archived_failure", "unmet_prerequisites", "scheduler_failure",
-	"data_integrity_failure", "forward_deployment_failure", "user_blocked", "project_deleted",
-	"ci_quota_exceeded", "pipeline_loop_detected", "no_matching_runner", "trace_size_exceeded",
-	"builds_disabled", "environment_creation_failure", "deployment_rejected",
-	"failed_outdated_deployment_job", "image_pull_failure", "secrets_provider_not_found",
-	"insufficient_bridge_permissions", "downstream_bridge_project_not_found", "invalid_bridge_trigger",
-	"bridge_pipeline_is_child_pipeline", "downstream_pipeline_creation_failed",
-	"reached_max_descendant_pipelines_depth", "reached_max_pipeline_hierarchy_size",
-	"reached_downstream_pipeline_trigger_rate_limit", "upstream_bridge_project_not_found",
-	"insufficient_upstream_permissions", "protected_environment_failure", "ip_restriction_failure",
-	"runner_provisioning_timeout", "job_router_failure", "job_token_expired",
 }
 
 // readCoverage decodes the regular expression of coverage:.

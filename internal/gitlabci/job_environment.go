@@ -91,16 +91,10 @@ func (r reader) environmentName(n *node, name, path string) {
 }
 
 func (r reader) deploymentTier(n *node) string {
-	tier := r.text(n, "environment:deployment_tier")
-	switch tier {
-	case "", "production", "staging", "testing", "development", "other":
-	default:
-		if !strings.Contains(tier, "$") {
-			r.f.warnf(n.at, r.job, "value", "%s %s is none of production, staging, testing, development, other",
-				r.name("environment:deployment_tier"), quote(tier))
-		}
+	if n != nil && n.kind == stringNode && strings.Contains(n.text, "$") {
+		return n.text
 	}
-	return tier
+	return r.open(n, "environment:deployment_tier", "deployment tier", "production", "staging", "testing", "development", "other")
 }
 
 // checkOnStop is about jobs that stop what others deploy.

@@ -95,26 +95,32 @@ func (r reader) executorOptions(n *node, path string, image *pipeline.Image) {
 	}
 }
 
-// readServices decodes services: a list of names and maps.
+// readServices decodes services: a list of names and maps, in which lists of them
+// may stand. Entries without a value are left out, as GitLab does.
 func (r reader) readServices(n *node, path string) []pipeline.Service {
 	if n.kind != seqNode {
 		r.wrong(n, path, "a list")
 		return nil
 	}
 	services := make([]pipeline.Service, 0, len(n.items))
-	for _, item := range n.items {
+	r.nested(n, path, noLimit, func(item *node) bool {
+		if item.kind == nullNode {
+			r.editor(item, path, "has an entry without a value, which is left out")
+			return true
+		}
 		var s pipeline.Service
 		if item.kind == mapNode {
 			r.mapping(item, path, "name", "alias", "entrypoint", "command", "variables", "pull_policy", "docker", "kubernetes")
 		}
 		if !r.imageOf(item, path, &s.Image) {
-			continue
+			return true // the others are still worth a look
 		}
 		if item.kind == mapNode {
 			r.serviceDetail(item, path, &s)
 		}
 		services = append(services, s)
-	}
+		return true
+	})
 	return services
 }
 

@@ -70,7 +70,7 @@ func (r reader) releaseLinks(assets *node) {
 			r.filled(link, link.get("name"), path+":name")
 			r.filled(link, link.get("url"), path+":url")
 			r.text(link.get("filepath"), path+":filepath")
-			r.choice(link.get("link_type"), path+":link_type", "runbook", "package", "image", "other")
+			r.open(link.get("link_type"), path+":link_type", "kind of link", "runbook", "package", "image", "other")
 		}
 	}
 }

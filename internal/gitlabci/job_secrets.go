@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/diag"
 	"refline/internal/pipeline"
 )
 
@@ -47,18 +48,45 @@ func (r reader) readSecrets(n *node) []pipeline.Secret {
 		for _, store := range secretStores {
 			known = append(known, store.name)
 		}
-		r.mapping(value, path, known...)
+		store := r.newSecretStore(value, known)
+		if store == nil {
+			r.mapping(value, path, known...)
+		} else {
+			r.unknownValue(store.value, path, store.name, "secret store", nil)
+		}
 		s := pipeline.Secret{Name: name, File: true, Token: r.text(value.get("token"), path+":token")}
 		if file, ok := r.flag(value.get("file"), path+":file"); ok {
 			s.File = file
 		}
-		s.Source = r.secretSource(value, path)
+		if store != nil {
+			s.Source = map[string]any{store.name: plain(store.value)}
+		} else {
+			s.Source = r.secretSource(value, path)
+		}
 		if !absent(value.get("gcp_secret_manager")) && s.Token == "" {
 			r.errorf(value, "value", path, "needs a token for gcp_secret_manager")
 		}
 		secrets = append(secrets, s)
 	}
 	return secrets
+}
+
+// newSecretStore returns the one key of a secret that may name a store of a newer
+// GitLab, nil without one. A key that resembles a known one is a typing error.
+// Refline resolves no store, it only names the secret.
+func (r reader) newSecretStore(n *node, known []string) *field {
+	var store *field
+	for i := range n.keys {
+		f := &n.keys[i]
+		switch {
+		case f.name == "file" || f.name == "token":
+		case store != nil || slices.Contains(known, f.name) || diag.Nearest(f.name, known) != "" || absent(f.value):
+			return nil
+		default:
+			store = f
+		}
+	}
+	return store
 }
 
 func (r reader) secretSource(n *node, path string) any {

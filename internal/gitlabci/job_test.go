@@ -254,6 +254,19 @@ job: {script: x, rules: [{if: '$V == "rule"'}]}
 	}
 }
 
+// TestWorkflowName: variables that are not set vanish, and white space around.
+func TestWorkflowName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"'  $NOPE of ${V} %NOPE%  '": "of v", "'$NOPE'": "", "' '": "", "'$$V costs $5'": "$$V costs $5", "$W": "v and",
+	} {
+		p := mustCompile(t, "variables: {V: v, W: '$V and $NOPE'}\nworkflow: {name: "+name+"}\njob: {script: x}")
+		if p.Name != want {
+			t.Errorf("%s is %q, want %q", name, p.Name, want)
+		}
+	}
+}
+
 func TestStages(t *testing.T) {
 	t.Parallel()
 	p := mustCompile(t, "stages: [b, [a, [.post, c]], .pre, b]\nx: {stage: a, script: x}\ny: {stage: b, script: x}\nz: {stage: c, script: x}\nw: {stage: .pre, script: x}\nv: {stage: .post, script: x}")

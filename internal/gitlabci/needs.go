@@ -53,7 +53,7 @@ func (r reader) readNeeds(n *node, path string) []needSpec {
 		return nil
 	}
 	needs := make([]needSpec, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
+	r.nested(n, path, noLimit, func(item *node) bool {
 		needs = r.appendNeed(needs, item, path)
 		return true
 	})

@@ -39,8 +39,12 @@ func (c *compiler) readRules(r reader, n *node, path string, workflow bool) []ru
 		r.errorf(n, "value", path, "must not be empty")
 		return nil
 	}
+	limit := maxNesting
+	if workflow {
+		limit = noLimit
+	}
 	rules := make([]rule, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
+	r.nested(n, path, limit, func(item *node) bool {
 		if item.kind != mapNode {
 			r.wrong(item, path, "a list of maps")
 			return false

@@ -241,7 +241,7 @@ func (r specReader) rules(n *node, name string) []inputRule {
 		return nil
 	}
 	rules := make([]inputRule, 0, len(n.items))
-	for _, item := range n.items {
+	for _, item := range flattened(n) {
 		if item.kind != mapNode {
 			r.errorf(item.at, name, "has a rule that is %s instead of a map", whatIs(item))
 			continue

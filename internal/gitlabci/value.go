@@ -54,6 +54,32 @@ func (r reader) editor(n *node, path, message string) {
 	}
 }
 
+// unknownValue warns of a value that is not in a list which grows with GitLab.
+// Such lists name what Refline records or passes on but does not act on, so a
+// pipeline for a newer GitLab still compiles. Lists that decide how a job runs
+// are closed: see choice.
+func (r reader) unknownValue(n *node, path, value, what string, known []string) {
+	if n.unresolved() || r.partial.mayChange(n, "value") || r.again(n.at, "unknown-value", path, value) {
+		return
+	}
+	r.f.warnf(n.at, r.job, "unknown-value", "%s %s is not a %s that Refline knows", r.name(path), quote(value), what)
+	r.f.underline(value)
+	hint := didYouMean(value, known)
+	if hint == "" {
+		hint = "GitLab refuses it unless your version has it"
+	}
+	r.f.hint(hint)
+}
+
+// open reads a string that is one of a list which grows with GitLab.
+func (r reader) open(n *node, path, what string, known ...string) string {
+	s := r.text(n, path)
+	if s != "" && !slices.Contains(known, s) {
+		r.unknownValue(n, path, s, what, known)
+	}
+	return s
+}
+
 func (r reader) again(at diag.Place, parts ...string) bool {
 	if at.IsZero() || r.seen == nil {
 		return false

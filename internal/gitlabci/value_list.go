@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// maxNesting is how deep lists may stand in each other where they are joined.
-const maxNesting = 10
+// maxNesting is how deep lists nest where GitLab limits the lists that it joins.
+// The others it joins at any depth: noLimit.
+const (
+	maxNesting = 10
+	noLimit    = 0
+)
 
 // list reads a list of strings.
 func (r reader) list(n *node, path string) []string {
@@ -85,7 +89,7 @@ func (r reader) script(n *node, path string) []string {
 		return nil
 	}
 	out := make([]string, 0, len(n.items))
-	r.nested(n, path, 1, func(item *node) bool {
+	r.nested(n, path, maxNesting, func(item *node) bool {
 		if item.kind == stringNode {
 			out = append(out, item.text)
 			return true
@@ -98,11 +102,16 @@ func (r reader) script(n *node, path string) []string {
 	return out
 }
 
-// nested calls visit for what is no list in n and in the lists in it, until
-// visit returns false.
-func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) bool {
-	if depth > maxNesting {
-		r.errorf(n, "nesting", path, "may have lists in lists up to %d deep", maxNesting)
+// nested calls visit for each value of the list n and of the lists in it that is
+// not a list itself, until visit returns false. limit is how deep lists may nest,
+// noLimit for any depth.
+func (r reader) nested(n *node, path string, limit int, visit func(*node) bool) bool {
+	return r.nestedAt(n, path, 1, limit, visit)
+}
+
+func (r reader) nestedAt(n *node, path string, depth, limit int, visit func(*node) bool) bool {
+	if limit != noLimit && depth > limit {
+		r.errorf(n, "nesting", path, "may have lists in lists up to %d deep", limit)
 		return false
 	}
 	for _, item := range n.items {
@@ -111,7 +120,7 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 		}
 		var ok bool
 		if item.kind == seqNode {
-			ok = r.nested(item, path, depth+1, visit)
+			ok = r.nestedAt(item, path, depth+1, limit, visit)
 		} else {
 			ok = visit(item)
 		}
@@ -120,6 +129,22 @@ func (r reader) nested(n *node, path string, depth int, visit func(*node) bool) 
 		}
 	}
 	return true
+}
+
+// flattened gives the values of a list and of the lists in it, at any depth.
+func flattened(n *node) []*node {
+	if !slices.ContainsFunc(n.items, func(item *node) bool { return item.kind == seqNode }) {
+		return n.items
+	}
+	var out []*node
+	for _, item := range n.items {
+		if item.kind == seqNode {
+			out = append(out, flattened(item)...)
+		} else {
+			out = append(out, item)
+		}
+	}
+	return out
 }
 
 // mapping checks that n is a map with no other keys than allowed. An unknown

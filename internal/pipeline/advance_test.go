@@ -10,7 +10,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// build makes a pipeline of jobs written as "stage/name", in the order given.
+// build returns a pipeline of jobs named "stage/name", in the order given.
 func build(jobs ...pipeline.Job) *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for _, j := range jobs {
@@ -34,15 +34,24 @@ func needs(names ...string) []pipeline.Need {
 	return list
 }
 
-// play applies events written as "kind job" one after the other, the first
-// being create, and gives the last state and what the last event changed.
+// advance prepares p and applies events at once.
+func advance(p *pipeline.Pipeline, s pipeline.State, events ...pipeline.Event) (pipeline.State, []pipeline.Change, error) {
+	g, err := pipeline.NewGraph(p)
+	if err != nil {
+		return s, nil, err
+	}
+	return g.Advance(s, events...)
+}
+
+// play applies events written as "kind job", one after the other. It returns the
+// last state and the changes of the last event.
 func play(t *testing.T, p *pipeline.Pipeline, s pipeline.State, events ...string) (pipeline.State, []pipeline.Change) {
 	t.Helper()
 	var changes []pipeline.Change
 	for _, text := range events {
 		kind, job, _ := strings.Cut(text, " ")
 		var err error
-		s, changes, err = pipeline.Advance(p, s, pipeline.Event{Kind: pipeline.EventKind(kind), Job: job})
+		s, changes, err = advance(p, s, pipeline.Event{Kind: pipeline.EventKind(kind), Job: job})
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -50,13 +59,13 @@ func play(t *testing.T, p *pipeline.Pipeline, s pipeline.State, events ...string
 	return s, changes
 }
 
-// statuses gives "name=status" for every job, then the pipeline's.
+// statuses returns "name=status" for every job, then the pipeline's status.
 func statuses(p *pipeline.Pipeline, s pipeline.State) string {
 	var parts []string
 	for i, j := range p.Jobs {
 		parts = append(parts, j.Name+"="+string(s.Jobs[i].Status))
 	}
-	return strings.Join(parts, " ") + " → " + string(pipeline.PipelineStatus(p, s))
+	return strings.Join(parts, " ") + " → " + string(s.Status)
 }
 
 func TestAdvance(t *testing.T) {
@@ -77,55 +86,55 @@ func TestAdvance(t *testing.T) {
 			want:   "wait=scheduled next=created → scheduled",
 		},
 		{
-			name:   "its time comes",
+			name:   "the delay is over",
 			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "enqueue wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
-			name:   "a manual job that is enqueued leaves what was skipped",
+			name:   "enqueue of a manual job leaves jobs skipped",
 			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "enqueue ask"},
 			want:   "ask=pending next=skipped → pending",
 		},
 		{
-			name:   "one that is played does not",
+			name:   "play of a manual job resets skipped jobs",
 			jobs:   []job{{Name: "a/ask", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next", When: pipeline.WhenOnFailure}},
 			events: []string{"create", "play ask"},
 			want:   "ask=pending next=created → pending",
 		},
 		{
-			name:   "or somebody is impatient",
+			name:   "a delayed job is played before its time",
 			jobs:   []job{{Name: "a/wait", When: pipeline.WhenDelayed}, {Name: "b/next"}},
 			events: []string{"create", "play wait"},
 			want:   "wait=pending next=created → pending",
 		},
 		{
-			name:   "a delayed job waits for the jobs before it first",
+			name:   "a delayed job first waits for the jobs before it",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/wait", When: pipeline.WhenDelayed}},
 			events: []string{"create", "start x", "success x"},
 			want:   "x=success wait=scheduled → scheduled",
 		},
 		{
-			name:   "a canceled predecessor skips even always",
+			name:   "a canceled predecessor skips even when: always",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x", "canceled x"},
 			want:   "x=canceled y=skipped → canceled",
 		},
 		{
-			name:   "a job that is being canceled holds up what comes after",
+			name:   "a canceling job blocks the jobs after it",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", When: pipeline.WhenAlways}},
 			events: []string{"create", "start x", "cancel x"},
 			want:   "x=canceling y=created → running",
 		},
 		{
-			name:   "a job that ended while it was being canceled is canceled",
+			name:   "a job that ends while canceling is canceled",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}},
 			events: []string{"create", "start x", "start y", "cancel x", "cancel y", "success x", "drop y"},
 			want:   "x=canceled y=canceled → canceled",
 		},
 		{
-			name:   "cancel of the pipeline reaches what runs, waits or is to come, not manual jobs",
+			name:   "cancel of the pipeline cancels all but manual jobs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/y"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "a/d", When: pipeline.WhenDelayed}, {Name: "b/z"}},
 			events: []string{"create", "start x", "cancel"},
 			want:   "x=canceling y=canceled m=manual d=canceled z=canceled → canceling",
@@ -155,19 +164,19 @@ func TestAdvance(t *testing.T) {
 			want:   "x=failed y=pending z=created → running",
 		},
 		{
-			name:   "a skipped need decides at once, though another still runs",
+			name:   "a skipped need decides while another still runs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/z", Needs: needs("x", "m")}, {Name: "b/w", When: pipeline.WhenAlways, Needs: needs("x", "m")}},
 			events: []string{"create"},
 			want:   "x=pending m=manual z=skipped w=pending → pending",
 		},
 		{
-			name:   "retry begins the next attempt",
+			name:   "retry starts the next attempt",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
 			events: []string{"create", "start x", "drop x"},
 			want:   "x=pending y=created → running",
 		},
 		{
-			name:   "but not for ever",
+			name:   "attempts are limited",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "b/y"}},
 			events: []string{"create", "start x", "drop x", "start x", "drop x"},
 			want:   "x=failed y=skipped → failed",
@@ -180,26 +189,26 @@ func TestAdvance(t *testing.T) {
 			want:   "x=pending y=running → running",
 		},
 		{
-			name:   "the last one does",
+			name:   "the last attempt cancels the others",
 			jobs:   []job{{Name: "a/x", Retry: retry(1)}, {Name: "a/y"}, {Name: "b/z"}},
 			cancel: "all",
 			events: []string{"create", "start x", "start y", "drop x", "drop x"},
 			want:   "x=failed y=canceling z=canceled → canceling",
 		},
 		{
-			name:   "a manual job that fails and is retried by itself needs not be played again",
+			name:   "an automatic retry of a manual job needs no play",
 			jobs:   []job{{Name: "a/m", When: pipeline.WhenManual, Retry: retry(2)}},
 			events: []string{"create", "play m", "start m", "drop m"},
 			want:   "m=pending → running",
 		},
 		{
-			name:   "retry by a person lets skipped jobs hope again",
+			name:   "retry by a person resets skipped jobs",
 			jobs:   []job{{Name: "a/x"}, {Name: "a/s", Needs: needs("x")}, {Name: "b/y"}, {Name: "c/z"}},
 			events: []string{"create", "drop x", "retry x"},
 			want:   "x=pending s=created y=created z=created → running",
 		},
 		{
-			name:   "jobs that ended well stay as they are",
+			name:   "jobs that ended stay as they are",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y"}, {Name: "c/z"}},
 			events: []string{"create", "success x", "success y", "drop z", "retry x"},
 			want:   "x=pending y=success z=failed → running",
@@ -211,7 +220,7 @@ func TestAdvance(t *testing.T) {
 			want:   "x=pending y=created → running",
 		},
 		{
-			name:   "and a manual one that was asked for starts by itself then",
+			name:   "a retried manual job starts without play after them",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/m", When: pipeline.WhenManual}},
 			events: []string{"create", "success x", "play m", "drop m", "retry x", "retry m", "success x"},
 			want:   "x=success m=pending → running",
@@ -223,13 +232,13 @@ func TestAdvance(t *testing.T) {
 			want:   "m=pending → running",
 		},
 		{
-			name:   "retry of the pipeline renews what failed or was canceled",
+			name:   "retry of the pipeline renews failed and canceled jobs",
 			jobs:   []job{{Name: "a/ok"}, {Name: "a/bad"}, {Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}, {Name: "b/next"}},
 			events: []string{"create", "success ok", "play m", "drop m", "drop bad", "retry"},
 			want:   "ok=success bad=pending m=manual next=created → running",
 		},
 		{
-			name:   "no needs: starts at once, whatever its stage",
+			name:   "needs: [] starts immediately in any stage",
 			jobs:   []job{{Name: "a/x"}, {Name: "b/y", DAG: true}},
 			events: []string{"create"},
 			want:   "x=pending y=pending → pending",
@@ -247,19 +256,19 @@ func TestAdvance(t *testing.T) {
 			want:   "x=running y=waiting_for_resource z=pending → running",
 		},
 		{
-			name:   "the group goes to the next when its job ends, however",
+			name:   "the next job gets the group when a job ends in any way",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}, {Name: "a/z", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "cancel x", "canceled x"},
 			want:   "x=canceled y=pending z=waiting_for_resource → running",
 		},
 		{
-			name:   "not before it has really ended",
+			name:   "a canceling job keeps the group",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod"}, {Name: "a/y", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "cancel x"},
 			want:   "x=canceling y=waiting_for_resource → waiting_for_resource",
 		},
 		{
-			name:   "who waits comes before who tries again",
+			name:   "a waiting job gets the group before a new attempt",
 			jobs:   []job{{Name: "a/x", ResourceGroup: "prod", Retry: retry(2)}, {Name: "a/y", ResourceGroup: "prod"}},
 			events: []string{"create", "start x", "drop x"},
 			want:   "x=waiting_for_resource y=pending → running",
@@ -318,18 +327,18 @@ func TestAdvanceRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, changes, err := pipeline.Advance(p, tt.state, tt.event)
+			s, changes, err := advance(p, tt.state, tt.event)
 			if !errs.Is(err, tt.want) {
 				t.Fatalf("got error %v (%v), want a %v one", err, errs.KindOf(err), tt.want)
 			}
 			if d := cmp.Diff(tt.state, s); d != "" || changes != nil {
-				t.Errorf("something happened: %v %s", changes, d)
+				t.Errorf("the state changed: %v %s", changes, d)
 			}
 		})
 	}
 }
 
-func TestAdvanceTellsChangesInOrder(t *testing.T) {
+func TestAdvanceReportsChangesInOrder(t *testing.T) {
 	t.Parallel()
 	p := build(
 		pipeline.Job{Name: "a/x", Retry: pipeline.Retry{Max: 1}},
@@ -342,14 +351,14 @@ func TestAdvanceTellsChangesInOrder(t *testing.T) {
 	s, retried := play(t, p, s, "drop x")
 	_, failed := play(t, p, s, "drop x")
 	want := [][]pipeline.Change{
-		{{Job: "x", From: "created", To: "pending", Attempt: 1}},
-		{{Job: "x", From: "pending", To: "running", Attempt: 1}},
-		{{Job: "x", From: "running", To: "pending", Attempt: 2}},
+		{{Pos: 0, Job: "x", From: "created", To: "pending", Attempt: 1}},
+		{{Pos: 0, Job: "x", From: "pending", To: "running", Attempt: 1}},
+		{{Pos: 0, Job: "x", From: "running", To: "pending", Attempt: 2}},
 		{
-			{Job: "x", From: "pending", To: "failed", Attempt: 2},
-			{Job: "y", From: "created", To: "skipped", Attempt: 1},
-			{Job: "clean", From: "created", To: "pending", Attempt: 1},
-			{Job: "note", From: "created", To: "skipped", Attempt: 1},
+			{Pos: 0, Job: "x", From: "pending", To: "failed", Attempt: 2},
+			{Pos: 1, Job: "y", From: "created", To: "skipped", Attempt: 1},
+			{Pos: 2, Job: "clean", From: "created", To: "pending", Attempt: 1},
+			{Pos: 3, Job: "note", From: "created", To: "skipped", Attempt: 1},
 		},
 	}
 	if d := cmp.Diff(want, [][]pipeline.Change{first, started, retried, failed}); d != "" {
@@ -357,7 +366,7 @@ func TestAdvanceTellsChangesInOrder(t *testing.T) {
 	}
 }
 
-func TestDropRemembersWhy(t *testing.T) {
+func TestDropKeepsReason(t *testing.T) {
 	t.Parallel()
 	p := build(pipeline.Job{Name: "a/x", AllowFailureCodes: []int{7}}, pipeline.Job{Name: "b/y"})
 	tests := []struct {
@@ -384,7 +393,7 @@ func TestDropRemembersWhy(t *testing.T) {
 			t.Parallel()
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
 			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
-			s, _, err := pipeline.Advance(p, s, tt.drop)
+			s, _, err := advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -425,7 +434,7 @@ func TestRetryWhen(t *testing.T) {
 			p := build(pipeline.Job{Name: "a/x", Retry: tt.retry})
 			s, _ := play(t, p, pipeline.State{}, "create", "start x")
 			tt.drop.Kind, tt.drop.Job = pipeline.EventDrop, "x"
-			s, _, err := pipeline.Advance(p, s, tt.drop)
+			s, _, err := advance(p, s, tt.drop)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -440,7 +449,7 @@ func TestEventsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"}, pipeline.Job{Name: "b/z"})
 	s, _ := play(t, p, pipeline.State{}, "create")
-	s, _, err := pipeline.Advance(p, s,
+	s, _, err := advance(p, s,
 		pipeline.Event{Kind: pipeline.EventCancel, Job: "x"}, pipeline.Event{Kind: pipeline.EventCancel, Job: "y"})
 	if err != nil {
 		t.Fatal(err)
@@ -459,29 +468,14 @@ func TestNewGraphRefuses(t *testing.T) {
 		"an unknown need":         build(pipeline.Job{Name: "a/x", Needs: needs("nope")}),
 		"a need of a later one":   build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "b/y"}),
 		"a job that needs itself": build(pipeline.Job{Name: "a/x", Needs: needs("x")}),
-		"a circle":                build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "a/y", Needs: needs("x")}),
+		"a cycle":                 build(pipeline.Job{Name: "a/x", Needs: needs("y")}, pipeline.Job{Name: "a/y", Needs: needs("x")}),
 	}
 	for name, p := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := pipeline.NewGraph(p); !errs.Is(err, errs.Invalid) {
-				t.Errorf("got %v, want an invalid one", err)
+				t.Errorf("got %v, want an Invalid error", err)
 			}
 		})
-	}
-}
-
-func TestStageStatus(t *testing.T) {
-	t.Parallel()
-	p := build(pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
-	s, _ := play(t, p, pipeline.State{}, "create", "drop x")
-	if got, err := pipeline.StageStatus(p, s, "b"); got != pipeline.StatusSkipped || err != nil {
-		t.Errorf("got %s, %v, want skipped", got, err)
-	}
-	if _, err := pipeline.StageStatus(p, s, "c"); !errs.Is(err, errs.NotFound) {
-		t.Errorf("got %v, want not found", err)
-	}
-	if got := pipeline.PipelineStatus(p, pipeline.State{}); got != pipeline.StatusCreated {
-		t.Errorf("a pipeline before its first event is %s, want created", got)
 	}
 }

@@ -2,7 +2,7 @@ package pipeline
 
 import "slices"
 
-// Before gives the positions of the jobs that job j waits for: its needs, or
+// Before returns the positions of the jobs that job j waits for: its needs, or
 // every job of the stages before its own.
 func (p *Pipeline) Before(j *Job) []int {
 	var out []int
@@ -26,8 +26,8 @@ func (p *Pipeline) Before(j *Job) []int {
 	return out
 }
 
-// SkipCause says in words why the job at position i was skipped, by the first
-// job before it that is in the way; "" when nothing can be named.
+// SkipCause explains why the job at position i was skipped, by the first job
+// before it that is the cause; "" if there is none.
 func (p *Pipeline) SkipCause(s State, i int) string {
 	job := &p.Jobs[i]
 	skipped := ""
@@ -39,13 +39,13 @@ func (p *Pipeline) SkipCause(s State, i int) string {
 		case st.Status == StatusCanceled:
 			return name + " was canceled"
 		case st.Status == StatusManual && (job.DAG || !st.AllowFailure):
-			return name + " waits to be played"
+			return name + " was not played"
 		case st.Status == StatusSkipped && job.DAG && skipped == "":
 			skipped = name + " was skipped"
 		}
 	}
 	if skipped == "" && job.When == WhenOnFailure {
-		return "nothing failed before it"
+		return "no earlier job failed"
 	}
 	return skipped
 }

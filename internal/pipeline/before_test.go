@@ -24,12 +24,12 @@ func TestSkipCause(t *testing.T) {
 		want  string
 	}{
 		{"a failure in an earlier stage", state(JobState{Status: StatusFailed}, ok), 2, "one failed"},
-		{"one that is allowed is no cause", state(JobState{Status: StatusFailed, AllowFailure: true}, ok), 2, ""},
+		{"an allowed failure is not a cause", state(JobState{Status: StatusFailed, AllowFailure: true}, ok), 2, ""},
 		{"a need that was skipped", state(ok, JobState{Status: StatusSkipped}), 3, "two was skipped"},
 		{"what is not needed does not matter", state(JobState{Status: StatusFailed}, ok), 3, ""},
-		{"a need that waits for somebody", state(ok, JobState{Status: StatusManual, AllowFailure: true}), 3, "two waits to be played"},
+		{"a need that was not played", state(ok, JobState{Status: StatusManual, AllowFailure: true}), 3, "two was not played"},
 		{"canceled", state(JobState{Status: StatusCanceled}, ok), 2, "one was canceled"},
-		{"on_failure without a failure", state(ok, ok), 4, "nothing failed before it"},
+		{"on_failure without a failure", state(ok, ok), 4, "no earlier job failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

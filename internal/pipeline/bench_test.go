@@ -8,7 +8,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// chain is n stages of one job each.
+// chain is n stages with one job each.
 func chain(n int) *pipeline.Pipeline {
 	p := &pipeline.Pipeline{}
 	for i := range n {
@@ -19,7 +19,7 @@ func chain(n int) *pipeline.Pipeline {
 	return p
 }
 
-// dag is n jobs in 50 stages, each with five needs of the stage before.
+// dag is n jobs in 50 stages; each job needs five jobs of the previous stage.
 func dag(n int) *pipeline.Pipeline {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := &pipeline.Pipeline{}
@@ -39,8 +39,37 @@ func dag(n int) *pipeline.Pipeline {
 	return p
 }
 
-// BenchmarkRun plays whole runs in which every job starts and succeeds; ns/event
-// is the cost of one Advance.
+// BenchmarkAdvance is the cost of one event by the size of the pipeline. Most of
+// it is the copy of the state.
+func BenchmarkAdvance(b *testing.B) {
+	for _, n := range []int{100, 1000, 10000} {
+		for _, shape := range []struct {
+			name string
+			p    *pipeline.Pipeline
+		}{{"chain", chain(n)}, {"dag", dag(n)}} {
+			g, err := pipeline.NewGraph(shape.p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, _, err := g.Advance(pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
+			if err != nil {
+				b.Fatal(err)
+			}
+			start := pipeline.Event{Kind: pipeline.EventStart, Job: shape.p.Jobs[0].Name}
+			b.Run(fmt.Sprintf("%s-%d", shape.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, _, err := g.Advance(s, start); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRun plays whole runs in which every job starts and succeeds. ns/event is
+// the cost of one Advance.
 func BenchmarkRun(b *testing.B) {
 	for _, bench := range []struct {
 		name string
@@ -83,7 +112,7 @@ func runAll(b *testing.B, p *pipeline.Pipeline) (events int) {
 		}
 	}
 	if err != nil || s.Status != pipeline.StatusSuccess {
-		b.Fatalf("the run ended %s, %v", s.Status, err)
+		b.Fatalf("the run ended with status %s, error %v", s.Status, err)
 	}
 	return events + 1
 }

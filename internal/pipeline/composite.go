@@ -1,8 +1,8 @@
 package pipeline
 
-// kind is one status as it counts for the jobs after it, a bit in a set.
-// Besides the statuses there are two: a failure that is allowed, and a manual
-// job that nobody has to play.
+// kind is a set of statuses, one bit each, as they count for the jobs after them.
+// Two bits are not statuses: an allowed failure, and a manual job that does not
+// block.
 type kind uint16
 
 const (
@@ -18,10 +18,11 @@ const (
 	isSkipped
 	isManual
 	isScheduled
-	isWarned  // failed or canceled, and allowed to
-	isIgnored // manual, and allowed to stay so
+	isWarned  // failed or canceled, and allowed to fail
+	isIgnored // manual, and allowed to fail: does not block
 )
 
+// kindOf returns the bit of a job's state.
 func kindOf(j JobState) kind {
 	switch j.Status {
 	case StatusWaitingForResource:
@@ -60,12 +61,12 @@ func kindOf(j JobState) kind {
 	}
 }
 
-func (k kind) any(of kind) bool  { return k&of != 0 }
-func (k kind) only(of kind) bool { return k&^of == 0 }
+func (k kind) any(of kind) bool  { return k&of != 0 }  // has one of these
+func (k kind) only(of kind) bool { return k&^of == 0 } // has no other than these
 
-// composite is the one status that stands for a set of jobs: of a stage, of a
-// pipeline, of all stages before a job. The order of the questions is GitLab's
-// and matters. Nothing at all counts as success.
+// composite is the one status for a set of jobs: those of a stage, of a pipeline,
+// or of all stages before a job. The order of the cases is GitLab's and matters.
+// The empty set is success.
 func (k kind) composite() Status {
 	const passed = isWarned | isIgnored
 	switch {
@@ -102,8 +103,8 @@ func (k kind) composite() Status {
 	}
 }
 
-// compositeNeeds is the status of a job's needs. It differs from [composite]
-// in that one need that does not run is enough to call all of them skipped.
+// compositeNeeds is the one status for a job's needs. Unlike composite, it is
+// skipped as soon as one of them does not run.
 func (k kind) compositeNeeds() Status {
 	const ended = isSuccess | isFailed | isCanceled | isSkipped | isWarned
 	switch {
@@ -116,37 +117,8 @@ func (k kind) compositeNeeds() Status {
 	}
 }
 
-// Composite is the one status that stands for several jobs, by GitLab's rules:
-// an allowed failure counts as success, a manual job that may be left alone
-// counts as nothing. It is success for no jobs at all.
-func Composite(jobs ...JobState) Status {
-	var all kind
-	for _, j := range jobs {
-		all |= kindOf(j)
-	}
-	return all.composite()
-}
-
-// StageStatus is the status of the stage of that name.
-func StageStatus(p *Pipeline, s State, stage string) (Status, error) {
-	for i, name := range p.Stages {
-		if name == stage && i < len(s.Stages) {
-			return s.Stages[i], nil
-		}
-	}
-	return "", errNoStage(stage)
-}
-
-// PipelineStatus is the status of the whole pipeline, created before its first
-// event.
-func PipelineStatus(_ *Pipeline, s State) Status {
-	if s.Status == "" {
-		return StatusCreated
-	}
-	return s.Status
-}
-
-// nextStage is what a stage becomes when its jobs' composite status is now c.
+// nextStage is the new status of a stage whose jobs have the composite status c.
+// It does not return to created.
 func nextStage(old, c Status) Status {
 	if c == StatusCreated && old != "" {
 		return old
@@ -154,8 +126,9 @@ func nextStage(old, c Status) Status {
 	return c
 }
 
-// nextPipeline is what a pipeline becomes when its jobs' composite status is
-// now c: what ran once runs again, it is not pending a second time.
+// nextPipeline is the new status of a pipeline whose jobs have the composite
+// status c. It does not return to created, and after it has run it does not
+// return to pending.
 func nextPipeline(old, c Status) Status {
 	switch {
 	case old == "":

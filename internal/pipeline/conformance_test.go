@@ -33,8 +33,8 @@ func TestGitLabStateCases(t *testing.T) {
 	}
 }
 
-// TestGitLabStateCasesCanFail makes sure that the test above compares: each
-// case with one expectation turned must report just that.
+// TestGitLabStateCasesCanFail makes sure that the test above compares statuses:
+// each case with one wrong expectation must report exactly that one.
 func TestGitLabStateCasesCanFail(t *testing.T) {
 	t.Parallel()
 	for _, file := range stateCases(t) {
@@ -50,7 +50,7 @@ func stateCases(t *testing.T) []string {
 	t.Helper()
 	root := os.Getenv("REFLINE_CONFORMANCE")
 	if root == "" {
-		t.Skip("REFLINE_CONFORMANCE is not set: it names the folder that holds gitlab/pipeline_processing/*.yml")
+		t.Skip("REFLINE_CONFORMANCE is not set; it is the folder with gitlab/pipeline_processing/*.yml")
 	}
 	files, err := filepath.Glob(filepath.Join(root, "gitlab", "pipeline_processing", "*.yml"))
 	if err != nil {
@@ -59,7 +59,7 @@ func stateCases(t *testing.T) []string {
 	return files
 }
 
-// readStateCase compiles just as much of the dialect as the cases use.
+// readStateCase reads a case and compiles the part of the dialect that the cases use.
 func readStateCase(t *testing.T, file string) (*pipeline.Pipeline, pipelinetest.Case) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -9,10 +9,10 @@ import (
 	"refline/internal/errs"
 )
 
-// ParseDuration reads a length of time as GitLab's files write it for timeout,
-// start_in, expire_in and auto_stop_in: "1h 30m", "3 hours 20 min", "2 weeks and
-// 1.5 days", "1:30:00", "90" (seconds). "never" is 0, which nothing else is. A
-// month has 30 days and a year 365.25. Errors are Invalid.
+// ParseDuration parses a duration in the format of timeout, start_in, expire_in
+// and auto_stop_in: "1h 30m", "3 hours 20 min", "2 weeks and 1.5 days",
+// "1:30:00", "90" (seconds). Only "never" is 0. A month has 30 days, a year
+// 365.25. Errors are Invalid.
 func ParseDuration(text string) (time.Duration, error) {
 	words := durationWords(strings.ToLower(text))
 	if len(words) == 1 && words[0] == "never" {
@@ -24,7 +24,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	seconds := 0.0
 	for i := 0; i < len(words); i++ {
 		number, err := strconv.ParseFloat(words[i], 64)
-		if err != nil || words[i][0] > '9' { // "inf" and "nan" are numbers there
+		if err != nil || words[i][0] > '9' { // ParseFloat accepts "inf" and "nan"
 			return 0, notDuration(text)
 		}
 		unit := 1.0
@@ -39,7 +39,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	return durationOf(text, seconds)
 }
 
-// durationWords cuts text into numbers and words and drops those that only join.
+// durationWords splits text into numbers and words, without "and", "with", "plus".
 func durationWords(text string) []string {
 	var words []string
 	numeric := func(c byte) bool { return '0' <= c && c <= '9' || c == '.' || c == ':' }
@@ -59,6 +59,7 @@ func durationWords(text string) []string {
 	return words
 }
 
+// secondsIn returns the seconds of a unit; 0 if there is no such unit.
 func secondsIn(unit string) float64 {
 	const minute, hour, day = 60, 3600, 86400
 	switch unit {
@@ -81,7 +82,7 @@ func secondsIn(unit string) float64 {
 	}
 }
 
-// clockDuration reads m:s, h:m:s and d:h:m:s.
+// clockDuration parses m:s, h:m:s and d:h:m:s.
 func clockDuration(text, clock string) (time.Duration, error) {
 	parts := strings.Split(clock, ":")
 	units := [...]float64{86400, 3600, 60, 1}
@@ -102,7 +103,7 @@ func clockDuration(text, clock string) (time.Duration, error) {
 func durationOf(text string, seconds float64) (time.Duration, error) {
 	switch {
 	case seconds*float64(time.Second) >= math.MaxInt64:
-		return 0, errs.E(errs.Invalid, "%q is too long a time", text)
+		return 0, errs.E(errs.Invalid, "duration %q is too long", text)
 	case seconds < 1e-9:
 		return 0, notDuration(text)
 	}
@@ -110,5 +111,5 @@ func durationOf(text string, seconds float64) (time.Duration, error) {
 }
 
 func notDuration(text string) error {
-	return errs.E(errs.Invalid, "%q is not a length of time; write it as 90 seconds, 1h 30m, 2 days or 3 weeks", text)
+	return errs.E(errs.Invalid, "%q is not a duration; write 90 seconds, 1h 30m, 2 days or 3 weeks", text)
 }

@@ -8,14 +8,13 @@ import (
 	"refline/internal/errs"
 )
 
-// GitLab expands variables in three steps. The server expands variables in
-// each other and leaves what it does not know ([ExpandAll], and [Expand] for a
-// text); the runner then replaces once more, and what nobody knows is empty
-// ([ResolveAll], and [Resolve] for a text); the shell of the job does the rest.
+// GitLab expands variables in three steps. The server expands variables in each
+// other and keeps unknown names ([ExpandAll]; [Expand] for a text). The runner
+// then expands once more, and unknown names become empty ([ResolveAll]; [Resolve]
+// for a text). The shell of the job does the rest.
 
-// Expand replaces $NAME, ${NAME} and %NAME% in text by what lookup knows, once:
-// what is put in is not looked at again. $$ and %% are left as they are, and so
-// are names that lookup does not know.
+// Expand replaces $NAME, ${NAME} and %NAME% in text by their values, once: values
+// are not expanded again. $$, %% and names that lookup does not know stay.
 func Expand(text string, lookup func(name string) (string, bool)) string {
 	if !strings.ContainsAny(text, "$%") {
 		return text
@@ -40,8 +39,8 @@ func Expand(text string, lookup func(name string) (string, bool)) string {
 	return b.String()
 }
 
-// reference reads what stands at the start of text, which is $ or %: the name
-// that is meant, empty when none is, and how much of the text that is.
+// reference parses the reference at the start of text, which is $ or %. It returns
+// the name, empty if there is none, and the length of the reference.
 func reference(text string) (name string, length int) {
 	rest := text[1:]
 	if strings.HasPrefix(rest, text[:1]) {
@@ -61,6 +60,7 @@ func reference(text string) (name string, length int) {
 	return name, 1 + open + len(name) + len(end)
 }
 
+// leadingName returns the variable name at the start of text.
 func leadingName(text string) string {
 	for i := range len(text) {
 		c := text[i]
@@ -72,11 +72,11 @@ func leadingName(text string) string {
 	return text
 }
 
-// ExpandAll expands variables in each other, however deep. Left as they are:
-// raw variables (expand: false), references to raw and to file variables, which
-// only a runner can resolve, references to what is not among vars, and a
-// variable's reference to itself. Variables that need each other are an Invalid
-// error. The order is kept; of two variables of one name the last is meant.
+// ExpandAll expands variables in each other, at any depth. These stay as they are:
+// raw variables (expand: false), references to raw and file variables, which only
+// a runner can resolve, references to names that are not in vars, and a variable's
+// reference to itself. A cycle is an Invalid error. The order stays; if a name
+// occurs twice, references mean the last.
 func ExpandAll(vars []Variable) ([]Variable, error) {
 	e := expansion{vars: slices.Clone(vars), last: make(map[string]int, len(vars)), state: make([]int8, len(vars))}
 	for i, v := range vars {
@@ -93,7 +93,7 @@ func ExpandAll(vars []Variable) ([]Variable, error) {
 type expansion struct {
 	vars  []Variable
 	last  map[string]int // by name
-	state []int8         // 0 not begun, 1 begun, 2 expanded
+	state []int8         // 0 not started, 1 started, 2 expanded
 	path  []string
 }
 
@@ -105,7 +105,7 @@ func (e *expansion) expand(i int) error {
 	}
 	if e.state[i] == 1 {
 		from := slices.Index(e.path, v.Name)
-		return errs.E(errs.Invalid, "variables that refer to each other: %s",
+		return errs.E(errs.Invalid, "variables refer to each other in a cycle: %s",
 			strings.Join(append(slices.Clone(e.path[from:]), v.Name), " → "))
 	}
 	e.state[i] = 1
@@ -126,8 +126,8 @@ func (e *expansion) expand(i int) error {
 	return err
 }
 
-// Resolve is the runner's expansion of a text: $NAME and ${NAME}, once; $$
-// becomes $, and what lookup does not know becomes empty.
+// Resolve expands a text as the runner does: $NAME and ${NAME}, once. $$ becomes $
+// and unknown names become empty.
 func Resolve(text string, lookup func(name string) (string, bool)) string {
 	return os.Expand(text, func(name string) string {
 		if name == "$" {
@@ -138,9 +138,9 @@ func Resolve(text string, lookup func(name string) (string, bool)) string {
 	})
 }
 
-// ResolveAll resolves the variables of a job in each other, once. Raw ones stay
-// as they are. A reference to a file variable becomes path(name), where its
-// content will lie; its own Value stays content.
+// ResolveAll resolves the variables of a job in each other, once. Raw variables
+// stay as they are. A reference to a file variable becomes path(name), where its
+// content will be; its own Value stays the content.
 func ResolveAll(vars []Variable, path func(name string) string) []Variable {
 	known := make(map[string]string, len(vars))
 	for _, v := range vars {
@@ -161,8 +161,8 @@ func ResolveAll(vars []Variable, path func(name string) string) []Variable {
 	return list
 }
 
-// Merge lays scopes over each other, the first lowest: of variables of one name
-// the last stays, at the place of the first.
+// Merge combines scopes, from the lowest to the highest precedence. If a name
+// occurs several times, the last value wins, at the position of the first.
 func Merge(scopes ...[]Variable) []Variable {
 	var list []Variable
 	at := map[string]int{}
@@ -179,7 +179,8 @@ func Merge(scopes ...[]Variable) []Variable {
 	return list
 }
 
-// Lookup finds the value of a variable by its name, for [Expand] and [Resolve].
+// Lookup returns a function that finds a value by its name, for [Expand] and
+// [Resolve].
 func Lookup(vars []Variable) func(name string) (string, bool) {
 	known := make(map[string]string, len(vars))
 	for _, v := range vars {

@@ -73,13 +73,13 @@ func TestExpandAll(t *testing.T) {
 		want string // values, joined by |
 		err  string
 	}{
-		{name: "in any order and however deep", vars: values("A=<$B>", "B=[${C}]", "C=(%D%)", "D=d"), want: "<[(d)]>|[(d)]|(d)|d"},
-		{name: "what is unknown or doubled stays", vars: values("A=$NOPE $$B %%B%%", "B=b"), want: "$NOPE $$B %%B%%|b"},
+		{name: "in any order, at any depth", vars: values("A=<$B>", "B=[${C}]", "C=(%D%)", "D=d"), want: "<[(d)]>|[(d)]|(d)|d"},
+		{name: "unknown and doubled names stay", vars: values("A=$NOPE $$B %%B%%", "B=b"), want: "$NOPE $$B %%B%%|b"},
 		{name: "raw ones are not expanded, nor are references to them", vars: append(values("A=$R", "B=b"), raw("R", "$B")), want: "$R|b|$B"},
-		{name: "a file variable is referred to by its path only", vars: append(values("A=$F", "B=b"), file("F", "$B")), want: "$F|b|b"},
+		{name: "references to file variables stay", vars: append(values("A=$F", "B=b"), file("F", "$B")), want: "$F|b|b"},
 		{name: "a reference to itself stays", vars: values("PATH=$PATH:/x", "A=$PATH"), want: "$PATH:/x|$PATH:/x"},
 		{name: "the last of one name is meant", vars: values("A=1", "B=$A", "A=2"), want: "1|2|2"},
-		{name: "a circle", vars: values("A=$B", "B=$C", "C=$B"), err: "variables that refer to each other: B → C → B"},
+		{name: "a cycle", vars: values("A=$B", "B=$C", "C=$B"), err: "variables refer to each other in a cycle: B → C → B"},
 		{name: "none", want: ""},
 	}
 	for _, tt := range tests {
@@ -100,7 +100,7 @@ func TestExpandAll(t *testing.T) {
 				t.Errorf("got %s, want %s", s, tt.want)
 			}
 			if d := cmp.Diff(given, tt.vars); d != "" {
-				t.Error("wrote to what it was given:", d)
+				t.Error("changed its input:", d)
 			}
 		})
 	}

@@ -7,23 +7,24 @@ import (
 	"refline/internal/errs"
 )
 
-// Graph is a pipeline prepared for decisions: who waits for whom, by position.
-// It is made once and never changes, so many goroutines may use one. The
-// pipeline must not be changed while it is in use. Resource groups are compared
-// as they are written: variables in them are the caller's to expand before.
+// Graph is a pipeline prepared for decisions: which job waits for which, by
+// position. It never changes, so goroutines can share it. The pipeline must not
+// change while a Graph uses it. Resource groups are compared as text, so the
+// caller expands variables in them first.
 type Graph struct {
-	p      *Pipeline
-	at     map[string]int   // a job's position by its name
-	stage  []int            // of each job, the position of its stage
-	needs  [][]int          // of each job, those it needs in this pipeline
-	after  [][]int          // of each job, those that need it
-	stages [][]int          // of each stage, its jobs, what is needed before what needs it
-	groups map[string][]int // of each resource group, the jobs that use it
+	p       *Pipeline
+	at      map[string]int   // job name → position
+	stage   []int            // job → its stage
+	needs   [][]int          // job → the jobs of this pipeline that it needs
+	after   [][]int          // job → the jobs that need it
+	stages  [][]int          // stage → its jobs, a needed job before the job that needs it
+	groups  map[string][]int // resource group → the jobs that use it
+	grouped []int            // all jobs with a resource group
 }
 
-// NewGraph prepares p. Errors are Invalid and mean that whoever compiled p was
-// wrong: two jobs of one name, a stage that is not listed, a need that is not
-// there or stands in a later stage, jobs that need each other.
+// NewGraph prepares p. Errors are Invalid and mean that p was compiled wrongly:
+// two jobs with one name, a stage that is not listed, a need that does not exist
+// or is in a later stage, jobs that need each other.
 func NewGraph(p *Pipeline) (*Graph, error) {
 	n := len(p.Jobs)
 	g := &Graph{
@@ -38,14 +39,14 @@ func NewGraph(p *Pipeline) (*Graph, error) {
 	stageAt := make(map[string]int, len(p.Stages))
 	for i, name := range p.Stages {
 		if _, twice := stageAt[name]; twice {
-			return nil, errs.E(errs.Invalid, "two stages are called %q", name)
+			return nil, errs.E(errs.Invalid, "two stages have the name %q", name)
 		}
 		stageAt[name] = i
 	}
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		if _, twice := g.at[j.Name]; twice {
-			return nil, errs.E(errs.Invalid, "two jobs are called %q", j.Name)
+			return nil, errs.E(errs.Invalid, "two jobs have the name %q", j.Name)
 		}
 		stage, ok := stageAt[j.Stage]
 		if !ok {
@@ -54,6 +55,7 @@ func NewGraph(p *Pipeline) (*Graph, error) {
 		g.at[j.Name], g.stage[i] = i, stage
 		if j.ResourceGroup != "" {
 			g.groups[j.ResourceGroup] = append(g.groups[j.ResourceGroup], i)
+			g.grouped = append(g.grouped, i)
 		}
 	}
 	for i := range p.Jobs {
@@ -75,12 +77,12 @@ func (g *Graph) Needs(i int) []int { return g.needs[i] }
 // after the jobs of its stage that it needs. The caller must not change the list.
 func (g *Graph) StageJobs(k int) []int { return g.stages[k] }
 
-// connect fills the needs of job i.
+// connect sets the needs of job i.
 func (g *Graph) connect(i int) error {
 	job := &g.p.Jobs[i]
 	for _, need := range job.Needs {
 		if need.Project != "" || need.Pipeline != "" {
-			continue // artifacts only, nothing to wait for
+			continue // artifacts only: nothing to wait for
 		}
 		n, ok := g.at[need.Job]
 		switch {
@@ -99,12 +101,12 @@ func (g *Graph) connect(i int) error {
 	return nil
 }
 
-// sort puts the jobs of each stage in an order in which a job comes after
-// those of the same stage that it needs, else as written.
+// sort orders the jobs of each stage so that a job comes after the jobs of its
+// stage that it needs, and otherwise as in the pipeline.
 func (g *Graph) sort() error {
 	n := len(g.p.Jobs)
 	depth := make([]int, n)
-	missing := make([]int, n) // needs of the same stage that have no depth yet
+	missing := make([]int, n) // needs of the same stage without a depth
 	ready := make([]int, 0, n)
 	for i := range n {
 		for _, need := range g.needs[i] {
@@ -131,7 +133,7 @@ func (g *Graph) sort() error {
 	}
 	if len(ready) < n {
 		stuck := slices.IndexFunc(missing, func(m int) bool { return m > 0 })
-		return errs.E(errs.Invalid, "job %q needs itself by way of its needs", g.p.Jobs[stuck].Name)
+		return errs.E(errs.Invalid, "the needs of job %q form a cycle", g.p.Jobs[stuck].Name)
 	}
 	for _, jobs := range g.stages {
 		slices.SortStableFunc(jobs, func(a, b int) int { return cmp.Compare(depth[a], depth[b]) })
@@ -139,7 +141,7 @@ func (g *Graph) sort() error {
 	return nil
 }
 
-// position finds a job.
+// position returns the position of a job; NotFound if there is none.
 func (g *Graph) position(job string) (int, error) {
 	i, ok := g.at[job]
 	if !ok {
@@ -148,9 +150,9 @@ func (g *Graph) position(job string) (int, error) {
 	return i, nil
 }
 
-// downstream calls do for all jobs that wait for job i, whatever they are
-// waiting by: every job of a later stage, and those of its own stage that need
-// it, directly or not. What is needed comes before what needs it.
+// downstream calls do for all jobs after job i: every job of a later stage, and
+// the jobs of its own stage that need it, directly or not. A needed job comes
+// before the job that needs it.
 func (g *Graph) downstream(i int, do func(int)) {
 	first := g.stage[i]
 	reached := map[int]bool{i: true}
@@ -165,8 +167,4 @@ func (g *Graph) downstream(i int, do func(int)) {
 			do(j)
 		}
 	}
-}
-
-func errNoStage(stage string) error {
-	return errs.E(errs.NotFound, "no stage %q in this pipeline", stage)
 }

@@ -12,12 +12,12 @@ import (
 	"refline/internal/pipeline"
 )
 
-// A model of the rules, written to be read beside the description of them and
-// not to be fast: statuses are words, rules are a table, and everything is
-// looked at again until nothing changes.
+// A model of the rules, written to be compared with their description, not to be
+// fast: statuses are words, rules are a table, and every job is evaluated again
+// until nothing changes.
 
-// verdicts says what a set of words amounts to, first match wins. "only" means
-// that there is no other word, "any" that one of them is there.
+// verdicts is the status of a set of words; the first match wins. "only" matches if
+// there is no other word, "any" if there is one of them.
 var verdicts = []struct {
 	how   string
 	words []string
@@ -62,8 +62,8 @@ func newModel(p *pipeline.Pipeline) *model {
 	return m
 }
 
-// remember keeps the statuses of the pipeline and its stages. They do not go
-// back to created, and a pipeline that got beyond pending not to pending.
+// remember stores the statuses of the pipeline and its stages. They do not return
+// to created, and a pipeline that was beyond pending does not return to pending.
 func (m *model) remember() {
 	keep := func(old, verdict string) string {
 		if verdict == "created" && old != "" {
@@ -112,7 +112,7 @@ func (m *model) verdict(names []string) string {
 	return "no verdict"
 }
 
-// before tells what job waits for amounts to; "" as long as it has to wait.
+// before is the verdict on the jobs that job waits for; "" while it has to wait.
 func (m *model) before(job pipeline.Job) string {
 	if job.DAG {
 		var names []string
@@ -142,7 +142,7 @@ func (m *model) before(job pipeline.Job) string {
 	return v
 }
 
-// accepted: by when, and by whether the job has needs.
+// accepted has the verdicts after which a job runs, by when and by whether it has needs.
 var accepted = map[pipeline.When]map[bool][]string{
 	"on_success": {false: {"success", "skipped"}, true: {"success"}},
 	"manual":     {false: {"success", "skipped"}, true: {"success"}},
@@ -154,7 +154,7 @@ var accepted = map[pipeline.When]map[bool][]string{
 func (m *model) decide() {
 	for again := true; again; {
 		again = false
-		for k := range m.p.Jobs { // from the end: the order must not matter
+		for k := range m.p.Jobs { // from the end, because the order must not matter
 			job := m.p.Jobs[len(m.p.Jobs)-1-k]
 			state, before := m.jobs[job.Name], m.before(job)
 			if state.status != "created" || before == "" {
@@ -271,7 +271,7 @@ var possible = map[pipeline.Status][]pipeline.EventKind{
 	"canceled":             {"retry"},
 }
 
-// progress are the events by which a run goes on without people.
+// progress lists the events by which a run continues without people.
 var progress = map[pipeline.Status][]pipeline.EventKind{
 	"pending":   {"start"},
 	"running":   {"success", "drop"},
@@ -336,15 +336,15 @@ func clone(s pipeline.State) pipeline.State {
 // step advances and checks what must be true of every step.
 func step(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, ev pipeline.Event) pipeline.State {
 	given := clone(s)
-	next, changes, err := pipeline.Advance(p, s, ev)
+	next, changes, err := advance(p, s, ev)
 	if err != nil {
 		t.Fatalf("%v: %v", ev, err)
 	}
 	if d := cmp.Diff(given, s); d != "" {
-		t.Fatalf("%v wrote to the state it was given: %s", ev, d)
+		t.Fatalf("%v changed its input state: %s", ev, d)
 	}
-	if same, again, _ := pipeline.Advance(p, s, ev); !cmp.Equal(next, same) || !cmp.Equal(changes, again) {
-		t.Fatalf("%v twice gives two answers", ev)
+	if same, again, _ := advance(p, s, ev); !cmp.Equal(next, same) || !cmp.Equal(changes, again) {
+		t.Fatalf("%v returns different results for the same input", ev)
 	}
 	checkChanges(t, p, s, next, changes)
 	checkStarts(t, p, next, changes, ev)
@@ -352,32 +352,32 @@ func step(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, ev pipeline.Event)
 	return next
 }
 
-// checkChanges: the changes are exactly the difference of the two states.
+// checkChanges checks that the changes are exactly the difference of the states.
 func checkChanges(t *rapid.T, p *pipeline.Pipeline, s, next pipeline.State, changes []pipeline.Change) {
-	told := map[string]pipeline.Change{}
+	listed := map[string]pipeline.Change{}
 	for _, c := range changes {
-		if _, twice := told[c.Job]; twice {
+		if _, twice := listed[c.Job]; twice {
 			t.Fatalf("job %s changes twice in %v", c.Job, changes)
 		}
-		told[c.Job] = c
+		listed[c.Job] = c
 	}
 	for i, job := range p.Jobs {
 		is, was := next.Jobs[i], pipeline.JobState{Status: "created", Attempt: 1}
 		if len(s.Jobs) > 0 {
 			was = s.Jobs[i]
 		}
-		c, ok := told[job.Name]
+		c, ok := listed[job.Name]
 		if moved := was.Status != is.Status || was.Attempt != is.Attempt; moved != ok {
 			t.Fatalf("job %s went from %v to %v, changes %v", job.Name, was, is, changes)
 		}
-		if want := (pipeline.Change{Job: job.Name, From: was.Status, To: is.Status, Attempt: is.Attempt}); ok && c != want {
+		if want := (pipeline.Change{Pos: i, Job: job.Name, From: was.Status, To: is.Status, Attempt: is.Attempt}); ok && c != want {
 			t.Fatalf("change %v, want %v", c, want)
 		}
 	}
 }
 
-// checkStarts: no job starts before what it waits for is over. The one
-// exception is GitLab's: a need that does not run decides for the others.
+// checkStarts checks that no job starts before the jobs that it waits for have
+// ended. The one exception is GitLab's: a need that does not run decides for all.
 func checkStarts(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, changes []pipeline.Change, ev pipeline.Event) {
 	over := func(i int) bool {
 		j := s.Jobs[i]
@@ -400,7 +400,8 @@ func checkStarts(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, changes []p
 	}
 }
 
-// checkGroups: one job at a time in a resource group, and none waits for nobody.
+// checkGroups checks that a resource group has one job at a time, and that no job
+// waits for a free group.
 func checkGroups(t *rapid.T, p *pipeline.Pipeline, s pipeline.State) {
 	holders, waiting := map[string]int{}, map[string]int{}
 	for i, j := range s.Jobs {
@@ -419,7 +420,7 @@ func checkGroups(t *rapid.T, p *pipeline.Pipeline, s pipeline.State) {
 	}
 	for group := range waiting {
 		if holders[group] == 0 && !slices.Contains(s.BusyGroups, group) {
-			t.Fatalf("jobs wait for resource group %s that nobody has", group)
+			t.Fatalf("jobs wait for resource group %s, which is free", group)
 		}
 	}
 }
@@ -455,7 +456,7 @@ func same(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, m *model) {
 		want[j.Name] = *m.jobs[j.Name]
 		if want[j.Name].status != "created" {
 			j := want[j.Name]
-			j.asked = false // it left that wish behind
+			j.asked = false // only kept while created
 			want[p.Jobs[i].Name] = j
 		}
 		got[j.Name] = modelJob{status: string(is.Status), attempt: is.Attempt, excused: is.AllowFailure, asked: is.Asked}
@@ -468,12 +469,12 @@ func same(t *rapid.T, p *pipeline.Pipeline, s pipeline.State, m *model) {
 		kept = append(kept, string(stage))
 	}
 	if d := cmp.Diff(append([]string{m.status}, m.stages...), kept); d != "" {
-		t.Fatalf("-model +pipeline, the pipeline's status and its stages': %s", d)
+		t.Fatalf("-model +pipeline, status of the pipeline, then of its stages: %s", d)
 	}
 }
 
-// TestEveryRunEnds drives pipelines, resource groups included, by what runners
-// and clocks do until nothing is left to do.
+// TestEveryRunEnds drives pipelines with resource groups by the events of runners
+// and clocks until there are none.
 func TestEveryRunEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,15 +1,15 @@
 package pipeline
 
-// Redundant names the jobs of a pipeline that may be canceled because there is
-// a pipeline for a newer commit of the same ref. By auto_cancel:on_new_commit:
+// Redundant returns the names of the jobs that may be canceled because the same
+// ref has a pipeline for a newer commit. It depends on auto_cancel:on_new_commit:
 //
-//   - conservative (the default): all that have not ended, but none when a job
+//   - conservative (the default): all jobs that have not ended, but none if a job
 //     that is not interruptible has started;
-//   - interruptible: those that are interruptible and have not ended;
+//   - interruptible: interruptible jobs that have not ended;
 //   - none: none.
 //
-// The caller sends a Cancel for each, all in one [Advance]. A pipeline that
-// only waits for people is left alone.
+// The caller sends EventCancel for each, all in one [Graph.Advance]. A pipeline
+// that only waits for people is not redundant.
 func Redundant(p *Pipeline, s State) []string {
 	if !s.Status.cancelable() || len(s.Jobs) != len(p.Jobs) {
 		return nil

@@ -23,16 +23,16 @@ func TestRedundant(t *testing.T) {
 		events []string
 		want   string
 	}{
-		{"conservative: nothing dear has started", "", []string{"create", "start x"}, "x y deploy child after"},
-		{"conservative: a trigger job counts for nothing", "conservative", []string{"create", "success x", "success y", "start child"}, "deploy child after"},
-		{"conservative: a dear job runs", "conservative", []string{"create", "success x", "success y", "start deploy"}, ""},
-		{"conservative: a dear job ended", "conservative", []string{"create", "success x", "success y", "success deploy"}, ""},
-		{"conservative: a dear job was canceled in time", "conservative", []string{"create", "success x", "success y", "cancel deploy"}, "child after"},
+		{"conservative: no job that is not interruptible has started", "", []string{"create", "start x"}, "x y deploy child after"},
+		{"conservative: a trigger job does not count", "conservative", []string{"create", "success x", "success y", "start child"}, "deploy child after"},
+		{"conservative: such a job runs", "conservative", []string{"create", "success x", "success y", "start deploy"}, ""},
+		{"conservative: such a job ended", "conservative", []string{"create", "success x", "success y", "success deploy"}, ""},
+		{"conservative: such a job was canceled before its start", "conservative", []string{"create", "success x", "success y", "cancel deploy"}, "child after"},
 		{"interruptible: those only", "interruptible", []string{"create", "success x", "start y"}, "y after"},
-		{"interruptible: also while a dear one runs", "interruptible", []string{"create", "success x", "success y", "start deploy"}, "after"},
+		{"interruptible: also while another one runs", "interruptible", []string{"create", "success x", "success y", "start deploy"}, "after"},
 		{"none", "none", []string{"create"}, ""},
-		{"all over", "", []string{"create", "drop x", "drop y"}, ""},
-		{"being canceled already", "", []string{"create", "start x", "cancel"}, ""},
+		{"all have ended", "", []string{"create", "drop x", "drop y"}, ""},
+		{"already canceling", "", []string{"create", "start x", "cancel"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,48 +7,48 @@ import (
 	"refline/internal/errs"
 )
 
-// release takes a group out of those that other pipelines hold.
+// release removes a group from those that are busy.
 func (t *transition) release(group string) error {
 	if group == "" {
-		return errs.E(errs.Invalid, "%q without the name of a resource group", EventRelease)
+		return errs.E(errs.Invalid, "event %q without a resource group", EventRelease)
 	}
 	t.busyGroups = slices.DeleteFunc(slices.Clone(t.busyGroups), func(h string) bool { return h == group })
 	return nil
 }
 
-// ResourceMode says which of several pipelines gets a resource group next.
+// ResourceMode decides which of several pipelines gets a resource group next.
 type ResourceMode string
 
 // The modes, by GitLab's names.
 const (
-	ResourceModeUnordered        ResourceMode = "unordered"          // whoever waits; the default
-	ResourceModeOldestFirst      ResourceMode = "oldest_first"       // pipelines one after the other
-	ResourceModeNewestFirst      ResourceMode = "newest_first"       // the last pipeline, though it may not be ready yet
-	ResourceModeNewestReadyFirst ResourceMode = "newest_ready_first" // the last pipeline that waits
+	ResourceModeUnordered        ResourceMode = "unordered"          // any job that waits; the default
+	ResourceModeOldestFirst      ResourceMode = "oldest_first"       // pipelines in the order of their creation
+	ResourceModeNewestFirst      ResourceMode = "newest_first"       // the newest pipeline, even if its job is not ready
+	ResourceModeNewestReadyFirst ResourceMode = "newest_ready_first" // the newest pipeline whose job waits
 )
 
-// Claim is a job of some pipeline that uses a resource group.
+// Claim is a job of one of several pipelines that uses a resource group.
 type Claim struct {
-	Pipeline int64 // grows with each new pipeline
+	Pipeline int64 // higher for a newer pipeline
 	Job      string
 	Status   Status
 }
 
-// NextClaim chooses who gets a group that is free, of all that use it. It
-// chooses nobody when no job waits, or when the mode keeps the group for a job
-// that is not ready: oldest_first and newest_first count those that are created
-// or scheduled, too. Within a pipeline the first that waits is chosen.
+// NextClaim chooses the job that gets a free group. It chooses none if no job
+// waits, or if the mode keeps the group for a job that is not ready: oldest_first
+// and newest_first also count created and scheduled jobs. Within a pipeline, the
+// first job that waits is chosen.
 func NextClaim(mode ResourceMode, claims []Claim) (Claim, bool) {
 	waits := func(c Claim) bool { return c.Status == StatusWaitingForResource }
-	comes := func(c Claim) bool { return waits(c) || c.Status == StatusCreated || c.Status == StatusScheduled }
+	waitsOrWill := func(c Claim) bool { return waits(c) || c.Status == StatusCreated || c.Status == StatusScheduled }
 	newer := func(a, b Claim) int { return cmp.Compare(b.Pipeline, a.Pipeline) }
 	older := func(a, b Claim) int { return cmp.Compare(a.Pipeline, b.Pipeline) }
 	counts, order := waits, func(Claim, Claim) int { return 0 }
 	switch mode {
 	case ResourceModeOldestFirst:
-		counts, order = comes, older
+		counts, order = waitsOrWill, older
 	case ResourceModeNewestFirst:
-		counts, order = comes, newer
+		counts, order = waitsOrWill, newer
 	case ResourceModeNewestReadyFirst:
 		order = newer
 	}
@@ -59,7 +59,7 @@ func NextClaim(mode ResourceMode, claims []Claim) (Claim, bool) {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Claim) int {
-		return cmp.Or(order(a, b), -boolCompare(waits(a), waits(b)))
+		return cmp.Or(order(a, b), trueFirst(waits(a), waits(b)))
 	})
 	if len(list) == 0 || !waits(list[0]) {
 		return Claim{}, false
@@ -67,13 +67,13 @@ func NextClaim(mode ResourceMode, claims []Claim) (Claim, bool) {
 	return list[0], true
 }
 
-func boolCompare(a, b bool) int {
+func trueFirst(a, b bool) int {
 	switch {
 	case a == b:
 		return 0
 	case a:
-		return 1
-	default:
 		return -1
+	default:
+		return 1
 	}
 }

@@ -13,7 +13,7 @@ func TestGroupHeldByAnotherPipeline(t *testing.T) {
 	if got, want := statuses(p, s), "x=waiting_for_resource y=waiting_for_resource → waiting_for_resource"; got != want {
 		t.Fatalf("got %s, want %s", got, want)
 	}
-	s, changes, err := pipeline.Advance(p, s, pipeline.Event{Kind: pipeline.EventRelease, Group: "prod"})
+	s, changes, err := advance(p, s, pipeline.Event{Kind: pipeline.EventRelease, Group: "prod"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,17 +40,17 @@ func TestNextClaim(t *testing.T) {
 		name   string
 		mode   pipeline.ResourceMode
 		claims []pipeline.Claim
-		want   string // "" for nobody
+		want   string // "" for none
 	}{
 		{"unordered takes the first that waits", pipeline.ResourceModeUnordered, newestNotReady, "b"},
 		{"no mode is unordered", "", ready, "b"},
 		{"oldest first", pipeline.ResourceModeOldestFirst, ready, "a"},
-		{"oldest first keeps the group for one that is to come", pipeline.ResourceModeOldestFirst, oldestNotReady, ""},
+		{"oldest first keeps the group for a job that is not ready", pipeline.ResourceModeOldestFirst, oldestNotReady, ""},
 		{"newest first, in it the one that waits", pipeline.ResourceModeNewestFirst, ready, "d"},
-		{"newest first keeps the group, too", pipeline.ResourceModeNewestFirst, newestNotReady, ""},
+		{"newest first keeps the group", pipeline.ResourceModeNewestFirst, newestNotReady, ""},
 		{"newest ready first does not", pipeline.ResourceModeNewestReadyFirst, newestNotReady, "d"},
-		{"nobody waits", pipeline.ResourceModeUnordered, ready[2:3], ""},
-		{"nobody at all", pipeline.ResourceModeNewestFirst, nil, ""},
+		{"no job waits", pipeline.ResourceModeUnordered, ready[2:3], ""},
+		{"no job at all", pipeline.ResourceModeNewestFirst, nil, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,17 +1,15 @@
 package pipeline
 
-import (
-	"slices"
-)
+import "slices"
 
-// neverAgain are failures that another attempt would only repeat.
+// neverRetried are failures that another attempt would only repeat.
 var neverRetried = [...]Reason{
 	ReasonMissingDependency, "ci_quota_exceeded", "no_matching_runner",
 	"forward_deployment_failure", "environment_creation_failure",
 }
 
-// wants reports whether a job that failed so is tried again by itself. All
-// attempts count, those that people asked for too.
+// wants reports whether a failed job gets another attempt by itself. All attempts
+// count, including those that people asked for.
 func (r Retry) wants(failed JobState) bool {
 	if failed.Attempt > r.Max || slices.Contains(neverRetried[:], failed.Reason) {
 		return false

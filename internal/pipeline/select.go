@@ -2,10 +2,10 @@ package pipeline
 
 import "slices"
 
-// Select makes a pipeline of the named jobs alone or, with needs, of all that
-// they wait for too: their needs, and for a job without needs every job of the
-// stages before it whose artifacts it takes. An edge to a job that is left out
-// is dropped.
+// Select returns a pipeline of the named jobs alone or, with needs, also of the
+// jobs whose results they use: their needs and, for a job without needs, every
+// job of earlier stages whose artifacts it takes. Needs of jobs that are left out
+// are removed.
 func Select(p *Pipeline, names []string, needs bool) *Pipeline {
 	keep := make(map[string]bool, len(names))
 	var add func(name string)
@@ -18,7 +18,7 @@ func Select(p *Pipeline, names []string, needs bool) *Pipeline {
 		if !needs {
 			return
 		}
-		for _, before := range p.waitsFor(j) {
+		for _, before := range p.sources(j) {
 			add(before)
 		}
 	}
@@ -44,8 +44,8 @@ func Select(p *Pipeline, names []string, needs bool) *Pipeline {
 	return &out
 }
 
-// waitsFor names the jobs whose results a job uses.
-func (p *Pipeline) waitsFor(j *Job) []string {
+// sources returns the names of the jobs whose results a job uses.
+func (p *Pipeline) sources(j *Job) []string {
 	var out []string
 	for _, k := range p.Before(j) {
 		before := &p.Jobs[k]

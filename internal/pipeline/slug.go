@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Slug is text as GitLab's CI_COMMIT_REF_SLUG, CI_PROJECT_PATH_SLUG and the
-// like have it: lower case, everything but a–z and 0–9 a dash, at most 63
-// characters, no dash at the ends.
+// Slug formats text as GitLab does for CI_COMMIT_REF_SLUG, CI_PROJECT_PATH_SLUG
+// and similar variables: lower case, a dash for everything but a–z and 0–9, at
+// most 63 characters, no dash at either end.
 func Slug(text string) string {
 	slug := dashed(text)
 	if len(slug) > 63 {
@@ -17,9 +17,9 @@ func Slug(text string) string {
 	return strings.Trim(slug, "-")
 }
 
-// EnvironmentSlug is CI_ENVIRONMENT_SLUG: fit for a DNS name of at most 24
-// characters that starts with a letter. A name that is changed by that gets six
-// characters of its hash, so that two environments do not become one.
+// EnvironmentSlug formats a name as CI_ENVIRONMENT_SLUG: valid in a DNS name, at
+// most 24 characters, starting with a letter. If the name had to change, the slug
+// ends with six characters of its hash, so that two environments stay different.
 func EnvironmentSlug(name string) string {
 	slug := dashed(name)
 	if slug == "" || slug[0] < 'a' || slug[0] > 'z' {
@@ -39,8 +39,8 @@ func EnvironmentSlug(name string) string {
 	return strings.TrimSuffix(slug, "-") + "-" + digits[max(0, len(digits)-6):]
 }
 
-// dashed puts a dash for each character that is not a letter or a digit of
-// ASCII. The result is ASCII only.
+// dashed returns text in lower case with a dash for each character that is not an
+// ASCII letter or digit. The result is ASCII.
 func dashed(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {

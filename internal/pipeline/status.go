@@ -74,8 +74,8 @@ const (
 	ReasonUnknown                  Reason = "unknown_failure"
 )
 
-// State is a pipeline's whole state. It is a value; [Advance] returns a new one
-// and never writes to the one it was given. The zero State is a pipeline before
+// State is a pipeline's whole state. It is a value: [Graph.Advance] returns a new
+// one and never changes the one it gets. The zero State is a pipeline before
 // its Create event.
 type State struct {
 	// Status is the pipeline's, Stages those of its stages in the order of
@@ -86,44 +86,46 @@ type State struct {
 	Stages []Status `json:"stages"`
 	// Jobs has one entry a job, in the order of Pipeline.Jobs.
 	Jobs []JobState `json:"jobs"`
-	// Held names the resource groups that jobs of this pipeline must not take
-	// now: a job of another pipeline has them, or comes first. The caller writes
-	// it before an event; Free takes a group out again.
+	// BusyGroups are the resource groups that jobs of this pipeline must not take
+	// now: a job of another pipeline has them, or comes first. The caller sets the
+	// list before an event; EventRelease removes a group again.
 	BusyGroups []string `json:"held,omitempty"`
 }
 
 // EventKind names something that happened to a job or was asked for.
 type EventKind string
 
-// The kinds of events. Start, Succeed, Drop and CancelDone are told by whoever
-// runs jobs; Play, Cancel, Again are asked for by people; Enqueue says that a
-// delayed job's time has come, or lets a manual one start; Create is the first event of each pipeline.
+// The kinds of events. Create is the first event of every pipeline. Whoever runs
+// jobs reports Start, Succeed, Drop and Canceled; people ask for Play, Cancel and
+// Retry. Enqueue starts a delayed job when its time has come, or a manual job.
 const (
 	EventCreate   EventKind = "create"
 	EventStart    EventKind = "start"    // pending → running
 	EventSucceed  EventKind = "success"  // → success; canceling → canceled
 	EventDrop     EventKind = "drop"     // → failed, or a new attempt by retry:; canceling → canceled
-	EventPlay     EventKind = "play"     // manual or scheduled → pending; one that ended: as Again
-	EventEnqueue  EventKind = "enqueue"  // scheduled or manual → pending; after a manual one, skipped jobs stay so
-	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline when Job is empty
+	EventPlay     EventKind = "play"     // manual or scheduled → pending; a job that has ended: as Retry
+	EventEnqueue  EventKind = "enqueue"  // scheduled or manual → pending; after a manual job, skipped jobs stay skipped
+	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline if Job is empty
 	EventCanceled EventKind = "canceled" // canceling → canceled
-	EventRetry    EventKind = "retry"    // a new attempt of a job that ended, or of all that failed when Job is empty
+	EventRetry    EventKind = "retry"    // a new attempt of a job that has ended, or of all that failed if Job is empty
 	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 
-// Event is one thing that happened.
+// Event is one thing that happened to a job or to the pipeline.
 type Event struct {
 	Kind     EventKind `json:"event"`
 	Job      string    `json:"job,omitempty"`
 	Reason   Reason    `json:"reason,omitempty"`    // Drop
-	ExitCode int       `json:"exit_code,omitempty"` // Drop; 0 when the job had none
-	Group    string    `json:"group,omitempty"`     // Free
+	ExitCode int       `json:"exit_code,omitempty"` // Drop; 0 if there is none
+	Group    string    `json:"group,omitempty"`     // Release
 }
 
-// Change is one transition that [Advance] decided. The caller acts on those to
-// Pending (start it), Scheduled (wake me after StartIn), Canceling (stop it).
-// A new attempt by retry: is one change, from running to pending.
+// Change is one change of a job that [Graph.Advance] decided. The caller acts on
+// changes to pending (start the job), scheduled (send Enqueue after StartIn) and
+// canceling (stop the job). A new attempt by retry is one change, from running to
+// pending.
 type Change struct {
+	Pos     int    `json:"pos"` // in Pipeline.Jobs
 	Job     string `json:"job"`
 	From    Status `json:"from"`
 	To      Status `json:"to"`

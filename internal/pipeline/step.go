@@ -1,7 +1,7 @@
 package pipeline
 
-// Step is what a job reports about its own inside: a JSON line that it appends
-// to the file named by $REFLINE_EVENTS. docs/events.md describes them for users.
+// Step is what a job reports about its own progress: a JSON line that it appends
+// to the file $REFLINE_EVENTS. docs/events.md describes the lines for users.
 type Step struct {
 	Type    StepType `json:"type"`
 	Step    string   `json:"step,omitempty"`

@@ -1,6 +1,6 @@
 package pipeline
 
-// Trigger is why a pipeline starts, by the values of CI_PIPELINE_SOURCE.
+// Trigger is why a pipeline starts. The values are those of CI_PIPELINE_SOURCE.
 type Trigger string
 
 // The triggers.

@@ -1,12 +1,11 @@
-package main
+package source
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -17,57 +16,49 @@ import (
 // otherProjects reads the files of includes that are not of the project itself:
 // of other repositories, by URL, from GitLab's templates and components.
 type otherProjects struct {
-	e       *env
-	sources includeSources
-	origin  string // URL of the project's own remote
-	self    ownProject
-	mu      sync.Mutex
-	open    map[string]*otherProject // by project and ref
-	down    map[string]error         // hosts that did not answer: asked once is enough
+	includes Includes
+	origin   string // URL of the project's own remote
+	mu       sync.Mutex
+	open     map[string]*otherProject // by project and ref
+	down     map[string]error         // hosts that did not answer: asked once is enough
+}
+
+func newOtherProjects(in Includes, origin string) *otherProjects {
+	return &otherProjects{includes: in, origin: origin, open: map[string]*otherProject{}, down: map[string]error{}}
 }
 
 // ownProject is what the project that is compiled is called.
 type ownProject struct{ host, path, sha, ref string }
 
-func (o *otherProjects) know(f gitlabci.Facts) {
+func nameOf(f gitlabci.Facts) ownProject {
 	vars := pipeline.Lookup(gitlabci.Predefined(f))
-	o.self.host, _ = vars("CI_SERVER_FQDN")
-	o.self.path, _ = vars("CI_PROJECT_PATH")
-	o.self.sha, _ = vars("CI_COMMIT_SHA")
-	o.self.ref, _ = vars("CI_COMMIT_REF_NAME")
+	value := func(name string) string { v, _ := vars(name); return v }
+	return ownProject{
+		host: value("CI_SERVER_FQDN"), path: value("CI_PROJECT_PATH"),
+		sha: value("CI_COMMIT_SHA"), ref: value("CI_COMMIT_REF_NAME"),
+	}
 }
 
-// own tells whether an include names the project itself at the commit that is
-// compiled, as the tests of a component do: then its files are here. The paths
-// of src are those to try.
-func (o *otherProjects) own(src gitlabci.Source) (paths []string, is bool) {
+// names reports whether an include names the project itself at the commit that
+// is compiled, as the tests of a component do: then its files are here. paths
+// are those to try.
+func (o ownProject) names(src gitlabci.Source) (paths []string, is bool) {
 	switch {
-	case o.self.path == "":
+	case o.path == "":
 		return nil, false
-	case src.Kind == gitlabci.SourceLocal && src.Project == o.self.path && o.here(src.Ref):
+	case src.Kind == gitlabci.SourceLocal && src.Project == o.path && o.isAt(src.Ref):
 		return []string{src.Path}, true
 	case src.Kind == gitlabci.SourceComponent:
 		host, project, name, version, err := componentAddress(src.Path)
-		if err == nil && host == o.self.host && project == o.self.path && o.here(version) {
+		if err == nil && host == o.host && project == o.path && o.isAt(version) {
 			return componentPaths(name), true
 		}
 	}
 	return nil, false
 }
 
-func (o *otherProjects) here(ref string) bool {
-	return ref == o.self.sha || ref == o.self.ref || len(ref) >= 7 && strings.HasPrefix(o.self.sha, ref)
-}
-
-// readOwn reads the first of the paths that the project has.
-func readOwn(ctx context.Context, c gitlabci.Loader, paths []string) (data []byte, found gitlabci.Source, err error) {
-	for _, path := range paths {
-		data, found, err = c.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: path})
-		if !errs.Is(err, errs.NotFound) {
-			break
-		}
-	}
-	return data, found, err
+func (o ownProject) isAt(ref string) bool {
+	return ref == o.sha || ref == o.ref || len(ref) >= 7 && strings.HasPrefix(o.sha, ref)
 }
 
 func componentPaths(name string) []string {
@@ -84,10 +75,10 @@ type otherProject struct {
 func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
 	switch src.Kind {
 	case gitlabci.SourceRemote:
-		data, err := o.sources.get(ctx, src.Path)
+		data, err := o.includes.get(ctx, src.Path)
 		return data, src, err
 	case gitlabci.SourceTemplate:
-		data, err := o.sources.template(ctx, src.Path)
+		data, err := o.includes.template(ctx, src.Path)
 		return data, src, err
 	case gitlabci.SourceComponent:
 		return o.component(ctx, src)
@@ -119,7 +110,7 @@ func (o *otherProjects) list(ctx context.Context, src gitlabci.Source) ([]string
 
 // project resolves a ref of another project, once, and brings the commit here.
 func (o *otherProjects) project(ctx context.Context, name, ref string) (*otherProject, error) {
-	where, err := projectURL(o.sources.projects, o.origin, name)
+	where, err := projectURL(o.includes.Projects, o.origin, name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,34 +124,22 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	if p := o.open[key]; p != nil {
 		return p, nil
 	}
-	cache, err := mirrorDir(o.e)
-	if err != nil {
-		return nil, err
+	if err := o.down[HostOf(where)]; err != nil {
+		return nil, errs.E(errs.Unavailable, "%s did not answer for another include", cmp.Or(HostOf(where), where))
 	}
-	if err := o.down[hostOf(where)]; err != nil {
-		return nil, fmt.Errorf("its host was asked already: %w", err)
-	}
-	access := userAccess(o.e, o.sources, where)
-	access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
-	remote, err := git.NewRemote(where, cache, access)
+	remote, err := o.includes.remote(where)
 	if err != nil {
 		return nil, err
 	}
 	resolved, err := resolve(remote)
 	if errs.Is(err, errs.Unavailable) {
-		if o.down == nil {
-			o.down = map[string]error{}
-		}
-		o.down[hostOf(where)] = err
+		o.down[HostOf(where)] = err
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err := remote.Fetch(ctx, resolved, 1); err != nil {
 		return nil, err
-	}
-	if o.open == nil {
-		o.open = map[string]*otherProject{}
 	}
 	p := &otherProject{reader: remote.Reader(ctx), commit: resolved.Commit}
 	if resolved.Kind == git.KindTag {
@@ -170,13 +149,16 @@ func (o *otherProjects) at(ctx context.Context, where, ref string, resolve func(
 	return p, nil
 }
 
-// hostOf is the part of a URL before the path, for remembering who is down.
-func hostOf(address string) string {
+// HostOf is the host of a repository's URL, with its port, without a user.
+func HostOf(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		return u.Host
 	}
-	host, _, _ := strings.Cut(address, ":")
-	return host
+	host, _, isSSH := strings.Cut(address, ":")
+	if !isSSH || strings.ContainsAny(host, "/\\") {
+		return ""
+	}
+	return host[strings.LastIndexByte(host, '@')+1:]
 }
 
 // resolveAny takes a ref that may be a branch, a tag or a commit, in GitLab's
@@ -204,7 +186,7 @@ func (o *otherProjects) component(ctx context.Context, src gitlabci.Source) ([]b
 	if err != nil {
 		return nil, src, err
 	}
-	where, err := o.sources.componentURL(host, project)
+	where, err := o.includes.componentURL(host, project)
 	if err != nil {
 		return nil, src, err
 	}

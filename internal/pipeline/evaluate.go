@@ -2,15 +2,15 @@ package pipeline
 
 import "slices"
 
-// evaluate decides every job that was not decided yet and whose predecessors have
-// ended, and says what the pipeline and its stages are then. One pass suffices:
-// a job is looked at after all that it can depend on.
+// evaluate decides every created job whose predecessors have ended, and returns
+// the status of the pipeline and of its stages. One pass is enough, because it
+// visits a job after all jobs that it can depend on.
 func (t *transition) evaluate(before State) (Status, []Status) {
 	t.grant()
 	g := t.g
 	stages := make([]Status, len(g.stages))
 	kinds := make([]kind, len(t.jobs))
-	var earlier kind // of all jobs in the stages before
+	var earlier kind // all jobs of the stages before
 	for stage, jobs := range g.stages {
 		byStage := earlier.composite()
 		var here kind
@@ -36,6 +36,7 @@ func (t *transition) evaluate(before State) (Status, []Status) {
 	return nextPipeline(before.Status, earlier.composite()), stages
 }
 
+// needed is the set of the kinds of a job's needs.
 func needed(kinds []kind, needs []int) kind {
 	var all kind
 	for _, n := range needs {
@@ -44,7 +45,8 @@ func needed(kinds []kind, needs []int) kind {
 	return all
 }
 
-// decideJob says what becomes of a job, now that all it waited for is done.
+// decideJob decides a created job. previous is the composite status of the jobs
+// that it waited for.
 func (t *transition) decideJob(i int, previous Status) {
 	job := &t.g.p.Jobs[i]
 	switch {
@@ -61,8 +63,9 @@ func (t *transition) decideJob(i int, previous Status) {
 	}
 }
 
-// accepts reports whether a job's turn has come when what it waited for ended
-// so. Canceled predecessors skip every job, always included.
+// accepts reports whether a job runs if the jobs that it waited for ended with the
+// composite status previous. Canceled predecessors skip every job, even with
+// when: always.
 func (j *Job) accepts(previous Status) bool {
 	switch j.When {
 	case WhenOnSuccess, WhenManual, WhenDelayed, "":
@@ -76,7 +79,7 @@ func (j *Job) accepts(previous Status) bool {
 	}
 }
 
-// enqueue lets a job start, or wait for its resource group.
+// enqueue makes a job pending, or waiting if its resource group is taken.
 func (t *transition) enqueue(i int) {
 	if group := t.g.p.Jobs[i].ResourceGroup; group != "" && t.taken(group) {
 		t.set(i, StatusWaitingForResource)
@@ -85,16 +88,16 @@ func (t *transition) enqueue(i int) {
 	t.set(i, StatusPending)
 }
 
-// grant gives groups that are free to the jobs that wait for them.
+// grant gives free resource groups to the jobs that wait for them.
 func (t *transition) grant() {
-	for i := range t.jobs {
+	for _, i := range t.g.grouped {
 		if t.jobs[i].Status == StatusWaitingForResource && !t.taken(t.g.p.Jobs[i].ResourceGroup) {
 			t.set(i, StatusPending)
 		}
 	}
 }
 
-// taken reports whether a job of this pipeline or of another has the group.
+// taken reports whether a job of this pipeline or of another one has the group.
 func (t *transition) taken(group string) bool {
 	if slices.Contains(t.busyGroups, group) {
 		return true

@@ -1,4 +1,4 @@
-package main
+package source
 
 import (
 	"context"
@@ -14,45 +14,39 @@ import (
 	"strings"
 	"time"
 
-	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/git"
 )
 
-// Where includes of other places come from. Everything here can be pointed
-// elsewhere, so that a pipeline compiles without GitLab's own services.
-type includeSources struct {
+// Includes says where the files of other projects come from. Everything can be
+// pointed elsewhere, so that a pipeline compiles without GitLab's own services.
+type Includes struct {
 	// Projects is the prefix of other projects' URLs (https://host, git@host:)
 	// or a folder that holds them; empty for the server of the origin remote.
-	projects string
+	Projects string
 	// Components is the same for components, whose address names a host; empty
 	// for https://HOST/.
-	components string
+	Components string
 	// Templates is a folder with GitLab's templates, or a URL prefix.
-	templates string
-	caFile    string  // a private authority for https
-	key       *runKey // nil: none
-	tokens    credential.Tokens
+	Templates string
+	CAFile    string // certificates of a private authority for https
+	// Remote opens the repository at url with the credentials and the mirror
+	// folder of whoever compiles; nil when other projects cannot be read.
+	Remote func(url string) (*git.Remote, error)
 }
 
-func (s includeSources) withDefaults(getenv func(string) string) includeSources {
-	first := func(a, b string) string {
-		if a != "" {
-			return a
-		}
-		return b
+func (s Includes) remote(where string) (*git.Remote, error) {
+	if s.Remote == nil {
+		return nil, errs.E(errs.Denied, "%s: other repositories are not read here", where)
 	}
-	s.projects = first(s.projects, getenv("REFLINE_PROJECTS"))
-	s.components = first(s.components, getenv("REFLINE_COMPONENTS"))
-	s.templates = first(s.templates, getenv("REFLINE_TEMPLATES"))
-	s.caFile = first(s.caFile, getenv("REFLINE_CA_FILE"))
-	return s
+	return s.Remote(where)
 }
 
 // projectURL is where the repository of another project is: beside the one at
 // origin, unless a prefix says otherwise.
 func projectURL(prefix, origin, project string) (string, error) {
 	if prefix != "" {
-		if isURL(prefix) || strings.HasSuffix(prefix, ":") {
+		if IsURL(prefix) || strings.HasSuffix(prefix, ":") {
 			return strings.TrimRight(prefix, "/") + sep(prefix) + project + ".git", nil
 		}
 		return existingRepo(prefix, project)
@@ -77,7 +71,8 @@ func sep(prefix string) string {
 	return "/"
 }
 
-func isURL(s string) bool { return strings.Contains(s, "://") }
+// IsURL reports whether s is a URL rather than a path or host:path.
+func IsURL(s string) bool { return strings.Contains(s, "://") }
 
 // existingRepo finds project, project.git or its last part below a folder.
 func existingRepo(dir, project string) (string, error) {
@@ -93,27 +88,27 @@ func existingRepo(dir, project string) (string, error) {
 const maxIncludeBytes = 4 << 20
 
 // template reads one of GitLab's templates from the configured place.
-func (s includeSources) template(ctx context.Context, name string) ([]byte, error) {
-	if s.templates == "" {
+func (s Includes) template(ctx context.Context, name string) ([]byte, error) {
+	if s.Templates == "" {
 		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
 	}
-	if isURL(s.templates) {
-		return s.get(ctx, strings.TrimRight(s.templates, "/")+"/"+name)
+	if IsURL(s.Templates) {
+		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name)
 	}
-	root, err := os.OpenRoot(s.templates)
+	root, err := os.OpenRoot(s.Templates)
 	if err != nil {
 		return nil, errs.E(errs.NotFound, "the folder of templates: %w (from REFLINE_TEMPLATES)", err)
 	}
 	defer root.Close()
 	data, err := root.ReadFile(filepath.FromSlash(name))
 	if err != nil {
-		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.templates)
+		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.Templates)
 	}
 	return data, nil
 }
 
 // get fetches a remote include.
-func (s includeSources) get(ctx context.Context, address string) ([]byte, error) {
+func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -127,7 +122,7 @@ func (s includeSources) get(ctx context.Context, address string) ([]byte, error)
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s cannot be reached: %w", shown, rootCause(err))
+		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
 	}
 	defer res.Body.Close()
 	switch {
@@ -148,11 +143,11 @@ func (s includeSources) get(ctx context.Context, address string) ([]byte, error)
 	return data, nil
 }
 
-func (s includeSources) client() (*http.Client, error) {
-	if s.caFile == "" {
+func (s Includes) client() (*http.Client, error) {
+	if s.CAFile == "" {
 		return http.DefaultClient, nil
 	}
-	pem, err := os.ReadFile(s.caFile)
+	pem, err := os.ReadFile(s.CAFile)
 	if err != nil {
 		return nil, errs.E(errs.NotFound, "the authority's file: %w (from REFLINE_CA_FILE)", err)
 	}
@@ -161,7 +156,7 @@ func (s includeSources) client() (*http.Client, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errs.E(errs.Invalid, "%s holds no PEM certificate", s.caFile)
+		return nil, errs.E(errs.Invalid, "%s holds no PEM certificate", s.CAFile)
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: pool}
@@ -186,9 +181,9 @@ func componentAddress(address string) (host, project, name, ref string, err erro
 	return parts[0], strings.Join(parts[1:len(parts)-1], "/"), parts[len(parts)-1], ref, nil
 }
 
-func (s includeSources) componentURL(host, project string) (string, error) {
-	if s.components == "" {
+func (s Includes) componentURL(host, project string) (string, error) {
+	if s.Components == "" {
 		return fmt.Sprintf("https://%s/%s.git", host, project), nil
 	}
-	return projectURL(s.components, "", project)
+	return projectURL(s.Components, "", project)
 }

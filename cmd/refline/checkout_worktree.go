@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"refline/internal/engine"
+	"refline/internal/git"
+	"refline/internal/source"
+)
+
+// worktreeCheckout copies the working tree.
+type worktreeCheckout struct {
+	e       *env
+	from    *source.WorkingTree
+	changed int
+	objects []string
+}
+
+// openWorkingTree reads the working tree as if the ref that the options or the
+// environment name were checked out.
+func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions) (*source.WorkingTree, error) {
+	w, err := git.Open(ctx, e.dir, e.environ())
+	if err != nil {
+		return nil, err
+	}
+	ref := git.DefaultRef(e.getenv, w.Branch)
+	switch {
+	case o.tag != "":
+		ref = git.Ref{Kind: git.KindTag, Name: o.tag}
+	case o.branch != "":
+		ref = git.Ref{Kind: git.KindBranch, Name: o.branch}
+	case o.ref != "":
+		ref = git.Ref{Kind: git.KindBranch, Name: o.ref}
+	}
+	in := o.includes
+	in.home = homeOf(w.RemoteURL)
+	return source.NewWorkingTree(ctx, w, ref, o.sourceOptions(e, in)), nil
+}
+
+// tree copies the files that git knows or would add, with a .git of its own.
+func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*engine.Tree, error) {
+	files, err := c.from.Listing(ctx, o.submodules, c.e.environ())
+	if err != nil {
+		return nil, err
+	}
+	c.changed = files.Changed
+	c.noteSubmodules(files, o.submodules)
+	w := c.from.Git()
+	tree, err := engine.SnapshotTree(ctx, dir, w.Root, files.Paths)
+	if err != nil {
+		return nil, err
+	}
+	if n := git.LFSPointers(w.Root, files.Paths); n > 0 {
+		c.e.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", plural(n, "LFS file"))
+	}
+	c.noteLeftOut(append(files.Unreadable, tree.LeftOut()...))
+	if !w.InRepository() {
+		return tree, nil
+	}
+	if c.objects, err = w.Snapshot(ctx, dir+".dot"); err != nil {
+		return nil, fmt.Errorf("the workspace's .git: %w", err)
+	}
+	defer os.RemoveAll(dir + ".dot")
+	return tree, tree.Graft(ctx, ".git", filepath.Join(dir+".dot", ".git"))
+}
+
+// noteLeftOut names what jobs do not see since it may not be read.
+func (c *worktreeCheckout) noteLeftOut(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	const most = 5
+	names := strings.Join(paths[:min(most, len(paths))], ", ")
+	if len(paths) > most {
+		names += fmt.Sprintf(" and %d more", len(paths)-most)
+	}
+	c.e.notef("jobs do not see what you may not read: %s; make it readable (chmod -R u+rX, or chown), or name it in .gitignore", names)
+}
+
+// noteSubmodules says which folders of submodules are empty in the jobs.
+func (c *worktreeCheckout) noteSubmodules(files source.Listing, asked git.Submodules) {
+	if asked == git.SubmodulesNone && files.Submodules > 0 {
+		c.e.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(files.Submodules, "submodule"))
+	}
+	for _, folder := range files.Missing {
+		c.e.notef("submodule %s is not checked out; git submodule update --init --recursive does it", folder)
+	}
+}
+
+func (c *worktreeCheckout) borrowed() []string   { return c.objects }
+func (c *worktreeCheckout) changedFiles() int    { return c.changed }
+func (c *worktreeCheckout) ready() time.Duration { return 0 }
+func (c *worktreeCheckout) close()               { c.from.Close() }
