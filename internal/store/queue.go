@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -106,20 +107,15 @@ func (t *Tx) Lanes(ctx context.Context) ([]Lane, error) {
 	})
 }
 
-// LaneOf finds or makes the lane of tags. The id is the one to use if there is
-// none yet.
-func (t *Tx) LaneOf(ctx context.Context, id int64, tags []string, protected bool) (Lane, error) {
+// LaneOf finds or makes the lane of tags. Its id follows from them, so that
+// servers agree on it without asking each other.
+func (t *Tx) LaneOf(ctx context.Context, tags []string, protected bool) (Lane, error) {
 	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
 	text := strings.Join(tags, "\n")
-	flag := 0
-	if protected {
-		flag = 1
-	}
-	sum := sha256.Sum256([]byte(text + "\x00" + string(rune('0'+flag))))
-	lane := Lane{Tags: tags, Protected: protected}
-	row := t.tx.QueryRowContext(ctx, t.s.rebind(`INSERT INTO lanes (id, hash, tags, protected) VALUES (?, ?, ?, ?)
-		ON CONFLICT (hash) DO UPDATE SET tags = excluded.tags RETURNING id`), id, hex.EncodeToString(sum[:16]), text, flag)
-	return lane, storageError(row.Scan(&lane.ID))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v\x00%s", protected, text))
+	lane := Lane{ID: int64(binary.BigEndian.Uint64(sum[:]) >> 1), Tags: tags, Protected: protected}
+	_, err := t.exec(ctx, "INSERT INTO lanes (id, tags, protected) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", lane.ID, text, bit(protected))
+	return lane, err
 }
 
 func splitLines(text string) []string {

@@ -25,6 +25,7 @@ type Run struct {
 	Ref, SHA, Actor     string
 	Parent              int64 // 0 for none
 	Priority            int   // of its jobs in the queue; higher ones start first
+	Protected           bool  // its ref is: protected runners take its jobs
 	Created             time.Time
 	Started, Finished   time.Time // zero if not yet
 }
@@ -58,12 +59,13 @@ const (
 	AttemptOffered   AttemptState = "offered"   // given to a runner that has not confirmed it
 	AttemptConfirmed AttemptState = "confirmed" // the runner says it has it
 	AttemptEnded     AttemptState = "ended"
-	AttemptLost      AttemptState = "lost" // its session ended before it did
+	AttemptLost      AttemptState = "lost"      // its session ended before it did
+	AttemptUnstarted AttemptState = "unstarted" // lost before any runner confirmed it
 )
 
 var (
-	runTable = table{name: "runs", key: []string{"id"}, keep: []string{"project", "number", "flow", "pipeline", "source", "ref", "sha", "actor", "parent", "priority", "created_at"},
-		columns: []string{"id", "project", "number", "flow", "pipeline", "version", "status", "stages", "busy_groups", "source", "ref", "sha", "actor", "parent", "priority", "created_at", "started_at", "finished_at"}}
+	runTable = table{name: "runs", key: []string{"id"}, keep: []string{"project", "number", "flow", "pipeline", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at"},
+		columns: []string{"id", "project", "number", "flow", "pipeline", "version", "status", "stages", "busy_groups", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at", "started_at", "finished_at"}}
 	jobTable = table{name: "jobs", key: []string{"run", "pos"},
 		columns: []string{"run", "pos", "version", "status", "attempt", "flags", "reason", "exit_code", "attempt_id", "started_at", "finished_at"}}
 	attemptTable = table{name: "attempts", key: []string{"id"}, keep: []string{"run", "pos", "attempt", "started_at"},
@@ -84,11 +86,13 @@ func scanRun(rows *sql.Rows) (Run, error) {
 	var r Run
 	var stages, busy string
 	var created, started, finished int64
+	var protected int
 	err := rows.Scan(&r.ID, &r.Project, &r.Number, &r.Flow, &r.Pipeline, &r.Version, &r.Status, &stages, &busy,
-		&r.Source, &r.Ref, &r.SHA, &r.Actor, &r.Parent, &r.Priority, &created, &started, &finished)
+		&r.Source, &r.Ref, &r.SHA, &r.Actor, &r.Parent, &r.Priority, &protected, &created, &started, &finished)
 	if err != nil {
 		return r, err
 	}
+	r.Protected = protected != 0
 	r.Created, r.Started, r.Finished = fromMillis(created), fromMillis(started), fromMillis(finished)
 	for s := range strings.SplitSeq(stages, ",") {
 		if s != "" {
@@ -119,7 +123,7 @@ func (t *Tx) PutRuns(ctx context.Context, list []Run) error {
 			busy = string(text)
 		}
 		rows[i] = []any{r.ID, r.Project, r.Number, r.Flow, r.Pipeline, r.Version, string(r.Status), strings.Join(stages, ","), busy,
-			string(r.Source), r.Ref, r.SHA, r.Actor, r.Parent, r.Priority, millis(r.Created), millis(r.Started), millis(r.Finished)}
+			string(r.Source), r.Ref, r.SHA, r.Actor, r.Parent, r.Priority, bit(r.Protected), millis(r.Created), millis(r.Started), millis(r.Finished)}
 	}
 	return t.putMany(ctx, &runTable, rows)
 }
@@ -129,6 +133,20 @@ const (
 	flagAllowFailure = 1 << iota
 	flagAsked
 )
+
+// LockFreeRuns is [Tx.LockRuns] without waiting: runs that another transaction
+// has locked are left out.
+func (t *Tx) LockFreeRuns(ctx context.Context, ids []int64) ([]Run, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	lock := t.forUpdate()
+	if lock != "" {
+		lock += " SKIP LOCKED"
+	}
+	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+idList(ids)+" ORDER BY id"+lock)
+	return collect(rows, err, scanRun)
+}
 
 // Jobs returns the rows of a run's jobs with a version above since.
 func (t *Tx) Jobs(ctx context.Context, run, since int64) ([]Job, error) {
@@ -147,13 +165,7 @@ func (t *Tx) Jobs(ctx context.Context, run, since int64) ([]Job, error) {
 func (t *Tx) PutJobs(ctx context.Context, list []Job) error {
 	rows := make([][]any, len(list))
 	for i, j := range list {
-		flags := 0
-		if j.AllowFailure {
-			flags |= flagAllowFailure
-		}
-		if j.Asked {
-			flags |= flagAsked
-		}
+		flags := flagAllowFailure*bit(j.AllowFailure) | flagAsked*bit(j.Asked)
 		rows[i] = []any{j.Run, j.Pos, j.Version, string(j.Status), j.Attempt, flags, string(j.Reason), j.ExitCode, j.AttemptID, millis(j.Started), millis(j.Finished)}
 	}
 	return t.putMany(ctx, &jobTable, rows)

@@ -110,6 +110,9 @@ func withoutPassword(err error) error {
 	return err
 }
 
+// Shared reports whether other servers may use the database too.
+func (s *Store) Shared() bool { return s.postgres }
+
 // Close closes the database.
 func (s *Store) Close() error {
 	var all []error

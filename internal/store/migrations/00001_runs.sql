@@ -36,6 +36,7 @@ CREATE TABLE runs (
   actor TEXT NOT NULL DEFAULT '',
   parent BIGINT NOT NULL DEFAULT 0,
   priority INTEGER NOT NULL DEFAULT 0,
+  protected INTEGER NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL,
   started_at BIGINT NOT NULL DEFAULT 0,
   finished_at BIGINT NOT NULL DEFAULT 0,
@@ -75,14 +76,14 @@ CREATE TABLE attempts (
   digest TEXT NOT NULL DEFAULT '',
   log_bytes BIGINT NOT NULL DEFAULT 0,
   started_at BIGINT NOT NULL,
-  finished_at BIGINT NOT NULL DEFAULT 0,
-  UNIQUE (run, pos, attempt)
+  finished_at BIGINT NOT NULL DEFAULT 0
 ){{busy}};
+-- Of a lost one that no runner had confirmed, the number is given again.
+CREATE UNIQUE INDEX attempts_once ON attempts (run, pos, attempt) WHERE state <> 'unstarted';
 CREATE INDEX attempts_open ON attempts (session) WHERE finished_at = 0;
 
 CREATE TABLE lanes (
   id {{key}},
-  hash TEXT NOT NULL UNIQUE,
   tags TEXT NOT NULL,
   protected INTEGER NOT NULL
 );
