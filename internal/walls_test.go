@@ -36,20 +36,34 @@ var walls = map[string]string{
 	"gitlabci/jobexpr":      "errs",
 	"jsonnet":               "diag errs",
 	"lock":                  "errs",
-	"git":                   "lock errs",
+	"netguard":              "errs",
+	"git":                   "lock netguard errs",
 	"source":                "git gitlabci pipeline errs",
+	"definition":            "source gitlabci jsonnet pipeline secret diag errs",
+	"history":               "lock pipeline errs",
+	"termview":              "pipeline",
 	"executor":              "errs",
 	"executor/process":      "executor lock errs",
-	"executor/docker":       "executor lock errs",
+	"executor/docker":       "executor executor/treecopy lock errs",
+	"executor/treecopy":     "",
 	"executor/executortest": "executor errs",
-	"engine":                "pipeline executor secret sshagent git mask lock errs",
-	"cfn":                   "jsonnet diag errs",
-	"cfn/lint":              "cfn diag errs",
-	"cfn/lint/generate":     "",
-	"stack":                 "cfn cfn/lint jsonnet stack/planfile diag errs",
-	"stack/planfile":        "diag errs",
-	"stack/awscloud":        "stack stack/planfile errs",
-	"stack/stacktest":       "stack errs",
+
+	"workspace":               "lock errs",
+	"workspace/workspacetest": "",
+	"artifact":                "pipeline workspace errs",
+	"cache":                   "pipeline workspace lock errs",
+	"pythonenv":               "lock errs",
+	"engine":                  "pipeline executor workspace artifact cache mask errs",
+	"engine/enginetest":       "executor",
+	"localrun":                "engine pipeline artifact mask errs",
+
+	"cfn":               "jsonnet diag errs",
+	"cfn/lint":          "cfn diag errs",
+	"cfn/lint/generate": "",
+	"stack":             "cfn cfn/lint jsonnet stack/planfile diag errs",
+	"stack/planfile":    "diag errs",
+	"stack/awscloud":    "stack stack/planfile errs",
+	"stack/stacktest":   "stack errs",
 }
 
 // outside says which packages alone may import a module that is heavy or that
@@ -60,32 +74,34 @@ var outside = map[string]string{
 	"github.com/google/go-jsonnet":    "jsonnet",
 	"go.yaml.in/yaml":                 "gitlabci cfn secret stack stack/stacktest",
 	"filippo.io/age":                  "secret",
+	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent secret",
 	"github.com/aws/":                 "stack/awscloud",
 	"k8s.io/":                         "executor/kubernetes",
 	"database/sql":                    "store",
-	"github.com/bmatcuk/doublestar":   "engine executor/docker gitlabci",
-	"os/exec":                         "credential git executor/process engine executor/docker executor/executortest",
-	"net/http":                        "executor/docker forge forge/forgetest source stack/awscloud stack/stacktest",
+	"github.com/bmatcuk/doublestar":   "engine workspace cache executor/docker gitlabci",
+	"os/exec":                         "credential git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
+	"net/http":                        "executor/docker git netguard forge forge/forgetest source stack/awscloud stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/cobra":          "", // cmd/refline only
-	"github.com/creack/pty":           "", // cmd/refline only
+	"github.com/creack/pty":           "executor/process",
 	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
 	"pgregory.net/rapid":              "", // tests only
-	"github.com/google/go-cmp":        "executor/executortest",
+	"github.com/google/go-cmp":        "executor/executortest workspace/workspacetest",
 	"github.com/rogpeppe/go-internal": "",
 	"go.uber.org/goleak":              "",
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "forge/forgetest", "stack/stacktest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest"}
 
 // testWalls says what else the tests of a package may import.
 var testWalls = map[string]string{
 	"cfn/lint": "jsonnet",          // templates of examples are rendered and linted
 	"engine":   "executor/process", // what a shell makes of a job's script
-	"pipeline": "pipelinetest",     // the published state cases
-	"sshagent": "forge",            // what GitLab masks of a key
+	"localrun": "executor workspace lock",
+	"pipeline": "pipelinetest", // the published state cases
+	"sshagent": "forge",        // what GitLab masks of a key
 }
 
 func TestWalls(t *testing.T) {

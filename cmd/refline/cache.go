@@ -3,11 +3,12 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"refline/internal/cache"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"refline/internal/engine"
 )
 
 func newCacheCmd(e *env) *cobra.Command {
@@ -33,7 +34,7 @@ func newCacheCmd(e *env) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return e.printJSON(append([]engine.CacheInfo{}, entries...))
+				return e.printJSON(append([]cache.Info{}, entries...))
 			}
 			if len(entries) == 0 {
 				e.notef("nothing is cached")
@@ -43,7 +44,7 @@ func newCacheCmd(e *env) *cobra.Command {
 			for _, c := range entries {
 				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), byteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
 			}
-			for _, line := range alignColumns(rows) {
+			for _, line := range termview.Align(rows) {
 				fmt.Fprintln(e.stdout, line)
 			}
 			return nil
@@ -64,7 +65,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 				if err != nil {
 					return err
 				}
-				return engine.RemoveFolder(dir)
+				return workspace.Remove(dir)
 			}
 			caches, err := openCaches(e)
 			if err != nil {
@@ -86,12 +87,12 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 // cacheLimit bounds what all caches together take; the longest unused go first.
 const cacheLimit = 20 << 30
 
-func openCaches(e *env) (*engine.Caches, error) {
+func openCaches(e *env) (*cache.Folder, error) {
 	dir, err := e.cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return engine.NewCaches(filepath.Join(dir, "caches"), cacheLimit), nil
+	return cache.NewFolder(filepath.Join(dir, "caches"), cacheLimit), nil
 }
 
 // byteSize is a size for people: 12 B, 3.4 kB, 1.2 MB.

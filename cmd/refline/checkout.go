@@ -4,16 +4,16 @@ import (
 	"context"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/git"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // checkout makes the files that jobs start from: those of a working tree, or of
 // a commit.
 type checkout interface {
 	// tree makes the base of the jobs' workspaces in dir, which is not there.
-	tree(ctx context.Context, dir string, o checkoutOptions) (*engine.Tree, error)
+	tree(ctx context.Context, dir string, o checkoutOptions) (*workspace.Tree, error)
 	// borrowed are folders that a workspace's .git reads objects from.
 	borrowed() []string
 	changedFiles() int

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/source"
+	"refline/internal/workspace"
 )
 
 // repositoryCheckout checks a commit out once; workspaces are clones of it.
@@ -117,7 +117,7 @@ func repositoryRef(ctx context.Context, e *env, remote *git.Remote, o *pipelineO
 }
 
 // tree checks the commit out.
-func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*engine.Tree, error) {
+func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*workspace.Tree, error) {
 	c.base, c.plain = dir, !o.lfs && o.submodules == git.SubmodulesNone && len(o.sparse) == 0
 	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse, Depth: o.depth, Submodules: o.submodules}
 	if err := c.from.Remote().Checkout(ctx, c.from.Resolved(), dir, opts); err != nil {
@@ -125,7 +125,7 @@ func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOpt
 	}
 	c.took = time.Since(c.began)
 	c.noteLeftOut(dir, o)
-	return engine.NewTree(dir), nil
+	return workspace.NewTree(dir), nil
 }
 
 // noteLeftOut reports what jobs may expect and do not get.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"refline/internal/engine"
 	"refline/internal/git"
 	"refline/internal/source"
+	"refline/internal/workspace"
 )
 
 // worktreeCheckout copies the working tree.
@@ -43,7 +43,7 @@ func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions) (*source.W
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.
-func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*engine.Tree, error) {
+func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*workspace.Tree, error) {
 	files, err := c.from.Listing(ctx, o.submodules, c.e.environ())
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 	c.changed = files.Changed
 	c.noteSubmodules(files, o.submodules)
 	w := c.from.Git()
-	tree, err := engine.SnapshotTree(ctx, dir, w.Root, files.Paths)
+	tree, err := workspace.SnapshotTree(ctx, dir, w.Root, files.Paths)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 		return nil, fmt.Errorf("the workspace's .git: %w", err)
 	}
 	defer os.RemoveAll(dir + ".dot")
-	return tree, tree.Graft(ctx, ".git", filepath.Join(dir+".dot", ".git"))
+	return tree, tree.AddDir(ctx, ".git", filepath.Join(dir+".dot", ".git"))
 }
 
 // noteLeftOut names what jobs do not see since it may not be read.

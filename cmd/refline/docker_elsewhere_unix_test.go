@@ -45,7 +45,7 @@ func TestEngineOnAnotherSystem(t *testing.T) {
 	p := newPerson(t)
 	p.env = []string{"DOCKER_HOST=unix://" + filepath.Join(dir, "s"), "GIT_TOKEN=glpat-hunter2-of-a-project"}
 	p.write(".gitlab-ci.yml", "push: {image: {name: flows:1, pull_policy: never}, script: [git push]}\n")
-	const want = "the container engine is on another system (Docker Desktop, kernel 6.10.14-linuxkit)"
+	const want = "the container engine runs on another system (Docker Desktop, kernel 6.10.14-linuxkit)"
 	if out, _ := p.refline("run", "--git-token", "git.example.com=GIT_TOKEN"); strings.Count(out, want) != 1 {
 		t.Errorf("no %q in\n%s", want, out)
 	}

@@ -182,7 +182,7 @@ fails:
 		t.Errorf("exit code %d, want 3", code)
 	}
 	for _, want := range []string{
-		"does not see the folders of this computer", "│ given text", "│ made", "│ kept", "│ word told", "1 step: first", "✓ two",
+		"cannot mount folders of this computer", "│ given text", "│ made", "│ kept", "│ word told", "1 step: first", "✓ two",
 		`job "fails": image is "$UNSET", and UNSET is not set`,
 	} {
 		if !strings.Contains(out.String(), want) {

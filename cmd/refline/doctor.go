@@ -11,20 +11,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/git"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 )
 
 func newDoctorCmd(e *env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Tell what this computer has of what runs need",
-		Long: `Tell what this computer has of what runs need: git, shells, OpenSSH, Python,
-folders that can be written and their disk, how workspaces are made, a container
-engine and whether it sees our folders. Each line says what it means, and for
-what is amiss the way out.
+		Short: "Check what runs need on this computer",
+		Long: `Check what runs need on this computer: git, shells, OpenSSH, Python, writable
+folders and their disk space, how workspaces are made, a container engine and
+whether it shares this computer's folders. Each line says what was found; if
+something is missing, it says how to get it.
 
 Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usage.`,
 		Example: "  refline doctor",
@@ -50,8 +51,8 @@ Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usag
 	return cmd
 }
 
-// check is one thing that a run may need. Found is what there is of it and what
-// that means; Advice, for what is amiss, the way out.
+// check is one thing that a run may need. Found is what is there and what that
+// means; Advice says what to do if something is missing.
 type check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
@@ -101,8 +102,8 @@ func gitCheck(ctx context.Context) check {
 	return c
 }
 
-// sshCheck looks at the version too: before 8.9 the client does not tell an
-// agent which host it talks to.
+// sshCheck checks the version too: a client before 8.9 does not send an agent
+// the host that it connects to.
 func sshCheck(ctx context.Context) check {
 	c := program("ssh", false, "", "repositories by ssh and --deploy-key need it; install OpenSSH")
 	if !c.OK {
@@ -113,9 +114,9 @@ func sshCheck(ctx context.Context) check {
 	_, number, is := strings.Cut(v, "OpenSSH_")
 	switch {
 	case err != nil || !is:
-		c.OK, c.Found, c.Advice = false, c.Found+" is no OpenSSH that tells its version", "--deploy-key needs OpenSSH 8.9 or newer; the other commands may work"
+		c.OK, c.Found, c.Advice = false, c.Found+" is not an OpenSSH that prints its version", "--deploy-key needs OpenSSH 8.9 or newer; other commands may work"
 	case !atLeast(number, 8, 9):
-		c.OK, c.Found, c.Advice = false, v+" does not tell the agent which host it talks to", "--deploy-key needs 8.9 or newer; the rest works"
+		c.OK, c.Found, c.Advice = false, v+" does not send the agent the name of its host", "--deploy-key needs 8.9 or newer; everything else works"
 	default:
 		c.Found = v + ": a job's key is bound to its hosts"
 	}
@@ -133,7 +134,7 @@ func atLeast(version string, major, minor int) bool {
 	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
 }
 
-// pythonChecks are for flows in Python: a Python, and what makes environments.
+// pythonChecks look for a Python and for what makes environments of flows.
 func pythonChecks(ctx context.Context) []check {
 	python := program("python3", false, "", "flows in Python need it; install Python 3, or uv, which brings one")
 	uv := program("uv", false, "makes the environments of Python flows", "")
@@ -151,7 +152,8 @@ func pythonChecks(ctx context.Context) []check {
 	return []check{python, uv}
 }
 
-// littleSpace is where a warning starts: a workspace or an image more may fill it.
+// littleSpace is the limit for a warning: one more workspace or image may fill the
+// disk.
 const littleSpace = 1 << 30
 
 func folderCheck(name, set string, dir func() (string, error)) check {
@@ -181,23 +183,23 @@ func folderCheck(name, set string, dir func() (string, error)) check {
 	c.Found += fmt.Sprintf(", %s free", byteSize(int64(min(free, 1<<62))))
 	if free < littleSpace {
 		c.OK, c.Needed = false, false
-		c.Advice = "runs may fill the disk; remove what is not needed (refline cache clear), or set " + set + " to another disk"
+		c.Advice = "runs may fill the disk; free some space (refline cache clear), or set " + set + " to another disk"
 	}
 	return c
 }
 
-// workspaceCheck tells what a workspace of a large repository costs.
+// workspaceCheck reports what a workspace of a large repository costs.
 func workspaceCheck(e *env) check {
 	c := check{Name: "workspaces"}
 	dir, err := e.stateDir()
 	if err != nil {
 		return check{Name: "workspaces", Found: err.Error()}
 	}
-	way, err := engine.WayIn(dir)
+	way, err := workspace.DetectCloneMethod(dir)
 	switch {
 	case err != nil:
 		c.Found = err.Error()
-	case way == engine.ByCopy:
+	case way == workspace.CloneMethodCopy:
 		c.Found = "large repositories are copied for each job"
 		c.Advice = "faster as root (overlay mounts), or with REFLINE_STATE_DIR on XFS, btrfs or APFS (shared blocks)"
 	default:
@@ -206,10 +208,10 @@ func workspaceCheck(e *env) check {
 	return c
 }
 
-// engineChecks ask the container engine, and whether it can mount our folders:
-// one in a virtual machine or on another computer cannot.
+// engineChecks look for a container engine and whether it can mount folders of
+// this computer: one in a virtual machine or on another computer cannot.
 func engineChecks(ctx context.Context, e *env, haveState bool) []check {
-	c := check{Name: "containers", Advice: "until then jobs with an image run on the host"}
+	c := check{Name: "containers", Advice: "until then jobs with an image need --executor process, which runs them on this computer without a container"}
 	d := docker.New(docker.Options{Getenv: e.getenv})
 	defer d.Close()
 	if err := d.Available(ctx); err != nil {
@@ -223,15 +225,15 @@ func engineChecks(ctx context.Context, e *env, haveState bool) []check {
 	mounts := check{Name: "container mounts"}
 	dir, err := e.stateDir()
 	if err == nil {
-		mounts.OK, err = d.Sees(ctx, dir)
+		mounts.OK, err = d.SharesFilesystem(ctx, dir)
 	}
 	switch {
 	case err != nil:
 		mounts.OK, mounts.Found, mounts.Advice = false, err.Error(), "jobs in containers cannot run"
 	case mounts.OK:
-		mounts.Found = "the engine sees the state folder"
+		mounts.Found = "the engine can mount the state folder"
 	default:
-		mounts.Found = "the engine does not see the state folder: jobs work on copies of their files"
+		mounts.Found = "the engine cannot mount the state folder: jobs work on copies of their files"
 		mounts.Advice = "faster with an engine on this computer, or with REFLINE_STATE_DIR in a folder that its virtual machine shares"
 	}
 	return []check{c, mounts}
@@ -255,7 +257,7 @@ func printChecks(e *env, checks []check) {
 		}
 		rows = append(rows, []string{mark + " " + c.Name, strings.ReplaceAll(text, "\n", " ")})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ type env struct {
 	noColor bool
 	quiet   bool
 	stop    context.Context                   // done when an orderly end is asked for
-	source  func(file string) ([]byte, error) // of the files that findings name; set by compile
+	source  func(file string) ([]byte, error) // of the files that findings name; set by commands of stacks and templates
 }
 
 func processEnv() *env {
@@ -95,11 +96,34 @@ func (e *env) printer() diag.Printer {
 	return diag.Printer{Tool: "refline", Version: version, Colour: e.color()}
 }
 
-// printFindings writes findings as text to stderr.
-func (e *env) printFindings(list diag.List) {
+// printFindings writes findings as text to stderr. source reads the files that
+// they name; may be nil.
+func (e *env) printFindings(list diag.List, source func(file string) ([]byte, error)) {
 	p := e.printer()
-	p.Source = e.source
+	p.Source = source
 	_ = p.Print(e.stderr, diag.Text, list)
+}
+
+// sourcedError is an error whose findings name files of a source.
+type sourcedError struct {
+	error
+	read func(file string) ([]byte, error)
+}
+
+func (s sourcedError) Unwrap() error { return s.error }
+
+func withSource(err error, read func(file string) ([]byte, error)) error {
+	return sourcedError{err, read}
+}
+
+// sourceOf reads the files that an error's findings name, otherwise if it does
+// not know them.
+func sourceOf(err error, otherwise func(file string) ([]byte, error)) func(file string) ([]byte, error) {
+	var s sourcedError
+	if errors.As(err, &s) {
+		return s.read
+	}
+	return otherwise
 }
 
 // printRuled writes findings as text to stderr, each with its rule.

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
-	"refline/internal/errs"
 	"refline/internal/gitlabci"
+	"refline/internal/termview"
 )
 
 type explainOptions struct {
@@ -21,8 +21,8 @@ func newExplainCmd(e *env) *cobra.Command {
 	o := &explainOptions{}
 	cmd := &cobra.Command{
 		Use:   "explain [JOB…]",
-		Short: "Tell why a job is in the pipeline or not, and where its keys come from",
-		Long: `Tell for each job why it is in the pipeline or not: each rule with the values
+		Short: "Explain why a job is in the pipeline or not, and where its keys come from",
+		Long: `Explain for each job why it is in the pipeline or not: each rule with the values
 that were compared, and the file and line that each of its keys comes from.
 
 Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
@@ -52,14 +52,14 @@ func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) 
 		chosen = c.result.Jobs
 	}
 	for _, name := range names {
-		x, err := findExplanation(c.result, name)
-		if err != nil {
-			return err
+		x := c.result.Explain(name)
+		if x == nil {
+			return c.notWritten(name)
 		}
-		chosen = append(chosen, x)
+		chosen = append(chosen, *x)
 	}
 	if o.json {
-		return e.printJSON(map[string]any{"workflow": c.result.Workflow, "jobs": chosen})
+		return e.printJSON(map[string]any{"workflow": c.result.Workflow, "not_created": c.notCreated, "jobs": chosen})
 	}
 	if c.pipeline == nil || len(names) == 0 {
 		printWorkflow(e, c)
@@ -73,27 +73,6 @@ func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) 
 	return nil
 }
 
-// findExplanation takes a job's name as written or as unrolled.
-func findExplanation(r *gitlabci.Result, name string) (gitlabci.Explanation, error) {
-	base := name
-	if r.Pipeline != nil {
-		if j := r.Pipeline.Job(name); j != nil {
-			base = j.Base
-		}
-	}
-	var known []string
-	for _, x := range r.Jobs {
-		if x.Job == name || x.Job == base {
-			return x, nil
-		}
-		known = append(known, x.Job)
-	}
-	if strings.HasPrefix(name, ".") {
-		return gitlabci.Explanation{}, errs.E(errs.NotFound, "%q is hidden by its dot: it never runs, other jobs extend it", name)
-	}
-	return gitlabci.Explanation{}, errs.E(errs.NotFound, "no job %q is written in this configuration%s", name, didYouMean(name, known))
-}
-
 func didYouMean(name string, known []string) string {
 	if near := diag.Nearest(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -103,7 +82,7 @@ func didYouMean(name string, known []string) string {
 
 func printWorkflow(e *env, c *compiled) {
 	if c.pipeline == nil {
-		fmt.Fprintf(e.stdout, "no pipeline for %s: %s\n", c.where(), c.notCreated)
+		fmt.Fprintf(e.stdout, "no pipeline for %s: %s\n", c.where(), c.result.WhyNone())
 	}
 	if len(c.result.Workflow) > 0 {
 		fmt.Fprintln(e.stdout, "workflow")
@@ -113,9 +92,12 @@ func printWorkflow(e *env, c *compiled) {
 }
 
 func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
-	if x.In {
+	switch {
+	case x.In:
 		fmt.Fprintf(e.stdout, "%s is in the pipeline of %s, when: %s\n", x.Job, c.where(), x.When)
-	} else {
+	case x.Allowed: // and there is no pipeline
+		fmt.Fprintf(e.stdout, "%s does not run: no pipeline is created for %s; its own rules let it in, when: %s\n", x.Job, c.where(), x.When)
+	default:
 		fmt.Fprintf(e.stdout, "%s is not in the pipeline of %s\n", x.Job, c.where())
 	}
 	if len(x.Rules) > 0 {
@@ -143,12 +125,12 @@ func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
 		}
 		rows = append(rows, []string{"    " + k.Key, from})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 }
 
-// printRules shows rules up to the one that matched; it tells whether one did.
+// printRules shows rules up to the one that matched, and reports whether one did.
 func printRules(e *env, rules []gitlabci.RuleTrace) bool {
 	var rows [][]string
 	matched := false
@@ -172,7 +154,7 @@ func printRules(e *env, rules []gitlabci.RuleTrace) bool {
 		}
 		matched = matched || r.Matched
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return matched

@@ -31,7 +31,7 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 				"mermaid": func(p *pipeline.Pipeline) (string, error) { return graphview.Mermaid(p), nil },
 			}[format]
 			if !ok {
-				return usagef("--format %q is none of svg, dot, mermaid", format)
+				return usagef("--format must be svg, dot or mermaid, not %q", format)
 			}
 			c, err := compile(cmd.Context(), e, o)
 			if err != nil {

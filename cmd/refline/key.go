@@ -10,6 +10,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 )
 
 func newKeyCmd(e *env) *cobra.Command {
@@ -209,7 +210,7 @@ func listKeys(e *env, store credential.Store, asJSON bool) error {
 	for _, k := range keys {
 		rows = append(rows, []string{k.Name, k.Access(), strings.Join(k.Hosts, ", "), k.Fingerprint})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil

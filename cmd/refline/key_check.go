@@ -13,6 +13,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -166,7 +167,7 @@ func (c *checkedKey) print(e *env) {
 	if len(c.ShortLines) > 0 {
 		perLine = c.shortLine()
 	}
-	for _, row := range alignColumns([][]string{
+	for _, row := range termview.Align([][]string{
 		{"one variable", "refline key split --one-line " + file, fmt.Sprintf("(%d characters in one line, maskable)", c.OneLine)},
 		{"one per line", "refline key split " + file, "(" + perLine + ")"},
 	}) {

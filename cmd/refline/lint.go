@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
-	"refline/internal/gitlabci"
 )
 
 type lintOptions struct {
@@ -53,6 +52,7 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 		files = []string{o.file}
 	}
 	var all diag.List
+	var source func(string) ([]byte, error)
 	for _, file := range files {
 		opts := o.pipelineOptions
 		opts.file = file
@@ -63,15 +63,16 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 		case !named || errors.As(err, &usage):
 			return err
 		default: // the other files are still worth a look
-			all = append(all, unreadable(file, err)...)
+			all, source = append(all, unreadable(file, err)...), sourceOf(err, source)
 			continue
 		}
 		all = append(all, fragment(c, named)...)
+		source = c.source(ctx)
 		defer c.close()
 	}
 	all = all.Sort()
 	p := e.printer()
-	p.Source = e.source
+	p.Source = source
 	if err := p.Print(e.stdout, format, all); err != nil {
 		return err
 	}
@@ -104,10 +105,4 @@ func fragment(c *compiled, named bool) diag.List {
 		}
 	}
 	return list
-}
-
-// source reads a file that findings name, for the line under them.
-func (c *compiled) source(ctx context.Context, file string) ([]byte, error) {
-	data, _, err := c.loader.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: file})
-	return data, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 type listOptions struct {
@@ -40,7 +41,7 @@ type listedJob struct {
 	Stage        string   `json:"stage"`
 	When         string   `json:"when"`
 	AllowFailure bool     `json:"allow_failure"`
-	Needs        []string `json:"needs,omitempty"`
+	Needs        []string `json:"needs,omitzero"` // empty: starts at once; left out: waits for the stages before
 	Image        string   `json:"image,omitempty"`
 	Environment  string   `json:"environment,omitempty"`
 	Trigger      bool     `json:"trigger,omitempty"`
@@ -63,22 +64,22 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		return e.printJSON(jobs)
 	}
 	if p == nil {
-		e.notef("no pipeline: %s", c.notCreated)
+		e.notef("%s", c.noPipeline(ctx))
 		return nil
 	}
 	rows := [][]string{{"job", "stage", "when", "needs"}}
-	for _, j := range jobs {
+	for i, j := range jobs {
 		when := j.When
 		if j.AllowFailure {
 			when += ", may fail"
 		}
 		needs := strings.Join(j.Needs, ", ")
-		if p.Job(j.Name).DAG && len(j.Needs) == 0 {
+		if p.Jobs[i].DAG && len(j.Needs) == 0 {
 			needs = "nothing"
 		}
 		rows = append(rows, []string{j.Name, j.Stage, when, needs})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
@@ -88,6 +89,9 @@ func listed(j *pipeline.Job) listedJob {
 	l := listedJob{
 		Name: j.Name, Stage: j.Stage, When: string(j.When),
 		AllowFailure: j.AllowFailure, Trigger: j.Downstream != nil,
+	}
+	if j.DAG {
+		l.Needs = []string{}
 	}
 	for _, n := range j.Needs {
 		name := n.Job

@@ -116,7 +116,7 @@ func report(e *env, err error) {
 	switch {
 	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
 	case errors.As(err, &list):
-		e.printFindings(list.Findings)
+		e.printFindings(list.Findings, sourceOf(err, e.source))
 	default:
 		fmt.Fprintf(e.stderr, "refline: %v%s\n", err, folderAdvice(e, err))
 	}

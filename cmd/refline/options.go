@@ -30,11 +30,9 @@ type pipelineOptions struct {
 	variables string
 
 	// Not flags: what other commands set.
-	content   []byte         // the configuration itself instead of a file
-	values    map[string]any // inputs with their types
-	reveal    bool           // masked variables have their values
-	depth     int            // commits of history that a repository is fetched with; 0 is all
-	runNumber int64
+	content []byte         // the configuration itself instead of a file
+	values  map[string]any // inputs with their types
+	depth   int            // commits of history that a repository is fetched with; 0 is all
 }
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/engine"
 	"refline/internal/executor/docker"
 )
 
@@ -24,6 +25,7 @@ type runOptions struct {
 	deployKey    deployKeyOptions
 	gitTokens    []string
 	log          bool
+	logLimit     int64 // MiB
 	json         bool
 	submodules   bool
 	topModules   bool // submodules, but not those inside them
@@ -61,7 +63,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	o.bind(cmd)
 	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
 	f := cmd.Flags()
-	f.StringVar(&o.executor, "executor", "auto", "where jobs run: auto (a container for a job with an image, when an engine answers), process, docker")
+	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
 	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")
@@ -75,6 +77,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	o.deployKey.bind(cmd)
 	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
+	f.Int64Var(&o.logLimit, "log-limit", engine.DefaultLogLimit>>20, "how much of a job's log is kept, in `MiB`; the job goes on")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.submodules, "submodules", false, "take submodules along; GIT_SUBMODULE_STRATEGY does the same")
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
@@ -84,6 +87,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
+	if err := o.chooseExecutor(e); err != nil {
+		return err
+	}
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -105,6 +111,9 @@ func (o *runOptions) check() error {
 	}
 	if o.repo == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
 		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
+	}
+	if o.logLimit < 1 || o.logLimit > 1<<20 {
+		return usagef("--log-limit wants MiB, a number from 1 to %d", 1<<20)
 	}
 	if o.depth < 0 {
 		return usagef("--depth wants a number from 1, or 0 for all")

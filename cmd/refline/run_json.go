@@ -1,27 +1,50 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
+	"sync"
 	"time"
 
+	"refline/internal/history"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
-func (v *runView) emitJSON(ev pipeline.Report) {
+// jsonEvents prints a run as JSON lines.
+type jsonEvents struct {
+	mu   sync.Mutex
+	out  *json.Encoder
+	logs map[string]*termview.LogLines
+}
+
+func newJSONEvents(out io.Writer) *jsonEvents {
+	v := &jsonEvents{out: json.NewEncoder(out), logs: map[string]*termview.LogLines{}}
+	v.out.SetEscapeHTML(false)
+	return v
+}
+
+func (v *jsonEvents) emit(ev pipeline.Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	lines := v.logs[ev.Job]
+	if lines == nil {
+		lines = &termview.LogLines{Plain: true}
+		v.logs[ev.Job] = lines
+	}
 	if ev.Kind == pipeline.ReportJobLog {
-		j := v.job(ev.Job)
-		j.lines.plain = true
-		j.lines.line = func(s string) {
+		lines.Line = func(s string) {
 			ev := ev
 			ev.Text = s
-			_ = v.json.Encode(ev)
+			_ = v.out.Encode(ev)
 		}
-		j.lines.add(ev.Data)
+		_, _ = lines.Write(ev.Data)
 		return
 	}
 	if ev.Kind == pipeline.ReportJobStatus && ev.Status.Done() {
-		v.job(ev.Job).lines.flush()
+		lines.Flush()
 	}
-	_ = v.json.Encode(ev)
+	_ = v.out.Encode(ev)
 }
 
 // runEvent is the first and the last JSON line of a run.
@@ -37,16 +60,12 @@ type runEvent struct {
 	Seconds float64             `json:"seconds,omitempty"`
 }
 
-func (v *runView) started(r *runRecord) {
-	if v.mode == viewJSON {
-		_ = v.json.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
-			File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
-	}
+func (v *jsonEvents) started(r *history.Run) {
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
+		File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
 }
 
-func (v *runView) finished(r *runRecord) {
-	if v.mode == viewJSON {
-		_ = v.json.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
-			Seconds: r.Finished.Sub(r.Started).Seconds()})
-	}
+func (v *jsonEvents) finished(r *history.Run) {
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
+		Seconds: r.Finished.Sub(r.Started).Seconds()})
 }

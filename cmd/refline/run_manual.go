@@ -10,6 +10,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // checkManual refuses --manual for what is no manual job.
@@ -67,15 +68,15 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 			return name
 		}
 	}
-	s.view.close()
-	defer s.view.reopen()
+	s.view.Close()
+	defer s.view.Reopen()
 	if s.answers == nil {
 		s.answers = bufio.NewReader(s.e.stdin)
 	}
 	for {
 		var list strings.Builder
 		for i, name := range jobs {
-			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, plain(name))
+			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, termview.Plain(name))
 		}
 		answer, ok := s.question(list.String() + "  play which? (a number, a name or all; Enter for none) ")
 		if !ok || answer == "" {
@@ -114,7 +115,7 @@ func (s *session) refused(name string) bool {
 	if j == nil || j.ManualConfirmation == "" {
 		return false
 	}
-	yes, ok := s.question("  " + plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
+	yes, ok := s.question("  " + termview.Plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
 	return !ok || yes != "yes" && yes != "y"
 }
 

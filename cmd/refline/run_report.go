@@ -6,14 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/history"
+	"refline/internal/localrun"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
 )
 
 // why says behind a job that never ran what it waits for or why it was skipped.
-func (s *session) why(res engine.RunResult) func(int) string {
+func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
+	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
@@ -21,8 +24,8 @@ func (s *session) why(res engine.RunResult) func(int) string {
 		case pipeline.StatusScheduled:
 			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
 		case pipeline.StatusSkipped:
-			if cause := p.SkipCause(res.State, i); cause != "" {
-				return "skipped: " + cause
+			if causes[i] != "" {
+				return "skipped: " + causes[i]
 			}
 			return "skipped"
 		case pipeline.StatusCreated, pipeline.StatusPending, pipeline.StatusWaitingForResource:
@@ -35,7 +38,7 @@ func (s *session) why(res engine.RunResult) func(int) string {
 
 // verdict prints the last lines of what failed and the sums, and says how the
 // run ended.
-func (s *session) verdict(res engine.RunResult) error {
+func (s *session) verdict(res localrun.Result) error {
 	counts := map[string]int{}
 	for _, j := range s.record.Jobs {
 		counts[verdictWord(j)]++
@@ -52,7 +55,7 @@ func (s *session) verdict(res engine.RunResult) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
 	}
 	switch {
 	case s.e.stop.Err() != nil:
@@ -64,7 +67,7 @@ func (s *session) verdict(res engine.RunResult) error {
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
-func (s *session) ranAll(res engine.RunResult) error {
+func (s *session) ranAll(res localrun.Result) error {
 	why := s.why(res)
 	for i := range s.c.pipeline.Jobs {
 		name := s.c.pipeline.Jobs[i].Name
@@ -75,7 +78,7 @@ func (s *session) ranAll(res engine.RunResult) error {
 	return nil
 }
 
-func verdictWord(j runJob) string {
+func verdictWord(j history.Job) string {
 	switch {
 	case j.Status == pipeline.StatusSuccess:
 		return "passed"
@@ -104,13 +107,13 @@ func (s *session) showFailures() {
 			continue
 		}
 		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
-		v := s.view.jobs[j.Name]
-		if s.view.mode != viewLive || v == nil {
+		tail := s.view.Tail(j.Name)
+		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})
 			continue
 		}
 		fmt.Fprintf(s.e.stdout, "\n%s, last lines; all of it: %s\n", j.Name, all)
-		for _, line := range v.tail[max(0, len(v.tail)-tailLines):] {
+		for _, line := range tail {
 			fmt.Fprintf(s.e.stdout, "  | %s\n", line)
 		}
 	}
@@ -121,7 +124,7 @@ func (s *session) showFailures() {
 	if more := len(rows) - mostFailures; more > 0 {
 		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.record.Number)})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(s.e.stdout, line)
 	}
 }

@@ -10,12 +10,22 @@ import (
 	"runtime"
 	"strings"
 
+	"golang.org/x/term"
+
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/credential"
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor/process"
+	"refline/internal/history"
+	"refline/internal/localrun"
 	"refline/internal/lock"
+	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 )
 
 // session is one refline run from its options to its record.
@@ -25,38 +35,43 @@ type session struct {
 	c       *compiled
 	key     *runKey // nil: none
 	tokens  credential.Tokens
-	store   runStore
-	record  runRecord
+	secrets mask.Set // what logs do not show
+	store   history.Store
+	state   string // folder of the store and of the workspaces
+	record  history.Run
 	unlock  func()
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	places  *places
-	view    *runView
+	runsOn  *jobExecutors
+	view    *termview.View
+	events  *jsonEvents // with --json; else nil
 	created bool
 	kept    bool // the run's folder is worth keeping
 	answers *bufio.Reader
 	toPlay  []string // manual jobs that the last answer named
-	notes   *os.File // of jobs, see noteJob
+	journal *history.Journal
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
 	hideMemory() // before there is a secret in it
 	var err error
-	if s.store, err = openRunStore(s.e); err != nil {
+	if s.store, err = openHistory(s.e); err != nil {
 		return err
 	}
-	if s.record.Number, err = s.store.create(); err != nil {
+	if s.state, err = s.e.stateDir(); err != nil {
+		return err
+	}
+	if s.record.Number, err = s.store.Create(); err != nil {
 		return err
 	}
 	s.created = true
-	s.o.runNumber = s.record.Number
-	if s.unlock, err = lock.Folder(s.store.workFolder(s.record.Number)); err != nil {
+	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
 		return err
 	}
 	s.sweep(ctx)
-	if s.builds, s.release, err = s.store.takeBuilds(); err != nil {
+	if s.builds, s.release, err = takeBuilds(s.buildsFolder()); err != nil {
 		return err
 	}
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
@@ -65,47 +80,58 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	s.o.includes.key, s.o.includes.tokens, s.o.reveal = s.key, s.tokens, true
-	if s.c, err = compile(ctx, s.e, &s.o.pipelineOptions); err != nil {
+	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		return nil
-	}
-	if err := s.c.addSecrets(s.e, s.o.secrets); err != nil {
+	return s.choose(jobs)
+}
+
+// compile makes the pipeline, with the run's secrets and credentials.
+func (s *session) compile(ctx context.Context) error {
+	run := &forRun{number: s.record.Number}
+	var err error
+	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.AddTo(s.c.secrets); err != nil {
+	if err := s.tokens.AddTo(&s.secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		s.c.kept.withoutName(t.Name)
+		run.withheld = append(run.withheld, t.Name)
 	}
+	options := s.o.pipelineOptions
+	options.includes.tokens, options.includes.key = s.tokens, s.key
 	if s.key != nil {
-		if s.key.protected && !s.c.facts.Protected {
-			return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
-		}
-		s.c.kept.withoutName(s.key.name)
-		if err := s.c.secrets.Add(s.key.name, s.key.Text); err != nil {
+		run.withheld = append(run.withheld, s.key.name)
+		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
 			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
 		}
 	}
-	return s.choose(jobs)
+	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+		return err
+	}
+	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	}
+	return maskVariables(&s.secrets, s.c.variables)
 }
 
 // sweep removes what runs that were killed left behind: folders, mounts and
 // processes. Where nothing is left but what this run made, it costs a look.
 func (s *session) sweep(ctx context.Context) {
-	if !s.store.othersAtWork(s.record.Number) {
+	if !s.store.OthersAtWork(s.record.Number) {
 		return
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
-	for _, dir := range []string{s.store.work, s.store.builds} {
-		if err := engine.Sweep(dir, quiet); err != nil {
+	for _, dir := range []string{s.store.Work(), s.buildsFolder()} {
+		if err := workspace.Sweep(dir, quiet); err != nil {
 			s.e.notef("left over from an earlier run: %v", err)
 		}
 	}
 }
+
+// buildsFolder is where the workspaces of all runs are.
+func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
 func (s *session) choose(jobs []string) error {
@@ -133,37 +159,54 @@ func (s *session) choose(jobs []string) error {
 }
 
 func (s *session) run(ctx context.Context) error {
-	p := s.c.pipeline
+	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.places, err = choosePlaces(ctx, s.e, s.o, p); err != nil {
+	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
-	tree, err := s.c.tree(ctx, filepath.Join(s.store.workFolder(s.record.Number), "tree"), s.o)
+	tree, err := s.c.tree(ctx, filepath.Join(s.store.WorkFolder(s.record.Number), "tree"), s.o)
 	if err != nil {
 		return err
 	}
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	if ready := s.c.checkout.ready(); ready > 0 {
-		fmt.Fprintf(s.headerTo(), "  ready in %s\n", seconds(ready.Seconds()))
+		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
-	if err := s.store.write(&s.record); err != nil {
+	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
-	if s.notes, err = s.store.openNotes(s.record.Number); err != nil {
+	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
 		return err
 	}
-	defer s.notes.Close()
+	defer s.journal.Close()
 	s.kept = true
-	s.view = newRunView(s.e, s.mode(), jobNames(p))
-	s.view.started(&s.record)
-	res, err := engine.Run(ctx, s.input(ctx, tree))
-	s.view.close()
+	s.openView(p)
+	res, err := localrun.Run(ctx, s.input(ctx, tree))
+	s.view.Close()
 	s.finish(res)
 	if err != nil {
 		return err
 	}
 	return s.verdict(res)
+}
+
+// openView starts what shows the run.
+func (s *session) openView(p *pipeline.Pipeline) {
+	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
+	if s.o.json {
+		s.events = newJSONEvents(s.e.stdout)
+		s.events.started(&s.record)
+	}
+}
+
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || columns < 20 {
+		return 80, 24
+	}
+	return columns, rows
 }
 
 func jobNames(p *pipeline.Pipeline) []string {
@@ -176,8 +219,8 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.record
-	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.ref(), string(s.c.event), s.c.checkout.changedFiles()
+	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
+	r.Ref, r.Event, r.Changed = s.c.Ref(), s.c.Trigger, s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 }
 
@@ -194,27 +237,26 @@ func (s *session) headerTo() io.Writer {
 	return s.e.stdout
 }
 
-func (s *session) mode() viewMode {
+func (s *session) mode() termview.Mode {
 	switch {
-	case s.o.json:
-		return viewJSON
-	case s.e.quiet:
-		return viewQuiet
+	case s.e.quiet, s.o.json:
+		return termview.ModeQuiet
 	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
-		return viewLive
+		return termview.ModeLive
 	default:
-		return viewLines
+		return termview.ModeLines
 	}
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput {
+func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
 	if tree != nil { // there is none in place
-		tree.KeepSpares(filepath.Join(s.builds, "spare"))
+		tree.UsePool(filepath.Join(s.builds, "spare"))
 	}
-	in := engine.RunInput{
-		Number: s.record.Number, Dir: s.store.folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
-		Pipeline: s.c.pipeline, Variables: s.c.variables,
+	in := localrun.Input{
+		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
+		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
+		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
 		Play:  s.plays,
 		Now:   s.o.now,
@@ -233,15 +275,19 @@ func (s *session) input(ctx context.Context, tree *engine.Tree) engine.RunInput 
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
-	ev.Message, ev.Text = s.c.secrets.String(ev.Message), s.c.secrets.String(ev.Text)
+	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
-		noteJob(s.notes, runJob{
+		s.journal.Job(history.Job{
 			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 		})
 	}
-	s.view.emit(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+		return
+	}
+	s.view.Emit(ev)
 }
 
 func (s *session) slots() int {
@@ -252,20 +298,21 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *engine.Tree) func(*pipeline.Job) (engine.JobInput, error) {
-	var caches *engine.Caches
-	if !s.o.noCache {
-		caches, _ = openCaches(s.e)
+func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+	var caches cache.Store
+	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
+		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.places.forJob(ctx, j)
+		ex, err := s.runsOn.forJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Version: version, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
-			Executor:   ex, Secrets: s.c.secrets, ReadOnly: s.c.checkout.borrowed(), Setup: s.c.setup(s.e),
+			LogLimit:   s.o.logLimit << 20,
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
 		}
 		if s.o.inPlace {
@@ -296,11 +343,11 @@ func (s *session) binary() string {
 }
 
 func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return lock.WaitName(ctx, filepath.Join(s.store.dir, "..", "groups"), s.c.project.Name()+"\x00"+group)
+	return lock.WaitName(ctx, filepath.Join(s.state, "groups"), s.c.project.Name()+"\x00"+group)
 }
 
 // finish shows what never ran and keeps the record.
-func (s *session) finish(res engine.RunResult) {
+func (s *session) finish(res localrun.Result) {
 	r := &s.record
 	r.Finished, r.Status = s.e.now(), res.Status
 	if s.e.stop.Err() != nil {
@@ -308,25 +355,27 @@ func (s *session) finish(res engine.RunResult) {
 	}
 	r.Jobs = s.jobRecords("", s.c.pipeline, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
-		s.view.rest(s.c.pipeline, res.State, s.why(res))
+		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
-	s.view.finished(r)
-	if err := s.store.write(r); err != nil {
+	if s.events != nil {
+		s.events.finished(r)
+	}
+	if err := s.store.Write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res engine.RunResult) []runJob {
-	var out []runJob
+func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
+	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
 			break
 		}
 		st, rec := res.State.Jobs[i], res.Jobs[i]
-		j := runJob{
+		j := history.Job{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: s.relative(rec.Artifacts),
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
 		}
 		out = append(out, j)
 		for _, c := range res.Children {
@@ -342,7 +391,7 @@ func (s *session) relative(path string) string {
 	if path == "" {
 		return ""
 	}
-	rel, err := filepath.Rel(s.store.folder(s.record.Number), path)
+	rel, err := filepath.Rel(s.store.Folder(s.record.Number), path)
 	if err != nil {
 		return path
 	}
@@ -355,18 +404,18 @@ func (s *session) close() {
 		s.c.close()
 	}
 	s.key.close()
-	if s.places != nil {
-		s.places.close()
+	if s.runsOn != nil {
+		s.runsOn.close()
 	}
 	if s.release != nil {
 		s.release()
 	}
 	if s.unlock != nil {
-		_ = engine.RemoveFolder(s.store.workFolder(s.record.Number))
+		_ = workspace.Remove(s.store.WorkFolder(s.record.Number))
 		s.unlock()
 	}
 	if s.created && !s.kept {
-		_ = s.store.remove(s.record.Number)
+		_ = s.store.Remove(s.record.Number)
 	}
 }
 

@@ -12,9 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/engine"
+	"refline/internal/artifact"
 	"refline/internal/errs"
+	"refline/internal/history"
 	"refline/internal/pipeline"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 )
 
 func newRunsCmd(e *env) *cobra.Command {
@@ -45,17 +48,17 @@ func runRuns(e *env, most int, asJSON bool) error {
 	if most < 1 {
 		return usagef("-n wants a number from 1")
 	}
-	store, err := openRunStore(e)
+	store, err := openHistory(e)
 	if err != nil {
 		return err
 	}
-	all, err := store.numbers()
+	all, err := store.Numbers()
 	if err != nil {
 		return err
 	}
-	records := make([]*runRecord, 0)
+	records := make([]*history.Run, 0)
 	for i := len(all) - 1; i >= 0 && len(records) < most; i-- {
-		if r, err := store.read(all[i]); err == nil {
+		if r, err := store.Read(all[i]); err == nil {
 			records = append(records, r)
 		}
 	}
@@ -70,15 +73,15 @@ func runRuns(e *env, most int, asJSON bool) error {
 	for _, r := range records {
 		took := ""
 		if !r.Finished.IsZero() {
-			took = seconds(r.Finished.Sub(r.Started).Seconds())
+			took = termview.Seconds(r.Finished.Sub(r.Started).Seconds())
 		}
 		rows = append(rows, []string{
-			strconv.FormatInt(r.Number, 10), statusSymbol(r.Status) + " " + string(r.Status),
+			strconv.FormatInt(r.Number, 10), termview.Symbol(r.Status) + " " + string(r.Status),
 			r.Started.Local().Format("2006-01-02 15:04"), took,
 			strings.TrimSpace(r.Ref + " " + short(r.Commit)), r.Project,
 		})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
@@ -116,9 +119,9 @@ func newRunsShowCmd(e *env) *cobra.Command {
 				if j.Artifacts != "" {
 					remark = strings.TrimPrefix(remark+", artifacts", ", ")
 				}
-				rows = append(rows, []string{"  " + statusSymbol(j.Status), j.Name, j.Stage, string(j.Status), seconds(j.Seconds), remark})
+				rows = append(rows, []string{"  " + termview.Symbol(j.Status), j.Name, j.Stage, string(j.Status), termview.Seconds(j.Seconds), remark})
 			}
-			for _, line := range alignColumns(rows) {
+			for _, line := range termview.Align(rows) {
 				fmt.Fprintln(e.stdout, line)
 			}
 			return nil
@@ -129,8 +132,8 @@ func newRunsShowCmd(e *env) *cobra.Command {
 }
 
 // readRun reads the run that the first argument names, the last one without.
-func readRun(e *env, args []string) (runStore, *runRecord, error) {
-	store, err := openRunStore(e)
+func readRun(e *env, args []string) (history.Store, *history.Run, error) {
+	store, err := openHistory(e)
 	if err != nil {
 		return store, nil, err
 	}
@@ -144,12 +147,12 @@ func readRun(e *env, args []string) (runStore, *runRecord, error) {
 			n = -n
 		}
 	}
-	r, err := store.read(n)
+	r, err := store.Read(n)
 	return store, r, err
 }
 
 // readRunJob reads the job that [RUN] JOB names: the run may be left out.
-func readRunJob(e *env, args []string) (runStore, *runRecord, *runJob, error) {
+func readRunJob(e *env, args []string) (history.Store, *history.Run, *history.Job, error) {
 	last := len(args) - 1
 	store, r, err := readRun(e, args[:last])
 	if err != nil {
@@ -162,7 +165,7 @@ func readRunJob(e *env, args []string) (runStore, *runRecord, *runJob, error) {
 	return store, r, j, err
 }
 
-func findJob(r *runRecord, name string) (*runJob, error) {
+func findJob(r *history.Run, name string) (*history.Job, error) {
 	var names []string
 	for i := range r.Jobs {
 		if r.Jobs[i].Name == name {
@@ -192,7 +195,7 @@ Exit codes: 0 good, 1 no such run or job, 2 usage.`,
 			if j.Log == "" {
 				return errs.E(errs.NotFound, "job %q of run %d was %s and has no log", j.Name, r.Number, j.Status)
 			}
-			file := filepath.Join(store.folder(r.Number), j.Log)
+			file := filepath.Join(store.Folder(r.Number), j.Log)
 			if path {
 				fmt.Fprintln(e.stdout, file)
 				return nil
@@ -215,11 +218,11 @@ func printLog(e *env, file string, raw bool) error {
 		_, err = io.Copy(e.stdout, f)
 		return err
 	}
-	lines := &logLines{plain: !e.color(), line: func(s string) { fmt.Fprintln(e.stdout, s) }}
+	lines := &termview.LogLines{Plain: !e.color(), Line: func(s string) { fmt.Fprintln(e.stdout, s) }}
 	if _, err := io.Copy(lines, f); err != nil {
 		return err
 	}
-	lines.flush()
+	lines.Flush()
 	return nil
 }
 
@@ -243,7 +246,7 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 			if j.Artifacts == "" {
 				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", j.Name, r.Number)
 			}
-			return runArtifacts(cmd.Context(), e, filepath.Join(store.folder(r.Number), j.Artifacts), out, asJSON)
+			return runArtifacts(cmd.Context(), e, artifact.NewFolder(store.Folder(r.Number)), j.Artifacts, out, asJSON)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "output", "o", "", "copy the files into this folder")
@@ -251,8 +254,8 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 	return cmd
 }
 
-func runArtifacts(ctx context.Context, e *env, dir, out string, asJSON bool) error {
-	kept, err := engine.OpenArtifacts(dir)
+func runArtifacts(ctx context.Context, e *env, kept artifact.Store, key, out string, asJSON bool) error {
+	files, err := kept.List(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -261,14 +264,15 @@ func runArtifacts(ctx context.Context, e *env, dir, out string, asJSON bool) err
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}
-		return kept.Restore(ctx, out)
-	}
-	files, err := kept.List()
-	if err != nil {
-		return err
+		into, err := os.OpenRoot(out)
+		if err != nil {
+			return err
+		}
+		defer into.Close()
+		return kept.Restore(ctx, key, into)
 	}
 	if asJSON {
-		return e.printJSON(append([]engine.ArtifactFile{}, files...))
+		return e.printJSON(append([]workspace.File{}, files...))
 	}
 	for _, f := range files {
 		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, f.Path)
@@ -284,13 +288,13 @@ func newRunsRemoveCmd(e *env) *cobra.Command {
 		Long:    "Remove runs with their logs and artifacts. A run that is still running stays.\n\nExit codes: 0 good, 1 a run could not be removed, 2 usage.",
 		Example: "  refline runs remove 7 8\n  refline runs remove --all",
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := openRunStore(e)
+			store, err := openHistory(e)
 			if err != nil {
 				return err
 			}
 			var numbers []int64
 			if all {
-				if numbers, err = store.numbers(); err != nil {
+				if numbers, err = store.Numbers(); err != nil {
 					return err
 				}
 			} else if len(args) == 0 {
@@ -301,13 +305,13 @@ func newRunsRemoveCmd(e *env) *cobra.Command {
 				if err != nil {
 					return usagef("%q is not a run's number", a)
 				}
-				if _, err := os.Stat(store.folder(n)); err != nil {
+				if _, err := os.Stat(store.Folder(n)); err != nil {
 					return errs.E(errs.NotFound, "no run %d is kept here; refline runs lists them", n)
 				}
 				numbers = append(numbers, n)
 			}
 			for _, n := range numbers {
-				if err := store.remove(n); err != nil {
+				if err := store.Remove(n); err != nil {
 					return err
 				}
 			}

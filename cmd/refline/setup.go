@@ -5,21 +5,16 @@ import (
 	"io"
 	"path/filepath"
 
-	"refline/internal/engine"
+	"refline/internal/pythonenv"
 )
 
-// setup prepares what a script needs of this computer before it runs: for
-// Python an environment with its dependencies. It is nil where the file is no
-// script.
-func (c *compiled) setup(e *env) func(ctx context.Context, workspace string, env []string, log io.Writer) (string, error) {
-	if !c.script {
-		return nil
-	}
-	return func(ctx context.Context, workspace string, env []string, log io.Writer) (string, error) {
+// pythonEnv makes the environments of Python scripts in the cache folder.
+func pythonEnv(e *env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
+	return func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
 		cache, err := e.cacheDir()
 		if err != nil {
 			return "", err
 		}
-		return engine.PythonEnv(ctx, filepath.Join(cache, "python"), workspace, c.file, log, env)
+		return pythonenv.Make(ctx, filepath.Join(cache, "python"), root, script, log, env)
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
 )
@@ -32,7 +31,7 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 	}
 	o.bind(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON, in the words of Refline's own model")
-	cmd.Flags().StringVar(&o.job, "job", "", "only this job")
+	cmd.Flags().StringVar(&o.job, "job", "", "only this job; the name of a parallel job means all of its jobs")
 	return cmd
 }
 
@@ -43,18 +42,24 @@ func runShow(ctx context.Context, e *env, o *showOptions) error {
 	}
 	defer c.close()
 	if c.pipeline == nil {
-		return errs.E(errs.NotFound, "no pipeline for %s: %s", c.where(), c.notCreated)
+		if o.job != "" {
+			return c.notInPipeline(ctx, &o.pipelineOptions, o.job)
+		}
+		return c.noPipeline(ctx)
 	}
 	p := c.pipeline
 	if o.job != "" {
-		j := p.Job(o.job)
-		if j == nil {
-			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain%s %s", o.job, c.where(), didYouMean(o.job, jobNames(p)), o.again(), shellWord(o.job))
+		jobs := jobsNamed(p, o.job)
+		if len(jobs) == 0 {
+			return c.notInPipeline(ctx, &o.pipelineOptions, o.job)
+		}
+		if o.json && len(jobs) == 1 {
+			return e.printJSON(jobs[0])
 		}
 		if o.json {
-			return e.printJSON(j)
+			return e.printJSON(jobs)
 		}
-		p = &pipeline.Pipeline{Stages: []string{j.Stage}, Jobs: []pipeline.Job{*j}}
+		p = &pipeline.Pipeline{Stages: []string{jobs[0].Stage}, Jobs: jobs}
 	}
 	if o.json {
 		return e.printJSON(p)
@@ -65,4 +70,18 @@ func runShow(ctx context.Context, e *env, o *showOptions) error {
 	}
 	_, err = e.stdout.Write(text)
 	return err
+}
+
+// jobsNamed gives the job of a name, or all of a parallel job's.
+func jobsNamed(p *pipeline.Pipeline, name string) []pipeline.Job {
+	if j := p.Job(name); j != nil {
+		return []pipeline.Job{*j}
+	}
+	var jobs []pipeline.Job
+	for _, j := range p.Jobs {
+		if j.Base == name {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
 }

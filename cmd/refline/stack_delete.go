@@ -30,7 +30,7 @@ for the stack's name in CloudFormation, or takes it from --confirm. What was
 planned but never deployed goes away too. A stack that is protected from deletion
 needs --force; one that failed to go can leave resources behind by --retain.
 
-Exit codes: 0 deleted, 1 error, 2 usage, 3 a deletion failed, 130 canceled.`,
+Exit codes: 0 deleted or not there, 1 error, 2 usage, 3 a deletion failed, 130 canceled.`,
 		Example: `  refline stack delete landing --env dev
   refline stack delete landing --env dev --confirm landing-dev`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -69,7 +69,11 @@ func runStackDelete(ctx context.Context, e *env, o *stackDeleteOptions, names []
 		}
 		d, err := s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: view.emit})
 		view.end()
-		return e.deployed(&turn, false, d, err, "is deleted")
+		if errs.Is(err, errs.NotFound) {
+			turn.do(func() { fmt.Fprintf(e.stdout, "%s does not exist, nothing to delete\n", t.StackName) })
+			return nil
+		}
+		return e.deployed(&turn, false, d, err, "is deleted", "")
 	})
 	return e.outcomes(outcomes)
 }

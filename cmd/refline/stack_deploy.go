@@ -95,7 +95,7 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Outdated: o.outdated, Emit: view.emit})
 		view.end()
 		results[i] = d
-		return e.deployed(&turn, o.json, d, err, "is deployed")
+		return e.deployed(&turn, o.json, d, err, "is deployed", "nothing to do, the plan has no changes")
 	})
 	if o.json {
 		if err := e.printJSON(results); err != nil {
@@ -105,10 +105,11 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 	return e.outcomes(outcomes)
 }
 
-// deployed prints what came of it and gives errRed when it failed.
-func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done string) error {
+// deployed prints what came of it and returns errRed if it failed. done and nothing
+// are what to say of a good end, and where nothing was to be done.
+func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done, nothing string) error {
 	if d != nil && !quiet && (err == nil || d.Status != "") {
-		turn.do(func() { printDeployment(e, d, done) })
+		turn.do(func() { printDeployment(e, d, done, nothing) })
 	}
 	if err == nil && !d.Good {
 		return errRed
@@ -219,7 +220,18 @@ Exit codes: 0 good, 1 error, a refused plan, or no for an answer, 2 usage,
 func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) error {
 	ctx, cancel := e.orderly(ctx)
 	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
+	w, err := o.load(ctx, e)
+	if err != nil {
+		return err
+	}
+	env, targets, err := w.choose(&o.stackOptions, names)
+	if err != nil {
+		return err
+	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
+		return err
+	}
+	s, err := w.connect(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -255,7 +267,7 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 		if d == nil {
 			return err
 		}
-		return e.deployed(&turn, false, d, err, "is deployed")
+		return e.deployed(&turn, false, d, err, "is deployed", "nothing to do, the plan has no changes")
 	})
 	return e.outcomes(outcomes)
 }
@@ -277,7 +289,7 @@ func (o *stackUpOptions) ask(e *env, p *planfile.Plan) (bool, error) {
 	if err != nil && answer == "" {
 		return false, errNo
 	}
-	if strings.TrimSpace(answer) != "yes" {
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "yes" && a != "y" {
 		return false, errNo
 	}
 	return true, nil

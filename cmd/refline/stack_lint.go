@@ -93,7 +93,7 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 			if err != nil {
 				return nil, err
 			}
-			found, err := o.lintOne(ctx, in, o.regions)
+			found, err := o.lintOne(ctx, in, lint.Options{Regions: o.regions})
 			if err != nil {
 				return nil, err
 			}
@@ -123,8 +123,12 @@ func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, target
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, stack.Undeclared(t, tmpl)...)
-		found, err := o.lintOne(ctx, w.Input(t, w.read), []string{t.Env.Region})
+		found, err := w.Check(ctx, t, tmpl, w.read)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+		found, err = o.lintStack(ctx, w, t, tmpl)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +136,7 @@ func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, target
 		for _, file := range tmpl.NestedFiles() {
 			in := w.Input(t, w.read)
 			in.File = file
-			found, err := o.lintOne(ctx, in, []string{t.Env.Region})
+			found, err := o.lintOne(ctx, in, lint.Options{Regions: []string{t.Env.Region}})
 			if err != nil {
 				return nil, err
 			}
@@ -142,8 +146,25 @@ func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, target
 	return all, nil
 }
 
+// lintStack lints a stack's own template with the values that it will be given.
+func (o *stackLintOptions) lintStack(ctx context.Context, w *stackWork, t *stack.Target, tmpl *stack.Template) (diag.List, error) {
+	given, unknown := t.Given(tmpl)
+	found, err := o.lintOne(ctx, w.Input(t, w.read), lint.Options{Regions: []string{t.Env.Region}, Parameters: given, Unknown: unknown})
+	for i, f := range found {
+		if f.Rule != "E2900" {
+			continue
+		}
+		if at, ok := t.ValuePlace(f.Subject); ok {
+			found[i].Place = at
+		} else {
+			found[i].Hint = "add it to parameters: of stack " + t.Name + " in " + w.File + ", or give it a Default"
+		}
+	}
+	return found, err
+}
+
 // lintOne gives a template's findings; one that cannot be read is a finding.
-func (o *stackLintOptions) lintOne(ctx context.Context, in jsonnet.Input, regions []string) (diag.List, error) {
+func (o *stackLintOptions) lintOne(ctx context.Context, in jsonnet.Input, lo lint.Options) (diag.List, error) {
 	t, err := cfn.Load(ctx, in)
 	if list, ok := findingsOf(err); ok {
 		return list, nil
@@ -151,7 +172,8 @@ func (o *stackLintOptions) lintOne(ctx context.Context, in jsonnet.Input, region
 	if err != nil {
 		return nil, err
 	}
-	return lint.Lint(ctx, t, lint.Options{Regions: regions, Ignore: o.ignore, Include: o.include})
+	lo.Ignore, lo.Include = o.ignore, o.include
+	return lint.Lint(ctx, t, lo)
 }
 
 func isTemplateFile(arg string) bool {

@@ -35,6 +35,7 @@ type planFlags struct {
 	allow       []string
 	rules       string
 	imports     string
+	importKept  bool
 	revertDrift bool
 }
 
@@ -43,6 +44,7 @@ func (p *planFlags) bind(cmd *cobra.Command) {
 	f.StringArrayVar(&p.allow, "allow-replace", nil, "id of a resource with data that may be replaced or removed")
 	f.StringVar(&p.rules, "rules", "", "file of rules that forbid more (default rules: of the configuration)")
 	f.StringVar(&p.imports, "import", "", "file with a JSON list of {LogicalResourceId, ResourceType, ResourceIdentifier: {…}} that exist and are taken in")
+	f.BoolVar(&p.importKept, "import-existing", false, "take in resources that exist under the names in the template, as a failed creation leaves them")
 	f.BoolVar(&p.revertDrift, "revert-drift", false, "plan back what was changed by hand")
 }
 
@@ -82,7 +84,7 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 
 // planOptions reads the files that the flags name.
 func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack.PlanOptions, error) {
-	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift}
+	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift, ImportExisting: p.importKept}
 	read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
 	rules := p.rules
 	if rules == "" && c.Rules != "" {
@@ -124,6 +126,9 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	}
 	// Whatever comes of this plan, an earlier one must not pass for it.
 	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
+		return err
+	}
+	if err := w.Unset(targets, e.getenv).Err(); err != nil {
 		return err
 	}
 	s, err := w.connect(ctx, env)

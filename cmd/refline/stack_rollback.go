@@ -69,5 +69,5 @@ func (o *stackOptions) rollBack(ctx context.Context, e *env, names []string,
 	view := newStackView(e, &turn, "")
 	d, err := back(ctx, s, targets[0], view.emit)
 	view.end()
-	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back")}})
+	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back", "")}})
 }

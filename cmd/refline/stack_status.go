@@ -140,7 +140,7 @@ func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []
 		view := newStackView(e, &turn, "")
 		d, err := s.Follow(ctx, targets[0], view.emit)
 		view.end()
-		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is at rest")}})
+		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is at rest", "")}})
 	}
 	events, err := s.Events(ctx, targets[0], o.limit)
 	if err != nil {

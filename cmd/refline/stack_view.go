@@ -10,6 +10,7 @@ import (
 	"refline/internal/stack/planfile"
 
 	"refline/internal/stack"
+	"refline/internal/termview"
 )
 
 // stackView prints an operation as it goes: one line for each resource that is
@@ -103,18 +104,23 @@ func tookText(d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
-	return seconds(d.Seconds())
+	return termview.Seconds(d.Seconds())
 }
 
 // printDeployment sums up what came of an operation: the answer first, then
 // why, then what to do.
-func printDeployment(e *env, d *stack.Deployment, done string) {
+func printDeployment(e *env, d *stack.Deployment, done, nothing string) {
 	took := ""
 	if d.Took > 0 {
 		took = " in " + tookText(d.Took)
 	}
+	if d.Empty {
+		fmt.Fprintf(e.stdout, "%s: %s\n", d.StackName, nothing)
+		return
+	}
 	if d.Good {
 		fmt.Fprintf(e.stdout, "%s %s%s\n", d.StackName, done, took)
+		printRetained(e, d)
 		for _, o := range d.Outputs {
 			fmt.Fprintf(e.stdout, "  %s = %s\n", planfile.Plain(o.Key), planfile.Plain(o.Value))
 		}
@@ -134,8 +140,16 @@ func printDeployment(e *env, d *stack.Deployment, done string) {
 			fmt.Fprintf(e.stdout, "    %s\n", c.Hint)
 		}
 	}
+	printRetained(e, d)
 	if d.Recovery != nil {
 		fmt.Fprintf(e.stdout, "  now: %s\n", d.Recovery)
+	}
+}
+
+// printRetained lists what exists and is in no stack any more.
+func printRetained(e *env, d *stack.Deployment) {
+	for _, r := range d.Retained {
+		fmt.Fprintf(e.stdout, "  kept, in no stack: %s\n", planfile.Plain(r.String()))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/mask"
 	"refline/internal/secret"
+	"refline/internal/termview"
 )
 
 func newVarCmd(e *env) *cobra.Command {
@@ -85,7 +86,7 @@ func listVars(e *env, v *varFile, asJSON bool) error {
 	for _, x := range list {
 		rows = append(rows, []string{x.Name, x.Environment, byteSize(int64(x.Bytes)), x.kind(), x.Description})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil

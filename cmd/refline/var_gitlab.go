@@ -15,6 +15,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -162,7 +163,7 @@ func printChanges(e *env, changes []variable.Change, dryRun bool, hint func(vari
 		}
 		rows = append(rows, []string{symbol + " " + c.Variable.Name, c.Variable.Environment, note})
 	}
-	for _, line := range alignColumns(rows) {
+	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	end := ""

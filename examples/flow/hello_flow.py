@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""A data flow of three steps. Run it from any branch or tag; nothing is built.
+"""A data flow of three steps. It runs from any branch or tag; nothing is built.
 
-Each step is told to Refline as a JSON line in $REFLINE_EVENTS; without that
-variable the flow runs all the same.
+It reports each step to Refline as a JSON line in $REFLINE_EVENTS. Without that
+variable it runs too.
 """
 
 import argparse
 import json
 import os
 
-from numbers_source import numbers  # a module beside the flow
+from numbers_source import numbers  # a module next to the flow
 
 
-def tell(**event):
+def report(**event):
     path = os.environ.get("REFLINE_EVENTS")
     if path:
         with open(path, "a", encoding="utf-8") as f:
@@ -20,13 +20,13 @@ def tell(**event):
 
 
 def step(name, work):
-    tell(type="step_started", step=name)
+    report(type="step_started", step=name)
     try:
         result = work()
     except Exception as e:
-        tell(type="step_finished", step=name, status="failed", message=str(e))
+        report(type="step_finished", step=name, status="failed", message=str(e))
         raise
-    tell(type="step_finished", step=name)
+    report(type="step_finished", step=name)
     return result
 
 
@@ -39,7 +39,7 @@ def main():
     data = step("extract", lambda: numbers(args.count))
     squares = step("transform", lambda: [n * n for n in data])
     step("load", lambda: print(f"hello {args.name}: {squares}, sum {sum(squares)}"))
-    tell(type="table", title="squares", columns=["n", "n²"], rows=[[n, n * n] for n in data])
+    report(type="table", title="squares", columns=["n", "n²"], rows=[[n, n * n] for n in data])
 
 
 if __name__ == "__main__":

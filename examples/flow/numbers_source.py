@@ -1,4 +1,4 @@
-"""Where the numbers come from."""
+"""The source of the numbers."""
 
 
 def numbers(count):

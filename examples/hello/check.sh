@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks one property of the greeting that the build job made.
+# Checks one property of the greeting that the build job wrote.
 set -eu
 case "$1" in
 words) test "$WORDS" -ge 2 && echo "$WORDS words, as many as wanted" ;;

@@ -1,4 +1,4 @@
-// A bucket with the settings that every bucket here has.
+// A bucket with the common settings.
 function(name, versioned=true) {
   Type: 'AWS::S3::Bucket',
   Properties: {

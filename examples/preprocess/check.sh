@@ -1,5 +1,5 @@
 #!/bin/sh
-# A template has resources, and each has a type.
+# Checks that a template has resources and that each of them has a type.
 set -eu
 grep -q '"Resources"' "$1"
 types=$(grep -c '"Type"' "$1")

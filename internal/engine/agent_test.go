@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/executor"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 )
 
@@ -45,7 +43,6 @@ func TestAgentOfAJob(t *testing.T) {
 	in := JobInput{
 		Job: &pipeline.Job{Name: "job", Script: []string{"true"}}, Dir: dir, InPlace: t.TempDir(), Executor: rec,
 		Variables: []pipeline.Variable{{Name: "SSH_AUTH_SOCK", Value: "of the configuration"}},
-		Secrets:   &mask.Set{}, Log: io.Discard, Emit: func(pipeline.Report) {}, Stop: context.Background(),
 	}
 	in.Agent = func(p AgentPlace) ([]string, func() error, error) {
 		folder, seen := p.Dir, p.Seen

@@ -1,5 +1,5 @@
-// Package engine runs jobs: one attempt of one job ([RunJob]), for a local run
-// and for a server's runner alike, and a whole pipeline in this process ([Run]).
+// Package engine runs one attempt of one job ([RunJob]), for a local run and for
+// a server's runner alike.
 //
 // It promises what GitLab's runner does around a script: a fresh workspace of
 // the run's files, caches and artifacts, one shell that stops at the first

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,10 +35,10 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		v("CI_JOB_STARTED_AT", in.Started.UTC().Format("2006-01-02T15:04:05Z")),
 		v("CI_CONCURRENT_ID", strconv.Itoa(in.Slot)),
 		v("CI_CONCURRENT_PROJECT_ID", strconv.Itoa(in.Slot)),
-		v("CI_RUNNER_ID", "1"),
-		v("CI_RUNNER_DESCRIPTION", "refline"),
-		v("CI_RUNNER_TAGS", "[]"),
-		v("CI_RUNNER_VERSION", in.Version),
+		v("CI_RUNNER_ID", in.Runner.ID),
+		v("CI_RUNNER_DESCRIPTION", in.Runner.Description),
+		v("CI_RUNNER_TAGS", tagList(in.Runner.Tags)),
+		v("CI_RUNNER_VERSION", in.Runner.Version),
 		v("CI_RUNNER_EXECUTABLE_ARCH", runnerArch),
 		v("CI_JOB_TIMEOUT", strconv.Itoa(int(in.timeout()/time.Second))),
 		v("REFLINE_RUN", in.RunID),
@@ -56,6 +57,15 @@ func machineVariables(in JobInput, paths jobPaths) []pipeline.Variable {
 		vars = append(vars, v("REFLINE_BIN", in.Binary))
 	}
 	return vars
+}
+
+// tagList gives tags as a JSON array, as on GitLab.
+func tagList(tags []string) string {
+	list, err := json.Marshal(append([]string{}, tags...))
+	if err != nil {
+		return "[]"
+	}
+	return string(list)
 }
 
 // mostEnv is Linux's MAX_ARG_STRLEN: what one variable may have with its name.
@@ -86,7 +96,7 @@ func environment(vars []pipeline.Variable, temp, shown string) ([]string, error)
 			value = shown + "/" + v.Name
 		}
 		if runtime.GOOS == "linux" && len(v.Name)+len(value)+2 > mostEnv {
-			return nil, errs.E(errs.Invalid, "variable %q has %s, and a process takes at most %s in one; make it a file variable, or read a file of the project", v.Name, humanBytes(int64(len(value))), humanBytes(mostEnv))
+			return nil, errs.E(errs.Invalid, "variable %q has %d bytes, and a process takes at most %d in one; make it a file variable, or read a file of the project", v.Name, len(value), mostEnv-len(v.Name)-2)
 		}
 		env = append(env, v.Name+"="+value)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"refline/internal/cache"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
@@ -33,8 +34,8 @@ func TestNamesOfImagesThatAreEmpty(t *testing.T) {
 				job.Services = append(job.Services, pipeline.Service{Image: pipeline.Image{Name: s}})
 			}
 			h := newJob(t, job)
-			h.fake.isolated = true
-			h.fake.start = func(context.Context, executor.Spec) error { return c.start }
+			h.fake.InContainer = true
+			h.fake.OnStart = func(context.Context, executor.Spec) error { return c.start }
 			h.in.Variables = []pipeline.Variable{{Name: "EMPTY"}}
 			res := h.run()
 			if res.Status != pipeline.StatusFailed || res.Err == nil {
@@ -51,7 +52,7 @@ func TestNamesOfImagesThatAreEmpty(t *testing.T) {
 
 func TestWhatIsReadAfterAJob(t *testing.T) {
 	t.Parallel()
-	cache := func(paths ...string) []pipeline.Cache { return []pipeline.Cache{{Paths: paths}} }
+	caches := func(paths ...string) []pipeline.Cache { return []pipeline.Cache{{Paths: paths}} }
 	for _, c := range []struct {
 		name    string
 		job     pipeline.Job
@@ -67,20 +68,20 @@ func TestWhatIsReadAfterAJob(t *testing.T) {
 			Paths:   []string{"out/bin/", "$CI_PROJECT_DIR/out/bin/x", "./lib/*/y", "$EXPANDED", "../outside", "outer"},
 			Reports: map[string][]string{"dotenv": {"v.env"}},
 		}}, want: []string{"expanded", "lib", "out/bin", "outer", "v.env"}},
-		{name: "a cache", job: pipeline.Job{Caches: cache("node_modules", ".cache/**")}, want: []string{".cache", "node_modules"}},
+		{name: "a cache", job: pipeline.Job{Caches: caches("node_modules", ".cache/**")}, want: []string{".cache", "node_modules"}},
 		{name: "a cache that is only read", job: pipeline.Job{Caches: []pipeline.Cache{{Paths: []string{"c"}, Policy: "pull"}}}, want: []string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := newJob(t, c.job)
-			h.fake.isolated = true
-			h.in.Caches = NewCaches(t.TempDir(), 1<<20)
+			h.fake.InContainer = true
+			h.in.Caches = cache.NewFolder(t.TempDir(), 1<<20)
 			h.in.Variables = []pipeline.Variable{{Name: "EXPANDED", Value: "expanded/*"}}
 			if c.inPlace {
 				h.in.InPlace = t.TempDir()
 			}
 			h.run()
-			same(t, h.fake.asked()[0].spec.Mounts[0].Back, c.want)
+			same(t, h.fake.Asked()[0].Spec.Mounts[0].Back, c.want)
 		})
 	}
 }

@@ -11,10 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"refline/internal/artifact"
+	"refline/internal/cache"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 const runnerArch = runtime.GOOS + "/" + runtime.GOARCH
@@ -30,7 +33,7 @@ const (
 type JobInput struct {
 	RunID   string // labels what executors make
 	ID      string // CI_JOB_ID, unique in the run
-	Version string // of the program, as CI_RUNNER_VERSION
+	Runner  Runner
 	Binary  string // of the program, for jobs on the host: REFLINE_BIN
 	Started time.Time
 	Job     *pipeline.Job
@@ -43,7 +46,7 @@ type JobInput struct {
 
 	// Tree is cloned into the job's workspace. InPlace, when set, is a folder
 	// that is used as it is instead.
-	Tree    *Tree
+	Tree    *workspace.Tree
 	InPlace string
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
@@ -58,28 +61,59 @@ type JobInput struct {
 	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
-	Take    []string // folders of artifacts to restore, in order
-	Keep    string   // the folder that becomes this job's artifacts
-	Caches  *Caches  // nil: none
-	Project string   // whose caches
+	Artifacts artifact.Store // nil: none
+	Take      []string       // keys of artifacts to restore, in order
+	Keep      string         // the key that this job's artifacts get
+	Caches    cache.Store    // nil: none
+	Project   string         // whose caches
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
-	// Setup prepares what the script needs of the machine and returns a folder
-	// to put first in PATH; env is what the job will run with. May be nil.
-	Setup func(ctx context.Context, workspace string, env []string, log io.Writer) (bin string, err error)
+	// PythonEnv makes the environment of a Python script, as pythonenv.Make does:
+	// it returns a folder to put first in PATH. nil: none is made.
+	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
 
 	// Agent, when set, gives the job the use of an ssh key until it ends.
 	Agent AgentStarter
 
 	Executor executor.Executor
-	Secrets  *mask.Set
-	Log      io.Writer // gets masked bytes only
-	// Emit gets steps and notes; it is called from several goroutines.
+	Secrets  *mask.Set // nil: none
+	Log      Log       // gets masked bytes only; nil: nothing is kept
+	LogLimit int64     // bytes of the log that are kept; 0: DefaultLogLimit
+	// Emit gets steps, notes and the bytes of the log; it is called from several
+	// goroutines. May be nil.
 	Emit func(pipeline.Report)
 	// Stop asks for a graceful end when done: the script is stopped and
-	// after_script still runs. The context of RunJob ends everything at once.
+	// after_script still runs. The context of RunJob ends everything at once. May
+	// be nil.
 	Stop context.Context
+}
+
+// Runner is who runs the job, as the job's CI_RUNNER_ variables name it.
+type Runner struct {
+	ID          string
+	Description string
+	Tags        []string
+	Version     string // of the program
+}
+
+// complete fills in what may be left out.
+func (in *JobInput) complete() {
+	if in.Secrets == nil {
+		in.Secrets = &mask.Set{}
+	}
+	if in.Log == nil {
+		in.Log = noLog{}
+	}
+	if in.LogLimit <= 0 {
+		in.LogLimit = DefaultLogLimit
+	}
+	if in.Emit == nil {
+		in.Emit = func(pipeline.Report) {}
+	}
+	if in.Stop == nil {
+		in.Stop = context.Background()
+	}
 }
 
 func (in *JobInput) timeout() time.Duration {
@@ -89,23 +123,14 @@ func (in *JobInput) timeout() time.Duration {
 	return defaultTimeout
 }
 
-// JobResult is what became of one attempt. A red job is a result; Err tells
-// what was in the way when the job could not be run as it should.
-type JobResult struct {
-	Status    pipeline.Status // Success, Failed or Canceled
-	Reason    pipeline.Reason
-	ExitCode  int
-	Coverage  *float64
-	Dotenv    []pipeline.Variable
-	Artifacts bool // Keep holds something
-	Err       error
-}
-
-// RunJob runs one attempt of one job from an empty folder to its artifacts.
+// RunJob runs one attempt of one job from an empty folder to its artifacts and
+// the last byte of its log.
 func RunJob(ctx context.Context, in JobInput) JobResult {
+	in.complete()
 	a := &attempt{JobInput: in}
 	defer a.cleanUp()
-	a.log = in.Secrets.Writer(in.Log)
+	log := &logWriter{ctx: context.WithoutCancel(ctx), log: in.Log, emit: in.Emit, limit: in.LogLimit}
+	a.log = in.Secrets.Writer(log)
 	if in.Job.Coverage != "" {
 		a.coverage = newCoverage(in.Job.Coverage)
 	}
@@ -119,7 +144,17 @@ func RunJob(ctx context.Context, in JobInput) JobResult {
 	if res.Err != nil {
 		res.Err = errs.E(errs.KindOf(res.Err), "%s", in.Secrets.String(res.Err.Error()))
 	}
+	log.finish(&res, a.findSecret)
 	return res
+}
+
+// findSecret gives the name of a secret that r holds, "" for none.
+func (a *attempt) findSecret(r io.Reader) (string, error) {
+	found, err := a.Secrets.Scan(r)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].Name, nil
 }
 
 // attempt is the state of RunJob.
@@ -131,7 +166,7 @@ type attempt struct {
 	workspace string // on the host
 	temp      string // on the host
 	scripts   string // on the host
-	clone     *Workspace
+	clone     *workspace.Workspace
 	sandbox   executor.Sandbox
 	env       []string
 	lookup    map[string]string

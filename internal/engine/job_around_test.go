@@ -14,25 +14,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"refline/internal/cache"
+	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
 )
 
 func TestCachesOfAJob(t *testing.T) {
 	t.Parallel()
-	caches := NewCaches(filepath.Join(t.TempDir(), "caches"), 0)
+	caches := cache.NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
 	run := func(c pipeline.Cache, code int, want string) string {
 		t.Helper()
 		h := newJob(t, pipeline.Job{Caches: []pipeline.Cache{c}})
 		h.in.Caches, h.in.Project = caches, "p"
 		h.in.Variables = []pipeline.Variable{{Name: "BRANCH", Value: "main"}, {Name: "HOW", Value: "pull"}}
-		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-			path := filepath.Join(c.workspace(), "deps", "n")
+		h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+			path := filepath.Join(c.Workspace(), "deps", "n")
 			got, _ := os.ReadFile(path)
 			if string(got) != want {
 				t.Errorf("got %q of the cache, want %q", got, want)
 			}
-			plantIn(t, c.workspace(), files{"deps/n": want + "+"})
+			plantIn(t, c.Workspace(), files{"deps/n": want + "+"})
 			return code, nil
 		}
 		h.run()
@@ -65,9 +67,9 @@ func TestCacheThatCannotBeHad(t *testing.T) {
 	blocked := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(blocked, nil, 0o644))
 	h := newJob(t, pipeline.Job{Caches: []pipeline.Cache{{Key: pipeline.CacheKey{Text: "k"}, Paths: []string{"deps/"}}}})
-	h.in.Caches = NewCaches(filepath.Join(blocked, "caches"), 0)
-	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-		plantIn(t, c.workspace(), files{"deps/n": ""})
+	h.in.Caches = cache.NewFolder(filepath.Join(blocked, "caches"), 0)
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+		plantIn(t, c.Workspace(), files{"deps/n": ""})
 		return 0, nil
 	}
 	if res := h.run(); res.Status != pipeline.StatusSuccess || !strings.Contains(h.log.String(), "cache: ") {
@@ -88,8 +90,8 @@ func TestLostFiles(t *testing.T) {
 		{0, errors.New("a container is left"), ""},
 	} {
 		h := newJob(t, pipeline.Job{Artifacts: &pipeline.Artifacts{Paths: []string{"out"}}})
-		h.fake.exec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
-		h.fake.closed = func(context.Context, executor.Spec) error { return c.err }
+		h.fake.OnExec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
+		h.fake.OnClose = func(context.Context, executor.Spec) error { return c.err }
 		res := h.run()
 		if res.Reason != c.reason || (res.Status == pipeline.StatusSuccess) != (c.reason == "") {
 			t.Errorf("%v with exit code %d: %+v", c.err, c.code, res)
@@ -126,7 +128,7 @@ func TestGitStrategy(t *testing.T) {
 		h := newJob(t, pipeline.Job{})
 		h.in.Variables = []pipeline.Variable{{Name: "GIT_STRATEGY", Value: strategy}}
 		var got files
-		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { got = harvest(t, c.workspace()); return 0, nil }
+		h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) { got = harvest(t, c.Workspace()); return 0, nil }
 		if res := h.run(); res.Status != pipeline.StatusSuccess {
 			t.Errorf("%q: %+v", strategy, res)
 		}
@@ -140,16 +142,16 @@ func TestHookComesBeforeSources(t *testing.T) {
 	t.Parallel()
 	for _, isolated := range []bool{false, true} {
 		h := newJob(t, pipeline.Job{PreGetSources: []string{"x"}, Script: []string{"y"}, Services: []pipeline.Service{{Image: pipeline.Image{Name: "db"}}}})
-		h.fake.isolated = isolated
+		h.fake.InContainer = isolated
 		got := map[string]files{}
-		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-			got[c.script()] = harvest(t, c.workspace())
-			plantIn(t, c.workspace(), files{"left": ""})
+		h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+			got[c.Script()] = harvest(t, c.Workspace())
+			plantIn(t, c.Workspace(), files{"left": ""})
 			return 0, nil
 		}
 		h.run()
 		same(t, got, map[string]files{scriptHook: {"./": ""}, scriptMain: {"README": "of the repository"}})
-		if n := len(h.fake.asked()[0].spec.Services); n != 0 {
+		if n := len(h.fake.Asked()[0].Spec.Services); n != 0 {
 			t.Errorf("%d services beside a hook", n)
 		}
 	}
@@ -169,7 +171,7 @@ func TestWhereAJobDeployed(t *testing.T) {
 	} {
 		h := newJob(t, pipeline.Job{Environment: &c.env})
 		h.in.Variables = []pipeline.Variable{{Name: "WHO", Value: "me"}}
-		h.fake.exec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
+		h.fake.OnExec = func(context.Context, fakeCommand) (int, error) { return c.code, nil }
 		h.run()
 		if got := strings.Join(h.notes(), "\n"); got != c.want {
 			t.Errorf("%+v: told %q, want %q", c.env, got, c.want)
@@ -184,7 +186,7 @@ func TestTimeoutOfTheWholeJob(t *testing.T) {
 	keep := &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenAlways}
 	waits := func(name string) func(context.Context, fakeCommand) (int, error) {
 		return func(ctx context.Context, c fakeCommand) (int, error) {
-			if c.script() == name {
+			if c.Script() == name {
 				return untilStopped(ctx)
 			}
 			return 0, nil
@@ -193,19 +195,20 @@ func TestTimeoutOfTheWholeJob(t *testing.T) {
 	for name, set := range map[string]func(h *jobTest){
 		"the hook": func(h *jobTest) {
 			h.in.Job.PreGetSources = []string{"wait"}
-			h.fake.exec = waits(scriptHook)
+			h.fake.OnExec = waits(scriptHook)
 		},
 		"images and services": func(h *jobTest) {
-			h.fake.start = func(ctx context.Context, _ executor.Spec) error { <-ctx.Done(); return context.Cause(ctx) }
+			h.fake.OnStart = func(ctx context.Context, _ executor.Spec) error { <-ctx.Done(); return context.Cause(ctx) }
 		},
 		"dependencies": func(h *jobTest) {
-			h.in.Setup = func(ctx context.Context, _ string, _ []string, _ io.Writer) (string, error) {
+			h.in.Job.Python = "f.py"
+			h.in.PythonEnv = func(ctx context.Context, _, _ string, _ io.Writer, _ []string) (string, error) {
 				<-ctx.Done()
 				return "", ctx.Err()
 			}
 		},
-		"the script":   func(h *jobTest) { h.fake.exec = waits(scriptMain) },
-		"after_script": func(h *jobTest) { h.fake.exec = waits(scriptAfter) },
+		"the script":   func(h *jobTest) { h.fake.OnExec = waits(scriptMain) },
+		"after_script": func(h *jobTest) { h.fake.OnExec = waits(scriptAfter) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +218,7 @@ func TestTimeoutOfTheWholeJob(t *testing.T) {
 			if log := h.log.String(); strings.Count(log, "timeout of 200ms is over") != 1 {
 				t.Errorf("log:\n%s", log)
 			}
-			if _, err := os.Stat(h.in.Keep); !os.IsNotExist(err) {
+			if _, err := h.in.Artifacts.Info(t.Context(), h.in.Keep); !errs.Is(err, errs.NotFound) {
 				t.Errorf("artifacts of a job that ran out of time: %v", err)
 			}
 		})
@@ -255,11 +258,11 @@ func TestTimeoutsOfScripts(t *testing.T) {
 			h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenOnFailure}})
 			h.in.Variables = tt.vars
 			after := ""
-			h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
-				if c.script() == scriptAfter {
-					after = c.env("CI_JOB_STATUS")
+			h.fake.OnExec = func(ctx context.Context, c fakeCommand) (int, error) {
+				if c.Script() == scriptAfter {
+					after = c.Var("CI_JOB_STATUS")
 				}
-				if c.script() == tt.waits {
+				if c.Script() == tt.waits {
 					return untilStopped(ctx)
 				}
 				return 0, nil
@@ -279,8 +282,8 @@ func TestErrorsOfAfterScript(t *testing.T) {
 	for ignore, want := range map[string]JobResult{"": {Status: pipeline.StatusSuccess}, "true": {Status: pipeline.StatusSuccess}, "no": {Status: pipeline.StatusSuccess}, "false": red, "0": red} {
 		h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
 		h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: ignore}}
-		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-			if c.script() == scriptAfter {
+		h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+			if c.Script() == scriptAfter {
 				return 4, nil
 			}
 			return 0, nil
@@ -291,7 +294,7 @@ func TestErrorsOfAfterScript(t *testing.T) {
 	}
 	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}})
 	h.in.Variables = []pipeline.Variable{{Name: "AFTER_SCRIPT_IGNORE_ERRORS", Value: "false"}}
-	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) { return len(c.script()), nil }
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) { return len(c.Script()), nil }
 	if res := h.run(); res.ExitCode != len(scriptMain) {
 		t.Errorf("the script's own failure became %+v", res)
 	}
@@ -302,11 +305,11 @@ func TestErrorsOfAfterScript(t *testing.T) {
 func TestEnvironmentOfTheEntrypoint(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
-	h.fake.isolated = true
+	h.fake.InContainer = true
 	must(t, h.in.Secrets.Add("TOKEN", []byte("a-secret-value")))
 	h.in.Variables = []pipeline.Variable{{Name: "OPEN", Value: "yes"}, {Name: "TOKEN", Value: "a-secret-value"}, {Name: "URL", Value: "https://$TOKEN@host"}}
 	h.run()
-	got := strings.Join(h.fake.specs[0].Env, "\n")
+	got := strings.Join(h.fake.Specs[0].Env, "\n")
 	if !strings.Contains(got, "OPEN=yes") || strings.Contains(got, "TOKEN") || strings.Contains(got, "URL") {
 		t.Errorf("environment:\n%s", got)
 	}
@@ -321,7 +324,7 @@ func TestVariableThatIsTooLong(t *testing.T) {
 	h := newJob(t, pipeline.Job{})
 	h.in.Variables = []pipeline.Variable{{Name: "BIG", Value: strings.Repeat("x", mostEnv)}}
 	res := h.run()
-	if res.Err == nil || !strings.Contains(res.Err.Error(), `variable "BIG" has 128.0 KiB`) || len(h.fake.asked()) != 0 {
+	if res.Err == nil || !strings.Contains(res.Err.Error(), `variable "BIG" has 131072 bytes`) || len(h.fake.Asked()) != 0 {
 		t.Errorf("got %+v", res)
 	}
 	h = newJob(t, pipeline.Job{})
@@ -344,7 +347,7 @@ func TestClonePath(t *testing.T) {
 		"relative":                        "",
 	} {
 		h := newJob(t, pipeline.Job{Image: &pipeline.Image{Name: "i"}})
-		h.fake.isolated = true
+		h.fake.InContainer = true
 		h.in.Variables = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/shop"}, {Name: "GIT_CLONE_PATH", Value: written}}
 		res := h.run()
 		if want == "" {
@@ -353,7 +356,7 @@ func TestClonePath(t *testing.T) {
 			}
 			continue
 		}
-		if got := h.fake.specs[0].Mounts[0].Target; res.Err != nil || got != want || h.fake.asked()[0].env("CI_PROJECT_DIR") != want {
+		if got := h.fake.Specs[0].Mounts[0].Target; res.Err != nil || got != want || h.fake.Asked()[0].Var("CI_PROJECT_DIR") != want {
 			t.Errorf("%s: got %s, want %s, %v", written, got, want, res.Err)
 		}
 	}

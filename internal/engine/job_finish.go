@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"refline/internal/artifact"
 	"refline/internal/executor"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // finish keeps caches and artifacts by what became of the script.
@@ -35,7 +37,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		err = nil
 	}
 	if err == nil {
-		a.tellDeployment(res)
+		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
 		err = a.keepArtifacts(ctx, failed, res)
 	}
@@ -61,8 +63,8 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// tellDeployment says which environment a job reached, and where it is seen.
-func (a *attempt) tellDeployment(res *JobResult) {
+// noteDeployment says which environment a job reached, and where it is seen.
+func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
 		return
@@ -77,38 +79,31 @@ func (a *attempt) tellDeployment(res *JobResult) {
 // keepArtifacts collects what artifacts: names, and the variables of dotenv
 // reports. Its failure fails the job.
 func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult) error {
-	if a.Job.Artifacts == nil {
+	if a.Job.Artifacts == nil || a.Artifacts == nil {
 		return nil
 	}
-	req := ArtifactRequest{
+	req := artifact.Request{
 		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
 		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "",
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
-		report, err := Collect(ctx, req, a.Keep)
-		for _, line := range append(report.Notes, report.Warnings...) {
+		kept, err := artifact.Keep(ctx, a.Artifacts, a.Keep, req)
+		for _, line := range append(kept.Notes, kept.Warnings...) {
 			fmt.Fprintln(a.log, line)
 		}
 		if err != nil {
 			return err
 		}
-		res.Artifacts = report.Stored
-		res.Dotenv, err = readDotenv(a.Keep, report.Reports["dotenv"])
+		res.Artifacts = !kept.Empty()
+		res.Dotenv, err = a.readDotenv(ctx, kept.Info.Reports["dotenv"])
 		return err
 	})
 }
 
-func readDotenv(dir string, files []string) ([]pipeline.Variable, error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	kept, err := OpenArtifacts(dir)
-	if err != nil {
-		return nil, err
-	}
+func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
-		f, err := kept.OpenReport("dotenv", file)
+		f, err := a.Artifacts.OpenReport(ctx, a.Keep, "dotenv", file)
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +200,7 @@ func (a *attempt) cleanUp() {
 		if err := a.sandbox.Close(ctx); err != nil {
 			a.note(fmt.Sprintf("not cleaned up: %v", err))
 		} else if a.clone != nil {
-			a.clone.GiveBack()
+			a.clone.Release()
 		}
 	}
 	if a.events != nil {
@@ -238,7 +233,7 @@ func (a *attempt) remove() {
 			a.note(fmt.Sprintf("workspace not removed: %v", err))
 		}
 	}
-	if err := removeAll(a.Dir); err != nil {
+	if err := workspace.RemoveAll(a.Dir); err != nil {
 		a.note(fmt.Sprintf("temporary folder not removed: %v", err))
 	}
 }

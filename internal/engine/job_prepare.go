@@ -14,6 +14,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
+	"refline/internal/workspace"
 )
 
 // prepare makes the folders, the environment, the workspace, and fills it with
@@ -43,7 +44,7 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err := a.startAgent(); err != nil {
 		return err
 	}
-	a.tellSecrets()
+	a.noteSecrets()
 	if err := os.WriteFile(filepath.Join(a.temp, eventsFile), nil, 0o666); err != nil {
 		return err
 	}
@@ -87,8 +88,11 @@ func (a *attempt) folderName() string {
 func (a *attempt) getSources(ctx context.Context) (err error) {
 	switch a.lookup["GIT_STRATEGY"] {
 	case "none", "empty":
-		a.clone = &Workspace{Dir: a.workspace}
+		a.clone = &workspace.Workspace{Dir: a.workspace}
 		return os.Mkdir(a.workspace, 0o777)
+	}
+	if a.Tree == nil {
+		return errs.E(errs.Invalid, "job %q has no files to start from, and does not say GIT_STRATEGY: none", a.Job.Name)
 	}
 	clone := a.Tree.Clone
 	if a.Executor.Isolated() {
@@ -173,9 +177,9 @@ func (a *attempt) setClonePath() error {
 	return nil
 }
 
-// tellSecrets names what GitLab would fetch from a secret store or sign, and
+// noteSecrets names what GitLab would fetch from a secret store or sign, and
 // nobody gave here.
-func (a *attempt) tellSecrets() {
+func (a *attempt) noteSecrets() {
 	for _, s := range a.Job.Secrets {
 		if _, ok := a.lookup[s.Name]; !ok {
 			a.note(fmt.Sprintf("secret %s comes from a store that only a server reaches; give it: --secret %s", s.Name, s.Name))
@@ -214,17 +218,18 @@ func (a *attempt) section(name, title string, f func() error) error {
 }
 
 func (a *attempt) takeArtifacts(ctx context.Context) error {
-	if len(a.Take) == 0 || a.InPlace != "" {
+	if len(a.Take) == 0 || a.Artifacts == nil || a.InPlace != "" {
 		return nil // in place they are where they were made
 	}
 	return a.section("download_artifacts", "Taking artifacts", func() error {
-		for _, dir := range a.Take {
-			kept, err := OpenArtifacts(dir)
-			if err == nil {
-				err = kept.Restore(ctx, a.workspace)
-			}
-			if err != nil {
-				return err
+		into, err := os.OpenRoot(a.workspace)
+		if err != nil {
+			return err
+		}
+		defer into.Close()
+		for _, key := range a.Take {
+			if err := a.Artifacts.Restore(ctx, key, into); err != nil {
+				return fmt.Errorf("restore artifacts: %w", err)
 			}
 		}
 		return nil
@@ -249,19 +254,24 @@ func (a *attempt) start(ctx context.Context) error {
 		}
 		return err
 	}
-	if a.Setup != nil && a.Executor.Isolated() {
+	return a.pythonEnv(ctx)
+}
+
+// pythonEnv makes what a Python script needs, and puts it first in PATH.
+func (a *attempt) pythonEnv(ctx context.Context) error {
+	switch {
+	case a.Job.Python == "" || a.PythonEnv == nil:
+		return nil
+	case a.Executor.Isolated():
 		a.note("dependencies of the script are taken from the image, not installed")
-	} else if a.Setup != nil {
-		env := append(hostEnvironment(a.Environ), a.env...)
-		bin, err := a.Setup(ctx, a.workspace, env, a.log)
-		if err != nil {
-			return err
-		}
-		if bin != "" {
-			a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+envValue(env, "PATH"))
-		}
+		return nil
 	}
-	return nil
+	env := append(hostEnvironment(a.Environ), a.env...)
+	bin, err := a.PythonEnv(ctx, a.workspace, a.Job.Python, a.log, env)
+	if err == nil && bin != "" {
+		a.env = append(a.env, "PATH="+bin+string(os.PathListSeparator)+lookupOf(env)["PATH"])
+	}
+	return err
 }
 
 func (a *attempt) sandboxOf(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {

@@ -47,12 +47,12 @@ func TestHowAJobEnds(t *testing.T) {
 			tt.job.AfterScript = []string{"tidy"}
 			h := newJob(t, tt.job)
 			after := ""
-			h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
-				if c.script() == scriptAfter {
-					after = c.env("CI_JOB_STATUS")
+			h.fake.OnExec = func(ctx context.Context, c fakeCommand) (int, error) {
+				if c.Script() == scriptAfter {
+					after = c.Var("CI_JOB_STATUS")
 					return 1, nil // it changes nothing
 				}
-				if got := c.env("CI_JOB_STATUS"); got != "running" {
+				if got := c.Var("CI_JOB_STATUS"); got != "running" {
 					t.Errorf("CI_JOB_STATUS=%s in the script", got)
 				}
 				return tt.script(ctx, c)
@@ -77,21 +77,21 @@ func TestAfterScriptIsEndedByAHardCancel(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{AfterScript: []string{"tidy"}, Artifacts: &pipeline.Artifacts{Paths: []string{"README"}, When: pipeline.WhenAlways}})
 	ctx, kill := context.WithCancel(t.Context())
-	h.fake.exec = func(ctx context.Context, c fakeCommand) (int, error) {
-		if c.script() == scriptAfter {
+	h.fake.OnExec = func(ctx context.Context, c fakeCommand) (int, error) {
+		if c.Script() == scriptAfter {
 			kill()
 			return untilStopped(ctx)
 		}
 		return 0, nil
 	}
 	RunJob(ctx, h.in)
-	if h.fake.left() != 0 {
+	if h.fake.Left() != 0 {
 		t.Error("a sandbox was left open")
 	}
 	if _, err := os.Stat(h.in.Dir); !os.IsNotExist(err) {
 		t.Errorf("the attempt's folder: %v", err)
 	}
-	if _, err := os.Stat(h.in.Keep); !os.IsNotExist(err) {
+	if _, err := h.in.Artifacts.Info(t.Context(), h.in.Keep); !errs.Is(err, errs.NotFound) {
 		t.Errorf("artifacts of a job that was ended: %v", err)
 	}
 }
@@ -118,23 +118,23 @@ func TestScriptsOfAJob(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, isolated), func(t *testing.T) {
 				t.Parallel()
 				h := newJob(t, tt.job)
-				h.fake.isolated = isolated
+				h.fake.InContainer = isolated
 				text := map[string]string{}
-				h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+				h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
 					// What a shell would open is in the folder of scripts, and
 					// there everything is written before anything is run.
 					if len(text) == 0 {
-						entries, err := os.ReadDir(c.scripts())
+						entries, err := os.ReadDir(c.Scripts())
 						must(t, err)
 						for _, e := range entries {
-							data, err := os.ReadFile(filepath.Join(c.scripts(), e.Name()))
+							data, err := os.ReadFile(filepath.Join(c.Scripts(), e.Name()))
 							must(t, err)
 							text[e.Name()] = string(data)
 						}
 					}
 					at := c.Args[1]
 					if isolated {
-						at = filepath.Join(c.scripts(), strings.TrimPrefix(at, c.spec.Mounts[2].Target))
+						at = filepath.Join(c.Scripts(), strings.TrimPrefix(at, c.Spec.Mounts[2].Target))
 					} else if !filepath.IsAbs(at) {
 						at = filepath.Join(c.Dir, at)
 					}
@@ -147,8 +147,8 @@ func TestScriptsOfAJob(t *testing.T) {
 					t.Fatalf("%+v", res)
 				}
 				var order []string
-				for _, c := range h.fake.asked() {
-					order = append(order, c.script())
+				for _, c := range h.fake.Asked() {
+					order = append(order, c.Script())
 				}
 				if got := strings.Join(order, " "); got != tt.want {
 					t.Errorf("ran %s, want %s", got, tt.want)
@@ -173,28 +173,28 @@ func TestScriptsOfAJob(t *testing.T) {
 func TestMountsOfAnIsolatedJob(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{Script: []string{"true"}})
-	h.fake.isolated = true
+	h.fake.InContainer = true
 	h.in.ReadOnly = []string{"/mirror/objects"}
 	h.in.Variables = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/app"}}
 	h.run()
-	c := h.fake.asked()[0]
+	c := h.fake.Asked()[0]
 	var got []string
-	for _, m := range c.spec.Mounts {
+	for _, m := range c.Spec.Mounts {
 		got = append(got, fmt.Sprint(m.Target, " ", m.ReadOnly))
 	}
 	same(t, got, []string{
 		"/builds/group/app false", "/builds/group/app.tmp false", "/builds/group/app.scripts true", "/mirror/objects true",
 	})
-	for _, m := range c.spec.Mounts[:2] {
-		if rel, err := filepath.Rel(m.Source, c.scripts()); err != nil || !strings.HasPrefix(rel, "..") {
-			t.Errorf("the scripts %s can be written through %s", c.scripts(), m.Source)
+	for _, m := range c.Spec.Mounts[:2] {
+		if rel, err := filepath.Rel(m.Source, c.Scripts()); err != nil || !strings.HasPrefix(rel, "..") {
+			t.Errorf("the scripts %s can be written through %s", c.Scripts(), m.Source)
 		}
 	}
 	same(t, c.Dir, "/builds/group/app")
 	same(t, c.Args[1], "/builds/group/app.scripts/script.sh")
-	same(t, c.env("CI_PROJECT_DIR"), "/builds/group/app")
-	same(t, c.env("GIT_CONFIG_VALUE_0"), "/builds/group/app")
-	if _, ok := c.lookEnv("REFLINE_BIN"); ok {
+	same(t, c.Var("CI_PROJECT_DIR"), "/builds/group/app")
+	same(t, c.Var("GIT_CONFIG_VALUE_0"), "/builds/group/app")
+	if _, ok := c.LookVar("REFLINE_BIN"); ok {
 		t.Error("REFLINE_BIN of the host in a sandbox")
 	}
 }
@@ -208,16 +208,16 @@ func TestSpecOfAJob(t *testing.T) {
 			Variables: []pipeline.Variable{{Name: "OWN", Value: "$TAG"}, {Name: "LITERAL", Value: "$TAG", Raw: true}, {Name: "WHO", Value: "db"}},
 		}},
 	})
-	h.fake.isolated = true
+	h.fake.InContainer = true
 	h.in.Variables = []pipeline.Variable{{Name: "TAG", Value: "v1"}, {Name: "WHO", Value: "me"}, {Name: "ARCH", Value: "arm64"}, {Name: "DOCKER_AUTH_CONFIG", Value: "{}"}}
 	h.run()
-	spec := h.fake.asked()[0].spec
+	spec := h.fake.Asked()[0].Spec
 	same(t, spec.Image, executor.Image{Name: "app:v1", User: "me:me", Platform: "linux/arm64", PullPolicy: []string{"always"}, Entrypoint: []string{"$TAG"}})
 	same(t, []string{spec.RunID, spec.JobID, spec.DockerAuthConfig}, []string{"7", "70001", "{}"})
 	s := spec.Services[0]
 	same(t, []any{s.Name, s.Aliases, s.Command}, []any{"db:v1", []string{"me-db"}, []string{"$TAG"}})
 	service := fakeCommand{Command: executor.Command{Env: s.Env}}
-	same(t, []string{service.env("OWN"), service.env("LITERAL"), service.env("WHO"), service.env("CI_JOB_ID")}, []string{"v1", "$TAG", "db", "70001"})
+	same(t, []string{service.Var("OWN"), service.Var("LITERAL"), service.Var("WHO"), service.Var("CI_JOB_ID")}, []string{"v1", "$TAG", "db", "70001"})
 }
 
 func TestEnvironmentOfAJob(t *testing.T) {
@@ -234,15 +234,15 @@ func TestEnvironmentOfAJob(t *testing.T) {
 		{Name: "PROJECT", Value: "$CI_PROJECT_DIR"},
 	}
 	h.run()
-	c := h.fake.asked()[0]
+	c := h.fake.Asked()[0]
 	for name, want := range map[string]string{
 		"HOME": "/home/me", "PATH": "/bin", "GIT_AUTHOR_NAME": "me",
-		"A": "of the job", "B": "of the job, $A, , 70001", "RAW": "$A", "PROJECT": c.workspace(),
-		"CI_PROJECT_DIR": c.workspace(), "CI_BUILDS_DIR": filepath.Dir(c.workspace()), "CI_JOB_ID": "70001", "CI_JOB_STATUS": "running",
+		"A": "of the job", "B": "of the job, $A, , 70001", "RAW": "$A", "PROJECT": c.Workspace(),
+		"CI_PROJECT_DIR": c.Workspace(), "CI_BUILDS_DIR": filepath.Dir(c.Workspace()), "CI_JOB_ID": "70001", "CI_JOB_STATUS": "running",
 		"CI_JOB_STARTED_AT": "2026-03-01T12:02:03Z", "CI_RUNNER_VERSION": "1.2.3", "CI_RUNNER_EXECUTABLE_ARCH": runtime.GOOS + "/" + runtime.GOARCH,
-		"CI_JOB_TIMEOUT": "5400", "REFLINE_RUN": "7", "REFLINE_BIN": "/usr/bin/refline", "REFLINE_EVENTS": c.temp() + "/" + eventsFile,
+		"CI_JOB_TIMEOUT": "5400", "REFLINE_RUN": "7", "REFLINE_BIN": "/usr/bin/refline", "REFLINE_EVENTS": c.Temp() + "/" + eventsFile,
 	} {
-		if got := c.env(name); got != want {
+		if got := c.Var(name); got != want {
 			t.Errorf("%s=%s, want %s", name, got, want)
 		}
 	}
@@ -250,11 +250,11 @@ func TestEnvironmentOfAJob(t *testing.T) {
 		"GIT_DIR", "GIT_INDEX_FILE", "BASH_ENV", "ENV", "OLDPWD", "CI_COMMIT_SHA", "GITLAB_TOKEN", "REFLINE_SECRET",
 		"CI_DISPOSABLE_ENVIRONMENT", "GIT_CONFIG_COUNT",
 	} {
-		if v, ok := c.lookEnv(name); ok {
+		if v, ok := c.LookVar(name); ok {
 			t.Errorf("%s=%s reached the job", name, v)
 		}
 	}
-	if c.Dir != c.workspace() {
+	if c.Dir != c.Workspace() {
 		t.Errorf("runs in %s", c.Dir)
 	}
 }
@@ -263,22 +263,22 @@ func TestFileVariables(t *testing.T) {
 	t.Parallel()
 	for _, isolated := range []bool{false, true} {
 		h := newJob(t, pipeline.Job{})
-		h.fake.isolated = isolated
+		h.fake.InContainer = isolated
 		const content = "line one\n$A\n"
 		h.in.Variables = []pipeline.Variable{
 			{Name: "KEY_1", Value: content, File: true, Raw: true}, {Name: "WHERE", Value: "at $KEY_1"}, {Name: "A", Value: "a"},
 			{Name: "SOFT", Value: "a is $A", File: true},
 		}
-		h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-			seen := c.temp()
+		h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+			seen := c.Temp()
 			if isolated {
-				seen = c.spec.Mounts[1].Target
+				seen = c.Spec.Mounts[1].Target
 			}
-			if c.env("KEY_1") != seen+"/KEY_1" || c.env("WHERE") != "at "+seen+"/KEY_1" {
-				t.Errorf("isolated %v: KEY_1=%s, WHERE=%s, want them in %s", isolated, c.env("KEY_1"), c.env("WHERE"), seen)
+			if c.Var("KEY_1") != seen+"/KEY_1" || c.Var("WHERE") != "at "+seen+"/KEY_1" {
+				t.Errorf("isolated %v: KEY_1=%s, WHERE=%s, want them in %s", isolated, c.Var("KEY_1"), c.Var("WHERE"), seen)
 			}
 			for name, want := range map[string]string{"KEY_1": content, "SOFT": "a is a"} {
-				path := filepath.Join(c.temp(), name)
+				path := filepath.Join(c.Temp(), name)
 				data, err := os.ReadFile(path)
 				must(t, err)
 				info, err := os.Stat(path)
@@ -310,7 +310,7 @@ func TestVariablesThatCannotBeGiven(t *testing.T) {
 		if res := h.run(); res.Status != pipeline.StatusFailed || !errs.Is(res.Err, errs.Invalid) || !strings.Contains(res.Err.Error(), fmt.Sprintf("%q", v.Name)) {
 			t.Errorf("%s: got %+v", name, res)
 		}
-		if len(h.fake.asked()) > 0 {
+		if len(h.fake.Asked()) > 0 {
 			t.Errorf("%s: and yet something ran", name)
 		}
 	}
@@ -322,12 +322,12 @@ func TestStepsOfRun(t *testing.T) {
 		{Name: "one", Script: "x", Env: map[string]string{"Z": "$A", "A": "own"}}, {Name: "two", Script: "y"}, {Name: "three", Script: "z"},
 	}})
 	h.in.Variables = []pipeline.Variable{{Name: "A", Value: "of the job"}}
-	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-		if c.script() == scriptStep(0) {
-			same(t, []string{c.env("A"), c.env("Z")}, []string{"own", "of the job"})
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+		if c.Script() == scriptStep(0) {
+			same(t, []string{c.Var("A"), c.Var("Z")}, []string{"own", "of the job"})
 			return 0, nil
 		}
-		if _, ok := c.lookEnv("Z"); ok || c.env("A") != "of the job" {
+		if _, ok := c.LookVar("Z"); ok || c.Var("A") != "of the job" {
 			t.Errorf("the variables of the first step are in the second")
 		}
 		return 5, nil
@@ -346,7 +346,7 @@ func TestInPlace(t *testing.T) {
 	h := newJob(t, pipeline.Job{Artifacts: &pipeline.Artifacts{Paths: []string{"made"}}})
 	dir := plant(t, files{"theirs": "stays"})
 	h.in.InPlace, h.in.Take = dir, []string{filepath.Join(dir, "nowhere")} // not taken: they are where they were made
-	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
 		if c.Dir != dir || !filepath.IsAbs(c.Args[1]) {
 			t.Errorf("ran %v in %s", c.Args, c.Dir)
 		}
@@ -358,22 +358,22 @@ func TestInPlace(t *testing.T) {
 	same(t, harvest(t, dir), files{"theirs": "stays", "made": ""})
 }
 
-func TestSetupIsFirstInPath(t *testing.T) {
+func TestPythonEnvIsFirstInPath(t *testing.T) {
 	t.Parallel()
-	h := newJob(t, pipeline.Job{})
+	h := newJob(t, pipeline.Job{Python: "f.py"})
 	h.in.Environ = []string{"PATH=/usr/bin"}
-	h.in.Setup = func(_ context.Context, workspace string, env []string, _ io.Writer) (string, error) {
-		if !slices.Contains(env, "CI_PROJECT_DIR="+workspace) || !slices.Contains(env, "PATH=/usr/bin") {
+	h.in.PythonEnv = func(_ context.Context, workspace, script string, _ io.Writer, env []string) (string, error) {
+		if script != "f.py" || !slices.Contains(env, "CI_PROJECT_DIR="+workspace) || !slices.Contains(env, "PATH=/usr/bin") {
 			t.Errorf("set up with %q", env)
 		}
 		return "/made/bin", nil
 	}
 	h.run()
-	same(t, h.fake.asked()[0].env("PATH"), "/made/bin"+string(os.PathListSeparator)+"/usr/bin")
+	same(t, h.fake.Asked()[0].Var("PATH"), "/made/bin"+string(os.PathListSeparator)+"/usr/bin")
 
-	h = newJob(t, pipeline.Job{})
-	h.fake.isolated = true
-	h.in.Setup = func(context.Context, string, []string, io.Writer) (string, error) {
+	h = newJob(t, pipeline.Job{Python: "f.py"})
+	h.fake.InContainer = true
+	h.in.PythonEnv = func(context.Context, string, string, io.Writer, []string) (string, error) {
 		t.Error("set up for a sandbox that cannot see it")
 		return "", nil
 	}
@@ -407,13 +407,16 @@ func TestLaterRemovesTheFolder(t *testing.T) {
 }
 
 // failingLog takes some bytes and then no more.
-type failingLog struct{ room int }
+type failingLog struct {
+	memoryLog
+	room int
+}
 
-func (l *failingLog) Write(p []byte) (int, error) {
+func (l *failingLog) Append(ctx context.Context, p []byte) error {
 	if l.room -= len(p); l.room < 0 {
-		return 0, errors.New("disk full")
+		return errors.New("disk full")
 	}
-	return len(p), nil
+	return l.memoryLog.Append(ctx, p)
 }
 
 func TestLogThatCannotBeWritten(t *testing.T) {
@@ -421,12 +424,25 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 	h := newJob(t, pipeline.Job{})
 	must(t, h.in.Secrets.Add("TOKEN", []byte("beginning-of-a-secret")))
 	h.in.Log = &failingLog{room: 4}
-	h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-		c.print("text")
-		c.print("beginn") // held back until the end: it may be the secret
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+		c.Print("text")
+		c.Print("beginn") // held back until the end: it may be the secret
 		return 0, nil
 	}
 	if res := h.run(); res.Status != pipeline.StatusFailed || res.Reason != pipeline.ReasonRunnerSystemFailure || res.Err == nil || !strings.Contains(res.Err.Error(), "disk full") {
 		t.Errorf("got %+v", res)
+	}
+}
+
+// The workspace is called like the project, where that is a name for a folder.
+func TestNameOfTheWorkspace(t *testing.T) {
+	t.Parallel()
+	for project, want := range map[string]string{"": "work", "shop": "shop", "a.b-c_1": "a.b-c_1", "..": "work", ".git": "work", "a/b": "work", "ä": "work", "tmp": "work", "before": "work"} {
+		h := newJob(t, pipeline.Job{})
+		h.in.Variables = []pipeline.Variable{{Name: "CI_PROJECT_NAME", Value: project}}
+		h.run()
+		if got := filepath.Base(h.fake.Asked()[0].Workspace()); got != want {
+			t.Errorf("%q: got %s, want %s", project, got, want)
+		}
 	}
 }

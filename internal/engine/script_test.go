@@ -166,7 +166,7 @@ func TestStoppedJobOnTheHost(t *testing.T) {
 	stop, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	h.in.Stop = stop
-	h.in.Log = &watchedLog{to: &h.log, seen: "started", do: cancel}
+	h.in.Log = &watchedLog{memoryLog: &h.log, seen: "started", do: cancel}
 	if res := h.run(); res.Status != pipeline.StatusCanceled {
 		t.Errorf("got %+v", res)
 	}
@@ -175,20 +175,20 @@ func TestStoppedJobOnTheHost(t *testing.T) {
 
 // watchedLog does something once it has seen a line.
 type watchedLog struct {
-	to   *bytes.Buffer
+	*memoryLog
 	seen string
 	do   func()
 }
 
-func (l *watchedLog) Write(p []byte) (int, error) {
-	n, err := l.to.Write(p)
-	for line := range strings.Lines(l.to.String()) {
+func (l *watchedLog) Append(ctx context.Context, p []byte) error {
+	err := l.memoryLog.Append(ctx, p)
+	for line := range strings.Lines(l.String()) {
 		if l.do != nil && strings.TrimSpace(line) == l.seen {
 			l.do()
 			l.do = nil
 		}
 	}
-	return n, err
+	return err
 }
 
 // Not parallel: the goroutines of other tests would be found.
@@ -199,7 +199,7 @@ func TestNoGoroutineStaysAfterAJobOnTheHost(t *testing.T) {
 		stop, cancel := context.WithCancel(t.Context())
 		h.in.Stop = stop
 		if script == "sleep 60" {
-			h.in.Log = &watchedLog{to: &h.log, seen: "begun", do: cancel}
+			h.in.Log = &watchedLog{memoryLog: &h.log, seen: "begun", do: cancel}
 		}
 		res := h.run()
 		if (res.Status == pipeline.StatusCanceled) != (script == "sleep 60") {

@@ -57,8 +57,8 @@ func TestWhatAJobPutsInPlaceOfItsEvents(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := newJob(t, pipeline.Job{})
-			h.fake.exec = func(_ context.Context, c fakeCommand) (int, error) {
-				return 0, tt.put(filepath.Join(c.temp(), eventsFile))
+			h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+				return 0, tt.put(filepath.Join(c.Temp(), eventsFile))
 			}
 			if res := h.run(); res.Err != nil {
 				t.Fatal(res.Err)
@@ -119,4 +119,16 @@ func TestEventsBeyondTheLimitAreNotRead(t *testing.T) {
 	must(t, err)
 	r.poll()
 	same(t, []int{emitted, notes}, []int{1, 1})
+}
+
+func TestNotesAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newJob(t, pipeline.Job{})
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+		return 0, os.WriteFile(filepath.Join(c.Temp(), eventsFile), []byte(strings.Repeat("nonsense\n", 10*mostNotes)), 0o644)
+	}
+	h.run()
+	if notes := h.notes(); len(notes) != mostNotes || !strings.Contains(notes[mostNotes-1], "left out") {
+		t.Errorf("%d notes, the last is %q", len(notes), notes[len(notes)-1])
+	}
 }

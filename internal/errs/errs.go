@@ -79,3 +79,18 @@ func diskFull(err error) bool {
 
 // Is reports whether err is of kind k. It is false for nil.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
+
+// MarshalText gives the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind's name. An unknown one, of a newer program, is
+// Internal.
+func (k *Kind) UnmarshalText(name []byte) error {
+	*k = Internal
+	for known := Invalid; known <= Unavailable; known++ {
+		if known.String() == string(name) {
+			*k = known
+		}
+	}
+	return nil
+}

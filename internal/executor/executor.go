@@ -17,8 +17,6 @@ import (
 // Executor starts sandboxes. It is safe for concurrent use; one Executor
 // serves every job of a run.
 type Executor interface {
-	// Name is "process", "docker" or "kubernetes".
-	Name() string
 	// Isolated reports whether a sandbox has a file system of its own, so that
 	// mounts appear at Mount.Target, or sees the host's as it is, so that
 	// Target is not used.
@@ -121,7 +119,8 @@ type Mount struct {
 	Shared bool
 }
 
-// Command is one process to run. Its standard input is always /dev/null.
+// Command is one process to run. Its standard input is /dev/null, unless it has a
+// Terminal.
 type Command struct {
 	Args []string // Args[0] is looked up in the sandbox's PATH
 	Dir  string   // working directory, as the sandbox sees it; absolute
@@ -136,7 +135,38 @@ type Command struct {
 	// may be handed to the command as it is.
 	Stdout, Stderr io.Writer
 	Grace          time.Duration // between TERM and KILL; 0 means DefaultGrace
+	// Terminal makes the command interactive: a terminal is its input and output,
+	// and Stdout and Stderr are not used.
+	Terminal *Terminal
 }
+
+// Terminal is where somebody works with a command. Variables of terminals (TERM,
+// LANG) are in Command.Env. Keys arrive as bytes, so Ctrl-C is 3; the caller has
+// its own terminal in raw mode.
+type Terminal struct {
+	// In has the keys. Its end counts as Ctrl-D. A read that still waits when the
+	// command has ended is left alone; what it returns is lost.
+	In  io.Reader
+	Out io.Writer
+	// Size is the terminal's at the start. Sizes that Resize delivers follow; it may
+	// be nil.
+	Size   Size
+	Resize <-chan Size
+}
+
+// Size is that of a terminal, in characters. The zero Size means 24 by 80.
+type Size struct{ Rows, Columns uint16 }
+
+// OrDefault is 24 by 80 for the zero Size.
+func (s Size) OrDefault() Size {
+	if s == (Size{}) {
+		return Size{Rows: 24, Columns: 80}
+	}
+	return s
+}
+
+// EndOfInput is what a terminal sends for Ctrl-D.
+const EndOfInput = 4
 
 // OneOutput reports whether Stdout and Stderr are the same writer: then what a
 // command prints comes in the order in which it was printed.

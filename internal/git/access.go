@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/netguard"
 )
 
 // Access says how remotes may be reached and with what. The zero value reaches
@@ -30,6 +31,10 @@ type Access struct {
 	// password the site gets none but those in its URL.
 	Login func(site string) (username, password string)
 
+	// Guard, if set, decides which addresses git may connect to. It goes with
+	// Trust Server and needs git 2.37 or newer.
+	Guard *netguard.Guard
+
 	CAFile        string // certificates of a private authority, PEM
 	KnownHosts    string // known_hosts file for ssh; under Server there is no other
 	IdentityAgent string // socket of the ssh agent to use; under Server there is no other
@@ -39,6 +44,12 @@ type Access struct {
 	// each one after.
 	Attempts int
 	Wait     time.Duration
+
+	// AskWithin bounds a look at the remote's refs, other attempts included
+	// (default 1 minute).
+	AskWithin time.Duration
+
+	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
 
 	// Notice is told what a person who waits wants to know: a lock held by
 	// another process, another try, a mirror that is built anew. May be nil.
@@ -137,7 +148,12 @@ func (a Access) talk(ctx context.Context, addr address, home string) (talk, erro
 	if a.CAFile != "" {
 		t.settings = append(t.settings, setting{"http." + addr.scheme + "://" + addr.host + "/.sslCAInfo", a.CAFile})
 	}
-	ssh, err := a.sshCommand(ctx, addr, t.env)
+	pinned, err := a.pin(ctx, addr)
+	if err != nil {
+		return talk{}, err
+	}
+	t.settings = append(t.settings, pinned.settings...)
+	ssh, err := a.sshCommand(ctx, addr, t.env, pinned.ssh)
 	if err != nil {
 		return talk{}, err
 	}

@@ -21,6 +21,7 @@ type CheckoutOptions struct {
 	Submodules Submodules // none unless asked
 	LFS        bool       // replace LFS pointers by their files
 	Sparse     []string   // only these paths, and the files at the top; nil is everything
+	Standalone bool       // copy the objects instead of borrowing them from the mirror
 }
 
 // Submodules says how deep to follow, in the words of GIT_SUBMODULE_STRATEGY.
@@ -35,7 +36,8 @@ const (
 
 // Checkout fetches the commit where need be and makes dst, which must not exist
 // or be empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or
-// the tag set, no hooks, objects borrowed from the mirror (see Borrowed).
+// the tag set, no hooks, objects borrowed from the mirror (see Borrowed) unless
+// it is to be standalone.
 //
 // A spare checkout in the cache is moved to the commit and renamed to dst when
 // dst is on the cache's file system; then only files that differ are written.
@@ -58,6 +60,11 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 	}()
 	before, _ := os.Stat(r.mirror())
 	if err := r.populate(ctx, c, dst, o); err != nil {
+		if errs.Is(err, errs.Internal) {
+			if full := probeDisk(dst, filepath.Dir(dst), r.mirror()); full != nil {
+				return full
+			}
+		}
 		if err = r.heal(ctx, c, o.Depth, before, err); err != nil {
 			return err
 		}
@@ -70,7 +77,7 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 		return err
 	}
 	if o.LFS {
-		if err := r.pullLFS(ctx, c, dst); err != nil {
+		if err := r.pullLFS(ctx, c, dst, o.Standalone); err != nil {
 			return err
 		}
 	}
@@ -108,6 +115,9 @@ func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o Checkou
 	if !ok {
 		return errs.E(errs.Internal, "the record of %s is gone", c.describe())
 	}
+	if o.Standalone {
+		return r.standalone(ctx, c, rec, dst, o)
+	}
 	if len(o.Sparse) == 0 {
 		if done, err := r.fromSpare(ctx, c, rec, dst); done || err != nil {
 			return err
@@ -119,14 +129,18 @@ func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o Checkou
 // fresh writes every file.
 func (r *Remote) fresh(ctx context.Context, c Resolved, rec record, dst string, sparse []string) error {
 	if err := os.MkdirAll(dst, 0o777); err != nil {
-		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+		return onDisk(err, "make %s", dst)
 	}
 	if err := r.gitDir(ctx, c, rec, sparse).write(filepath.Join(dst, ".git")); err != nil {
-		return errs.E(errs.Conflict, "make %s: %w", dst, err)
+		return onDisk(err, "make %s", dst)
 	}
-	readTree := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
-	readTree.strict = true
-	_, err := readTree.output(ctx)
+	return r.readTree(ctx, c, dst)
+}
+
+func (r *Remote) readTree(ctx context.Context, c Resolved, dst string) error {
+	p := r.inTree(dst, "read-tree", "--reset", "-u", c.Commit)
+	p.strict = true
+	_, err := p.output(ctx)
 	return r.explainTree(err, dst)
 }
 
@@ -186,7 +200,12 @@ func (r *Remote) explainTree(err error, dst string) error {
 	if !ok {
 		return err
 	}
-	for _, sign := range []string{"No space left on device", "Disk quota exceeded", "Permission denied", "Read-only file system",
+	for _, sign := range []string{"No space left on device", "Disk quota exceeded"} {
+		if strings.Contains(f.stderr, sign) {
+			return errs.E(errs.Unavailable, "write %s: the disk is full; free some space: %s", dst, lineWith(f.stderr, sign))
+		}
+	}
+	for _, sign := range []string{"Permission denied", "Read-only file system",
 		"File name too long", "Too many open files", "Input/output error", "cannot create directory at", "unable to create file", "failed to open file"} {
 		if strings.Contains(f.stderr, sign) {
 			return errs.E(errs.Conflict, "write %s: %s", dst, lineWith(f.stderr, sign))

@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 
 	"refline/internal/errs"
@@ -17,8 +18,16 @@ func (r *Remote) Changed(ctx context.Context, from, to string) ([]string, error)
 			return nil, errs.E(errs.Invalid, "%q is not the whole name of a commit", c)
 		}
 	}
-	out, err := r.own("--git-dir="+r.mirror(), "diff-tree", "-r", "--name-only", "-z", "--no-renames", "--no-ext-diff",
-		"--end-of-options", from+"^{commit}", to+"^{commit}").output(ctx)
+	diff := r.own("--git-dir="+r.mirror(), "diff-tree", "-r", "--name-only", "-z", "--no-renames", "--no-ext-diff",
+		"--end-of-options", from+"^{commit}", to+"^{commit}")
+	before, _ := os.Stat(r.mirror())
+	out, err := diff.output(ctx)
+	if f, failed := errors.AsType[*failure](err); failed && namesDamage(f.stderr) {
+		if err := r.heal(ctx, Resolved{Kind: KindCommit, Commit: to}, 0, before, &damage{lastLine(f.stderr)}); err != nil {
+			return nil, err
+		}
+		out, err = diff.output(ctx)
+	}
 	if f, failed := errors.AsType[*failure](err); failed {
 		return nil, errs.E(errs.NotFound, "compare %.12s with %.12s in the mirror of %s: %s", from, to, r.URL(), lastLine(f.stderr))
 	}
@@ -26,6 +35,17 @@ func (r *Remote) Changed(ctx context.Context, from, to string) ([]string, error)
 		return nil, err
 	}
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
+}
+
+// namesDamage reports whether git gave up because of an object that it has but
+// cannot read.
+func namesDamage(stderr string) bool {
+	for _, sign := range []string{"is corrupt", "unable to read", "inflate: ", "cannot be accessed", "unable to unpack", "bad tree object"} {
+		if strings.Contains(stderr, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // MergeBase is the newest commit that two commits of the mirror have in their

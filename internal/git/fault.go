@@ -98,6 +98,11 @@ func translate(err error, addr address, secrets []string) error {
 	if !errors.As(err, &f) {
 		return err
 	}
+	if addr.scheme == "file" {
+		if line := lineWith(f.stderr, addr.path+"/"); line != "" && strings.Contains(line, "corrupt") {
+			return errs.E(errs.Conflict, lacksObjects+" (git: %s)", addr.text, line)
+		}
+	}
 	text := strings.ToLower(f.stderr)
 	said := scrub(lastLine(f.stderr), addr, secrets)
 	for _, known := range faults() {

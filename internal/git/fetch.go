@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,8 +28,8 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 	if !isObjectID(c.Commit) {
 		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
 	}
-	if _, ok := r.record(c, depth); ok {
-		r.used()
+	if rec, ok := r.record(c, depth); ok {
+		r.used(rec)
 		return nil
 	}
 	held, err := r.lock(ctx)
@@ -52,6 +53,9 @@ func (r *Remote) fetchLocked(ctx context.Context, c Resolved, depth int, held *o
 	}
 	if err == nil || ctx.Err() != nil || errs.KindOf(err) != errs.Internal {
 		return err
+	}
+	if full := probeDisk(r.mirror(), filepath.Join(r.mirror(), "objects")); full != nil {
+		return full
 	}
 	return r.rebuild(ctx, c, depth, held, err)
 }
@@ -119,10 +123,11 @@ func (r *Remote) update(ctx context.Context, ref Ref, depth int) (Resolved, erro
 			c.Commit, c.Object = commit, c.Commit
 		}
 	}
-	if _, ok := r.record(c, depth); !ok {
-		err = r.writeRecord(mirror, c, depth)
+	if rec, ok := r.record(c, depth); ok {
+		r.used(rec)
+		return c, nil
 	}
-	return c, err
+	return c, r.writeRecord(mirror, c, depth)
 }
 
 // exactly is the refspec that takes the ref of this full name and no other.
@@ -187,7 +192,7 @@ func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth
 func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *os.File, refspecs ...string) error {
 	busy := filepath.Join(mirror, "busy")
 	if err := os.WriteFile(busy, nil, 0o600); err != nil {
-		return errs.E(errs.Conflict, "the mirror of %s: %w", r.URL(), err)
+		return onDisk(err, "the mirror of %s", r.URL())
 	}
 	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance",
 		"--prune",          // tags that are gone, and the ref of a branch that is
@@ -207,7 +212,10 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {
 		return err
 	}
-	return os.Remove(busy)
+	if err := os.Remove(busy); err != nil {
+		return onDisk(err, "the mirror of %s", r.URL())
+	}
+	return nil
 }
 
 func (c Resolved) describe() string {
@@ -230,6 +238,11 @@ func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held 
 		args = append(args, "--unshallow")
 	}
 	args = append(args, "--", r.addr.text, "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/tags/*")
+	if c.Kind == KindMergeRequest {
+		for _, full := range mergeRequestRefs(c.Name) { // a pattern may match nothing, a name must not
+			args = append(args, "+"+path.Dir(full)+"/*:refs/all/"+strings.TrimPrefix(path.Dir(full), "refs/")+"/*")
+		}
+	}
 	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held}); err != nil {
 		return err
 	}

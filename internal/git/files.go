@@ -201,5 +201,24 @@ func (w *Worktree) Modified(ctx context.Context) (bool, error) {
 
 // explain gives the error of a command in the working tree its kind.
 func (w *Worktree) explain(err error) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		return err
+	}
+	for _, known := range []struct {
+		kind errs.Kind
+		says string
+		sign string
+	}{
+		{errs.Invalid, "the index of %s is damaged; make it anew: rm .git/index, then git reset (git: %s)", "index file"},
+		{errs.Invalid, "the index of %s is damaged; make it anew: rm .git/index, then git reset (git: %s)", "bad index"},
+		{errs.Invalid, "the repository %s lacks objects of its HEAD; git fsck names them, git fetch --refetch brings them back (git: %s)", "bad tree object"},
+		{errs.Invalid, "the repository %s lacks objects of its HEAD; git fsck names them, git fetch --refetch brings them back (git: %s)", "unable to read"},
+		{errs.Invalid, "the repository %s has a damaged object; git fsck names it (git: %s)", "is corrupt"},
+	} {
+		if line := lineWith(f.stderr, known.sign); line != "" {
+			return errs.E(known.kind, known.says, w.Root, line)
+		}
+	}
 	return translate(err, address{scheme: "file", text: w.Root}, nil)
 }

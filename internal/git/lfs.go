@@ -14,21 +14,35 @@ import (
 // pullLFS replaces the pointers in a checkout by the files they stand for, kept
 // once for all checkouts of the repository. It sets the checkout up as "git lfs
 // install --local" would, so that git status stays quiet.
-func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
+func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone bool) error {
 	if _, err := exec.LookPath("git-lfs"); err != nil {
 		return errs.E(errs.NotFound, "%s needs git-lfs, which is not on the PATH; install it, or run without LFS", c.describe())
 	}
-	err := appendConfig(dst, []setting{
+	storage := setting{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))}
+	own := []setting{
 		{"filter.lfs.clean", "git-lfs clean -- %f"},
 		{"filter.lfs.smudge", "git-lfs smudge -- %f"},
 		{"filter.lfs.process", "git-lfs filter-process"},
 		{"filter.lfs.required", "true"},
-		{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))},
-	})
-	if err != nil {
-		return errs.E(errs.Conflict, "set up LFS in %s: %w", dst, err)
+	}
+	if !standalone {
+		own = append(own, storage)
+	}
+	if err := appendConfig(dst, own); err != nil {
+		return err
 	}
 	r.seedLFS(ctx, c, dst)
+	if r.access.Guard != nil && r.addr.scheme != "file" {
+		// git-lfs connects wherever the server tells it, so it gets what it needs
+		// before and talks to nobody.
+		if err := r.downloadLFS(ctx, c, dst); err != nil {
+			return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
+		}
+		checkout := r.inTree(dst, "lfs", "checkout")
+		checkout.config = append(checkout.config, storage, setting{"lfs.url", "https://none.invalid"}, setting{"lfs.locksverify", "false"})
+		_, err := checkout.output(ctx)
+		return r.explainTree(err, dst)
+	}
 	// git-lfs works on the repository of its folder. GIT_DIR, which --git-dir would
 	// set, would make it take that for the remote too if the remote is a folder.
 	scratch, err := r.scratch("lfs")
@@ -37,7 +51,7 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string) error {
 	}
 	defer os.RemoveAll(scratch)
 	pull := process{args: []string{"lfs", "pull"}, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
-		config: []setting{{"lfs.locksverify", "false"}}}
+		config: []setting{{"lfs.locksverify", "false"}, storage}}
 	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
 		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"refline/internal/errs"
 	"refline/internal/lock"
 )
 
@@ -20,7 +19,7 @@ func (r *Remote) lock(ctx context.Context) (*os.File, error) {
 		r.access.notice(fmt.Sprintf("waiting for %s, which holds %s", or(holder, "another process"), path))
 	})
 	if err != nil && ctx.Err() == nil {
-		return nil, errs.E(errs.Conflict, "lock the mirror of %s: %w", r.URL(), err)
+		return nil, onDisk(err, "lock the mirror of %s", r.URL())
 	}
 	return f, err
 }
@@ -33,7 +32,7 @@ func (r *Remote) tryLock(name string) (*os.File, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, errs.E(errs.Conflict, "lock the mirror of %s: %w", r.URL(), err)
+		return nil, onDisk(err, "lock the mirror of %s", r.URL())
 	}
 	return f, nil
 }

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"refline/internal/errs"
 )
 
 // rebuild makes a new mirror with the one commit and puts it in the place of
@@ -34,10 +32,10 @@ func (r *Remote) rebuild(ctx context.Context, c Resolved, depth int, held *os.Fi
 	}
 	defer os.RemoveAll(old)
 	if err := os.Rename(r.mirror(), filepath.Join(old, "repo.git")); err != nil && !os.IsNotExist(err) {
-		return errs.E(errs.Conflict, "replace the mirror of %s: %w", r.URL(), err)
+		return onDisk(err, "replace the mirror of %s", r.URL())
 	}
 	if err := os.Rename(fresh, r.mirror()); err != nil {
-		return errs.E(errs.Conflict, "replace the mirror of %s: %w", r.URL(), err)
+		return onDisk(err, "replace the mirror of %s", r.URL())
 	}
 	return nil
 }
@@ -50,7 +48,7 @@ func initMirror(dir, commit string) error {
 			return nil
 		}
 		if err := os.RemoveAll(dir); err != nil { // made before it was known which kind of names it needs
-			return errs.E(errs.Conflict, "make a mirror: %w", err)
+			return onDisk(err, "make a mirror")
 		}
 	}
 	settings := []setting{{"core.repositoryformatversion", "0"}, {"core.bare", "true"}}
@@ -61,10 +59,10 @@ func initMirror(dir, commit string) error {
 	// The configuration is written last of all that makes it a repository.
 	g := gitDir{head: "ref: refs/heads/none"}
 	if err := g.write(dir); err != nil {
-		return errs.E(errs.Conflict, "make a mirror: %w", err)
+		return onDisk(err, "make a mirror")
 	}
 	if err := writeWhole(filepath.Join(dir, "config"), formatConfig(settings)); err != nil {
-		return errs.E(errs.Conflict, "make a mirror: %w", err)
+		return onDisk(err, "make a mirror")
 	}
 	return nil
 }
@@ -93,10 +91,13 @@ func (r *Remote) sweep() error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = os.Remove(busy)
 	}
-	return os.Remove(busy)
+	if err != nil {
+		return onDisk(err, "clear the mirror of %s", r.URL())
+	}
+	return nil
 }
 
 // tidy joins packs and loose refs when many small fetches have left many. It
@@ -116,19 +117,12 @@ func (r *Remote) tidy(ctx context.Context) {
 		return
 	}
 	defer held.Close()
-	busy := filepath.Join(r.mirror(), "busy")
-	if r.sweep() != nil || os.WriteFile(busy, nil, 0o600) != nil {
+	if r.sweep() != nil {
 		return
 	}
-	for _, args := range [][]string{{"repack", "--quiet", "--geometric=2", "-d"}, {"pack-refs", "--all"}} {
-		p := r.own(append([]string{"--git-dir=" + r.mirror()}, args...)...)
-		p.hold = held
-		if _, err := p.output(ctx); err != nil {
-			r.access.notice(fmt.Sprintf("the mirror of %s could not be tidied (%v)", r.URL(), err))
-			return // whoever needs the mirror finds out more
-		}
+	if err := r.repack(ctx, held, "--geometric=2", "-d"); err != nil {
+		r.access.notice(fmt.Sprintf("the mirror of %s could not be tidied (%v)", r.URL(), err))
 	}
-	_ = os.Remove(busy)
 }
 
 // What git copes with without becoming slower.
@@ -141,11 +135,11 @@ const (
 func (r *Remote) scratch(name string) (string, error) {
 	tmp := filepath.Join(r.dir, "tmp")
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return "", errs.E(errs.Conflict, "the cache folder: %w", err)
+		return "", onDisk(err, "the cache folder")
 	}
 	dir, err := os.MkdirTemp(tmp, name+"-*")
 	if err != nil {
-		return "", errs.E(errs.Conflict, "the cache folder: %w", err)
+		return "", onDisk(err, "the cache folder")
 	}
 	return dir, nil
 }

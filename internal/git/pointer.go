@@ -6,6 +6,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // LFSPointers counts the files among paths below dir that are pointers of git-lfs
@@ -37,19 +39,29 @@ func HasAttributes(dir string) bool {
 // pointerOID is the name of the object that a pointer file of git-lfs names, ""
 // for any other file. The form is that of git-lfs's specification.
 func pointerOID(file string) string {
+	oid, _ := parsePointer(file)
+	return oid
+}
+
+// parsePointer is pointerOID with the object's size.
+func parsePointer(file string) (oid string, size int64) {
 	const most = 1024 // bytes, by the specification
 	st, err := os.Lstat(file)
 	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 || st.Size() >= most {
-		return ""
+		return "", 0
 	}
 	text, err := os.ReadFile(file)
 	if err != nil || !bytes.HasPrefix(text, []byte("version https://git-lfs.github.com/spec/v1\n")) {
-		return ""
+		return "", 0
 	}
 	_, after, _ := bytes.Cut(text, []byte("\noid sha256:"))
-	oid, _, _ := bytes.Cut(after, []byte("\n"))
-	if len(oid) != 64 || !isHex(string(oid)) {
-		return ""
+	name, rest, _ := strings.Cut(string(after), "\n")
+	if len(name) != 64 || !isHex(name) {
+		return "", 0
 	}
-	return string(oid)
+	number, _, _ := strings.Cut(strings.TrimPrefix(rest, "size "), "\n")
+	if size, err = strconv.ParseInt(number, 10, 64); err != nil || size < 0 {
+		return "", 0
+	}
+	return strings.ToLower(name), size
 }

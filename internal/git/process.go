@@ -24,6 +24,7 @@ type process struct {
 	stdin  string
 	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
 	said   *string  // gets what a process that went well wrote to stderr; may be nil
+	limit  int64    // of bytes on stdout, and by it of memory; 0 for none
 	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
 }
 
@@ -51,6 +52,8 @@ func (p process) output(ctx context.Context) ([]byte, error) {
 	if len(p.config) > 0 {
 		args = append([]string{refusedByOld}, args...)
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = p.dir
 	cmd.Env = withSettings(p.env, p.config)
@@ -61,10 +64,10 @@ func (p process) output(ctx context.Context) ([]byte, error) {
 	if p.hold != nil {
 		share(cmd, p.hold)
 	}
-	var stdout bytes.Buffer
+	stdout := bounded{limit: p.limit, over: func() { stop(errTooMuch) }}
 	stderr := tail{limit: keepStderr}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := supervise(cmd)
+	err := supervise(cmd, p.memory())
 	if err == nil {
 		if text := "\n" + stderr.String(); p.strict && strings.Contains(text, "\nerror: ") {
 			return nil, &failure{p.verb(), 0, text}
@@ -87,6 +90,8 @@ func (p process) explain(err error, stderr string) error {
 		return errs.E(errs.NotFound, "the git program is not on the PATH; install git %s or newer", MinVersion)
 	case errors.As(err, &exit) && strings.Contains(stderr, "unknown option: "+refusedByOld):
 		return errs.E(errs.NotFound, "the git program is too old; install git %s or newer", MinVersion)
+	case p.limit > 0 && strings.Contains(stderr, "Out of memory"):
+		return fmt.Errorf("git %s: %w", p.verb(), errTooMuch)
 	case errors.As(err, &exit):
 		return &failure{p.verb(), exit.ExitCode(), stderr}
 	default:
@@ -114,9 +119,13 @@ const (
 
 // NewEnough tells whether a version that Version returned will do.
 func NewEnough(version string) bool {
-	var major, minor int
-	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
-	return err == nil && (major > 2 || major == 2 && minor >= 31)
+	return atLeast(version, 2, 31)
+}
+
+func atLeast(version string, major, minor int) bool {
+	var x, y int
+	_, err := fmt.Sscanf(version, "%d.%d", &x, &y)
+	return err == nil && (x > major || x == major && y >= minor)
 }
 
 // withSettings adds settings as GIT_CONFIG_KEY_n after those env already has.
@@ -140,6 +149,35 @@ func withSettings(env []string, settings []setting) []string {
 		out = append(out, "GIT_CONFIG_KEY_"+k+"="+s.key, "GIT_CONFIG_VALUE_"+k+"="+s.value)
 	}
 	return append(out, nullVariable+"="+devNull, "GIT_CONFIG_COUNT="+strconv.Itoa(n+len(settings)))
+}
+
+// errTooMuch is the error of a process that writes more than its limit, or that
+// needs more memory for it than memory allows.
+var errTooMuch = errors.New("too much output")
+
+// memory bounds the address space of a process whose output has a limit: git
+// collects what a remote lists before it writes any of it. 0 is no bound.
+func (p process) memory() uint64 {
+	const program = 256 << 20 // of git and its libraries, with room
+	if p.limit == 0 {
+		return 0
+	}
+	return program + 12*uint64(p.limit)
+}
+
+// bounded keeps what is written to it, up to a limit.
+type bounded struct {
+	bytes.Buffer
+	limit int64 // 0 for none
+	over  func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.limit > 0 && int64(b.Len()+len(p)) > b.limit {
+		b.over()
+		return 0, errTooMuch
+	}
+	return b.Buffer.Write(p)
 }
 
 // tail keeps the end of what is written to it.

@@ -4,6 +4,9 @@ package git
 
 import "syscall"
 
+// limitMemory does nothing: only Linux can limit a process that runs.
+func limitMemory(int, uint64) {}
+
 func dieWithParent(*syscall.SysProcAttr) {}
 
 func pin() (unpin func()) { return func() {} }

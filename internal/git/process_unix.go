@@ -9,8 +9,9 @@ import (
 )
 
 // supervise runs cmd in a process group of its own and leaves nothing of the
-// group running: git first gets the chance to remove its temporary files.
-func supervise(cmd *exec.Cmd) error {
+// group running: git first gets the chance to remove its temporary files. memory
+// bounds the address space of each process, where the system can; 0 is no bound.
+func supervise(cmd *exec.Cmd, memory uint64) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)
 	canceled := false
@@ -20,7 +21,13 @@ func supervise(cmd *exec.Cmd) error {
 	}
 	unpin := pin()
 	defer unpin()
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		if memory > 0 {
+			limitMemory(cmd.Process.Pid, memory)
+		}
+		err = cmd.Wait()
+	}
 	if canceled {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // an empty group answers ESRCH
 	}

@@ -5,7 +5,7 @@ import (
 	"os/exec"
 )
 
-func supervise(cmd *exec.Cmd) error { return cmd.Run() }
+func supervise(cmd *exec.Cmd, _ uint64) error { return cmd.Run() }
 
 // share does nothing: a Windows child cannot hold the lock of its parent.
 func share(*exec.Cmd, *os.File) {}

@@ -32,15 +32,16 @@ func (r *Remote) pruneOthers(now time.Time) {
 	for _, e := range entries {
 		other := &Remote{access: r.access, dir: filepath.Join(cache, e.Name())}
 		if e.IsDir() && other.dir != r.dir && isMirrorFolder(e.Name()) {
-			other.pruneUnused(now)
+			other.pruneUnused(now, unusedAfter)
 		}
 	}
 }
 
-// used makes the mirror young where no lock had to be taken.
-func (r *Remote) used() {
+// used makes the mirror and a record young where no lock had to be taken.
+func (r *Remote) used(rec record) {
 	now := time.Now()
 	_ = os.Chtimes(filepath.Join(r.dir, "lock"), now, now)
+	_ = os.Chtimes(rec.path, now, now)
 }
 
 // isMirrorFolder tells the names that folderName gives.
@@ -51,7 +52,7 @@ func isMirrorFolder(name string) bool {
 
 // pruneUnused removes the mirror unless it was used of late or is in use. The
 // lock files are written by whoever uses it, so their age is that of the use.
-func (r *Remote) pruneUnused(now time.Time) {
+func (r *Remote) pruneUnused(now time.Time, unused time.Duration) {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
@@ -69,7 +70,7 @@ func (r *Remote) pruneUnused(now time.Time) {
 		}
 		held = append(held, f)
 		st, err := f.Stat() // under the lock: no other process changes it
-		if err != nil || now.Sub(st.ModTime()) < unusedAfter {
+		if err != nil || now.Sub(st.ModTime()) < unused {
 			return
 		}
 	}

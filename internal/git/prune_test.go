@@ -79,7 +79,7 @@ func TestPrune(t *testing.T) {
 	// A commit that is there already is used without the lock.
 	aged("young", "lock")
 	mirrors["young"].mustCheckout(t, mirrors["young"].mustResolve(t, Ref{}), CheckoutOptions{})
-	mirrors["young"].pruneUnused(time.Now())
+	mirrors["young"].pruneUnused(time.Now(), unusedAfter)
 	if !isDir(mirrors["young"].mirror()) {
 		t.Error("removed under somebody's hands")
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -28,11 +29,12 @@ type Reader struct {
 	wholeMu sync.Mutex
 	whole   map[string]map[string]bool // what there is in a commit, asked for at the first miss
 
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Reader
-	stop context.CancelFunc
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr *tail
+	stop   context.CancelFunc
 }
 
 // MaxFile is the size in bytes above which ReadFile refuses.
@@ -64,8 +66,10 @@ func (r *Reader) ReadFile(commit, name string) ([]byte, error) {
 	}
 	kind, _, body, err := r.object(commit + ":" + clean)
 	if err == nil && kind == "" && r.mend != nil && r.lacks(commit, clean) {
-		why := errs.E(errs.Internal, "%s of commit %.8s is not whole", clean, commit)
-		if err := r.mended(commit, why); err != nil {
+		err = &damage{clean + " cannot be read"}
+	}
+	if r.mendable(err, commit) {
+		if err := r.mended(commit, err); err != nil {
 			return nil, err
 		}
 		kind, _, body, err = r.object(commit + ":" + clean)
@@ -90,8 +94,14 @@ func (r *Reader) Commit(rev string) (Commit, error) {
 		return Commit{}, errs.E(errs.Invalid, "%q is not a revision", rev)
 	}
 	kind, id, body, err := r.object(rev + "^{commit}")
-	if err == nil && kind == "" && r.mend != nil && isObjectID(rev) {
-		if err := r.mended(rev, errs.E(errs.Internal, "commit %.8s is not whole", rev)); err != nil {
+	if err == nil && kind == "" {
+		err = &damage{fmt.Sprintf("commit %.8s cannot be read", rev)}
+		if !r.mendable(err, rev) {
+			return Commit{}, errs.E(errs.NotFound, "there is no commit %s", rev)
+		}
+	}
+	if r.mendable(err, rev) {
+		if err := r.mended(rev, err); err != nil {
 			return Commit{}, err
 		}
 		kind, id, body, err = r.object(rev + "^{commit}")
@@ -109,11 +119,11 @@ func (r *Reader) Commit(rev string) (Commit, error) {
 func (r *Reader) List(commit string) ([]Entry, error) {
 	p := process{
 		args: []string{"--git-dir=" + r.gitDir, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit},
-		dir:  r.dir, env: r.env, config: hardened(),
+		dir:  r.dir, env: r.env, config: hardened(), strict: true,
 	}
 	out, err := p.output(r.ctx)
-	if _, failed := errors.AsType[*failure](err); failed && r.mend != nil && isObjectID(commit) {
-		if err := r.mended(commit, errs.E(errs.Internal, "%w", err)); err != nil {
+	if f, failed := errors.AsType[*failure](err); failed && r.mendable(&damage{}, commit) {
+		if err := r.mended(commit, &damage{lastLine(f.stderr)}); err != nil {
 			return nil, err
 		}
 		out, err = p.output(r.ctx)
@@ -130,6 +140,18 @@ func (r *Reader) List(commit string) ([]Entry, error) {
 		}
 	}
 	return entries, nil
+}
+
+// damage is the error of a repository that cannot give what it must have.
+type damage struct{ what string }
+
+func (d *damage) Error() string { return d.what }
+
+// mendable reports whether err is damage and there is somewhere to get the commit
+// from again.
+func (r *Reader) mendable(err error, commit string) bool {
+	_, is := errors.AsType[*damage](err)
+	return is && r.mend != nil && isObjectID(commit) && r.ctx.Err() == nil
 }
 
 // lacks tells that the commit has something at path, though it was not found.
@@ -219,6 +241,8 @@ func (r *Reader) start() error {
 	cmd := exec.CommandContext(ctx, "git", refusedByOld, "--git-dir="+r.gitDir, "cat-file", "--batch")
 	cmd.Dir = r.dir
 	cmd.Env = withSettings(r.env, hardened())
+	r.stderr = &tail{limit: 4 << 10}
+	cmd.Stderr = r.stderr
 	in, err := cmd.StdinPipe()
 	if err == nil {
 		var out io.ReadCloser
@@ -236,12 +260,23 @@ func (r *Reader) start() error {
 	return nil
 }
 
+// broken ends a process that does not answer as it should. If git gave up by
+// itself, the repository is damaged.
 func (r *Reader) broken(err error) error {
+	cmd := r.cmd
+	_ = r.in.Close()
+	late := time.AfterFunc(time.Second, r.stop)
+	_ = cmd.Wait() // the status is looked at below
+	late.Stop()
 	r.close()
-	if r.ctx.Err() != nil {
+	switch {
+	case r.ctx.Err() != nil:
 		return context.Cause(r.ctx)
+	case cmd.ProcessState.ExitCode() > 0:
+		return fmt.Errorf("git cat-file in %s: %w", r.gitDir, &damage{or(lastLine(r.stderr.String()), err.Error())})
+	default: // killed, or it talks nonsense
+		return fmt.Errorf("git cat-file in %s: %w", r.gitDir, err)
 	}
-	return fmt.Errorf("git cat-file in %s: %w", r.gitDir, err)
 }
 
 // Close ends the process, if one runs. The reader may be used again.
@@ -257,6 +292,6 @@ func (r *Reader) close() {
 	}
 	_ = r.in.Close()
 	r.stop()
-	_ = r.cmd.Wait() // it was told to end; how it does is of no interest
+	_ = r.cmd.Wait() // its end was asked for, so its status says nothing
 	r.cmd = nil
 }

@@ -12,6 +12,7 @@ import (
 // fetches both differ from commit to commit. Depth 0 is recorded only when the
 // mirror holds all history that the remote has, and then all its tags are good.
 type record struct {
+	path    string // of the file; its age is that of the last use
 	shallow string
 	tags    []refEntry
 }
@@ -35,7 +36,7 @@ func (r *Remote) record(c Resolved, depth int) (record, bool) {
 		if err != nil || c.Object != "" && !strings.Contains(string(text), "object "+c.Object+"\n") {
 			continue
 		}
-		var rec record
+		rec := record{path: recordPath(r.mirror(), d, c.Commit)}
 		for line := range strings.Lines(string(text)) {
 			if id, ok := strings.CutPrefix(line, "shallow "); ok {
 				rec.shallow += id
@@ -66,15 +67,19 @@ func (r *Remote) writeRecord(mirror string, c Resolved, depth int) error {
 	if depth > 0 {
 		tags, err := listRefs(mirror, "refs/tags/")
 		if err != nil {
-			return err
+			return onDisk(err, "the tags in the mirror of %s", r.URL())
 		}
 		text.WriteString(writePackedRefs(tags))
 	}
 	path := recordPath(mirror, depth, c.Commit)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	err = os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = writeWhole(path, text.String())
 	}
-	return writeWhole(path, text.String())
+	if err != nil {
+		return onDisk(err, "the mirror of %s", r.URL())
+	}
+	return nil
 }
 
 // writeWhole makes the file appear with all its content or not at all.

@@ -21,6 +21,11 @@ func (r Ref) check() error {
 			return errs.E(errs.Invalid, "%q is not a commit: give its hexadecimal name, best all 40 characters", r.Name)
 		}
 		return nil
+	case KindMergeRequest:
+		if badNumber(r.Name) {
+			return errs.E(errs.Invalid, "%q is not the number of a merge request", r.Name)
+		}
+		return nil
 	case KindBranch, KindTag:
 		if why := badRefName(r.Name); why != "" {
 			return errs.E(errs.Invalid, "%q cannot be the name of a %s: %s", r.Name, r.Kind, why)

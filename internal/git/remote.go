@@ -100,16 +100,31 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 		p.dir = r.dir
 	}
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return nil, errs.E(errs.Conflict, "the cache folder: %w", err)
+		return nil, onDisk(err, "the cache folder")
 	}
 	p.env, p.config = append(r.fenced(t.env), p.env...), append(t.settings, p.config...)
 	var out []byte
-	err = r.access.retry(ctx, r.URL(), func() error {
+	err = r.attempts().retry(ctx, r.URL(), func() error {
 		var err error
 		out, err = p.output(ctx)
 		return translate(err, r.addr, t.secrets)
 	})
+	if err != nil && r.addr.scheme == "file" && ctx.Err() == nil {
+		// What is wrong with a folder can be seen, which git does not say.
+		if _, why := Open(ctx, r.addr.path, r.access.Environ); why != nil && !isGitDir(r.addr.path) {
+			return out, why
+		}
+	}
 	return out, err
+}
+
+// attempts is the access with its attempts; a folder that fails fails again.
+func (r *Remote) attempts() Access {
+	a := r.access
+	if r.addr.scheme == "file" {
+		a.Attempts = 1
+	}
+	return a
 }
 
 // Reader reads the mirror's objects, of commits that Fetch has brought. Where

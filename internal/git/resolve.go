@@ -1,8 +1,11 @@
 package git
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -22,7 +25,7 @@ func (r Resolved) Expect(commit string) error {
 		return nil
 	}
 	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if that is meant, register it anew",
-		or(string(r.Kind), "ref"), r.Name, commit, r.Commit)
+		or(r.Kind.String(), "ref"), r.Name, commit, r.Commit)
 }
 
 // Resolve asks the remote, once, which commit ref is at. Kinds: NotFound for a
@@ -41,6 +44,8 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 		return r.resolveCommit(ctx, ref)
 	case KindNone:
 		return r.resolveHEAD(ctx)
+	case KindMergeRequest:
+		return r.resolveMergeRequest(ctx, ref)
 	}
 	// ls-remote matches from the end of a name, so more may come than was asked;
 	// the option keeps the server from listing every merge request.
@@ -72,6 +77,20 @@ func (r *Remote) resolveHEAD(ctx context.Context) (Resolved, error) {
 		return Resolved{KindBranch, branch, id, ""}, nil
 	}
 	return Resolved{KindCommit, "", id, ""}, nil
+}
+
+func (r *Remote) resolveMergeRequest(ctx context.Context, ref Ref) (Resolved, error) {
+	candidates := mergeRequestRefs(ref.Name)
+	names, err := r.lsRemote(ctx, nil, candidates...)
+	if err != nil {
+		return Resolved{}, err
+	}
+	for _, full := range candidates {
+		if id := names[full]; id != "" {
+			return Resolved{KindMergeRequest, ref.Name, id, ""}, nil
+		}
+	}
+	return Resolved{}, errs.E(errs.NotFound, "merge request %s is not in %s; a forge may make its ref a moment after the event, and remove it when the request is closed", ref.Name, r.URL())
 }
 
 func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
@@ -112,7 +131,7 @@ func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string)
 		args = append(args, map[Kind]string{KindBranch: "--heads", KindTag: "--tags"}[k])
 	}
 	args = append(append(args, "--", r.addr.text), patterns...)
-	out, err := r.ask(ctx, process{args: args})
+	out, err := r.look(ctx, args)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +145,22 @@ func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string)
 		}
 	}
 	return names, nil
+}
+
+// look asks for refs, within the bounds of time and size.
+func (r *Remote) look(ctx context.Context, args []string) ([]byte, error) {
+	within, most := cmp.Or(r.access.AskWithin, time.Minute), cmp.Or(r.access.maxRefs, 64<<20)
+	late := errs.E(errs.Unavailable, "%s did not list its refs within %v", r.URL(), within)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
+	defer cancel()
+	out, err := r.ask(ctx, process{args: args, limit: most})
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, errs.E(errs.Invalid, "%s lists more refs than the %d MiB that are taken", r.URL(), most>>20)
+	case err != nil && context.Cause(ctx) == late:
+		return nil, late
+	}
+	return out, err
 }
 
 // unknown explains that ref is not there, with what may have been meant.

@@ -73,7 +73,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 			return false, context.Cause(ctx)
 		}
 		if err := os.RemoveAll(dst); err != nil {
-			return false, errs.E(errs.Conflict, "clear %s: %w", dst, err)
+			return false, onDisk(err, "clear %s", dst)
 		}
 		return false, nil
 	}
@@ -170,7 +170,7 @@ func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
 		return err
 	}
 	if err := r.gitDir(ctx, c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)
 	if err != nil || len(out) > 0 {
@@ -207,7 +207,7 @@ func onlyIndex(tree string) error {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(tree, ".git", e.Name())); err != nil {
-			return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+			return onDisk(err, "keep a spare checkout")
 		}
 	}
 	return nil
@@ -220,16 +220,16 @@ func (r *Remote) putSpare(tree, commit string) error {
 	// git reads again every file as young as the index. These will not change
 	// while they wait, and an index from the future says so.
 	if err := os.Chtimes(filepath.Join(tree, ".git", "index"), time.Time{}, time.Now().Add(2*time.Second)); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	folder := filepath.Join(r.dir, "spare")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	now := time.Now()
 	name := strings.Join([]string{bootID(), strconv.FormatInt(now.Unix(), 10), commit, strconv.Itoa(now.Nanosecond())}, "-")
 	if err := os.Rename(tree, filepath.Join(folder, name)); err != nil && !os.IsExist(err) {
-		return errs.E(errs.Conflict, "keep a spare checkout: %w", err)
+		return onDisk(err, "keep a spare checkout")
 	}
 	return nil
 }

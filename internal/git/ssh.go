@@ -9,8 +9,9 @@ import (
 )
 
 // sshCommand is the GIT_SSH_COMMAND for addr, "" when git's own choice stands.
-// It never asks, never learns a host key, and gives up on a dead peer.
-func (a Access) sshCommand(ctx context.Context, addr address, env []string) (string, error) {
+// It never asks, never learns a host key, and gives up on a dead peer. more are
+// further options.
+func (a Access) sshCommand(ctx context.Context, addr address, env, more []string) (string, error) {
 	if addr.scheme != "ssh" {
 		return "", nil
 	}
@@ -23,6 +24,7 @@ func (a Access) sshCommand(ctx context.Context, addr address, env []string) (str
 	}
 	options := []string{"BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=20",
 		"ServerAliveInterval=15", "ServerAliveCountMax=4"}
+	options = append(options, more...)
 	files := []struct{ option, value string }{
 		{"UserKnownHostsFile", a.KnownHosts}, {"IdentityAgent", a.IdentityAgent},
 	}

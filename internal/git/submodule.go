@@ -161,12 +161,14 @@ func appendConfig(dst string, settings []setting) error {
 		return nil
 	}
 	f, err := os.OpenFile(filepath.Join(dst, ".git", "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(formatConfig(settings))
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+	}
 	if err != nil {
-		return err
+		return onDisk(err, "configure %s", dst)
 	}
-	_, err = f.WriteString(formatConfig(settings))
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return nil
 }

@@ -99,15 +99,43 @@ func (w *Worktree) readHead(ctx context.Context) error {
 		return nil
 	}
 	ref, id, err := readHEAD(w.GitDir)
-	if err == nil && ref != "" {
-		w.Branch = strings.TrimPrefix(ref, "refs/heads/")
-		id, err = readRef(w.place.common, ref)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return errs.E(errs.Invalid, "HEAD of %s: %w", w.Root, err)
+	case ref == "" && !isObjectID(id):
+		return errs.E(errs.Invalid, "HEAD of %s is damaged: it holds %.60q instead of a branch or a commit; repair it: git symbolic-ref HEAD refs/heads/BRANCH", w.Root, id)
+	case ref == "":
+		w.SHA = id
+		return nil
 	}
-	w.SHA = id
-	return nil
+	if short, ok := strings.CutPrefix(ref, "refs/"); !ok || badRefName(short) != "" {
+		return errs.E(errs.Invalid, "HEAD of %s is damaged: %.60q is not the name of a branch; repair it: git symbolic-ref HEAD refs/heads/BRANCH", w.Root, ref)
+	}
+	w.Branch = strings.TrimPrefix(ref, "refs/heads/")
+	w.SHA, err = w.followRef(ref)
+	return err
+}
+
+// followRef returns the object that a ref names, "" if there is no such ref.
+func (w *Worktree) followRef(name string) (string, error) {
+	for range 5 { // as deep as git follows symbolic refs
+		text, err := os.ReadFile(filepath.Join(w.place.common, filepath.FromSlash(name)))
+		line := strings.TrimSpace(string(text))
+		target, symbolic := strings.CutPrefix(line, "ref:")
+		switch {
+		case err == nil && symbolic && badRefName(strings.TrimSpace(target)) == "":
+			name = strings.TrimSpace(target)
+			continue
+		case err == nil && !isObjectID(line):
+			return "", errs.E(errs.Invalid, "%s of %s is damaged: it holds %.60q instead of a commit; git reflog shows where it was, git update-ref %s COMMIT repairs it", name, w.Root, line, name)
+		}
+		id, err := readRef(w.place.common, name)
+		if err != nil {
+			return "", errs.E(errs.Invalid, "%s of %s: %w", name, w.Root, err)
+		}
+		return id, nil
+	}
+	return "", errs.E(errs.Invalid, "%s of %s: too many symbolic refs one after the other", name, w.Root)
 }
 
 func (w *Worktree) readRemote(ctx context.Context) {

@@ -2,16 +2,15 @@ package gitlabci
 
 import "refline/internal/diag"
 
-// maxNodes bounds the values of a whole configuration, also as it looks with
-// everything shared written out. The largest public pipelines stay under a
-// twentieth of it.
+// maxNodes bounds the values of a whole configuration, with everything shared
+// written out. The largest public pipelines need less than a twentieth of it.
 const maxNodes = 2_000_000
 
 // maxHeight bounds how deep values may nest once references are resolved.
 const maxHeight = 2 * maxDepth
 
-// budget keeps hostile input from taking memory without end: everything that
-// is made from the sources is taken from it.
+// budget bounds memory for hostile input: every value that is made from the
+// sources is taken from it.
 type budget struct {
 	f         *findings
 	left      int
@@ -21,8 +20,8 @@ type budget struct {
 
 func newBudget(f *findings) *budget { return &budget{f: f, left: maxNodes} }
 
-// take reports whether n more values may be made; the first time they may not
-// it says so.
+// take reports whether n more values may be made. It adds an error the first time
+// they may not.
 func (b *budget) take(at diag.Place, n int) bool {
 	b.left -= n
 	if b.left < 0 && !b.over {
@@ -32,8 +31,8 @@ func (b *budget) take(at diag.Place, n int) bool {
 	return !b.over
 }
 
-// Suggestions cost time with the number of names; nobody reads more than this
-// many, nor has more jobs.
+// Suggestions cost time with the number of names. These limits are far above what
+// people read and what real pipelines have.
 const (
 	maxSuggestions   = 200
 	maxSuggestedFrom = 3000
@@ -51,7 +50,7 @@ func (b *budget) suggest(wrong string, names []string) string {
 }
 
 // fits reports whether a tree is small enough to be walked with everything
-// shared written out; when it is not, it says so.
+// shared written out. It adds an error when it is not.
 func (b *budget) fits(n *node) bool {
 	if n.size <= maxNodes && n.height <= maxHeight {
 		return !b.over

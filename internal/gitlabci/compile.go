@@ -9,10 +9,9 @@ import (
 	"refline/internal/pipeline"
 )
 
-// Compile reads the root file of in with all that it includes and decides what
-// jobs the pipeline has. What is wrong with the files is in the Findings of the
-// result, all of it; an error is only for a context that is done and for a
-// loader that fails in itself.
+// Compile reads the root file of in with everything it includes and decides which
+// jobs the pipeline has. All mistakes in the files are in the Findings of the
+// result. It returns an error only when ctx ends or the loader itself fails.
 func Compile(ctx context.Context, in Input) (*Result, error) {
 	f := &findings{}
 	conditions := newEvaluator(ctx, &in)
@@ -29,7 +28,7 @@ type compiler struct {
 	in         *Input
 	f          *findings
 	root       *node
-	complete   bool // false: what is missing may stand in a file that could not be read
+	complete   bool // false: missing names may be in a file that could not be read
 	partial    *partial
 	conditions *evaluator
 	seen       map[string]bool
@@ -39,7 +38,7 @@ type compiler struct {
 	hasWorkflowRules bool
 	stages           []string
 	rootVariables    []pipeline.Variable
-	workflowRule     *node // the one that matched, nil without
+	workflowRule     *node // the one that matched, or nil
 	trigger          trigger
 
 	jobs       []*parsedJob
@@ -49,7 +48,7 @@ type compiler struct {
 }
 
 func compile(ctx context.Context, in *Input, cfg *config, conditions *evaluator, f *findings) (*Result, error) {
-	if cfg == nil { // nothing can be said but what loading found
+	if cfg == nil { // only the findings of loading are known
 		return &Result{Findings: f.sorted()}, nil
 	}
 	c := &compiler{
@@ -83,7 +82,7 @@ func (c *compiler) reader(job string) reader {
 	return reader{f: c.f, job: job, seen: c.seen, partial: c.partial}
 }
 
-// read decodes everything and checks what does not depend on rules.
+// read decodes everything and checks whatever does not depend on rules.
 func (c *compiler) read() workflow {
 	c.stages = c.readStages()
 	c.rootVariables = c.reader("").readVariables(c.root.get("variables"), "variables",
@@ -123,8 +122,7 @@ func (c *compiler) read() workflow {
 	return w
 }
 
-// noJobs refuses files that hold nothing to run. What could not be read may hold
-// it.
+// noJobs refuses files without a job, unless an unreadable file may have one.
 func (c *compiler) noJobs() {
 	if !c.complete {
 		return
@@ -133,13 +131,13 @@ func (c *compiler) noJobs() {
 	if len(c.root.keys) == 0 {
 		c.f.errorf(at, "", "no-jobs", "the configuration is empty")
 	} else {
-		c.f.errorf(at, "", "no-jobs", "the configuration has no job that is visible")
+		c.f.errorf(at, "", "no-jobs", "the configuration has no visible job")
 	}
 	c.f.hint("write a job: a name that does not begin with a dot, and below it a script")
 }
 
-// checkHidden is about keys that begin with a dot. They may hold anything, but
-// GitLab refuses those that hold nothing.
+// checkHidden checks keys that begin with a dot. They may hold anything, but
+// GitLab refuses empty ones.
 func (c *compiler) checkHidden(f *field) {
 	n := f.value
 	empty := n.kind == nullNode || n.kind == stringNode && strings.TrimSpace(n.text) == "" ||
@@ -158,8 +156,6 @@ func (c *compiler) decide(w *workflow) bool {
 	outer := &scope{outside: c.conditions.outside}
 	c.trigger = newTrigger(outer)
 	created := c.decideWorkflow(w)
-	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
-	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.result.Jobs = make([]Explanation, 0, len(c.jobs))
 	for _, job := range c.jobs {
 		for _, in := range job.instances {
@@ -167,14 +163,24 @@ func (c *compiler) decide(w *workflow) bool {
 		}
 		c.result.Jobs = append(c.result.Jobs, c.explain(job))
 	}
-	if !created {
-		return false
+	created = created && c.assemble(w)
+	for i := range c.result.Jobs {
+		x := &c.result.Jobs[i]
+		x.In = created && x.Allowed
 	}
+	return created
+}
+
+// assemble makes the pipeline of the jobs that their rules let in, and reports
+// whether there is one.
+func (c *compiler) assemble(w *workflow) bool {
+	p := &pipeline.Pipeline{Variables: c.rootVariables, AutoCancel: w.autoCancel}
+	p.Name = strings.TrimSpace((&scope{outside: c.conditions.outside, local: c.rootVariables}).expandAll(w.name))
 	c.dropOptionalNeeds()
 	c.fill(p)
 	switch {
 	case len(p.Jobs) == 0:
-		c.result.NotCreated = "the rules leave no job"
+		c.result.NotCreated = "rules exclude every job"
 		return false
 	case !slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Stage != preStage && j.Stage != postStage }):
 		c.result.NotCreated = "all jobs are in the stages .pre and .post"
@@ -184,7 +190,7 @@ func (c *compiler) decide(w *workflow) bool {
 	return true
 }
 
-// fill puts the jobs in order of stage, then as written.
+// fill adds the jobs in the order of their stages, then as written.
 func (c *compiler) fill(p *pipeline.Pipeline) {
 	byStage := make([][]*instance, len(c.stages))
 	count := 0
@@ -212,7 +218,7 @@ func (c *compiler) fill(p *pipeline.Pipeline) {
 
 func (c *compiler) instanceNamed(name string) *instance { return c.byInstance[name] }
 
-// jobNames are the names that suggestions are made from, not all of very many.
+// jobNames are the names to suggest from, at most 500.
 func (c *compiler) jobNames() []string {
 	const most = 500
 	if c.names == nil {

@@ -96,7 +96,7 @@ func TestNoPipelineIsCreated(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"edges only":           {"a: {stage: .pre, script: x}\nb: {stage: .post, script: x}", "all jobs are in the stages .pre and .post"},
-		"rules leave nothing":  {"a: {script: x, rules: [{if: $NO}]}", "the rules leave no job"},
+		"rules leave nothing":  {"a: {script: x, rules: [{if: $NO}]}", "rules exclude every job"},
 		"workflow matches not": {"workflow: {rules: [{if: $NO}]}\na: {script: x}", "no rule of workflow matched"},
 		"workflow says never":  {"workflow: {rules: [{when: never}]}\na: {script: x}", "a rule of workflow says never"},
 	}

@@ -13,12 +13,11 @@ import (
 	"refline/internal/pipeline"
 )
 
-// maxComparisons is how many times a pattern is held against a path; with more
-// GitLab takes the condition for true.
+// maxComparisons is how many pairs of pattern and path GitLab compares. With more
+// the condition is true.
 const maxComparisons = 50_000
 
-// evaluator answers the conditions of rules: those of jobs and workflow, and
-// for the loader those of includes.
+// evaluator decides the conditions of rules, those of jobs, workflow and includes.
 type evaluator struct {
 	ctx     context.Context
 	in      *Input
@@ -40,7 +39,7 @@ func newEvaluator(ctx context.Context, in *Input) *evaluator {
 	}
 }
 
-// outsideOf are the variables that do not come from the files for one job: some
+// outsideOf returns the variables of one job that do not come from the files. Some
 // may be for its environment only.
 func (c *evaluator) outsideOf(job *pipeline.Job) environment {
 	if c.in.ProjectFor == nil || job.Environment == nil {
@@ -67,7 +66,7 @@ func (c *evaluator) parse(text string) (*expr.Expr, error) {
 
 var _ includeRules = (*evaluator)(nil)
 
-// If evaluates an expression of include:rules, which sees no yaml variables.
+// If evaluates an expression of include:rules. It does not see YAML variables.
 func (c *evaluator) If(text string, _ diag.Place) (bool, error) {
 	e, err := c.parse(text)
 	if err != nil {
@@ -76,7 +75,7 @@ func (c *evaluator) If(text string, _ diag.Place) (bool, error) {
 	return e.True(expr.Scope{Variable: c.includeScope().lookup}), nil
 }
 
-// Exists answers rules:exists of an include in a file.
+// Exists decides rules:exists of an include in a file.
 func (c *evaluator) Exists(clause *node, in Source) (bool, error) {
 	f, err := readClause(clause, "exists", "paths", "project", "ref", "regexp")
 	if f == nil || err != nil {
@@ -86,7 +85,7 @@ func (c *evaluator) Exists(clause *node, in Source) (bool, error) {
 	return yes, err
 }
 
-// Changes answers rules:changes of an include.
+// Changes decides rules:changes of an include.
 func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
 	f, err := readClause(clause, "changes", "paths", "compare_to", "regexp")
 	if f == nil || err != nil {
@@ -96,7 +95,7 @@ func (c *evaluator) Changes(clause *node, _ Source) (bool, error) {
 	return yes, err
 }
 
-// readClause decodes a clause outside of a job: its first error is the error.
+// readClause decodes a clause outside of a job and returns its first error.
 func readClause(n *node, path string, keys ...string) (*fileCondition, error) {
 	r := reader{f: &findings{}}
 	f := r.readFiles(n, path, keys...)
@@ -119,7 +118,7 @@ type fileCondition struct {
 	ref       string
 }
 
-// text is the condition as it was written.
+// text returns the condition as written.
 func (f fileCondition) text() string {
 	s := strings.Join(f.patterns, ", ")
 	if f.regexp != "" {
@@ -137,7 +136,7 @@ func (f fileCondition) text() string {
 	return s
 }
 
-// changes reports whether a changed file matches, and says which or why.
+// changes reports whether a changed file matches, and which one, or why not.
 func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string, err error) {
 	if load := c.in.Changed.Load; load != nil {
 		if c.in.Changed.Files, c.in.Changed.Known, err = load(); err != nil {
@@ -153,7 +152,7 @@ func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string
 			return false, "", err
 		}
 	case !c.in.Changed.Known:
-		return true, "there is no diff to look at", nil
+		return true, "there is no diff to compare with", nil
 	}
 	if len(files) == 0 {
 		return false, "nothing changed", nil
@@ -161,7 +160,7 @@ func (c *evaluator) changes(s *scope, f fileCondition) (yes bool, because string
 	return matchPaths(s, f, files, len(files))
 }
 
-// exists reports whether a file is in the repository, and says which.
+// exists reports whether a file is in the repository, and which one.
 func (c *evaluator) exists(s *scope, f fileCondition) (yes bool, because string, err error) {
 	return c.existsIn(s, f, c.in.Root)
 }
@@ -181,7 +180,7 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	for _, written := range f.patterns {
 		p := s.expand(written)
 		topLevel = topLevel && !strings.Contains(p, "/") && !strings.Contains(p, "**")
-		if end, ok := strings.CutPrefix(p, "**/*"); ok && isExtension(end) { // costs GitLab no comparison
+		if end, ok := strings.CutPrefix(p, "**/*"); ok && isExtension(end) { // GitLab does not count these
 			i := slices.IndexFunc(paths, func(path string) bool { return strings.HasSuffix(path, end) })
 			if i >= 0 {
 				return true, paths[i] + " matches " + written, nil
@@ -213,19 +212,18 @@ func (c *evaluator) existsIn(s *scope, f fileCondition, in Source) (yes bool, be
 	return matchPaths(s, f, paths, count)
 }
 
-// isExtension reports whether end is one as .js or .tar.gz.
+// isExtension reports whether end is a file extension such as .js or .tar.gz.
 func isExtension(end string) bool {
 	return strings.HasPrefix(end, ".") && !strings.Contains(end, "/") && exact(end)
 }
 
-// matchPaths looks for the first path that matches. count is how many paths
-// GitLab would look at.
+// matchPaths finds the first path that matches. count is how many paths GitLab
+// would compare.
 func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool, because string, err error) {
 	if f.regexp != "" {
 		return matchRegexp(s.expand(f.regexp), paths)
 	}
-	// What is said names a pattern as it is written: variables in it may be
-	// secret.
+	// The answer shows a pattern as written: its variables may be secret.
 	var patterns, written []string
 	for _, w := range f.patterns {
 		if p := s.expand(w); !slices.Contains(patterns, p) {
@@ -244,8 +242,8 @@ func matchPaths(s *scope, f fileCondition, paths []string, count int) (yes bool,
 	return false, "no file matches", nil
 }
 
-// matchRegexp looks for the first path that an expression matches, whose
-// variables are replaced.
+// matchRegexp finds the first path that an expression matches. Its variables are
+// already replaced.
 func matchRegexp(text string, paths []string) (yes bool, because string, err error) {
 	re, err := compilePathRegexp(text)
 	if err != nil {
@@ -261,7 +259,7 @@ func matchRegexp(text string, paths []string) (yes bool, because string, err err
 	return true, path + " matches", nil
 }
 
-// tree lists the files of a project, sorted, once.
+// tree lists the files of a project, sorted. It asks the loader once.
 func (c *evaluator) tree(src Source) ([]string, error) {
 	if c.in.Loader == nil {
 		return nil, nil
@@ -280,7 +278,7 @@ func (c *evaluator) tree(src Source) ([]string, error) {
 	return paths, nil
 }
 
-// syntaxError finds what is wrong with an expression in an error of parse.
+// syntaxError extracts the syntax error from an error of parse.
 func syntaxError(err error) *expr.SyntaxError {
 	var e *expr.SyntaxError
 	if errors.As(err, &e) {

@@ -6,7 +6,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// outcome is what rules, or only and except, say about one instance.
+// outcome is what rules, or only and except, decide for one instance.
 type outcome struct {
 	in    bool
 	when  pipeline.When
@@ -16,7 +16,7 @@ type outcome struct {
 	dag   bool
 }
 
-// decideInstance evaluates the rules of one job and fills in what they change.
+// decideInstance evaluates the rules of one instance and applies what they change.
 func (c *compiler) decideInstance(in *instance) {
 	w := in.of
 	job := w.job
@@ -29,8 +29,8 @@ func (c *compiler) decideInstance(in *instance) {
 	out.in, out.when = true, job.When
 	mirrors := w.bridge && slices.ContainsFunc(w.needs, needSpec.upstream)
 	out.needs, out.dag = in.needs, w.hasNeeds && !mirrors
-	// allow_failure of a manual job is true only when the job itself says
-	// manual; a rule that says it makes a job that blocks.
+	// A job with when: manual may fail by default. A job that a rule makes manual
+	// blocks.
 	if absent(w.node.get("allow_failure")) {
 		job.AllowFailure = job.When == pipeline.WhenManual
 	}
@@ -48,7 +48,7 @@ func (c *compiler) decideInstance(in *instance) {
 	}
 }
 
-// variablesOf are the yaml variables that all instances of a job have.
+// variablesOf returns the YAML variables that all instances of a job share.
 func (c *compiler) variablesOf(w *parsedJob) []pipeline.Variable {
 	if !w.hasMerged {
 		w.merged = override(inherited(c.rootVariables, w.inherit), w.variables)
@@ -57,8 +57,8 @@ func (c *compiler) variablesOf(w *parsedJob) []pipeline.Variable {
 	return w.merged
 }
 
-// override lays high over low; where there is nothing to lay, low itself is the
-// result, which nobody changes.
+// override returns low with the variables of high over it. Without any it returns
+// low itself; callers do not change the result.
 func override(low, high []pipeline.Variable) []pipeline.Variable {
 	if len(high) == 0 {
 		return slices.Clip(low)
@@ -66,7 +66,7 @@ func override(low, high []pipeline.Variable) []pipeline.Variable {
 	return pipeline.Merge(low, high)
 }
 
-// nameEnvironment puts the variables of a job into the name of its environment.
+// nameEnvironment expands the variables of a job in the name of its environment.
 func (c *compiler) nameEnvironment(job *pipeline.Job, w *parsedJob, variables []pipeline.Variable) {
 	e := w.job.Environment
 	if e == nil {
@@ -79,8 +79,8 @@ func (c *compiler) nameEnvironment(job *pipeline.Job, w *parsedJob, variables []
 	job.Environment = &named
 }
 
-// applyRules lets the first rule that matches change the job. A job whose rules
-// all fail is not in the pipeline.
+// applyRules applies the first rule that matches. Without one the job is not in
+// the pipeline.
 func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipeline.Variable, s *scope) {
 	w, out := in.of, &in.outcome
 	v := c.evaluate(w.r, w.rules, s)
@@ -112,8 +112,8 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 	}
 }
 
-// dropOptionalNeeds drops what is optional and not there from the needs of the jobs
-// in the pipeline, and reports what is needed and not there.
+// dropOptionalNeeds removes optional needs that are not in the pipeline, and
+// reports needs that are required and not in it.
 func (c *compiler) dropOptionalNeeds() {
 	for _, w := range c.jobs {
 		for _, in := range w.instances {
@@ -133,14 +133,14 @@ func (c *compiler) dropOptional(in *instance) {
 			job.Needs = append(job.Needs, need.Need)
 			continue
 		}
-		if local++; local == maxNeeds+1 && c.complete { // else rules may leave some out
+		if local++; local == maxNeeds+1 && c.complete { // otherwise rules may remove some
 			w.r.errorf(need.node, "limit", "needs", "may name at most %d jobs", maxNeeds)
 		}
 		other := c.instanceNamed(need.Job)
 		switch {
 		case other != nil && other.outcome.in:
 			job.Needs = append(job.Needs, need.Need)
-		case need.Optional || other == nil || !c.complete: // what is not written at all is told by checkNeeds
+		case need.Optional || other == nil || !c.complete: // checkNeeds reports names that no job has
 		case !w.r.again(w.at, "needs", other.of.name):
 			c.f.errorf(need.node.at, w.name, "needs", "job %s needs %s, which is not in this pipeline", quote(in.name), quote(need.Job))
 			c.f.underline(need.node.text)

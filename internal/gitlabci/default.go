@@ -6,12 +6,12 @@ import (
 	"refline/internal/pipeline"
 )
 
-// defaults is what jobs get for keywords that they do not have: the map
-// default: and the same keywords at the top level.
+// defaults are the keywords that jobs get when they lack them: those in default:
+// and the same ones at the top level.
 type defaults struct{ fields []field }
 
-// readDefaults checks each keyword once here, so that a mistake in it is not
-// told for every job.
+// readDefaults checks each keyword once, so that a mistake in it is not reported
+// for every job.
 func (c *compiler) readDefaults() defaults {
 	var d defaults
 	r := c.reader("")
@@ -53,21 +53,20 @@ func (c *compiler) readDefaults() defaults {
 	return d
 }
 
-// checkDefault decodes a default for what is wrong with it.
+// checkDefault decodes a default to report mistakes in it.
 func (c *compiler) checkDefault(r reader, f field, path string) {
 	var unused pipeline.Job
 	r.decodeShared(&unused, f.name, f.value, path)
 }
 
-// noDefaultTimeout warns of default:timeout, which GitLab reads and does not
-// give to any job.
+// noDefaultTimeout warns of default:timeout. GitLab checks it but does not apply it.
 func (c *compiler) noDefaultTimeout(f field) {
-	c.f.warnf(f.at, "", "no-effect", "default:timeout has no effect: GitLab does not give it to jobs")
+	c.f.warnf(f.at, "", "no-effect", "default:timeout has no effect: GitLab does not apply it to jobs")
 	c.f.underline(f.name)
 	c.f.hint("set timeout in each job, or in a hidden job that they extend")
 }
 
-// apply returns job with the defaults that it lacks and inherits.
+// apply returns job with the defaults that it inherits and lacks.
 func (d defaults) apply(job *node, inherits func(keyword string) bool) *node {
 	var added []field
 	for _, f := range d.fields {
@@ -99,8 +98,8 @@ func (d defaults) only(keyword string) defaults {
 	return defaults{}
 }
 
-// readInherit decodes inherit: of a job. variables is nil when it is not
-// written, which means all.
+// readInherit decodes inherit: of a job. variables is nil when inherit:variables is
+// absent, which means all.
 func (r reader) readInherit(job *node) (inherits func(string) bool, variables *inheritVariables) {
 	inherits = func(string) bool { return true }
 	n := job.get("inherit")

@@ -18,7 +18,7 @@ func TestMistakes(t *testing.T) {
 		"kubernetes of nothing":         {"j: {script: x, environment: {name: a, kubernetes: {}}}", `1:51: error: job "j": environment:kubernetes must not be empty`},
 		"kubernetes without an agent":   {"j: {script: x, environment: {name: a, kubernetes: {dashboard: {namespace: n}}}}\nk: {script: x, environment: {name: a, kubernetes: {managed_resources: {enabled: true}}}}\nl: {script: x, environment: {name: a, kubernetes: {namespace: n, managed_resources: {enabled: false}}}}", "1:51: error: job \"j\": environment:kubernetes:agent is missing\n2:51: error: job \"k\": environment:kubernetes:agent is missing"},
 		"flux without a namespace":      {"j: {script: x, environment: {name: a, kubernetes: {agent: a, flux_resource_path: p}}}", `1:82: error: job "j": environment:kubernetes:flux_resource_path needs namespace`},
-		"two namespaces":                {"j: {script: x, environment: {name: a, kubernetes: {agent: a, namespace: n, dashboard: {namespace: m}}}}", `1:73: error: job "j": environment:kubernetes:namespace stands in dashboard too`},
+		"two namespaces":                {"j: {script: x, environment: {name: a, kubernetes: {agent: a, namespace: n, dashboard: {namespace: m}}}}", `1:73: error: job "j": environment:kubernetes:namespace is set in dashboard too`},
 		"a mistyped keyword":            {"job: {script: x, imgae: y}", `1:18: error: "imgae" is not a keyword of a job; did you mean "image"?`},
 		"a mistyped script":             {"job: {scritp: x}", "1:1: error: job \"job\" has no script, run or trigger\n1:7: error: \"scritp\" is not a keyword of a job; did you mean \"script\"?"},
 		"no script":                     {"job: {image: x}", `1:1: error: job "job" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it`},
@@ -27,11 +27,11 @@ func TestMistakes(t *testing.T) {
 		"an empty script":               {"job: {script: []}", `1:15: error: job "job": script must not be empty`},
 		"a blank script":                {"job: {script: ' '}", `1:15: error: job "job": script must not be empty`},
 		"a script of nothing":           {"job: {script: }", `1:15: error: job "job": script must not be empty`},
-		"a colon in a script":           {"job:\n  script:\n    - echo: hi", `3:7: error: job "job": script must be a list of strings, not a map; a colon and a space make this line a map; put the whole line in quotes, or write it below a |`},
+		"a colon in a script":           {"job:\n  script:\n    - echo: hi", `3:7: error: job "job": script must be a list of strings, not a map; a colon and a space make this line a map; put the whole line in quotes, or write it under a |`},
 		"a number in a script":          {"job: {script: [1]}", `1:16: error: job "job": script must be a list of strings, not the number 1`},
-		"script and trigger":            {"job: {script: x, trigger: a/b}", `1:18: error: job "job": it cannot have both script and trigger`},
-		"script and run":                {"job: {script: x, run: [{name: a, script: y}]}", `1:18: error: job "job": it cannot have both script and run`},
-		"before_script and run":         {"job: {before_script: x, run: [{name: a, script: y}]}", `1:25: error: job "job": it cannot have both before_script and run`},
+		"script and trigger":            {"job: {script: x, trigger: a/b}", `1:18: error: job "job" cannot have both script and trigger`},
+		"script and run":                {"job: {script: x, run: [{name: a, script: y}]}", `1:18: error: job "job" cannot have both script and run`},
+		"before_script and run":         {"job: {before_script: x, run: [{name: a, script: y}]}", `1:25: error: job "job" cannot have both before_script and run`},
 		"an unknown stage":              {"job: {stage: tset, script: x}", `1:14: error: job "job": stage "tset" is not among the stages; did you mean "test"?`},
 		"no stage test":                 {"stages: [a]\njob: {script: x}", `2:1: error: job "job" has no stage, and the default, test, is not among the stages; give it one of .pre, a, .post`},
 		"an unknown when":               {"job: {script: x, when: manuel}", `1:24: error: job "job": when must be one of on_success, on_failure, always, manual, delayed, not "manuel"; did you mean "manual"?`},
@@ -65,7 +65,7 @@ func TestMistakes(t *testing.T) {
 		"a reference that is no list":   {"a: {script: !reference foo, extends: .b}\nc: {script: [x, !reference [d, script]], image: 7}", "1:13: error: !reference takes a list of names; write it as !reference [JOB, KEYWORD]\n1:38: error: \"a\" extends \".b\", which is not defined\n2:29: error: !reference [d, script]: \"d\" is not defined\n2:49: error: job \"c\": image must be a string or a map, not the number 7"},
 		"references to nowhere":         {"a: {script: !reference [zz, script], image: !reference [zz, image], needs: [!reference [zz, needs]], rules: !reference [zz, rules], variables: {V: !reference [zz, v]}}\nb: !reference [zz]", nowhere},
 		"a script that is mistyped":     {"a: {scirpt: x, stage: tset, retry: 5}\nb: {script: x, needs: [a]}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"scirpt\" is not a keyword of a job; did you mean \"script\"?\n1:23: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?\n1:36: error: job \"a\": retry must be a number from 0 to 2, not 5"},
-		"a trigger that is mistyped":    {"a: {triger: {include: c.yml}, stage: tset}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"triger\" is not a keyword of a job that triggers; did you mean \"trigger\"?\n1:38: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?"},
+		"a trigger that is mistyped":    {"a: {triger: {include: c.yml}, stage: tset}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"triger\" is not a keyword of a trigger job; did you mean \"trigger\"?\n1:38: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?"},
 		"no script, and more":           {"a: {stage: tset, image: 7}", "1:1: error: job \"a\" has no script, run or trigger; give it a script, or a name that begins with a dot if others extend it\n1:12: error: job \"a\": stage \"tset\" is not among the stages; did you mean \"test\"?\n1:25: error: job \"a\": image must be a string or a map, not the number 7"},
 		"an option that is missing":     {"variables: {A: {value: x, options: [y]}}\njob: {script: x}", `1:36: error: variables:A:options must contain the value "x"`},
 		"a description in a job":        {"job: {script: x, variables: {A: {value: b, description: c}}}", `1:44: error: "description" is not a keyword of variables:A in job "job"; known are value, expand`},
@@ -75,8 +75,8 @@ func TestMistakes(t *testing.T) {
 		"a default that is there twice": {"default: {image: a}\nimage: b\njob: {script: x}", `2:1: error: image is at the top level and in default; keep the one in default; the top level is its older place`},
 		"a mistake that jobs share":     {".base: {script: x, retry: 5}\na: {extends: .base}\nb: {extends: .base}", `1:27: error: job "a": retry must be a number from 0 to 2, not 5`},
 		"inherit of no default":         {"job: {script: x, inherit: {default: [imagee]}}", `1:37: error: job "job": inherit:default names "imagee", which is not a keyword of default; did you mean "image"?`},
-		"a timeout in seconds":          {"job: {script: x, timeout: 3600}", `1:27: error: job "job": timeout must be a length of time as a string, not the number 3600; write "3600 seconds"`},
-		"a timeout in nothing":          {"job: {script: x, timeout: soon}", `1:27: error: job "job": timeout must be a length of time, not "soon"; as "1h 30m", "90 minutes" or "2 days"`},
+		"a timeout in seconds":          {"job: {script: x, timeout: 3600}", `1:27: error: job "job": timeout must be a duration as a string, not the number 3600; write "3600 seconds"`},
+		"a timeout in nothing":          {"job: {script: x, timeout: soon}", `1:27: error: job "job": timeout must be a duration, not "soon"; as "1h 30m", "90 minutes" or "2 days"`},
 		"too many retries":              {"job: {script: x, retry: {max: 3, when: script_failur}}", "1:31: error: job \"job\": retry:max must be a number from 0 to 2, not 3\n1:40: warning: job \"job\": retry:when \"script_failur\" is not a failure reason that Refline knows; did you mean \"script_failure\"?"},
 		"allow_failure as a string":     {"job: {script: x, allow_failure: 'yes'}", `1:33: error: job "job": allow_failure must be true, false or a map with exit_codes, not the string "yes"`},
 		"coverage without slashes":      {"job: {script: x, coverage: 'a+'}", `1:28: error: job "job": coverage must be a regular expression between slashes, not "a+"`},
@@ -88,9 +88,9 @@ func TestMistakes(t *testing.T) {
 		"an environment's name":         {"job: {script: x, environment: 'a?b'}", `1:31: error: job "job": environment may only have letters, digits, spaces and - _ / $ { } . and must not begin or end with /`},
 		"on_stop of no job":             {"job: {script: x, environment: {name: p, on_stop: stp}}\nstop: {script: x}", `1:50: error: job "job": environment:on_stop names "stp", which is not a job; did you mean "stop"?`},
 		"on_stop that starts":           {"job: {script: x, environment: {name: p, on_stop: stop}}\nstop: {script: x, environment: p}", `1:50: error: job "job": environment:on_stop names "stop", which does not stop its environment; it needs environment:action: stop`},
-		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a job that triggers`},
+		"a trigger with an image":       {"job: {trigger: a/b, image: x}", `1:21: error: "image" is not a keyword of a trigger job`},
 		"a trigger of many files":       {"job: {trigger: {include: [a.yml, b.yml, c.yml, d.yml]}}", `1:26: error: job "job": trigger:include may name at most 3 files, not 4` + "\n" + `1:26: warning: job "job": trigger:include should have maps in its list, as local: FILE`},
-		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include must say by job: whose artifact "a.yml" is`},
+		"a trigger of no job":           {"job: {trigger: {include: {artifact: a.yml}}}", `1:26: error: job "job": trigger:include needs job: the job that makes the artifact "a.yml"`},
 		"a trigger of no pipeline":      {"job: {trigger: {include: child.txt}}", `1:26: error: job "job": trigger:include must name a file that ends in .yml or .yaml, not "child.txt"`},
 		"a step without a name":         {"job: {run: [{script: x}]}", `1:13: error: job "job": run:name is missing`},
 		"a step of two kinds":           {"job: {run: [{name: a, script: x, step: y}]}", `1:23: error: "script" is not a keyword of run in job "job"; known are name, step, env, inputs`},
@@ -101,9 +101,9 @@ func TestMistakes(t *testing.T) {
 		"an empty file":                 {"", noJobs("is empty")},
 		"only comments":                 {"# later\n", noJobs("is empty")},
 		"only a header":                 {"spec: {inputs: {a: {default: b}}}\n---\n", noJobs("is empty")},
-		"only hidden jobs":              {".a: {script: x}\n.b: {script: x}", noJobs("has no job that is visible")},
-		"only variables":                {"\nvariables: {A: b}", noJobs("has no job that is visible")},
-		"no job, and a workflow":        {"workflow: {rules: [{when: never}]}\n.a: {script: x}", noJobs("has no job that is visible")},
+		"only hidden jobs":              {".a: {script: x}\n.b: {script: x}", noJobs("has no visible job")},
+		"only variables":                {"\nvariables: {A: b}", noJobs("has no visible job")},
+		"no job, and a workflow":        {"workflow: {rules: [{when: never}]}\n.a: {script: x}", noJobs("has no visible job")},
 		"no job but a mistyped one":     {"a: {scrip: x}", "1:1: error: job \"a\" has no script, run or trigger\n1:5: error: \"scrip\" is not a keyword of a job; did you mean \"script\"?"},
 		"an empty hidden key":           {".a: \njob: {script: x}", `1:1: error: ".a" must not be empty; leave it out, or put something in it`},
 		"a name that is too long":       {strings.Repeat("n", 256) + ": {script: x}", `1:1: error: the name of a job may have at most 255 characters, this one has 256`},
@@ -120,7 +120,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func circles(at, who, path string) string {
-	return at + ": error: " + who + " refer to each other in a circle: " + path + "; give one of them a value that does not lead back to it"
+	return at + ": error: " + who + " form a cycle: " + path + "; give one of them a value that does not lead back to it"
 }
 
 // nowhere is all that is said of references that lead nowhere.
@@ -162,9 +162,9 @@ func TestEditorWarnings(t *testing.T) {
 		"other: {script: x, retry: {exit_codes: [1, 2, 1]}, rules: [{if: }, {exists: a}, {if: $A, needs: }]}"))
 	more := said(compiled(t, "stages:\nj: {script: x, allow_failure: {}, cache: {paths: }, release: {tag_name: a, description: b, milestones: m}}\nk: {trigger: {include: [a.yml]}}"))
 	if want := strings.Join([]string{
-		`1:8: warning: stages is empty; it counts as not written`,
+		`1:8: warning: stages is empty and ignored`,
 		`2:31: warning: job "j": allow_failure is an empty map`,
-		`2:50: warning: job "j": cache:paths is empty; it counts as not written`,
+		`2:50: warning: job "j": cache:paths is empty and ignored`,
 		`2:104: warning: job "j": release:milestones should be a list; the editor's schema refuses a string`,
 		`3:24: warning: job "k": trigger:include should have maps in its list, as local: FILE`,
 	}, "\n"); more != want {
@@ -172,15 +172,15 @@ func TestEditorWarnings(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		`1:24: warning: job "job": tags is an empty list`,
-		`1:35: warning: job "job": needs is empty; it counts as not written`,
-		`1:44: warning: job "job": image is empty; it counts as not written`,
-		`1:61: warning: job "job": variables:A is empty, which is taken for ""`,
+		`1:35: warning: job "job": needs is empty and ignored`,
+		`1:44: warning: job "job": image is empty and ignored`,
+		`1:61: warning: job "job": variables:A is empty, which means ""`,
 		`1:83: warning: job "job": artifacts:paths is an empty list`,
 		`1:110: warning: job "job": artifacts:reports:annotations should be one string; the editor's schema refuses a list`,
 		`2:47: warning: job "other": retry:exit_codes names 1 twice`,
-		`2:65: warning: job "other": rules:if is empty; it counts as not written`,
+		`2:65: warning: job "other": rules:if is empty and ignored`,
 		`2:77: warning: job "other": rules:exists should be a list; the editor's schema refuses a string`,
-		`2:97: warning: job "other": rules:needs is empty; it counts as not written`,
+		`2:97: warning: job "other": rules:needs is empty and ignored`,
 	}, "\n")
 	if got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)

@@ -8,9 +8,9 @@ import (
 // maxExtends is how many levels of extends GitLab follows.
 const maxExtends = 11
 
-// extended resolves extends for every top-level map: the parents from left to
-// right, then the map itself, laid over each other. Names that are not there
-// are only an error when the configuration is complete.
+// extended resolves extends for every top-level map: it merges the parents from
+// left to right, then the map itself. A name that does not exist is an error only
+// when the configuration is complete.
 func extended(root *node, complete bool, f *findings, b *budget) *node {
 	x := extender{
 		root: root, complete: complete, f: f, b: b,
@@ -51,9 +51,9 @@ type extender struct {
 	b         *budget
 	index     map[string]int
 	states    []extendState
-	inherited map[int]*node // what children take from a parent
+	inherited map[int]*node // what children get from a parent
 	stack     []string      // the names being resolved
-	maps      []string      // the names of all top-level maps, once asked for
+	maps      []string      // the names of all top-level maps, filled on first use
 }
 
 func (x *extender) resolve(i int) {
@@ -93,7 +93,7 @@ func (x *extender) resolve(i int) {
 	st.open, st.done = false, true
 }
 
-// parents gives the nodes that name the parents of a map.
+// parents returns the nodes that name the parents of a map.
 func (x *extender) parents(name string, extends *node) []*node {
 	list := []*node{extends}
 	switch extends.kind {
@@ -134,14 +134,14 @@ func (x *extender) parent(i int, parent *node) (int, bool) {
 	if x.states[p].open {
 		from := slices.Index(x.stack, parent.text)
 		circle := append(slices.Clone(x.stack[from:]), parent.text)
-		x.f.errorf(parent.at, name, "extends", "extends goes in a circle: %s", strings.Join(circle, " → "))
+		x.f.errorf(parent.at, name, "extends", "extends forms a cycle: %s", strings.Join(circle, " → "))
 		return 0, false
 	}
 	x.resolve(p)
 	return p, true
 }
 
-// names gives what could have been meant instead: every top-level map.
+// names returns the names to suggest from: every top-level map.
 func (x *extender) names() []string {
 	if x.maps == nil {
 		for i := range x.root.keys {
@@ -153,8 +153,8 @@ func (x *extender) names() []string {
 	return x.maps
 }
 
-// inherit gives a resolved parent as its children see it: without its own
-// extends, each value saying whom it comes from.
+// inherit returns a resolved parent as its children see it: without its own
+// extends, and with the origin noted in each value.
 func (x *extender) inherit(p int) *node {
 	if n := x.inherited[p]; n != nil {
 		return n

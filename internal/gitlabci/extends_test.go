@@ -102,11 +102,11 @@ func TestExtends(t *testing.T) {
 		},
 		"circle": {
 			give: "a: {extends: b}\nb: {extends: c}\nc: {extends: a}\n", key: "a",
-			says: []string{`.gitlab-ci.yml:3:14: error: extends goes in a circle: a → b → c → a`},
+			says: []string{`.gitlab-ci.yml:3:14: error: extends forms a cycle: a → b → c → a`},
 		},
 		"itself": {
 			give: "a: {extends: a}\n", key: "a",
-			says: []string{`.gitlab-ci.yml:1:14: error: extends goes in a circle: a → a`},
+			says: []string{`.gitlab-ci.yml:1:14: error: extends forms a cycle: a → a`},
 		},
 		"reference": {
 			give: "a: {extends: !reference [b, extends]}\nb: {extends: [{c: d}]}\n", key: "a",
@@ -153,8 +153,8 @@ func TestReference(t *testing.T) {
 		"null and false": {
 			give: ".a: {image: , interruptible: false}\nj: {image: !reference [.a, image], interruptible: !reference [.a, interruptible]}\n", key: "j",
 			says: []string{
-				`.gitlab-ci.yml:2:28: error: !reference [.a, image] is nothing, which GitLab cannot refer to`,
-				`.gitlab-ci.yml:2:67: error: !reference [.a, interruptible] is false, which GitLab cannot refer to`,
+				`.gitlab-ci.yml:2:28: error: !reference [.a, image] is nothing, which GitLab refuses to refer to`,
+				`.gitlab-ci.yml:2:67: error: !reference [.a, interruptible] is false, which GitLab refuses to refer to`,
 			},
 		},
 		"a path through a reference": {
@@ -163,11 +163,11 @@ func TestReference(t *testing.T) {
 		},
 		"circle": {
 			give: ".a: {script: !reference [.b, script]}\n.b: {script: [!reference [.a, script]]}\n", key: ".a",
-			says: []string{`.gitlab-ci.yml:1:14: error: !reference [.b, script] goes in a circle`},
+			says: []string{`.gitlab-ci.yml:1:14: error: !reference [.b, script] forms a cycle`},
 		},
 		"itself": {
 			give: "j: {script: [!reference [j]]}\n", key: "j",
-			says: []string{`.gitlab-ci.yml:1:14: error: !reference [j] goes in a circle`},
+			says: []string{`.gitlab-ci.yml:1:14: error: !reference [j] forms a cycle`},
 		},
 	})
 }

@@ -16,17 +16,17 @@ import (
 // visit is one inclusion of one file.
 type visit struct {
 	source  Source     // where it was found
-	given   *node      // the inputs it is given
+	given   *node      // its inputs
 	at      diag.Place // of the include
-	who     string     // the file as findings name it
+	who     string     // the file, as findings name it
 	parents []*visit   // the inclusions around it, the root first
 
-	component   map[string]*node // what $[[ component.x ]] gives
-	isComponent bool             // and not only a file that one includes
+	component   map[string]*node // values of $[[ component.x ]]
+	isComponent bool             // false for a file that a component includes
 }
 
-// file gives the content of one file with its inputs and includes resolved, nil
-// when it cannot be used.
+// file returns the content of one file with its inputs and includes resolved, or
+// nil when it cannot be used.
 func (l *loading) file(docs documents, blocks bool, v visit) *node {
 	content := docs.content
 	switch {
@@ -89,8 +89,8 @@ func (l *loading) include(inc inclusion, from *visit) *node {
 	return l.file(file.docs, file.blocks, v)
 }
 
-// fetch reads and parses a file, once for each source. It gives nil when that
-// fails, having said so.
+// fetch reads and parses a file, once for each source. It reports a failure and
+// returns nil.
 func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	v := visit{given: inc.inputs, at: inc.at, component: from.component, parents: append(from.parents[:len(from.parents):len(from.parents)], from)}
 	l.count++
@@ -124,7 +124,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	}
 	for i, p := range v.parents {
 		if samePlace(p.source, v.source) && p.source.Kind == v.source.Kind && p.given == nil && v.given == nil {
-			l.errorf(inc.at, "include", "includes go in a circle: %s", circle(append(v.parents[i:len(v.parents):len(v.parents)], &v)))
+			l.errorf(inc.at, "include", "includes form a cycle: %s", circle(append(v.parents[i:len(v.parents):len(v.parents)], &v)))
 			l.incomplete = true
 			return v, nil
 		}
@@ -132,7 +132,7 @@ func (l *loading) fetch(inc inclusion, from *visit) (visit, *parsedFile) {
 	return v, file
 }
 
-// parse reads a source. Findings about its content come once, here.
+// parse reads a source and reports mistakes in its content, once.
 func (l *loading) parse(inc inclusion) *parsedFile {
 	content, found, err := l.read(inc.source)
 	if err != nil {
@@ -169,7 +169,7 @@ var versionPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?$`)
 })
 
-// aboutComponent gives what a component may read of itself.
+// aboutComponent returns what a component may read of itself.
 func aboutComponent(inc inclusion, found Source) map[string]*node {
 	address, reference, _ := strings.Cut(inc.source.Path, "@")
 	text := func(s string) *node { return (&node{kind: stringNode, text: s, at: inc.at}).seal() }
@@ -185,8 +185,8 @@ func aboutComponent(inc inclusion, found Source) map[string]*node {
 	}
 }
 
-// header reads the header of a file and gives its inputs their values; nil for
-// those whose value is wrong. all is false when there may be more inputs.
+// header reads the header of a file and returns the values of its inputs, nil for
+// an invalid one. all is false when there may be more inputs.
 func (l *loading) header(header *node, v *visit) (inputs, component map[string]*node, all bool) {
 	r := specReader{l.f}
 	before := len(l.f.list)
@@ -204,8 +204,7 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
 }
 
-// unsure marks the inputs that are given a block which could not be resolved, of
-// which enough was said.
+// unsure marks inputs whose value is an unresolved block, which was reported.
 func (l *loading) unsure(inputs []inputSpec, given *node) {
 	if !l.incomplete {
 		return
@@ -218,7 +217,7 @@ func (l *loading) unsure(inputs []inputSpec, given *node) {
 }
 
 // includedInputs reads the files of spec:include, which hold inputs only, and
-// lays them over each other in order; nil without any.
+// merges them in order. It returns nil without any.
 func (l *loading) includedInputs(include *node, v *visit) *node {
 	if absent(include) {
 		return nil
@@ -251,7 +250,7 @@ func (l *loading) includedInputs(include *node, v *visit) *node {
 	return all
 }
 
-// withIncluded lays the inputs of a header over those that it includes.
+// withIncluded merges the inputs of a header over those that it includes.
 func (l *loading) withIncluded(header, included *node) *node {
 	spec := header.get("spec")
 	own := spec.get("inputs")
@@ -261,7 +260,7 @@ func (l *loading) withIncluded(header, included *node) *node {
 	if !absent(own) {
 		for i := range own.keys {
 			if other := included.get(own.keys[i].name); other != nil {
-				l.f.warnf(own.keys[i].at, "", "spec", "the input %q is declared at %s too; this one goes before", own.keys[i].name, other.at)
+				l.f.warnf(own.keys[i].at, "", "spec", "the input %q is declared at %s too; this one wins", own.keys[i].name, other.at)
 			}
 		}
 		included = merged(included, own, l.b)

@@ -11,14 +11,14 @@ import (
 	"refline/internal/gitlabci/expr"
 )
 
-// findings collects what there is to say about a configuration, so that all of
-// it comes together. The zero value is ready.
+// findings collects errors and warnings, so that users see all of them at once. The
+// zero value is ready to use.
 type findings struct {
 	list diag.List
 }
 
-// errorf adds an error. subject is a job's name or "", rule a stable name as
-// "unknown-keyword"; the message is lower case and has no full stop.
+// errorf adds an error. subject is the name of a job or "", rule a stable name such
+// as "unknown-keyword". Messages are lower case without a full stop.
 func (f *findings) errorf(at diag.Place, subject, rule, format string, args ...any) {
 	f.add(diag.Error, at, subject, rule, format, args)
 }
@@ -34,23 +34,23 @@ func (f *findings) add(level diag.Level, at diag.Place, subject, rule, format st
 	})
 }
 
-// hint says what to do about the finding that was added last.
+// hint adds advice to the last finding.
 func (f *findings) hint(text string) {
 	if n := len(f.list); n > 0 {
 		f.list[n-1].Hint = text
 	}
 }
 
-// underline marks the text that the finding added last is about, when it is one
-// line.
+// underline sets the width of the last finding to that of text, unless text has
+// several lines.
 func (f *findings) underline(text string) {
 	if n := len(f.list); n > 0 && !strings.Contains(text, "\n") {
 		f.list[n-1].Width = utf8.RuneCountInString(text)
 	}
 }
 
-// unreadable says that the clause n of a rule, named path, could not be decided:
-// where its expression breaks, or what else err says.
+// unreadable reports that the clause n of a rule could not be decided: the place
+// in its expression, or err.
 func (f *findings) unreadable(n *node, path string, err error) {
 	var fault *expr.SyntaxError
 	if !errors.As(err, &fault) {
@@ -61,5 +61,5 @@ func (f *findings) unreadable(n *node, path string, err error) {
 	f.hint(fault.Hint)
 }
 
-// sorted returns the list in the order of the sources, without repetitions.
+// sorted returns the findings in the order of the sources, without duplicates.
 func (f *findings) sorted() diag.List { return slices.Clone(f.list).Sort() }

@@ -5,13 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxBraces bounds what one pattern's braces may unfold to.
+// maxBraces bounds how many patterns the braces of one pattern expand to.
 const maxBraces = 1024
 
 // glob matches paths as Ruby's File.fnmatch does with FNM_PATHNAME,
-// FNM_DOTMATCH and FNM_EXTGLOB: * and ? do not cross a slash, **/ stands for
-// any number of folders, [a-z] and [!a-z] for one character, {a,b} for either.
-// A ** that no slash follows is a plain *.
+// FNM_DOTMATCH and FNM_EXTGLOB: * and ? do not cross a slash, **/ matches any
+// number of folders, [a-z] and [!a-z] match one character, {a,b} matches either.
+// A ** without a slash after it is a plain *.
 type glob struct{ alternatives [][]string }
 
 func compileGlob(pattern string) glob {
@@ -32,8 +32,8 @@ func (g glob) match(path string) bool {
 	return false
 }
 
-// matchSegments goes back only to the last **, which is enough: what an
-// earlier one could give, the later one can take.
+// matchSegments backtracks only to the last **. That is enough: the last one can
+// match whatever an earlier one gives up.
 func matchSegments(pattern, path []string) bool {
 	retryPattern, retryPath := []string(nil), []string(nil)
 	again := false
@@ -57,7 +57,7 @@ func matchSegments(pattern, path []string) bool {
 	}
 }
 
-// matchSegment matches what stands between two slashes.
+// matchSegment matches the part between two slashes.
 func matchSegment(p, s string) bool {
 	star, from := -1, 0
 	i, j := 0, 0
@@ -84,7 +84,7 @@ func matchSegment(p, s string) bool {
 	return strings.Trim(p[i:], "*") == ""
 }
 
-// matchOne matches the first character of s and says how much of p that took.
+// matchOne matches the first character of s and returns how many bytes of p it used.
 func matchOne(p, s string) (n int, ok bool) {
 	if p == "" {
 		return 0, false
@@ -105,8 +105,7 @@ func matchOne(p, s string) (n int, ok bool) {
 	return size, want == got
 }
 
-// matchSet matches [abc], [a-z], [^a] and [!a]. A set that is not closed
-// matches nothing.
+// matchSet matches [abc], [a-z], [^a] and [!a]. An unclosed set matches nothing.
 func matchSet(p string, got rune) (n int, ok bool) {
 	i := 1
 	not := i < len(p) && (p[i] == '!' || p[i] == '^')
@@ -145,8 +144,8 @@ func matchSet(p string, got rune) (n int, ok bool) {
 	return i + 1, found != not
 }
 
-// unfoldBraces appends to out each pattern that the outermost, leftmost braces
-// stand for, and so on for the braces in those.
+// unfoldBraces appends to out the patterns that the leftmost braces expand to,
+// with the braces in those expanded too.
 func unfoldBraces(pattern string, out []string) []string {
 	open, end := -1, -1
 	depth := 0
@@ -185,5 +184,5 @@ scan:
 	return out
 }
 
-// exact reports whether a pattern has nothing special in it.
+// exact reports whether a pattern has no special character.
 func exact(pattern string) bool { return !strings.ContainsAny(pattern, "*?[{") }

@@ -13,13 +13,13 @@ import (
 	"refline/internal/pipeline"
 )
 
-// includeRules decides the clauses of include:rules. An error says what is wrong
-// with a clause.
+// includeRules decides the clauses of include:rules. An error means that a clause
+// is invalid.
 type includeRules interface {
 	// If evaluates an expression.
 	If(text string, at diag.Place) (bool, error)
-	// Exists and Changes decide the value of such a clause, a list or a map, in
-	// the file that is written in.
+	// Exists and Changes decide a clause, a list or a map. in is the file with the
+	// clause.
 	Exists(clause *node, in Source) (bool, error)
 	Changes(clause *node, in Source) (bool, error)
 }
@@ -28,14 +28,14 @@ type includeRules interface {
 type inclusion struct {
 	source Source
 	at     diag.Place
-	inputs *node    // nil without
+	inputs *node    // may be nil
 	unset  []string // variables in its name that have no value
 }
 
-// includeKinds are the keys of which an include has one.
+// includeKinds are the keys that name a file; an include has exactly one.
 func includeKinds() []string { return []string{"local", "project", "remote", "template", "component"} }
 
-// inclusions reads the value of an include keyword that stands in file from.
+// inclusions reads the value of an include keyword in file from.
 func (l *loading) inclusions(value *node, from Source) []inclusion {
 	if value == nil || value.kind == nullNode {
 		return nil
@@ -49,21 +49,21 @@ func (l *loading) inclusions(value *node, from Source) []inclusion {
 		switch entry.kind {
 		case nullNode:
 		case stringNode:
-			list = append(list, l.written(entry, from)...)
+			list = append(list, l.fromString(entry, from)...)
 		case mapNode:
-			list = append(list, l.described(entry, from)...)
+			list = append(list, l.fromMap(entry, from)...)
 		case referenceNode:
 			l.errorf(entry.at, "include", "include cannot be a !reference, which is resolved later")
 			l.f.hint("write the includes out")
 		default:
-			l.errorf(entry.at, "include", "an include is a text or a map, not %s", whatIs(entry))
+			l.errorf(entry.at, "include", "an include is a string or a map, not %s", whatIs(entry))
 		}
 	}
 	return list
 }
 
-// written reads an include that is just a text: a path or an address.
-func (l *loading) written(entry *node, from Source) []inclusion {
+// fromString reads an include that is a string: a path or a URL.
+func (l *loading) fromString(entry *node, from Source) []inclusion {
 	text, unset := l.expand(entry.text)
 	inc := inclusion{at: entry.at, unset: unset}
 	if isURL(text) {
@@ -73,8 +73,8 @@ func (l *loading) written(entry *node, from Source) []inclusion {
 	return l.locals(inc, text, from)
 }
 
-// described reads an include that is a map.
-func (l *loading) described(entry *node, from Source) []inclusion {
+// fromMap reads an include that is a map.
+func (l *loading) fromMap(entry *node, from Source) []inclusion {
 	kinds := includeKinds()
 	others := []string{"file", "ref", "integrity", "inputs", "rules", "artifact", "job", "cache"}
 	specReader{l.f}.onlyKeys(entry, "include", append(others, kinds...)...)
@@ -112,8 +112,8 @@ func (l *loading) described(entry *node, from Source) []inclusion {
 	return l.named(entry, given[0], inputs, from)
 }
 
-// checkCache is about include:cache, how long GitLab may keep what is at an
-// address. Here each compile reads it once.
+// checkCache checks include:cache, how long GitLab may cache a remote file. Refline
+// reads it once per compile.
 func (l *loading) checkCache(n *node, at diag.Place, kind string) {
 	if kind != "remote" {
 		l.errorf(at, "include", "cache is for include:remote only")
@@ -126,18 +126,18 @@ func (l *loading) checkCache(n *node, at diag.Place, kind string) {
 			l.errorf(n.at, "include", "include:cache must be at least 1 minute, not %s", shown(n))
 		}
 	default:
-		l.errorf(n.at, "include", "include:cache must be true, false or a length of time, not %s", whatIs(n))
+		l.errorf(n.at, "include", "include:cache must be true, false or a duration, not %s", whatIs(n))
 	}
 }
 
-// named gives the files that one kind of include names.
+// named returns the files that an include of one kind names.
 func (l *loading) named(entry *node, kind string, inputs *node, from Source) []inclusion {
 	n := entry.get(kind)
 	if kind == "project" && n.kind == seqNode && len(n.items) > 0 {
 		n = n.items[0]
 	}
 	if n.kind != stringNode {
-		l.errorf(n.at, "include", "include:%s must be a text, not %s", kind, whatIs(n))
+		l.errorf(n.at, "include", "include:%s must be a string, not %s", kind, whatIs(n))
 		return nil
 	}
 	text, unset := l.expand(n.text)
@@ -186,7 +186,7 @@ func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
 	ref := ""
 	if n := entry.get("ref"); n != nil && n.kind != nullNode {
 		if n.kind == seqNode || n.kind == mapNode || n.kind == referenceNode {
-			l.errorf(n.at, "include", "include:ref must be a text, not %s", whatIs(n))
+			l.errorf(n.at, "include", "include:ref must be a string, not %s", whatIs(n))
 			return nil
 		}
 		var unset []string
@@ -200,7 +200,7 @@ func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
 	var list []inclusion
 	for _, fn := range files {
 		if fn.kind != stringNode {
-			l.errorf(fn.at, "include", "include:file must be a text, not %s", whatIs(fn))
+			l.errorf(fn.at, "include", "include:file must be a string, not %s", whatIs(fn))
 			continue
 		}
 		path, unset := l.expand(fn.text)
@@ -212,11 +212,11 @@ func (l *loading) project(entry *node, name string, inc inclusion) []inclusion {
 	return list
 }
 
-// locals gives the files that include:local names: one, or all that match.
+// locals returns the files that include:local names: one, or all that match.
 func (l *loading) locals(inc inclusion, text string, from Source) []inclusion {
 	s, ok := from.neighbour(text)
 	if !ok {
-		l.errorf(inc.at, "include", "%s is in no project, so it cannot include a local file", l.redact.source(from).phrase())
+		l.errorf(inc.at, "include", "%s does not belong to a project, so it cannot include a local file", l.redact.source(from).phrase())
 		l.incomplete = true
 		return nil
 	}
@@ -247,8 +247,8 @@ func samePlace(a, b Source) bool {
 	return a.Project == b.Project && a.Ref == b.Ref && a.Path == b.Path
 }
 
-// includeGlob reads the patterns of include:local: ** is anything, * anything
-// but a slash, nothing else is special.
+// includeGlob compiles a pattern of include:local: ** matches anything, * anything
+// but a slash. No other character is special.
 func includeGlob(pattern string) *regexp.Regexp {
 	text := regexp.QuoteMeta(pattern)
 	text = strings.ReplaceAll(text, `\*\*`, `.*`)
@@ -256,7 +256,7 @@ func includeGlob(pattern string) *regexp.Regexp {
 	return regexp.MustCompile("^" + text + "$")
 }
 
-// checked refuses names that GitLab refuses before it looks for the file.
+// checked refuses names that GitLab refuses without looking for the file.
 func (l *loading) checked(inc inclusion) []inclusion {
 	s := l.redact.source(inc.source)
 	problem, hint := "", ""
@@ -273,7 +273,7 @@ func (l *loading) checked(inc inclusion) []inclusion {
 			problem, hint = s.phrase()+" is not the address of a component", "write it as HOST/PROJECT/NAME@VERSION"
 		}
 	case inc.source.Kind == SourceRemote && !isURL(inc.source.Path):
-		problem = s.phrase() + " is not at an address that starts with https://"
+		problem = s.phrase() + " needs an address that starts with https://"
 	case !isYAMLName(inc.source.Path):
 		problem = s.phrase() + " does not end in .yml or .yaml"
 	}
@@ -286,12 +286,12 @@ func (l *loading) checked(inc inclusion) []inclusion {
 	return nil
 }
 
-// unknown reports whether a block that could not be resolved names the source.
+// unknown reports whether the name of the source has an unresolved block.
 func (l *loading) unknown(s Source) bool {
 	return l.incomplete && strings.Contains(s.label(), blockOpen)
 }
 
-// unsetHint says which variables an include lacks.
+// unsetHint names the variables that an include uses and that are not set.
 func unsetHint(names []string) string {
 	switch len(names) {
 	case 0:
@@ -302,7 +302,7 @@ func unsetHint(names []string) string {
 	return "the variables " + strings.Join(names, ", ") + " are not set"
 }
 
-// included decides include:rules; without any the file is included.
+// included decides include:rules. Without rules the file is included.
 func (l *loading) included(rules *node, from Source) bool {
 	if rules == nil || rules.kind == nullNode {
 		return true
@@ -326,7 +326,8 @@ func (l *loading) included(rules *node, from Source) bool {
 	return verdict && !l.f.list[before:].HasErrors()
 }
 
-// rule checks one rule and tells whether it matches and what it says then.
+// rule checks one rule. It reports whether it matches, and whether the file is
+// included then.
 func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 	if rule.kind != mapNode {
 		l.errorf(rule.at, "include", "a rule of an include is a map, not %s", whatIs(rule))
@@ -353,7 +354,7 @@ func (l *loading) rule(rule *node, from Source) (matched, when bool) {
 		switch rule.keys[i].name {
 		case "if":
 			if clause.kind != stringNode {
-				err = errs.E(errs.Invalid, "must be a text, not %s", whatIs(clause))
+				err = errs.E(errs.Invalid, "must be a string, not %s", whatIs(clause))
 				break
 			}
 			holds, err = l.rules.If(clause.text, clause.at)
@@ -374,7 +375,7 @@ func (l *loading) errorf(at diag.Place, rule, format string, args ...any) {
 	l.f.errorf(at, "", rule, format, args...)
 }
 
-// unreachable reports a source that could not be read, and what would help.
+// unreachable reports a source that could not be read, with a hint.
 func (l *loading) unreachable(inc inclusion, err error) {
 	l.incomplete = true
 	shown := l.redact.source(inc.source)

@@ -106,7 +106,7 @@ func TestInclude(t *testing.T) {
 		},
 		"local in remote": {
 			files: files{".gitlab-ci.yml": "include: " + remote + "\n", remote: "include: a.yml\n"},
-			says:  []string{remote + `:1:10: error: the remote file "https://example.com/x.yml" is in no project, so it cannot include a local file`},
+			says:  []string{remote + `:1:10: error: the remote file "https://example.com/x.yml" does not belong to a project, so it cannot include a local file`},
 		},
 		"component": {
 			files: files{
@@ -213,9 +213,9 @@ include:
 				`.gitlab-ci.yml:3:16: error: include:rules:if cannot be read at character 4 of "$X =": "=" is not part of the language of rules; use == to compare, =~ to match`,
 				`.gitlab-ci.yml:3:24: error: "iff" is not a keyword of a rule of an include; did you mean "if"?`,
 				`.gitlab-ci.yml:3:40: error: when in include:rules is always or never, not "manual"`,
-				`.gitlab-ci.yml:3:49: error: a rule of an include is a map, not a text`,
+				`.gitlab-ci.yml:3:49: error: a rule of an include is a map, not a string`,
 				`.gitlab-ci.yml:3:52: error: a rule of an include must not be empty`,
-				`.gitlab-ci.yml:4:25: error: include:rules must be a list, not a text`,
+				`.gitlab-ci.yml:4:25: error: include:rules must be a list, not a string`,
 				`.gitlab-ci.yml:5:25: error: include:rules must not be empty`,
 			},
 		},
@@ -243,8 +243,8 @@ include:
 - {remote: 'https://example.com/a.yml', cache: 1 day}
 `, "a.yml": "a: {}", "https://example.com/a.yml": "a: {}"},
 			says: []string{
-				`.gitlab-ci.yml:3:3: error: an include is a text or a map, not the number 5`,
-				`.gitlab-ci.yml:4:3: error: an include is a text or a map, not a list`,
+				`.gitlab-ci.yml:3:3: error: an include is a string or a map, not the number 5`,
+				`.gitlab-ci.yml:4:3: error: an include is a string or a map, not a list`,
 				`.gitlab-ci.yml:5:3: error: the include does not say what to include; give it one of local, project, remote, template, component`,
 				`.gitlab-ci.yml:6:3: error: the include does not say what to include; give it one of local, project, remote, template, component`,
 				`.gitlab-ci.yml:6:4: error: "locl" is not a keyword of include; did you mean "local"?`,
@@ -252,21 +252,21 @@ include:
 				`.gitlab-ci.yml:8:4: error: include:project does not say which file to include; add file: with a path in that project`,
 				`.gitlab-ci.yml:9:18: error: integrity is for include:remote only`,
 				`.gitlab-ci.yml:10:50: error: integrity must be sha256- and a checksum in base64`,
-				`.gitlab-ci.yml:11:12: error: the remote file "ftp://example.com/a.yml" is not at an address that starts with https://`,
+				`.gitlab-ci.yml:11:12: error: the remote file "ftp://example.com/a.yml" needs an address that starts with https://`,
 				`.gitlab-ci.yml:12:11: error: the file "a.json" does not end in .yml or .yaml`,
-				`.gitlab-ci.yml:13:11: error: include:local must be a text, not a list`,
+				`.gitlab-ci.yml:13:11: error: include:local must be a string, not a list`,
 				`.gitlab-ci.yml:14:15: error: the component "a@1" is not the address of a component; write it as HOST/PROJECT/NAME@VERSION`,
 				`.gitlab-ci.yml:15:4: error: include:artifact works only inside trigger:`,
 				`.gitlab-ci.yml:16:3: error: include cannot be a !reference, which is resolved later; write the includes out`,
 				`.gitlab-ci.yml:17:26: error: include:inputs must be a map, not a list`,
 				`.gitlab-ci.yml:18:18: error: cache is for include:remote only`,
 				`.gitlab-ci.yml:19:48: error: include:cache must be at least 1 minute, not "30 seconds"`,
-				`.gitlab-ci.yml:20:48: error: include:cache must be true, false or a length of time, not a list`,
+				`.gitlab-ci.yml:20:48: error: include:cache must be true, false or a duration, not a list`,
 			},
 		},
 		"circle": {
 			files: files{".gitlab-ci.yml": "include: a.yml\n", "a.yml": "include: b.yml\n", "b.yml": "include: a.yml\n"},
-			says:  []string{`b.yml:1:10: error: includes go in a circle: a.yml → b.yml → a.yml`},
+			says:  []string{`b.yml:1:10: error: includes form a cycle: a.yml → b.yml → a.yml`},
 		},
 		"circle that ends by its inputs": {
 			files: files{

@@ -10,10 +10,10 @@ import (
 	"refline/internal/gitlabci/expr"
 )
 
-// resolvedInputs gives each declared input its value: the given one, else that
-// of its first matching rule, else its default; nil when that is missing or does
-// not fit, having said all of it. at is where inputs are given (an include), who
-// names the file that declares them.
+// resolvedInputs returns the value of each declared input: the given one, or that of
+// its first matching rule, or its default. It reports missing and invalid values,
+// which are nil. at is the place that gives the inputs (an include), who names the
+// file that declares them.
 func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings, b *budget) map[string]*node {
 	x := inputResolver{f: f, at: at, who: who, values: make(map[string]*node, len(s.inputs)), given: map[string]*node{}}
 	names, declared := make([]string, len(s.inputs)), make(map[string]bool, len(s.inputs))
@@ -49,7 +49,7 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings,
 	return x.values
 }
 
-// allNames says which names there are, when they are few.
+// allNames lists the declared names when they are few.
 func allNames(names []string) string {
 	switch n := len(names); {
 	case n == 0:
@@ -65,7 +65,7 @@ type inputResolver struct {
 	at     diag.Place
 	who    string
 	given  map[string]*node
-	values map[string]*node // of the inputs declared before
+	values map[string]*node // of inputs declared earlier
 }
 
 func (x *inputResolver) resolve(s *inputSpec) *node {
@@ -88,8 +88,8 @@ func (x *inputResolver) resolve(s *inputSpec) *node {
 	case value != nil:
 		v, _ := x.fit(s, options, value, "input "+strconv.Quote(s.name))
 		return v
-	case fallback == nil && s.broken: // what is wrong may be the default
-	case fallback == nil && x.at.Line == 0: // of the root, given from outside
+	case fallback == nil && s.broken: // the default may be the invalid part
+	case fallback == nil && x.at.Line == 0: // inputs of the root come from outside
 		x.f.errorf(s.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
 		x.f.hint("give it a value, or a default here")
 	case fallback == nil:
@@ -103,15 +103,15 @@ func (x *inputResolver) resolve(s *inputSpec) *node {
 	return nil
 }
 
-// ruled gives the options and the default of the first rule that holds. An
-// input none of whose rules has a default is required.
+// ruled returns the options and the default of the first rule that holds. An input
+// is required when no rule has a default.
 func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 	for _, rule := range s.rules {
 		if rule.fallback != nil {
 			fallback = &node{kind: nullNode, at: s.at, size: 1}
 		}
 	}
-	// a rule sees what was given, and the inputs declared before this one
+	// a rule sees the given values, and inputs declared before this one
 	scope := expr.Scope{Input: func(name string) (any, bool) { return goValue(cmp.Or(x.given[name], x.values[name])) }}
 	for _, rule := range s.rules {
 		holds := rule.condition == nil
@@ -133,7 +133,7 @@ func (x *inputResolver) ruled(s *inputSpec) (options []*node, fallback *node) {
 	return nil, fallback
 }
 
-// goValue gives a scalar to an expression.
+// goValue converts a scalar for an expression.
 func goValue(n *node) (any, bool) {
 	switch {
 	case n == nil:
@@ -148,9 +148,9 @@ func goValue(n *node) (any, bool) {
 	return n, true
 }
 
-// fit gives a value the type of its input and holds it against options and
-// regex; what names it in findings. A value that stands in no file, as one from the
-// command line, is spoken of where the input is declared.
+// fit converts a value to the type of its input and checks it against options and
+// regex. what names it in findings. A mistake in a value that is not in a file, such
+// as one from the command line, is reported where the input is declared.
 func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string) (*node, bool) {
 	at := v.at
 	if at.Line == 0 {
@@ -184,7 +184,7 @@ func article(k inputType) string {
 	return "a " + string(k)
 }
 
-// shown writes a value into a finding, short.
+// shown formats a value for a finding, shortened.
 func shown(n *node) string {
 	if n.kind != stringNode {
 		return whatIs(n)
@@ -195,8 +195,8 @@ func shown(n *node) string {
 	return strconv.Quote(n.text)
 }
 
-// asInput gives v the type of an input. A text is read as JSON where another
-// type is wanted, as GitLab does; a string takes any value's text.
+// asInput converts v to the type of an input. As on GitLab, a string is parsed as
+// JSON for another type, and any value becomes its text for a string.
 func asInput(k inputType, v *node) (*node, bool) {
 	if k == stringInput {
 		switch v.kind {

@@ -20,7 +20,7 @@ const (
 	maxFunctions  = 3
 	maxAccess     = 5
 	maxTextBytes  = 1 << 20
-	textBytesPer  = 64 // that many bytes of text weigh as much as one value
+	textBytesPer  = 64 // this many bytes of text count as one value
 	blockOpen     = "$[["
 
 	matrixContext    = "matrix"
@@ -30,16 +30,16 @@ const (
 
 // interpolation replaces the $[[ … ]] blocks of one file.
 type interpolation struct {
-	inputs    map[string]*node // nil for one whose value is wrong, which was said
+	inputs    map[string]*node // nil for an invalid value, which was reported
 	component map[string]*node
 	unread    bool                         // there may be more inputs than these
 	variables map[string]pipeline.Variable // for expand_vars
 	f         *findings
 	b         *budget
 	done      map[*node]*node  // shared values are replaced once
-	blocks    map[string]*node // evaluated; nil for one that is wrong
+	blocks    map[string]*node // evaluated; nil for an invalid one
 	subject   string           // the top-level key that is being read
-	left      bool             // some blocks are left, for what they give is not known
+	left      bool             // some blocks are left because their value is not known
 	stopped   bool
 }
 
@@ -47,8 +47,8 @@ var blockPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\$\[\[\s*(\S.*?\S)\s*\]\]`)
 })
 
-// apply returns the content of a file with all blocks replaced. Blocks that
-// are wrong are left, having been reported.
+// apply returns the content of a file with all blocks replaced. It reports invalid
+// blocks and leaves them.
 func (x *interpolation) apply(content *node) *node {
 	x.done, x.blocks = map[*node]*node{}, map[string]*node{}
 	n := *content
@@ -89,8 +89,8 @@ func (x *interpolation) value(n *node) *node {
 	return out
 }
 
-// children replaces the blocks in a list or map, and gives n itself when there
-// are none. A list that stands for an item of a list takes its place.
+// children replaces the blocks in a list or map, and returns n itself without any.
+// An item that becomes a list is replaced by the items of that list.
 func (x *interpolation) children(n *node) *node {
 	var items []*node
 	for i, item := range n.items {
@@ -135,8 +135,8 @@ func (x *interpolation) children(n *node) *node {
 	return out.seal()
 }
 
-// scalar replaces the blocks of one text. A block that is the whole text gives
-// its value with its type, at the place of the block.
+// scalar replaces the blocks of one text. A block that is the whole text keeps the
+// type of its value.
 func (x *interpolation) scalar(n *node) *node {
 	if x.stopped || !x.b.take(n.at, 1) {
 		return n
@@ -181,7 +181,7 @@ func (x *interpolation) scalar(n *node) *node {
 	return &out
 }
 
-// block evaluates one block, or gives nil when it is wrong.
+// block evaluates one block. It returns nil for an invalid one.
 func (x *interpolation) block(block, data string, at diag.Place) *node {
 	if v, known := x.blocks[block]; known {
 		return v
@@ -202,8 +202,8 @@ func (x *interpolation) block(block, data string, at diag.Place) *node {
 	return v
 }
 
-// blockError is what is wrong with a block, and what to do about it. It is empty
-// when that was said of the input.
+// blockError is an error in a block, with a hint. Its text is empty when the input
+// was reported already.
 type blockError struct{ text, hint string }
 
 func blockErrorf(format string, args ...any) *blockError {
@@ -217,7 +217,7 @@ func (x *interpolation) evaluate(block, data string) (*node, *blockError) {
 	}
 	access := strings.TrimSpace(parts[0])
 	if context, _, _ := strings.Cut(access, "."); context == matrixContext {
-		// decided later, per job of the matrix
+		// replaced later, for each job of the matrix
 		return (&node{kind: stringNode, text: block}).seal(), nil
 	}
 	v, err := x.access(access)
@@ -235,7 +235,7 @@ func (x *interpolation) evaluate(block, data string) (*node, *blockError) {
 	return v, nil
 }
 
-// access follows a path as inputs.name, inputs.list[0].key.
+// access follows a path such as inputs.name or inputs.list[0].key.
 func (x *interpolation) access(path string) (*node, *blockError) {
 	segments := strings.SplitN(path, ".", maxAccess)
 	if len(segments) < 2 {
@@ -286,8 +286,8 @@ func keyNames(n *node) []string {
 	return names
 }
 
-// step reads one segment: a name and up to five indices. advice says what to do
-// about a name that is not there and has no like.
+// step reads one segment: a name and up to five indices. advice is the hint for an
+// unknown name without a similar one.
 func (x *interpolation) step(get func(string) *node, segment string, names func() []string, advice string) (*node, *blockError) {
 	name, indices, _ := strings.Cut(segment, "[")
 	v := get(name)

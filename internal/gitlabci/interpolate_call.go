@@ -10,7 +10,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// call applies one function of a block, as truncate(0,8), to a text.
+// call applies one function of a block, such as truncate(0,8).
 func (x *interpolation) call(call string, v *node) (*node, *blockError) {
 	name, args, hasArgs := strings.Cut(call, "(")
 	functions := []string{"expand_vars", "posix_escape", "split", "truncate"}
@@ -50,7 +50,7 @@ func (x *interpolation) call(call string, v *node) (*node, *blockError) {
 		return nil, &blockError{"there is no function " + call, cmp.Or(x.b.suggest(name, functions), "there are "+strings.Join(functions, ", "))}
 	}
 	if v.kind != stringNode {
-		return nil, &blockError{name + " takes a text, and this is " + whatIs(v), "apply it to an input of type string"}
+		return nil, &blockError{name + " takes a string, and this is " + whatIs(v), "apply it to an input of type string"}
 	}
 	return apply(v.text)
 }
@@ -62,7 +62,7 @@ func truncateArgs(args string) (offset, length int, ok bool) {
 	return offset, length, found && err == nil && err2 == nil && offset >= 0 && length >= 0
 }
 
-// substring counts in characters; an offset past the end gives "".
+// substring counts in characters. An offset past the end returns "".
 func substring(s string, offset, length int) string {
 	r := []rune(s)
 	if offset >= len(r) {
@@ -78,7 +78,7 @@ func splitArg(args string) (string, bool) {
 	return s, ok && ok2 && s != "" && !strings.Contains(s, "'")
 }
 
-// splitText leaves out empty parts and the white space around the others.
+// splitText removes empty parts, and the white space around the others.
 func splitText(s, separator string) []string {
 	var parts []string
 	for _, p := range strings.Split(s, separator) {
@@ -113,8 +113,8 @@ var variablePattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\$([a-zA-Z_][a-zA-Z0-9_]*)|\$\{([a-zA-Z_][a-zA-Z0-9_]*)\}|%([a-zA-Z_][a-zA-Z0-9_]*)%`)
 })
 
-// expandKnown replaces the variables that are known, once, and leaves the
-// others. masked names one that may not be shown.
+// expandKnown replaces known variables, once, and leaves the others. masked names a
+// variable that may not be shown.
 func expandKnown(s string, variables map[string]pipeline.Variable) (expanded, masked string) {
 	expanded = replaceVariables(s, func(name, written string) string {
 		v, ok := variables[name]

@@ -12,21 +12,21 @@ import (
 // defaultStage is the stage of a job that names none.
 const defaultStage = "test"
 
-// parsedJob is a job as the files give it, checked and decoded. Its rules are
-// looked at later, for each of its instances.
+// parsedJob is a job as written, checked and decoded. Its rules are evaluated later,
+// for each of its instances.
 type parsedJob struct {
 	name string
 	at   diag.Place // of its name
 	node *node      // with the defaults applied
 	r    reader
 
-	job       pipeline.Job // what does not depend on rules
+	job       pipeline.Job // everything that does not depend on rules
 	variables []pipeline.Variable
 	inherit   *inheritVariables
 
 	hasRules bool
 	rules    []rule
-	only     *policy // nil: not written
+	only     *policy // nil when absent
 	except   *policy
 
 	hasNeeds bool
@@ -39,7 +39,8 @@ type parsedJob struct {
 	hasMerged bool
 }
 
-// readJob decodes the job of a top-level key; nil when it is none.
+// readJob decodes the job of a top-level key. It returns nil when the key is not a
+// job.
 func (c *compiler) readJob(f *field) *parsedJob {
 	w := &parsedJob{name: f.name, at: f.at, r: c.reader(f.name)}
 	n := f.value
@@ -76,14 +77,14 @@ func (c *compiler) readJob(f *field) *parsedJob {
 	return w
 }
 
-// isJob reports whether a top-level key holds a job that does something.
+// isJob reports whether a top-level key is a job with something to do.
 func (c *compiler) isJob(f *field) bool {
 	n := f.value
 	return n.kind == mapNode && (n.get("script") != nil || n.get("run") != nil || n.get("trigger") != nil ||
 		n.get("needs") != nil && needsPipeline(n.get("needs")))
 }
 
-// checkName is about the name of a job.
+// checkName checks the name of a job.
 func (c *compiler) checkName(f *field) bool {
 	fault := func(rule, format string, args ...any) {
 		c.f.errorf(f.at, f.name, rule, format, args...)
@@ -100,8 +101,8 @@ func (c *compiler) checkName(f *field) bool {
 	return false
 }
 
-// notAJob tells a mistyped keyword from a job that does nothing. Of such a job it
-// returns the keyword that is likely missing, so that its others can be read.
+// notAJob reports a mistyped keyword, or a job without anything to do. For a job it
+// returns the keyword that is probably missing, so that the others can be read.
 func (c *compiler) notAJob(f *field) (missing string) {
 	n := f.value
 	if n.unresolved() {
@@ -113,7 +114,7 @@ func (c *compiler) notAJob(f *field) (missing string) {
 		c.f.hint(didYouMean(f.name, rootKeywords))
 		return ""
 	}
-	if !c.complete { // the script may stand in the file that is missing
+	if !c.complete { // the script may be in the missing file
 		if diag.Nearest(f.name, rootKeywords) != "" {
 			return ""
 		}
@@ -126,7 +127,7 @@ func (c *compiler) notAJob(f *field) (missing string) {
 			continue
 		}
 		if near := diag.Nearest(n.keys[i].name, []string{"script", "trigger"}); near != "" {
-			return near // readKeyword says that it is mistyped
+			return near // readKeyword reports the typing error
 		}
 	}
 	if near := diag.Nearest(f.name, rootKeywords); near != "" {
@@ -141,13 +142,13 @@ func (c *compiler) notAJob(f *field) (missing string) {
 func (c *compiler) readKeyword(w *parsedJob, f *field, keywords []string) {
 	r, n := w.r, f.value
 	if !slices.Contains(keywords, f.name) {
-		// script beside trigger is told by checkJob.
+		// checkJob reports script beside trigger.
 		if f.name == "trigger" || r.partial.unknownName(f.name) || r.again(f.at, "unknown-keyword", f.name) {
 			return
 		}
 		kind := "a job"
 		if w.bridge {
-			kind = "a job that triggers"
+			kind = "a trigger job"
 		}
 		c.f.errorf(f.at, w.name, "unknown-keyword", "%s is not a keyword of %s", quote(f.name), kind)
 		c.f.underline(f.name)
@@ -207,7 +208,7 @@ func (c *compiler) readKeyword(w *parsedJob, f *field, keywords []string) {
 		w.job.Run = r.readRun(n)
 	case "pages", "publish":
 		r.readPages(&w.job, f)
-	case "dast_configuration": // of no consequence for a run
+	case "dast_configuration": // no effect on a run
 		if r.mapping(n, f.name, "site_profile", "scanner_profile") {
 			r.text(n.get("site_profile"), "dast_configuration:site_profile")
 			r.text(n.get("scanner_profile"), "dast_configuration:scanner_profile")
@@ -218,7 +219,8 @@ func (c *compiler) readKeyword(w *parsedJob, f *field, keywords []string) {
 	}
 }
 
-// decodeShared decodes a keyword that default: may have too. path says where.
+// decodeShared decodes a keyword that default: may have too. path names it in
+// findings.
 func (r reader) decodeShared(job *pipeline.Job, keyword string, n *node, path string) {
 	if absent(n) {
 		return
@@ -255,8 +257,8 @@ func (r reader) decodeShared(job *pipeline.Job, keyword string, n *node, path st
 	}
 }
 
-// emptyKeyword is about a keyword without a value. GitLab takes it for one that
-// is not written; the editor's schema refuses most.
+// emptyKeyword handles a keyword without a value. GitLab treats it as absent; the
+// schema of editors refuses most.
 func (c *compiler) emptyKeyword(w *parsedJob, f *field) {
 	switch f.name {
 	case "script", "run":
@@ -265,6 +267,6 @@ func (c *compiler) emptyKeyword(w *parsedJob, f *field) {
 		w.r.errorf(f.value, "value", "trigger", "must not be empty")
 	case "rules", "only", "except":
 	default:
-		w.r.editor(f.value, f.name, "is empty; it counts as not written")
+		w.r.editor(f.value, f.name, "is empty and ignored")
 	}
 }

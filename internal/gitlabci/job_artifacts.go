@@ -113,7 +113,7 @@ func (r reader) readReports(n *node, path string) map[string][]string {
 				reports[kind] = r.coverageReport(value, where)
 			}
 		case absent(value):
-			r.editor(value, where, "is empty; it counts as not written")
+			r.editor(value, where, "is empty and ignored")
 		default:
 			reports[kind] = r.texts(value, where)
 			if value.kind == seqNode && singleReport(kind) {

@@ -43,7 +43,7 @@ func (r reader) readCache(n *node, path string) pipeline.Cache {
 	c.Untracked, _ = r.flag(n.get("untracked"), path+":untracked")
 	c.Unprotect, _ = r.flag(n.get("unprotect"), path+":unprotect")
 	if paths := n.get("paths"); paths != nil && absent(paths) {
-		r.editor(paths, path+":paths", "is empty; it counts as not written")
+		r.editor(paths, path+":paths", "is empty and ignored")
 	}
 	if len(c.FallbackKeys) > mostFallbacks {
 		r.errorf(n.get("fallback_keys"), "limit", path+":fallback_keys", "may have at most %d keys", mostFallbacks)
@@ -56,7 +56,7 @@ func (r reader) readCache(n *node, path string) pipeline.Cache {
 	return c
 }
 
-// cacheKey decodes a text, or the files whose content makes the key.
+// cacheKey decodes a string, or the files whose content makes the key.
 func (r reader) cacheKey(n *node, path string) pipeline.CacheKey {
 	switch {
 	case absent(n):
@@ -90,7 +90,7 @@ func (r reader) cacheKey(n *node, path string) pipeline.CacheKey {
 	return key
 }
 
-// keyText reads a key, which must be a name and no path.
+// keyText reads a key, which must be a name and not a path.
 func (r reader) keyText(n *node, path string) string {
 	text := r.text(n, path)
 	name := text

@@ -7,16 +7,16 @@ import (
 	"refline/internal/pipeline"
 )
 
-// checkJob is about keywords of a job that do not go together.
+// checkJob checks keywords of a job that exclude each other.
 func (c *compiler) checkJob(w *parsedJob) {
 	n, r := w.node, w.r
-	r.together(n, "it", "script", "trigger")
-	r.together(n, "it", "run", "trigger")
+	r.together(n, "", "script", "trigger")
+	r.together(n, "", "run", "trigger")
 	for _, key := range []string{"script", "before_script", "after_script"} {
-		// A default that run cannot have is one that the job must not inherit,
-		// as GitLab has it too; only what is written in the job is a conflict.
+		// As on GitLab, a job with run does not inherit these. Only keywords of the
+		// job itself are a conflict.
 		if v := n.get(key); !absent(v) && v.via != "default" {
-			r.together(n, "it", key, "run")
+			r.together(n, "", key, "run")
 		}
 	}
 	rules := n.get("rules")
@@ -51,9 +51,9 @@ func (c *compiler) checkJob(w *parsedJob) {
 	c.finishPages(w)
 }
 
-// warnTwice is GitLab's warning about a last rule that takes what is left:
-// without workflow:rules a push to a branch with a merge request makes two
-// pipelines, and the job is in both.
+// warnTwice is GitLab's warning about a last rule without a condition. Without
+// workflow:rules a push to a branch with a merge request makes two pipelines, and
+// the job is in both.
 func (c *compiler) warnTwice(w *parsedJob) {
 	if c.hasWorkflowRules || !c.complete || len(w.rules) == 0 {
 		return
@@ -72,10 +72,9 @@ func (c *compiler) warnTwice(w *parsedJob) {
 	c.f.hint("say with workflow:rules which pipelines there are")
 }
 
-// checkUpstream is about a job whose only work is needs:pipeline: it mirrors
-// the status of another project's pipeline. It is kept as a trigger of that
-// project, for both need a server: run elsewhere it fails, and does not pass as
-// a job without commands would.
+// checkUpstream handles a job that has only needs:pipeline and mirrors the status of
+// another project's pipeline. It becomes a trigger of that project because both
+// need a server: elsewhere the job fails instead of passing without commands.
 func (c *compiler) checkUpstream(w *parsedJob) {
 	upstream := 0
 	for _, n := range w.needs {
@@ -126,7 +125,7 @@ func (r reader) readAllowFailure(w *parsedJob, n *node) {
 	}
 }
 
-// readTags decodes tags: by which runners are chosen.
+// readTags decodes tags:, which choose a runner.
 func (r reader) readTags(n *node, path string) []string {
 	const most = 50
 	tags := r.list(n, path)

@@ -46,7 +46,7 @@ func (r reader) readEnvironment(n *node) *pipeline.Environment {
 	return e
 }
 
-// readKubernetes checks environment:kubernetes, which is kept as it is written.
+// readKubernetes checks environment:kubernetes, which is kept as written.
 func (r reader) readKubernetes(n *node) bool {
 	const path = "environment:kubernetes"
 	if !r.mapping(n, path, "agent", "namespace", "flux_resource_path", "managed_resources", "dashboard") {
@@ -66,7 +66,7 @@ func (r reader) readKubernetes(n *node) bool {
 	if !absent(dashboard) && r.mapping(dashboard, path+":dashboard", "namespace", "flux_resource_path") {
 		for _, key := range []string{"namespace", "flux_resource_path"} {
 			if r.text(dashboard.get(key), path+":dashboard:"+key) != "" && !absent(n.get(key)) {
-				r.errorf(n.get(key), "conflict", path+":"+key, "stands in dashboard too")
+				r.errorf(n.get(key), "conflict", path+":"+key, "is set in dashboard too")
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func (r reader) readKubernetes(n *node) bool {
 	return true
 }
 
-// environmentName checks the characters of a name; variables may stand in it.
+// environmentName checks the characters of a name, which may have variables.
 func (r reader) environmentName(n *node, name, path string) {
 	valid := !strings.HasPrefix(name, "/") && !strings.HasSuffix(name, "/")
 	for i := range len(name) {
@@ -97,7 +97,7 @@ func (r reader) deploymentTier(n *node) string {
 	return r.open(n, "environment:deployment_tier", "deployment tier", "production", "staging", "testing", "development", "other")
 }
 
-// checkOnStop is about jobs that stop what others deploy.
+// checkOnStop checks the jobs that environment:on_stop names.
 func (c *compiler) checkOnStop() {
 	if !c.complete {
 		return
@@ -130,7 +130,7 @@ func (c *compiler) checkOnStop() {
 	}
 }
 
-// guessTier is GitLab's guess for an environment that does not say.
+// guessTier is GitLab's guess for an environment without deployment_tier.
 func guessTier(name string) string {
 	name = strings.ToLower(name)
 	for _, tier := range []struct {

@@ -18,7 +18,7 @@ func (r reader) readImage(n *node, path string) *pipeline.Image {
 	return image
 }
 
-// imageOf decodes what image and services share.
+// imageOf decodes the keywords that image and services share.
 func (r reader) imageOf(n *node, path string, image *pipeline.Image) bool {
 	switch n.kind {
 	case stringNode:
@@ -95,8 +95,8 @@ func (r reader) executorOptions(n *node, path string, image *pipeline.Image) {
 	}
 }
 
-// readServices decodes services: a list of names and maps, in which lists of them
-// may stand. Entries without a value are left out, as GitLab does.
+// readServices decodes services: a list of names and maps, with lists of them at any
+// depth. As on GitLab, entries without a value are removed.
 func (r reader) readServices(n *node, path string) []pipeline.Service {
 	if n.kind != seqNode {
 		r.wrong(n, path, "a list")
@@ -113,7 +113,7 @@ func (r reader) readServices(n *node, path string) []pipeline.Service {
 			r.mapping(item, path, "name", "alias", "entrypoint", "command", "variables", "pull_policy", "docker", "kubernetes")
 		}
 		if !r.imageOf(item, path, &s.Image) {
-			return true // the others are still worth a look
+			return true // the others are checked too
 		}
 		if item.kind == mapNode {
 			r.serviceDetail(item, path, &s)
@@ -125,7 +125,7 @@ func (r reader) readServices(n *node, path string) []pipeline.Service {
 }
 
 func (r reader) serviceDetail(n *node, path string, s *pipeline.Service) {
-	// A runner takes several aliases in one string, apart by commas or spaces.
+	// A runner accepts several aliases in one string, separated by commas or spaces.
 	s.Aliases = strings.FieldsFunc(r.text(n.get("alias"), path+":alias"), func(c rune) bool {
 		return c == ',' || c == ' '
 	})

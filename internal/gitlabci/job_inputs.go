@@ -13,9 +13,9 @@ import (
 // maxInputs bounds the inputs of one job.
 const maxInputs = 50
 
-// applyInputs checks inputs: of a job and puts their defaults where
-// ${{ job.inputs.NAME }} and other expressions stand. GitLab's runner evaluates
-// them when the job starts; nobody can have given other values here.
+// applyInputs checks inputs: of a job and evaluates ${{ job.inputs.NAME }} and other
+// expressions with their defaults. GitLab's runner evaluates them when the job
+// starts; a local run has no other values.
 func (r reader) applyInputs(w *parsedJob, n *node) {
 	if n.kind != mapNode {
 		r.wrong(n, "inputs", "a map of names and inputs")
@@ -30,18 +30,18 @@ func (r reader) applyInputs(w *parsedJob, n *node) {
 			values[n.keys[i].name] = expressionValue(v)
 		}
 	}
-	if len(values) < len(n.keys) { // what is wrong was said
+	if len(values) < len(n.keys) { // the mistakes were reported
 		return
 	}
-	// the older name of job.inputs is inputs
+	// inputs is the older name of job.inputs
 	scope := jobexpr.Scope{"job": map[string]any{"inputs": values}, "inputs": values}
 	for _, t := range inputTexts(&w.job) {
 		r.expandInputs(w, t.keyword, t.text, scope)
 	}
 }
 
-// expandInputs replaces the expressions in one text. One that cannot be
-// evaluated stays, and the job fails by it, as it does on GitLab.
+// expandInputs replaces the expressions in one text. One that cannot be evaluated
+// stays, and the job fails, as on GitLab.
 func (r reader) expandInputs(w *parsedJob, keyword string, text *string, scope jobexpr.Scope) {
 	expanded, err := jobexpr.Expand(*text, scope)
 	if err == nil {
@@ -56,13 +56,13 @@ func (r reader) expandInputs(w *parsedJob, keyword string, text *string, scope j
 	r.f.hint("name an input as ${{ job.inputs.NAME }}; write \\${{ for the text itself")
 }
 
-// inputText is a text of a job, and the keyword that it is from.
+// inputText is a text of a job, and its keyword.
 type inputText struct {
 	keyword string
 	text    *string
 }
 
-// inputTexts are the texts of a job in which inputs may stand.
+// inputTexts are the texts of a job that may have expressions.
 func inputTexts(job *pipeline.Job) []inputText {
 	var texts []inputText
 	add := func(keyword string, list ...*string) {
@@ -112,12 +112,12 @@ func inputTexts(job *pipeline.Job) []inputText {
 	return texts
 }
 
-// expressionValue gives an expression the value of an input; all its numbers are
+// expressionValue converts the value of an input for an expression. All numbers are
 // float64.
 func expressionValue(n *node) any { return plainWith(n, func(n *node) any { return n.num }) }
 
-// jobInput checks one input of a job, by the rules for those of spec:inputs, and
-// gives its default; nil when something is wrong.
+// jobInput checks one input of a job by the rules of spec:inputs, and returns its
+// default, or nil after a mistake.
 func (r reader) jobInput(f *field) *node {
 	n, path := f.value, "inputs:"+f.name
 	if !r.mapping(n, path, "type", "default", "description", "options", "regex") {
@@ -132,7 +132,7 @@ func (r reader) jobInput(f *field) *node {
 		return nil
 	}
 	own := &findings{}
-	plain := *n // without what was told
+	plain := *n // without keys that were reported
 	plain.keys = nil
 	for _, k := range n.keys {
 		if k.name != "rules" {

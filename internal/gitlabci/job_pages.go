@@ -30,8 +30,8 @@ func (r reader) readPages(job *pipeline.Job, f *field) {
 	}
 }
 
-// finishPages decides whether a job publishes a site: by pages:, or by its name
-// as in older pipelines. The folder it publishes is always an artifact.
+// finishPages decides whether a job publishes a site: by pages:, or by its name in
+// older pipelines. The published folder is always an artifact.
 func (c *compiler) finishPages(w *parsedJob) {
 	pages, publish := w.node.get("pages"), w.node.get("publish")
 	site := w.name == "pages"

@@ -19,7 +19,7 @@ func (r reader) readRun(n *node) []pipeline.RunEntry {
 	return steps
 }
 
-// stepKeywords are the keys of a step that does what form says.
+// stepKeywords are the keys of a step of one form.
 func stepKeywords(form string) []string {
 	switch form {
 	case "script":
@@ -109,7 +109,7 @@ func (r reader) identifiers(n *node, path string) {
 	}
 }
 
-// stepReference reads where a step is: a path or address, or a map of a git or
+// stepReference reads the location of a step: a path or URL, or a map with a git or
 // OCI reference, which is kept as JSON.
 func (r reader) stepReference(parent, n *node) string {
 	if n.kind != mapNode {

@@ -8,11 +8,10 @@ import (
 	"refline/internal/pipeline"
 )
 
-// secretStores are the stores that a secret can come from, with the keys of
-// each; those that must be there come first.
+// secretStores are the stores of secrets with their keys, the required ones first.
 var secretStores = []struct {
 	name     string
-	text     bool // may also be one string
+	text     bool // may also be a string
 	required int
 	keys     []string
 }{
@@ -30,7 +29,7 @@ var secretStores = []struct {
 	{"gitlab_secrets_manager", false, 1, []string{"name", "source"}},
 }
 
-// readSecrets decodes secrets: names of variables and where their values are.
+// readSecrets decodes secrets: variables and the stores of their values.
 func (r reader) readSecrets(n *node) []pipeline.Secret {
 	if n.kind != mapNode {
 		r.wrong(n, "secrets", "a map of names and secrets")
@@ -71,9 +70,9 @@ func (r reader) readSecrets(n *node) []pipeline.Secret {
 	return secrets
 }
 
-// newSecretStore returns the one key of a secret that may name a store of a newer
-// GitLab, nil without one. A key that resembles a known one is a typing error.
-// Refline resolves no store, it only names the secret.
+// newSecretStore returns the key of a secret that may name a store of a newer
+// GitLab, or nil. A key that resembles a known one is a typing error. Refline does
+// not ask any store; it only reports that the secret needs one.
 func (r reader) newSecretStore(n *node, known []string) *field {
 	var store *field
 	for i := range n.keys {
@@ -118,7 +117,7 @@ func (r reader) secretSource(n *node, path string) any {
 		r.vaultEngine(value.get("engine"), where+":engine")
 	}
 	if source == nil {
-		r.errorf(n, "value", path, "must say where the secret is: one of %s", strings.Join(names, ", "))
+		r.errorf(n, "value", path, "must name its secret store: one of %s", strings.Join(names, ", "))
 	}
 	return source
 }

@@ -40,16 +40,16 @@ func (r reader) readTrigger(n *node) *pipeline.Downstream {
 	return t
 }
 
-// projectPath reads group/project. A project always stands in a group, so a
-// name without a slash can never be found.
+// projectPath reads group/project. Every project is in a group, so a name without a
+// slash cannot exist.
 func (r reader) projectPath(parent, n *node, path string) string {
 	project := r.filled(parent, n, path)
 	if project == "" || n.kind != stringNode || strings.Contains(project, "$") {
 		return project
 	}
 	if group, name, ok := strings.Cut(project, "/"); !ok || group == "" || name == "" || strings.HasSuffix(project, "/") {
-		if r.errorf(n, "value", path, "must be the whole path of a project, not %s", quote(project)) {
-			r.f.hint("as group/project, without a slash in front or behind")
+		if r.errorf(n, "value", path, "must be the full path of a project, not %s", quote(project)) {
+			r.f.hint("write group/project, without a slash at the start or end")
 		}
 	}
 	return project
@@ -85,7 +85,7 @@ func (r reader) triggerIncludes(n *node) []pipeline.DownstreamInclude {
 	return includes
 }
 
-// fileOfPipeline refuses files that can hold no pipeline by their name.
+// fileOfPipeline refuses files whose name is not that of a pipeline.
 func (r reader) fileOfPipeline(n *node, path string) {
 	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
 		if strings.HasSuffix(n.text, ending) {
@@ -97,7 +97,7 @@ func (r reader) fileOfPipeline(n *node, path string) {
 	}
 }
 
-// includeOfText tells an address from a path, as include: does.
+// includeOfText tells a URL from a path, as include: does.
 func includeOfText(text string) pipeline.DownstreamInclude {
 	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
 		return pipeline.DownstreamInclude{Remote: text}
@@ -139,16 +139,16 @@ func (r reader) triggerInclude(n *node) pipeline.DownstreamInclude {
 	case kinds == "" && n.get("project") == nil:
 		r.errorf(n, "value", path, "must have one of local, artifact, project, template, remote, component")
 	case t.Artifact != "" && t.Job == "":
-		r.errorf(n, "value", path, "must say by job: whose artifact %s is", quote(t.Artifact))
+		r.errorf(n, "value", path, "needs job: the job that makes the artifact %s", quote(t.Artifact))
 	case t.Job != "" && t.Artifact == "":
 		r.errorf(n, "value", path, "has job without artifact")
 	case t.Project != "" && t.File == "":
-		r.errorf(n, "value", path, "must say by file: which file of the project")
+		r.errorf(n, "value", path, "needs file: the path in the project")
 	}
 	return t
 }
 
-// inputValues reads the values that another pipeline gets for its inputs.
+// inputValues reads the values for the inputs of another pipeline.
 func (r reader) inputValues(n *node, path string) map[string]any {
 	if absent(n) {
 		return nil

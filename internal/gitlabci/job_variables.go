@@ -6,8 +6,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// PipelineVariables gives the predefined variables of a pipeline that are known
-// once it is compiled, for all its jobs: its name, when it has one. p may be nil.
+// PipelineVariables returns the predefined variables that a compiled pipeline adds
+// for all its jobs: its name, if it has one. p may be nil.
 func PipelineVariables(p *pipeline.Pipeline) []pipeline.Variable {
 	if p == nil || p.Name == "" {
 		return nil
@@ -15,14 +15,14 @@ func PipelineVariables(p *pipeline.Pipeline) []pipeline.Variable {
 	return []pipeline.Variable{{Name: "CI_PIPELINE_NAME", Value: p.Name, Raw: true}}
 }
 
-// JobVariables gives the predefined variables of a job that are known when it
-// is compiled: its names, stage, place among parallel jobs and environment.
-// What only a run knows (CI_JOB_ID, CI_JOB_STARTED_AT, …) is not among them.
+// JobVariables returns the predefined variables of a job that are known when it is
+// compiled: its names, stage, index among parallel jobs and environment. Those of a
+// run (CI_JOB_ID, CI_JOB_STARTED_AT, …) are not included.
 func JobVariables(job *pipeline.Job) []pipeline.Variable {
 	vars := make([]pipeline.Variable, 0, 15)
 	add := func(name, value string) { vars = append(vars, pipeline.Variable{Name: name, Value: value, Raw: true}) }
 	add("CI_JOB_NAME", job.Name)
-	// CI_JOB_ID comes when the job runs
+	// CI_JOB_ID is set when the job runs
 	vars = append(vars, pipeline.Variable{Name: "CI_JOB_URL", Value: "$CI_PROJECT_URL/-/jobs/$CI_JOB_ID"})
 	add("CI_JOB_NAME_SLUG", pipeline.Slug(job.Name))
 	add("CI_JOB_GROUP_NAME", job.Base)

@@ -1,7 +1,7 @@
 package gitlabci
 
-// The keywords of each place. GitLab's entries are the source; what its
-// editor's schema knows besides is not here.
+// The keywords of each level, from GitLab's own validation. Keywords that only the
+// schema of editors has are not included.
 var (
 	rootKeywords = []string{
 		"after_script", "before_script", "cache", "default", "image", "include",
@@ -11,7 +11,7 @@ var (
 		"after_script", "artifacts", "before_script", "cache", "hooks", "id_tokens", "identity",
 		"image", "interruptible", "retry", "services", "tags", "timeout",
 	}
-	// aliasKeywords may stand at the top level instead of in default.
+	// aliasKeywords may also be at the top level instead of in default.
 	aliasKeywords = []string{"after_script", "before_script", "cache", "image", "services"}
 
 	jobKeywords = []string{

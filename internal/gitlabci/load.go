@@ -15,10 +15,10 @@ import (
 // maxIncludes is how many files GitLab includes into one configuration.
 const maxIncludes = 150
 
-// load reads the root file and everything it includes, and gives the resolved
-// tree: inputs, includes, extends and !reference are done, in this order. What
-// is wrong is in f; the config is nil when nothing can be said of the rest. The
-// error is that of a context that ended.
+// load reads the root file and everything it includes, and resolves inputs,
+// includes, extends and !reference, in this order. Mistakes are added to f. The
+// config is nil when the rest cannot be checked. The error is that of an ended
+// context.
 func load(ctx context.Context, in Input, rules includeRules, f *findings) (*config, error) {
 	l := newLoading(ctx, in, rules, f)
 	root := in.Root
@@ -62,14 +62,14 @@ func load(ctx context.Context, in Input, rules includeRules, f *findings) (*conf
 	return &config{root: tree, files: l.files, complete: !l.incomplete}, nil
 }
 
-// loading is one load.
+// loading is the state of one load.
 type loading struct {
 	ctx        context.Context
 	loader     Loader
 	rules      includeRules
 	f          *findings
 	b          *budget
-	variables  map[string]pipeline.Variable // what includes may use
+	variables  map[string]pipeline.Variable // for the names in includes
 	redact     redactor
 	files      []Source
 	count      int // included so far
@@ -79,7 +79,7 @@ type loading struct {
 	ahead      map[Source]answer // see readAhead
 }
 
-// parsedFile is a file that was read, so that including it again costs little.
+// parsedFile is a file that was read. Including it again is cheap.
 type parsedFile struct {
 	docs   documents
 	found  Source
@@ -88,7 +88,7 @@ type parsedFile struct {
 	err    error
 }
 
-// answer is what the loader says of a source.
+// answer is the result of the loader for a source.
 type answer struct {
 	content []byte
 	found   Source
@@ -115,8 +115,8 @@ func newLoading(ctx context.Context, in Input, rules includeRules, f *findings) 
 	return l
 }
 
-// expand replaces the variables in what an include names. Those that are not
-// set vanish, and are named.
+// expand replaces the variables in the name of an include. Unset ones become empty
+// and are returned.
 func (l *loading) expand(s string) (expanded string, unset []string) {
 	expanded = replaceVariables(s, func(name, _ string) string {
 		v, ok := l.variables[name]
@@ -130,7 +130,7 @@ func (l *loading) expand(s string) (expanded string, unset []string) {
 
 func (l *loading) read(s Source) ([]byte, Source, error) {
 	if l.loader == nil {
-		return nil, s, errs.E(errs.Unavailable, "there is no source of files")
+		return nil, s, errs.E(errs.Unavailable, "no source of files is configured")
 	}
 	if a, ok := l.ahead[s]; ok {
 		return a.content, a.found, a.err
@@ -138,8 +138,8 @@ func (l *loading) read(s Source) ([]byte, Source, error) {
 	return l.loader.Read(l.ctx, s)
 }
 
-// readAhead asks for the remote files among the includes of one list at once, as
-// each is a way to a server and back. They are used in the order of the list.
+// readAhead reads the remote files of one list concurrently, because each one is a
+// round trip. They are used in the order of the list.
 func (l *loading) readAhead(list []inclusion) {
 	const atOnce = 8
 	var remote []Source
@@ -179,7 +179,7 @@ func (l *loading) paths(s Source) ([]string, error) {
 	}
 	var got listing
 	if l.loader == nil {
-		got.err = errs.E(errs.Unavailable, "there is no source of files")
+		got.err = errs.E(errs.Unavailable, "no source of files is configured")
 	} else {
 		got.paths, got.err = l.loader.List(l.ctx, s)
 	}
@@ -187,7 +187,7 @@ func (l *loading) paths(s Source) ([]string, error) {
 	return got.paths, got.err
 }
 
-// rootInputs turns the inputs of the root file into nodes.
+// rootInputs converts the inputs of the root file to nodes.
 func (l *loading) rootInputs(inputs map[string]any, at diag.Place) (*node, bool) {
 	if len(inputs) == 0 {
 		return nil, true
@@ -200,8 +200,7 @@ func (l *loading) rootInputs(inputs map[string]any, at diag.Place) (*node, bool)
 	return n, true
 }
 
-// reposition gives nodes the places that position knows for their path. It may
-// only be used on nodes that nobody shares.
+// reposition sets the places of nodes from position. The nodes must not be shared.
 func reposition(n *node, path []string, position func([]string) (diag.Place, bool)) {
 	if n == nil {
 		return

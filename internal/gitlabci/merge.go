@@ -5,8 +5,8 @@ import "refline/internal/diag"
 // maxBefore bounds how many overridden places a value remembers.
 const maxBefore = 16
 
-// merged lays upper over lower as GitLab's deep merge does: maps key by key,
-// anything else (lists, null, !reference) replaces what was there.
+// merged merges upper over lower like GitLab's deep merge: maps key by key; any
+// other value (list, null, !reference) replaces the old one.
 func merged(lower, upper *node, b *budget) *node {
 	if lower == nil || lower == upper {
 		return upper
@@ -32,7 +32,7 @@ func merged(lower, upper *node, b *budget) *node {
 	return n.seal()
 }
 
-// overriding is upper, knowing the places of what it replaces.
+// overriding returns upper with the places of the values it replaces.
 func overriding(upper, lower *node) *node {
 	n := *upper
 	before := make([]diag.Place, 0, len(lower.before)+1+len(upper.before))
@@ -41,13 +41,13 @@ func overriding(upper, lower *node) *node {
 	return &n
 }
 
-// fields builds the keys of a map: a key that comes again keeps its position.
+// fields builds the keys of a map. A repeated key keeps its position.
 type fields struct {
 	list  []field
 	index map[string]int // only for large maps
 }
 
-// indexFrom is the size from which a map pays for looking keys up.
+// indexFrom is the size from which an index is faster.
 const indexFrom = 16
 
 func newFields(capacity int) *fields {
@@ -69,8 +69,7 @@ func (s *fields) position(name string) int {
 	return -1
 }
 
-// find returns the field with this name, nil when there is none; it is valid
-// until the next put.
+// find returns the field with this name, or nil. It is valid until the next put.
 func (s *fields) find(name string) *field {
 	if i := s.position(name); i >= 0 {
 		return &s.list[i]

@@ -7,8 +7,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// maxNeeds and maxOtherNeeds bound what one job may need, of its own pipeline
-// and of other projects or pipelines.
+// maxNeeds and maxOtherNeeds bound the needs of one job: of its own pipeline, and of
+// other projects or pipelines.
 const (
 	maxNeeds      = 50
 	maxOtherNeeds = 5
@@ -22,15 +22,14 @@ type needSpec struct {
 	matrix    *node // of needs:parallel:matrix; may hold $[[ matrix.NAME ]]
 }
 
-// upstream reports whether the need is for the status of another project's
-// pipeline.
+// upstream reports whether the need is the status of another project's pipeline.
 func (n needSpec) upstream() bool { return n.need.Job == "" && n.need.Pipeline != "" }
 
-// local reports whether the need is for a job of this pipeline.
+// local reports whether the need is a job of this pipeline.
 func (n needSpec) local() bool { return n.need.Project == "" && n.need.Pipeline == "" }
 
-// needsPipeline reports whether needs: names a pipeline to mirror, which makes
-// a job of what has no script.
+// needsPipeline reports whether needs: names a pipeline to mirror. Such a job needs
+// no script.
 func needsPipeline(n *node) bool {
 	items := []*node{n}
 	if n.kind == seqNode {
@@ -118,14 +117,14 @@ func (r reader) needMap(spec *needSpec, n *node, path string) {
 	}
 }
 
-// resolved is a need by the full name of an instance, and the entry it is from.
+// resolved is a need with the full name of an instance, and its entry.
 type resolved struct {
 	pipeline.Need
 	node *node
 }
 
-// resolveNeeds turns what a job needs into full names of instances. Names that
-// are no job stay as they are.
+// resolveNeeds turns needs into full names of instances. Names of unknown jobs stay
+// unchanged.
 func (c *compiler) resolveNeeds(in *instance, specs []needSpec) []resolved {
 	if specs == nil {
 		return nil
@@ -187,7 +186,7 @@ func (c *compiler) matrixNode(in *instance, n *node) *node {
 	return n
 }
 
-// matrixText replaces $[[ matrix.NAME ]] by the value that the instance has.
+// matrixText replaces $[[ matrix.NAME ]] by the value of the instance.
 func (c *compiler) matrixText(in *instance, at *node, text string) string {
 	if !strings.Contains(text, "$[[") {
 		return text

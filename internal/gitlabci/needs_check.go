@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// checkNeeds is about the names in needs, dependencies and triggers of all jobs
-// as they are written, in the pipeline or not.
+// checkNeeds checks the names in needs, dependencies and triggers of all jobs, in
+// the pipeline or not.
 func (c *compiler) checkNeeds() {
 	for _, w := range c.jobs {
 		c.checkNeedTypes(w)
@@ -32,14 +32,14 @@ func (c *compiler) checkNeeds() {
 	c.checkCycles()
 }
 
-// checkNeedTypes refuses what a kind of job cannot need.
+// checkNeedTypes refuses needs that a kind of job cannot have.
 func (c *compiler) checkNeedTypes(w *parsedJob) {
 	for _, n := range w.needs {
 		switch {
 		case n.upstream() && !w.bridge:
-			w.r.errorf(n.node, "needs", "needs", "names a pipeline without a job, which only a job without a script may")
+			w.r.errorf(n.node, "needs", "needs", "names a pipeline without a job, which is allowed only in a job without a script")
 		case !n.local() && !n.upstream() && w.bridge:
-			w.r.errorf(n.node, "needs", "needs", "takes artifacts of another pipeline, which a job that triggers cannot")
+			w.r.errorf(n.node, "needs", "needs", "takes artifacts of another pipeline, which a trigger job cannot do")
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (c *compiler) checkNeighbour(w *parsedJob, at *node, name, path string) {
 		return
 	}
 	if !c.complete && (!c.knowsStages() || absent(w.node.get("stage")) || absent(other.of.node.get("stage"))) {
-		return // what is missing may say another stage
+		return // the missing part may set another stage
 	}
 	mine, its := c.stageIndex(w.job.Stage), c.stageIndex(other.of.job.Stage)
 	if mine >= 0 && its > mine {
@@ -111,7 +111,7 @@ func (c *compiler) checkDependencies(w *parsedJob) {
 		at := list.items[i]
 		switch {
 		case len(w.needs) > 0 && !local:
-			w.r.errorf(at, "needs", "dependencies", "and needs of other pipelines do not go together")
+			w.r.errorf(at, "needs", "dependencies", "cannot be combined with needs of other pipelines")
 			return
 		case local && !slices.ContainsFunc(w.needs, func(n needSpec) bool { return n.local() && n.need.Job == name }):
 			if w.r.errorf(at, "needs", "dependencies", "names %s, which is not among its needs", quote(name)) {
@@ -171,5 +171,5 @@ func (c *compiler) cycle(jobs []*instance) {
 	}
 	names = append(names, jobs[0].name)
 	last := jobs[len(jobs)-1].of
-	last.r.errorf(last.node.get("needs"), "needs", "needs", "makes a circle: %s", strings.Join(names, " needs "))
+	last.r.errorf(last.node.get("needs"), "needs", "needs", "form a cycle: %s", strings.Join(names, " needs "))
 }

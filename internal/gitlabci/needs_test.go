@@ -80,9 +80,9 @@ func TestNeedsThatAreWrong(t *testing.T) {
 		"order of keys":    {"job: {stage: test, script: x, needs: [{job: m, parallel: {matrix: [{V: 1, OS: mac}]}}]}", `9:39: error: job "job" needs "m: [1, mac]", which is not a job`},
 		"a string":         {"job: {stage: test, script: x, needs: a}", `9:38: error: job "job": needs must be a list, not the string "a"; write ["a"]`},
 		"no ref":           {"job: {stage: test, script: x, needs: [{project: g/p, job: j}]}", `9:39: error: job "job": needs:ref is missing`},
-		"a pipeline alone": {"job: {stage: test, script: x, needs: [{pipeline: g/p}]}", `9:39: error: job "job": needs names a pipeline without a job, which only a job without a script may`},
+		"a pipeline alone": {"job: {stage: test, script: x, needs: [{pipeline: g/p}]}", `9:39: error: job "job": needs names a pipeline without a job, which is allowed only in a job without a script`},
 		"in rules":         {"job: {stage: test, script: x, rules: [{if: $X, needs: [aaa]}]}", `9:56: error: job "job" needs "aaa", which is not a job`},
-		"a circle":         {"job: {stage: test, script: x, needs: [two]}\ntwo: {stage: test, script: x, needs: [three]}\nthree: {stage: test, script: x, needs: [job]}", `11:40: error: job "three": needs makes a circle: job needs two needs three needs job`},
+		"a circle":         {"job: {stage: test, script: x, needs: [two]}\ntwo: {stage: test, script: x, needs: [three]}\nthree: {stage: test, script: x, needs: [job]}", `11:40: error: job "three": needs form a cycle: job needs two needs three needs job`},
 		"not among needs":  {"job: {stage: test, script: x, needs: [a], dependencies: [b]}", `9:58: error: job "job": dependencies names "b", which is not among its needs; add it to needs, or leave it out here`},
 		"no dependency":    {"job: {stage: test, script: x, dependencies: [latr]}", `9:46: error: job "job" depends on "latr", which is not a job; did you mean "later"?`},
 		"a later one":      {"job: {stage: test, script: x, dependencies: [later]}", `9:46: error: job "job": dependencies names "later", whose stage "deploy" comes after "test"`},
@@ -211,7 +211,7 @@ func TestParallelIsLimited(t *testing.T) {
 		"j: {script: x, parallel: {matrix: [{A: [1.5]}]}}":                             `1:41: error: job "j": parallel:matrix:A must be a string, a whole number or a list of them, not the number 1.5; put it in quotes: "1.5"`,
 		"j: {script: x, parallel: {matrix: [{A: []}]}}":                                `1:40: error: job "j": parallel:matrix:A must not be empty`,
 		"j: {script: x, parallel: {matrx: [{A: [1]}]}}":                                `1:26: error: job "j": parallel:matrix is missing` + "\n" + `1:27: error: "matrx" is not a keyword of parallel in job "j"; did you mean "matrix"?`,
-		"j: {trigger: g/p, parallel: 2}":                                               `1:29: error: job "j": parallel must be a matrix in a job that triggers`,
+		"j: {trigger: g/p, parallel: 2}":                                               `1:29: error: job "j": parallel must be a matrix in a trigger job`,
 		"j: {script: x, parallel: {matrix: [" + strings.Repeat("{A: 1},", 201) + "]}}": `1:35: error: job "j": parallel:matrix makes more than 200 jobs`,
 	} {
 		t.Run(strconv.Itoa(len(text)), func(t *testing.T) {

@@ -16,9 +16,9 @@ const (
 	referenceNode // !reference [job, key, …]: items are its path
 )
 
-// node is one value of a configuration, with the place it was written. Nodes
-// are immutable once built: merging makes new maps that share children, so that
-// a file used twice is parsed once.
+// node is one value of a configuration, with its place. Nodes are immutable once
+// built: merging makes new maps that share children, so that a file that is used
+// twice is parsed once.
 type node struct {
 	kind  kind
 	text  string  // the canonical string of a scalar: "true", "493", "a b"; as a variable's value
@@ -28,18 +28,17 @@ type node struct {
 	keys  []field // mapNode, in order of first appearance
 
 	at     diag.Place
-	via    string       // how it came here: "", "default", "extends .deploy"
+	via    string       // where it was inherited from: "", "default", "extends .deploy"
 	before []diag.Place // places of values this one replaced
 
-	// What seal works out: the number of nodes in this one when everything
-	// shared is written out, how deep they nest, and whether a !reference is
-	// among them.
+	// Set by seal: the number of nodes in this one with everything shared written
+	// out, how deep they nest, and whether one is a !reference.
 	size   uint32
 	height uint16
 	refs   bool
 }
 
-// seal works out size, height and refs from the children and returns n.
+// seal computes size, height and refs from the children and returns n.
 func (n *node) seal() *node {
 	n.size, n.height, n.refs = 1, 0, n.kind == referenceNode
 	for i := range n.items {
@@ -52,7 +51,7 @@ func (n *node) seal() *node {
 }
 
 func (n *node) count(child *node) {
-	const ceiling = 1 << 30 // far above every limit, and sums of two fit
+	const ceiling = 1 << 30 // far above every limit; the sum of two fits
 	n.size = min(n.size+max(child.size, 1), ceiling)
 	n.height = max(n.height, min(child.height, 1<<15)+1)
 	n.refs = n.refs || child.refs
@@ -65,7 +64,7 @@ type field struct {
 	value *node
 }
 
-// get returns the value of a key, nil when the node is no map or lacks it.
+// get returns the value of a key, or nil when n is not a map or lacks it.
 func (n *node) get(key string) *node {
 	if n == nil || n.kind != mapNode {
 		return nil
@@ -78,11 +77,10 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// unresolved reports whether n is a !reference that leads nowhere, once all are
-// followed.
+// unresolved reports whether n is a !reference that could not be resolved.
 func (n *node) unresolved() bool { return n.kind == referenceNode }
 
-// keyAt returns the place of a key, that of the node when it lacks the key.
+// keyAt returns the place of a key, or that of the node when it lacks the key.
 func (n *node) keyAt(key string) diag.Place {
 	for i := range n.keys {
 		if n.keys[i].name == key {
@@ -92,7 +90,7 @@ func (n *node) keyAt(key string) diag.Place {
 	return n.at
 }
 
-// whatIs names what a node is, for findings: "a list", "the number 5".
+// whatIs names the value of a node in findings: "a list", "the number 5".
 func whatIs(n *node) string {
 	switch n.kind {
 	case nullNode:
@@ -108,16 +106,16 @@ func whatIs(n *node) string {
 	case referenceNode:
 		return "a !reference"
 	default:
-		return "a text"
+		return "a string"
 	}
 }
 
-// config is the whole configuration after includes, extends and !reference:
-// what stands in front of rules and job validation.
+// config is the whole configuration after includes, extends and !reference, before
+// validation and rules.
 type config struct {
-	root  *node    // top-level keys and jobs, resolved but for what is wrong
+	root  *node    // top-level keys and jobs, resolved except for mistakes
 	files []Source // read, the root first
-	// complete is false when something could not be read or resolved: names
-	// that are missing in root may stand there.
+	// complete is false when something could not be read or resolved: it may have
+	// names that are missing in root.
 	complete bool
 }

@@ -17,13 +17,13 @@ type policy struct {
 	changes    *fileCondition
 }
 
-// defaultOnly is what only: is when nothing is written and no rules are.
+// defaultOnly is only: of a job without only and rules.
 func defaultOnly() *policy {
 	return &policy{refs: []string{"branches", "tags"}, hasRefs: true}
 }
 
-// readPolicy decodes a list of refs, or a map of refs and other conditions. In
-// only, refs that are not written are the default ones.
+// readPolicy decodes a list of refs, or a map of refs and other conditions. Absent
+// refs of only are the default ones.
 func (c *compiler) readPolicy(r reader, n *node, path string) *policy {
 	p := &policy{}
 	if path == "only" {
@@ -75,7 +75,7 @@ func (c *compiler) readRefs(r reader, n *node, path string) []string {
 	return refs
 }
 
-// trigger is what started a pipeline, as only: sees it.
+// trigger is why a pipeline starts, as only: sees it.
 type trigger struct {
 	source  string // without _event
 	ref     string
@@ -103,8 +103,8 @@ func newTrigger(s *scope) trigger {
 	return t
 }
 
-// matches reports whether one entry of refs fits: a keyword, a name or a
-// regular expression, each with @group/project behind it if need be.
+// matches reports whether one entry of refs matches: a keyword, a name or a regular
+// expression, each with an optional @group/project after it.
 func (t trigger) matches(entry string) bool {
 	pattern, project, limited := strings.Cut(entry, "@")
 	if limited && project != t.project {

@@ -113,7 +113,7 @@ func TestOnlyIsExplained(t *testing.T) {
 		{"", request, "only, by default: branches, tags (no)"},
 		{
 			", only: {refs: [main, tags], variables: [$A, $CI_COMMIT_BRANCH]}, except: {changes: [x]}", onBranch("main"),
-			`only: main, tags (yes), variables $A: not set; $CI_COMMIT_BRANCH: "main" (yes) · except: changes x: there is no diff to look at (yes)`,
+			`only: main, tags (yes), variables $A: not set; $CI_COMMIT_BRANCH: "main" (yes) · except: changes x: there is no diff to compare with (yes)`,
 		},
 	} {
 		if got := compiled(t, "job: {script: x"+tt.job+"}", tt.vars...).Jobs[0].Only; got != tt.want {

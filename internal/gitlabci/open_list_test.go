@@ -17,7 +17,7 @@ func TestListsThatGrow(t *testing.T) {
 		"a new report":   {"artifacts: {reports: {quantum_leap: a.json}}", `1:38: warning: job "j": artifacts:reports "quantum_leap" is not a report that Refline knows; GitLab refuses it unless your version has it`},
 		"a wrong report": {"artifacts: {reports: {junitt: a.xml}}", `1:38: error: "junitt" is not a keyword of artifacts:reports in job "j"; did you mean "junit"?`},
 		"a new store":    {"secrets: {S: {my_vault: {path: a}, file: false}}", `1:40: warning: job "j": secrets:S "my_vault" is not a secret store that Refline knows; GitLab refuses it unless your version has it`},
-		"a wrong store":  {"secrets: {S: {vualt: a}}", "1:29: error: job \"j\": secrets:S must say where the secret is: one of vault, azure_key_vault, gcp_secret_manager, aws_secrets_manager, akeyless, gitlab_secrets_manager\n" + `1:30: error: "vualt" is not a keyword of secrets:S in job "j"; did you mean "vault"?`},
+		"a wrong store":  {"secrets: {S: {vualt: a}}", "1:29: error: job \"j\": secrets:S must name its secret store: one of vault, azure_key_vault, gcp_secret_manager, aws_secrets_manager, akeyless, gitlab_secrets_manager\n" + `1:30: error: "vualt" is not a keyword of secrets:S in job "j"; did you mean "vault"?`},
 		"a new tier":     {"environment: {name: a, deployment_tier: canary}", `1:56: warning: job "j": environment:deployment_tier "canary" is not a deployment tier that Refline knows; GitLab refuses it unless your version has it`},
 		"a tier by name": {"environment: {name: a, deployment_tier: $TIER}", ""},
 		"a new policy":   {"cache: {policy: often}", `1:32: error: job "j": cache:policy must be pull-push, pull, push or a variable, not "often"`},
@@ -57,15 +57,15 @@ func TestNewKindsAreKept(t *testing.T) {
 func TestDefaultTimeout(t *testing.T) {
 	t.Parallel()
 	res := compiled(t, "default: {timeout: 1 minute}\na: {script: x}\nb: {script: x, timeout: 2 minutes}")
-	want := `1:11: warning: default:timeout has no effect: GitLab does not give it to jobs; set timeout in each job, or in a hidden job that they extend`
+	want := `1:11: warning: default:timeout has no effect: GitLab does not apply it to jobs; set timeout in each job, or in a hidden job that they extend`
 	if got := said(res); got != want {
 		t.Errorf("said %s, want %s", got, want)
 	}
 	if a, b := res.Pipeline.Job("a"), res.Pipeline.Job("b"); a.Timeout != 0 || b.Timeout.Minutes() != 2 {
 		t.Errorf("timeouts %s and %s, want none and 2 minutes", a.Timeout, b.Timeout)
 	}
-	want = "1:11: warning: default:timeout has no effect: GitLab does not give it to jobs; set timeout in each job, or in a hidden job that they extend\n" +
-		`1:20: error: default:timeout must be a length of time, not "soon"; as "1h 30m", "90 minutes" or "2 days"`
+	want = "1:11: warning: default:timeout has no effect: GitLab does not apply it to jobs; set timeout in each job, or in a hidden job that they extend\n" +
+		`1:20: error: default:timeout must be a duration, not "soon"; as "1h 30m", "90 minutes" or "2 days"`
 	if got := said(compiled(t, "default: {timeout: soon}\na: {script: x}")); got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
 	}

@@ -48,7 +48,7 @@ func (r reader) readParallel(n *node, bridge bool) parallelSpec {
 	case n.kind != intNode:
 		r.wrong(n, "parallel", "a whole number or a map with matrix")
 	case bridge:
-		r.errorf(n, "value", "parallel", "must be a matrix in a job that triggers")
+		r.errorf(n, "value", "parallel", "must be a matrix in a trigger job")
 	default:
 		number, ok := r.integer(n, "parallel", 1, maxParallel)
 		return parallelSpec{number: number, isSet: ok}

@@ -15,7 +15,7 @@ import (
 // wrong; what the missing part may put right is not.
 func TestMistakesBesideWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	const missing = "1:10: error: the file \"gone.yml\" cannot be reached: there is no source of files"
+	const missing = "1:10: error: the file \"gone.yml\" cannot be reached: no source of files is configured"
 	tests := map[string]struct{ text, want string }{
 		"nothing else":                   {"job: {image: x}", ""},
 		"a keyword":                      {"job: {imgae: x}", `2:7: error: "imgae" is not a keyword of a job; did you mean "image"?`},
@@ -29,7 +29,7 @@ func TestMistakesBesideWhatIsMissing(t *testing.T) {
 		"a stage":                        {"stages: [a]\njob: {stage: b}", `3:14: error: job "job": stage "b" is not among the stages; they are .pre, a, .post`},
 		"the default":                    {"default: {image: 5}", `2:18: error: default:image must be a string or a map, not the number 5`},
 		"workflow":                       {"workflow: {rules: x}", `2:19: error: workflow:rules must be a list of maps, not the string "x"`},
-		"script and trigger":             {"job: {script: x, trigger: a/b}", `2:18: error: job "job": it cannot have both script and trigger`},
+		"script and trigger":             {"job: {script: x, trigger: a/b}", `2:18: error: job "job" cannot have both script and trigger`},
 		"start_in beside when":           {"job: {when: manual, start_in: 1 day}", `2:31: error: job "job": start_in needs when: delayed`},
 		"an order of stages":             {"stages: [a, b]\nj: {stage: a, needs: [k]}\nk: {stage: b}", `3:23: error: job "j": needs names "k", whose stage "b" comes after "a"`},
 		"not an order unknown":           {"stages: [a, test]\nj: {stage: a, needs: [k]}\nk: {extends: .gone}", ""},

@@ -26,7 +26,7 @@ type Facts struct {
 	Protected     bool
 	Remote        string // the repository's URL without credentials, or empty
 	Registry      string // host of the container registry, empty for that of Remote's server as far as it is known
-	Folder        string // name of the project's folder, where there is no remote
+	Folder        string // name of the project's folder, used without a remote
 	ConfigPath    string
 	Trigger       pipeline.Trigger
 	PipelineID    int64
@@ -81,7 +81,7 @@ func (b *varBuilder) set(name, value string) {
 	b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value})
 }
 
-// text sets what people wrote: a $ in it is no variable.
+// text sets text by people: a $ in it does not refer to a variable.
 func (b *varBuilder) text(name, value string) {
 	if value != "" {
 		b.vars = append(b.vars, pipeline.Variable{Name: name, Value: value, Raw: true})
@@ -102,16 +102,6 @@ func (b *varBuilder) time(name string, t time.Time) {
 
 const noSHA = "0000000000000000000000000000000000000000"
 
-// before is CI_COMMIT_BEFORE_SHA: only a push to a branch that was there before
-// has one.
-func (f Facts) before() string {
-	pushed := f.Trigger == pipeline.TriggerPush || f.Trigger == pipeline.TriggerParent || f.Trigger == ""
-	if f.BeforeSHA == "" || f.Tag != "" || f.MergeRequest != nil || !pushed {
-		return noSHA
-	}
-	return f.BeforeSHA
-}
-
 func (b *varBuilder) commit(f Facts) {
 	sha := f.SHA
 	if sha == "" {
@@ -119,7 +109,11 @@ func (b *varBuilder) commit(f Facts) {
 	}
 	b.set("CI_COMMIT_SHA", sha)
 	b.set("CI_COMMIT_SHORT_SHA", sha[:min(8, len(sha))])
-	b.set("CI_COMMIT_BEFORE_SHA", f.before())
+	before := f.BeforeSHA
+	if before == "" {
+		before = noSHA
+	}
+	b.set("CI_COMMIT_BEFORE_SHA", before)
 	ref := f.Branch
 	switch {
 	case f.Tag != "":
@@ -159,4 +153,19 @@ func truncated(message string) string {
 		return message
 	}
 	return strings.ToValidUTF8(message[:most], "")
+}
+
+// As returns the facts of the same commit for another trigger. A merge request is
+// number 1, from Branch into DefaultBranch. Only a push to a branch has a
+// BeforeSHA.
+func (f Facts) As(trigger pipeline.Trigger) Facts {
+	f.Trigger, f.MergeRequest = trigger, nil
+	if trigger != pipeline.TriggerPush || f.Tag != "" {
+		f.BeforeSHA = ""
+	}
+	if trigger == pipeline.TriggerMergeRequest {
+		title, _, _ := strings.Cut(f.Message, "\n")
+		f.MergeRequest = &MergeRequest{IID: 1, Title: title, SourceBranch: f.Branch, TargetBranch: f.DefaultBranch, SourceSHA: f.SHA}
+	}
+	return f
 }

@@ -77,7 +77,7 @@ func (b *varBuilder) registry(f Facts, host, project string) {
 const gitlabVersion = "19.4.0"
 
 // splitHost takes host:port apart; an IPv6 address keeps its brackets, as it
-// stands in URLs.
+// has in URLs.
 func splitHost(host string) (name, port string) {
 	u := url.URL{Host: host}
 	name = u.Hostname()

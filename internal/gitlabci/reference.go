@@ -59,11 +59,11 @@ func (d *dereferencer) resolve(n *node) *node {
 	return out
 }
 
-// reference gives the value that n names, with the place where it stands. On
-// an error, which is said once, it gives n: nobody judges what is missing there.
+// reference returns the value that n names, with its own place. It reports a mistake
+// once and returns n, which later checks skip.
 func (d *dereferencer) reference(n *node) *node {
 	if len(n.items) == 0 {
-		return n // said when it was read
+		return n // reported when it was read
 	}
 	label := referenceText(n)
 	for _, name := range n.items {
@@ -73,7 +73,7 @@ func (d *dereferencer) reference(n *node) *node {
 		}
 	}
 	if d.open[n] {
-		d.f.errorf(n.at, d.job, "reference", "%s goes in a circle", label)
+		d.f.errorf(n.at, d.job, "reference", "%s forms a cycle", label)
 		return n
 	}
 	target := d.target(n, label)
@@ -99,8 +99,8 @@ func (d *dereferencer) target(n *node, label string) *node {
 		}
 		switch path := strings.Join(texts(n.items[:i]), "."); {
 		case next != nil:
-			d.f.errorf(name.at, d.job, "reference", "%s is %s, which GitLab cannot refer to", label, whatIs(next))
-		case i == 0 && !d.complete: // it may stand in what could not be read
+			d.f.errorf(name.at, d.job, "reference", "%s is %s, which GitLab refuses to refer to", label, whatIs(next))
+		case i == 0 && !d.complete: // it may be in an unreadable file
 		case i == 0:
 			d.f.errorf(name.at, d.job, "reference", "%s: %q is not defined", label, name.text)
 			d.suggest(name.text, at)

@@ -15,9 +15,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// Render writes a compiled pipeline in the dialect again, with everything
-// decided: no rules, no extends, parallel jobs one by one. Compiling it gives
-// the same jobs.
+// Render writes a compiled pipeline in the dialect, with everything decided: no
+// rules, no extends, parallel jobs one by one. Compiling it gives the same jobs.
 func Render(p *pipeline.Pipeline) ([]byte, error) {
 	var root document
 	var workflow document
@@ -29,20 +28,38 @@ func Render(p *pipeline.Pipeline) ([]byte, error) {
 	root.sub("workflow", workflow)
 	stages := slices.DeleteFunc(slices.Clone(p.Stages), func(s string) bool { return s == ".pre" || s == ".post" })
 	root.list("stages", stages)
-	for i := range p.Jobs {
-		root.sub(p.Jobs[i].Name, renderJob(&p.Jobs[i]))
-	}
 	var out bytes.Buffer
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := enc.Encode(root.node()); err != nil {
-		return nil, fmt.Errorf("render: %w", err)
+	if len(root.content) > 0 || len(p.Jobs) == 0 {
+		if err := root.write(&out); err != nil {
+			return nil, err
+		}
 	}
-	return out.Bytes(), enc.Close()
+	const batch = 100 // bounds memory, and how often a YAML writer is made
+	for jobs := range slices.Chunk(p.Jobs, batch) {
+		var part document
+		for i := range jobs {
+			part.sub(jobs[i].Name, renderJob(&jobs[i]))
+		}
+		if err := part.write(&out); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
 }
 
-// document builds a YAML map in the order its keys are added; what is empty is
-// left out.
+// write appends the keys of d to out. Parts of a map written one after the other
+// are the map, and need the memory of one part only.
+func (d *document) write(out *bytes.Buffer) error {
+	enc := yaml.NewEncoder(out)
+	enc.SetIndent(2)
+	if err := enc.Encode(d.node()); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	return enc.Close()
+}
+
+// document builds a YAML map in the order in which keys are added. Empty values are
+// omitted.
 type document struct{ content []*yaml.Node }
 
 func (d *document) node() *yaml.Node {
@@ -50,16 +67,45 @@ func (d *document) node() *yaml.Node {
 }
 
 func (d *document) add(key string, value any) {
-	var k, v yaml.Node
-	k.SetString(key)
-	if n, ok := value.(*yaml.Node); ok {
-		d.content = append(d.content, &k, n)
-		return
+	d.content = append(d.content, textNode(key), yamlNode(value))
+}
+
+// yamlNode makes YAML of a value. Common types come first: yaml's own Encode
+// writes and parses each value.
+func yamlNode(value any) *yaml.Node {
+	switch v := value.(type) {
+	case *yaml.Node:
+		return v
+	case string:
+		return textNode(v)
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
+	case int:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(v)}
+	case []string:
+		list := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, s := range v {
+			list.Content = append(list.Content, textNode(s))
+		}
+		return list
+	case []*yaml.Node:
+		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: v}
 	}
-	if err := v.Encode(value); err != nil {
-		v.SetString(fmt.Sprint(value))
+	var n yaml.Node
+	if err := n.Encode(value); err != nil {
+		n.SetString(fmt.Sprint(value))
 	}
-	d.content = append(d.content, &k, &v)
+	return &n
+}
+
+// textNode quotes what YAML 1.1 would not read as the same text.
+func textNode(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s)
+	if scalar := plainScalar(s); n.Style == 0 && (scalar.kind != stringNode || scalar.symbol || scalar.refused != "") {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
 }
 
 func (d *document) sub(key string, s document) {
@@ -174,8 +220,8 @@ func renderVariables(vars []pipeline.Variable) document {
 	return d
 }
 
-// instanceVariables gives the variables of a job. One of a parallel job stands
-// by itself now, so it is told its place among the others.
+// instanceVariables returns the variables of a job. An instance of a parallel job is
+// rendered as a job of its own, so it gets its index as variables.
 func instanceVariables(j *pipeline.Job) []pipeline.Variable {
 	if j.Index == 0 {
 		return j.Variables
@@ -342,7 +388,7 @@ func renderOutside(d *document, j *pipeline.Job) {
 	d.text("identity", j.Identity)
 }
 
-// mirrors reports whether the trigger of a job stands for its needs:pipeline.
+// mirrors reports whether the trigger of a job represents its needs:pipeline.
 func mirrors(j *pipeline.Job) bool {
 	return j.Downstream.Strategy == "mirror" && slices.ContainsFunc(j.Needs, func(n pipeline.Need) bool {
 		return n.Job == "" && n.Pipeline == j.Downstream.Project

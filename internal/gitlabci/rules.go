@@ -79,7 +79,7 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 	}
 	u.variables = r.readVariables(n.get("variables"), path+":variables")
 	if needs := n.get("needs"); needs != nil && absent(needs) {
-		r.editor(needs, path+":needs", "is empty; it counts as not written")
+		r.editor(needs, path+":needs", "is empty and ignored")
 	} else if needs != nil {
 		if u.needs = r.readNeeds(needs, path+":needs"); u.needs == nil {
 			u.needs = []needSpec{}
@@ -99,7 +99,7 @@ func (c *compiler) readRule(r reader, n *node, path string, workflow bool) rule 
 func (c *compiler) readIf(r reader, u *rule, n *node, path string) {
 	if absent(n) {
 		if n != nil {
-			r.editor(n, path, "is empty; it counts as not written")
+			r.editor(n, path, "is empty and ignored")
 		}
 		return
 	}
@@ -192,7 +192,7 @@ func (r reader) pathRegexp(n *node, path string) string {
 	if text == "" {
 		r.errorf(n, "value", path, "must not be empty")
 	} else if _, err := compilePathRegexp(text); err != nil {
-		r.errorf(n, "value", path, "is wrong: %s", err)
+		r.errorf(n, "value", path, "is not valid: %s", err)
 		return "" // once is enough
 	}
 	return text
@@ -223,7 +223,7 @@ func (c *compiler) evaluate(r reader, rules []rule, s *scope) verdict {
 }
 
 // evaluateRule fills t. Conditions after one that does not hold are not looked
-// at; those of rules that are not reached neither, but their text is kept.
+// evaluated, nor are those of rules that are not reached; their text is kept.
 func (c *compiler) evaluateRule(r reader, u *rule, t *RuleTrace, s *scope) {
 	holds := t.Reached
 	add := func(kind, text string, eval func() (bool, string)) {

@@ -276,14 +276,14 @@ include:
 func TestRegexpOfPathsIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"changes: {regexp: 'a('}":               `1:45: error: job "job": rules:changes:regexp is wrong: the regular expression cannot be read: missing closing ) in a(`,
+		"changes: {regexp: 'a('}":               `1:45: error: job "job": rules:changes:regexp is not valid: the regular expression cannot be read: missing closing ) in a(`,
 		"changes: {regexp: ''}":                 `1:45: error: job "job": rules:changes:regexp must not be empty`,
 		"changes: {regexp: [a]}":                `1:45: error: job "job": rules:changes:regexp must be a string, not a list`,
 		"changes: {regexp: a, paths: [b]}":      `1:48: error: job "job": rules:changes cannot have both regexp and paths`,
 		"changes: {compare_to: main}":           `1:36: error: job "job": rules:changes:paths is missing`,
 		"changes: {paths: }":                    `1:44: error: job "job": rules:changes:paths must be a list of patterns, not nothing`,
-		"exists: {regexp: 'a{1,2000}'}":         `1:44: error: job "job": rules:exists:regexp is wrong: the regular expression cannot be read: invalid repeat count in {1,2000}`,
-		"exists: {regexp: '" + long(256) + "'}": `1:44: error: job "job": rules:exists:regexp is wrong: the regular expression may have at most 255 characters, not 256`,
+		"exists: {regexp: 'a{1,2000}'}":         `1:44: error: job "job": rules:exists:regexp is not valid: the regular expression cannot be read: invalid repeat count in {1,2000}`,
+		"exists: {regexp: '" + long(256) + "'}": `1:44: error: job "job": rules:exists:regexp is not valid: the regular expression may have at most 255 characters, not 256`,
 		"exists: {regexp: 'x$LONG'}":            `1:35: error: job "job": rules:exists cannot be decided: the regular expression may have at most 255 characters, not 301`,
 	}
 	for rule, want := range tests {

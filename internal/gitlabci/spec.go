@@ -31,7 +31,7 @@ type inputSpec struct {
 	regex    *regexp.Regexp
 	rules    []inputRule
 	broken   bool // something in it is wrong, so its value is not known
-	unread   bool // nor can values be held against it
+	unread   bool // values cannot be checked against it either
 }
 
 // inputRule gives other options and another default while condition holds.
@@ -66,7 +66,7 @@ func (r specReader) readSpec(header *node) spec {
 	}
 	s.unread = !r.onlyKeys(body, "spec", "inputs", "include", "component", "description")
 	if d := body.get("description"); d != nil && d.kind != nullNode && (d.kind != stringNode || len([]rune(d.text)) > 256) {
-		r.f.errorf(d.at, "", "spec", "spec:description must be a text of at most 256 characters")
+		r.f.errorf(d.at, "", "spec", "spec:description must be a string of at most 256 characters")
 	}
 	inputs := body.get("inputs")
 	s.inputs = r.inputs(inputs)
@@ -221,7 +221,7 @@ func (r specReader) regex(n *node, s *inputSpec) *regexp.Regexp {
 		return nil
 	}
 	if n.kind != stringNode {
-		r.errorf(n.at, s.name, "has a regex that is %s instead of a text", whatIs(n))
+		r.errorf(n.at, s.name, "has a regex that is %s instead of a string", whatIs(n))
 		return nil
 	}
 	re, err := regexp.Compile(n.text)
@@ -253,7 +253,7 @@ func (r specReader) rules(n *node, name string) []inputRule {
 		}
 		switch {
 		case rule.condition != nil && rule.condition.kind != stringNode:
-			r.errorf(rule.condition.at, name, "has a rule whose if is %s instead of a text", whatIs(rule.condition))
+			r.errorf(rule.condition.at, name, "has a rule whose if is %s instead of a string", whatIs(rule.condition))
 			continue
 		case rule.condition != nil && rule.options == nil && rule.fallback == nil:
 			r.errorf(item.at, name, "has a rule without options and default")

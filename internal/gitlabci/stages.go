@@ -15,7 +15,7 @@ const (
 func (c *compiler) readStages() []string {
 	stages := []string{"build", defaultStage, "deploy"}
 	if n := c.root.get("stages"); n != nil && absent(n) {
-		c.reader("").editor(n, "stages", "is empty; it counts as not written")
+		c.reader("").editor(n, "stages", "is empty and ignored")
 	} else if n != nil {
 		r := c.reader("")
 		if n.kind == seqNode {
@@ -47,7 +47,7 @@ func (c *compiler) knowsStages() bool {
 	return !absent(n) && n.at.File == c.result.Files[0].label() && !holdsBlock(n)
 }
 
-// checkStage is about a job whose stage is not among stages.
+// checkStage reports a job whose stage is not one of the stages.
 func (c *compiler) checkStage(w *parsedJob) {
 	stage := w.job.Stage
 	if slices.Contains(c.stages, stage) || !c.knowsStages() {
@@ -55,7 +55,7 @@ func (c *compiler) checkStage(w *parsedJob) {
 	}
 	n := w.node.get("stage")
 	if absent(n) {
-		if !c.complete { // it may stand in the file that is missing
+		if !c.complete { // it may be in the missing file
 			return
 		}
 		c.f.errorf(w.at, w.name, "stage", "job %s has no stage, and the default, test, is not among the stages", quote(w.name))

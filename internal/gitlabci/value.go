@@ -10,29 +10,32 @@ import (
 	"refline/internal/pipeline"
 )
 
-// reader takes typed values out of nodes for one job (or for no job), and says
-// what is wrong with those that do not fit. A missing node and null give the
-// zero value: GitLab treats an empty keyword as one that is not written.
+// reader reads typed values from nodes for one job (or for none) and reports those
+// of a wrong type. A missing node and null give the zero value: GitLab treats an
+// empty keyword as absent.
 type reader struct {
 	f    *findings
 	job  string
-	seen map[string]bool // what was said already, when jobs share the place of a mistake
+	seen map[string]bool // reported already, when jobs share the place of a mistake
 	// partial is set when something could not be read or resolved, nil else.
 	partial *partial
 }
 
-// name puts the job in front of what a message is about.
+// name prefixes the subject of a message with the job.
 func (r reader) name(path string) string {
-	if r.job == "" {
+	switch {
+	case r.job == "":
 		return path
+	case path == "":
+		return "job " + quote(r.job)
 	}
 	return "job " + quote(r.job) + ": " + path
 }
 
-// errorf adds an error about a value, but for one that is not known, of which
-// enough was said. A mistake that many jobs share, by
-// extends or an anchor, is told for the first of them only. It reports whether
-// it was added, and so may be given a hint.
+// errorf adds an error about a value, unless the value is unknown because of an
+// earlier mistake. A mistake that jobs share, by extends or an anchor, is reported
+// for the first of them only. It returns whether the error was added, so that a
+// hint can follow.
 func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 	if n.unresolved() || r.partial.mayChange(n, rule) {
 		return false
@@ -46,7 +49,7 @@ func (r reader) errorf(n *node, rule, path, format string, args ...any) bool {
 	return true
 }
 
-// editor warns of what GitLab takes and its editor's schema does not.
+// editor warns of a value that GitLab accepts and the schema of editors does not.
 func (r reader) editor(n *node, path, message string) {
 	if !r.again(n.at, "schema", path, message) {
 		r.f.warnf(n.at, r.job, "schema", "%s %s", r.name(path), message)
@@ -90,7 +93,7 @@ func (r reader) again(at diag.Place, parts ...string) bool {
 	return again
 }
 
-// wrong says that a value has the wrong type.
+// wrong reports a value of a wrong type.
 func (r reader) wrong(n *node, path, want string) bool {
 	return r.errorf(n, "type", path, "must be %s, not %s", want, describe(n))
 }
@@ -111,7 +114,7 @@ func (r reader) text(n *node, path string) string {
 	return n.text
 }
 
-// filled reads a string that must be there and not be blank.
+// filled reads a string that is required and not blank.
 func (r reader) filled(parent, n *node, path string) string {
 	if absent(n) {
 		r.errorf(orParent(n, parent), "value", path, "is missing")
@@ -131,7 +134,7 @@ func orParent(n, parent *node) *node {
 	return parent
 }
 
-// flag reads true or false; ok is false when neither is there.
+// flag reads true or false. ok is false for any other value.
 func (r reader) flag(n *node, path string) (value, ok bool) {
 	if absent(n) {
 		return false, false
@@ -159,7 +162,7 @@ func (r reader) integer(n *node, path string, low, high int) (int, bool) {
 	return int(n.num), true
 }
 
-// choice reads a string that is one of values.
+// choice reads a string that is one of a closed list.
 func (r reader) choice(n *node, path string, values ...string) string {
 	if absent(n) {
 		return ""
@@ -177,20 +180,20 @@ func (r reader) choice(n *node, path string, values ...string) string {
 	return n.text
 }
 
-// duration reads a duration in words, at most limit when that is not 0.
+// duration reads a duration such as "1h 30m", at most limit if limit is not 0.
 func (r reader) duration(n *node, path string, limit time.Duration, limitText string) time.Duration {
 	if absent(n) {
 		return 0
 	}
 	if n.kind != stringNode {
-		if r.wrong(n, path, "a length of time as a string") && n.kind == intNode {
+		if r.wrong(n, path, "a duration as a string") && n.kind == intNode {
 			r.f.hint("write " + quote(n.text+" seconds"))
 		}
 		return 0
 	}
 	d, err := pipeline.ParseDuration(n.text)
 	if err != nil || d == 0 {
-		if r.errorf(n, "value", path, "must be a length of time, not %s", quote(n.text)) {
+		if r.errorf(n, "value", path, "must be a duration, not %s", quote(n.text)) {
 			r.f.hint(`as "1h 30m", "90 minutes" or "2 days"`)
 		}
 		return 0

@@ -77,7 +77,7 @@ func (r reader) integers(n *node, path string) []int {
 	return out
 }
 
-// script reads a string or a list of strings, in which lists may stand.
+// script reads a string or a nested list of strings.
 func (r reader) script(n *node, path string) []string {
 	switch {
 	case absent(n):
@@ -95,16 +95,15 @@ func (r reader) script(n *node, path string) []string {
 			return true
 		}
 		if r.wrong(item, path, "a list of strings") && item.kind == mapNode && len(item.keys) > 0 {
-			r.f.hint("a colon and a space make this line a map; put the whole line in quotes, or write it below a |")
+			r.f.hint("a colon and a space make this line a map; put the whole line in quotes, or write it under a |")
 		}
 		return false
 	})
 	return out
 }
 
-// nested calls visit for each value of the list n and of the lists in it that is
-// not a list itself, until visit returns false. limit is how deep lists may nest,
-// noLimit for any depth.
+// nested calls visit for each value in the list n and in the lists in it, until
+// visit returns false. limit is how deep lists may nest, noLimit for any depth.
 func (r reader) nested(n *node, path string, limit int, visit func(*node) bool) bool {
 	return r.nestedAt(n, path, 1, limit, visit)
 }
@@ -131,7 +130,7 @@ func (r reader) nestedAt(n *node, path string, depth, limit int, visit func(*nod
 	return true
 }
 
-// flattened gives the values of a list and of the lists in it, at any depth.
+// flattened returns the values of a list and of the lists in it, at any depth.
 func flattened(n *node) []*node {
 	if !slices.ContainsFunc(n.items, func(item *node) bool { return item.kind == seqNode }) {
 		return n.items
@@ -147,8 +146,8 @@ func flattened(n *node) []*node {
 	return out
 }
 
-// mapping checks that n is a map with no other keys than allowed. An unknown
-// key is named with the nearest known one.
+// mapping checks that n is a map with allowed keys only. It suggests the nearest
+// known key for an unknown one.
 func (r reader) mapping(n *node, path string, allowed ...string) bool {
 	if n.kind != mapNode {
 		r.wrong(n, path, "a map")

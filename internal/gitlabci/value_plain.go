@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// describe names the type of a node, and shows a string.
+// describe names the value of a node in findings, with the text of a string.
 func describe(n *node) string {
 	if n.kind == stringNode {
 		return "the string " + quote(shorten(n.text))
@@ -14,7 +14,7 @@ func describe(n *node) string {
 	return whatIs(n)
 }
 
-// plain turns a node into strings, bools, numbers, lists and maps.
+// plain converts a node to strings, bools, numbers, lists and maps.
 func plain(n *node) any {
 	return plainWith(n, func(n *node) any {
 		if n.kind == intNode && n.num == float64(int(n.num)) {
@@ -24,7 +24,7 @@ func plain(n *node) any {
 	})
 }
 
-// plainWith is plain with another way of giving numbers.
+// plainWith is plain with another conversion of numbers.
 func plainWith(n *node, number func(*node) any) any {
 	if n == nil {
 		return nil
@@ -73,7 +73,7 @@ func shorten(s string) string {
 	return s
 }
 
-// didYouMean is the hint for a name that is not among names; "" for none.
+// didYouMean suggests one of names for an unknown name, "" without a similar one.
 func didYouMean(name string, names []string) string {
 	if n := diag.Nearest(name, names); n != "" {
 		return "did you mean " + quote(n) + "?"

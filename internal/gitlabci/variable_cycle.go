@@ -7,8 +7,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// checkVariables looks for variables of a job in the pipeline that refer to
-// each other in a circle, for which GitLab creates no pipeline.
+// checkVariables reports variables of a job that form a cycle. GitLab creates no
+// pipeline for them.
 func (c *compiler) checkVariables(in *instance) {
 	vars := in.job.Variables
 	if !slices.ContainsFunc(vars, refers) {
@@ -41,12 +41,12 @@ func refers(v pipeline.Variable) bool {
 	return !v.Raw && !v.File && strings.ContainsAny(v.Value, "$%")
 }
 
-// maxCycles is how many circles among the variables of one job are told.
+// maxCycles is how many cycles are reported for one job.
 const maxCycles = 20
 
-// cycleFinder follows references from variable to variable. It does not put
-// values together, which may grow without end. What a variable says of itself
-// is no cycle: see [pipeline.ExpandAll].
+// cycleFinder follows references from variable to variable. It does not expand
+// values, which may grow without bound. A variable that refers to itself is not a
+// cycle: see [pipeline.ExpandAll].
 type cycleFinder struct {
 	values map[string]*pipeline.Variable // those that refer to others
 	state  map[string]int8               // 0 not begun, 1 begun, 2 done
@@ -75,8 +75,8 @@ func (f *cycleFinder) visit(name string) {
 	f.state[name] = 2
 }
 
-// variableCycle reports a cycle at the first of its variables that the job has,
-// else at the top-level one, and there for all jobs together.
+// variableCycle reports a cycle at the first of its variables in the job, otherwise
+// at the top-level one, once for all jobs.
 func (c *compiler) variableCycle(in *instance, cycle []string) {
 	cycle = rotated(cycle)
 	shown := append(slices.Clone(cycle), cycle[0])
@@ -100,13 +100,13 @@ func (c *compiler) variableCycle(in *instance, cycle []string) {
 	if absent(at) { // of a matrix
 		r, at = in.of.r, in.of.node
 	}
-	if r.errorf(at, "variables", "variables", "refer to each other in a circle: %s", strings.Join(shown, " → ")) {
+	if r.errorf(at, "variables", "variables", "form a cycle: %s", strings.Join(shown, " → ")) {
 		c.f.hint("give one of them a value that does not lead back to it")
 	}
 }
 
-// rotated begins a cycle with its least name, so that it is the same from
-// wherever it was found.
+// rotated starts a cycle with its smallest name, so that it is the same wherever the
+// search began.
 func rotated(cycle []string) []string {
 	i := slices.Index(cycle, slices.Min(cycle))
 	return append(slices.Clone(cycle[i:]), cycle[:i]...)

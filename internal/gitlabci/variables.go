@@ -6,8 +6,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// readVariables decodes a map of variables. Besides a scalar, a value may be a
-// map with the keys in detail; none means that it may not.
+// readVariables decodes a map of variables. A value is a scalar, or a map with the
+// keys in detail if there are any.
 func (r reader) readVariables(n *node, path string, detail ...string) []pipeline.Variable {
 	if absent(n) {
 		return nil
@@ -23,7 +23,7 @@ func (r reader) readVariables(n *node, path string, detail ...string) []pipeline
 		where := path + ":" + f.name
 		switch f.value.kind {
 		case nullNode: // GitLab: an empty value
-			r.editor(f.value, where, `is empty, which is taken for ""`)
+			r.editor(f.value, where, `is empty, which means ""`)
 		case stringNode, intNode, floatNode, boolNode:
 			v.Value = f.value.text
 		case mapNode:
@@ -74,7 +74,7 @@ type inheritVariables struct {
 	Names []string
 }
 
-// inherited keeps those of the top-level variables that a job inherits.
+// inherited returns the top-level variables that a job inherits.
 func inherited(root []pipeline.Variable, by *inheritVariables) []pipeline.Variable {
 	if by == nil || by.All {
 		return root
@@ -88,8 +88,8 @@ func inherited(root []pipeline.Variable, by *inheritVariables) []pipeline.Variab
 	return out
 }
 
-// environment holds the variables that do not come from the files: those below
-// the yaml variables and those above.
+// environment holds the variables from outside of the files: those with a lower and
+// those with a higher precedence.
 type environment struct {
 	below, above map[string]*pipeline.Variable
 }
@@ -103,7 +103,7 @@ func newEnvironment(in *Input) environment {
 	return e
 }
 
-// aboveFiles are the variables that win over those of the files.
+// aboveFiles returns the variables with a higher precedence than those of the files.
 func aboveFiles(in *Input, project []pipeline.Variable) map[string]*pipeline.Variable {
 	above := make(map[string]*pipeline.Variable)
 	for _, layer := range [][]pipeline.Variable{in.Instance, in.Group, project, in.Pipeline} {
@@ -114,14 +114,14 @@ func aboveFiles(in *Input, project []pipeline.Variable) map[string]*pipeline.Var
 	return above
 }
 
-// scope is what one condition may see.
+// scope holds the variables that one condition sees.
 type scope struct {
 	outside environment
 	local   []pipeline.Variable // yaml variables, merged
 	job     []pipeline.Variable // predefined ones of the job
 }
 
-// find returns the variable that wins, nil when there is none.
+// find returns the variable with the highest precedence, or nil.
 func (s *scope) find(name string) *pipeline.Variable {
 	if v := s.outside.above[name]; v != nil {
 		return v
@@ -136,7 +136,7 @@ func (s *scope) find(name string) *pipeline.Variable {
 	return s.outside.below[name]
 }
 
-// lookup gives values as they are written: conditions do not expand them.
+// lookup returns values as written: conditions do not expand them.
 func (s *scope) lookup(name string) (string, bool) {
 	if v := s.find(name); v != nil {
 		return v.Value, true
@@ -144,11 +144,10 @@ func (s *scope) lookup(name string) (string, bool) {
 	return "", false
 }
 
-// maxExpanded bounds what variables in variables may grow to, in bytes.
+// maxExpanded bounds the expansion of variables in variables, in bytes.
 const maxExpanded = 1 << 16
 
-// expand replaces the variables in text and, in turn, in their values. Unknown
-// ones stay as they are.
+// expand replaces the variables in text and in their values. Unknown ones stay.
 func (s *scope) expand(text string) string {
 	left := maxExpanded
 	return s.expandWithin(text, nil, &left)
@@ -168,7 +167,7 @@ func (s *scope) expandWithin(text string, outer []string, left *int) string {
 	})
 }
 
-// show is how explain writes a value.
+// show formats a value for explain.
 func (s *scope) show(name string) string {
 	switch v := s.find(name); {
 	case v == nil:
@@ -180,7 +179,7 @@ func (s *scope) show(name string) string {
 	}
 }
 
-// expandAll is expand where an unknown variable becomes nothing.
+// expandAll is expand with unknown variables replaced by nothing.
 func (s *scope) expandAll(text string) string {
 	return pipeline.Expand(s.expand(text), func(string) (string, bool) { return "", true })
 }

@@ -254,9 +254,9 @@ func TestPredefined(t *testing.T) {
 	request.MergeRequest.TargetBranch, request.MergeRequest.BaseSHA = "Main/One", "ba5e"
 	const before, zeros = "0123456789012345678901234567890123456789", "0000000000000000000000000000000000000000"
 	by := func(trigger pipeline.Trigger, change func(*Facts)) Facts {
-		f := Facts{Trigger: trigger, Branch: "main", BeforeSHA: before}
+		f := Facts{Branch: "main", BeforeSHA: before}
 		change(&f)
-		return f
+		return f.As(trigger)
 	}
 	same := func(*Facts) {}
 	beforeIs := func(sha string) map[string]string { return map[string]string{"CI_COMMIT_BEFORE_SHA": sha} }
@@ -277,20 +277,19 @@ func TestPredefined(t *testing.T) {
 			"CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED": "false", "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "",
 			"CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "", "CI_OPEN_MERGE_REQUESTS": "g/p!7",
 		}},
-		"a push":            {by(pipeline.TriggerPush, same), beforeIs(before)},
-		"a child of a push": {by(pipeline.TriggerParent, same), beforeIs(before)},
-		"a first push":      {by(pipeline.TriggerPush, func(f *Facts) { f.BeforeSHA = "" }), beforeIs(zeros)},
-		"a tag":             {by(pipeline.TriggerPush, func(f *Facts) { f.Branch, f.Tag = "", "v1" }), beforeIs(zeros)},
-		"a schedule":        {by(pipeline.TriggerSchedule, same), beforeIs(zeros)},
-		"by hand":           {by(pipeline.TriggerWeb, same), beforeIs(zeros)},
-		"by the API":        {by(pipeline.TriggerAPI, same), beforeIs(zeros)},
-		"before a request":  {by(pipeline.TriggerMergeRequest, func(f *Facts) { f.MergeRequest = &MergeRequest{} }), beforeIs(zeros)},
-		"gitlab.com":        {Facts{Remote: "git@gitlab.com:My-Group/App.git"}, registry("registry.gitlab.com", "registry.gitlab.com/my-group/app")},
-		"another server":    {Facts{Remote: "https://example.com/g/p"}, registry("-", "-")},
-		"no server":         {Facts{Folder: "p"}, registry("-", "-")},
-		"its own registry":  {Facts{Remote: "https://example.com/G/p", Registry: "r.example.com:5050"}, registry("r.example.com:5050", "r.example.com:5050/g/p")},
-		"ready":             {ready, map[string]string{"CI_MERGE_REQUEST_DRAFT": "false"}},
-		"trigger":           {trigger, map[string]string{"CI_PIPELINE_TRIGGERED": "true", "CI_COMMIT_MESSAGE_IS_TRUNCATED": "true", "CI_COMMIT_MESSAGE": strings.Repeat("é", 51_200), "CI_DEFAULT_BRANCH_SLUG": "-"}},
+		"a push":           {by(pipeline.TriggerPush, same), beforeIs(before)},
+		"a first push":     {by(pipeline.TriggerPush, func(f *Facts) { f.BeforeSHA = "" }), beforeIs(zeros)},
+		"a tag":            {by(pipeline.TriggerPush, func(f *Facts) { f.Branch, f.Tag = "", "v1" }), beforeIs(zeros)},
+		"a schedule":       {by(pipeline.TriggerSchedule, same), beforeIs(zeros)},
+		"by hand":          {by(pipeline.TriggerWeb, same), beforeIs(zeros)},
+		"by the API":       {by(pipeline.TriggerAPI, same), beforeIs(zeros)},
+		"before a request": {by(pipeline.TriggerMergeRequest, same), beforeIs(zeros)},
+		"gitlab.com":       {Facts{Remote: "git@gitlab.com:My-Group/App.git"}, registry("registry.gitlab.com", "registry.gitlab.com/my-group/app")},
+		"another server":   {Facts{Remote: "https://example.com/g/p"}, registry("-", "-")},
+		"no server":        {Facts{Folder: "p"}, registry("-", "-")},
+		"its own registry": {Facts{Remote: "https://example.com/G/p", Registry: "r.example.com:5050"}, registry("r.example.com:5050", "r.example.com:5050/g/p")},
+		"ready":            {ready, map[string]string{"CI_MERGE_REQUEST_DRAFT": "false"}},
+		"trigger":          {trigger, map[string]string{"CI_PIPELINE_TRIGGERED": "true", "CI_COMMIT_MESSAGE_IS_TRUNCATED": "true", "CI_COMMIT_MESSAGE": strings.Repeat("é", 51_200), "CI_DEFAULT_BRANCH_SLUG": "-"}},
 	} {
 		get := pipeline.Lookup(Predefined(tt.facts))
 		for variable, want := range tt.want {

@@ -41,8 +41,8 @@ func (r reader) readAutoCancel(n *node, path string) pipeline.AutoCancel {
 	}
 }
 
-// decideWorkflow evaluates workflow:rules. It changes the top-level variables,
-// and reports whether there is a pipeline at all.
+// decideWorkflow evaluates workflow:rules and applies their variables. It reports
+// whether a pipeline is created.
 func (c *compiler) decideWorkflow(w *workflow) bool {
 	if w.rules == nil {
 		return true
@@ -52,10 +52,12 @@ func (c *compiler) decideWorkflow(w *workflow) bool {
 	c.result.Workflow = v.trace
 	if v.matched == nil {
 		c.result.NotCreated = "no rule of workflow matched"
+		c.result.NotCreatedAt = w.rules[0].node.at
 		return false
 	}
 	if v.matched.when == pipeline.WhenNever {
 		c.result.NotCreated = "a rule of workflow says never"
+		c.result.NotCreatedAt = v.matched.node.at
 		return false
 	}
 	c.workflowRule = v.matched.node

@@ -15,8 +15,7 @@ import (
 	"refline/internal/diag"
 )
 
-// GitLab's limits for one file, and the guard that keeps aliases from growing
-// a small file without end.
+// GitLab's limits for one file, and our limit for what aliases expand it to.
 const (
 	maxFileBytes = 2 << 20
 	maxDepth     = 100
@@ -29,7 +28,8 @@ type documents struct {
 	content *node // never nil; an empty map for an empty file
 }
 
-// notUTF8 finds the first byte that is no UTF-8, or a mark of another encoding.
+// notUTF8 finds the first byte that is not UTF-8, or a byte order mark of another
+// encoding.
 func notUTF8(file string, content []byte) (diag.Place, bool) {
 	if bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
 		return diag.Place{File: file, Line: 1, Column: 1}, true
@@ -50,8 +50,8 @@ func notUTF8(file string, content []byte) (diag.Place, bool) {
 	return diag.Place{}, false
 }
 
-// readYAML parses one file. It returns false when the file is unusable, having
-// said why in f.
+// readYAML parses one file. It reports mistakes to f and returns false when the
+// file is unusable.
 func readYAML(file string, content []byte, f *findings, b *budget) (documents, bool) {
 	start := diag.Place{File: file, Line: 1, Column: 1}
 	if len(content) > maxFileBytes {
@@ -90,8 +90,8 @@ func readYAML(file string, content []byte, f *findings, b *budget) (documents, b
 	return split(nodes, start, f)
 }
 
-// split tells the header from the content as GitLab does: with a first document
-// that has spec:, the last one is the content, else the first.
+// split separates header and content as GitLab does: if the first document has
+// spec:, the last one is the content, otherwise the first.
 func split(nodes []*node, start diag.Place, f *findings) (documents, bool) {
 	switch {
 	case len(nodes) == 0:
@@ -104,7 +104,7 @@ func split(nodes []*node, start diag.Place, f *findings) (documents, bool) {
 		return documents{content: nodes[0]}, true
 	case len(nodes) == 1:
 		if len(nodes[0].keys) > 1 {
-			f.errorf(nodes[0].keyAt("spec"), "", "header", "spec: and the jobs stand in one document")
+			f.errorf(nodes[0].keyAt("spec"), "", "header", "spec: and the jobs are in one document")
 			f.hint("put a line with --- after the spec: block")
 			return documents{}, false
 		}
@@ -117,8 +117,8 @@ func split(nodes []*node, start diag.Place, f *findings) (documents, bool) {
 	return documents{header: nodes[0], content: nodes[len(nodes)-1]}, true
 }
 
-// parseDocuments gives the documents that GitLab looks at: two, or three when
-// the file does not start with ---.
+// parseDocuments returns the documents that GitLab reads: two, or three when the
+// file does not start with ---.
 func parseDocuments(file string, content []byte, f *findings) ([]*yaml.Node, bool) {
 	loader, err := yaml.NewLoader(bytes.NewReader(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))))
 	if err != nil {
@@ -147,14 +147,14 @@ func parseDocuments(file string, content []byte, f *findings) ([]*yaml.Node, boo
 	return roots, true
 }
 
-// yamlReader turns parsed YAML into nodes.
+// yamlReader converts parsed YAML to nodes.
 type yamlReader struct {
 	file    string
 	f       *findings
 	b       *budget
 	slab    []node
 	anchors map[*yaml.Node]*node // nil while the value is being read
-	stopped bool                 // too large: reading went no further
+	stopped bool                 // the file is too large; the rest is not read
 }
 
 func (r *yamlReader) place(y *yaml.Node) diag.Place {
@@ -183,7 +183,7 @@ func (r *yamlReader) stop(at diag.Place, format string, args ...any) *node {
 	return r.new(nullNode, at)
 }
 
-// value reads y; owner is the top-level key it stands in, for findings.
+// value reads y. owner is the top-level key it is in, for findings.
 func (r *yamlReader) value(y *yaml.Node, depth int, owner string) *node {
 	if r.stopped || depth > maxDepth {
 		return r.stop(r.place(y), "values are nested more than %d deep", maxDepth)
@@ -191,7 +191,7 @@ func (r *yamlReader) value(y *yaml.Node, depth int, owner string) *node {
 	var n *node
 	if y.Kind == yaml.AliasNode {
 		if n = r.anchors[y.Alias]; n == nil {
-			r.f.errorf(r.place(y), "", "yaml", "*%s stands inside the value that it refers to", y.Value)
+			r.f.errorf(r.place(y), "", "yaml", "*%s is inside the value that it refers to", y.Value)
 			return r.new(nullNode, r.place(y))
 		}
 	} else {
@@ -228,8 +228,7 @@ func (r *yamlReader) fresh(y *yaml.Node, depth int, owner string) *node {
 	}
 }
 
-// checkTag refuses what Psych would make a Ruby object of, and mentions tags
-// that it passes over.
+// checkTag refuses tags of Ruby objects, and warns of tags that Psych ignores.
 func (r *yamlReader) checkTag(y *yaml.Node) {
 	if y.Style&yaml.TaggedStyle == 0 {
 		return
@@ -239,7 +238,7 @@ func (r *yamlReader) checkTag(y *yaml.Node) {
 		r.f.errorf(r.place(y), "", "yaml-tag", "the tag %s is not allowed", tag)
 	case strings.HasPrefix(tag, "!!"), tag == "!str", tag == "!float", tag == "!binary":
 	default:
-		r.f.warnf(r.place(y), "", "yaml-tag", "the tag %s means nothing and is passed over", tag)
+		r.f.warnf(r.place(y), "", "yaml-tag", "the tag %s has no meaning and is ignored", tag)
 		r.f.hint(r.b.suggest(tag, []string{"!reference"}))
 	}
 }
@@ -297,8 +296,8 @@ func (r *yamlReader) scalar(y *yaml.Node) *node {
 	return n
 }
 
-// mapping reads a map in the order of first appearance. A key that comes again
-// wins, and so does <<, which is merged where it stands, as Psych does it.
+// mapping reads a map in the order of first appearance. As in Psych, a repeated key
+// wins, and << is merged in place over the keys before it.
 func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 	n := r.new(mapNode, r.place(y))
 	set := newFields(len(y.Content) / 2)
@@ -334,13 +333,13 @@ func (r *yamlReader) mapping(y *yaml.Node, depth int, owner string) *node {
 		if depth == 0 {
 			where, subject = "", d.name
 		}
-		r.f.warnf(d.first, subject, "duplicate-key", "%q stands twice%s; the last one (line %d) wins", d.name, where, d.last.Line)
+		r.f.warnf(d.first, subject, "duplicate-key", "duplicate key %q%s; the last one (line %d) wins", d.name, where, d.last.Line)
 	}
 	return n.seal()
 }
 
-// mergeInto lays the maps of a << over what stands before it and returns the
-// names that came by << so far.
+// mergeInto merges the maps of a << over the keys before it, and returns the names
+// that << has set so far.
 func (r *yamlReader) mergeInto(set *fields, val *node, inherited map[string]bool) map[string]bool {
 	if inherited == nil {
 		inherited = map[string]bool{}
@@ -357,7 +356,7 @@ func (r *yamlReader) mergeInto(set *fields, val *node, inherited map[string]bool
 	return inherited
 }
 
-// repetitions are the keys of one map that stand in it more than once.
+// repetitions are the duplicate keys of one map.
 type repetitions struct {
 	list  []repeated
 	index map[string]int
@@ -380,15 +379,15 @@ func (r *repetitions) note(name string, before, at diag.Place) {
 	r.list = append(r.list, repeated{name, before, at})
 }
 
-// key gives the text of a key: Ruby's to_s of whatever scalar it is. At the
-// top it names a job, which must be a text.
+// key returns the text of a key: Ruby's to_s of a scalar. At the top level it names
+// a job and must be a string.
 func (r *yamlReader) key(y *yaml.Node, depth int) (string, bool) {
 	target := y
 	if y.Kind == yaml.AliasNode {
 		target = y.Alias
 	}
 	if target.Kind != yaml.ScalarNode {
-		r.f.errorf(r.place(y), "", "yaml-key", "a key must be a text")
+		r.f.errorf(r.place(y), "", "yaml-key", "a key must be a string")
 		return "", false
 	}
 	n := r.scalar(target)
@@ -396,7 +395,7 @@ func (r *yamlReader) key(y *yaml.Node, depth int) (string, bool) {
 		r.anchors[y] = n
 	}
 	if depth == 0 && n.kind != stringNode {
-		r.f.errorf(r.place(y), "", "yaml-key", "the name of a job must be a text, not %s", whatIs(n))
+		r.f.errorf(r.place(y), "", "yaml-key", "the name of a job must be a string, not %s", whatIs(n))
 		r.f.hint("put it in quotes")
 	}
 	return n.text, true
@@ -418,8 +417,8 @@ func mergeable(n *node) bool {
 	return true
 }
 
-// mergeOrder lists the maps of a << so that the later ones win: in a list the
-// first has precedence.
+// mergeOrder lists the maps of a << in the order of merging. In a list the first
+// map has precedence, so it comes last.
 func mergeOrder(n *node) []*node {
 	if n.kind == mapNode {
 		return []*node{n}

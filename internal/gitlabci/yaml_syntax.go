@@ -11,8 +11,7 @@ import (
 	"refline/internal/diag"
 )
 
-// reportYAML says where the syntax breaks, in the words of somebody who writes
-// such files.
+// reportYAML reports a syntax error in the terms of people who write YAML.
 func reportYAML(file string, content []byte, err error, f *findings) {
 	var syntax *yaml.LoadError
 	if !errors.As(err, &syntax) {
@@ -28,7 +27,7 @@ func reportYAML(file string, content []byte, err error, f *findings) {
 	message, hint := syntax.Message, "check the indentation of this line and of the lines above it"
 	switch {
 	case strings.Contains(message, "did not find expected ','") && strings.Contains(text, blockOpen):
-		message, hint = "$[[ … ]] cannot stand unquoted inside [ ] or { }", "put it in quotes"
+		message, hint = "$[[ … ]] needs quotes inside [ ] or { }", "put it in quotes"
 	case strings.HasPrefix(here, "\t"):
 		message, hint = "a tab cannot indent YAML", "indent with spaces"
 	case strings.Contains(message, "cannot start any token") && here != "":

@@ -79,7 +79,7 @@ func eachNeed(p *pipeline.Pipeline, edge func(from, to int)) {
 	}
 	for i := range p.Jobs {
 		for _, need := range p.Jobs[i].Needs {
-			if n, ok := at[need.Job]; ok && need.Project == "" && need.Pipeline == "" {
+			if n, ok := at[need.Job]; ok && need.Local() {
 				edge(n, i)
 			}
 		}

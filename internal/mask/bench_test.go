@@ -61,7 +61,7 @@ func benchmarkWrites(b *testing.B, w io.Writer, corpus []byte, size int) {
 
 // BenchmarkSet measures what the first write after a change pays.
 func BenchmarkSet(b *testing.B) {
-	for _, n := range []int{1, 10, 100, 1000} {
+	for _, n := range []int{1, 10, 100, 1000, 10_000} {
 		values := mixedSecrets(n)
 		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
 			b.ReportAllocs()

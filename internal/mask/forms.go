@@ -3,6 +3,7 @@ package mask
 import (
 	"bytes"
 	"encoding/base64"
+	"math/big"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ const (
 	Base64    Form = "base64"
 	Base64URL Form = "base64url"
 	Hex       Form = "hex"
+	Decimal   Form = "decimal" // a number of a key
 )
 
 // pattern is one text to look for: whole when it is shorter than minPiece,
@@ -39,6 +41,8 @@ type forms struct {
 	name     string
 	seen     map[string]bool
 	patterns []pattern
+	publics  []public
+	armour   bool
 }
 
 // put adds text as it is.
@@ -48,6 +52,9 @@ func (f *forms) put(form Form, text string) {
 		f.patterns = append(f.patterns, pattern{text: text, name: f.name, form: form})
 	}
 }
+
+// stretch is a part of a text, from included, to not.
+type stretch struct{ from, to int }
 
 // derived is a text that was made from another and where it differs.
 type derived struct {
@@ -96,18 +103,25 @@ func (d *derived) around(reach int) []stretch {
 
 // add adds all forms of s.
 func (f *forms) add(s segment) {
-	if !s.number {
-		f.put(Raw, string(s.text))
-		whole := len(s.text) < minPiece
-		for _, e := range escapers() {
-			f.putDerived(e.form, e.apply(s.text), whole)
-		}
+	switch s.kind {
+	case kindPublic:
+		f.publics = append(f.publics, s.public)
+		return
+	case kindFormat:
+		f.addFormat(s)
+		return
+	case kindNumber:
+		f.addNumber(s)
+		return
+	case kindBody:
+		f.armour = true
+		f.addText(s)
+		return
+	case kindText:
+		f.addText(s)
 	}
 	f.addBase64(s)
 	f.addHex(s)
-	if s.number {
-		return
-	}
 	for _, e := range s.written {
 		d := e.apply(s.text)
 		for _, r := range d.around(minPiece * 3 / 4) { // a piece of base64 holds 12 bytes
@@ -116,6 +130,59 @@ func (f *forms) add(s segment) {
 			f.addHex(around)
 		}
 	}
+}
+
+// addText adds the text as it is and as it is escaped.
+func (f *forms) addText(s segment) {
+	f.put(Raw, string(s.text))
+	whole := len(s.text) < minPiece
+	for _, e := range escapers() {
+		f.putDerived(e.form, e.apply(s.text), whole)
+	}
+}
+
+// addFormat adds the base64 of a key's own file, in the lines that programs
+// write.
+func (f *forms) addFormat(s segment) {
+	digits := string(encodeAt(s.text, s.offset))
+	if !s.open && len(s.text)%3 != 0 {
+		digits = base64.StdEncoding.EncodeToString(s.text)
+	}
+	f.put(Base64, digits)
+	lead := s.offset/3*4 + []int{0, 2, 3}[s.offset%3] // digits before it
+	for _, width := range []int{64, 70} {
+		f.putDerived(Base64, wrap(digits, lead%width, width), false)
+	}
+}
+
+// addNumber adds what programs print of a number of a key.
+func (f *forms) addNumber(s segment) {
+	for _, part := range hardParts(s.text) {
+		f.put(Raw, string(part))
+	}
+	f.addBase64(s)
+	f.addHex(s)
+	f.put(Decimal, new(big.Int).SetBytes(s.text).String())
+}
+
+// hardParts cuts bytes that are not text where two soft bytes follow one
+// another: a piece could begin after them, and would hold back a prompt.
+func hardParts(b []byte) [][]byte {
+	var out [][]byte
+	from := 0
+	cut := func(to int) {
+		if to-from >= minPiece {
+			out = append(out, b[from:to])
+		}
+	}
+	for i := 1; i < len(b); i++ {
+		if soft(b, i-1) && soft(b, i) {
+			cut(i)
+			from = i
+		}
+	}
+	cut(len(b))
+	return out
 }
 
 // addBase64 adds what is the same in every base64 text that s is part of: its
@@ -190,7 +257,7 @@ func hexStyles() []hexStyle {
 
 func (f *forms) addHex(s segment) {
 	for _, style := range hexStyles() {
-		if s.number && !style.number {
+		if s.kind == kindNumber && !style.number {
 			continue
 		}
 		for phase := range style.group {

@@ -54,6 +54,8 @@ type Set struct {
 	mu       sync.Mutex
 	patterns []pattern
 	seen     map[string]bool // texts of patterns
+	publics  []public
+	armour   bool // a secret is a key with armour
 	current  atomic.Pointer[matcher]
 	stale    atomic.Bool
 }
@@ -66,7 +68,7 @@ type Set struct {
 // [*RefusedError]: the value has fewer than [MinSecret] bytes that could be
 // masked, or more than [MaxSecret].
 func (s *Set) Add(name string, value []byte) error {
-	found, reason := patternsOf(name, value)
+	f, reason := formsOf(name, value)
 	if reason != "" {
 		return &RefusedError{Name: name, Reason: reason}
 	}
@@ -75,7 +77,14 @@ func (s *Set) Add(name string, value []byte) error {
 	if s.seen == nil {
 		s.seen = make(map[string]bool)
 	}
-	for _, p := range found {
+	for _, p := range f.publics {
+		if !s.seen["public\x00"+p.text] {
+			s.seen["public\x00"+p.text] = true
+			s.publics = append(s.publics, p)
+		}
+	}
+	s.armour = s.armour || f.armour
+	for _, p := range f.patterns {
 		if !s.seen[p.text] {
 			s.seen[p.text] = true
 			s.patterns = append(s.patterns, p)
@@ -94,7 +103,7 @@ func (s *Set) matcher() *matcher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stale.Load() {
-		s.current.Store(s.current.Load().grown(s.patterns))
+		s.current.Store(s.current.Load().grown(s.patterns, s.publics, s.armour))
 		s.stale.Store(false)
 	}
 	return s.current.Load()
@@ -107,7 +116,7 @@ func (s *Set) Bytes(b []byte) []byte {
 	if m == nil {
 		return b
 	}
-	spans := m.find(b, nil)
+	spans := m.find(b, len(b), nil, &context{})
 	if len(spans) == 0 {
 		return b
 	}

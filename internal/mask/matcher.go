@@ -8,18 +8,24 @@ type span struct{ start, end int }
 // matcher is a compiled set. It does not change; all writers share it.
 type matcher struct {
 	patterns []pattern
-	pieces   *pieces // nil when no pattern is long enough
-	wholes   *wholes // nil when all patterns are
+	pieces   *pieces  // nil when no pattern is long enough
+	wholes   *wholes  // nil when all patterns are
+	publics  *publics // nil when no secret is a key with a public half
+	armour   bool     // a secret is a key with armour
 	pairs    [1 << 16 / 64]uint64
 	first    [256]bool // bytes that begin a match
 }
 
 // grown compiles patterns, of which m, which may be nil, has the first ones
 // already.
-func (m *matcher) grown(patterns []pattern) *matcher {
+func (m *matcher) grown(patterns []pattern, publics []public, armour bool) *matcher {
 	out := &matcher{}
 	if m != nil {
 		*out = *m
+	}
+	out.armour = armour
+	if known := len(out.publics.texts()); known < len(publics) {
+		out.publics = out.publics.grown(publics[known:])
 	}
 	known := len(out.patterns)
 	out.patterns = patterns[:len(patterns):len(patterns)]
@@ -54,14 +60,40 @@ func (m *matcher) grown(patterns []pattern) *matcher {
 }
 
 // find appends what is to be masked in b to spans, in order, apart from each
-// other: spans that touch are one.
-func (m *matcher) find(b []byte, spans []span) []span {
+// other: spans that touch are one. c says what comes before b; it is brought
+// forward to b[:keep], from where on the text will be looked at again.
+func (m *matcher) find(b []byte, keep int, spans []span, c *context) []span {
+	before := len(spans)
+	spans = m.matches(b, spans)
+	if m.publics != nil && (len(spans) > before || c.reading) {
+		found, masked := mergeSpans(spans[before:]), -1
+		if before > 0 {
+			masked = spans[before-1].end
+		} else if c.mask {
+			masked = 0
+		}
+		spans = append(spans[:before], m.publics.leaveOut(b, keep, masked, found, c)...)
+	}
+	spans = mergeSpans(spans)
+	if m.armour && (len(spans) > 0 || c.mask) {
+		spans = mergeSpans(joinArmour(b, spans, c.mask))
+	}
+	return spans
+}
+
+// matches appends the places of all patterns in b.
+func (m *matcher) matches(b []byte, spans []span) []span {
 	if m.pieces != nil {
 		spans = m.pieces.find(b, spans)
 	}
 	if m.wholes != nil {
 		spans = m.wholes.find(b, spans)
 	}
+	return spans
+}
+
+// mergeSpans sorts spans and joins those that touch.
+func mergeSpans(spans []span) []span {
 	if len(spans) < 2 {
 		return spans
 	}
@@ -77,9 +109,19 @@ func (m *matcher) find(b []byte, spans []span) []span {
 	return out
 }
 
-// hold returns how many bytes at the end of b, fewer than minPiece, may be the
-// beginning of a match.
+// hold returns how many bytes at the end of b may be the beginning of a match:
+// fewer than minPiece, more only after the first line of a key.
 func (m *matcher) hold(b []byte) int {
+	held := m.holdMatch(b)
+	if m.armour {
+		held = holdArmour(b, held)
+	}
+	return held
+}
+
+// holdMatch returns how many bytes at the end of b, fewer than minPiece, may be
+// the beginning of a match.
+func (m *matcher) holdMatch(b []byte) int {
 	n := len(b)
 	if n == 0 {
 		return 0

@@ -98,7 +98,7 @@ func jsonInside(s string) []byte { return bytes.Trim(must(json.Marshal(s)), `"`)
 
 func secretCases(t *testing.T) []secretCase {
 	k := keys()
-	ecNumber := must(k.ecdsa.Bytes())
+	ecNumber := bytes.TrimLeft(must(k.ecdsa.Bytes()), "\x00") // OpenSSH writes it without
 	seed := k.ed25519.Seed()
 	var out []secretCase
 	key := func(name string, text []byte, numbers ...[]byte) {
@@ -319,7 +319,10 @@ func TestPrintedByPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range printers {
+	for i, p := range printers {
+		if testing.Short() && i%10 > 0 {
+			continue
+		}
 		t.Run(p.name, func(t *testing.T) {
 			if _, err := exec.LookPath(p.needs); err != nil {
 				t.Skipf("this machine has no %s; install it to test how it prints secrets", p.needs)
@@ -403,7 +406,7 @@ func checkPrinted(t *testing.T, p printer, c secretCase, s *Set, out, twin []byt
 		t.Fatalf("%s: the twin prints %d bytes, the value %d", c.name, len(twin), len(out))
 	}
 	text := strings.TrimSuffix(string(c.value), "\n")
-	got := leakedRun(out, twin, s.matcher().find(out, nil))
+	got := leakedRun(out, twin, s.matcher().find(out, len(out), nil, &context{}))
 	whole, lines := leakedRun(out, twin, literal(out, text)), leakedRun(out, twin, literal(out, strings.Split(text, "\n")...))
 	t.Logf("longest leaked run of %-22s %4d, by whole value %5d, by line %5d", c.name, got, whole, lines)
 	limit := minPiece - 1
@@ -423,14 +426,13 @@ func TestPublicHalfIsLeftOut(t *testing.T) {
 	t.Parallel()
 	k := keys()
 	public := map[string]string{
-		"armour":       "-----BEGIN OPENSSH PRIVATE KEY-----\n-----END RSA PRIVATE KEY-----",
-		"openssh head": "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB",
-		"rsa":          string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.rsa.Public())))) + authorized(k.rsa.Public()),
-		"rsa pkcs1":    string(pemText("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&k.rsa.PublicKey))),
-		"ed25519":      string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.ed25519.Public())))) + authorized(k.ed25519.Public()),
-		"ecdsa":        string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.ecdsa.Public())))) + authorized(k.ecdsa.Public()),
-		"modulus":      fmt.Sprintf("%x %X", k.rsa.N, k.rsa.N),
-		"comment":      "deploy-key@builder.example.com",
+		"armour":    "-----BEGIN OPENSSH PRIVATE KEY-----\n-----END RSA PRIVATE KEY-----",
+		"rsa":       string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.rsa.Public())))) + authorized(k.rsa.Public()),
+		"rsa pkcs1": string(pemText("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&k.rsa.PublicKey))),
+		"ed25519":   string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.ed25519.Public())))) + authorized(k.ed25519.Public()),
+		"ecdsa":     string(pemText("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(k.ecdsa.Public())))) + authorized(k.ecdsa.Public()),
+		"modulus":   fmt.Sprintf("%x %X", k.rsa.N, k.rsa.N),
+		"comment":   "deploy-key@builder.example.com",
 	}
 	for _, value := range [][]byte{
 		opensshKey(k.rsa, "deploy-key@builder.example.com"), opensshKey(k.ed25519, "deploy-key@builder.example.com"),
@@ -460,7 +462,7 @@ func TestKeyInAnotherFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, printed := range formats {
-			masked := s.matcher().find(printed, nil)
+			masked := s.matcher().find(printed, len(printed), nil, &context{})
 			if got := leakedRun(printed, twistKey(t, printed, k.rsa.D.Bytes()), masked); got >= minPiece {
 				t.Errorf("%d bytes of the key leaked in a row:\n%s", got, s.Bytes(printed))
 			}
@@ -510,7 +512,7 @@ func TestOneLineKey(t *testing.T) {
 	if err := s.Add("key", []byte(body)); err != nil {
 		t.Fatal(err)
 	}
-	if got := leakedRun(full, twistKey(t, full, key.Seed()), s.matcher().find(full, nil)); got >= minPiece {
+	if got := leakedRun(full, twistKey(t, full, key.Seed()), s.matcher().find(full, len(full), nil, &context{})); got >= minPiece {
 		t.Errorf("%d bytes of the key leaked in a row:\n%s", got, s.Bytes(full))
 	}
 	if public := authorized(key.Public()); s.String(public) != public {

@@ -75,8 +75,8 @@ func (sc *scanner) endRun() {
 	found := sc.set.matcher().identify(sc.run)
 	for i := range found {
 		found[i].Offset += sc.start
-		if len(found) == 1 {
-			found[i].Length = sc.length
+		if len(found) == 1 { // what joins its parts belongs to it
+			found[i].Offset, found[i].Length = sc.start, sc.length
 		}
 	}
 	sc.matches = append(sc.matches, found...)

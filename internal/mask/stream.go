@@ -15,7 +15,8 @@ type stream struct {
 	buf          []byte
 	masked, tail int
 
-	inMask bool // the last byte given out was masked
+	inMask bool    // the last byte given out was masked
+	ctx    context // what came before buf
 	spans  []span
 }
 
@@ -47,7 +48,13 @@ func (s *stream) next(p []byte, final bool) step {
 	if n := s.masked + s.tail; n > 0 {
 		s.spans = append(s.spans, span{0, n})
 	}
-	s.spans = m.find(b, s.spans)
+	s.ctx.mask = s.inMask && s.masked+s.tail == 0
+	s.spans = m.find(b, keep, s.spans, &s.ctx)
+	if m.armour && !final {
+		if keep = holdEnd(b, keep, s.spans, s.ctx.mask); keep < out.keep {
+			out.keep = keep
+		}
+	}
 
 	used := s.spans[:0]
 	for _, sp := range s.spans {
@@ -76,14 +83,17 @@ func (s *stream) next(p []byte, final bool) step {
 // plain reports whether p can go on as it is: nothing of the stream is kept, p
 // holds nothing to mask and its end is the beginning of nothing.
 func (s *stream) plain(m *matcher, p []byte) bool {
-	if len(s.buf) > 0 || len(p) == 0 || len(p) > chunkSize || m.hold(p) > 0 {
+	if len(s.buf) > 0 || len(p) == 0 || len(p) > chunkSize || m.hold(p) > 0 || m.armour && s.inMask || s.ctx.reading {
 		return false
 	}
-	s.spans = m.find(p, s.spans[:0])
+	s.spans = m.matches(p, s.spans[:0])
 	if len(s.spans) > 0 {
 		return false
 	}
 	s.inMask = false
+	if m.publics != nil {
+		s.ctx.forward(p, len(p))
+	}
 	return true
 }
 
@@ -108,5 +118,6 @@ func (s *stream) rest(st step, final bool) {
 		s.inMask = false
 	}
 	s.masked, s.tail = st.to-st.keep, st.tail
+	s.ctx.forward(st.text, st.keep)
 	s.buf = append(s.buf[:0], st.text[st.keep:]...)
 }

@@ -10,23 +10,36 @@ import (
 	"unicode/utf8"
 )
 
-// segment is a stretch of a value that nobody may see: the value without what
-// is public in it.
+// segment is a part of a value, or of what a value means, that is to be masked.
 type segment struct {
 	text   []byte
-	offset int  // of text in the value it was cut from; sets the columns of base64
-	number bool // a number of a key, decoded: never printed as it is
+	offset int // of text in what it was cut from; sets the columns of base64
+	kind   segmentKind
+	public public // of kindPublic
+	open   bool   // of kindFormat: more follows it
 
 	// written is how the value writes the text where that differs: with line
 	// ends of Windows, or escaped in JSON. Its base64 and hex differ too.
 	written []escaper
 }
 
+// segmentKind says how a segment can be printed.
+type segmentKind int
+
+const (
+	kindText   segmentKind = iota // in every form
+	kindBody                      // of a PEM block: as text only
+	kindFile                      // a PEM block: in base64 and hex only
+	kindNumber                    // a number of a key: as bytes, base64, hex, decimal
+	kindFormat                    // a key in a binary format, at its offset: base64 only
+	kindPublic                    // base64 that is left alone
+)
+
 // maxNesting bounds how deep values are taken apart (base64 of JSON of PEM).
 const maxNesting = 3
 
-// patternsOf returns what to look for, or the reason why value is refused.
-func patternsOf(name string, value []byte) ([]pattern, string) {
+// formsOf returns what to look for, or the reason why value is refused.
+func formsOf(name string, value []byte) (*forms, string) {
 	value = bytes.TrimSpace(value)
 	switch {
 	case len(value) < MinSecret:
@@ -39,11 +52,11 @@ func patternsOf(name string, value []byte) ([]pattern, string) {
 	if len(segments) == 0 {
 		return nil, fmt.Sprintf("nothing in it is secret and has %d bytes or more (JSON is masked by its strings, keys by their private half)", MinSecret)
 	}
-	f := forms{name: name, seen: make(map[string]bool)}
+	f := &forms{name: name, seen: make(map[string]bool)}
 	for _, s := range segments {
 		f.add(s)
 	}
-	return f.patterns, ""
+	return f, ""
 }
 
 // take cuts value into its secret segments of at least MinSecret bytes.

@@ -81,7 +81,7 @@ func (g *Graph) StageJobs(k int) []int { return g.stages[k] }
 func (g *Graph) connect(i int) error {
 	job := &g.p.Jobs[i]
 	for _, need := range job.Needs {
-		if need.Project != "" || need.Pipeline != "" {
+		if !need.Local() {
 			continue // artifacts only: nothing to wait for
 		}
 		n, ok := g.at[need.Job]
@@ -100,6 +100,10 @@ func (g *Graph) connect(i int) error {
 	}
 	return nil
 }
+
+// Local reports whether the need is a job of the same pipeline. Other needs only
+// give artifacts, so nothing waits for them.
+func (n Need) Local() bool { return n.Project == "" && n.Pipeline == "" }
 
 // sort orders the jobs of each stage so that a job comes after the jobs of its
 // stage that it needs, and otherwise as in the pipeline.

@@ -3,7 +3,7 @@
 //
 // It promises that the same values in give the same values out. It knows no
 // clock, no file, no process and no dialect: a compiler fills a [Pipeline], an
-// engine or a server keeps a [State], and both ask [Advance] what happens next.
+// engine or a server keeps a [State], and both ask [Graph.Advance] what happens next.
 package pipeline
 
 import (
@@ -84,8 +84,11 @@ type Job struct {
 	BeforeScript  []string   `json:"before_script,omitempty"`
 	Script        []string   `json:"script,omitempty"`
 	AfterScript   []string   `json:"after_script,omitempty"`
-	Run           []RunEntry `json:"run,omitempty"`      // run: steps, instead of the scripts
-	Coverage      string     `json:"coverage,omitempty"` // the regular expression without its slashes
+	Run           []RunEntry `json:"run,omitempty"` // run: steps, instead of the scripts
+	// Python is the path of the Python script that the job runs. What the script
+	// declares to need is installed before.
+	Python   string `json:"python,omitempty"`
+	Coverage string `json:"coverage,omitempty"` // the regular expression without its slashes
 
 	Artifacts   *Artifacts   `json:"artifacts,omitempty"`
 	Caches      []Cache      `json:"cache,omitempty"`

@@ -7,57 +7,83 @@ import "slices"
 // job of earlier stages whose artifacts it takes. Needs of jobs that are left out
 // are removed.
 func Select(p *Pipeline, names []string, needs bool) *Pipeline {
-	keep := make(map[string]bool, len(names))
-	var add func(name string)
-	add = func(name string) {
-		j := p.Job(name)
-		if j == nil || keep[name] {
-			return
-		}
-		keep[name] = true
-		if !needs {
-			return
-		}
-		for _, before := range p.sources(j) {
-			add(before)
+	s := selection{p: p, at: p.positions(), stage: map[string]int{}, bases: map[string][]int{}, keep: make([]bool, len(p.Jobs)), needs: needs}
+	for i := len(p.Jobs) - 1; i >= 0; i-- {
+		job := &p.Jobs[i]
+		s.stage[job.Stage] = i
+		if job.Base != job.Name {
+			s.bases[job.Base] = append(s.bases[job.Base], i)
 		}
 	}
-	for _, n := range names {
-		add(n)
+	for _, name := range names {
+		if i, ok := s.at[name]; ok {
+			s.add(i)
+		}
 	}
 	out := *p
 	out.Jobs, out.Stages = nil, nil
-	for _, j := range p.Jobs {
-		if !keep[j.Name] {
+	used := make(map[string]bool, len(p.Stages))
+	for i, j := range p.Jobs {
+		if !s.keep[i] {
 			continue
 		}
 		j.Needs = slices.DeleteFunc(slices.Clone(j.Needs), func(n Need) bool {
-			return n.Project == "" && n.Pipeline == "" && !keep[n.Job]
+			k, ok := s.at[n.Job]
+			return n.Local() && !(ok && s.keep[k])
 		})
 		out.Jobs = append(out.Jobs, j)
+		used[j.Stage] = true
 	}
-	for _, s := range p.Stages {
-		if slices.ContainsFunc(out.Jobs, func(j Job) bool { return j.Stage == s }) {
-			out.Stages = append(out.Stages, s)
-		}
-	}
+	out.Stages = slices.DeleteFunc(slices.Clone(p.Stages), func(stage string) bool { return !used[stage] })
 	return &out
 }
 
-// sources returns the names of the jobs whose results a job uses.
-func (p *Pipeline) sources(j *Job) []string {
-	var out []string
-	for _, k := range p.Before(j) {
-		before := &p.Jobs[k]
-		if !j.DAG {
-			if before.When == WhenManual {
-				continue
-			}
-			if d := j.Dependencies; d != nil && !slices.Contains(*d, before.Name) && !slices.Contains(*d, before.Base) {
-				continue
+// selection collects the jobs of a [Select].
+type selection struct {
+	p     *Pipeline
+	at    map[string]int
+	stage map[string]int   // stage → its first job
+	bases map[string][]int // base name → the instances of a parallel job
+	keep  []bool           // by position
+	needs bool             // follow needs and stages
+	whole int              // all jobs before this position are in, except manual ones
+}
+
+// add adds a job and, if asked for, the jobs whose results it uses.
+func (s *selection) add(i int) {
+	if s.keep[i] {
+		return
+	}
+	s.keep[i] = true
+	job := &s.p.Jobs[i]
+	switch {
+	case !s.needs:
+	case job.DAG:
+		for _, n := range job.Needs {
+			if k, ok := s.at[n.Job]; ok && n.Local() {
+				s.add(k)
 			}
 		}
-		out = append(out, before.Name)
+	case job.Dependencies != nil:
+		for _, name := range *job.Dependencies {
+			if k, ok := s.at[name]; ok {
+				s.addEarlier(k, job.Stage)
+			}
+			for _, k := range s.bases[name] {
+				s.addEarlier(k, job.Stage)
+			}
+		}
+	default:
+		for s.whole < s.stage[job.Stage] {
+			s.whole++
+			s.addEarlier(s.whole-1, job.Stage)
+		}
 	}
-	return out
+}
+
+// addEarlier adds job k unless it is manual or not in a stage before the given one.
+func (s *selection) addEarlier(k int, stage string) {
+	if k < s.stage[stage] && s.p.Jobs[k].When != WhenManual {
+		s.add(k)
+	}
 }

@@ -16,8 +16,12 @@ func TestSelect(t *testing.T) {
 			{Name: "docs", Stage: "build", When: WhenOnSuccess},
 			{Name: "unit", Stage: "test", When: WhenOnSuccess, DAG: true, Needs: []Need{{Job: "build"}, {Job: "lib", Project: "a/b"}}},
 			{Name: "ask", Stage: "test", When: WhenManual},
+			{Name: "part: [a]", Base: "part", Stage: "test", When: WhenOnSuccess, DAG: true},
+			{Name: "part: [b]", Base: "part", Stage: "test", When: WhenOnSuccess, DAG: true},
 			{Name: "deploy", Stage: "deploy", When: WhenOnSuccess},
 			{Name: "alone", Stage: "deploy", When: WhenOnSuccess, Dependencies: &none},
+			{Name: "of docs", Stage: "deploy", When: WhenOnSuccess, Dependencies: &[]string{"docs", "ask", "deploy", "gone"}},
+			{Name: "of parts", Stage: "deploy", When: WhenOnSuccess, Dependencies: &[]string{"part"}},
 		},
 	}
 	for _, c := range []struct {
@@ -28,7 +32,11 @@ func TestSelect(t *testing.T) {
 	}{
 		{"a need comes along", []string{"unit"}, true, []string{"build", "unit"}},
 		{"only", []string{"unit"}, false, []string{"unit"}},
-		{"stages before, manual jobs not", []string{"deploy"}, true, []string{"build", "docs", "unit", "deploy"}},
+		{"stages before, manual jobs not", []string{"deploy"}, true, []string{"build", "docs", "unit", "part: [a]", "part: [b]", "deploy"}},
+		{"dependencies of earlier stages, manual jobs not", []string{"of docs"}, true, []string{"docs", "of docs"}},
+		{"a dependency by its base name", []string{"of parts"}, true, []string{"part: [a]", "part: [b]", "of parts"}},
+		{"the jobs of a stage after one of its needs", []string{"unit", "deploy"}, true, []string{"build", "docs", "unit", "part: [a]", "part: [b]", "deploy"}},
+		{"unknown names", []string{"gone"}, true, nil},
 		{"no dependencies", []string{"alone"}, true, []string{"alone"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -89,7 +89,7 @@ type State struct {
 	// BusyGroups are the resource groups that jobs of this pipeline must not take
 	// now: a job of another pipeline has them, or comes first. The caller sets the
 	// list before an event; EventRelease removes a group again.
-	BusyGroups []string `json:"held,omitempty"`
+	BusyGroups []string `json:"busy_groups,omitempty"`
 }
 
 // EventKind names something that happened to a job or was asked for.

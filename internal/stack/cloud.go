@@ -82,14 +82,13 @@ type ChangeSets interface {
 	ChangeSet(ctx context.Context, arn string) (ChangeSet, error)
 	// ListChangeSets lists those of a stack, without their Changes.
 	ListChangeSets(ctx context.Context, stack string) ([]ChangeSet, error)
-	// ChangeSetFailures gives the failed events of a change set, early
-	// validation's among them (DescribeEvents with its ARN and FailedEvents).
-	// A service that does not know the operation gives none and no error.
-	ChangeSetFailures(ctx context.Context, arn string) ([]Failure, error)
+	// Failures returns the failed events of a change set or of a stack, early
+	// validation's among them (DescribeEvents with its ARN and FailedEvents). A
+	// service that does not know the operation has none, and that is not an error.
+	Failures(ctx context.Context, stackOrChangeSet string) ([]Failure, error)
 	// ExecuteChangeSet starts the execution. A change set that is obsolete,
-	// failed or executed is a Conflict. disableRollback is sent, true or false,
-	// unless it is nil: a change set with OnFailure excludes it.
-	ExecuteChangeSet(ctx context.Context, arn, token string, disableRollback *bool) error
+	// failed or executed is a Conflict.
+	ExecuteChangeSet(ctx context.Context, arn string, o ExecuteOptions) error
 	// DeleteChangeSet deletes one; one that is gone is no error. Called at the
 	// root of nested change sets.
 	DeleteChangeSet(ctx context.Context, arn string) error
@@ -265,8 +264,9 @@ type DeleteStack struct {
 
 // Rollback says how a failed deployment is taken back.
 type Rollback struct {
-	Token string
-	Role  string
+	Token                string
+	Role                 string
+	RetainExceptOnCreate bool
 }
 
 // ContinueRollback continues a rollback that failed.
@@ -292,12 +292,26 @@ type ChangeSetInput struct {
 	ResourceTypes []string
 	Nested        bool // IncludeNestedStacks
 	Imports       []ImportResource
+	// ImportExisting takes in resources that exist under the names in the
+	// template, instead of failing at them.
+	ImportExisting bool
 	// OnFailure is DELETE, DO_NOTHING, ROLLBACK or "" (excludes a
 	// DisableRollback at execution).
 	OnFailure string
 	// RevertDrift asks for DeploymentMode REVERT_DRIFT.
 	RevertDrift bool
 	Token       string
+}
+
+// ExecuteOptions decide how a change set is executed.
+type ExecuteOptions struct {
+	Token string
+	// DisableRollback is sent unless it is nil: a change set with OnFailure
+	// excludes it.
+	DisableRollback *bool
+	// RetainExceptOnCreate deletes what the execution created when it is rolled
+	// back, also where DeletionPolicy is Retain.
+	RetainExceptOnCreate bool
 }
 
 // ImportResource names a resource that exists and is to be imported.
@@ -369,6 +383,7 @@ type Failure struct {
 	Validation                  string // name of the validation, or ""
 	Path                        string // JSON pointer the validation speaks of, or ""
 	Mode                        string // FAIL or WARN
+	Time                        time.Time
 }
 
 // Object is something in a bucket.

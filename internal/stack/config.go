@@ -49,6 +49,7 @@ type settings struct {
 	StackPolicy           string // path of a JSON or Jsonnet file
 	OnFailure             string // rollback (default), keep, delete
 	TerminationProtection *bool
+	RetainExceptOnCreate  *bool // delete what a failed creation made, even if it is to be retained
 }
 
 // Value is a parameter or tag and where its value comes from: Text, or the one
@@ -174,6 +175,9 @@ func (s settings) with(o *settings) settings {
 	}
 	if o.TerminationProtection != nil {
 		s.TerminationProtection = o.TerminationProtection
+	}
+	if o.RetainExceptOnCreate != nil {
+		s.RetainExceptOnCreate = o.RetainExceptOnCreate
 	}
 	return s
 }

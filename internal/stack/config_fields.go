@@ -42,6 +42,7 @@ func (r *configReader) settingFields(s *settings) []field {
 		{"notifications", r.texts(&s.Notifications)},
 		{"stack_policy", r.text(&s.StackPolicy)},
 		{"on_failure", r.choice(&s.OnFailure, "rollback", "keep", "delete")},
+		{"retain_except_on_create", r.truth(func(b bool) { s.RetainExceptOnCreate = &b })},
 		{"termination_protection", r.truth(func(b bool) { s.TerminationProtection = &b })},
 	}
 }

@@ -18,8 +18,8 @@ type DeleteOptions struct {
 	Emit  func(Progress)
 }
 
-// Delete deletes a target's stack and waits for the end. One that does not
-// exist is a NotFound; one that is protected is a Conflict unless forced.
+// Delete deletes a target's stack and waits for the end. One that does not exist
+// is a NotFound; one that is protected is a Conflict unless forced.
 func (s *Session) Delete(ctx context.Context, t *Target, o DeleteOptions) (*Deployment, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if err != nil {
@@ -38,8 +38,16 @@ func (s *Session) Delete(ctx context.Context, t *Target, o DeleteOptions) (*Depl
 	if len(o.Retain) > 0 && st.Status != deleteFailed {
 		return nil, errs.E(errs.Conflict, "resources can be left only when a deletion failed at them; %s is %s", t.StackName, st.Status)
 	}
+	left, err := s.retained(ctx, st)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", t.StackName, err)
+	}
 	d := &DeleteStack{Role: t.Role, Retain: o.Retain, Force: o.Force && st.Status == deleteFailed, Token: s.token("delete")}
-	return s.operate(ctx, t, st, Action{Delete: d}, o.Emit)
+	end, err := s.operate(ctx, t, st, Action{Delete: d}, o.Emit)
+	if end != nil {
+		end.Retained = append(left, end.Retained...)
+	}
+	return end, err
 }
 
 // Continue continues a rollback that failed, leaving out the resources in skip.
@@ -63,7 +71,8 @@ func (s *Session) Rollback(ctx context.Context, t *Target, emit func(Progress)) 
 	}
 	switch st.Status {
 	case createFailed, updateFailed:
-		return s.operate(ctx, t, st, Action{Rollback: &Rollback{Role: t.Role, Token: s.token("rollback")}}, emit)
+		return s.operate(ctx, t, st, Action{Rollback: &Rollback{Role: t.Role, Token: s.token("rollback"),
+			RetainExceptOnCreate: t.RetainExceptOnCreate != nil && *t.RetainExceptOnCreate}}, emit)
 	case updateInProgress:
 		return s.operate(ctx, t, st, Action{CancelUpdate: true}, emit)
 	}

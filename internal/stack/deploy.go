@@ -41,9 +41,11 @@ type Deployment struct {
 	Took      time.Duration `json:"took"` // nanoseconds
 	Resources []ResourceRun `json:"resources"`
 	// Causes are why it failed, the root cause first.
-	Causes   []Cause   `json:"causes,omitempty"`
-	Outputs  []Output  `json:"outputs,omitempty"`
-	Recovery *Recovery `json:"recovery,omitempty"`
+	Causes  []Cause  `json:"causes,omitempty"`
+	Outputs []Output `json:"outputs,omitempty"`
+	// Retained are what the operation took out of the stack and kept.
+	Retained []Retained `json:"retained,omitempty"`
+	Recovery *Recovery  `json:"recovery,omitempty"`
 }
 
 // Cause is a resource that failed by itself, not because another one had.
@@ -99,7 +101,8 @@ func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions)
 	w.total, w.changeSet = len(p.Changes), p.ChangeSet
 	// One plan is executed once, however often the request is sent.
 	w.token = "refline-" + strings.TrimPrefix(p.Digest, "sha256:")
-	if err := s.Cloud.ExecuteChangeSet(ctx, p.ChangeSet, w.token, disableRollback(p)); err != nil {
+	how := ExecuteOptions{Token: w.token, DisableRollback: disableRollback(p), RetainExceptOnCreate: p.RetainExceptOnCreate}
+	if err := s.Cloud.ExecuteChangeSet(ctx, p.ChangeSet, how); err != nil {
 		return nil, s.executeError(p, err)
 	}
 	end, err := w.run(ctx)
@@ -109,20 +112,17 @@ func (s *Session) Deploy(ctx context.Context, p *planfile.Plan, o DeployOptions)
 		}
 		return hide.deployment(w.deployment(end)), err
 	}
-	d := hide.deployment(w.deployment(end))
+	d := w.deployment(end)
 	d.Outdated = outdated
+	if !d.Good {
+		d.Causes = s.explain(ctx, p, w, d.Causes)
+	}
 	d.Recovery = RecoveryOf(d.Status, p.Stack, p.Environment)
-	for i := range d.Causes {
-		d.Causes[i].Place = placeOf(p, d.Causes[i].ID)
+	if p.Type == planfile.ChangeSetCreate && d.Status == rollbackComplete {
+		d.Recovery = d.Recovery.leaving(d.Retained, p.Stack, p.Environment)
 	}
+	hide.deployment(d)
 	return d, s.finish(ctx, p, d)
-}
-
-func placeOf(p *planfile.Plan, id string) *diag.Place {
-	if i := slices.IndexFunc(p.Changes, func(c planfile.Change) bool { return c.ID() == id }); i >= 0 {
-		return p.Changes[i].Place
-	}
-	return nil
 }
 
 func disableRollback(p *planfile.Plan) *bool {

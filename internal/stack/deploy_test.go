@@ -449,3 +449,48 @@ func TestRollback(t *testing.T) {
 		}
 	}
 }
+
+// TestCausesFromTheServicesOwnList: the stack's events only say where the
+// reason is, or nothing at all.
+func TestCausesFromTheServicesOwnList(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]. To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure information."
+	conflict := Failure{LogicalID: "Bucket", Type: "AWS::S3::Bucket", Status: "FAILED", Validation: "NAME_CONFLICT_VALIDATION", Mode: "FAIL",
+		Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists.", Path: "/Resources/Bucket/Properties/BucketName"}
+	warning, old := conflict, conflict
+	warning.Mode, warning.Reason = "WARN", "only a warning"
+	old.Time, old.Reason = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), "of an earlier operation"
+	for name, tc := range map[string]struct {
+		events []Event
+		causes []string // id, reason, place
+	}{
+		"the stack alone failed": {[]Event{own("UPDATE_IN_PROGRESS"), {PhysicalID: "self", Status: "UPDATE_FAILED", Reason: elsewhere}},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists", "landing-dev  " + elsewhere}},
+		"the resource refers to them": {[]Event{own("UPDATE_IN_PROGRESS"), happened("Bucket", "AWS::S3::Bucket", "UPDATE_FAILED", elsewhere)},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists"}},
+		"first, before what it made fail": {[]Event{own("UPDATE_IN_PROGRESS"), happened("Policy", "AWS::S3::BucketPolicy", "CREATE_FAILED", "no such bucket")},
+			[]string{"Bucket template.yml:6:7 Resource of type 'AWS::S3::Bucket' with identifier 'landing-b' already exists", "Policy  no such bucket"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, p := planned(t, "")
+			w.failures[p.StackID] = []Failure{conflict, warning, old}
+			w.script = [][]Event{tc.events, {own("UPDATE_ROLLBACK_COMPLETE")}}
+			d, err := w.Deploy(t.Context(), p, DeployOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range d.Causes {
+				place := ""
+				if c.Place != nil {
+					place = c.Place.String()
+				}
+				got = append(got, c.ID+" "+place+" "+c.Reason)
+			}
+			if diff := cmp.Diff(tc.causes, got); diff != "" {
+				t.Errorf("causes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -33,6 +33,11 @@ func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) 
 	if out.Resources, err = s.Cloud.Resources(ctx, st.ID); err != nil {
 		return nil, fmt.Errorf("resources of %s: %w", t.StackName, err)
 	}
+	left, err := s.retained(ctx, st)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", t.StackName, err)
+	}
+	out.Recovery = out.Recovery.leaving(left, t.Name, s.Env.Name)
 	if out.Pending, err = s.Plans(ctx, t); err != nil {
 		return nil, err
 	}

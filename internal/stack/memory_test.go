@@ -273,15 +273,15 @@ func (m *memory) ListChangeSets(_ context.Context, name string) ([]ChangeSet, er
 	return out, nil
 }
 
-func (m *memory) ChangeSetFailures(_ context.Context, arn string) ([]Failure, error) {
-	defer m.call("ChangeSetFailures")()
+func (m *memory) Failures(_ context.Context, arn string) ([]Failure, error) {
+	defer m.call("Failures")()
 	return m.failures[arn], nil
 }
 
-func (m *memory) ExecuteChangeSet(_ context.Context, arn, token string, disableRollback *bool) error {
+func (m *memory) ExecuteChangeSet(_ context.Context, arn string, o ExecuteOptions) error {
 	rollback := "not sent"
-	if disableRollback != nil {
-		rollback = fmt.Sprint(*disableRollback)
+	if o.DisableRollback != nil {
+		rollback = fmt.Sprint(*o.DisableRollback)
 	}
 	defer m.call("ExecuteChangeSet disableRollback %s", rollback)()
 	if m.execute != nil {
@@ -303,7 +303,7 @@ func (m *memory) ExecuteChangeSet(_ context.Context, arn, token string, disableR
 	m.queue = m.script
 	for _, batch := range m.queue {
 		for i := range batch {
-			batch[i].Token = token
+			batch[i].Token = o.Token
 			if batch[i].StackID == "" {
 				batch[i].StackID = s.ID
 			}

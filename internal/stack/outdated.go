@@ -106,26 +106,69 @@ func (s *Session) laterPlan(ctx context.Context, p *planfile.Plan) (string, erro
 		return "", nil
 	}
 	for _, c := range sets {
-		if replaces(c, sets[i]) {
+		replaced := replaces(c, sets[i])
+		if !replaced && planAgain(c, sets[i]) {
+			if replaced, err = s.differs(ctx, p, c); err != nil {
+				return "", err
+			}
+		}
+		if replaced {
 			return fmt.Sprintf("a later plan of %s replaced it (%s)", p.StackName, strings.TrimPrefix(c.Description, planPrefix)), nil
 		}
 	}
 	return "", nil
 }
 
-// replaces reports whether plan a took the place of plan b: it is later, and of
-// the same ref or of one that deploys. A merge request's plan replaces no
-// branch's.
+// replaces reports whether plan a took the place of plan b: it is later, of
+// another commit or without changes, and of the same ref or of one that deploys.
+// A merge request's plan replaces no branch's.
 func replaces(a, b ChangeSet) bool {
+	x, y, later := laterOf(a, b)
+	return later && (nothingToChange(a) || x.commit != y.commit)
+}
+
+// planAgain reports whether plan a is plan b made again, of the same commit. It
+// replaces b only if it came to something else.
+func planAgain(a, b ChangeSet) bool {
+	x, y, later := laterOf(a, b)
+	return later && x.commit == y.commit
+}
+
+// laterOf reads what a and b say of themselves, and reports whether a is a later
+// plan that could take the place of b.
+func laterOf(a, b ChangeSet) (x, y describedPlan, later bool) {
 	x, ours := readDescription(a.Description)
 	y, theirs := readDescription(b.Description)
 	if !ours || !theirs || a.Parent != "" || !a.Created.After(b.Created) {
-		return false
+		return x, y, false
 	}
 	if a.Status != createComplete && !nothingToChange(a) {
-		return false // it came to nothing
+		return x, y, false // it came to nothing
 	}
-	return !x.review || x == y
+	return x, y, !x.review || x.ref == y.ref && y.review
+}
+
+// differs reports whether a later change set has other values or another
+// template than a plan.
+func (s *Session) differs(ctx context.Context, p *planfile.Plan, later ChangeSet) (bool, error) {
+	set, err := patiently(ctx, s, func() (ChangeSet, error) { return s.Cloud.ChangeSet(ctx, later.ARN) })
+	if errs.Is(err, errs.NotFound) {
+		return false, nil // gone meanwhile
+	}
+	if err != nil {
+		return false, fmt.Errorf("change set %s: %w", later.ARN, err)
+	}
+	if !samePairs(set.Parameters, p.Parameters) || !samePairs(set.Tags, p.Tags) {
+		return true, nil
+	}
+	text, err := patiently(ctx, s, func() (string, error) { return s.Cloud.Template(ctx, later.ARN) })
+	if errs.Is(err, errs.NotFound) {
+		return false, nil // see verify
+	}
+	if err != nil {
+		return false, fmt.Errorf("template of change set %s: %w", later.ARN, err)
+	}
+	return planfile.DigestOf([]byte(text)) != p.Template.Digest, nil
 }
 
 // keepAsMark reports whether a change set without changes stays: it marks
@@ -202,6 +245,7 @@ func (s *Session) reviewsOnly() bool {
 // describedPlan is what a description says of a plan's ref.
 type describedPlan struct {
 	ref    string // "tag v1" for a tag, "" for none
+	commit string
 	review bool
 }
 
@@ -215,13 +259,16 @@ func readDescription(text string) (d describedPlan, ok bool) {
 	parts := strings.Split(text, ", ")
 	d.review = slices.Contains(parts[1:], forReview)
 	if len(parts) > 1 && parts[1] != forReview {
-		words := strings.Fields(parts[1])
-		switch {
-		case len(words) > 1 && words[0] == "tag":
-			d.ref = "tag " + words[1]
-		case len(words) > 0:
+		switch words := strings.Fields(parts[1]); len(words) {
+		case 1:
 			d.ref = words[0]
+		case 2:
+			d.ref, d.commit = words[0], words[1]
+		case 3:
+			d.ref, d.commit = words[0]+" "+words[1], words[2]
 		}
+	} else if _, commit, ok := strings.Cut(parts[0], " in "); ok {
+		_, d.commit, _ = strings.Cut(commit, " ") // a commit on no branch
 	}
 	return d, true
 }

@@ -83,7 +83,7 @@ func changeOf(rc ResourceChange, tmpl *Template, trail []string) planfile.Change
 		}
 	}
 	switch {
-	case rc.Action == "Add":
+	case rc.Action == "Add", rc.Action == "Import":
 		c.Properties = propertiesOf(rc.After, tmpl.resource(trail, rc.LogicalID), place)
 	case len(c.Properties) == 0 && rc.Action == "Modify":
 		c.Properties = fromContexts(rc.Before, rc.After, place)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,8 +16,8 @@ import (
 
 // explainFailure finds out why a change set failed, down to nested ones, and
 // gives an error with a finding for each reason at the line of the source.
-func (s *Session) explainFailure(ctx context.Context, stackName string, set ChangeSet, tmpl *Template, hide *secrets) error {
-	f := &failureReader{session: s, tmpl: tmpl, hide: hide, seen: map[string]bool{}}
+func (s *Session) explainFailure(ctx context.Context, stackName string, set ChangeSet, t *Target, tmpl *Template, hide *secrets) error {
+	f := &failureReader{session: s, target: t, tmpl: tmpl, hide: hide, seen: map[string]bool{}}
 	f.read(ctx, set, nil)
 	if len(f.found) == 0 {
 		f.found = diag.List{{Place: diag.Place{File: tmpl.File}, Level: diag.Error, Rule: "change-set",
@@ -27,8 +28,8 @@ func (s *Session) explainFailure(ctx context.Context, stackName string, set Chan
 
 // explainRefusal puts what AWS said instead of making a change set at the line
 // that it speaks of.
-func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template, hide *secrets) error {
-	f := &failureReader{session: s, tmpl: tmpl, hide: hide}
+func (s *Session) explainRefusal(stackName string, refusal error, t *Target, tmpl *Template, hide *secrets) error {
+	f := &failureReader{session: s, target: t, tmpl: tmpl, hide: hide}
 	f.reason(ChangeSet{Reason: refusal.Error()}, nil)
 	return fmt.Errorf("plan %s: %w", stackName, f.found.Err())
 }
@@ -36,6 +37,7 @@ func (s *Session) explainRefusal(stackName string, refusal error, tmpl *Template
 type failureReader struct {
 	session *Session
 	tmpl    *Template
+	target  *Target
 	hide    *secrets
 	seen    map[string]bool
 	found   diag.List
@@ -47,7 +49,7 @@ func (f *failureReader) read(ctx context.Context, set ChangeSet, trail []string)
 	}
 	f.seen[set.ARN] = true
 	before := len(f.found)
-	failures, err := f.session.Cloud.ChangeSetFailures(ctx, set.ARN)
+	failures, err := f.session.Cloud.Failures(ctx, set.ARN)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		f.session.Notef("the reasons of early validation cannot be read: %v", err)
 	}
@@ -130,8 +132,36 @@ func (f *failureReader) reason(set ChangeSet, trail []string) {
 			}
 		}
 	}
+	if place, name := f.configured(message); len(trail) == 0 && name != "" {
+		at, subject = place, []string{name}
+	}
 	f.found = append(f.found, diag.Finding{Place: at, Level: diag.Error, Rule: "change-set",
 		Subject: strings.Join(subject, "/"), Message: f.hide.text(message), Hint: hintFor(message)})
+}
+
+// configured finds what the configuration gave that a message refuses: the value
+// of a parameter, a tag, a role, a topic. The name is "" when it is none of them.
+func (f *failureReader) configured(message string) (at diag.Place, name string) {
+	t, c := f.target, f.session.Config
+	for _, m := range bracketed().FindAllStringSubmatch(message, -1) {
+		for _, v := range slices.Concat(t.Parameters, t.Common, t.Tags) {
+			if v.Key == m[1] && f.tmpl.tree.At(cfn.Path{"Resources", v.Key}) == nil {
+				return v.Place, v.Key
+			}
+		}
+	}
+	if t.Role != "" && strings.Contains(message, t.Role) {
+		return c.settingPlace(t, "role"), "role"
+	}
+	for i, topic := range t.Notifications {
+		if strings.Contains(message, topic) {
+			return c.settingPlace(t, "notifications", strconv.Itoa(i)), "notifications"
+		}
+	}
+	if len(t.Capabilities) > 0 && strings.Contains(message, "Requires capabilities") {
+		return c.settingPlace(t, "capabilities"), "capabilities"
+	}
+	return diag.Place{}, ""
 }
 
 // bracketed matches the names in AWS's sentences: [Bucket], 'Bucket'.
@@ -166,7 +196,7 @@ func hintFor(message string) string {
 	case strings.Contains(message, "CAPABILITY_"), strings.Contains(message, "Requires capabilities"):
 		return "add it to capabilities: of the stack"
 	case strings.Contains(message, "already exists"):
-		return "name it otherwise, or take it in with --import"
+		return "give it another name, delete the one that exists, or take it in: refline stack plan --import-existing"
 	}
 	return ""
 }

@@ -22,6 +22,8 @@ type PlanOptions struct {
 	AllowReplace []string
 	// Import are existing resources to take into the stack.
 	Import []ImportResource
+	// ImportExisting takes in what exists under the names in the template.
+	ImportExisting bool
 	// RevertDrift plans back what was changed by hand.
 	RevertDrift bool
 	Rules       *Rules
@@ -59,7 +61,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 		return nil, err
 	}
 	hide := s.secretsOf(t, now)
-	set, err := s.makeChangeSet(ctx, in, tmpl, now, hide)
+	set, err := s.makeChangeSet(ctx, in, t, tmpl, now, hide)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +160,7 @@ func (c current) kind(o PlanOptions) ChangeSetType {
 // what the plan says of it.
 func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template, now current, p *planfile.Plan, o PlanOptions) (ChangeSetInput, error) {
 	in := ChangeSetInput{Stack: t.StackName, Type: p.Type, Description: s.describeOrigin(t), Role: t.Role, Nested: true,
-		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, RevertDrift: o.RevertDrift && now.exists}
+		Capabilities: t.Capabilities, Notifications: t.Notifications, Imports: o.Import, ImportExisting: o.ImportExisting, RevertDrift: o.RevertDrift && now.exists}
 	if p.Type == planfile.ChangeSetImport {
 		in.Nested = false // AWS refuses the two together
 	}
@@ -174,6 +176,7 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	if p.After, err = s.after(ctx, t); err != nil {
 		return in, err
 	}
+	p.RetainExceptOnCreate = t.RetainExceptOnCreate != nil && *t.RetainExceptOnCreate
 	switch t.OnFailure {
 	case "delete":
 		if p.Type == planfile.ChangeSetCreate {
@@ -183,10 +186,11 @@ func (s *Session) changeSetInput(ctx context.Context, t *Target, tmpl *Template,
 	case "keep":
 		p.OnFailure = "keep"
 	}
-	p.Template = planfile.Template{File: tmpl.File, Digest: tmpl.Digest()}
+	text := tmpl.sent(nil)
+	p.Template = planfile.Template{File: tmpl.File, Digest: planfile.DigestOf(text)}
 	if s.Env.Bucket == "" {
-		in.Template.Body = string(tmpl.Text)
-		return in, tmpl.checkSize(tmpl.Text, "")
+		in.Template.Body = string(text)
+		return in, tmpl.checkSize(text, "")
 	}
 	staged, err := s.stage(ctx, t, tmpl)
 	if err != nil {
@@ -210,10 +214,10 @@ const cleanUp = 15 * time.Second
 
 // makeChangeSet submits, waits, and cleans up what came to nothing. It gives
 // nil when there is nothing to change.
-func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
+func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, t *Target, tmpl *Template, now current, hide *secrets) (*ChangeSet, error) {
 	ref, err := s.Cloud.CreateChangeSet(ctx, in)
 	if errs.Is(err, errs.Invalid) {
-		return nil, s.explainRefusal(in.Stack, err, tmpl, hide)
+		return nil, s.explainRefusal(in.Stack, err, t, tmpl, hide)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a change set for %s: %w", in.Stack, err)
@@ -239,7 +243,7 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, tmpl *Te
 	}
 	var failure error
 	if !empty {
-		failure = s.explainFailure(ctx, in.Stack, set, tmpl, hide)
+		failure = s.explainFailure(ctx, in.Stack, set, t, tmpl, hide)
 	}
 	if err := s.discard(ctx, ref, now); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("clean up change set %s: %w", ref.ARN, err))

@@ -149,7 +149,7 @@ func TestFailedPlanTellsEveryReasonAtItsLine(t *testing.T) {
 	}
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
 	want := `plan landing-dev: nested/network.yml:5:7: error: The CIDR block is not valid
-template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; name it otherwise, or take it in with --import`
+template.yml:5:7: error: Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists; give it another name, delete the one that exists, or take it in: refline stack plan --import-existing`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -425,7 +425,7 @@ func TestPlanLooksIntoNestedStacks(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	root := string(w.objects["staging/"+strings.TrimPrefix(w.inputs[p.ChangeSet].Template.URL, "https://s3/staging/")].Body)
-	if !strings.Contains(root, `"TemplateURL": "https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
+	if !strings.Contains(root, `"TemplateURL":"https://s3/staging/refline/templates/`) || !strings.Contains(root, "https://example.com/same.yml") {
 		t.Errorf("the root's nested file is not its URL:\n%s", root)
 	}
 }

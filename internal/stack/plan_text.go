@@ -97,7 +97,7 @@ func writeProperties(b *strings.Builder, c planfile.Change) {
 	values := make([]string, len(c.Properties))
 	for i, p := range c.Properties {
 		values[i] = p.Values()
-		if c.Effect == planfile.EffectAdd && p.Before == nil {
+		if (c.Effect == planfile.EffectAdd || c.Effect == planfile.EffectImport) && p.Before == nil {
 			values[i] = planfile.Shown(p.After, p.Unknown)
 		}
 		widePath = max(widePath, width(p.Name()))

@@ -59,12 +59,12 @@ func (s *Session) stage(ctx context.Context, t *Target, tmpl *Template) (*Staged
 		urls[child] = st.URL
 		nested = append(nested, *st)
 	}
-	text := tmpl.linked(func(c *Template) string { return urls[c] })
+	text := tmpl.sent(func(c *Template) string { return urls[c] })
 	if err := tmpl.checkSize(text, s.Env.Bucket); err != nil {
 		return nil, err
 	}
 	st := &Staged{File: tmpl.File, Digest: planfile.DigestOf(text), Bucket: s.Env.Bucket, Nested: nested}
-	st.Key = path.Join(s.Env.Prefix, "templates", strings.TrimPrefix(st.Digest, "sha256:")+extension(tmpl))
+	st.Key = path.Join(s.Env.Prefix, "templates", strings.TrimPrefix(st.Digest, "sha256:")+extension(tmpl, text))
 	st.URL = s.Cloud.ObjectURL(st.Bucket, st.Key)
 	created, err := s.Cloud.PutObject(ctx, Object{Bucket: st.Bucket, Key: st.Key, Body: text,
 		ContentType: contentType(st.Key), Metadata: s.metadata(t), KMSKey: s.Env.KMSKey})
@@ -85,8 +85,8 @@ func (s *Session) stage(ctx context.Context, t *Target, tmpl *Template) (*Staged
 	return st, nil
 }
 
-func extension(t *Template) string {
-	if len(t.Nested) > 0 {
+func extension(t *Template, text []byte) string {
+	if json.Valid(text) {
 		return ".json"
 	}
 	switch ext := strings.ToLower(path.Ext(t.File)); ext {

@@ -111,8 +111,7 @@ func (s *Session) value(ctx context.Context, v Value) (string, error) {
 	case v.Env != "":
 		text := s.Getenv(v.Env)
 		if text == "" {
-			return "", diag.List{{Place: v.Place, Level: diag.Error, Rule: "stacks",
-				Message: fmt.Sprintf("%s takes its value from the environment variable %s, which is not set", v.Key, v.Env)}}.Err()
+			return "", diag.List{unset(v)}.Err()
 		}
 		return text, nil
 	case v.Output.Stack != "":
@@ -153,25 +152,12 @@ func (s *Session) notYet(ctx context.Context, d *Definition, v Value, keys []str
 	if err != nil {
 		return err
 	}
-	if tmpl.tree.Root.Has("Transform") || tmpl.tree.At(cfn.Path{"Outputs", v.Output.Key}) != nil {
+	f, missing := tmpl.missingOutput(v, keys)
+	if !missing {
 		return &NotYetError{Key: v.Key, Output: v.Output, StackName: t.StackName, Env: s.Env.Name}
 	}
-	if outputs := tmpl.tree.At(cfn.Path{"Outputs"}); outputs != nil {
-		for _, f := range outputs.Fields {
-			if !slices.Contains(keys, f.Name) {
-				keys = append(keys, f.Name)
-			}
-		}
-	}
-	hint := "it has none"
-	if len(keys) > 0 {
-		hint = "it has " + strings.Join(keys, ", ")
-	}
-	if near := diag.Nearest(v.Output.Key, keys); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return diag.List{{Place: v.Place, Level: diag.Error, Rule: "stacks",
-		Message: fmt.Sprintf("stack %s has no output %q", t.StackName, v.Output.Key), Hint: hint}}.Err()
+	f.Message = fmt.Sprintf("stack %s has no output %q", t.StackName, v.Output.Key)
+	return diag.List{f}.Err()
 }
 
 // NotYetError says that a stack cannot be planned before another one is

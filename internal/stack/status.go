@@ -15,6 +15,7 @@ const (
 	updateFailed         Status = "UPDATE_FAILED"
 	updateInProgress     Status = "UPDATE_IN_PROGRESS"
 	updateRollbackFailed Status = "UPDATE_ROLLBACK_FAILED"
+	deleteSkipped        Status = "DELETE_SKIPPED"
 	deleteFailed         Status = "DELETE_FAILED"
 	deleteComplete       Status = "DELETE_COMPLETE"
 	failed               Status = "FAILED"

@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -251,6 +253,23 @@ func (t *Template) linked(url func(*Template) string) []byte {
 		}
 	}
 	return root.JSON()
+}
+
+// sent is the text that CloudFormation gets: JSON without white space, and YAML
+// as it is, unless only as compact JSON it fits a request.
+func (t *Template) sent(url func(*Template) string) []byte {
+	text := t.Text
+	if url != nil {
+		text = t.linked(url)
+	}
+	var b bytes.Buffer
+	if json.Valid(text) && json.Compact(&b, text) == nil {
+		return b.Bytes()
+	}
+	if len(text) > inlineLimit && json.Compact(&b, t.tree.Root.JSON()) == nil {
+		return b.Bytes()
+	}
+	return text
 }
 
 func (t *Template) linkedResources(resources *cfn.Node, url func(*Template) string) *cfn.Node {

@@ -13,9 +13,10 @@ func (s *Session) Validate(ctx context.Context, t *Target) (Validation, error) {
 	if err != nil {
 		return Validation{}, err
 	}
-	source := Source{Body: string(tmpl.Text)}
-	if len(tmpl.Text) > inlineLimit {
-		if err := tmpl.checkSize(tmpl.Text, s.Env.Bucket); err != nil {
+	text := tmpl.sent(nil)
+	source := Source{Body: string(text)}
+	if len(text) > inlineLimit {
+		if err := tmpl.checkSize(text, s.Env.Bucket); err != nil {
 			return Validation{}, err
 		}
 		staged, err := s.stage(ctx, t, tmpl)

@@ -27,12 +27,13 @@ type Progress struct {
 
 // ResourceRun is what an operation did to one resource.
 type ResourceRun struct {
-	ID      string        `json:"id"`
-	Type    string        `json:"type"`
-	Status  Status        `json:"status"`
-	Reason  string        `json:"reason,omitempty"`
-	Started time.Time     `json:"started"`
-	Took    time.Duration `json:"took"`
+	ID         string        `json:"id"`
+	Type       string        `json:"type"`
+	PhysicalID string        `json:"physicalId,omitempty"`
+	Status     Status        `json:"status"`
+	Reason     string        `json:"reason,omitempty"`
+	Started    time.Time     `json:"started"`
+	Took       time.Duration `json:"took"`
 }
 
 // watch follows an operation on a stack and on the nested stacks in it.
@@ -213,6 +214,9 @@ func (w *watch) note(p Progress) time.Duration {
 		r.Started = p.Time // another piece of work, or one that never began: skipped
 	}
 	r.Status = p.Status
+	if p.PhysicalID != "" {
+		r.PhysicalID = p.PhysicalID
+	}
 	if p.Reason != "" {
 		r.Reason = p.Reason
 	}
@@ -229,6 +233,9 @@ func (w *watch) deployment(end Stack) *Deployment {
 		Good: end.Status.Good(), Outputs: end.Outputs, Resources: make([]ResourceRun, 0, len(w.runs))}
 	for _, r := range w.runs {
 		d.Resources = append(d.Resources, *r)
+		if r.Status == deleteSkipped {
+			d.Retained = append(d.Retained, Retained{ID: r.ID, Type: r.Type, PhysicalID: r.PhysicalID})
+		}
 	}
 	if !w.endedAt.IsZero() {
 		d.Took = w.endedAt.Sub(w.started)

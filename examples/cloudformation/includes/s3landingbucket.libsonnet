@@ -1,13 +1,13 @@
-// The bucket that data lands in: versioned, encrypted, logged.
+// The bucket for incoming data: versioned, encrypted, with access logs.
 local tags = import 'tags.libsonnet';
 
-function(environment, loggingBucket) {
+function(loggingBucket) {
   LandingBucket: {
     Type: 'AWS::S3::Bucket',
-    DeletionPolicy: 'Retain',
+    DeletionPolicy: 'RetainExceptOnCreate',
     UpdateReplacePolicy: 'Retain',
     Properties: {
-      BucketName: { 'Fn::Sub': 'landing-%s-${AWS::AccountId}' % environment },
+      BucketName: { 'Fn::Sub': '${ProjectName}-${Environment}-${AWS::AccountId}' },
       VersioningConfiguration: { Status: 'Enabled' },
       BucketEncryption: {
         ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
@@ -22,7 +22,7 @@ function(environment, loggingBucket) {
         IgnorePublicAcls: true,
         RestrictPublicBuckets: true,
       },
-      Tags: tags(environment, 'landing'),
+      Tags: tags('landing'),
     },
   },
 }

@@ -1,11 +1,11 @@
-// The bucket that takes the access logs of others, and lets only S3's log
-// delivery write to it.
+// The bucket for access logs of other buckets. Only S3's log delivery can write
+// to it.
 local tags = import 'tags.libsonnet';
 
-function(environment, keepDays) {
+function(keepDays) {
   LoggingBucket: {
     Type: 'AWS::S3::Bucket',
-    DeletionPolicy: 'Retain',
+    DeletionPolicy: 'RetainExceptOnCreate',
     UpdateReplacePolicy: 'Retain',
     Properties: {
       BucketEncryption: {
@@ -20,7 +20,7 @@ function(environment, keepDays) {
         IgnorePublicAcls: true,
         RestrictPublicBuckets: true,
       },
-      Tags: tags(environment, 'logging'),
+      Tags: tags('logging'),
     },
   },
   LoggingBucketPolicy: {

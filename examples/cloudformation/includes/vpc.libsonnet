@@ -1,14 +1,14 @@
-// A VPC with one private subnet in each of two zones.
+// A VPC with a private subnet in each of two zones.
 local tags = import 'tags.libsonnet';
 
-function(environment, cidr) {
+function(cidr) {
   local subnet(zone, block) = {
     Type: 'AWS::EC2::Subnet',
     Properties: {
       VpcId: { Ref: 'Vpc' },
       AvailabilityZone: { 'Fn::Select': [zone, { 'Fn::GetAZs': '' }] },
       CidrBlock: { 'Fn::Select': [block, { 'Fn::Cidr': [{ 'Fn::GetAtt': ['Vpc', 'CidrBlock'] }, 4, 8] }] },
-      Tags: tags(environment, 'private-%d' % zone),
+      Tags: tags('private-%d' % zone),
     },
   },
 
@@ -18,7 +18,7 @@ function(environment, cidr) {
       CidrBlock: cidr,
       EnableDnsSupport: true,
       EnableDnsHostnames: true,
-      Tags: tags(environment, 'landing'),
+      Tags: tags('landing'),
     },
   },
   PrivateSubnetA: subnet(0, 0),

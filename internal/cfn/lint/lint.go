@@ -34,6 +34,9 @@ type Options struct {
 	// and allowed. nil is a template alone. A value of a NoEcho parameter is
 	// checked, but shown in no finding.
 	Parameters map[string]string
+	// Unknown are parameters that the stack will be given a value that is not
+	// known here. With Parameters they count as given.
+	Unknown []string
 	// Today decides which runtimes have ended; zero is now.
 	Today time.Time
 }
@@ -60,7 +63,7 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 	e.now, e.filled, e.open, e.strict = o.Today, expanded.filled, expanded.open, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
 	if o.Parameters != nil {
-		e.given(o.Parameters)
+		e.given(o.Parameters, o.Unknown)
 	}
 	if e.root.Kind == cfn.Map {
 		e.wholeTemplate()

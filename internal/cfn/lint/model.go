@@ -188,7 +188,7 @@ func (p *parameter) add(v *cfn.Node, at *step) {
 }
 
 // given takes the values that a stack will get and checks them (E2900).
-func (e *engine) given(values map[string]string) {
+func (e *engine) given(values map[string]string, unknown []string) {
 	section := e.root.Get("Parameters")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !section.Has(name) {
@@ -203,6 +203,9 @@ func (e *engine) given(values map[string]string) {
 		text, ok := values[f.Name]
 		switch {
 		case p == nil:
+			continue
+		case !ok && slices.Contains(unknown, f.Name):
+			p.values = nil
 			continue
 		case !ok:
 			if !f.Value.Has("Default") {

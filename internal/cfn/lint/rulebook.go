@@ -3,10 +3,11 @@ package lint
 import (
 	"encoding/json"
 	"fmt"
-	"refline/internal/cfn"
 	"slices"
 	"strings"
 	"sync"
+
+	"refline/internal/cfn"
 
 	"refline/internal/errs"
 )

@@ -27,22 +27,29 @@ const (
 	bootNoRight = "no-right"
 )
 
-// program is what the shell of a container gets to read for one command.
+// program is what the shell of a container reads for one command.
 func program(cmd executor.Command, word string) (string, error) {
+	return boot(cmd, word, fmt.Sprintf(`say %s
+exec 4>&%d 2>/dev/null
+"$@" </dev/null 2>&4 3<&- 4>&-
+code=$?
+if [ "$told" ]; then
+	kill -KILL "$watch"
+	while kill -0 -1; do sleep 0.02 || sleep 1 || break; done
+fi
+exit "$code"
+`, bootOK, stderrOf(cmd)))
+}
+
+// boot sets the variables, checks the command and starts the shell that waits for
+// the end of input; then it runs script, with the command as its arguments.
+func boot(cmd executor.Command, word, script string) (string, error) {
 	if len(cmd.Args) == 0 {
 		return "", errs.E(errs.Invalid, "a command without a name")
 	}
-	var b strings.Builder
-	for _, kv := range cmd.Env { // names that no shell can hold are left out, as by GitLab
-		key, value, _ := strings.Cut(kv, "=")
-		if !isIdentifier(key) || slices.Contains(shellOwned, key) {
-			continue
-		}
-		fmt.Fprintf(&b, "%s=%s\nexport %s\n", key, quote(value), key)
-	}
 	// One group, so that all of it is read before the other shell reads on.
-	fmt.Fprintf(&b, `{
-say() { printf '%%s %%s\n' %s "$1" >&2; }
+	text := exports(cmd.Env) + fmt.Sprintf(`{
+say() { printf '%%s %%s\n' %s "$*" >&2; }
 cd %s 2>/dev/null || { say %s; exit 1; }
 set -- %s
 case $1 in
@@ -53,21 +60,25 @@ exec 3<&0
 { trap '' TERM INT HUP; read -r x <&3; kill -KILL -1; } </dev/null >/dev/null 2>&1 &
 watch=$! told=
 trap told=1 TERM INT HUP
-say %s
-exec 4>&%d 2>/dev/null
-"$@" </dev/null 2>&4 3<&- 4>&-
-code=$?
-if [ "$told" ]; then
-	kill -KILL "$watch"
-	while kill -0 -1; do sleep 0.02 || sleep 1 || break; done
-fi
-exit "$code"
-}
-`, quote(word), quote(dirOr(cmd.Dir)), bootNoDir, quoteAll(cmd.Args), bootNoFile, bootNoRight, bootNoFile, bootOK, stderrOf(cmd))
-	if strings.ContainsRune(b.String(), 0) {
+%s}
+`, quote(word), quote(dirOr(cmd.Dir)), bootNoDir, quoteAll(cmd.Args), bootNoFile, bootNoRight, bootNoFile, script)
+	if strings.ContainsRune(text, 0) {
 		return "", errs.E(errs.Invalid, "command %q: a zero byte in its arguments, folder or variables", cmd.Args[0])
 	}
-	return b.String(), nil
+	return text, nil
+}
+
+// exports leaves out names that no shell can hold, as GitLab's runner does.
+func exports(env []string) string {
+	var b strings.Builder
+	for _, kv := range env {
+		key, value, _ := strings.Cut(kv, "=")
+		if !isIdentifier(key) || slices.Contains(shellOwned, key) {
+			continue
+		}
+		fmt.Fprintf(&b, "%s=%s\nexport %s\n", key, quote(value), key)
+	}
+	return b.String()
 }
 
 // stderrOf is the descriptor for what the command prints as errors. Engines keep
@@ -117,7 +128,8 @@ type announcement struct {
 	dst     io.Writer
 	word    string // the line's beginning, with the space
 	said    string
-	pending []byte // may be the beginning of the line, or is a part of it
+	heard   func(said string) // called with the line's rest; may be nil
+	pending []byte            // may be the beginning of the line, or is a part of it
 }
 
 // Write passes on at once all that cannot belong to the line.
@@ -135,6 +147,9 @@ func (a *announcement) Write(p []byte) (int, error) {
 		if ended {
 			a.said = string(line[len(a.word):])
 			pass, a.pending = append(bytes.Clone(pass), after...), nil
+			if a.heard != nil {
+				a.heard(a.said)
+			}
 		}
 	}
 	if len(pass) == 0 {

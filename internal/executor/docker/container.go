@@ -31,33 +31,33 @@ func isForeign(user string) bool {
 // createContainer makes the container that all commands of the job run in. The
 // first one of a run tells whether the engine sees the job's folders.
 func (s *sandbox) createContainer(ctx context.Context) error {
-	if s.conn.sees() == sightApart {
-		return s.createApart(ctx)
+	if s.conn.files() == filesRemote {
+		return s.createRemote(ctx)
 	}
 	err := s.createJob(ctx)
-	if errors.Is(err, errUnseen) {
-		return s.createApart(ctx)
+	if errors.Is(err, errPathMissing) {
+		return s.createRemote(ctx)
 	}
-	if err == nil && s.conn.sees() == sightUnknown {
+	if err == nil && s.conn.files() == filesUnknown {
 		var same bool
-		if same, err = s.seesMounts(ctx); err == nil && !same {
+		if same, err = s.mountsMatch(ctx); err == nil && !same {
 			if err := s.conn.removeContainer(context.WithoutCancel(ctx), s.container); err != nil {
-				return s.conn.broken(err)
+				return s.conn.engineError(err)
 			}
 			s.container = ""
-			return s.createApart(ctx)
+			return s.createRemote(ctx)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	s.conn.found(sightShared)
-	return s.openMounts()
+	s.conn.setFiles(filesShared)
+	return s.makeMountsWritable()
 }
 
-func (s *sandbox) createApart(ctx context.Context) error {
-	s.conn.found(sightApart)
-	if err := s.copyIn(ctx); err != nil {
+func (s *sandbox) createRemote(ctx context.Context) error {
+	s.conn.setFiles(filesRemote)
+	if err := s.copyToEngine(ctx); err != nil {
 		return err
 	}
 	return s.createJob(ctx)
@@ -68,7 +68,7 @@ func (s *sandbox) createJob(ctx context.Context) error {
 	conf.User = s.spec.Image.User
 	host := s.hostConfig()
 	host.Mounts = s.mounts()
-	host.Privileged = s.mayAll(s.spec.Image.Name)
+	host.Privileged = s.isPrivileged(s.spec.Image.Name)
 	opts := client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job")}
 	if s.network != "" {
 		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
@@ -80,13 +80,13 @@ func (s *sandbox) createJob(ctx context.Context) error {
 	return err
 }
 
-func (s *sandbox) openMounts() error {
+func (s *sandbox) makeMountsWritable() error {
 	if !s.foreignUser {
 		return nil
 	}
 	for _, m := range s.spec.Mounts {
 		if !m.ReadOnly {
-			if err := openToAll(m.Source); err != nil {
+			if err := makeWorldWritable(m.Source); err != nil {
 				return err
 			}
 		}
@@ -143,10 +143,10 @@ func (s *sandbox) mounts() []mount.Mount {
 }
 
 // errUnseen says that the engine has no folder of the name of one here.
-var errUnseen = errors.New("folder not seen by the engine")
+var errPathMissing = errors.New("folder not seen by the engine")
 
 // isUnseen is for an error of making a container.
-func isUnseen(err error) bool {
+func isPathMissing(err error) bool {
 	return err != nil && slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(err.Error(), words) })
 }
 
@@ -170,14 +170,14 @@ func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions
 	}
 	text := err.Error()
 	switch {
-	case isUnseen(err):
-		return "", errs.E(errs.Unavailable, "%w: %w", errUnseen, err)
+	case isPathMissing(err):
+		return "", errs.E(errs.Unavailable, "%w: %w", errPathMissing, err)
 	case cerrdefs.IsInvalidArgument(err), strings.Contains(text, "No command specified"), strings.Contains(text, "no command or entrypoint"):
 		return "", errs.E(errs.Invalid, "image %s: %w", opts.Config.Image, err)
 	case cerrdefs.IsNotFound(err):
 		return "", errs.E(errs.NotFound, "image %s: %w", opts.Config.Image, err)
 	}
-	return "", s.conn.broken(err)
+	return "", s.conn.engineError(err)
 }
 
 // name is for people who look at the engine; labels are what counts.
@@ -204,7 +204,7 @@ func (s *sandbox) findShell(ctx context.Context) (string, error) {
 			return path, nil
 		}
 		if !cerrdefs.IsNotFound(err) {
-			return "", s.conn.broken(err)
+			return "", s.conn.engineError(err)
 		}
 	}
 	return "", errs.E(errs.Invalid, "image %s has no shell (looked for %s); a job's script needs one", s.spec.Image.Name, strings.Join(shells, ", "))
@@ -220,7 +220,7 @@ func (c *connection) removeContainers(ctx context.Context, ids []string) error {
 		}
 		group.Go(func() {
 			if err := c.removeContainer(ctx, id); err != nil {
-				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.broken(err))
+				failures[i] = fmt.Errorf("remove container %.12s: %w", id, c.engineError(err))
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func (c *connection) removeContainers(ctx context.Context, ids []string) error {
 }
 
 func (c *connection) removeContainer(ctx context.Context, id string) error {
-	err := again(ctx, func() error {
+	err := retry(ctx, func() error {
 		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		return err
 	})
@@ -242,7 +242,7 @@ func (c *connection) removeContainer(ctx context.Context, id string) error {
 func (c *connection) removeNetwork(ctx context.Context, id string) error {
 	_, err := c.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 	if err != nil && !cerrdefs.IsNotFound(err) {
-		return fmt.Errorf("remove network %.12s: %w", id, c.broken(err))
+		return fmt.Errorf("remove network %.12s: %w", id, c.engineError(err))
 	}
 	return nil
 }
@@ -258,28 +258,28 @@ func (c *connection) kill(ctx context.Context, id string) error {
 	if ierr == nil && found.Container.State != nil && !found.Container.State.Running {
 		return nil
 	}
-	return fmt.Errorf("kill container %.12s: %w", id, c.broken(err))
+	return fmt.Errorf("kill container %.12s: %w", id, c.engineError(err))
 }
 
 // broken gives a kind to an error of the engine that is nobody's fault here.
-func (c *connection) broken(err error) error {
+func (c *connection) engineError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if isGone(err) {
+	if isConnectionLost(err) {
 		var request *url.Error // which has the whole of a request's address
 		if errors.As(err, &request) {
 			err = request.Err
 		}
-		return errs.E(errs.Unavailable, "%w: %s: %w", errGone, c.host, err)
+		return errs.E(errs.Unavailable, "%w: %s: %w", errEngineLost, c.host, err)
 	}
 	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
 }
 
 // errGone says that an engine which was there does not answer any more.
-var errGone = errors.New("the engine does not answer any more")
+var errEngineLost = errors.New("the engine does not answer any more")
 
-func isGone(err error) bool {
+func isConnectionLost(err error) bool {
 	var request *url.Error
 	return client.IsErrConnectionFailed(err) || errors.As(err, &request) && !request.Timeout() || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -75,31 +75,31 @@ type connection struct {
 
 	notice func(string)
 	mu     sync.Mutex
-	sight  sight
-	told   bool                     // that the engine is apart
+	access fileAccess
+	noted  bool                     // that the engine is remote
 	copies map[string]*sharedVolume // by the folder they are of
 	shells map[string]string        // by the image's id
 }
 
-// sight is whether an engine sees the folders of this computer.
-type sight int
+// fileAccess is whether an engine can mount the folders of this computer.
+type fileAccess int
 
 const (
-	sightUnknown sight = iota
-	sightShared
-	sightApart
+	filesUnknown fileAccess = iota
+	filesShared
+	filesRemote
 )
 
-func (c *connection) sees() sight {
+func (c *connection) files() fileAccess {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sight
+	return c.access
 }
 
-func (c *connection) found(s sight) {
+func (c *connection) setFiles(a fileAccess) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sight = s
+	c.access = a
 }
 
 // shared is what there is of a copy of a folder.
@@ -135,15 +135,15 @@ func (c *connection) shellOf(image string, find func() (string, error)) (string,
 	return shell, err
 }
 
-// tellApart says once that folders are copied.
-func (c *connection) tellApart(log io.Writer) {
+// noteRemote reports once that folders are copied.
+func (c *connection) noteRemote(log io.Writer) {
 	c.mu.Lock()
-	told := c.told
-	c.told = true
+	noted := c.noted
+	c.noted = true
 	c.mu.Unlock()
-	text := fmt.Sprintf("the engine at %s does not see the folders of this computer: they are copied to it, and artifacts, caches and reports back", c.host)
+	text := fmt.Sprintf("the engine at %s cannot mount folders of this computer: they are copied to it, and artifacts, caches and reports back", c.host)
 	switch {
-	case told:
+	case noted:
 	case c.notice != nil:
 		c.notice(text)
 	default:
@@ -162,9 +162,6 @@ func New(opts Options) *Executor {
 	return &Executor{opts: opts}
 }
 
-// Name is "docker", also with Podman.
-func (*Executor) Name() string { return "docker" }
-
 // Isolated is true: mounts appear at their targets.
 func (*Executor) Isolated() bool { return true }
 
@@ -178,18 +175,18 @@ func (e *Executor) Available(ctx context.Context) error {
 	return err
 }
 
-// Elsewhere tells that the engine runs on another system than this program: in a
+// RemoteSystem reports that the engine runs on another system than this program: in a
 // virtual machine, as on macOS and Windows, or on another computer. Sockets in
 // mounted folders do not work there. It gives the engine's name, "" when it is
 // this system's own.
-func (e *Executor) Elsewhere(ctx context.Context) (string, error) {
+func (e *Executor) RemoteSystem(ctx context.Context) (string, error) {
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return "", err
 	}
 	info, err := conn.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return "", conn.broken(err)
+		return "", conn.engineError(err)
 	}
 	own, _ := os.ReadFile("/proc/sys/kernel/osrelease") // there is none but on Linux
 	if strings.TrimSpace(string(own)) == info.Info.KernelVersion {

@@ -73,7 +73,7 @@ func TestExecutor(t *testing.T) {
 		Image:     executor.Image{Name: boxImage, PullPolicy: []string{"never"}},
 		Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
 		Escapes:   true,
-		Apart:     apart(api),
+		Remote:    remote(api),
 	})
 }
 
@@ -90,8 +90,8 @@ func TestShells(t *testing.T) {
 				Escapes:   true,
 				Only: []string{
 					"exit code", "environment", "working directory", "output apart and in order", "what cannot start",
-					"cancel TERM handled", "cancel, TERM ignored", "cancel reaches grandchildren",
-					"background processes end with the command", "sweep after kill -9",
+					"cancel TERM handled", "cancel TERM ignored", "cancel reaches grandchildren",
+					"background processes end with the command", "terminal", "terminal keys", "terminal canceled", "sweep after kill -9",
 				},
 			})
 		})

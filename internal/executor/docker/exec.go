@@ -24,7 +24,10 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err := context.Cause(ctx); err != nil {
 		return -1, err
 	}
-	word := "refline-" + rand.Text() + " "
+	if cmd.Terminal != nil {
+		return s.execTerminal(ctx, cmd)
+	}
+	word := newWord()
 	text, err := program(cmd, strings.TrimSpace(word))
 	if err != nil {
 		return -1, err
@@ -40,7 +43,7 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	end := s.follow(ctx)
 	code, err := s.conn.run(ctx, s.container, text, out, said, grace)
 	if code != 0 {
-		defer s.tellWhy(context.WithoutCancel(ctx), code, err)
+		defer s.noteFailure(context.WithoutCancel(ctx), code, err)
 	}
 	_ = said.flush()
 	if ferr := end(); err == nil {
@@ -49,17 +52,8 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	switch said.said {
-	case bootOK:
-	case bootNoDir:
-		return -1, errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
-	case bootNoFile:
-		return -1, errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
-	case bootNoRight:
-		return -1, errs.E(errs.Denied, "command %q may not be run in the container", cmd.Args[0])
-	default:
-		return -1, errs.E(errs.Invalid, "image %s: its entrypoint did not start a shell (exit code %d%s); clear it with entrypoint: [\"\"]",
-			s.spec.Image.Name, code, early.text())
+	if said.said != bootOK {
+		return -1, s.bootError(said.said, cmd, code, early)
 	}
 	if werr := cmp.Or(out.err, errOut.err); werr != nil {
 		return code, fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
@@ -67,8 +61,25 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	return code, nil
 }
 
-// tellWhy adds to a command's failure what the engine knows of it.
-func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
+// newWord begins the line that the shell of a container says.
+func newWord() string { return "refline-" + rand.Text() + " " }
+
+// bootError is why a command did not start.
+func (s *sandbox) bootError(said string, cmd executor.Command, code int, early *opening) error {
+	switch said {
+	case bootNoDir:
+		return errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
+	case bootNoFile:
+		return errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
+	case bootNoRight:
+		return errs.E(errs.Denied, "command %q may not be run in the container", cmd.Args[0])
+	}
+	return errs.E(errs.Invalid, "image %s: its entrypoint did not start a shell (exit code %d%s); clear it with entrypoint: [\"\"]",
+		s.spec.Image.Name, code, early.text())
+}
+
+// noteFailure adds to a command's failure what the engine knows of it.
+func (s *sandbox) noteFailure(ctx context.Context, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
 	found, ierr := s.conn.api.ContainerInspect(ctx, s.container, client.ContainerInspectOptions{})
@@ -78,7 +89,7 @@ func (s *sandbox) tellWhy(ctx context.Context, code int, err error) {
 	if state := found.Container.State; state != nil && state.OOMKilled {
 		note(s.spec.Log, "warning: the container ran out of memory, and a process in it was killed (exit code %d)", code)
 	}
-	s.tellEnded(ctx, true)
+	s.noteEndedServices(ctx, true)
 }
 
 // run starts a container that stands still, feeds it, and passes on its output
@@ -87,12 +98,12 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	// What ends the container goes on when ctx is done.
 	live := context.WithoutCancel(ctx)
 	var stream client.ContainerAttachResult
-	err := again(ctx, func() (err error) {
+	err := retry(ctx, func() (err error) {
 		stream, err = c.api.ContainerAttach(live, id, client.ContainerAttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 		return err
 	})
 	if err != nil {
-		return -1, cmp.Or(context.Cause(ctx), c.broken(err))
+		return -1, cmp.Or(context.Cause(ctx), c.engineError(err))
 	}
 	defer stream.Close()
 	if _, err := c.api.ContainerStart(live, id, client.ContainerStartOptions{}); err != nil {
@@ -127,7 +138,7 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	if err != nil {
 		// The engine went away, or the stream broke: nobody reads any more.
 		_ = c.kill(live, id)
-		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.broken(err)))
+		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.engineError(err)))
 	}
 	code, err := c.exitAfterOutput(live, id)
 	return code, errors.Join(cause, err)
@@ -153,7 +164,7 @@ func (c *connection) exitAfterOutput(ctx context.Context, id string) (int, error
 
 // again calls f until it gives no error, for a second or two: with Podman, what
 // is asked of a container that has just ended may collide with its tidying up.
-func again(ctx context.Context, f func() error) (err error) {
+func retry(ctx context.Context, f func() error) (err error) {
 	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		if err = f(); err == nil || cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err) {
 			return err
@@ -187,7 +198,7 @@ func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		found, err := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return -1, c.broken(err)
+			return -1, c.engineError(err)
 		}
 		state := found.Container.State
 		if state != nil && !state.Running && (state.Status != "stopped" || time.Now().After(tidied)) {
@@ -209,7 +220,7 @@ func (c *connection) startError(err error) error {
 		strings.Contains(text, "permission denied"), strings.Contains(text, "unable to find user"):
 		return errs.E(errs.Invalid, "the container does not start: %w", err)
 	}
-	return c.broken(err)
+	return c.engineError(err)
 }
 
 // sink passes on to a writer until that fails, and then takes what comes all

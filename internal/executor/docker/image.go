@@ -85,7 +85,7 @@ func (c *connection) inspectImage(ctx context.Context, name string, platform *oc
 	case isBadName(err):
 		return found, errs.E(errs.Invalid, "image %q: %w", name, err)
 	case err != nil:
-		return found, c.broken(err)
+		return found, c.engineError(err)
 	}
 	if platform != nil && (found.Os != platform.OS || found.Architecture != platform.Architecture) {
 		return found, errs.E(errs.NotFound, "image %s is on the engine for %s/%s, not for %s", name, found.Os, found.Architecture, platformName(platform))
@@ -124,7 +124,7 @@ func (c *connection) pull(ctx context.Context, name, policy string, platform *oc
 
 // pullTold is how often a pull that takes long says how far it is: a log has no
 // place for more.
-const pullTold = 10 * time.Second
+const pullNoteEvery = 10 * time.Second
 
 // pullCount sums up what is told of the layers of an image.
 type pullCount struct {
@@ -142,7 +142,7 @@ func (p *pullCount) add(m jsonstream.Message, now time.Time) string {
 	} else if l, ok := p.layers[m.ID]; ok { // it is verified or unpacked by now
 		p.layers[m.ID] = [2]int64{l[1], l[1]}
 	}
-	if now.Sub(p.told) < pullTold || len(p.layers) == 0 {
+	if now.Sub(p.told) < pullNoteEvery || len(p.layers) == 0 {
 		return ""
 	}
 	p.told = now

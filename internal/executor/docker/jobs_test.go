@@ -3,10 +3,12 @@ package docker_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -374,5 +376,39 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 	}
 	if all := <-seen; !strings.Contains(all, boxImage) || strings.Contains(all, secret) {
 		t.Errorf("what the engine tells of the container: %s", all)
+	}
+}
+
+// TestTerminalHidesVariables: an exec's own variables would be in the engine's
+// answers.
+func TestTerminalHidesVariables(t *testing.T) {
+	api := engine(t)
+	j, err := start(t, executor.Spec{Image: executor.Image{Name: boxImage}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "swordfish-in-the-deep-sea"
+	in, keys := io.Pipe()
+	var out executortest.Buffer
+	shown := ""
+	var helper sync.WaitGroup
+	helper.Go(func() {
+		if !out.Await(t.Context(), "ready") {
+			t.Error("it did not start")
+		}
+		shown = inspectAll(t, api, "refline.run="+runOf(t))
+		_, _ = io.WriteString(keys, "\r")
+	})
+	code, err := j.Exec(t.Context(), executor.Command{
+		Args: []string{"sh", "-c", `echo ready; read -r x; echo "it is $HIDDEN"`}, Dir: "/", Env: []string{"HIDDEN=" + secret},
+		Terminal: &executor.Terminal{In: in, Out: &out},
+	})
+	_ = in.Close()
+	helper.Wait()
+	if code != 0 || err != nil || !strings.Contains(out.String(), "it is "+secret) {
+		t.Errorf("got %d, %v, %s", code, err, &out)
+	}
+	if !strings.Contains(shown, "sleep 2147483") || strings.Contains(shown, secret) {
+		t.Errorf("the engine shows a variable, or not what runs:\n%s", shown)
 	}
 }

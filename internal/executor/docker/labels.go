@@ -35,7 +35,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	filter := client.Filters{}.Add("label", labelOwner)
 	containers, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
 	if err != nil {
-		return c.broken(err)
+		return c.engineError(err)
 	}
 	var ids []string
 	for _, one := range containers.Items {
@@ -46,7 +46,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	all := []error{c.removeContainers(ctx, ids)}
 	networks, err := c.api.NetworkList(ctx, client.NetworkListOptions{Filters: filter})
 	if err != nil {
-		return errors.Join(append(all, c.broken(err))...)
+		return errors.Join(append(all, c.engineError(err))...)
 	}
 	for _, one := range networks.Items {
 		if orphan(one.Labels) {
@@ -55,7 +55,7 @@ func (e *Executor) Sweep(ctx context.Context) error {
 	}
 	volumes, err := c.api.VolumeList(ctx, client.VolumeListOptions{Filters: filter})
 	if err != nil {
-		return errors.Join(append(all, c.broken(err))...)
+		return errors.Join(append(all, c.engineError(err))...)
 	}
 	for _, one := range volumes.Items {
 		if orphan(one.Labels) {

@@ -6,6 +6,6 @@ import "time"
 
 // Engines here mount with this user's rights: nothing belongs to others.
 
-func othersFiles(string, time.Time) []string { return nil }
+func foreignFiles(string, time.Time) []string { return nil }
 
-func openToAll(string) error { return nil }
+func makeWorldWritable(string) error { return nil }

@@ -14,7 +14,7 @@ import (
 // relative to root. Of a folder that is listed, what is in it is not. This
 // user's own it makes readable on the way: where root in a container is this
 // user, a job may have taken that away.
-func othersFiles(root string, since time.Time) []string {
+func foreignFiles(root string, since time.Time) []string {
 	uid := uint32(os.Getuid())
 	since = since.Add(-time.Second) // file systems count more coarsely
 	var list []string

@@ -12,7 +12,7 @@ import (
 )
 
 // mayAll reports whether the user lets containers of an image do everything.
-func (s *sandbox) mayAll(image string) bool { return matchesAny(s.privileged, image) }
+func (s *sandbox) isPrivileged(image string) bool { return matchesAny(s.privileged, image) }
 
 func matchesAny(patterns []string, image string) bool {
 	for _, p := range patterns {
@@ -39,8 +39,8 @@ func isEngine(image string) bool {
 }
 
 // tellPrivilege says what an engine as service lacks.
-func (s *sandbox) tellPrivilege(image string) {
-	if isEngine(image) && !s.mayAll(image) {
+func (s *sandbox) warnUnprivileged(image string) {
+	if isEngine(image) && !s.isPrivileged(image) {
 		note(s.spec.Log, "warning: service %s is a Docker engine and will not start without rights over this computer; if the pipeline may have them: --docker-privileged '%s'", image, image)
 	}
 }
@@ -53,9 +53,9 @@ const certificatesVariable = "DOCKER_TLS_CERTDIR"
 // makes for clients.
 func (s *sandbox) shareCertificates(ctx context.Context) error {
 	for _, one := range s.services {
-		s.tellPrivilege(one.spec.Name)
+		s.warnUnprivileged(one.spec.Name)
 		dir := one.variable(certificatesVariable)
-		if !path.IsAbs(dir) || !isEngine(one.spec.Name) || !s.mayAll(one.spec.Name) {
+		if !path.IsAbs(dir) || !isEngine(one.spec.Name) || !s.isPrivileged(one.spec.Name) {
 			continue
 		}
 		name := s.name("certificates")

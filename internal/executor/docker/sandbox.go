@@ -35,7 +35,7 @@ type sandbox struct {
 	network     string // id of the job's network, empty without services
 	services    []*service
 	volumes     []*volume     // in place of the mounts, when the engine is apart
-	courier     string        // id of the container that fills and reads them
+	transfer    string        // id of the container that fills and reads them
 	extra       []mount.Mount // volumes that are not for files of this computer
 	made        []string      // names of the volumes to remove
 	shell       string
@@ -142,13 +142,13 @@ func (s *sandbox) Close(ctx context.Context) error {
 		defer cancel()
 	}
 	var all []error
-	s.tellLogs(ctx)
+	s.writeServiceLogs(ctx)
 	if s.ran {
 		// Nothing may still write what is given back.
 		killed := s.conn.kill(ctx, s.container)
-		all = append(all, s.giveBack(ctx), killed) // in the order of what matters
+		all = append(all, s.restoreOwnership(ctx), killed) // in the order of what matters
 	}
-	ids := []string{s.container, s.courier}
+	ids := []string{s.container, s.transfer}
 	for _, one := range s.services {
 		ids = append(ids, one.container)
 	}
@@ -160,7 +160,7 @@ func (s *sandbox) Close(ctx context.Context) error {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}
 	for _, err := range all {
-		if errors.Is(err, errGone) { // each would say so
+		if errors.Is(err, errEngineLost) { // each would say so
 			return fmt.Errorf("%w; what the job left there is removed by a later run", err)
 		}
 	}

@@ -36,7 +36,7 @@ type service struct {
 func (s *sandbox) createNetwork(ctx context.Context) error {
 	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
 	if err != nil {
-		return fmt.Errorf("network of the job: %w", s.conn.broken(err))
+		return fmt.Errorf("network of the job: %w", s.conn.engineError(err))
 	}
 	s.network = made.ID
 	return nil
@@ -70,7 +70,7 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	host := s.hostConfig()
 	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
 	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
-	host.Privileged = s.mayAll(one.spec.Name)
+	host.Privileged = s.isPrivileged(one.spec.Name)
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
 		Env: one.spec.Env, User: one.spec.User, Labels: s.labels,
@@ -150,7 +150,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 			note(s.spec.Log, "%s", p)
 		}
 	}
-	s.tellEnded(ctx, false)
+	s.noteEndedServices(ctx, false)
 	return nil
 }
 

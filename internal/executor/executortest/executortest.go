@@ -31,15 +31,15 @@ type Options struct {
 	Leftovers func(t *testing.T, runID string) []string
 	// Escapes says that a process which leaves its session is found too.
 	Escapes bool
-	// Apart is set where sandboxes work on copies of the mounts, so that what is
+	// Remote is set where sandboxes work on copies of the mounts, so that what is
 	// written here while a command runs is not seen there.
-	Apart *Apart
+	Remote *Remote
 	// Only names the tests to run, all when nil.
 	Only []string
 }
 
-// Apart is how a test reaches into a sandbox that works on copies.
-type Apart struct {
+// Remote is how a test reaches into a sandbox that works on copies.
+type Remote struct {
 	// Touch makes an empty file in the running sandbox of a run.
 	Touch func(t *testing.T, runID, path string)
 	// Running reports whether any process of a run's jobs is left.
@@ -58,6 +58,7 @@ type suite struct {
 // Run runs the suite. Each test gets an Executor of its own from newExecutor,
 // which closes it at the test's end.
 func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Options) {
+	left := slices.Clone(opts.Only)
 	for _, c := range []struct {
 		name string
 		test func(t *testing.T, s suite)
@@ -82,6 +83,10 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		{"daemons end with the command", testDaemon},
 		{"commands share the sandbox", testSequence},
 		{"sandboxes at once", testConcurrency},
+		{"terminal", testTerminal},
+		{"terminal keys", testTerminalKeys},
+		{"terminal size", testTerminalSize},
+		{"terminal canceled", testTerminalCancel},
 		{"mounts", testMounts},
 		{"mounts are what commands made of them", testMountsAfter},
 		{"mounts that are read meanwhile", testMountsLive},
@@ -92,10 +97,14 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		if opts.Only != nil && !slices.Contains(opts.Only, c.name) {
 			continue
 		}
+		left = slices.DeleteFunc(left, func(name string) bool { return name == c.name })
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, suite{opts: opts, ex: newExecutor(t)})
 		})
+	}
+	if len(left) > 0 {
+		t.Errorf("no such tests: %q", left)
 	}
 }
 
@@ -169,8 +178,8 @@ func runID(t *testing.T) string {
 // touch makes an empty file in the workspace while a command runs.
 func (b *box) touch(name string) {
 	b.t.Helper()
-	if b.s.opts.Apart != nil {
-		b.s.opts.Apart.Touch(b.t, b.runID, b.dir+"/"+name)
+	if b.s.opts.Remote != nil {
+		b.s.opts.Remote.Touch(b.t, b.runID, b.dir+"/"+name)
 	} else if err := os.WriteFile(filepath.Join(b.host, name), nil, 0o666); err != nil {
 		b.t.Error(err)
 	}
@@ -238,8 +247,8 @@ func (l *lifeline) gone() {
 // ends waits until no process holds the pipe any more.
 func (l *lifeline) ends(within time.Duration) {
 	l.b.t.Helper()
-	if apart := l.b.s.opts.Apart; apart != nil { // the pipe is not there, but a copy is all that a process could hold
-		for until := time.Now().Add(within); apart.Running(l.b.t, l.b.runID); time.Sleep(10 * time.Millisecond) {
+	if remote := l.b.s.opts.Remote; remote != nil { // the pipe is not there, but a copy is all that a process could hold
+		for until := time.Now().Add(within); remote.Running(l.b.t, l.b.runID); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(until) {
 				l.b.t.Fatal("something is left running")
 			}

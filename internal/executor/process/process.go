@@ -49,9 +49,6 @@ type Executor struct {
 // New makes an Executor. It costs nothing until the first Start.
 func New() *Executor { return &Executor{shell: sync.OnceValue(findShell)} }
 
-// Name is "process".
-func (*Executor) Name() string { return "process" }
-
 // Isolated is false: a command sees the file system as it is.
 func (*Executor) Isolated() bool { return false }
 
@@ -139,15 +136,15 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	out, err := openOutput(cmd)
-	if err != nil {
-		return -1, err
-	}
 	mark := fmt.Sprintf("%s%d", s.mark, s.executor.commands.Add(1))
 	c := &exec.Cmd{
 		Path: path, Args: cmd.Args, Dir: cmd.Dir,
-		Env:    append(cmd.Env[:len(cmd.Env):len(cmd.Env)], markKey+"="+mark),
-		Stdout: out.stdout, Stderr: out.stderr, SysProcAttr: ownSession(),
+		Env:         append(cmd.Env[:len(cmd.Env):len(cmd.Env)], markKey+"="+mark),
+		SysProcAttr: ownSession(),
+	}
+	out, err := connect(c, cmd)
+	if err != nil {
+		return -1, err
 	}
 	if err := c.Start(); err != nil {
 		out.abandon()
@@ -161,6 +158,25 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 		err = fmt.Errorf("write the output of %s: %w", cmd.Args[0], werr)
 	}
 	return code, err
+}
+
+// streams are what a command reads and writes.
+type streams interface {
+	abandon()      // the command did not start
+	started()      // the command has its own ends
+	finish() error // returns when all output is written
+}
+
+func connect(c *exec.Cmd, cmd executor.Command) (streams, error) {
+	if cmd.Terminal != nil {
+		return openTerminal(c, cmd.Terminal)
+	}
+	out, err := openOutput(cmd)
+	if err != nil {
+		return nil, err
+	}
+	c.Stdout, c.Stderr = out.stdout, out.stderr
+	return out, nil
 }
 
 func startError(err error, cmd executor.Command) error {

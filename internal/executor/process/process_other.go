@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/executor"
 )
 
 func supported() error {
@@ -37,3 +38,5 @@ type family struct {
 func ownSession() *syscall.SysProcAttr { return nil }
 
 func finish(context.Context, *exec.Cmd, family, time.Duration) (int, error) { return -1, supported() }
+
+func openTerminal(*exec.Cmd, *executor.Terminal) (streams, error) { return nil, supported() }

@@ -27,10 +27,10 @@ type value struct {
 
 func boolean(b bool) value { return value{kind: isBool, truth: b} }
 
-// truthy is Ruby's rule: only null and false are not, so "" is.
+// truthy follows Ruby: only null and false are falsy, so "" is truthy.
 func (v value) truthy() bool { return v.kind != isNull && (v.kind != isBool || v.truth) }
 
-// present is what a condition must be in the end: truthy and not blank.
+// present is the test of the final value: truthy and not blank.
 func (v value) present() bool {
 	return v.truthy() && (v.kind != isString || strings.TrimSpace(v.text) != "")
 }
@@ -113,7 +113,7 @@ func (n *constant) eval(*Scope) value { return n.value }
 
 func (n *negation) eval(s *Scope) value { return boolean(!n.operand.eval(s).present()) }
 
-// eval gives the value of a side, not a truth: `$EMPTY || $X` is "".
+// eval returns the value of a side and not a boolean: `$EMPTY || $X` is "".
 func (n *logical) eval(s *Scope) value {
 	if left := n.left.eval(s); left.truthy() != n.and {
 		return left
@@ -125,9 +125,8 @@ func (n *equality) eval(s *Scope) value {
 	return boolean(n.left.eval(s).equal(n.right.eval(s)) != n.not)
 }
 
-// eval matches the left side against the right. A string on the right is read
-// as /…/ when it can be; when it cannot, the question is whether it contains
-// the left side.
+// eval matches the left side against the right. A string on the right is parsed as
+// /…/. If it is not a pattern, the test is whether it contains the left side.
 func (n *match) eval(s *Scope) value {
 	right := n.right.eval(s)
 	if !right.truthy() {

@@ -2,9 +2,9 @@
 // of includes and inputs: comparisons of variables, strings and regular
 // expressions, joined by && and ||.
 //
-// It promises GitLab's reading of it, Ruby's truth values included, and errors
-// that name the column. An [Expr] is compiled once and is safe for concurrent
-// use. The package does not know where variables come from.
+// It promises GitLab's semantics, including Ruby's truth values, and errors with a
+// column. An [Expr] is compiled once and is safe for concurrent use. The package
+// does not know where variables come from.
 package expr
 
 import (
@@ -13,7 +13,7 @@ import (
 	"refline/internal/errs"
 )
 
-// Scope gives the values that an expression may name. A nil function knows none.
+// Scope provides the values that an expression may use. A nil function has none.
 type Scope struct {
 	// Variable returns the value of $NAME and whether it is defined.
 	Variable func(name string) (string, bool)
@@ -29,10 +29,10 @@ type Expr struct {
 	root   node
 }
 
-// SyntaxError says what is wrong with an expression, and where in its text.
+// SyntaxError is a mistake in an expression and its place in the text.
 type SyntaxError struct {
 	Column  int // in characters, from 1
-	Width   int // characters that are meant, at least 1
+	Width   int // in characters, at least 1
 	Message string
 	Hint    string // what to do about it; may be empty
 }
@@ -56,7 +56,7 @@ func Parse(text string) (*Expr, error) {
 func (e *Expr) String() string { return e.text }
 
 // True reports whether the expression holds: its value is true, a regular
-// expression, a number, or a string with something besides whitespace in it.
+// expression, a number, or a string that is not blank.
 func (e *Expr) True(s Scope) bool { return e.root.eval(&s).present() }
 
 // Show returns the text with each variable and input replaced by what show

@@ -34,7 +34,7 @@ func (p *parser) fault(t token, message, hint string) *SyntaxError {
 	return at(p.text, t.start, t.end, message, hint)
 }
 
-// take consumes the next token when it is one of kinds.
+// take consumes the next token if it is one of kinds.
 func (p *parser) take(kinds ...tokenKind) (token, bool) {
 	if p.pos < len(p.tokens) {
 		for _, k := range kinds {

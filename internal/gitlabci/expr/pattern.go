@@ -14,8 +14,8 @@ func (p *pattern) match(text string) bool { return p.re.MatchString(text) }
 
 var errNotPattern = errors.New("not of the form /…/")
 
-// compilePattern reads /…/flags; \/ stands for /. The slashes may stand on one
-// line of several, as in GitLab.
+// compilePattern compiles /…/flags, in which \/ means /. As in GitLab, the pattern
+// may be one line of several.
 func compilePattern(text string) (*pattern, error) {
 	text = strings.ReplaceAll(text, `\/`, `/`)
 	for line := range strings.SplitSeq(text, "\n") {
@@ -42,15 +42,15 @@ func cutPattern(line string) (body, flags string, ok bool) {
 	return line[1:last], line[last+1:], true
 }
 
-// compiled is what a text on the right side was read as; pattern is nil for a
-// text that is none.
+// compiled is the pattern of a text on the right side, nil when the text is not a
+// pattern.
 type compiled struct {
 	text    string
 	pattern *pattern
 }
 
-// patternOf reads the text that a variable or string had when n was evaluated.
-// The last one is kept: mostly it is the same for each job.
+// patternOf compiles the text of a variable or string. It keeps the last result,
+// which is usually the same for each job.
 func (n *match) patternOf(text string) *pattern {
 	if last := n.last.Load(); last != nil && last.text == text {
 		return last.pattern
@@ -63,7 +63,7 @@ func (n *match) patternOf(text string) *pattern {
 	return p
 }
 
-// reason is the part of a regexp error that says what is wrong.
+// reason is the part of a regexp error for people.
 func reason(err error) string {
 	var e *syntax.Error
 	if errors.As(err, &e) {
@@ -81,9 +81,9 @@ func lookaroundHint(text string) string {
 	return "the syntax is RE2's"
 }
 
-// Pattern compiles /…/flags outside of an expression, as refs of only: do, and
-// returns the test. It is false in ok when text is not of that form, and an
-// error of the regexp package when it is but cannot be read.
+// Pattern compiles /…/flags outside of an expression, such as in refs of only:, and
+// returns its test. ok is false when text does not have that form. The error means
+// that it has and the regular expression is invalid.
 func Pattern(text string) (match func(string) bool, ok bool, err error) {
 	p, err := compilePattern(text)
 	if errors.Is(err, errNotPattern) {

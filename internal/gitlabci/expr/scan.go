@@ -16,7 +16,7 @@ const (
 	tokenClose
 	tokenVariable // text is the name
 	tokenInput    // text is the name after "inputs."
-	tokenString   // text is what stands between the quotes
+	tokenString   // text is the part between the quotes
 	tokenPattern  // text is /…/flags as written
 	tokenNull
 	tokenTrue
@@ -143,8 +143,8 @@ func scanString(text string, i int) (token, *SyntaxError) {
 	return token{}, at(text, i, len(text), "this string has no closing "+string(text[i]), "")
 }
 
-// scanPattern reads /…/flags. A slash ends it unless a backslash stands before
-// it; when two slashes follow each other the first belongs to the pattern.
+// scanPattern reads /…/flags. A slash ends it unless a backslash comes before it. Of
+// two adjacent slashes, the first is part of the pattern.
 func scanPattern(text string, i int) (token, *SyntaxError) {
 	for j := i + 1; j < len(text); j++ {
 		if text[j] != '/' || (j > i+1 && text[j-1] == '\\') {
@@ -166,7 +166,7 @@ func scanPattern(text string, i int) (token, *SyntaxError) {
 	return token{}, at(text, i, len(text), "this regular expression has no closing /", "")
 }
 
-// unknown explains the commonest things that are not in the language.
+// unknown explains common mistakes that are not part of the language.
 func unknown(text string, i int) *SyntaxError {
 	rest := text[i:]
 	end := i

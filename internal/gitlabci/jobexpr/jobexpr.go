@@ -14,11 +14,11 @@ import (
 )
 
 // Values of expressions are nil, bool, float64, string, []any and
-// map[string]any. A Scope gives those that an expression may name.
+// map[string]any. A Scope has those that an expression may name.
 type Scope map[string]any
 
 // Expand replaces each ${{ }} in text by the value of the expression in it.
-// \${{ stands for ${{ itself. Errors are Invalid, and there is no text then.
+// \${{ means ${{ itself. Errors are Invalid and come without a text.
 func Expand(text string, scope Scope) (string, error) {
 	if !strings.Contains(text, opening) {
 		return text, nil
@@ -40,7 +40,7 @@ const (
 	closing = "}}"
 )
 
-// node is a part of an expression that was read.
+// node is a parsed part of an expression.
 type node func(Scope) (any, error)
 
 // faultAt is an error about the byte at of text.

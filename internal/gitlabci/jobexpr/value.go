@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// truthy is the rule of ||, && and !: what is empty or zero is not.
+// truthy is the rule of ||, && and !: empty and zero values are falsy.
 func truthy(v any) bool {
 	switch x := v.(type) {
 	case bool:
@@ -28,7 +28,7 @@ func truthy(v any) bool {
 	return false
 }
 
-// toText is what a value becomes in a text.
+// toText converts a value to text.
 func toText(v any) string {
 	switch x := v.(type) {
 	case nil:
@@ -79,7 +79,7 @@ func rank(v any) int {
 	}
 }
 
-// apply computes an operator of two values; problem says why it cannot.
+// apply computes an operator of two values. problem is why it cannot.
 func apply(op string, a, b any) (v any, problem string) {
 	switch op {
 	case "==":

@@ -2,6 +2,7 @@ package awscloud
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -33,6 +34,9 @@ func (c *Cloud) CreateChangeSet(ctx context.Context, in stack.ChangeSetInput) (s
 	}
 	if in.UsePrevious {
 		req.UsePreviousTemplate, req.TemplateBody, req.TemplateURL = aws.Bool(true), nil, nil
+	}
+	if in.ImportExisting {
+		req.ImportExistingResources = aws.Bool(true)
 	}
 	if in.RevertDrift {
 		req.DeploymentMode = types.DeploymentModeRevertDrift
@@ -196,11 +200,16 @@ func (c *Cloud) ListChangeSets(ctx context.Context, name string) ([]stack.Change
 	return all, nil
 }
 
-// ChangeSetFailures implements stack.ChangeSets.
-func (c *Cloud) ChangeSetFailures(ctx context.Context, arn string) ([]stack.Failure, error) {
+// Failures implements stack.ChangeSets.
+func (c *Cloud) Failures(ctx context.Context, stackOrChangeSet string) ([]stack.Failure, error) {
 	var all []stack.Failure
-	pages := cloudformation.NewDescribeEventsPaginator(c.cfn, &cloudformation.DescribeEventsInput{
-		ChangeSetName: aws.String(arn), Filters: &types.EventFilter{FailedEvents: aws.Bool(true)}})
+	in := &cloudformation.DescribeEventsInput{Filters: &types.EventFilter{FailedEvents: aws.Bool(true)}}
+	if strings.Contains(stackOrChangeSet, ":changeSet/") {
+		in.ChangeSetName = aws.String(stackOrChangeSet)
+	} else {
+		in.StackName = aws.String(stackOrChangeSet)
+	}
+	pages := cloudformation.NewDescribeEventsPaginator(c.cfn, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx, func(o *cloudformation.Options) {
 			o.RetryMaxAttempts = min(o.RetryMaxAttempts, 2) // details, not worth a long wait
@@ -228,6 +237,7 @@ func failed(e types.OperationEvent) stack.Failure {
 		Validation: aws.ToString(e.ValidationName),
 		Path:       aws.ToString(e.ValidationPath),
 		Mode:       string(e.ValidationFailureMode),
+		Time:       aws.ToTime(e.Timestamp),
 	}
 	switch e.EventType {
 	case types.EventTypeValidationError:
@@ -240,9 +250,12 @@ func failed(e types.OperationEvent) stack.Failure {
 }
 
 // ExecuteChangeSet implements stack.ChangeSets.
-func (c *Cloud) ExecuteChangeSet(ctx context.Context, arn, token string, disableRollback *bool) error {
-	_, err := c.cfn.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{
-		ChangeSetName: aws.String(arn), ClientRequestToken: str(token), DisableRollback: disableRollback})
+func (c *Cloud) ExecuteChangeSet(ctx context.Context, arn string, o stack.ExecuteOptions) error {
+	in := &cloudformation.ExecuteChangeSetInput{ChangeSetName: aws.String(arn), ClientRequestToken: str(o.Token), DisableRollback: o.DisableRollback}
+	if o.RetainExceptOnCreate {
+		in.RetainExceptOnCreate = aws.Bool(true)
+	}
+	_, err := c.cfn.ExecuteChangeSet(ctx, in)
 	return failure(ctx, err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"refline/internal/stack/planfile"
 
@@ -55,7 +56,7 @@ func create(t *testing.T, c stack.Cloud, name, body string, parameters ...stack.
 		t.Fatalf("change set: %v %v", cs.Status, err)
 	}
 	no := false
-	if err := c.ExecuteChangeSet(t.Context(), arn, "token-create", &no); err != nil {
+	if err := c.ExecuteChangeSet(t.Context(), arn, stack.ExecuteOptions{Token: "token-create", DisableRollback: &no}); err != nil {
 		t.Fatal(err)
 	}
 	// Looking lets the cloud finish its work.
@@ -166,7 +167,13 @@ func TestEarlyValidation(t *testing.T) {
 	if err != nil || cs.Status != "FAILED" || !strings.Contains(cs.Reason, "AWS::EarlyValidation::ResourceExistenceCheck") {
 		t.Errorf("change set: %v %q %v", cs.Status, cs.Reason, err)
 	}
-	got, err := c.ChangeSetFailures(t.Context(), arn)
+	got, err := c.Failures(t.Context(), arn)
+	for i := range got {
+		if got[i].Time.IsZero() {
+			t.Error("a failure has no time")
+		}
+		got[i].Time = time.Time{}
+	}
 	want := []stack.Failure{{LogicalID: "Logs", Type: "AWS::S3::Bucket", Status: "FAILED", Mode: "FAIL",
 		Reason: "Resource of type 'AWS::S3::Bucket' with identifier 'app-logs' already exists.", Validation: "NAME_CONFLICT_VALIDATION",
 		Path: "/Resources/Logs/Properties/BucketName"}}
@@ -387,7 +394,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("no template: %v", err)
 	}
 	arn := submit(t, c, stack.ChangeSetInput{Stack: "app", Name: "same", Type: planfile.ChangeSetUpdate, Template: stack.Source{Body: bucketTemplate}})
-	if err := c.ExecuteChangeSet(t.Context(), arn, "t", nil); !errs.Is(err, errs.Conflict) {
+	if err := c.ExecuteChangeSet(t.Context(), arn, stack.ExecuteOptions{Token: "t", DisableRollback: nil}); !errs.Is(err, errs.Conflict) {
 		t.Errorf("executing an empty change set: %v", err)
 	}
 	secret := strings.Repeat("tell-nobody", 400)
@@ -414,7 +421,7 @@ func TestErrors(t *testing.T) {
 func TestAnOldServiceKnowsNoFailures(t *testing.T) {
 	c, server := open(t, stack.Access{})
 	server.Unknown("DescribeEvents")
-	if got, err := c.ChangeSetFailures(t.Context(), "arn:aws:cloudformation:eu-central-1:111111111111:changeSet/a/b"); err != nil || got != nil {
+	if got, err := c.Failures(t.Context(), "arn:aws:cloudformation:eu-central-1:111111111111:changeSet/a/b"); err != nil || got != nil {
 		t.Errorf("got %v, %v", got, err)
 	}
 }

@@ -96,7 +96,7 @@ func TestMotoStory(t *testing.T) {
 	}
 	deploy := func(cs stack.ChangeSet, want stack.Status) stack.Stack {
 		no := false
-		if err := c.ExecuteChangeSet(t.Context(), cs.ARN, "token", &no); err != nil {
+		if err := c.ExecuteChangeSet(t.Context(), cs.ARN, stack.ExecuteOptions{Token: "token", DisableRollback: &no}); err != nil {
 			t.Fatal(err)
 		}
 		st, err := c.Stack(t.Context(), name)
@@ -133,7 +133,7 @@ func TestMotoStory(t *testing.T) {
 	if v, err := c.Validate(t.Context(), stack.Source{Body: `{"Description": "a bucket", "Resources": {"B": {"Type": "AWS::S3::Bucket"}}}`}); err != nil || v.Description != "a bucket" {
 		t.Errorf("validation: %+v %v", v, err)
 	}
-	if got, err := c.ChangeSetFailures(t.Context(), cs.ARN); err != nil || got != nil {
+	if got, err := c.Failures(t.Context(), cs.ARN); err != nil || got != nil {
 		t.Errorf("failures: %v %v", got, err)
 	}
 	if err := c.Do(t.Context(), name, stack.Action{Delete: &stack.DeleteStack{Token: "bye"}}); err != nil {

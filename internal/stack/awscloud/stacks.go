@@ -167,8 +167,11 @@ func (c *Cloud) Do(ctx context.Context, name string, a stack.Action) error {
 		_, err = c.cfn.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: aws.String(name),
 			ClientRequestToken: str(a.ContinueRollback.Token), RoleARN: str(a.ContinueRollback.Role), ResourcesToSkip: a.ContinueRollback.Skip})
 	case a.Rollback != nil:
-		_, err = c.cfn.RollbackStack(ctx, &cloudformation.RollbackStackInput{StackName: aws.String(name),
-			ClientRequestToken: str(a.Rollback.Token), RoleARN: str(a.Rollback.Role)})
+		in := &cloudformation.RollbackStackInput{StackName: aws.String(name), ClientRequestToken: str(a.Rollback.Token), RoleARN: str(a.Rollback.Role)}
+		if a.Rollback.RetainExceptOnCreate {
+			in.RetainExceptOnCreate = aws.Bool(true)
+		}
+		_, err = c.cfn.RollbackStack(ctx, in)
 	case a.CancelUpdate:
 		_, err = c.cfn.CancelUpdateStack(ctx, &cloudformation.CancelUpdateStackInput{StackName: aws.String(name)})
 	case a.Protect != nil:

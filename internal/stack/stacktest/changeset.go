@@ -24,6 +24,7 @@ type changeSet struct {
 	left                         int // looks until it is ready
 	verdict, verdictReason       string
 	early                        []earlyEvent
+	conflicts                    []EarlyValidation
 	parent, root                 *changeSet
 	children                     map[string]*changeSet
 	ownStack                     bool // the stack was made for this nested change set
@@ -68,7 +69,7 @@ func (s *Server) source(c call, previous *stack) (*template, error) {
 // aim reads from a request what a stack shall become.
 func (s *Server) aim(c call, st *stack) (target, error) {
 	to := target{tags: c.pairs("Tags"), capabilities: c.list("Capabilities"), notifications: c.list("NotificationARNs"),
-		imports: map[string]string{}}
+		imports: map[string]string{}, importExisting: c.flag("ImportExistingResources")}
 	var err error
 	if to.template, err = s.source(c, st); err != nil {
 		return to, err
@@ -277,7 +278,7 @@ func (s *Server) fill(cs *changeSet, st *stack) error {
 		s.discardChildren(cs)
 		return err
 	}
-	cs.changes = found.changes
+	cs.changes, cs.conflicts = found.changes, found.conflicts
 	if len(found.warnings) > 0 {
 		cs.warning = "[WARN] --include-property-values option can return incomplete ChangeSet data because: " + strings.Join(found.warnings, ", ")
 	}
@@ -302,7 +303,7 @@ func (cs *changeSet) judge(s *Server) {
 	fail := func(format string, args ...any) {
 		cs.verdict, cs.verdictReason = "FAILED", fmt.Sprintf(format, args...)
 	}
-	for _, v := range s.orders.early {
+	for _, v := range append(slices.Clone(s.orders.early), cs.conflicts...) {
 		d := cs.template.resources[v.Resource]
 		if d == nil {
 			continue

@@ -78,7 +78,7 @@ func (s *Server) describeChangeSet(c call) ([]elem, error) {
 			return []elem{el("Type", "Resource"), group("ResourceChange", ch.elems(values, cs.mode == "REVERT_DRIFT")...)}
 		}),
 		opt("NextToken", more), yes("IncludeNestedStacks", cs.includeNested), parent, root,
-		opt("OnStackFailure", cs.onFailure), opt("DeploymentMode", cs.mode),
+		opt("OnStackFailure", cs.onFailure), yes("ImportExistingResources", cs.importExisting), opt("DeploymentMode", cs.mode),
 	}, nil
 }
 
@@ -201,7 +201,7 @@ func (s *Server) executeChangeSet(c call) ([]elem, error) {
 		}
 	}
 	d := &deployment{s: s, st: cs.st, to: cs.target, cs: cs, token: c.Get("ClientRequestToken"), noRollback: c.flag("DisableRollback"),
-		onFailure: cs.onFailure}
+		onFailure: cs.onFailure, retainExceptOnCreate: c.flag("RetainExceptOnCreate")}
 	cs.st.changeSet = cs.arn
 	if cs.role != "" {
 		cs.st.role = cs.role

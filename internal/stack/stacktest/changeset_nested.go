@@ -39,7 +39,7 @@ func (s *Server) childStack(owner *stack, logical string) *stack {
 
 // childTarget reads what a nested stack shall become.
 func (s *Server) childTarget(owner *stack, from target, properties map[string]any) (target, error) {
-	to := target{tags: from.tags, capabilities: from.capabilities, imports: map[string]string{}}
+	to := target{tags: from.tags, capabilities: from.capabilities, imports: map[string]string{}, importExisting: from.importExisting}
 	body, err := s.fetch(text(properties["TemplateURL"]))
 	if err != nil {
 		return to, err

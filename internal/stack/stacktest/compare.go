@@ -37,6 +37,8 @@ type comparison struct {
 	modified map[string]bool
 	revert   bool // compare with the actual state, drift and all
 	warnings []string
+	// conflicts are resources to be made that exist already.
+	conflicts []EarlyValidation
 }
 
 func (s *Server) compare(st *stack, to target, nested *changeSet, revert bool) (*comparison, error) {
@@ -107,6 +109,7 @@ func (c *comparison) resource(d *declaration) error {
 		return invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", d.name)
 	}
 	if old == nil {
+		c.conflict(d, properties)
 		ch := &change{action: "Add", logical: d.name, kind: d.kind, after: after}
 		if physical, ok := c.to.imports[d.name]; ok {
 			ch.action, ch.physical = "Import", physical

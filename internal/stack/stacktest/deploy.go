@@ -9,16 +9,17 @@ import (
 
 // deployment is one change of a stack under way. Each event is a step.
 type deployment struct {
-	s          *Server
-	st         *stack
-	to         target
-	cs         *changeSet // or nil
-	token      string
-	step       func()
-	noRollback bool
-	onFailure  string
-	update     bool
-	importing  bool
+	s                    *Server
+	st                   *stack
+	to                   target
+	cs                   *changeSet // or nil
+	token                string
+	step                 func()
+	noRollback           bool
+	retainExceptOnCreate bool
+	onFailure            string
+	update               bool
+	importing            bool
 
 	before        target // to go back to
 	outputsBefore []output
@@ -320,7 +321,10 @@ func (d *deployment) do(j *job) (string, bool) {
 		return d.nested(j)
 	}
 	switch {
+	case j.verb == "CREATE" && d.s.existing(d.st, j.d, j.properties) != "":
+		return d.s.existing(d.st, j.d, j.properties) + " already exists", true
 	case j.verb == "IMPORT":
+		delete(d.s.outside, outsideKey{d.st.identity.account, d.st.identity.region, j.d.kind, d.to.imports[j.d.name]})
 		j.now.name, j.now.physical = d.to.imports[j.d.name], d.to.imports[j.d.name]
 	case j.verb == "CREATE" || j.replace:
 		j.now.name, j.now.physical = d.s.invent(d.st, j.d, j.properties)
@@ -355,7 +359,7 @@ func (d *deployment) nested(j *job) (string, bool) {
 		kid = d.s.childStack(d.st, j.d.name)
 	}
 	j.now.nested, j.now.physical, j.now.name = kid, kid.id, kid.id
-	j.inner = &deployment{s: d.s, st: kid, to: to, cs: cs, token: d.token, step: d.step, noRollback: d.noRollback,
+	j.inner = &deployment{s: d.s, st: kid, to: to, cs: cs, token: d.token, step: d.step, noRollback: d.noRollback, retainExceptOnCreate: d.retainExceptOnCreate,
 		onFailure: "DO_NOTHING", update: kid.exists()}
 	if cs != nil {
 		kid.changeSet = cs.arn

@@ -63,7 +63,7 @@ func (d *deployment) undo() {
 	d.enter(d.verb()+"_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
 	for _, j := range slices.Backward(d.done) {
 		if j.old == nil {
-			d.remove(j.now, j.d.deletion)
+			d.remove(j.now, d.ofCreation(j.d.deletion))
 			delete(d.st.resources, j.d.name)
 		} else if j.replace && j.now.physical != j.old.physical {
 			made := *j.now
@@ -120,7 +120,8 @@ func (d *deployment) cleanUp() {
 
 // remove deletes one resource or leaves it, as its policy says.
 func (d *deployment) remove(r *resource, policyName string) bool {
-	if policy(policyName) == "Retain" && policyName != "RetainExceptOnCreate" || slices.Contains(d.skip, r.logical) {
+	if policy(policyName) == "Retain" || slices.Contains(d.skip, r.logical) {
+		d.s.leave(d.st, r)
 		d.report(r, "DELETE_SKIPPED", "")
 		return true
 	}
@@ -141,6 +142,14 @@ func (d *deployment) remove(r *resource, policyName string) bool {
 	return true
 }
 
+// ofCreation is the policy for a resource whose creation is rolled back.
+func (d *deployment) ofCreation(policyName string) string {
+	if policyName == "" || policyName == "RetainExceptOnCreate" || d.retainExceptOnCreate && policyName == "Retain" {
+		return "Delete"
+	}
+	return policyName
+}
+
 func (d *deployment) removeQuietly(r *resource) {
 	status := r.status
 	d.remove(r, "")
@@ -159,8 +168,8 @@ func (d *deployment) erase(verb string) bool {
 		for _, name := range wave {
 			r := d.st.resources[name]
 			policyName := r.deletion
-			if verb == "ROLLBACK" && policyName == "" {
-				policyName = "Delete"
+			if verb == "ROLLBACK" || d.onFailure == "DELETE" {
+				policyName = d.ofCreation(policyName)
 			}
 			if d.remove(r, policyName) {
 				delete(d.st.resources, name)

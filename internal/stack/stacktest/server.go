@@ -42,6 +42,7 @@ type Server struct {
 	buckets map[string]*bucket
 	tokens  map[string]string // access key id -> account of the assumed role
 	drifts  map[string]*driftRun
+	outside map[outsideKey]bool // kept resources that no stack has
 	orders  orders
 	calls   []string
 }
@@ -59,6 +60,7 @@ func empty() *Server {
 		buckets: map[string]*bucket{},
 		tokens:  map[string]string{},
 		drifts:  map[string]*driftRun{},
+		outside: map[outsideKey]bool{},
 	}
 }
 

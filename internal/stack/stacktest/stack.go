@@ -43,6 +43,8 @@ type target struct {
 	capabilities  []string
 	notifications []string
 	imports       map[string]string // logical id -> physical id
+	// importExisting takes in resources that exist and are in no stack.
+	importExisting bool
 }
 
 type resource struct {

@@ -263,7 +263,7 @@ func (s *Server) rollbackStack(c call) ([]elem, error) {
 		return nil, invalid("Stack:%s is in %s state and can not be rolled back.", st.id, st.status)
 	}
 	d := st.broken
-	d.token = c.Get("ClientRequestToken")
+	d.token, d.retainExceptOnCreate = c.Get("ClientRequestToken"), c.flag("RetainExceptOnCreate")
 	st.supersede(nil)
 	s.begin(st, func(step func()) {
 		d.step = step

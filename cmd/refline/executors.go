@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+	"refline/internal/executor/docker"
+	"refline/internal/executor/process"
+)
+
+// executorKinds are all that --executor takes beside auto: a new one is added
+// here. Among those that jobs with an image can run in, auto takes the first
+// that opens.
+func executorKinds(e *env, o *runOptions) []executor.Kind {
+	return []executor.Kind{
+		{
+			Name: "process", Summary: "on this computer, without containers",
+			Open: func(context.Context) (executor.Executor, error) { return process.New(), nil },
+		},
+		{
+			Name: "docker", Summary: "in containers only", Isolated: true,
+			Open: func(ctx context.Context) (executor.Executor, error) { return openDocker(ctx, e, o) },
+		},
+	}
+}
+
+func executorHelp(kinds []executor.Kind) string {
+	text := "where jobs run: auto (a job with an image in a container)"
+	for _, k := range kinds {
+		text += ", " + k.Name + " (" + k.Summary + ")"
+	}
+	return text + "; default $REFLINE_EXECUTOR, else auto"
+}
+
+// openDocker finds the container engine and removes what killed runs left in it.
+func openDocker(ctx context.Context, e *env, o *runOptions) (executor.Executor, error) {
+	d := docker.New(docker.Options{
+		Getenv: e.getenv, Privileged: o.privileged, Notice: func(text string) { e.notef("%s", text) },
+	})
+	if err := d.Available(ctx); err != nil {
+		return nil, err
+	}
+	if o.deployKey.spec != "" || len(o.gitTokens) > 0 {
+		if engine, err := d.RemoteSystem(ctx); err == nil && engine != "" {
+			e.notef("the container engine runs on another system (%s), where sockets of this one seldom work: jobs in containers may not reach the deploy key or token. If so, use --executor process, or run refline on the engine's system", engine)
+		}
+	}
+	if err := d.Sweep(ctx); err != nil {
+		e.notef("containers of earlier runs could not be removed: %v", err)
+	}
+	return d, nil
+}
+
+const executorAuto = "auto"
+
+// chooseExecutor applies $REFLINE_EXECUTOR where --executor is not given.
+func (o *runOptions) chooseExecutor(e *env) error {
+	source := "--executor"
+	if o.executor == "" {
+		source, o.executor = "REFLINE_EXECUTOR", e.getenv("REFLINE_EXECUTOR")
+	}
+	if o.executor == "" || o.executor == executorAuto {
+		o.executor = executorAuto
+		return nil
+	}
+	kinds := executorKinds(e, o)
+	known := executorAuto
+	for _, k := range kinds {
+		if k.Name == o.executor {
+			return nil
+		}
+		known += ", " + k.Name
+	}
+	return usagef("%s %q: want one of %s", source, o.executor, known)
+}
+
+// namedEngine is the variable by which the user chose a container engine, "" for
+// none.
+func namedEngine(e *env) string {
+	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT"} {
+		if e.getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// engineFault is why no container engine can be used. Where the user has none,
+// the list of sockets that were tried helps nobody.
+func engineFault(e *env, err error) string {
+	if namedEngine(e) == "" && errs.Is(err, errs.Unavailable) {
+		return "no container engine answers"
+	}
+	return "no container engine can be used (" + err.Error() + ")"
+}

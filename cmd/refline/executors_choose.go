@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+	"refline/internal/pipeline"
+	"refline/internal/termview"
+)
+
+// jobExecutors chooses where each job of a run runs. A container engine is
+// looked for only when a job wants one; a child pipeline may be the first.
+type jobExecutors struct {
+	e        *env
+	o        *runOptions
+	registry *executor.Registry
+	project  string
+	onHost   onHost
+	noted    sync.Once // that jobs with an image run on this computer
+}
+
+// openExecutors decides before anything starts what can be decided: jobs that
+// nothing can run end the run here, with one error for all.
+func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeline, project string, plays func(job string) bool, ask func(question string) (bool, error)) (*jobExecutors, error) {
+	x := &jobExecutors{e: e, o: o, registry: executor.NewRegistry(executorKinds(e, o)...), project: project}
+	var err error
+	if x.onHost, err = openOnHost(e, project); err != nil {
+		return x, err
+	}
+	runs := func(j *pipeline.Job) bool {
+		return j.Downstream == nil && (j.When != pipeline.WhenManual || plays(j.Name))
+	}
+	var with, without []string
+	image := ""
+	for i := range p.Jobs {
+		switch j := &p.Jobs[i]; {
+		case !runs(j):
+		case hasImage(j):
+			with = append(with, j.Name)
+			image = cmp.Or(image, j.Image.Name)
+		default:
+			without = append(without, j.Name)
+		}
+	}
+	if k, ok := x.fixed(); ok && k.Isolated {
+		if len(without) > 0 {
+			return x, errs.E(errs.Invalid, "--executor %s: %s; give such jobs one with --default-image NAME", k.Name, lack(without))
+		}
+		_, err := x.registry.Open(ctx, k.Name)
+		return x, err
+	}
+	if len(with) == 0 {
+		return x, nil
+	}
+	_, err = x.forImage(ctx, wanted{jobs: with, image: image}, ask)
+	return x, err
+}
+
+// confirmer asks on the terminal; nil when nobody is there.
+func (s *session) confirmer() func(string) (bool, error) {
+	if !s.e.interactive || s.o.json {
+		return nil
+	}
+	return func(text string) (bool, error) {
+		if s.answers == nil {
+			s.answers = bufio.NewReader(s.e.stdin)
+		}
+		answer, ok := s.question(text)
+		if !ok {
+			return false, s.e.stop.Err()
+		}
+		answer = strings.ToLower(answer)
+		return answer == "y" || answer == "yes", nil
+	}
+}
+
+// maxNamed is how many jobs an error names.
+const maxNamed = 5
+
+func nameSome(jobs []string) string {
+	some := make([]string, 0, maxNamed)
+	for _, name := range jobs[:min(len(jobs), maxNamed)] {
+		some = append(some, termview.Plain(name))
+	}
+	text := strings.Join(some, ", ")
+	if more := len(jobs) - maxNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func lack(jobs []string) string {
+	if len(jobs) == 1 {
+		return "job " + nameSome(jobs) + " has no image"
+	}
+	return fmt.Sprintf("%d jobs have no image (%s)", len(jobs), nameSome(jobs))
+}
+
+func hasImage(j *pipeline.Job) bool { return j.Image != nil && j.Image.Name != "" }
+
+// fixed is the kind that --executor names; false for auto.
+func (x *jobExecutors) fixed() (executor.Kind, bool) {
+	for _, k := range x.registry.Kinds() {
+		if k.Name == x.o.executor {
+			return k, true
+		}
+	}
+	return executor.Kind{}, false
+}
+
+// forJob returns the executor of a job.
+func (x *jobExecutors) forJob(ctx context.Context, j *pipeline.Job) (executor.Executor, error) {
+	if hasImage(j) {
+		return x.forImage(ctx, wanted{jobs: []string{j.Name}, image: j.Image.Name}, nil)
+	}
+	if k, ok := x.fixed(); ok {
+		if k.Isolated {
+			return nil, errs.E(errs.Invalid, "%s; give such jobs one with --default-image NAME", lack([]string{j.Name}))
+		}
+		return x.registry.Open(ctx, k.Name)
+	}
+	return x.host(ctx)
+}
+
+// host opens the first kind that needs no image.
+func (x *jobExecutors) host(ctx context.Context) (executor.Executor, error) {
+	for _, k := range x.registry.Kinds() {
+		if !k.Isolated {
+			return x.registry.Open(ctx, k.Name)
+		}
+	}
+	return nil, errs.E(errs.Internal, "no executor for jobs without an image")
+}
+
+// wanted are jobs that want an image, and the first one's.
+type wanted struct {
+	jobs  []string
+	image string
+}
+
+func (w wanted) String() string {
+	if len(w.jobs) == 1 {
+		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), termview.Plain(w.image))
+	}
+	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), nameSome(w.jobs))
+}
+
+// forImage returns the executor of jobs with an image. A pipeline that was
+// written for containers may remove files, install packages or stop services; so
+// it runs on this computer itself only if the user said so. ask is nil when
+// nobody can be asked.
+func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) (bool, error)) (executor.Executor, error) {
+	fixed, isFixed := x.fixed()
+	if isFixed && !fixed.Isolated {
+		if x.o.strict {
+			return nil, errs.E(errs.Invalid, "%s, --executor %s has no containers, and --strict forbids the host", w, fixed.Name)
+		}
+		return x.registry.Open(ctx, fixed.Name)
+	}
+	var fault error
+	for _, k := range x.registry.Kinds() {
+		if !k.Isolated || isFixed && k.Name != fixed.Name {
+			continue
+		}
+		ex, err := x.registry.Open(ctx, k.Name)
+		if err == nil {
+			return ex, nil
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		fault = err
+	}
+	const orHost = "to run such jobs on this computer without a container: --executor process, or REFLINE_EXECUTOR=process"
+	switch name := namedEngine(x.e); {
+	case isFixed:
+		return nil, fault
+	case name != "":
+		return nil, errs.E(errs.Unavailable, "%s: %w; unset %s, or %s", w, fault, name, orHost)
+	case x.o.strict:
+		return nil, errs.E(errs.Unavailable, "%s, and --strict forbids the host: %w", w, fault)
+	}
+	if !x.onHost.allowed {
+		if ask == nil {
+			return nil, errs.E(errs.Unavailable, "%s: %w; %s", w, fault, orHost)
+		}
+		yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
+			w, engineFault(x.e, fault), termview.Plain(x.project)))
+		if err != nil {
+			return nil, err
+		}
+		if !yes {
+			return nil, errs.E(errs.Unavailable, "%s: %w", w, fault)
+		}
+		if err := x.onHost.allow(); err != nil {
+			return nil, err
+		}
+	}
+	x.noted.Do(func() {
+		x.e.notef("%s, so jobs with an image run on this computer; remove %s to be asked again", engineFault(x.e, fault), x.onHost.file)
+	})
+	return x.host(ctx)
+}
+
+func (x *jobExecutors) close() { _ = x.registry.Close() }

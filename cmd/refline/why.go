@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// notInPipeline is the error for a job that was named and is not in the
+// pipeline: the rule that decided, its place, and options with which the job is
+// in it.
+func (c *compiled) notInPipeline(ctx context.Context, o *pipelineOptions, job string) error {
+	x := c.result.Explain(job)
+	if x == nil {
+		return c.notWritten(job)
+	}
+	reason := x.WhyNot()
+	if reason == "" {
+		reason = c.result.WhyNone()
+	}
+	if reason == "" { // an instance that this parallel job does not have
+		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.where(), didYouMean(job, jobNames(c.pipeline)))
+	}
+	return errs.E(errs.NotFound, "job %q is not in the pipeline of %s: %s%s; more: refline explain%s %s",
+		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return hasJob(p, job) }), o.again(), shellWord(job))
+}
+
+// noPipeline is the error for options that mean no pipeline.
+func (c *compiled) noPipeline(ctx context.Context) error {
+	return errs.E(errs.NotFound, "no pipeline for %s: %s%s", c.where(), c.result.WhyNone(),
+		c.otherWay(ctx, "; there is one with ", func(*pipeline.Pipeline) bool { return true }))
+}
+
+// notWritten is the error for a name that no job has.
+func (c *compiled) notWritten(job string) error {
+	if len(job) > 0 && job[0] == '.' {
+		return errs.E(errs.NotFound, "%q is hidden by its dot: it never runs, other jobs extend it", job)
+	}
+	var known []string
+	for _, x := range c.result.Jobs {
+		known = append(known, x.Job)
+	}
+	return errs.E(errs.NotFound, "%s has no job %q%s", c.file, job, didYouMean(job, known))
+}
+
+func hasJob(p *pipeline.Pipeline, name string) bool {
+	return slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Name == name || j.Base == name })
+}
+
+// otherWay finds an option that gives a pipeline which fits, by compiling the same
+// files again: another event, the default branch, a tag. It returns phrase and
+// the option, "" without one.
+func (c *compiled) otherWay(ctx context.Context, phrase string, fits func(*pipeline.Pipeline) bool) string {
+	for _, a := range c.Alternatives() {
+		option := "--event " + strings.TrimSuffix(string(a.Trigger), "_event")
+		switch {
+		case (a.Branch != "" || a.Tag != "") && c.root == "":
+			continue // with --repo another ref is another commit
+		case a.Branch != "":
+			option = "--branch " + shellWord(a.Branch)
+		case a.Tag != "":
+			option = "--tag " + shellWord(a.Tag)
+		}
+		if res, err := c.Try(ctx, a); err == nil && res.Pipeline != nil && fits(res.Pipeline) {
+			return phrase + option
+		}
+	}
+	return ""
+}

@@ -1,0 +1,23 @@
+package definition
+
+import (
+	"slices"
+
+	"refline/internal/pipeline"
+)
+
+// WithDefaultImage gives an image to the jobs that run a script and name none. The pipeline that
+// is given stays as it is.
+func WithDefaultImage(p *pipeline.Pipeline, image string) *pipeline.Pipeline {
+	if p == nil || image == "" {
+		return p
+	}
+	out := *p
+	out.Jobs = slices.Clone(p.Jobs)
+	for i := range out.Jobs {
+		if j := &out.Jobs[i]; j.Downstream == nil && (j.Image == nil || j.Image.Name == "") {
+			j.Image = &pipeline.Image{Name: image}
+		}
+	}
+	return &out
+}

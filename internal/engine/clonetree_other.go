@@ -1,6 +1,0 @@
-//go:build !darwin
-
-package engine
-
-// cloneTree is for systems that clone a folder in one call.
-func cloneTree(_, _ string) bool { return false }

@@ -1,0 +1,70 @@
+package git
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+)
+
+// Refs lists the remote's refs of these kinds (default branches and tags), each
+// with its commit, sorted by kind and name. It is one question and one start of
+// git. With KindMergeRequest the remote lists all that it has, which may be long.
+// Names that git itself could not hold are left out.
+func (r *Remote) Refs(ctx context.Context, kinds ...Kind) ([]Resolved, error) {
+	if len(kinds) == 0 {
+		kinds = []Kind{KindBranch, KindTag}
+	}
+	asked := kinds
+	if slices.Contains(kinds, KindMergeRequest) {
+		asked = nil // there is no option for them
+	}
+	names, err := r.lsRemote(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	if branch, ok := strings.CutPrefix(names["ref: HEAD"], "refs/heads/"); ok {
+		r.noteHead(branch)
+	}
+	var refs []Resolved
+	for full, id := range names {
+		ref, ok := refOf(full)
+		if !ok || !slices.Contains(kinds, ref.Kind) {
+			continue
+		}
+		found := Resolved{Kind: ref.Kind, Name: ref.Name, Commit: id}
+		if peeled := names[full+"^{}"]; peeled != "" {
+			found.Commit, found.Object = peeled, id
+		}
+		refs = append(refs, found)
+	}
+	slices.SortFunc(refs, func(a, b Resolved) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return refs, nil
+}
+
+// refOf is the ref of a full name; ok is false for names of no kind of ours.
+func refOf(full string) (ref Ref, ok bool) {
+	if name, is := strings.CutPrefix(full, "refs/heads/"); is {
+		ref = Ref{KindBranch, name}
+	} else if name, is := strings.CutPrefix(full, "refs/tags/"); is {
+		ref = Ref{KindTag, name}
+	} else if number := mergeRequestNumber(full); number != "" {
+		ref = Ref{KindMergeRequest, number}
+	}
+	return ref, ref.Kind != KindNone && ref.check() == nil
+}
+
+// Tags lists the short names of the remote's tags, sorted.
+func (r *Remote) Tags(ctx context.Context) ([]string, error) {
+	refs, err := r.Refs(ctx, KindTag)
+	if err != nil {
+		return nil, err
+	}
+	tags := make([]string, len(refs))
+	for i, t := range refs {
+		tags[i] = t.Name
+	}
+	return tags, nil
+}

@@ -1,0 +1,62 @@
+// Package history keeps the records of runs on this computer: what ran, how each
+// job ended, what it reported, and where its log and artifacts are.
+//
+// A record is written whole or not at all. What a run that is killed would take
+// with it is in a journal, which is appended to while the run goes on. Numbers
+// are never used twice.
+package history
+
+import (
+	"encoding/json"
+	"time"
+
+	"refline/internal/pipeline"
+)
+
+// Run is what is remembered of a run: run.json in its folder.
+type Run struct {
+	Number int64  `json:"number"`
+	Title  string `json:"name,omitempty"` // workflow:name
+	// Project is the folder, or the repository's URL.
+	Project string `json:"project"`
+	File    string `json:"file"`
+	Ref     string `json:"ref,omitempty"`
+	Commit  string `json:"commit,omitempty"`
+	// CodeOf is set when the run was only as if on Ref: the branch whose code
+	// ran, "HEAD" for none.
+	CodeOf   string           `json:"code_of,omitempty"`
+	Changed  int              `json:"changed_files,omitempty"`
+	Event    pipeline.Trigger `json:"event"`
+	Inputs   map[string]any   `json:"inputs,omitempty"`
+	Started  time.Time        `json:"started"`
+	Finished time.Time        `json:"finished,omitzero"`
+	Status   pipeline.Status  `json:"status"`
+	Jobs     []Job            `json:"jobs,omitempty"`
+}
+
+// Job is a job of a run. Log is a path in the run's folder, Artifacts a key.
+type Job struct {
+	Name         string          `json:"name"`
+	Base         string          `json:"base,omitempty"` // the name as written, of a parallel job
+	Stage        string          `json:"stage"`
+	Status       pipeline.Status `json:"status"`
+	Attempt      int             `json:"attempt,omitempty"`
+	Seconds      float64         `json:"seconds,omitempty"`
+	ExitCode     int             `json:"exit_code,omitempty"`
+	Reason       pipeline.Reason `json:"reason,omitempty"`
+	Message      string          `json:"message,omitempty"` // why it failed, in words
+	AllowFailure bool            `json:"allow_failure,omitempty"`
+	Coverage     *float64        `json:"coverage,omitempty"`
+	Environment  *Environment    `json:"environment,omitempty"`
+	Log          string          `json:"log,omitempty"`
+	Artifacts    string          `json:"artifacts,omitempty"`
+	// Steps are what the job reported, see docs/events.md; those of its last
+	// attempt. See [Store.ReadSteps].
+	Steps []json.RawMessage `json:"steps,omitempty"`
+}
+
+// Environment is what a job deployed to.
+type Environment struct {
+	Name string `json:"name"`
+	URL  string `json:"url,omitempty"`
+}

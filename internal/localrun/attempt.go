@@ -1,0 +1,168 @@
+package localrun
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"refline/internal/engine"
+	"refline/internal/pipeline"
+)
+
+// attemptInput is what the loop knows for one attempt; made in the loop, read by the
+// job's goroutine.
+type attemptInput struct {
+	take    []string
+	dotenv  []pipeline.Variable
+	attempt int
+	kept    map[string]string // of each job that kept artifacts, their key
+}
+
+func (r *runner) inputFor(i int) attemptInput {
+	g := attemptInput{attempt: r.state.Jobs[i].Attempt}
+	for _, n := range r.Pipeline.Jobs[i].Needs {
+		if n.Pipeline != "" && r.Parent != nil && n.Artifacts {
+			if dir := r.Parent(n.Job); dir != "" {
+				g.take = append(g.take, dir)
+			}
+		}
+		if n.Project != "" {
+			r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
+		}
+	}
+	if r.Pipeline.Jobs[i].Downstream != nil {
+		g.kept = map[string]string{}
+		for j, rec := range r.records {
+			if rec.Artifacts != "" {
+				g.kept[r.Pipeline.Jobs[j].Name] = rec.Artifacts
+			}
+		}
+	}
+	for _, j := range r.sources(i) {
+		if dir := r.records[j].Artifacts; dir != "" {
+			g.take = append(g.take, dir)
+		}
+		g.dotenv = append(g.dotenv, r.dotenv[j]...)
+	}
+	return g
+}
+
+// sources are the jobs whose artifacts job i takes: those of its needs, else of
+// all earlier stages, and of these only the ones that dependencies names. Their
+// order is that of the pipeline, however they are named, as on GitLab.
+func (r *runner) sources(i int) []int {
+	job := &r.Pipeline.Jobs[i]
+	var out []int
+	for j := range r.Pipeline.Jobs {
+		from := &r.Pipeline.Jobs[j]
+		if !job.DAG && from.Stage == job.Stage {
+			break
+		}
+		needed := !job.DAG || slices.ContainsFunc(job.Needs, func(n pipeline.Need) bool {
+			return n.Job == from.Name && n.Artifacts && n.Project == "" && n.Pipeline == ""
+		})
+		named := job.Dependencies == nil || slices.Contains(*job.Dependencies, from.Name) || slices.Contains(*job.Dependencies, from.Base)
+		if needed && named {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// runAttempt runs one attempt, or a child pipeline, and reports to the loop.
+func (r *runner) runAttempt(ctx, stop context.Context, i int, id string, g attemptInput, need slotNeed) {
+	begin := time.Now()
+	o := outcome{job: i, attempt: g.attempt}
+	job := &r.Pipeline.Jobs[i]
+	release, err := r.lock(ctx, stop, i)
+	if err == nil && need == slotAfterGroup {
+		select {
+		case r.Slots <- struct{}{}:
+		case <-stop.Done():
+			err, need = context.Cause(stop), slotNever
+		}
+	} else if err != nil {
+		need = slotNever
+	}
+	switch {
+	case err != nil && (stop.Err() != nil || ctx.Err() != nil):
+		o.res = engine.JobResult{Status: pipeline.StatusCanceled}
+	case err != nil:
+		o.res = engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: fmt.Errorf("resource group: %w", err)}
+	case job.Downstream != nil:
+		o.res = r.child(ctx, stop, i, id, g)
+	default:
+		o.res, o.record = r.attempt(ctx, stop, i, id, g)
+	}
+	release()
+	if need != slotNever {
+		<-r.Slots
+	}
+	o.record.Seconds = time.Since(begin).Seconds()
+	o.record.Result = o.res
+	r.done <- o
+}
+
+func (r *runner) lock(ctx, stop context.Context, i int) (func(), error) {
+	group := r.Pipeline.Jobs[i].ResourceGroup
+	if group == "" || r.Lock == nil {
+		return func() {}, nil
+	}
+	ctx, cancel := mergeDone(ctx, stop)
+	defer cancel()
+	release, err := r.Lock(ctx, group)
+	if err != nil {
+		return func() {}, err
+	}
+	return release, nil
+}
+
+func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptInput) (engine.JobResult, JobRecord) {
+	job := &r.Pipeline.Jobs[i]
+	in, err := r.Job(job)
+	if err != nil {
+		return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
+	}
+	rec := JobRecord{Log: filepath.Join(r.Dir, "logs", id+".log")}
+	log, err := engine.CreateFileLog(rec.Log)
+	if err != nil {
+		return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: err}, JobRecord{}
+	}
+	defer log.Close()
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStarted, Attempt: g.attempt, Log: rec.Log})
+	below, above := r.Variables(job)
+	in.RunID = strconv.FormatInt(r.Number, 10)
+	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
+	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
+	in.Take = g.take
+	in.Slot = r.numbers.take()
+	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
+	in.Artifacts, in.Keep = r.Artifacts, "artifacts/"+id
+	in.Log = log
+	in.Emit = func(ev pipeline.Report) { r.emit(i, ev) }
+	in.Later = r.later.Go
+	res := engine.RunJob(ctx, in)
+	if _, err := os.Lstat(in.Dir); errors.Is(err, fs.ErrNotExist) {
+		r.numbers.free(in.Slot)
+	}
+	if res.Artifacts {
+		rec.Artifacts = in.Keep
+	}
+	return res, rec
+}
+
+// mergeDone is done when either context is.
+func mergeDone(ctx, other context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if other.Err() != nil {
+		cancel(context.Cause(other)) // at once: AfterFunc would take a moment
+	}
+	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
+	return ctx, func() { stop(); cancel(nil) }
+}

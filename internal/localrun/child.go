@@ -1,0 +1,124 @@
+package localrun
+
+import (
+	"context"
+	"io"
+
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// child runs the pipeline of a trigger job. By strategy the job waits for it
+// (depend, mirror) or is done as soon as it exists.
+func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInput) engine.JobResult {
+	job := &r.Pipeline.Jobs[i]
+	fail := func(err error) engine.JobResult {
+		if stop.Err() != nil || ctx.Err() != nil {
+			return engine.JobResult{Status: pipeline.StatusCanceled}
+		}
+		return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonDownstreamCreationFailed, Err: err}
+	}
+	if r.Child == nil {
+		return fail(errs.E(errs.Invalid, "a child pipeline cannot be started here"))
+	}
+	vars, err := r.forwarded(job, g)
+	if err != nil {
+		return fail(err)
+	}
+	making, made := mergeDone(ctx, stop)
+	defer made()
+	in, err := r.Child(making, ChildRequest{
+		Job: job, Variables: vars, ID: id,
+		Open: func(from, path string) (io.ReadCloser, error) { return r.openArtifact(making, g, from, path) },
+	})
+	if err != nil {
+		return fail(err)
+	}
+	in.Parent = func(name string) string { return g.kept[name] }
+	in.Prefix = r.Prefix + job.Name + " / "
+	in.Number, in.FirstID, in.Dir, in.Work, in.Artifacts = r.Number, id, r.Dir, r.Work, r.Artifacts
+	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
+	waits := job.Downstream.Strategy == "depend" || job.Downstream.Strategy == "mirror"
+	in.Stop = stop
+	if !waits {
+		in.Stop = r.Stop
+	}
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild})
+	if !waits {
+		r.loose.Add(1)
+		go func() {
+			defer r.loose.Done()
+			if _, err := r.runChild(ctx, job.Name, *in); err != nil {
+				r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: err.Error()})
+			}
+		}()
+		return engine.JobResult{Status: pipeline.StatusSuccess}
+	}
+	res, err := r.runChild(ctx, job.Name, *in)
+	switch {
+	case err != nil:
+		return fail(err)
+	case res.Status == pipeline.StatusSuccess, res.Status == pipeline.StatusSkipped:
+		return engine.JobResult{Status: pipeline.StatusSuccess}
+	case res.Status == pipeline.StatusCanceled && stop.Err() != nil:
+		return engine.JobResult{Status: pipeline.StatusCanceled}
+	}
+	return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonUnknown,
+		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
+}
+
+func (r *runner) runChild(ctx context.Context, trigger string, in Input) (Result, error) {
+	res, err := Run(ctx, in)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.children = append(r.children, ChildResult{Trigger: trigger, Input: &in, Result: res})
+	return res, err
+}
+
+// forwarded are the variables that a child gets of the trigger job: its own
+// and, with those of the pipeline, what dotenv reports brought. Those they name
+// are replaced. What names a secret stays a reference: the child knows the
+// secret too, and resolves it.
+func (r *runner) forwarded(job *pipeline.Job, g attemptInput) ([]pipeline.Variable, error) {
+	below, above := r.Variables(job)
+	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
+	for i := range all {
+		all[i].Raw = all[i].Raw || all[i].Masked // stays a reference
+	}
+	expanded, err := pipeline.ExpandAll(all)
+	if err != nil {
+		return nil, err
+	}
+	value := make(map[string]string, len(expanded))
+	for _, v := range expanded {
+		if !v.Raw && !v.File {
+			value[v.Name] = v.Value
+		}
+	}
+	var out []pipeline.Variable
+	if job.Downstream.Forward.YAMLVariables {
+		out = append(out, job.Variables...)
+	}
+	if job.Downstream.Forward.PipelineVariables {
+		out = pipeline.Merge(out, g.dotenv)
+	}
+	for i, v := range out {
+		if !v.Raw {
+			out[i].Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
+				text, ok := value[name]
+				return text, ok && name != v.Name
+			})
+		}
+	}
+	return out, nil
+}
+
+// openArtifact opens a file of the artifacts of a job that has run.
+func (r *runner) openArtifact(ctx context.Context, g attemptInput, from, path string) (io.ReadCloser, error) {
+	key := g.kept[from]
+	if key == "" {
+		return nil, errs.E(errs.NotFound, "job %q kept no artifacts; %s is expected in them", from, path)
+	}
+	return r.Artifacts.Open(ctx, key, path)
+}

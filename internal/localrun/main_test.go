@@ -1,0 +1,15 @@
+package localrun
+
+import (
+	"refline/internal/workspace/workspacetest"
+)
+
+type files = workspacetest.Files
+
+var (
+	plant   = workspacetest.Plant
+	plantIn = workspacetest.PlantIn
+	harvest = workspacetest.Harvest
+	must    = workspacetest.Must
+	same    = workspacetest.Same
+)

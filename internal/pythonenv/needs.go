@@ -1,0 +1,230 @@
+package pythonenv
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"refline/internal/errs"
+)
+
+// requirements is what a script says it needs to run.
+type requirements struct {
+	from     string   // the file that says so, relative to the root
+	python   string   // a version specifier as ">=3.11", empty for any
+	packages []string // requirements, one a line of a requirements file
+	folder   string   // where relative paths of packages start
+	file     string   // the requirements file they are from, empty for another kind
+}
+
+func (n *requirements) count() string {
+	if len(n.packages) == 1 {
+		return "1 requirement"
+	}
+	return fmt.Sprintf("%d requirements", len(n.packages))
+}
+
+// findNeeds looks for a script's dependencies: in the script itself (inline
+// script metadata, PEP 723), else in requirements.txt beside it or at the
+// root, else in pyproject.toml beside it or at the root (project.dependencies).
+// root is absolute, script relative to it.
+func findNeeds(root, script string) (requirements, error) {
+	source, err := os.ReadFile(filepath.Join(root, script))
+	if err != nil {
+		return requirements{}, fmt.Errorf("read the script: %w", err)
+	}
+	if needs, ok, err := inlineNeeds(script, string(source)); ok || err != nil {
+		needs.folder = filepath.Join(root, filepath.Dir(script))
+		return needs, err
+	}
+	places := []string{path.Dir(filepath.ToSlash(script)), "."}
+	for _, file := range []string{"requirements.txt", "pyproject.toml"} {
+		for _, dir := range places {
+			at := path.Join(dir, file)
+			text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(at)))
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return requirements{}, err
+			}
+			needs := requirements{from: at, folder: filepath.Join(root, filepath.FromSlash(dir))}
+			if file == "requirements.txt" {
+				needs.packages = requirementLines(string(text))
+				needs.file = filepath.Join(needs.folder, file)
+				return needs, nil
+			}
+			err = needs.project(at, string(text))
+			return needs, err
+		}
+	}
+	return requirements{}, nil
+}
+
+// inlineNeeds reads the block that starts with "# /// script" and ends with
+// "# ///".
+func inlineNeeds(file, source string) (needs requirements, found bool, err error) {
+	var block []string
+	first := 0
+	lines := strings.Split(strings.ReplaceAll(source, "\r\n", "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		if strings.TrimRight(lines[i], " \t") != "# /// script" {
+			continue
+		}
+		end := 0
+		for j := i + 1; j < len(lines) && (lines[j] == "#" || strings.HasPrefix(lines[j], "# ")); j++ {
+			if lines[j] == "# ///" {
+				end = j // the last one of the comment, as the specification has it
+			}
+		}
+		if end == 0 {
+			return needs, false, errs.E(errs.Invalid, `%s:%d: the block "# /// script" has no end "# ///"`, file, i+1)
+		}
+		if found {
+			return needs, false, errs.E(errs.Invalid, `%s:%d: a second block "# /// script"`, file, i+1)
+		}
+		found, first = true, i+1
+		for _, line := range lines[i+1 : end] {
+			block = append(block, strings.TrimPrefix(strings.TrimPrefix(line, "#"), " "))
+		}
+		i = end
+	}
+	if !found {
+		return needs, false, nil
+	}
+	var meta struct {
+		Python       string   `toml:"requires-python"`
+		Dependencies []string `toml:"dependencies"`
+	}
+	if err := decodeTOML(file, first, strings.Join(block, "\n"), &meta); err != nil {
+		return needs, true, err
+	}
+	return requirements{from: file, python: meta.Python, packages: meta.Dependencies}, true, nil
+}
+
+// project reads a pyproject.toml.
+func (n *requirements) project(file, text string) error {
+	var meta struct {
+		Project struct {
+			Python       string   `toml:"requires-python"`
+			Dependencies []string `toml:"dependencies"`
+		} `toml:"project"`
+	}
+	if err := decodeTOML(file, 0, text, &meta); err != nil {
+		return err
+	}
+	n.python, n.packages = meta.Project.Python, meta.Project.Dependencies
+	return nil
+}
+
+// decodeTOML decodes text, which starts after line before of file.
+func decodeTOML(file string, before int, text string, into any) error {
+	_, err := toml.Decode(text, into)
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		return errs.E(errs.Invalid, "%s:%d:%d: %s", file, before+parse.Position.Line, parse.Position.Col, parse.Message)
+	}
+	if err != nil {
+		return errs.E(errs.Invalid, "%s: %w", file, err)
+	}
+	return nil
+}
+
+// requirementLines gives the lines of a requirements file that say something,
+// continued ones joined.
+func requirementLines(text string) []string {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\\\n", " ")
+	var lines []string
+	for line := range strings.Lines(text) {
+		if i := strings.Index(" "+line, " #"); i >= 0 {
+			line = (" " + line)[:i]
+		}
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// satisfies reports whether a version as "3.11.7" meets a specifier as
+// ">=3.9,<4". What it cannot read it takes as met: the installer has the last
+// word.
+func satisfies(version, specifier string) bool {
+	for part := range strings.SplitSeq(specifier, ",") {
+		part = strings.TrimSpace(part)
+		operator := part[:len(part)-len(strings.TrimLeft(part, "<>=!~"))]
+		want := strings.TrimSpace(part[len(operator):])
+		wild := strings.HasSuffix(want, ".*")
+		want = strings.TrimSuffix(want, ".*")
+		a, ok1 := versionNumbers(version)
+		b, ok2 := versionNumbers(want)
+		if !ok1 || !ok2 {
+			continue
+		}
+		if wild {
+			a = a[:min(len(a), len(b))]
+		}
+		order := compareVersions(a, b)
+		met := true
+		switch operator {
+		case ">=":
+			met = order >= 0
+		case ">":
+			met = order > 0
+		case "<=":
+			met = order <= 0
+		case "<":
+			met = order < 0
+		case "==", "===":
+			met = order == 0
+		case "!=":
+			met = order != 0
+		case "~=":
+			head := b[:max(len(b)-1, 1)]
+			met = order >= 0 && compareVersions(a[:min(len(a), len(head))], head) == 0
+		}
+		if !met {
+			return false
+		}
+	}
+	return true
+}
+
+func versionNumbers(version string) (numbers []int, ok bool) {
+	for part := range strings.SplitSeq(version, ".") {
+		n := 0
+		for _, c := range part {
+			if c < '0' || c > '9' || n > 1e6 {
+				return nil, false
+			}
+			n = n*10 + int(c-'0')
+		}
+		if part == "" {
+			return nil, false
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, len(numbers) > 0
+}
+
+// compareVersions compares numbers; missing ones are 0.
+func compareVersions(a, b []int) int {
+	for i := range max(len(a), len(b)) {
+		x, y := 0, 0
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			return x - y
+		}
+	}
+	return 0
+}

@@ -1,0 +1,87 @@
+package termview
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// Seconds is a duration for people: 0.4 s, 12.3 s, 4 min 05 s.
+func Seconds(s float64) string {
+	switch {
+	case s < 0.1:
+		return fmt.Sprintf("%.2f s", s)
+	case s < 100:
+		return fmt.Sprintf("%.1f s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", int(s)/60, int(s)%60)
+	default:
+		return fmt.Sprintf("%d h %02d min", int(s)/3600, int(s)/60%60)
+	}
+}
+
+// Cells is how many columns of a terminal a text takes: a letter of many
+// scripts and an emoji take two.
+func Cells(s string) int { return runewidth.StringWidth(s) }
+
+// Pad fills a text up to a width in columns.
+func Pad(s string, width int) string {
+	if n := Cells(s); n < width {
+		return s + strings.Repeat(" ", width-n)
+	}
+	return s
+}
+
+// Cut shortens a text to a width in columns.
+func Cut(s string, width int) string { return runewidth.Truncate(s, width, "…") }
+
+// Plain makes text of people or jobs fit for one line of a terminal: escape
+// sequences are dropped, and control characters become visible.
+func Plain(s string) string {
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range stripANSI(s) {
+		if hidden(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// hidden are the control characters, and those that turn a line around.
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// Align pads cells so that columns line up. Each cell is made plain.
+func Align(rows [][]string) []string {
+	var widths []int
+	for _, r := range rows {
+		for i, c := range r {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			r[i] = Plain(c)
+			widths[i] = max(widths[i], Cells(r[i]))
+		}
+	}
+	out := make([]string, 0, len(rows))
+	for _, r := range rows {
+		var b strings.Builder
+		for i, c := range r {
+			if i == len(r)-1 {
+				b.WriteString(c)
+				break
+			}
+			b.WriteString(Pad(c, widths[i]+2))
+		}
+		out = append(out, strings.TrimRight(b.String(), " "))
+	}
+	return out
+}
