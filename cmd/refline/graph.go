@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/graphview"
 	"refline/internal/pipeline"
 )
@@ -39,7 +38,7 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 			}
 			defer c.close()
 			if c.pipeline == nil {
-				return errs.E(errs.NotFound, "no pipeline for %s: %s", c.where(), c.notCreated)
+				return c.noPipeline(cmd.Context())
 			}
 			text, err := draw(c.pipeline)
 			if err != nil {

@@ -80,10 +80,16 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	if err := s.compile(ctx); err != nil || s.c.pipeline == nil {
+	if err := s.compile(ctx); err != nil {
 		return err
 	}
-	return s.choose(jobs)
+	if s.c.pipeline == nil {
+		if len(jobs) > 0 {
+			return s.c.notInPipeline(ctx, &s.o.pipelineOptions, jobs[0])
+		}
+		return nil
+	}
+	return s.choose(ctx, jobs)
 }
 
 // compile makes the pipeline, with the run's secrets and credentials.
@@ -134,14 +140,11 @@ func (s *session) sweep(ctx context.Context) {
 func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
-func (s *session) choose(jobs []string) error {
+func (s *session) choose(ctx context.Context, jobs []string) error {
 	if len(jobs) == 0 {
 		return s.checkManual()
 	}
-	var names, known []string
-	for i := range s.c.pipeline.Jobs {
-		known = append(known, s.c.pipeline.Jobs[i].Name)
-	}
+	var names []string
 	for _, want := range jobs {
 		found := false
 		for i := range s.c.pipeline.Jobs {
@@ -150,7 +153,7 @@ func (s *session) choose(jobs []string) error {
 			}
 		}
 		if !found {
-			return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s; why: refline explain%s %s", want, s.c.where(), didYouMean(want, known), s.o.again(), shellWord(want))
+			return s.c.notInPipeline(ctx, &s.o.pipelineOptions, want)
 		}
 	}
 	s.jobs = names

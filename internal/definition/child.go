@@ -1,9 +1,14 @@
 package definition
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/url"
+	"slices"
+	"strings"
 
 	"refline/internal/errs"
 	"refline/internal/gitlabci"
@@ -38,14 +43,9 @@ func (d *Definition) Child(ctx context.Context, r ChildRequest) (*Definition, er
 	case len(t.Include) == 0 || len(t.Include) > maxChildFiles:
 		return nil, errs.E(errs.Invalid, "trigger:include takes 1 to %d files, got %d", maxChildFiles, len(t.Include))
 	}
-	artifacts := map[string][]byte{}
-	root, err := childRoot(r, artifacts)
-	if err != nil {
-		return nil, err
-	}
 	c := *d
 	c.depth++
-	c.Result, c.Script, c.Trigger, c.File = nil, false, pipeline.TriggerParent, root.source.Path
+	c.Result, c.Script, c.Trigger = nil, false, pipeline.TriggerParent
 	c.Facts.Trigger, c.Facts.Parent = c.Trigger, true
 	if r.ID > 0 {
 		c.Facts.PipelineID = r.ID // of its own, as on GitLab
@@ -55,12 +55,75 @@ func (d *Definition) Child(ctx context.Context, r ChildRequest) (*Definition, er
 	if t.Forward.PipelineVariables {
 		c.input.Pipeline = pipeline.Merge(r.Variables, d.input.Pipeline)
 	}
+	includes, unset := expandIncludes(t.Include, c.input.IncludeExpander())
+	if err := checkNames(includes); err != nil {
+		return nil, withUnset(err, unset)
+	}
+	artifacts := map[string][]byte{}
+	root, err := childRoot(r, includes, artifacts)
+	if err != nil {
+		return nil, withUnset(err, unset)
+	}
+	c.File = root.source.Path
 	c.input.Root, c.input.Content, c.input.Inputs, c.input.Positions = root.source, root.content, root.inputs, nil
 	c.input.Loader = artifactLoader{d.loader, artifacts}
 	if err := c.compileChild(ctx); err != nil {
-		return nil, err
+		return nil, withUnset(err, unset)
 	}
 	return &c, nil
+}
+
+// expandIncludes replaces the variables in what a trigger includes, by the rules
+// for the includes of the child: it sees the variables that it gets, but none of
+// its files. Inputs stay literal. The names of unset variables are returned.
+func expandIncludes(list []pipeline.DownstreamInclude, expand func(string) (string, []string)) (out []pipeline.DownstreamInclude, unset []string) {
+	out = slices.Clone(list)
+	for i := range out {
+		inc := &out[i]
+		for _, text := range []*string{&inc.Local, &inc.Artifact, &inc.Job, &inc.Project, &inc.Ref, &inc.File, &inc.Template, &inc.Remote, &inc.Component} {
+			if text == &inc.Local && strings.Contains(*text, "*") {
+				continue // GitLab matches a pattern before it replaces variables
+			}
+			var missing []string
+			*text, missing = expand(*text)
+			unset = append(unset, missing...)
+		}
+		// "$URL" and "$DIR/a.yml" are read as paths before their value is known.
+		if strings.HasPrefix(inc.Local, "https://") || strings.HasPrefix(inc.Local, "http://") {
+			inc.Remote, inc.Local = inc.Local, ""
+		}
+		inc.Local, inc.File = strings.TrimLeft(inc.Local, "/"), strings.TrimLeft(inc.File, "/")
+	}
+	return out, unset
+}
+
+// checkNames refuses what cannot be the name of a configuration, now that its
+// variables are replaced.
+func checkNames(list []pipeline.DownstreamInclude) error {
+	for _, inc := range list {
+		if inc.Component != "" {
+			continue
+		}
+		name := cmp.Or(inc.Local, inc.Artifact, inc.File, inc.Template, inc.Remote)
+		if name == "" {
+			return errs.E(errs.Invalid, "trigger:include names no file")
+		}
+		if u, err := url.Parse(name); err == nil && inc.Remote != "" {
+			name = u.Path
+		}
+		if !gitlabci.IsPipelineFile(name) {
+			return errs.E(errs.Invalid, "trigger:include must name a file that ends in .yml or .yaml, not %q", name)
+		}
+	}
+	return nil
+}
+
+// withUnset adds to an error that a name in trigger:include lacks variables.
+func withUnset(err error, unset []string) error {
+	if len(unset) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; trigger:include uses variables that are not set: %s", err, strings.Join(unset, ", "))
 }
 
 // compileChild is compile for a configuration that must give jobs.
@@ -90,11 +153,11 @@ type childFile struct {
 	inputs  map[string]any
 }
 
-// childRoot finds what a trigger includes: one file as the root, several as a
-// root that includes them.
-func childRoot(r ChildRequest, artifacts map[string][]byte) (childFile, error) {
+// childRoot finds what a trigger includes: one file as the root, several or a
+// pattern as a root that includes them.
+func childRoot(r ChildRequest, includes []pipeline.DownstreamInclude, artifacts map[string][]byte) (childFile, error) {
 	t := r.Job.Downstream
-	for _, inc := range t.Include {
+	for _, inc := range includes {
 		if inc.Artifact == "" {
 			continue
 		}
@@ -104,11 +167,11 @@ func childRoot(r ChildRequest, artifacts map[string][]byte) (childFile, error) {
 		}
 		artifacts[inc.Artifact] = data
 	}
-	if len(t.Include) > 1 {
-		content, err := includeAll(t.Include)
+	if len(includes) > 1 || strings.Contains(includes[0].Local, "*") {
+		content, err := includeAll(includes)
 		return childFile{source: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: "trigger of " + r.Job.Name}, content: content, inputs: t.Inputs}, err
 	}
-	inc := t.Include[0]
+	inc := includes[0]
 	src := gitlabci.Source{Kind: gitlabci.SourceLocal, Path: inc.Local}
 	switch {
 	case inc.Artifact != "":

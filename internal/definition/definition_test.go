@@ -207,6 +207,68 @@ func TestChild(t *testing.T) {
 	}
 }
 
+// Names in trigger:include see what an include of the child sees: predefined,
+// project and forwarded variables. Inputs stay literal.
+func TestChildNamesWithVariables(t *testing.T) {
+	t.Parallel()
+	files := memory{
+		".gitlab-ci.yml":           "t: {trigger: {include: x.yml}}",
+		"api/ci.yml":               "api: {script: x}",
+		"main/p/web.yml":           "web: {script: x}",
+		"parts/a.yml":              "a: {script: x}",
+		"parts/b.yml":              "b: {script: x}",
+		"inputs.yml":               "spec: {inputs: {name: }}\n---\n'$[[ inputs.name ]]': {script: x}",
+		"from_parent_pipeline.yml": "by-source: {script: x}",
+		"notes.txt":                "",
+	}
+	root := compileMemory(t, files, Request{Variables: Variables{Pipeline: []pipeline.Variable{{Name: "OFPIPELINE", Value: "api"}}, Group: []pipeline.Variable{{Name: "GROUP", Value: "web"}}}})
+	vars := []pipeline.Variable{{Name: "SVC", Value: "api"}, {Name: "FN", Value: "gen"}, {Name: "DIR", Value: "parts"}, {Name: "TXT", Value: "notes.txt"}, {Name: "BOTH", Value: "api/ci.yml"}}
+	type include = pipeline.DownstreamInclude
+	tests := []struct {
+		name     string
+		includes []include
+		want     string // the jobs, or what the error says
+	}{
+		{"a forwarded variable", []include{{Local: "$SVC/ci.yml"}}, "api"},
+		{"a leading slash", []include{{Local: "/${SVC}/ci.yml"}}, "api"},
+		{"predefined and of the group", []include{{Local: "$CI_COMMIT_BRANCH/$CI_PROJECT_NAME/$GROUP.yml"}}, "web"},
+		{"the child's own source", []include{{Local: "from_$CI_PIPELINE_SOURCE.yml"}}, "by-source"},
+		{"the whole name", []include{{Local: "$BOTH"}}, "api"},
+		{"an artifact", []include{{Artifact: "$FN.yml", Job: "gen"}}, "made"},
+		{"an artifact of a job", []include{{Artifact: "gen.yml", Job: "$FN"}}, "made"},
+		{"several", []include{{Local: "$SVC/ci.yml"}, {Artifact: "$FN.yml", Job: "gen"}}, "api made"},
+		{"a pattern", []include{{Local: "$DIR/a*.yml"}}, "this pattern matches nothing"},
+		{"a literal pattern", []include{{Local: "parts/*.yml"}}, "a b"},
+		{"inputs stay literal", []include{{Local: "inputs.yml", Inputs: map[string]any{"name": "$SVC"}}}, "$SVC"},
+		{"an unset variable", []include{{Local: "$NOPE/ci.yml"}}, "no file ci.yml; trigger:include uses variables that are not set: NOPE"},
+		{"nothing at all", []include{{Local: "$NOPE"}}, "names no file; trigger:include uses variables that are not set: NOPE"},
+		{"a variable of the parent's pipeline", []include{{Local: "$OFPIPELINE/ci.yml"}}, "not set: OFPIPELINE"},
+		{"no configuration", []include{{Local: "$TXT"}}, `must name a file that ends in .yml or .yaml, not "notes.txt"`},
+	}
+	for _, tt := range tests {
+		job := &pipeline.Job{Name: "t", Downstream: &pipeline.Downstream{Include: tt.includes}}
+		child, err := root.Child(context.Background(), ChildRequest{Job: job, Variables: vars, Open: func(job, path string) (io.ReadCloser, error) {
+			if job != "gen" || path != "gen.yml" {
+				t.Errorf("%s: opened %s of %s", tt.name, path, job)
+			}
+			return io.NopCloser(strings.NewReader("made: {script: x}")), nil
+		}})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			var names []string
+			for _, j := range child.Pipeline.Jobs {
+				names = append(names, j.Name)
+			}
+			got = strings.Join(names, " ")
+		}
+		if err == nil && got != tt.want || err != nil && !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestChildFromArtifacts(t *testing.T) {
 	t.Parallel()
 	root := compileMemory(t, memory{".gitlab-ci.yml": "gen: {script: x, artifacts: {paths: [c.yml]}}"}, Request{})

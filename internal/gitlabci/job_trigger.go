@@ -87,14 +87,19 @@ func (r reader) triggerIncludes(n *node) []pipeline.DownstreamInclude {
 
 // fileOfPipeline refuses files whose name is not that of a pipeline.
 func (r reader) fileOfPipeline(n *node, path string) {
-	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
-		if strings.HasSuffix(n.text, ending) {
-			return
-		}
-	}
-	if n.text != "" && !strings.Contains(n.text, "$") {
+	if n.text != "" && !strings.Contains(n.text, "$") && !IsPipelineFile(n.text) {
 		r.errorf(n, "value", path, "must name a file that ends in .yml or .yaml, not %s", quote(n.text))
 	}
+}
+
+// IsPipelineFile reports whether the name of a file is that of a configuration.
+func IsPipelineFile(name string) bool {
+	for _, ending := range []string{".yml", ".yaml", ".json", ".jsonnet"} {
+		if strings.HasSuffix(name, ending) {
+			return true
+		}
+	}
+	return false
 }
 
 // includeOfText tells a URL from a path, as include: does.

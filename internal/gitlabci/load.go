@@ -103,23 +103,38 @@ type listing struct {
 func newLoading(ctx context.Context, in Input, rules includeRules, f *findings) *loading {
 	l := &loading{
 		ctx: ctx, loader: in.Loader, rules: rules, f: f, b: newBudget(f),
-		variables: map[string]pipeline.Variable{}, parsed: map[Source]*parsedFile{}, listed: map[Source]listing{},
+		variables: in.includeVariables(), parsed: map[Source]*parsedFile{}, listed: map[Source]listing{},
 		ahead: map[Source]answer{},
-	}
-	for _, scope := range [][]pipeline.Variable{in.Predefined, in.Instance, in.Group, in.Project, in.Pipeline} {
-		for _, v := range scope {
-			l.variables[v.Name] = v
-		}
 	}
 	l.redact = newRedactor(l.variables)
 	return l
 }
 
-// expand replaces the variables in the name of an include. Unset ones become empty
-// and are returned.
+// includeVariables are the variables that includes see: none of the files.
+func (in *Input) includeVariables() map[string]pipeline.Variable {
+	variables := map[string]pipeline.Variable{}
+	for _, scope := range [][]pipeline.Variable{in.Predefined, in.Instance, in.Group, in.Project, in.Pipeline} {
+		for _, v := range scope {
+			variables[v.Name] = v
+		}
+	}
+	return variables
+}
+
+// IncludeExpander returns a function that replaces the variables in the name of
+// an include. Unset ones become empty and are returned.
+func (in *Input) IncludeExpander() func(name string) (expanded string, unset []string) {
+	variables := in.includeVariables()
+	return func(name string) (string, []string) { return expandInclude(name, variables) }
+}
+
 func (l *loading) expand(s string) (expanded string, unset []string) {
+	return expandInclude(s, l.variables)
+}
+
+func expandInclude(s string, variables map[string]pipeline.Variable) (expanded string, unset []string) {
 	expanded = replaceVariables(s, func(name, _ string) string {
-		v, ok := l.variables[name]
+		v, ok := variables[name]
 		if !ok {
 			unset = append(unset, name)
 		}
