@@ -60,7 +60,7 @@ func (s *session) verdict(res localrun.Result) error {
 	switch {
 	case s.e.stop.Err() != nil:
 		return context.Canceled
-	case res.Status == pipeline.StatusFailed, res.Status == pipeline.StatusCanceled:
+	case res.Result == pipeline.ResultFailed, res.Result == pipeline.ResultCanceled:
 		return errRed
 	}
 	return s.ranAll(res)

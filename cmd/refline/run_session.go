@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -18,7 +19,6 @@ import (
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
-	"refline/internal/executor/process"
 	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
@@ -47,6 +47,7 @@ type session struct {
 	runsOn  *jobExecutors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
+	names   localrun.Names
 	created bool
 	kept    bool     // the run's folder is worth keeping
 	toPlay  []string // manual jobs that the last answer named
@@ -70,8 +71,8 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
 		return err
 	}
-	s.sweep(ctx)
-	if s.builds, s.release, err = takeBuilds(s.buildsFolder()); err != nil {
+	sweepKilled(ctx, s.e, s.record.Number)
+	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
 		return err
 	}
 	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
@@ -124,23 +125,6 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	}
 	return maskVariables(&s.secrets, s.c.variables)
 }
-
-// sweep removes what runs that were killed left behind: folders, mounts and
-// processes. Where nothing is left but what this run made, it costs a look.
-func (s *session) sweep(ctx context.Context) {
-	if !s.store.OthersAtWork(s.record.Number) {
-		return
-	}
-	quiet := func() error { return process.New().Sweep(ctx) }
-	for _, dir := range []string{s.store.Work(), s.buildsFolder()} {
-		if err := workspace.Sweep(dir, quiet); err != nil {
-			s.e.notef("left over from an earlier run: %v", err)
-		}
-	}
-}
-
-// buildsFolder is where the workspaces of all runs are.
-func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
 func (s *session) choose(ctx context.Context, jobs []string) error {
@@ -275,7 +259,7 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
-		Play:  s.plays,
+		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
 		Lock:  s.lockGroup,
@@ -293,21 +277,34 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
+	s.names.Observe(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+	}
+	if ev.Job != "" {
+		ev.Job = s.names.Of(ev.Run, ev.Job) // for people
+	}
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		s.journal.Job(history.Job{
-			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
+			Run: s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 			Message: ev.Message, Coverage: ev.Coverage,
 		})
 	case ev.Kind == pipeline.ReportStep:
 		s.journal.Step(ev.Job, ev.Step)
 	}
-	if s.events != nil {
-		s.events.emit(ev)
-		return
+	if s.events == nil {
+		s.view.Emit(ev)
 	}
-	s.view.Emit(ev)
+}
+
+// childRun is the id of a run unless it is the one that was asked for.
+func (s *session) childRun(id string) string {
+	if id == strconv.FormatInt(s.record.Number, 10) {
+		return ""
+	}
+	return id
 }
 
 func (s *session) slots() int {
@@ -369,11 +366,11 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
 	r := &s.record
-	r.Finished, r.Status = s.e.now(), res.Status
+	r.Finished, r.Status, r.Result = s.e.now(), res.Status, res.Result
 	if s.e.stop.Err() != nil {
-		r.Status = pipeline.StatusCanceled
+		r.Status, r.Result = pipeline.StatusCanceled, pipeline.ResultCanceled
 	}
-	r.Jobs = s.jobRecords("", s.c.pipeline, s.c.JobVariables, res)
+	r.Jobs = s.jobRecords("", "", s.c.pipeline, s.c.JobVariables, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
@@ -385,7 +382,7 @@ func (s *session) finish(res localrun.Result) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, variables jobVariables, res localrun.Result) []history.Job {
+func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables jobVariables, res localrun.Result) []history.Job {
 	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -393,7 +390,7 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, variables jobV
 		}
 		st, rec := res.State.Jobs[i], res.Jobs[i]
 		j := history.Job{
-			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
+			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
 			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
@@ -407,7 +404,7 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, variables jobV
 		out = append(out, j)
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
-				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)
+				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)
 			}
 		}
 	}

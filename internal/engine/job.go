@@ -118,7 +118,7 @@ func (in *JobInput) complete() {
 
 func (in *JobInput) timeout() time.Duration {
 	if in.Job.Timeout > 0 {
-		return in.Job.Timeout
+		return in.Job.Timeout.D()
 	}
 	return defaultTimeout
 }
@@ -245,7 +245,7 @@ func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, nam
 
 // script runs the job's own commands.
 func (a *attempt) script(within context.Context) JobResult {
-	ctx, cancel := mergeDone(within, a.Stop)
+	ctx, cancel := WithStop(within, a.Stop)
 	defer cancel()
 	if limit := a.limit("RUNNER_SCRIPT_TIMEOUT", 0); limit > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errScriptTimeout)
