@@ -188,5 +188,5 @@ func (c *repositoryCheckout) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	// Not being able to is no loss: the next run makes its own.
-	_ = c.from.Remote().GiveBack(ctx, c.from.Resolved(), c.base)
+	_ = c.from.Remote().Recycle(ctx, c.from.Resolved(), c.base)
 }

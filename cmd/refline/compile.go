@@ -244,9 +244,9 @@ func secretValue(e *env, spec string) (name, value string, err error) {
 		}
 		return name, value, nil
 	case strings.HasPrefix(from, "@"):
-		data, err := os.ReadFile(e.path(from[1:]))
+		data, err := readRegular(e.path(from[1:]), "--secret "+name+": "+from[1:], mask.MaxSecret)
 		if err != nil {
-			return "", "", errs.E(errs.NotFound, "--secret %s: %w", name, err)
+			return "", "", err
 		}
 		return name, string(data), nil
 	}

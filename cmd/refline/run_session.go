@@ -34,7 +34,7 @@ type session struct {
 	o       *runOptions
 	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *compiled
-	key     *runKey // nil: none
+	keys    *runKeys // nil: none
 	tokens  credential.Tokens
 	secrets mask.Set // what logs do not show
 	store   history.Store
@@ -75,7 +75,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
 		return err
 	}
-	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
+	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
 		return err
 	}
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
@@ -106,22 +106,24 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	for _, t := range s.tokens {
 		run.withheld = append(run.withheld, t.Name)
 	}
-	s.options = s.o.pipelineOptions
-	s.options.includes.tokens, s.options.includes.key = s.tokens, s.key
-	if s.key != nil {
-		run.withheld = append(run.withheld, s.key.name)
-		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
-			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
-		}
+	if err := maskEnvironment(s.e, &s.secrets); err != nil {
+		return err
 	}
+	s.options = s.o.pipelineOptions
+	s.options.includes.tokens, s.options.includes.keys = s.tokens, s.keys
+	withheld, err := s.keys.addTo(&s.secrets)
+	if err != nil {
+		return err
+	}
+	run.withheld = append(run.withheld, withheld...)
 	if s.c, err = compileRun(ctx, s.e, &s.options, run); err != nil {
 		return err
 	}
 	if len(s.c.named) < len(words) {
 		s.options.file = words[0]
 	}
-	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
-		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	if name := s.keys.protected(); name != "" && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
 	}
 	return maskVariables(&s.secrets, s.c.variables)
 }
@@ -181,7 +183,9 @@ func (s *session) run(ctx context.Context) error {
 	defer s.journal.Close()
 	s.kept = true
 	s.openView(p)
+	disorder := s.e.keepOrder()
 	res, err := localrun.Run(ctx, s.input(ctx, tree))
+	disorder()
 	s.view.Close()
 	s.finish(res)
 	if err != nil {
@@ -326,11 +330,11 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
-			Agent: agentFor(ex, s.key, s.tokens),
+			Agent: agentFor(ex, s.keys, s.tokens),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -440,7 +444,7 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.close()
 	}
-	s.key.close()
+	s.keys.close()
 	if s.runsOn != nil {
 		s.runsOn.close()
 	}

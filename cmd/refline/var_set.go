@@ -126,9 +126,9 @@ func (o *varSetOptions) variable(v *varFile, name string, value secret.Value) (s
 const maxValue = 1 << 20
 
 func readValue(path, shown string) (secret.Value, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, shown)
 	if err != nil {
-		return secret.Value{}, errs.E(errs.NotFound, "%s: %w", shown, unwrapPath(err))
+		return secret.Value{}, err
 	}
 	defer f.Close()
 	return readAllValue(f, shown)
