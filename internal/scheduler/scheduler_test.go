@@ -348,7 +348,7 @@ func TestDelayed(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, address string) {
 		f := newFixture(t, address)
-		r := f.create(jobs(&pipeline.Pipeline{Stages: []string{"test"}}, pipeline.Job{Name: "x", When: pipeline.WhenDelayed, StartIn: 300 * time.Millisecond}))
+		r := f.create(jobs(&pipeline.Pipeline{Stages: []string{"test"}}, pipeline.Job{Name: "x", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(300 * time.Millisecond)}))
 		f.check()
 		f.stop()
 		f.start()
@@ -470,7 +470,7 @@ func randomPipeline(random *rand.Rand) *pipeline.Pipeline {
 			case 1:
 				j.When = pipeline.WhenOnFailure
 			case 2:
-				j.When, j.StartIn = pipeline.WhenDelayed, time.Duration(random.IntN(30))*time.Millisecond
+				j.When, j.StartIn = pipeline.WhenDelayed, pipeline.Duration(random.IntN(30))*pipeline.Duration(time.Millisecond)
 			}
 			if random.IntN(2) == 0 {
 				j.DAG = true

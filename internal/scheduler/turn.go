@@ -322,7 +322,7 @@ func (t *turn) follow(r *run, j *store.Job, c pipeline.Change) {
 		t.ready = append(t.ready, store.Queued{Run: r.ID, Pos: c.Pos, Project: r.Project, Priority: r.Priority})
 	case pipeline.StatusScheduled:
 		delete(t.timers[r.ID], c.Pos)
-		t.delays = append(t.delays, store.Timer{Run: r.ID, Pos: c.Pos, Attempt: j.Attempt, Due: t.now.Add(r.c.pipeline.Jobs[c.Pos].StartIn)})
+		t.delays = append(t.delays, store.Timer{Run: r.ID, Pos: c.Pos, Attempt: j.Attempt, Due: t.now.Add(time.Duration(r.c.pipeline.Jobs[c.Pos].StartIn))})
 	case pipeline.StatusCanceling:
 		t.canceled = append(t.canceled, j.AttemptID)
 	case pipeline.StatusRunning:
