@@ -20,9 +20,9 @@ func (s *session) why(res localrun.Result) func(int) string {
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
-			return "manual; to run it: refline run" + s.o.again() + " --manual " + shellWord(p.Jobs[i].Base)
+			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
 		case pipeline.StatusScheduled:
-			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
+			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.options.again())
 		case pipeline.StatusSkipped:
 			if causes[i] != "" {
 				return "skipped: " + causes[i]
