@@ -98,7 +98,7 @@ one:
   image: IMAGE
   script: ['echo "it is $TOP_SECRET"', 'test -n "$TOP_SECRET"']
 `, 0, []string{"it is [masked]"}, []string{"swordfish-9-in-the-sea"}},
-		"a service that fails is told": {`
+		"the log names a service that fails": {`
 one:
   image: IMAGE
   services: [{name: IMAGE, alias: db, command: [sh, -c, 'echo no password; exit 3']}]

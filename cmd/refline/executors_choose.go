@@ -62,7 +62,7 @@ func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipel
 	return x, err
 }
 
-// confirmer asks on the terminal; nil when nobody is there.
+// confirmer asks on the terminal; nil without one.
 func (s *session) confirmer() func(string) (bool, error) {
 	if !s.e.interactive || s.o.json {
 		return nil
@@ -153,8 +153,8 @@ func (w wanted) String() string {
 
 // forImage returns the executor of jobs with an image. A pipeline that was
 // written for containers may remove files, install packages or stop services; so
-// it runs on this computer itself only if the user said so. ask is nil when
-// nobody can be asked.
+// it runs on this computer itself only if the user said so. ask is nil without a
+// terminal.
 func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) (bool, error)) (executor.Executor, error) {
 	fixed, isFixed := x.fixed()
 	if isFixed && !fixed.Isolated {
