@@ -15,7 +15,7 @@ import (
 type includeOptions struct {
 	projects, components, templates string
 	caFile                          string
-	key                             *runKey // nil: none
+	keys                            *runKeys // nil: none
 	tokens                          credential.Tokens
 	home                            homeServer // of the project itself
 }
@@ -35,10 +35,18 @@ func (o includeOptions) withDefaults(getenv func(string) string) includeOptions 
 	return o
 }
 
+// caPath is absolute: git reads it from another folder.
+func (o includeOptions) caPath(e *env) string {
+	if o.caFile == "" {
+		return ""
+	}
+	return e.path(o.caFile)
+}
+
 // includes gives the places of includes, reached as the user reaches them.
 func (o includeOptions) includes(e *env) source.Includes {
 	return source.Includes{
-		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caFile,
+		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caPath(e),
 		Remote: func(url string) (*git.Remote, error) {
 			access := o.access(e, url)
 			access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
@@ -52,7 +60,7 @@ func (o includeOptions) includes(e *env) source.Includes {
 // and the run's deploy key likewise.
 func (o includeOptions) access(e *env, repo string) git.Access {
 	return git.Access{
-		Trust: git.User, AllowFile: true, CAFile: o.caFile, Environ: o.key.environ(e.environ(), repo),
+		Trust: git.User, AllowFile: true, CAFile: o.caPath(e), Environ: o.keys.environ(e.environ(), repo),
 		Login:  o.login(e),
 		Notice: func(text string) { e.notef("%s", text) },
 	}

@@ -47,7 +47,7 @@ func openDocker(ctx context.Context, e *env, o *runOptions) (executor.Executor, 
 	if err := d.Available(ctx); err != nil {
 		return nil, err
 	}
-	if o.deployKey.spec != "" || len(o.gitTokens) > 0 {
+	if len(o.deployKey.specs) > 0 || len(o.gitTokens) > 0 {
 		if engine, err := d.RemoteSystem(ctx); err == nil && engine != "" {
 			e.notef("the container engine runs on another system (%s), where sockets of this one seldom work: jobs in containers may not reach the deploy key or token. If so, use --executor process, or run refline on the engine's system", engine)
 		}

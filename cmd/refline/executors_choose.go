@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -68,15 +69,11 @@ func (s *session) confirmer() func(string) (bool, error) {
 		return nil
 	}
 	return func(text string) (bool, error) {
-		if s.answers == nil {
-			s.answers = bufio.NewReader(s.e.stdin)
+		yes, err := s.e.askYes(s.e.stdout, text)
+		if errors.Is(err, io.EOF) {
+			err = nil // no answer is no
 		}
-		answer, ok := s.question(text)
-		if !ok {
-			return false, s.e.stop.Err()
-		}
-		answer = strings.ToLower(answer)
-		return answer == "y" || answer == "yes", nil
+		return yes, err
 	}
 }
 

@@ -2,20 +2,16 @@ package source
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/netguard"
 )
 
 // Includes says where the files of other projects come from. Everything can be
@@ -30,6 +26,10 @@ type Includes struct {
 	// Templates is a folder with GitLab's templates, or a URL prefix.
 	Templates string
 	CAFile    string // certificates of a private authority for https
+	// Guard says which addresses include:remote may have at all. Nil is for a
+	// person's own computer: the URL of an include may have any address, a
+	// redirect only public ones and those of the project's own server.
+	Guard *netguard.Guard
 	// Remote opens the repository at url with the credentials and the mirror
 	// folder of whoever compiles; nil when other projects cannot be read.
 	Remote func(url string) (*git.Remote, error)
@@ -88,12 +88,12 @@ func existingRepo(dir, project string) (string, error) {
 const maxIncludeBytes = 4 << 20
 
 // template reads one of GitLab's templates from the configured place.
-func (s Includes) template(ctx context.Context, name string) ([]byte, error) {
+func (s Includes) template(ctx context.Context, name, origin string) ([]byte, error) {
 	if s.Templates == "" {
 		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
 	}
 	if IsURL(s.Templates) {
-		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name)
+		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name, origin)
 	}
 	root, err := os.OpenRoot(s.Templates)
 	if err != nil {
@@ -105,70 +105,6 @@ func (s Includes) template(ctx context.Context, name string) ([]byte, error) {
 		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.Templates)
 	}
 	return data, nil
-}
-
-// get fetches a remote include.
-func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil || req.URL.Host == "" {
-		return nil, errs.E(errs.Invalid, "%q is not a URL", address)
-	}
-	shown := req.URL.Redacted()
-	client, err := s.client()
-	if err != nil {
-		return nil, err
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
-	}
-	defer res.Body.Close()
-	switch {
-	case res.StatusCode == http.StatusNotFound:
-		return nil, errs.E(errs.NotFound, "%s: not found", shown)
-	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return nil, errs.E(errs.Denied, "%s: %s", shown, res.Status)
-	case res.StatusCode != http.StatusOK:
-		return nil, errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
-	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s: %w", shown, err)
-	}
-	if len(data) > maxIncludeBytes {
-		return nil, errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
-	}
-	return data, nil
-}
-
-func (s Includes) client() (*http.Client, error) {
-	if s.CAFile == "" {
-		return http.DefaultClient, nil
-	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "the authority's file: %w (from REFLINE_CA_FILE)", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errs.E(errs.Invalid, "%s holds no PEM certificate", s.CAFile)
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return &http.Client{Transport: t}, nil
-}
-
-// rootCause drops the URL that net/http puts in front, which may hold a secret.
-func rootCause(err error) error {
-	if u, ok := err.(*url.Error); ok { //nolint:errorlint // the outermost is meant
-		return u.Err
-	}
-	return err
 }
 
 // componentAddress takes host/group/project/name@version apart.
