@@ -71,7 +71,7 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 // noteWeak warns of a secret that stands in ordinary output too, and of what in it
 // is too short to be masked.
 func (e *env) noteWeak(name string, value []byte) {
-	if why := mask.Ordinary(value); why != "" {
+	if why := mask.LooksCommon(value); why != "" {
 		e.notef("%s: %s: it is masked wherever it stands, and every place tells what it is; take a longer, random one", name, why)
 	}
 	if short := mask.ShortStrings(value); len(short) > 0 {
