@@ -21,7 +21,7 @@ import (
 )
 
 // maskOnTerminal runs a command on a terminal of its own, whose output goes to
-// ours, masked. Of standard output and standard error the one that is no
+// ours, masked. Of standard output and standard error the one that is not a
 // terminal is a pipe, masked on its own; done is false where no terminal can be
 // made.
 func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error) {
@@ -91,7 +91,7 @@ func (r terminalReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// keyboard gives the keys to the command's terminal as they are pressed, while
+// keyboard passes the keys to the command's terminal as they are pressed, while
 // this program is in the foreground.
 type keyboard struct {
 	master, in *os.File

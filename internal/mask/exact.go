@@ -54,7 +54,7 @@ func newExactMatcher(patterns []pattern, ids []int) *exactMatcher {
 	return x
 }
 
-// find appends to spans where the patterns stand in b.
+// find appends to spans the places of the patterns in b.
 func (x *exactMatcher) find(b []byte, spans []span) []span {
 	for p := x.sample(b, 0); p >= 0; p = x.sample(b, p+x.step) {
 		spans = x.at(b, p, binary.LittleEndian.Uint32(b[p:]), spans)

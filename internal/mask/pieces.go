@@ -53,7 +53,7 @@ type pieceMatcher struct {
 	parts  []*part // the larger ones first
 }
 
-// part is where the grams of some of the patterns stand.
+// part holds the places of the grams of some of the patterns.
 type part struct {
 	arena  []byte   // the patterns, one after the other, then padding
 	starts []uint32 // of the patterns in arena, and the end of the last one
