@@ -10,7 +10,9 @@ import (
 )
 
 // child runs the pipeline of a trigger job. By strategy the job waits for it
-// (depend, mirror) or is done as soon as it exists.
+// (depend, mirror) or is done as soon as it exists. The result is running (depend)
+// or manual (mirror) if the child waits for a manual job: then nothing fails, and
+// the trigger job has no end.
 func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInput) engine.JobResult {
 	job := &r.Pipeline.Jobs[i]
 	fail := func(err error) engine.JobResult {
@@ -63,6 +65,10 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 		return engine.JobResult{Status: pipeline.StatusSuccess}
 	case res.Status == pipeline.StatusCanceled && stop.Err() != nil:
 		return engine.JobResult{Status: pipeline.StatusCanceled}
+	case res.Status == pipeline.StatusManual && job.Downstream.Strategy == "mirror":
+		return engine.JobResult{Status: pipeline.StatusManual}
+	case res.Status == pipeline.StatusManual:
+		return engine.JobResult{Status: pipeline.StatusRunning}
 	}
 	return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonUnknown,
 		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}

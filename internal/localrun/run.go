@@ -64,7 +64,7 @@ type ChildRequest struct {
 // Result is what became of a run.
 type Result struct {
 	State    pipeline.State
-	Status   pipeline.Status
+	Status   pipeline.Status // manual also when only a child pipeline waits
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
 	Seconds  float64
@@ -109,8 +109,12 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
+	status := r.state.Status
+	if status == pipeline.StatusRunning && err == nil {
+		status = pipeline.StatusManual // of a child: this process waits for nobody
+	}
 	return Result{
-		State: r.state, Status: r.state.Status, Jobs: r.records,
+		State: r.state, Status: status, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
 }
@@ -258,7 +262,7 @@ func (r *runner) rest(ctx context.Context) (bool, error) {
 	}
 	var manual []string
 	for i, s := range r.state.Jobs {
-		if s.Status == pipeline.StatusManual {
+		if s.Status == pipeline.StatusManual && r.Pipeline.Jobs[i].When == pipeline.WhenManual {
 			manual = append(manual, r.Pipeline.Jobs[i].Name)
 		}
 	}
@@ -283,7 +287,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
@@ -427,6 +431,10 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.dotenv[o.job] = o.res.Dotenv
 	ev := pipeline.Event{Job: name, Reason: o.res.Reason, ExitCode: o.res.ExitCode}
 	switch {
+	case r.state.Jobs[o.job].Status == pipeline.StatusRunning && o.res.Status == pipeline.StatusRunning:
+		return nil // its child waits
+	case r.state.Jobs[o.job].Status == pipeline.StatusRunning && o.res.Status == pipeline.StatusManual:
+		ev.Kind = pipeline.EventWait
 	case r.state.Jobs[o.job].Status == pipeline.StatusCanceling:
 		ev.Kind = pipeline.EventCanceled
 	case o.res.Status == pipeline.StatusSuccess:
