@@ -27,12 +27,21 @@ type Includes struct {
 	// Components is the same for components, whose address names a host; empty
 	// for https://HOST/.
 	Components string
-	// Templates is a folder with GitLab's templates, or a URL prefix.
+	// Templates is a folder with GitLab's templates, or a URL prefix; empty for
+	// the project's own GitLab server and gitlab.com.
 	Templates string
-	CAFile    string // certificates of a private authority for https
+	// Copies is a folder that keeps templates and components for work without a
+	// network; empty to keep none.
+	Copies string
+	// Notice takes what a person who waits wants to know; may be nil.
+	Notice func(text string)
+	Now    func() time.Time // nil for the system's clock
+	CAFile string           // certificates of a private authority for https
 	// Remote opens the repository at url with the credentials and the mirror
 	// folder of whoever compiles; nil when other projects cannot be read.
 	Remote func(url string) (*git.Remote, error)
+
+	transport http.RoundTripper // of tests; nil for the network
 }
 
 func (s Includes) remote(where string) (*git.Remote, error) {
@@ -87,63 +96,58 @@ func existingRepo(dir, project string) (string, error) {
 
 const maxIncludeBytes = 4 << 20
 
-// template reads one of GitLab's templates from the configured place.
-func (s Includes) template(ctx context.Context, name string) ([]byte, error) {
-	if s.Templates == "" {
-		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
-	}
-	if IsURL(s.Templates) {
-		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name)
-	}
-	root, err := os.OpenRoot(s.Templates)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "the folder of templates: %w (from REFLINE_TEMPLATES)", err)
-	}
-	defer root.Close()
-	data, err := root.ReadFile(filepath.FromSlash(name))
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.Templates)
-	}
-	return data, nil
-}
-
 // get fetches a remote include.
 func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
+	data, _, err := s.fetch(ctx, address, "")
+	return data, err
+}
+
+// fetch gets a file and its ETag. If etag is that of the server's file, the error
+// is errNotModified.
+func (s Includes) fetch(ctx context.Context, address, etag string) (data []byte, newTag string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil || req.URL.Host == "" {
-		return nil, errs.E(errs.Invalid, "%q is not a URL", address)
+		return nil, "", errs.E(errs.Invalid, "%q is not a URL", address)
+	}
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
 	}
 	shown := req.URL.Redacted()
 	client, err := s.client()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%w", rootCause(err))
+		return nil, "", errs.E(errs.Unavailable, "%w", rootCause(err))
 	}
 	defer res.Body.Close()
 	switch {
+	case etag != "" && res.StatusCode == http.StatusNotModified:
+		return nil, etag, errNotModified
 	case res.StatusCode == http.StatusNotFound:
-		return nil, errs.E(errs.NotFound, "%s: not found", shown)
+		return nil, "", errs.E(errs.NotFound, "%s: not found", shown)
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return nil, errs.E(errs.Denied, "%s: %s", shown, res.Status)
+		return nil, "", errs.E(errs.Denied, "%s: %s", shown, res.Status)
 	case res.StatusCode != http.StatusOK:
-		return nil, errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
+		return nil, "", errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
 	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
+	data, err = io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s: %w", shown, err)
+		return nil, "", errs.E(errs.Unavailable, "%s: %w", shown, err)
 	}
 	if len(data) > maxIncludeBytes {
-		return nil, errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
+		return nil, "", errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
 	}
-	return data, nil
+	return data, res.Header.Get("ETag"), nil
 }
 
 func (s Includes) client() (*http.Client, error) {
+	if s.transport != nil {
+		return &http.Client{Transport: s.transport}, nil
+	}
 	if s.CAFile == "" {
 		return http.DefaultClient, nil
 	}
