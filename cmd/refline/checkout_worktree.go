@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ type worktreeCheckout struct {
 // openWorkingTree reads the working tree as if the ref that the options or the
 // environment name were checked out.
 func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions) (*source.WorkingTree, error) {
-	w, err := git.Open(ctx, e.dir, e.environ())
+	w, err := git.Open(ctx, cmp.Or(o.dir, e.dir), e.environ())
 	if err != nil {
 		return nil, err
 	}

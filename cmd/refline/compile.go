@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,9 @@ func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, err
 
 func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*compiled, error) {
 	o.includes = o.includes.withDefaults(e.getenv)
+	if err := o.readStdin(e); err != nil {
+		return nil, err
+	}
 	request, err := o.request(e)
 	if err != nil {
 		return nil, err
@@ -79,6 +83,25 @@ func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*c
 		return nil, withSource(err, c.source(ctx))
 	}
 	return c, nil
+}
+
+// readStdin takes the configuration from stdin for -f -.
+func (o *pipelineOptions) readStdin(e *env) error {
+	const most = 8 << 20 // far above what a configuration may have
+	if o.file != "-" || o.content != nil {
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(e.stdin, most+1))
+	switch {
+	case err != nil:
+		return errs.E(errs.Unavailable, "-f -: stdin cannot be read: %w", err)
+	case len(data) > most:
+		return errs.E(errs.Invalid, "-f -: stdin has more than %d MiB", most>>20)
+	case len(data) == 0:
+		return errs.E(errs.Invalid, "-f -: stdin is empty; pipe a pipeline into it")
+	}
+	o.file, o.content = "stdin.yml", data
+	return nil
 }
 
 // request is what the flags alone say about a pipeline.

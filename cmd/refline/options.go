@@ -30,6 +30,7 @@ type pipelineOptions struct {
 	variables string
 
 	// Not flags: what other commands set.
+	dir     string         // a folder of the working tree; empty for the current folder
 	content []byte         // the configuration itself instead of a file
 	values  map[string]any // inputs with their types
 	depth   int            // commits of history that a repository is fetched with; 0 is all
@@ -37,7 +38,7 @@ type pipelineOptions struct {
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&o.file, "file", "f", "", "pipeline or script (default .gitlab-ci.yml, else .gitlab-ci.jsonnet, at the repository's root)")
+	f.StringVarP(&o.file, "file", "f", "", "pipeline or script (default .gitlab-ci.yml, else .gitlab-ci.jsonnet, at the repository's root); - reads a pipeline from stdin")
 	f.StringArrayVar(&o.vars, "var", nil, "a variable of this pipeline: K=V")
 	f.StringArrayVar(&o.varFiles, "var-file", nil, "a file of variables: lines K=V")
 	f.StringVar(&o.variables, "variables", "", "the file of variables that refline var keeps (REFLINE_VARIABLES; default: the project's)")
