@@ -18,11 +18,12 @@ demo: build ## run an example pipeline and show its log
 	./bin/refline run --log -f examples/hello/.gitlab-ci.yml
 
 .PHONY: setup
-setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere says what is left out)
+setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)
 	scripts/setup
 
 .PHONY: check
-check: setup build vet lint test ## the gate: build, vet, lint, tests with -race, generated files unchanged
+check: ## the gate: brings what it needs; build, linters, vet, tests with -race, generated files unchanged
+	scripts/check
 
 .PHONY: vet
 vet: ## vet for Linux, macOS and Windows
@@ -43,9 +44,9 @@ generate: ## write the files that are generated (tests fail while they differ)
 	go test ./cmd/refline -run Reference -update
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for 20 seconds
+fuzz: ## run every fuzz target for 20 seconds
 	scripts/fuzz 20s
 
 .PHONY: bench
-bench: build ## measure beside gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios
+bench: build ## measure beside bash, gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios
 	bench/run

@@ -242,3 +242,38 @@ func TestInterruptContainer(t *testing.T) {
 		t.Error("the job wrote into the working tree")
 	}
 }
+
+// Chosen variables of this environment and a network of the engine reach jobs in
+// containers.
+func TestContainersGetChosenVariablesAndNetwork(t *testing.T) {
+	t.Parallel()
+	host := dockerHost(t)
+	const image = "refline-test/commands:1"
+	busyboxImage(t, host, image)
+	v := newVictim(t, `
+one:
+  image: `+image+`
+  variables: {BOTH: pipeline}
+  script: ['echo "got $CLOUD_REGION $CLOUD_ZONE $BOTH ${CLOUDY-nothing}"']
+`)
+	env := []string{"DOCKER_HOST=" + host, "CLOUD_REGION=eu", "CLOUD_ZONE=a", "BOTH=host", "CLOUDY=sky"}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"variables", []string{"--pass-env", "CLOUD_*", "--pass-env", "BOTH"}, 0, "got eu a pipeline nothing"},
+		{"a variable that is not set", []string{"--pass-env", "NOWHERE"}, exitUsage, "--pass-env NOWHERE: the variable is not set here"},
+		{"a bad pattern", []string{"--pass-env", "["}, exitUsage, "not a pattern"},
+		{"an unknown network", []string{"--docker-network", "refline-nowhere"}, exitRed, "docker network create refline-nowhere"},
+		{"a network", []string{"--docker-network", "bridge"}, exitGood, "got   pipeline nothing"},
+	} {
+		cmd, out := v.command(append([]string{"run"}, c.args...)...)
+		cmd.Env = append(cmd.Env, env...)
+		_ = cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: exit code %d, want %d, and %q:\n%s", c.name, code, c.code, c.want, out)
+		}
+	}
+}

@@ -219,6 +219,9 @@ func engineChecks(ctx context.Context, e *env, haveState bool) []check {
 		return []check{c}
 	}
 	c.OK, c.Found, c.Advice = true, "an engine answers at "+d.Address(), ""
+	if err := d.Sweep(ctx); err != nil {
+		c.OK, c.Found, c.Advice = false, "containers of killed runs could not be removed: "+err.Error(), "`docker ps -a --filter label=refline.run` shows them"
+	}
 	if !haveState {
 		return []check{c}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"path"
+	"strings"
 
 	"refline/internal/errs"
 	"refline/internal/executor"
@@ -35,8 +37,12 @@ func executorHelp(kinds []executor.Kind) string {
 
 // openDocker finds the container engine and removes what killed runs left in it.
 func openDocker(ctx context.Context, e *env, o *runOptions) (executor.Executor, error) {
+	passed, err := passedVariables(e, o.passEnv)
+	if err != nil {
+		return nil, err
+	}
 	d := docker.New(docker.Options{
-		Getenv: e.getenv, Privileged: o.privileged, Notice: func(text string) { e.notef("%s", text) },
+		Getenv: e.getenv, Privileged: o.privileged, Env: passed, Network: o.network, Notice: func(text string) { e.notef("%s", text) },
 	})
 	if err := d.Available(ctx); err != nil {
 		return nil, err
@@ -50,6 +56,30 @@ func openDocker(ctx context.Context, e *env, o *runOptions) (executor.Executor, 
 		e.notef("containers of earlier runs could not be removed: %v", err)
 	}
 	return d, nil
+}
+
+// passedVariables are the variables of this environment that jobs in containers
+// get. A name without a pattern must be set: a typing mistake would show up as a
+// strange failure of a job.
+func passedVariables(e *env, patterns []string) ([]string, error) {
+	var passed []string
+	for _, pattern := range patterns {
+		found := false
+		for _, kv := range e.environ() {
+			name, _, _ := strings.Cut(kv, "=")
+			match, err := path.Match(pattern, name)
+			if err != nil {
+				return nil, usagef("--pass-env %q: not a pattern: %v", pattern, err)
+			}
+			if match {
+				passed, found = append(passed, kv), true
+			}
+		}
+		if !found && !strings.ContainsAny(pattern, "*?[") {
+			return nil, usagef("--pass-env %s: the variable is not set here", pattern)
+		}
+	}
+	return passed, nil
 }
 
 const executorAuto = "auto"

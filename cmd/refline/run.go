@@ -15,6 +15,8 @@ type runOptions struct {
 	strict       bool
 	defaultImage string
 	privileged   []string
+	passEnv      []string
+	network      string
 	inPlace      bool
 	parallel     int
 	manual       []string
@@ -67,6 +69,8 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
 	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")
+	f.StringArrayVar(&o.passEnv, "pass-env", nil, "a variable of this environment that jobs in containers get too, below the pipeline's own; a pattern: 'AWS_*'")
+	f.StringVar(&o.network, "docker-network", "", "a network of the container engine that jobs and their services join too; jobs reach each other's services there")
 	f.BoolVar(&o.inPlace, "in-place", false, "run in the working tree itself instead of fresh workspaces")
 	f.IntVarP(&o.parallel, "jobs", "j", 0, "how many jobs run at once (default: twice the processors)")
 	f.StringArrayVar(&o.manual, "manual", nil, "play this manual job when its turn comes; \"all\" for every one")

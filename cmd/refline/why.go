@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"refline/internal/errs"
@@ -25,7 +24,7 @@ func (c *compiled) notInPipeline(ctx context.Context, o *pipelineOptions, job st
 		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.where(), didYouMean(job, jobNames(c.pipeline)))
 	}
 	return errs.E(errs.NotFound, "job %q is not in the pipeline of %s: %s%s; more: refline explain%s %s",
-		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return hasJob(p, job) }), o.again(), shellWord(job))
+		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return len(p.Named(job)) > 0 }), o.again(), shellWord(job))
 }
 
 // noPipeline is the error for options that mean no pipeline.
@@ -44,10 +43,6 @@ func (c *compiled) notWritten(job string) error {
 		known = append(known, x.Job)
 	}
 	return errs.E(errs.NotFound, "%s has no job %q%s", c.file, job, didYouMean(job, known))
-}
-
-func hasJob(p *pipeline.Pipeline, name string) bool {
-	return slices.ContainsFunc(p.Jobs, func(j pipeline.Job) bool { return j.Name == name || j.Base == name })
 }
 
 // otherWay finds an option that gives a pipeline which fits, by compiling the same

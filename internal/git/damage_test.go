@@ -24,10 +24,7 @@ func TestDamageIsNotAMissingFile(t *testing.T) {
 	c, err := r0.Update(t.Context(), Ref{}, 0)
 	must(t, err)
 	want := src.tree("HEAD")
-	places := 16
-	if testing.Short() {
-		places = 4
-	}
+	places := orShort(16, 2)
 	damages := map[string]func(text []byte, place int) []byte{
 		"changed": func(text []byte, place int) []byte { text[place] ^= 0x55; return text },
 		"zeros": func(text []byte, place int) []byte {

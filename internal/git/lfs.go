@@ -24,9 +24,7 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone
 		{"filter.lfs.smudge", "git-lfs smudge -- %f"},
 		{"filter.lfs.process", "git-lfs filter-process"},
 		{"filter.lfs.required", "true"},
-	}
-	if !standalone {
-		own = append(own, storage)
+		storage, // in the file: a setting by the environment would go for a remote folder too
 	}
 	if err := appendConfig(dst, own); err != nil {
 		return err
@@ -39,9 +37,11 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone
 			return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
 		}
 		checkout := r.inTree(dst, "lfs", "checkout")
-		checkout.config = append(checkout.config, storage, setting{"lfs.url", "https://none.invalid"}, setting{"lfs.locksverify", "false"})
-		_, err := checkout.output(ctx)
-		return r.explainTree(err, dst)
+		checkout.config = append(checkout.config, setting{"lfs.url", "https://none.invalid"}, setting{"lfs.locksverify", "false"})
+		if _, err := checkout.output(ctx); err != nil || !standalone {
+			return r.explainTree(err, dst)
+		}
+		return withoutSetting(dst, storage)
 	}
 	// git-lfs works on the repository of its folder. GIT_DIR, which --git-dir would
 	// set, would make it take that for the remote too if the remote is a folder.
@@ -51,12 +51,28 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone
 	}
 	defer os.RemoveAll(scratch)
 	pull := process{args: []string{"lfs", "pull"}, dir: dst, env: []string{refusedVariable + "=" + filepath.Join(scratch, "refused")},
-		config: []setting{{"lfs.locksverify", "false"}, storage}}
+		config: []setting{{"lfs.locksverify", "false"}}}
 	if url := r.lfsURL(); url != "" && r.access.Trust == Server {
 		pull.config = append(pull.config, setting{"lfs.url", url}) // not what .lfsconfig says
 	}
 	if _, err := r.ask(ctx, pull); err != nil {
 		return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
+	}
+	if standalone {
+		return withoutSetting(dst, storage)
+	}
+	return nil
+}
+
+// withoutSetting takes a setting of ours out of a checkout's configuration.
+func withoutSetting(dst string, s setting) error {
+	file := filepath.Join(dst, ".git", "config")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = writeWhole(file, strings.Replace(string(text), formatConfig([]setting{s}), "", 1))
+	}
+	if err != nil {
+		return onDisk(err, "configure %s", dst)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestKilled(t *testing.T) {
 	src.commit("one")
 	r := remote(t, src.dir, localAccess(t))
 	cache := filepath.Dir(r.Dir())
-	for round := range 12 {
+	for round := range orShort(12, 3) {
 		for i := range 20 {
 			src.write(fmt.Sprintf("d%d/f%d", i%7, i), strings.Repeat(strconv.Itoa(i+round), 300))
 		}
@@ -159,7 +159,7 @@ func TestConcurrent(t *testing.T) {
 			dst string
 		}
 		var all []running
-		for range 5 {
+		for range orShort(5, 3) {
 			dst := filepath.Join(t.TempDir(), "ws")
 			cmd, out := child(t, url, cache, dst)
 			if err := cmd.Start(); err != nil {
@@ -214,7 +214,7 @@ func TestDamaged(t *testing.T) {
 			_ = os.MkdirAll(filepath.Join(r.objects(), "pack"), 0o755)
 		}},
 	} {
-		for _, moved := range []bool{false, true} {
+		for _, moved := range []bool{false, true}[:orShort(2, 1)] {
 			t.Run(fmt.Sprintf("%s, ref moved %v", tc.name, moved), func(t *testing.T) {
 				t.Parallel()
 				src := newRepo(t)

@@ -42,7 +42,7 @@ func TestCheckout(t *testing.T) {
 		{"short commit", Ref{KindCommit, first[:9]}, first, KindCommit},
 		{"commit in capitals", Ref{KindCommit, strings.ToUpper(main)}, main, KindCommit},
 	} {
-		for _, depth := range []int{1, 0} {
+		for _, depth := range []int{1, 0}[:orShort(2, 1)] {
 			c := r.mustResolve(t, tc.ref)
 			if want := src.git("rev-parse", tc.rev+"^{commit}"); c.Commit != want || c.Kind != tc.want {
 				t.Fatalf("%s: resolved to %+v, want %s %s", tc.name, c, tc.want, want)

@@ -112,6 +112,14 @@ func backend(t *testing.T, root string) http.Handler {
 	}
 }
 
+// orShort is how often something is done: less in the quick mode.
+func orShort(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
 func asIs(h http.Handler) http.Handler { return h }
 
 // tree lists the files below dir except .git, with their content.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -26,15 +25,23 @@ type attemptInput struct {
 
 func (r *runner) inputFor(i int) attemptInput {
 	g := attemptInput{attempt: r.state.Jobs[i].Attempt}
-	for _, n := range r.Pipeline.Jobs[i].Needs {
-		if n.Pipeline != "" && r.Parent != nil && n.Artifacts {
-			if dir := r.Parent(n.Job); dir != "" {
-				g.take = append(g.take, dir)
-			}
+	from := r.graph.ArtifactSources(i)
+	for _, name := range from.Parent {
+		if r.Parent == nil {
+			continue
 		}
-		if n.Project != "" {
-			r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
+		if key := r.Parent(name); key != "" {
+			g.take = append(g.take, key)
 		}
+	}
+	for _, n := range from.Projects {
+		r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: fmt.Sprintf("artifacts of job %q of project %s need a server; they are not taken", n.Job, n.Project)})
+	}
+	for _, j := range from.Jobs {
+		if key := r.records[j].Artifacts; key != "" {
+			g.take = append(g.take, key)
+		}
+		g.dotenv = append(g.dotenv, r.dotenv[j]...)
 	}
 	if r.Pipeline.Jobs[i].Downstream != nil {
 		g.kept = map[string]string{}
@@ -44,35 +51,7 @@ func (r *runner) inputFor(i int) attemptInput {
 			}
 		}
 	}
-	for _, j := range r.sources(i) {
-		if dir := r.records[j].Artifacts; dir != "" {
-			g.take = append(g.take, dir)
-		}
-		g.dotenv = append(g.dotenv, r.dotenv[j]...)
-	}
 	return g
-}
-
-// sources are the jobs whose artifacts job i takes: those of its needs, else of
-// all earlier stages, and of these only the ones that dependencies names. Their
-// order is that of the pipeline, however they are named, as on GitLab.
-func (r *runner) sources(i int) []int {
-	job := &r.Pipeline.Jobs[i]
-	var out []int
-	for j := range r.Pipeline.Jobs {
-		from := &r.Pipeline.Jobs[j]
-		if !job.DAG && from.Stage == job.Stage {
-			break
-		}
-		needed := !job.DAG || slices.ContainsFunc(job.Needs, func(n pipeline.Need) bool {
-			return n.Job == from.Name && n.Artifacts && n.Project == "" && n.Pipeline == ""
-		})
-		named := job.Dependencies == nil || slices.Contains(*job.Dependencies, from.Name) || slices.Contains(*job.Dependencies, from.Base)
-		if needed && named {
-			out = append(out, j)
-		}
-	}
-	return out
 }
 
 // runAttempt runs one attempt, or a child pipeline, and reports to the loop.
@@ -139,7 +118,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	below, above := r.Variables(job)
 	in.RunID = strconv.FormatInt(r.Number, 10)
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
-	in.Variables = pipeline.Merge(below, job.Variables, g.dotenv, above)
+	in.Variables = pipeline.JobVariables(job, below, g.dotenv, above)
 	in.Take = g.take
 	in.Slot = r.numbers.take()
 	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))

@@ -24,7 +24,8 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	if r.Child == nil {
 		return fail(errs.E(errs.Invalid, "a child pipeline cannot be started here"))
 	}
-	vars, err := r.forwarded(job, g)
+	below, above := r.Variables(job)
+	vars, err := pipeline.ForwardedVariables(job, below, g.dotenv, above)
 	if err != nil {
 		return fail(err)
 	}
@@ -41,7 +42,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	in.Prefix = r.Prefix + job.Name + " / "
 	in.Number, in.FirstID, in.Dir, in.Work, in.Artifacts = r.Number, id, r.Dir, r.Work, r.Artifacts
 	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
-	waits := job.Downstream.Strategy == "depend" || job.Downstream.Strategy == "mirror"
+	waits := job.Downstream.Waits()
 	in.Stop = stop
 	if !waits {
 		in.Stop = r.Stop
@@ -80,44 +81,6 @@ func (r *runner) runChild(ctx context.Context, trigger string, in Input) (Result
 	defer r.mu.Unlock()
 	r.children = append(r.children, ChildResult{Trigger: trigger, Input: &in, Result: res})
 	return res, err
-}
-
-// forwarded are the variables that a child gets of the trigger job: its own
-// and, with those of the pipeline, what dotenv reports brought. Those they name
-// are replaced. What names a secret stays a reference: the child knows the
-// secret too, and resolves it.
-func (r *runner) forwarded(job *pipeline.Job, g attemptInput) ([]pipeline.Variable, error) {
-	below, above := r.Variables(job)
-	all := pipeline.Merge(below, job.Variables, g.dotenv, above)
-	for i := range all {
-		all[i].Raw = all[i].Raw || all[i].Masked // stays a reference
-	}
-	expanded, err := pipeline.ExpandAll(all)
-	if err != nil {
-		return nil, err
-	}
-	value := make(map[string]string, len(expanded))
-	for _, v := range expanded {
-		if !v.Raw && !v.File {
-			value[v.Name] = v.Value
-		}
-	}
-	var out []pipeline.Variable
-	if job.Downstream.Forward.YAMLVariables {
-		out = append(out, job.Variables...)
-	}
-	if job.Downstream.Forward.PipelineVariables {
-		out = pipeline.Merge(out, g.dotenv)
-	}
-	for i, v := range out {
-		if !v.Raw {
-			out[i].Value = pipeline.Expand(v.Value, func(name string) (string, bool) {
-				text, ok := value[name]
-				return text, ok && name != v.Name
-			})
-		}
-	}
-	return out, nil
 }
 
 // openArtifact opens a file of the artifacts of a job that has run.

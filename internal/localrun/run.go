@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -88,7 +87,11 @@ type JobRecord struct {
 // Run runs a pipeline to its end. A red job is in the result; the error is for
 // what kept Run itself from going on.
 func Run(ctx context.Context, in Input) (Result, error) {
-	if err := nameGroups(&in); err != nil {
+	var err error
+	if in.Pipeline, err = pipeline.WithGroupNames(in.Pipeline, func(j *pipeline.Job) []pipeline.Variable {
+		below, above := in.Variables(j)
+		return pipeline.JobVariables(j, below, nil, above)
+	}); err != nil {
 		return Result{}, err
 	}
 	graph, err := pipeline.NewGraph(in.Pipeline)
@@ -117,24 +120,6 @@ func Run(ctx context.Context, in Input) (Result, error) {
 		State: r.state, Status: status, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
-}
-
-// nameGroups expands the variables in the names of resource groups: two jobs
-// meet in a group by what it is called in the end.
-func nameGroups(in *Input) error {
-	for i := range in.Pipeline.Jobs {
-		j := &in.Pipeline.Jobs[i]
-		if !strings.Contains(j.ResourceGroup, "$") {
-			continue
-		}
-		below, above := in.Variables(j)
-		vars, err := pipeline.ExpandAll(pipeline.Merge(below, j.Variables, above))
-		if err != nil {
-			return fmt.Errorf("job %q: resource_group: %w", j.Name, err)
-		}
-		j.ResourceGroup = pipeline.Resolve(j.ResourceGroup, pipeline.Lookup(vars))
-	}
-	return nil
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -429,23 +414,10 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.stops[o.job] = nil
 	r.records[o.job] = o.record
 	r.dotenv[o.job] = o.res.Dotenv
-	ev := pipeline.Event{Job: name, Reason: o.res.Reason, ExitCode: o.res.ExitCode}
-	switch {
-	case r.state.Jobs[o.job].Status == pipeline.StatusRunning && o.res.Status == pipeline.StatusRunning:
-		return nil // its child waits
-	case r.state.Jobs[o.job].Status == pipeline.StatusRunning && o.res.Status == pipeline.StatusManual:
-		ev.Kind = pipeline.EventWait
-	case r.state.Jobs[o.job].Status == pipeline.StatusCanceling:
-		ev.Kind = pipeline.EventCanceled
-	case o.res.Status == pipeline.StatusSuccess:
-		ev.Kind = pipeline.EventSucceed
-	case o.res.Status == pipeline.StatusCanceled:
-		if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCancel, Job: name}); err != nil {
+	for _, ev := range pipeline.EndEvents(name, r.state.Jobs[o.job], o.res.Status, o.res.Reason, o.res.ExitCode) {
+		if err := r.apply(ctx, ev); err != nil {
 			return err
 		}
-		ev.Kind = pipeline.EventCanceled
-	default:
-		ev.Kind = pipeline.EventDrop
 	}
-	return r.apply(ctx, ev)
+	return nil
 }

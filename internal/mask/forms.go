@@ -3,9 +3,11 @@ package mask
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -135,10 +137,23 @@ func (f *forms) add(s segment) {
 // addText adds the text as it is and as it is escaped.
 func (f *forms) addText(s segment) {
 	f.put(Raw, string(s.text))
+	if isPlain(s.text) {
+		return
+	}
 	whole := len(s.text) < minPiece
 	for _, e := range escapers() {
 		f.putDerived(e.form, e.apply(s.text), whole)
 	}
+}
+
+// isPlain reports whether every program prints text as it is.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if c >= utf8.RuneSelf || !isWord(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // addFormat adds the base64 of a key's own file, in the lines that programs
@@ -240,53 +255,60 @@ type hexStyle struct {
 	upper, lower  bool
 	number        bool // also used for the numbers of a key
 	words         bool // the bytes of a group in reverse, as a number of the machine
+	whole         bool // only of a text that begins with a group
 }
 
-func hexStyles() []hexStyle {
+var hexStyles = sync.OnceValue(func() []hexStyle {
 	return []hexStyle{
 		{group: 1, upper: true, lower: true, number: true},
 		{after: ":", group: 1, upper: true, lower: true, number: true},
 		{after: " ", group: 1, upper: true, lower: true},
 		{after: "-", group: 1, upper: true},
-		{before: `\x`, group: 1, lower: true},
-		{after: " ", group: 2, upper: true, lower: true},  // xxd
-		{after: " ", group: 2, lower: true, words: true},  // hexdump, od -x
-		{before: "%", group: 1, upper: true, lower: true}, // a URL in which everything is escaped
+		{before: `\x`, group: 1, upper: true, lower: true},
+		{before: "0x", after: ", ", group: 1, upper: true, lower: true, number: true}, // xxd -i, lists
+		{before: "0x", after: ",", group: 1, lower: true, number: true},
+		{after: " ", group: 2, upper: true, lower: true},              // xxd
+		{after: " ", group: 2, lower: true, words: true},              // hexdump, od -x
+		{after: " ", group: 4, lower: true, words: true},              // od -tx4
+		{after: " ", group: 8, lower: true, words: true, whole: true}, // od -tx8
+		{before: "%", group: 1, upper: true, lower: true},             // a URL in which everything is escaped
 	}
-}
+})
 
 func (f *forms) addHex(s segment) {
 	for _, style := range hexStyles() {
 		if s.kind == kindNumber && !style.number {
 			continue
 		}
-		for phase := range style.group {
-			text := style.write(s.text, phase)
+		phases := style.group
+		if style.whole {
+			phases = 1
+		}
+		for phase := range phases {
+			text, phase := s.text, phase
+			if style.words {
+				text, phase = style.reversed(text, phase), 0
+			}
 			if style.lower {
-				f.put(Hex, text)
+				f.put(Hex, style.write(text, phase, "0123456789abcdef"))
 			}
 			if style.upper {
-				f.put(Hex, strings.ToUpper(text))
+				f.put(Hex, style.write(text, phase, "0123456789ABCDEF"))
 			}
 		}
 	}
 }
 
-// write gives text in lower case; phase bytes of its first group stand before it.
-func (style hexStyle) write(text []byte, phase int) string {
-	if style.words {
-		text, phase = style.reversed(text, phase), 0
-	}
-	var b strings.Builder
+// write prints text; phase bytes of its first group are before it.
+func (style hexStyle) write(text []byte, phase int, digits string) string {
+	b := make([]byte, 0, len(text)*(2+len(style.before)+len(style.after)))
 	for i, c := range text {
-		b.WriteString(style.before)
-		b.WriteByte("0123456789abcdef"[c>>4])
-		b.WriteByte("0123456789abcdef"[c&15])
+		b = append(append(b, style.before...), digits[c>>4], digits[c&15])
 		if (i+1+phase)%style.group == 0 && i+1 < len(text) {
-			b.WriteString(style.after)
+			b = append(b, style.after...)
 		}
 	}
-	return b.String()
+	return string(b)
 }
 
 // reversed gives the bytes of each whole group in reverse. Those at either end
@@ -309,8 +331,13 @@ type escaper struct {
 }
 
 func (e escaper) apply(text []byte) derived {
-	var d derived
+	d := derived{text: make([]byte, 0, len(text)+len(text)/4)}
 	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf && isWord(c) {
+			d.keep(c)
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(text[i:])
 		raw := string(text[i : i+size])
 		if s := e.rune(r, raw); s != raw {
@@ -323,7 +350,7 @@ func (e escaper) apply(text []byte) derived {
 	return d
 }
 
-func escapers() []escaper {
+var escapers = sync.OnceValue(func() []escaper {
 	list := []escaper{
 		{CRLF, table("\n", "\r\n")},
 		{Unwrapped, table("\n", "")},
@@ -355,7 +382,18 @@ func escapers() []escaper {
 		}},
 		{Quoted, func(_ rune, raw string) string { return unquoted(strconv.Quote(raw)) }},
 		{Quoted, func(_ rune, raw string) string { return unquoted(strconv.QuoteToASCII(raw)) }},
-		{Quoted, cRune},
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, "'", hexByte) }},
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, "'", upperHexByte) }},
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, "'", octalByte) }}, // $'…' of shells
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, `"`, octalByte) }}, // git, ls, C
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, `"`, hexByte) }},   // Ruby
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, `"`, upperHexByte) }},
+		{Quoted, func(r rune, raw string) string { return cRune(r, raw, "", octalByte) }}, // sed -n l
+		{Quoted, asciiRune}, // Python
+		{Quoted, codePoint("%x")},
+		{Quoted, codePoint("%X")},
+		{Quoted, caretRune}, // cat -v
+		{Quoted, quotedPrintable},
 		{Shell, table("'", `'\''`)},
 		{Shell, table("'", `'"'"'`)},
 		{Shell, table("'", "''")}, // PowerShell, SQL, YAML
@@ -375,6 +413,11 @@ func escapers() []escaper {
 		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\n", "&#xA;", "\r", "&#xD;", "\t", "&#x9;")},
 		{XML, table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\n", "&#10;", "\r", "&#13;", "\t", "&#9;")},
 	}
+	for _, format := range []string{"&#%d;", "&#x%x;", "&#x%X;"} {
+		for _, quotes := range []bool{false, true} {
+			list = append(list, escaper{XML, entityRune(format, quotes)})
+		}
+	}
 	// What stays as it is in a URL, besides letters and digits: RFC 3986, a
 	// component and a whole URI in JavaScript, a path segment and a password in Go, a
 	// path in Python, a password and a query in browsers.
@@ -383,7 +426,7 @@ func escapers() []escaper {
 		list = append(list, escaper{URL, urlRune(safe, "%20", false)}, escaper{URL, urlRune(safe, "%20", true)})
 	}
 	return append(list, escaper{URL, urlRune("-._~", "+", false)}, escaper{URL, urlRune("-._~", "+", true)})
-}
+})
 
 // table replaces what stands at even places by what follows it.
 func table(pairs ...string) func(rune, string) string {
@@ -452,10 +495,12 @@ func hex4(r rune) string {
 	return strings.Repeat("0", 4-len(s)) + s
 }
 
-// cRune is the single-quoted literal of Python and of the shells' $'...'.
-func cRune(r rune, raw string) string {
+// cRune escapes for a string literal with these quotes: those of Python and C,
+// of shells ($'…') and of programs that quote names. Bytes that are not ASCII
+// are written as other says.
+func cRune(r rune, raw, quotes string, other func(byte) string) string {
 	switch {
-	case r == '\'' || r == '\\':
+	case r == '\\' || strings.ContainsRune(quotes, r):
 		return `\` + raw
 	case r == '\n':
 		return `\n`
@@ -464,15 +509,83 @@ func cRune(r rune, raw string) string {
 	case r == '\t':
 		return `\t`
 	case r < ' ' || r > '~':
-		var b strings.Builder
-		for _, c := range []byte(raw) {
-			b.WriteString(`\x`)
-			b.WriteByte("0123456789abcdef"[c>>4])
-			b.WriteByte("0123456789abcdef"[c&15])
-		}
-		return b.String()
+		return eachByte(raw, other)
 	}
 	return raw
+}
+
+func eachByte(raw string, write func(byte) string) string {
+	var b strings.Builder
+	for _, c := range []byte(raw) {
+		b.WriteString(write(c))
+	}
+	return b.String()
+}
+
+func hexByte(c byte) string      { return fmt.Sprintf(`\x%02x`, c) }
+func upperHexByte(c byte) string { return fmt.Sprintf(`\x%02X`, c) }
+func octalByte(c byte) string    { return fmt.Sprintf(`\%03o`, c) }
+
+// asciiRune is Python's ascii().
+func asciiRune(r rune, raw string) string {
+	switch {
+	case r < 0x80 || len(raw) == 1:
+		return cRune(r, raw, "'", hexByte)
+	case r < 0x100:
+		return fmt.Sprintf(`\x%02x`, r)
+	case r < 0x10000:
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return fmt.Sprintf(`\U%08x`, r)
+}
+
+// codePoint is \u{fc}, as JavaScript, Rust, Swift and PHP write it.
+func codePoint(digits string) func(rune, string) string {
+	return func(r rune, raw string) string {
+		if len(raw) == 1 {
+			return cRune(r, raw, `"`, hexByte)
+		}
+		return fmt.Sprintf(`\u{`+digits+`}`, r)
+	}
+}
+
+// caretRune is cat -v: M-C and ^X, line ends and tabs as they are.
+func caretRune(r rune, raw string) string {
+	if r == '\n' || r == '\t' || r >= ' ' && r <= '~' {
+		return raw
+	}
+	return eachByte(raw, func(c byte) string {
+		prefix := ""
+		if c >= 0x80 {
+			prefix, c = "M-", c-0x80
+		}
+		if c < ' ' || c == 0x7f {
+			return prefix + "^" + string(c^0x40)
+		}
+		return prefix + string(c)
+	})
+}
+
+// quotedPrintable is the encoding of mail (RFC 2045).
+func quotedPrintable(r rune, raw string) string {
+	if r == '=' || r > '~' || r < ' ' && r != '\n' && r != '\t' {
+		return eachByte(raw, func(c byte) string { return fmt.Sprintf("=%02X", c) })
+	}
+	return raw
+}
+
+// entityRune writes what is not ASCII as an entity, and what XML wants escaped.
+func entityRune(format string, quotes bool) func(rune, string) string {
+	basic := table("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	if quotes {
+		basic = table("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;")
+	}
+	return func(r rune, raw string) string {
+		if len(raw) > 1 {
+			return fmt.Sprintf(format, r)
+		}
+		return basic(r, raw)
+	}
 }
 
 func urlRune(safe, space string, lower bool) func(rune, string) string {

@@ -6,7 +6,7 @@ const headSize = gramSize - 1
 
 // addHead notes the first bytes of the piece that starts at arena[at] of a part,
 // in its pattern k, if one may start there.
-func (x *pieces) addHead(p *part, at uint32, k int) {
+func (x *pieces) addHead(p *part, at uint32, k int, lately []uint64) {
 	s, e := int(p.starts[k]), int(p.starts[k+1])
 	n, mayStart := p.softBefore(int(at), s)
 	if !mayStart || int(at)-n+minPiece > e {
@@ -14,6 +14,11 @@ func (x *pieces) addHead(p *part, at uint32, k int) {
 	}
 	x.first[p.arena[at]] = true
 	word := gramAt(p.arena, int(at))
+	slot, head := &lately[word&(1<<(8*headSize)-1)*multiplier>>51], word&(1<<(8*headSize)-1)|1<<63
+	if *slot == head {
+		return
+	}
+	*slot = head
 	for size := 2; size <= headSize; size++ {
 		w, bit := x.headBit(word, size)
 		x.heads[w] |= bit

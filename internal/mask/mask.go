@@ -21,6 +21,7 @@ package mask
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -52,8 +53,9 @@ func (e *RefusedError) Error() string {
 // writers of the set run.
 type Set struct {
 	mu       sync.Mutex
+	added    []addedSecret   // not compiled yet
+	seen     map[string]bool // values
 	patterns []pattern
-	seen     map[string]bool // texts of patterns
 	publics  []public
 	armour   bool // a secret is a key with armour
 	current  atomic.Pointer[matcher]
@@ -68,7 +70,8 @@ type Set struct {
 // [*RefusedError]: the value has fewer than [MinSecret] bytes that could be
 // masked, or more than [MaxSecret].
 func (s *Set) Add(name string, value []byte) error {
-	f, reason := formsOf(name, value)
+	value = bytes.Clone(value)
+	segments, reason := segmentsOf(value)
 	if reason != "" {
 		return &RefusedError{Name: name, Reason: reason}
 	}
@@ -77,21 +80,35 @@ func (s *Set) Add(name string, value []byte) error {
 	if s.seen == nil {
 		s.seen = make(map[string]bool)
 	}
-	for _, p := range f.publics {
-		if !s.seen["public\x00"+p.text] {
-			s.seen["public\x00"+p.text] = true
-			s.publics = append(s.publics, p)
-		}
-	}
-	s.armour = s.armour || f.armour
-	for _, p := range f.patterns {
-		if !s.seen[p.text] {
-			s.seen[p.text] = true
-			s.patterns = append(s.patterns, p)
-			s.stale.Store(true)
-		}
+	if key := string(bytes.TrimSpace(value)); !s.seen[key] {
+		s.seen[key] = true
+		s.added = append(s.added, addedSecret{name, segments})
+		s.stale.Store(true)
 	}
 	return nil
+}
+
+// addedSecret is a secret whose forms are still to be made.
+type addedSecret struct {
+	name     string
+	segments []segment
+}
+
+// makeForms makes the forms of what was added, on several processors.
+func (s *Set) makeForms() {
+	found := make([]*forms, len(s.added))
+	workers := min(runtime.GOMAXPROCS(0), 1+len(s.added)/100)
+	eachOf(workers, func(worker int) {
+		for i := worker; i < len(found); i += workers {
+			found[i] = formsOf(s.added[i].name, s.added[i].segments)
+		}
+	})
+	for _, f := range found {
+		s.patterns = append(s.patterns, f.patterns...)
+		s.publics = append(s.publics, f.publics...)
+		s.armour = s.armour || f.armour
+	}
+	s.added = nil
 }
 
 // matcher returns the compiled set, nil when it is empty. What was added is
@@ -103,6 +120,7 @@ func (s *Set) matcher() *matcher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stale.Load() {
+		s.makeForms()
 		s.current.Store(s.current.Load().grown(s.patterns, s.publics, s.armour))
 		s.stale.Store(false)
 	}

@@ -251,6 +251,7 @@ func TestGrownSetFindsTheSame(t *testing.T) {
 			t.Fatalf("%d of %d patterns are compiled", len(m.patterns), len(grown.patterns))
 		}
 	}
+	whole.matcher()
 	for range 2000 {
 		p := whole.patterns[r.Intn(len(whole.patterns))].text
 		from := r.Intn(len(p))

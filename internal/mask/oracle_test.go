@@ -161,6 +161,7 @@ func checkAgainstReference(t tester, secrets [][]byte, script, cuts []byte) {
 			s.matcher() // a set that is used already grows
 		}
 	}
+	s.matcher()
 	text := compose(s.patterns, script)
 	if len(text) > 4000 {
 		text = text[:4000]

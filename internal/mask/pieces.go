@@ -3,9 +3,10 @@ package mask
 import (
 	"encoding/binary"
 	"math/bits"
+	"runtime"
 	"slices"
 	"sort"
-	"strings"
+	"sync"
 )
 
 // How pieces are found. A piece has at least minPiece-maxSoft bytes, so one of
@@ -73,11 +74,13 @@ func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
 		*out = *x
 		out.parts = slices.Clone(x.parts)
 	}
+	if x == nil && len(ids) > manyPatterns {
+		return out.built(patterns, ids)
+	}
 	added := newPart(patterns, ids)
 	out.grams += added.grams
 	if log := bits.Len(uint(out.grams)); x == nil || log > bits.Len(uint(x.grams)) {
-		out.filter, out.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
-		out.heads = make([]uint64, 1<<max(9, log-2))
+		out.allocate()
 		for _, p := range out.parts {
 			out.note(p)
 		}
@@ -93,12 +96,85 @@ func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
 	return out
 }
 
-// note puts the grams and the beginnings of a part into filter and heads.
+// allocate makes filter and heads for the number of grams.
+func (x *pieces) allocate() {
+	log := bits.Len(uint(x.grams))
+	x.filter, x.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
+	x.heads = make([]uint64, 1<<max(9, log-2))
+}
+
+// manyPatterns is from how many patterns on several processors build a set.
+const manyPatterns = 20_000
+
+// partSize is how many patterns a part of a large set has: its tables fit into
+// the cache of a processor while they are filled.
+const partSize = 2_000
+
+// built builds a large set from nothing, on all processors.
+func (x *pieces) built(patterns []pattern, ids []int) *pieces {
+	for chunk := range slices.Chunk(ids, partSize) {
+		x.parts = append(x.parts, &part{id: chunk})
+	}
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	eachOf(workers, func(worker int) {
+		for i := worker; i < len(x.parts); i += workers {
+			x.parts[i] = newPart(patterns, x.parts[i].id)
+		}
+	})
+	for _, p := range x.parts {
+		x.grams += p.grams
+	}
+	x.allocate()
+	noted := make([]*pieces, workers)
+	eachOf(workers, func(worker int) {
+		n := &pieces{filter: x.filter, shift: x.shift, heads: x.heads}
+		if worker > 0 {
+			n.filter, n.heads = make([]uint64, len(x.filter)), make([]uint64, len(x.heads))
+		}
+		for i := worker; i < len(x.parts); i += workers {
+			n.note(x.parts[i])
+		}
+		noted[worker] = n
+	})
+	for _, n := range noted[1:] {
+		for i, w := range n.filter {
+			x.filter[i] |= w
+		}
+		for i, w := range n.heads {
+			x.heads[i] |= w
+		}
+	}
+	for _, n := range noted {
+		for c, begins := range n.first {
+			x.first[c] = x.first[c] || begins
+		}
+	}
+	return x
+}
+
+// eachOf calls do with 0 to n-1, at the same time.
+func eachOf(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { do(i) })
+	}
+	wg.Wait()
+}
+
+// note puts the grams and the beginnings of a part into filter and heads. Hex
+// and its like have few different ones: those seen lately are passed over.
 func (x *pieces) note(p *part) {
-	p.eachGram(func(_ uint32, hash uint64) { x.filter[hash>>x.shift] |= filterBits(hash) })
+	lately := make([]uint64, 1<<13)
+	p.eachGram(func(at uint32, hash uint64) {
+		if slot, gram := &lately[hash>>51], gramAt(p.arena, int(at)); *slot != gram+1 {
+			*slot = gram + 1
+			x.filter[hash>>x.shift] |= filterBits(hash)
+		}
+	})
+	clear(lately)
 	for k := range len(p.starts) - 1 {
 		for at := p.starts[k]; at+minPiece-maxSoft <= p.starts[k+1]; at++ {
-			x.addHead(p, at, k)
+			x.addHead(p, at, k, lately)
 		}
 	}
 }
@@ -175,11 +251,12 @@ func (x *part) dedupe() {
 		if to-from < crowded {
 			out = append(out, x.place[from:to]...)
 		} else {
-			seen := make(map[string]bool, to-from)
+			seen := make(map[surroundings]bool, to-from)
 			for _, at := range x.place[from:to] {
 				s, e := x.bounds(at)
 				left, right := max(s, int(at)-reach-maxSoft), min(e, int(at)+minPiece)
-				key := string(x.arena[left:right]) + strings.Repeat("<", int(at)-left)
+				key := surroundings{before: byte(int(at) - left), after: byte(right - int(at))}
+				copy(key.text[:], x.arena[left:right])
 				if !seen[key] {
 					seen[key] = true
 					out = append(out, at)
@@ -190,6 +267,12 @@ func (x *part) dedupe() {
 	}
 	x.bucket[len(x.bucket)-1] = uint32(len(out))
 	x.place = out
+}
+
+// surroundings is what a lookup compares around a place.
+type surroundings struct {
+	text          [reach + maxSoft + minPiece]byte
+	before, after byte
 }
 
 // owner returns the index in starts of the pattern that arena[at] belongs to.

@@ -38,12 +38,12 @@ const (
 // maxNesting bounds how deep values are taken apart (base64 of JSON of PEM).
 const maxNesting = 3
 
-// formsOf returns what to look for, or the reason why value is refused.
-func formsOf(name string, value []byte) (*forms, string) {
+// segmentsOf returns what of value is secret, or the reason why it is refused.
+func segmentsOf(value []byte) ([]segment, string) {
 	value = bytes.TrimSpace(value)
 	switch {
 	case len(value) < MinSecret:
-		return nil, fmt.Sprintf("it has %d bytes; at least %d are needed, since shorter text also stands in ordinary output",
+		return nil, fmt.Sprintf("it has %d bytes; at least %d are needed, since shorter text is in ordinary output too",
 			len(value), MinSecret)
 	case len(value) > MaxSecret:
 		return nil, fmt.Sprintf("it has %d bytes; at most %d can be looked for", len(value), MaxSecret)
@@ -52,11 +52,16 @@ func formsOf(name string, value []byte) (*forms, string) {
 	if len(segments) == 0 {
 		return nil, fmt.Sprintf("nothing in it is secret and has %d bytes or more (JSON is masked by its strings, keys by their private half)", MinSecret)
 	}
+	return segments, ""
+}
+
+// formsOf returns what to look for.
+func formsOf(name string, segments []segment) *forms {
 	f := &forms{name: name, seen: make(map[string]bool)}
 	for _, s := range segments {
 		f.add(s)
 	}
-	return f, ""
+	return f
 }
 
 // take cuts value into its secret segments of at least MinSecret bytes.

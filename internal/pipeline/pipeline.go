@@ -32,6 +32,18 @@ func (p *Pipeline) Job(name string) *Job {
 	return nil
 }
 
+// Named returns the full names of the jobs that a name means: the job of that
+// name, and all instances of a parallel job with it as base name.
+func (p *Pipeline) Named(name string) []string {
+	var names []string
+	for i := range p.Jobs {
+		if p.Jobs[i].Name == name || p.Jobs[i].Base == name {
+			names = append(names, p.Jobs[i].Name)
+		}
+	}
+	return names
+}
+
 // AutoCancel says when work that nobody waits for any more may be stopped.
 type AutoCancel struct {
 	OnNewCommit  string `json:"on_new_commit,omitempty"`  // conservative (default), interruptible, none

@@ -115,7 +115,7 @@ func (c Case) Check(p *pipeline.Pipeline) []Difference {
 	}
 	list := c.compare(p, s, c.Init.Expect, 0, "")
 	for k, t := range c.Transitions {
-		events, err := t.events()
+		events, err := t.events(p)
 		if err == nil {
 			s, _, err = g.Advance(s, events...)
 		}
@@ -132,7 +132,9 @@ func (t Transition) String() string {
 	return strings.TrimSpace(t.Event + " " + strings.Join(t.Jobs, ", "))
 }
 
-func (t Transition) events() ([]pipeline.Event, error) {
+// events returns one event a job; the base name of a parallel job stands for all
+// its instances.
+func (t Transition) events(p *pipeline.Pipeline) ([]pipeline.Event, error) {
 	kind, err := ParseEvent(t.Event)
 	if err != nil {
 		return nil, err
@@ -142,9 +144,15 @@ func (t Transition) events() ([]pipeline.Event, error) {
 		return []pipeline.Event{ev}, nil
 	}
 	var list []pipeline.Event
-	for _, job := range t.Jobs {
-		ev.Job = job
-		list = append(list, ev)
+	for _, name := range t.Jobs {
+		jobs := p.Named(name)
+		if len(jobs) == 0 {
+			return nil, pipeline.ErrNotInPipeline(name)
+		}
+		for _, job := range jobs {
+			ev.Job = job
+			list = append(list, ev)
+		}
 	}
 	return list, nil
 }

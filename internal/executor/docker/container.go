@@ -76,8 +76,10 @@ func (s *sandbox) createJob(ctx context.Context) error {
 		}}
 	}
 	var err error
-	s.container, err = s.create(ctx, opts)
-	return err
+	if s.container, err = s.create(ctx, opts); err != nil {
+		return err
+	}
+	return s.joinNetwork(ctx, s.container, nil)
 }
 
 func (s *sandbox) makeMountsWritable() error {

@@ -53,8 +53,14 @@ type Options struct {
 	// services, have all rights over the engine's computer: * stands for
 	// anything but a slash, ** for anything. None by default.
 	Privileged []string
-	// Notice tells the user something of the engine, once. When nil, the log of
-	// the job that comes first does.
+	// Env is KEY=value for every command of a job, below the command's own. Like
+	// these it is in no configuration that the engine shows.
+	Env []string
+	// Network is a network of the engine that containers of jobs and services join,
+	// beside the job's own. Services have their aliases there too. Empty for none.
+	Network string
+	// Notice gets a line for the user about the engine, once. If it is nil, the log
+	// of the first job gets it.
 	Notice func(string)
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	if err := context.Cause(ctx); err != nil {
 		return -1, err
 	}
+	cmd.Env = append(slices.Clone(s.opts.Env), cmd.Env...) // the last of a key counts
 	if cmd.Terminal != nil {
 		return s.execTerminal(ctx, cmd)
 	}

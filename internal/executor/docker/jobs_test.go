@@ -2,6 +2,8 @@ package docker_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/executor/docker"
 	"refline/internal/executor/executortest"
 )
 
@@ -130,6 +135,68 @@ func TestServiceSeesTheJob(t *testing.T) {
 	}}})
 	if got := j.sh("until wget -qO- http://seer/ 2>/dev/null; do sleep 0.05; done"); got != "seen\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Jobs that join a network of the engine reach each other's services there.
+func TestNetworkOfTheEngine(t *testing.T) {
+	t.Parallel()
+	api := engine(t)
+	name := "refline-test-" + strings.ToLower(rand.Text()[:8])
+	made, err := api.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{Driver: "bridge"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = api.NetworkRemove(context.Background(), made.ID, client.NetworkRemoveOptions{}) })
+	by := func(network string) executor.Executor {
+		e := docker.New(docker.Options{Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }, Network: network})
+		t.Cleanup(func() { _ = e.Close() })
+		return e
+	}
+	listens := executor.Service{Image: executor.Image{Name: "refline-test/listens:1"}, Aliases: []string{"web"}, Env: []string{"HEALTHCHECK_TCP_PORT=8080", "WHAT=shared"}}
+	first := mustStartBy(t, by(name), executor.Spec{Image: box(), Services: []executor.Service{listens}})
+	if got := first.sh("wget -qO- http://web:8080/"); got != "served shared\n" {
+		t.Errorf("in the job: got %q", got)
+	}
+	t.Run("another job", func(t *testing.T) {
+		other := mustStartBy(t, by(name), executor.Spec{Image: box()})
+		if got := other.sh("wget -qO- http://web:8080/"); got != "served shared\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("not without the network", func(t *testing.T) {
+		other := mustStart(t, executor.Spec{Image: box()})
+		if got := other.sh("wget -qO- http://web:8080/ 2>/dev/null || echo unknown"); got != "unknown\n" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		if _, err := startBy(t, by("refline-test-nowhere"), executor.Spec{Image: box()}); !errs.Is(err, errs.NotFound) || !strings.Contains(err.Error(), "docker network create refline-test-nowhere") {
+			t.Errorf("got %v, want not found, and the way out", err)
+		}
+	})
+	t.Run("host", func(t *testing.T) {
+		if _, err := startBy(t, by("host"), executor.Spec{Image: box()}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("got %v, want invalid", err)
+		}
+	})
+}
+
+// Variables of the executor are below those of a command.
+func TestVariablesOfTheExecutor(t *testing.T) {
+	t.Parallel()
+	engine(t)
+	e := docker.New(docker.Options{
+		Host: os.Getenv(hostEnv), Home: t.TempDir(), Getenv: func(string) string { return "" }, Env: []string{"GIVEN=here", "BOTH=executor"},
+	})
+	t.Cleanup(func() { _ = e.Close() })
+	j := mustStartBy(t, e, executor.Spec{Image: box()})
+	var out executortest.Buffer
+	code, err := j.Exec(t.Context(), executor.Command{
+		Args: []string{"sh", "-c", `echo "$GIVEN $BOTH"`}, Dir: "/", Env: []string{"BOTH=command"}, Stdout: &out, Stderr: &out,
+	})
+	if code != 0 || err != nil || out.String() != "here command\n" {
+		t.Errorf("got %d, %v, %q", code, err, out.String())
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // mayAll reports whether the user lets containers of an image do everything.
-func (s *sandbox) isPrivileged(image string) bool { return matchesAny(s.privileged, image) }
+func (s *sandbox) isPrivileged(image string) bool { return matchesAny(s.opts.Privileged, image) }
 
 func matchesAny(patterns []string, image string) bool {
 	for _, p := range patterns {

@@ -22,13 +22,13 @@ import (
 const closeTime = time.Minute
 
 type sandbox struct {
-	conn       *connection
-	spec       executor.Spec
-	privileged []string // Options.Privileged
-	labels     map[string]string
-	platform   *ocispec.Platform
-	suffix     string    // keeps names apart
-	started    time.Time // files that changed since are the job's
+	conn     *connection
+	spec     executor.Spec
+	opts     Options
+	labels   map[string]string
+	platform *ocispec.Platform
+	suffix   string    // keeps names apart
+	started  time.Time // files that changed since are the job's
 	// foreignUser says that the container's user is neither root nor this one.
 	foreignUser bool
 	container   string // id of the job's container
@@ -59,7 +59,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 		return nil, err
 	}
 	spec.Log = &lockedWriter{w: spec.Log}
-	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), privileged: e.opts.Privileged}
+	s := &sandbox{conn: c, spec: spec, labels: c.labels(spec), suffix: strings.ToLower(rand.Text()[:8]), started: time.Now(), opts: e.opts}
 	if err := s.start(ctx, e); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -106,6 +106,9 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 		user = image.Config.User
 	}
 	s.foreignUser = isForeign(user)
+	if err := s.checkNetwork(ctx); err != nil {
+		return err
+	}
 	if len(s.services) > 0 {
 		if err := s.createNetwork(ctx); err != nil {
 			return err

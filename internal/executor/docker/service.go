@@ -31,17 +31,6 @@ type service struct {
 	told      bool // that it is not as it should be
 }
 
-// createNetwork makes the job's network. A job without services has none of its
-// own: engines have few by default.
-func (s *sandbox) createNetwork(ctx context.Context) error {
-	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
-	if err != nil {
-		return fmt.Errorf("network of the job: %w", s.conn.engineError(err))
-	}
-	s.network = made.ID
-	return nil
-}
-
 // startServices starts all at once.
 func (s *sandbox) startServices(ctx context.Context) error {
 	failures := make([]error, len(s.services))
@@ -83,6 +72,9 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	}
 	one.container, err = s.create(ctx, opts)
 	if err != nil {
+		return err
+	}
+	if err := s.joinNetwork(ctx, one.container, one.names()); err != nil {
 		return err
 	}
 	if _, err := s.conn.api.ContainerStart(ctx, one.container, client.ContainerStartOptions{}); err != nil {

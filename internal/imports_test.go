@@ -1,0 +1,274 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const ours = "refline/internal/"
+
+// imports says which of our packages each package imports; all may import errs.
+// A package that is not in the table fails the test, and so does a permission
+// that no file uses: a new package or import is a decision, made here and with a
+// line in docs/adr.
+var imports = map[string]string{
+	"errs":                  "",
+	"diag":                  "",
+	"mask":                  "",
+	"secret":                "",
+	"sshagent":              "",
+	"credential":            "sshagent secret mask",
+	"forge":                 "secret",
+	"forge/forgetest":       "",
+	"variable":              "secret forge",
+	"pipeline":              "diag",
+	"pipelinetest":          "pipeline diag",
+	"schedule":              "",
+	"logfile":               "",
+	"graphview":             "pipeline",
+	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
+	"gitlabci/expr":         "",
+	"gitlabci/jobexpr":      "",
+	"jsonnet":               "diag",
+	"lock":                  "",
+	"netguard":              "",
+	"git":                   "lock netguard",
+	"source":                "git gitlabci pipeline",
+	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"history":               "lock pipeline",
+	"termview":              "pipeline",
+	"executor":              "",
+	"executor/process":      "executor lock",
+	"executor/docker":       "executor executor/treecopy lock",
+	"executor/treecopy":     "",
+	"executor/executortest": "executor",
+
+	"workspace":               "lock",
+	"workspace/workspacetest": "",
+	"artifact":                "pipeline workspace",
+	"cache":                   "pipeline workspace lock",
+	"pythonenv":               "lock",
+	"engine":                  "pipeline executor workspace artifact cache mask",
+	"engine/enginetest":       "executor",
+	"localrun":                "engine pipeline artifact",
+
+	"cfn":             "jsonnet diag",
+	"cfn/lint":        "cfn diag",
+	"stack":           "cfn cfn/lint jsonnet stack/planfile diag",
+	"stack/planfile":  "diag",
+	"stack/awscloud":  "stack",
+	"stack/stacktest": "",
+}
+
+// planned are the imports that the design names and that no file needs yet, and
+// the packages that are not there yet. Whoever writes the first such import
+// moves it to the table above.
+var planned = map[string]string{
+	"git":        "",
+	"source":     "netguard diag",
+	"credential": "git",
+	"variable":   "lock",
+	"engine":     "pythonenv secret",
+	"artifact":   "blob lock",
+	"cache":      "blob",
+	"workspace":  "git",
+	"forge":      "netguard",
+	"localrun":   "definition source credential executor workspace cache history secret mask diag",
+
+	"pythoninputs":        "pipeline diag",
+	"executor/podsandbox": "executor",
+	"executor/kubernetes": "executor",
+	"webhook":             "",
+	"notify":              "forge netguard secret",
+	"image":               "lock",
+	"blob":                "",
+	"blob/s3":             "blob",
+	"store":               "pipeline secret",
+	"scheduler":           "store definition source git credential schedule secret pipeline diag",
+	"api":                 "pipeline diag",
+	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
+	"web":                 "api graphview stack/planfile pipeline",
+	"telemetry":           "",
+	"server":              "api web scheduler store definition source git credential webhook notify logfile blob forge secret variable history stack/planfile telemetry mask pipeline diag",
+	"refltest":            "server runner",
+}
+
+// command is the package that wires the others together. It may import all but
+// the helpers of tests.
+const command = "cmd/refline"
+
+// outside says which packages alone may import a module that is heavy or that
+// must stay in one place. Here too a permission that no file uses fails.
+var outside = map[string]string{
+	"github.com/moby/":                "executor/docker",
+	"github.com/google/go-jsonnet":    "jsonnet",
+	"go.yaml.in/yaml":                 "cmd/refline gitlabci pipelinetest cfn secret stack/stacktest",
+	"filippo.io/age":                  "secret",
+	"code.dny.dev/ssrf":               "netguard",
+	"golang.org/x/crypto/ssh":         "credential sshagent",
+	"github.com/aws/":                 "stack/awscloud",
+	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
+	"os/exec":                         "cmd/refline credential git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
+	"net/http":                        "git netguard forge forge/forgetest source stack/stacktest",
+	"gitlab.com/gitlab-org/api":       "forge",
+	"github.com/spf13/":               "cmd/refline",
+	"github.com/creack/pty":           "cmd/refline executor/process",
+	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
+	"pgregory.net/rapid":              "", // tests only
+	"github.com/google/go-cmp":        "executor/executortest workspace/workspacetest",
+	"github.com/rogpeppe/go-internal": "",
+	"go.uber.org/goleak":              "",
+}
+
+// notYet are owners of modules that no file imports yet.
+var notYet = map[string]string{
+	"k8s.io/":                                "executor/kubernetes",
+	"database/sql":                           "store",
+	"modernc.org/sqlite":                     "store",
+	"github.com/jackc/pgx":                   "store",
+	"github.com/pressly/goose":               "store",
+	"github.com/google/go-containerregistry": "image",
+	"github.com/prometheus/":                 "telemetry",
+	"go.opentelemetry.io/":                   "telemetry",
+}
+
+// testHelpers may be imported by tests of any package.
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest"}
+
+// testImports says what else the tests of a package may import.
+var testImports = map[string]string{
+	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
+	"engine":         "executor/process", // what a shell makes of a job's script
+	"localrun":       "executor workspace lock mask",
+	"stack/awscloud": "stack/planfile",
+	"pipeline":       "pipelinetest", // the published state cases
+	"sshagent":       "forge",        // what GitLab masks of a key
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	seen := used{ours: map[string]map[string]bool{}, outside: map[string]map[string]bool{}}
+	for _, root := range []string{".", filepath.Join("..", filepath.FromSlash(command))} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && d.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			if strings.HasSuffix(path, ".go") && filepath.Dir(path) != "." {
+				seen.checkFile(t, path)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen.checkUnused(t)
+}
+
+// used are the imports that files outside of tests need: package or prefix of a
+// module → what it is imported by.
+type used struct{ ours, outside map[string]map[string]bool }
+
+func note(m map[string]map[string]bool, key, value string) {
+	if m[key] == nil {
+		m[key] = map[string]bool{}
+	}
+	m[key][value] = true
+}
+
+func (u used) checkFile(t *testing.T, path string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")
+	if _, known := imports[pkg]; !known && pkg != command {
+		t.Errorf("%s: package %s is not in the table of imports", path, pkg)
+		return
+	}
+	test := strings.HasSuffix(path, "_test.go")
+	if !test && pkg != command {
+		note(u.ours, pkg, "")
+	}
+	for _, spec := range f.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, is := strings.CutPrefix(imp, ours); is {
+			u.checkOurs(t, path, pkg, own, test)
+			continue
+		}
+		for _, owners := range []map[string]string{outside, notYet} {
+			for prefix, allowed := range owners {
+				if test || !strings.HasPrefix(imp, prefix) {
+					continue
+				}
+				note(u.outside, prefix, pkg)
+				if !slices.Contains(strings.Fields(allowed), pkg) {
+					t.Errorf("%s: %s must not import %s (only: %s)", path, pkg, imp, allowed)
+				}
+			}
+		}
+	}
+}
+
+func (u used) checkOurs(t *testing.T, path, pkg, imported string, test bool) {
+	t.Helper()
+	helper := slices.Contains(testHelpers, imported)
+	switch {
+	case imported == pkg || imported == "errs" || test && helper:
+	case pkg == command:
+		if helper {
+			t.Errorf("%s: %s is for tests only", path, imported)
+		}
+	case slices.Contains(strings.Fields(imports[pkg]), imported):
+		if !test {
+			note(u.ours, pkg, imported)
+		}
+	case test && slices.Contains(strings.Fields(testImports[pkg]), imported):
+	case !test && slices.Contains(strings.Fields(planned[pkg]), imported):
+		t.Errorf("%s: the import of %s is planned for %s; move it to the table of imports", path, imported, pkg)
+	default:
+		t.Errorf("%s: %s must not import %s", path, pkg, imported)
+	}
+}
+
+// checkUnused reports permissions that no file uses. Packages that do not exist
+// yet are in planned only.
+func (u used) checkUnused(t *testing.T) {
+	t.Helper()
+	for pkg, allowed := range imports {
+		if u.ours[pkg] == nil {
+			t.Errorf("package %s is in the table of imports but has no file", pkg)
+			continue
+		}
+		for _, other := range strings.Fields(allowed) {
+			if !u.ours[pkg][other] {
+				t.Errorf("%s may import %s, but no file does; remove the permission", pkg, other)
+			}
+		}
+	}
+	for prefix, owners := range outside {
+		for _, pkg := range strings.Fields(owners) {
+			if !u.outside[prefix][pkg] {
+				t.Errorf("%s may import %s, but no file does; remove the permission", pkg, prefix)
+			}
+		}
+	}
+	for prefix := range notYet {
+		if len(u.outside[prefix]) > 0 {
+			t.Errorf("%s is imported now: move it from notYet to outside", prefix)
+		}
+	}
+}
