@@ -18,6 +18,7 @@ import (
 type worktreeCheckout struct {
 	e       *env
 	from    *source.WorkingTree
+	made    bool // a tree; more of them are of the same repository
 	changed int
 	objects []string
 }
@@ -49,10 +50,19 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 	if err != nil {
 		return nil, err
 	}
-	c.changed = files.Changed
-	c.noteSubmodules(files, o.submodules)
+	first := !c.made
+	if c.made = true; first {
+		c.changed = files.Changed
+	}
+	if !o.noFiles {
+		c.noteSubmodules(files, o.submodules)
+	}
 	w := c.from.Git()
-	tree, err := workspace.SnapshotTree(ctx, dir, w.Root, files.Paths)
+	paths := files.Paths
+	if o.noFiles {
+		paths = nil
+	}
+	tree, err := workspace.SnapshotTree(ctx, dir, w.Root, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +73,12 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 	if !w.InRepository() {
 		return tree, nil
 	}
-	if c.objects, err = w.Snapshot(ctx, dir+".dot"); err != nil {
+	objects, err := w.Snapshot(ctx, dir+".dot")
+	if err != nil {
 		return nil, fmt.Errorf("the workspace's .git: %w", err)
+	}
+	if first {
+		c.objects = objects
 	}
 	defer os.RemoveAll(dir + ".dot")
 	return tree, tree.AddDir(ctx, ".git", filepath.Join(dir+".dot", ".git"))

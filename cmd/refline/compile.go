@@ -249,14 +249,14 @@ func (c *compiled) what() string {
 	return c.project.At()
 }
 
-func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
-	if o.inPlace {
+func (c *compiled) tree(ctx context.Context, dir string, inPlace bool, o checkoutOptions) (*workspace.Tree, error) {
+	if inPlace {
 		if c.root == "" {
 			return nil, usagef("--in-place needs a working tree; it excludes --repo")
 		}
 		return nil, nil
 	}
-	return c.checkout.tree(ctx, dir, o.checkoutOptions(c.PipelineVariables()))
+	return c.checkout.tree(ctx, dir, o)
 }
 
 // where names the ref and event.
