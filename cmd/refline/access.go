@@ -15,7 +15,7 @@ import (
 type includeOptions struct {
 	projects, components, templates string
 	caFile                          string
-	key                             *runKey // nil: none
+	keys                            *runKeys // nil: none
 	tokens                          credential.Tokens
 	home                            homeServer // of the project itself
 }
@@ -35,6 +35,14 @@ func (o includeOptions) withDefaults(getenv func(string) string) includeOptions 
 	return o
 }
 
+// caPath is absolute: git reads it from another folder.
+func (o includeOptions) caPath(e *env) string {
+	if o.caFile == "" {
+		return ""
+	}
+	return e.path(o.caFile)
+}
+
 // includes gives the places of includes, reached as the user reaches them.
 func (o includeOptions) includes(e *env) source.Includes {
 	copies := ""
@@ -42,7 +50,7 @@ func (o includeOptions) includes(e *env) source.Includes {
 		copies = filepath.Join(dir, "includes")
 	}
 	return source.Includes{
-		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caFile,
+		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caPath(e),
 		Copies: copies, Notice: func(text string) { e.notef("%s", text) }, Now: e.now,
 		Remote: func(url string) (*git.Remote, error) {
 			access := o.access(e, url)
@@ -57,7 +65,7 @@ func (o includeOptions) includes(e *env) source.Includes {
 // and the run's deploy key likewise.
 func (o includeOptions) access(e *env, repo string) git.Access {
 	return git.Access{
-		Trust: git.User, AllowFile: true, CAFile: o.caFile, Environ: o.key.environ(e.environ(), repo),
+		Trust: git.User, AllowFile: true, CAFile: o.caPath(e), Environ: o.keys.environ(e.environ(), repo),
 		Login:  o.login(e),
 		Notice: func(text string) { e.notef("%s", text) },
 	}

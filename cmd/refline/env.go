@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -25,11 +26,15 @@ type env struct {
 	terminal       bool   // stdout is one
 	interactive    bool   // stdin is a terminal too: questions can be asked
 
+	answers *bufio.Reader // of stdin, for questions
+
 	chdir   string
 	noColor bool
 	quiet   bool
-	stop    context.Context                   // done when an orderly end is asked for
-	source  func(file string) ([]byte, error) // of the files that findings name; set by commands of stacks and templates
+	stop    context.Context // done when an orderly end is asked for
+	// interrupt is what signals do; nil in tests that run no command line.
+	interrupt *interrupt
+	source    func(file string) ([]byte, error) // of the files that findings name; set by commands of stacks and templates
 }
 
 func processEnv() *env {
@@ -40,6 +45,15 @@ func processEnv() *env {
 		terminal:    out,
 		interactive: out && term.IsTerminal(int(os.Stdin.Fd())),
 	}
+}
+
+// keepOrder says that the command from now on ends in order by itself when
+// e.stop is done. Without it the first signal ends the command's context too.
+func (e *env) keepOrder() (release func()) {
+	if e.interrupt == nil {
+		return func() {}
+	}
+	return e.interrupt.keepOrder()
 }
 
 // enter settles the folder to work in.

@@ -32,7 +32,7 @@ const (
 	exitUsage    = 2
 	exitRed      = 3
 	exitChanges  = 4
-	exitCanceled = 130
+	exitCanceled = 130 // 128 + the number of the signal: 143 for TERM
 )
 
 // errRed says that a run ended red. It was shown already.
@@ -54,23 +54,14 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	stop, stopped := context.WithCancel(ctx)
-	defer stopped()
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	go func() {
-		<-signals
-		stopped() // asks for an orderly end
-		<-signals
-		cancel()             // the second one does not wait
-		signal.Stop(signals) // and a third ends this program at once
-	}()
-	e.stop = stop
+	stops := newInterrupt(ctx, cancel)
+	defer stops.stopped()
+	defer stops.listen()()
+	e.stop, e.interrupt = stops.stop, stops
 	// A closed pipe is told by the write, and the command ends in order. Not by
 	// Ignore: the programs of jobs would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	out := &watched{w: e.stdout, gone: stopped}
+	out := &watched{w: e.stdout, gone: stops.gone}
 	e.stdout = out
 
 	root := newRootCmd(e)
@@ -81,8 +72,8 @@ func run(args []string, e *env) int {
 	}
 	code := exitCode(err)
 	var child childExit
-	if stop.Err() != nil && err != nil && !errors.As(err, &child) {
-		code = exitCanceled
+	if stops.stop.Err() != nil && err != nil && !errors.As(err, &child) {
+		code = stops.exitCode()
 	}
 	report(e, err)
 	return code
@@ -152,18 +143,27 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetVersionTemplate("refline {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&e.chdir, "directory", "C", "", "work as if started in this folder")
 	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
 	flags.BoolVarP(&e.quiet, "quiet", "q", false, "print results only")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return e.enter() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := e.enter(); err != nil {
+			return err
+		}
+		if !leavesRuns(cmd) {
+			sweepKilled(cmd.Context(), e, 0)
+		}
+		return nil
+	}
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
-		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e),
+		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	describeCompletion(root)
+	oneGrammar(root)
 	strict(root)
 	return root
 }

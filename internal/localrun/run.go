@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -17,11 +18,10 @@ import (
 // Input is a whole pipeline to run in this process.
 type Input struct {
 	Number    int64          // of the run, unique on this computer
-	FirstID   string         // the trigger job's CI_JOB_ID in a child pipeline, else empty
+	ID        string         // of a child run, as "7.1"; else empty: it is the number
 	Dir       string         // what is kept of the run: logs/; children share it
 	Artifacts artifact.Store // children share it
 	Work      string         // where workspaces are while it runs; children share it
-	Prefix    string         // "trigger job / " in a child pipeline
 	Pipeline  *pipeline.Pipeline
 	// Job gives the base of a job's input; Run fills in what it knows itself
 	// (ID, Dir, Take, Keep, Log, Emit, Stop, Started and the dotenv variables).
@@ -35,8 +35,8 @@ type Input struct {
 	// Parent gives the key of the artifacts of a job of the parent pipeline, for
 	// needs:pipeline in a child; nil in one that has no parent.
 	Parent func(job string) string
-	// Play tells whether a manual job is played when its turn comes.
-	Play func(job string) bool
+	// Play reports whether a manual job of a run is played when its turn comes.
+	Play func(run, job string) bool
 	// Ask is called when nothing is left to do but manual jobs: it returns the
 	// one to play, or "" for none. May be nil.
 	Ask func(ctx context.Context, jobs []string) string
@@ -64,14 +64,15 @@ type ChildRequest struct {
 type Result struct {
 	State    pipeline.State
 	Status   pipeline.Status // manual also when only a child pipeline waits
+	Result   pipeline.Result
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
 	Seconds  float64
 }
 
-// ChildResult is a child pipeline's end.
+// ChildResult is a child run's end.
 type ChildResult struct {
-	Trigger string
+	Trigger string // the job of the parent run
 	Input   *Input
 	Result  Result
 }
@@ -100,7 +101,8 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	}
 	r := &runner{Input: in, graph: graph, done: make(chan outcome)}
 	if r.numbers == nil {
-		r.numbers = &numbers{}
+		r.numbers = &numbers{job: in.Number * jobsOfRun}
+		r.ID = strconv.FormatInt(in.Number, 10)
 	}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
@@ -112,14 +114,34 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
-	status := r.state.Status
-	if status == pipeline.StatusRunning && err == nil {
-		status = pipeline.StatusManual // of a child: this process waits for nobody
-	}
+	status, result := r.outcome(err)
 	return Result{
-		State: r.state, Status: status, Jobs: r.records,
+		State: r.state, Status: status, Result: result, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
+}
+
+// outcome is the status and result of a run that ended. A trigger job whose child
+// waits is not over, but this process waits for nobody.
+func (r *runner) outcome(err error) (pipeline.Status, pipeline.Result) {
+	state := r.state
+	if err != nil || state.Status != pipeline.StatusRunning && state.Status != pipeline.StatusManual {
+		return state.Status, pipeline.ResultOf(state)
+	}
+	state.Status, state.Jobs = pipeline.StatusManual, slices.Clone(state.Jobs)
+	for i := range state.Jobs {
+		if state.Jobs[i].Status == pipeline.StatusRunning {
+			state.Jobs[i].Status = pipeline.StatusManual
+		}
+	}
+	result := pipeline.ResultOf(state)
+	for _, c := range r.children {
+		j := state.Jobs[r.index[c.Trigger]]
+		if j.Status == pipeline.StatusManual && !j.AllowFailure && c.Result.Result == pipeline.ResultFailed {
+			result = pipeline.ResultFailed // a job of the child failed, whatever else waits in it
+		}
+	}
+	return state.Status, result
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -136,8 +158,8 @@ type runner struct {
 	running  int
 	delayed  int
 	done     chan outcome
-	nextID   int64
-	mu       sync.Mutex // guards children
+	mu       sync.Mutex // guards what follows
+	created  int        // child runs
 	children []ChildResult
 	loose    sync.WaitGroup // children that no job waits for
 	later    sync.WaitGroup // work that no job waits for
@@ -158,9 +180,8 @@ func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var done context.CancelFunc
-	r.Stop, done = mergeDone(r.Stop, ctx) // what is ended at once is stopped too
+	r.Stop, done = engine.WithStop(r.Stop, ctx) // what is ended at once is stopped too
 	defer done()
-	r.firstID()
 	err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCreate})
 	if err == nil {
 		err = r.turn(ctx)
@@ -231,14 +252,6 @@ func (r *runner) cancelAll(ctx context.Context) error {
 	return err
 }
 
-// firstID makes job ids of runs and of their children distinct numbers.
-func (r *runner) firstID() {
-	r.nextID = r.Number * 10000
-	if n, err := strconv.ParseInt(r.FirstID, 10, 64); err == nil {
-		r.nextID = n * 1000
-	}
-}
-
 // rest is called when nothing moves any more; it returns true when a manual job
 // was played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
@@ -272,7 +285,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
@@ -323,13 +336,13 @@ func remove(list []int, x int) []int {
 
 func (r *runner) emit(i int, ev pipeline.Report) {
 	ev.Time = time.Now()
-	ev.Job = r.Prefix + r.Pipeline.Jobs[i].Name
+	ev.Run, ev.Job = r.ID, r.Pipeline.Jobs[i].Name
 	ev.Stage = r.Pipeline.Jobs[i].Stage
 	r.Emit(ev)
 }
 
 func (r *runner) delay(i int) {
-	wait := r.Pipeline.Jobs[i].StartIn
+	wait := r.Pipeline.Jobs[i].StartIn.D()
 	if r.Now {
 		wait = 0
 	}
@@ -391,8 +404,7 @@ func (r *runner) startReady(ctx context.Context) error {
 		stop, cancel := context.WithCancel(r.Stop)
 		r.stops[i] = cancel
 		r.running++
-		r.nextID++
-		go r.runAttempt(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), need)
+		go r.runAttempt(ctx, stop, i, r.numbers.jobID(), r.inputFor(i), need)
 	}
 	return nil
 }

@@ -1,11 +1,7 @@
 package source
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +12,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/netguard"
 )
 
 // Includes says where the files of other projects come from. Everything can be
@@ -37,6 +34,10 @@ type Includes struct {
 	Notice func(text string)
 	Now    func() time.Time // nil for the system's clock
 	CAFile string           // certificates of a private authority for https
+	// Guard says which addresses include:remote may have at all. Nil is for a
+	// person's own computer: the URL of an include may have any address, a
+	// redirect only public ones and those of the project's own server.
+	Guard *netguard.Guard
 	// Remote opens the repository at url with the credentials and the mirror
 	// folder of whoever compiles; nil when other projects cannot be read.
 	Remote func(url string) (*git.Remote, error)
@@ -95,85 +96,6 @@ func existingRepo(dir, project string) (string, error) {
 }
 
 const maxIncludeBytes = 4 << 20
-
-// get fetches a remote include.
-func (s Includes) get(ctx context.Context, address string) ([]byte, error) {
-	data, _, err := s.fetch(ctx, address, "")
-	return data, err
-}
-
-// fetch gets a file and its ETag. If etag is that of the server's file, the error
-// is errNotModified.
-func (s Includes) fetch(ctx context.Context, address, etag string) (data []byte, newTag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil || req.URL.Host == "" {
-		return nil, "", errs.E(errs.Invalid, "%q is not a URL", address)
-	}
-	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
-	}
-	shown := req.URL.Redacted()
-	client, err := s.client()
-	if err != nil {
-		return nil, "", err
-	}
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, "", errs.E(errs.Unavailable, "%w", rootCause(err))
-	}
-	defer res.Body.Close()
-	switch {
-	case etag != "" && res.StatusCode == http.StatusNotModified:
-		return nil, etag, errNotModified
-	case res.StatusCode == http.StatusNotFound:
-		return nil, "", errs.E(errs.NotFound, "%s: not found", shown)
-	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return nil, "", errs.E(errs.Denied, "%s: %s", shown, res.Status)
-	case res.StatusCode != http.StatusOK:
-		return nil, "", errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
-	}
-	data, err = io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
-	if err != nil {
-		return nil, "", errs.E(errs.Unavailable, "%s: %w", shown, err)
-	}
-	if len(data) > maxIncludeBytes {
-		return nil, "", errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
-	}
-	return data, res.Header.Get("ETag"), nil
-}
-
-func (s Includes) client() (*http.Client, error) {
-	if s.transport != nil {
-		return &http.Client{Transport: s.transport}, nil
-	}
-	if s.CAFile == "" {
-		return http.DefaultClient, nil
-	}
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "the authority's file: %w (from REFLINE_CA_FILE)", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errs.E(errs.Invalid, "%s holds no PEM certificate", s.CAFile)
-	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return &http.Client{Transport: t}, nil
-}
-
-// rootCause drops the URL that net/http puts in front, which may hold a secret.
-func rootCause(err error) error {
-	if u, ok := err.(*url.Error); ok { //nolint:errorlint // the outermost is meant
-		return u.Err
-	}
-	return err
-}
 
 // componentAddress takes host/group/project/name@version apart.
 func componentAddress(address string) (host, project, name, ref string, err error) {

@@ -75,7 +75,7 @@ type otherProject struct {
 func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
 	switch src.Kind {
 	case gitlabci.SourceRemote:
-		data, err := o.includes.get(ctx, src.Path)
+		data, err := o.includes.get(ctx, src.Path, o.origin)
 		return data, src, err
 	case gitlabci.SourceTemplate:
 		data, err := o.includes.template(ctx, o.origin, src.Path)

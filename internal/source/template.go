@@ -35,9 +35,9 @@ type place struct {
 func (s Includes) template(ctx context.Context, origin, name string) ([]byte, error) {
 	switch {
 	case s.Templates == "":
-		return s.published(ctx, name, templatePlaces(origin, name))
+		return s.published(ctx, origin, name, templatePlaces(origin, name))
 	case IsURL(s.Templates):
-		return s.published(ctx, name, []place{{url: strings.TrimRight(s.Templates, "/") + "/" + name}})
+		return s.published(ctx, origin, name, []place{{url: strings.TrimRight(s.Templates, "/") + "/" + name}})
 	}
 	root, err := os.OpenRoot(s.Templates)
 	if err != nil {
@@ -69,7 +69,7 @@ func templatePlaces(origin, name string) []place {
 // published reads a file from the first place that has it. A fresh copy is used
 // without asking; an older one is confirmed by its ETag, or used if no place can
 // be reached. The error names all places.
-func (s Includes) published(ctx context.Context, name string, places []place) ([]byte, error) {
+func (s Includes) published(ctx context.Context, origin, name string, places []place) ([]byte, error) {
 	copies := copies{s.Copies}
 	kind := errs.NotFound
 	var tried []string
@@ -79,7 +79,7 @@ func (s Includes) published(ctx context.Context, name string, places []place) ([
 		if have && s.now().Sub(old.Checked) < freshFor {
 			return old.Content, nil
 		}
-		data, etag, err := s.fetch(ctx, p.url, old.ETag)
+		data, etag, err := s.getTagged(ctx, p.url, origin, old.ETag)
 		switch {
 		case errors.Is(err, errNotModified):
 			old.Checked = s.now()
