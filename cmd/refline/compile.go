@@ -116,6 +116,10 @@ func (o *pipelineOptions) request(e *env) (r definition.Request, err error) {
 	if r.Trigger, err = eventNamed(o.event); err != nil {
 		return r, err
 	}
+	if o.target != "" && r.Trigger != pipeline.TriggerMergeRequest {
+		return r, usagef("--target %s is for --event merge_request", o.target)
+	}
+	r.Target, r.Registry = o.target, e.getenv("REFLINE_REGISTRY")
 	if err = o.checkBefore(); err != nil {
 		return r, err
 	}
