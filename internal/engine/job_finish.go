@@ -37,9 +37,10 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		err = nil
 	}
 	if err == nil {
-		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
-		err = a.keepArtifacts(ctx, failed, res)
+		if err = a.keepArtifacts(ctx, failed, res); err == nil {
+			a.noteDeployment(res)
+		}
 	}
 	switch {
 	case err == nil:
@@ -63,7 +64,8 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// noteDeployment says which environment a job reached, and where it is seen.
+// noteDeployment reports the environment that a job reached and its URL, which may
+// use the variables of the job's own dotenv report.
 func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
@@ -71,7 +73,7 @@ func (a *attempt) noteDeployment(res *JobResult) {
 	}
 	text := "deployed to " + a.expand(env.Name)
 	if env.URL != "" {
-		text += ": " + a.expand(env.URL)
+		text += ": " + a.expandWith(env.URL, res.Dotenv)
 	}
 	a.note(text)
 }
@@ -111,6 +113,10 @@ func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Va
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("reports:dotenv %s: %w", file, err)
+		}
+		if len(vars) > dotenvVariables {
+			a.note(fmt.Sprintf("reports:dotenv %s has %d variables; GitLab refuses more than %d by default, on gitlab.com more than 50 (Free), 100 (Premium) or 150 (Ultimate)",
+				file, len(vars), dotenvVariables))
 		}
 		out = append(out, vars...)
 	}

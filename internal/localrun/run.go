@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -62,7 +63,7 @@ type ChildRequest struct {
 // Result is what became of a run.
 type Result struct {
 	State    pipeline.State
-	Status   pipeline.Status
+	Status   pipeline.Status // manual also when only a child pipeline waits
 	Result   pipeline.Result
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
@@ -113,10 +114,34 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
+	status, result := r.outcome(err)
 	return Result{
-		State: r.state, Status: r.state.Status, Result: pipeline.ResultOf(r.state), Jobs: r.records,
+		State: r.state, Status: status, Result: result, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
+}
+
+// outcome is the status and result of a run that ended. A trigger job whose child
+// waits is not over, but this process waits for nobody.
+func (r *runner) outcome(err error) (pipeline.Status, pipeline.Result) {
+	state := r.state
+	if err != nil || state.Status != pipeline.StatusRunning && state.Status != pipeline.StatusManual {
+		return state.Status, pipeline.ResultOf(state)
+	}
+	state.Status, state.Jobs = pipeline.StatusManual, slices.Clone(state.Jobs)
+	for i := range state.Jobs {
+		if state.Jobs[i].Status == pipeline.StatusRunning {
+			state.Jobs[i].Status = pipeline.StatusManual
+		}
+	}
+	result := pipeline.ResultOf(state)
+	for _, c := range r.children {
+		j := state.Jobs[r.index[c.Trigger]]
+		if j.Status == pipeline.StatusManual && !j.AllowFailure && c.Result.Result == pipeline.ResultFailed {
+			result = pipeline.ResultFailed // a job of the child failed, whatever else waits in it
+		}
+	}
+	return state.Status, result
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -235,7 +260,7 @@ func (r *runner) rest(ctx context.Context) (bool, error) {
 	}
 	var manual []string
 	for i, s := range r.state.Jobs {
-		if s.Status == pipeline.StatusManual {
+		if s.Status == pipeline.StatusManual && r.Pipeline.Jobs[i].When == pipeline.WhenManual {
 			manual = append(manual, r.Pipeline.Jobs[i].Name)
 		}
 	}
@@ -260,7 +285,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
