@@ -33,6 +33,14 @@ type runOptions struct {
 	topModules   bool // submodules, but not those inside them
 	lfs          bool
 	sparse       []string
+
+	shell         string // when a shell is opened in a job, see bindShell
+	keep          bool
+	artifactsFrom string
+
+	// Not flags: what refline runs retry sets.
+	earlier *earlierRun
+	request runRequest // what can be asked again
 }
 
 func newRunCmd(e *env) *cobra.Command {
@@ -54,16 +62,25 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 		Example: `  refline run
   refline run test --log
   refline run --manual deploy --var REGION=eu
+  refline run test --shell
+  refline run test --only --artifacts-from 7
   refline run --repo https://git.example.com/data/flows.git --tag v1.4.0 -f flows/daily.yml --input day=2026-11-22`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
 				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
 			}
+			o.request = requestOf(cmd, e.dir, args)
 			return runRun(cmd.Context(), e, o, args)
 		},
 	}
-	o.bind(cmd)
+	o.bindRun(cmd, e)
 	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
+	return cmd
+}
+
+// bindRun binds all flags of refline run.
+func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
+	o.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
@@ -87,7 +104,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
 	f.StringArrayVar(&o.sparse, "sparse", nil, "with --repo: check out only this path")
 	f.IntVar(&o.depth, "depth", 0, "with --repo: commits of history to fetch at least, where the cache has none yet (default all)")
-	return cmd
+	bindShell(f, &o.shell)
+	f.BoolVar(&o.keep, "keep", false, keepHelp)
+	f.StringVar(&o.artifactsFrom, "artifacts-from", "", "do not run needed jobs that passed in this earlier `RUN` (its number, or ~1 for the one before the last): take their artifacts")
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
@@ -97,7 +116,10 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	s := &session{e: e, o: o}
+	if err := o.checkShell(e); err != nil {
+		return err
+	}
+	s := &session{e: e, o: o, earlier: o.earlier}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
 		return err

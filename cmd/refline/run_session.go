@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -51,12 +52,19 @@ type session struct {
 	answers *bufio.Reader
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
+
+	earlier  *earlierRun // results of jobs that are not run; nil: none
+	screen   sync.RWMutex
+	keyboard *keyboard // nil before the first shell
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
 	hideMemory() // before there is a secret in it
-	var err error
+	err := s.openEarlier()
+	if err != nil {
+		return err
+	}
 	if s.store, err = openHistory(s.e); err != nil {
 		return err
 	}
@@ -81,6 +89,9 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	if err := s.compile(ctx); err != nil {
+		return err
+	}
+	if err := s.earlier.check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -157,12 +168,18 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 		}
 	}
 	s.jobs = names
-	s.c.pipeline = pipeline.Select(s.c.pipeline, names, !s.o.only)
+	s.c.pipeline = pipeline.Select(s.c.pipeline, names, !s.o.only || s.earlier != nil)
+	if s.earlier != nil {
+		s.c.pipeline = s.chooseEarlier(s.c.pipeline, names)
+	}
 	return s.checkManual()
 }
 
 func (s *session) run(ctx context.Context) error {
 	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	if s.o.shell != "" {
+		p = s.withoutRetries(p)
+	}
 	s.c.pipeline = p
 	s.begin()
 	var err error
@@ -178,6 +195,9 @@ func (s *session) run(ctx context.Context) error {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.Write(&s.record); err != nil {
+		return err
+	}
+	if err := s.o.request.write(s.store, s.record.Number); err != nil {
 		return err
 	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
@@ -227,12 +247,19 @@ func (s *session) begin() {
 	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
 	r.Ref, r.Event, r.Changed = s.c.Ref(), s.c.Trigger, s.c.checkout.changedFiles()
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
+	if s.earlier != nil && s.earlier.retry {
+		r.RetryOf = s.earlier.run.Number
+	}
 }
 
 // header is the run's first line: what runs, at which commit.
 func (s *session) header() string {
 	p := s.c.pipeline
-	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
+	again := ""
+	if s.record.RetryOf != 0 {
+		again = fmt.Sprintf(" · run %d again", s.record.RetryOf)
+	}
+	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
 }
 
 func (s *session) headerTo() io.Writer {
@@ -271,7 +298,8 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Stop:  s.e.stop,
 	}
 	in.Child = s.child(tree)
-	if s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
+	s.useEarlier(&in)
+	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
 	return in
@@ -280,6 +308,8 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
+	s.screen.RLock() // while a shell has the terminal, reports wait
+	defer s.screen.RUnlock()
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
@@ -319,6 +349,7 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.key, s.tokens),
+			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -380,9 +411,12 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.R
 		j := history.Job{
 			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: rec.Artifacts,
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
 		}
 		out = append(out, j)
+		if rec.Earlier != 0 {
+			out = append(out, s.earlier.below(j.Name)...)
+		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
 				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Result)...)

@@ -40,7 +40,7 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	cmd.Flags().IntVarP(&most, "number", "n", 20, "how many runs to list")
-	cmd.AddCommand(newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRemoveCmd(e))
+	cmd.AddCommand(newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRetryCmd(e), newRunsRemoveCmd(e))
 	return cmd
 }
 

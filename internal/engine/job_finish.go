@@ -84,7 +84,7 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 	}
 	req := artifact.Request{
 		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
-		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "",
+		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "" && !a.keeps(),
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
 		kept, err := artifact.Keep(ctx, a.Artifacts, a.Keep, req)
@@ -95,15 +95,24 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 			return err
 		}
 		res.Artifacts = !kept.Empty()
-		res.Dotenv, err = a.readDotenv(ctx, kept.Info.Reports["dotenv"])
+		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"])
 		return err
 	})
 }
 
-func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Variable, error) {
+// KeptDotenv gives the variables of the dotenv reports among kept artifacts.
+func KeptDotenv(ctx context.Context, store artifact.Store, key string) ([]pipeline.Variable, error) {
+	info, err := store.Info(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return readDotenv(ctx, store, key, info.Reports["dotenv"])
+}
+
+func readDotenv(ctx context.Context, store artifact.Store, key string, files []string) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
-		f, err := a.Artifacts.OpenReport(ctx, a.Keep, "dotenv", file)
+		f, err := store.OpenReport(ctx, key, "dotenv", file)
 		if err != nil {
 			return nil, err
 		}
