@@ -36,8 +36,8 @@ lint: ## run the linters of .golangci.yml
 	$(LINT) run ./...
 
 .PHONY: test
-test: ## run all tests with the race detector, beside Docker and moto where they can be had
-	scripts/with-docker scripts/with-moto go test -race -timeout 15m ./...
+test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
+	scripts/with-docker scripts/with-moto scripts/with-postgres go test -race -timeout 15m ./...
 
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)

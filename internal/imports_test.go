@@ -31,6 +31,9 @@ var imports = map[string]string{
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "",
+	"store":                 "pipeline",
+	"store/storetest":       "store",
+	"scheduler":             "store pipeline",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -82,15 +85,15 @@ var planned = map[string]string{
 	"localrun":   "definition source credential executor workspace cache history secret mask diag",
 
 	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor",
+	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
 	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"blob":                "",
 	"blob/s3":             "blob",
-	"store":               "pipeline secret",
-	"scheduler":           "store definition source git credential schedule secret pipeline diag",
+	"store":               "secret",
+	"scheduler":           "definition source git credential schedule secret diag",
 	"api":                 "pipeline diag",
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
@@ -113,6 +116,10 @@ var outside = map[string]string{
 	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent",
 	"github.com/aws/":                 "stack/awscloud",
+	"database/sql":                    "store store/storetest",
+	"modernc.org/sqlite":              "store",
+	"github.com/jackc/pgx":            "store",
+	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline credential git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                        "git netguard forge forge/forgetest source stack/stacktest",
@@ -129,17 +136,13 @@ var outside = map[string]string{
 // notYet are owners of modules that no file imports yet.
 var notYet = map[string]string{
 	"k8s.io/":                                "executor/kubernetes",
-	"database/sql":                           "store",
-	"modernc.org/sqlite":                     "store",
-	"github.com/jackc/pgx":                   "store",
-	"github.com/pressly/goose":               "store",
 	"github.com/google/go-containerregistry": "image",
 	"github.com/prometheus/":                 "telemetry",
 	"go.opentelemetry.io/":                   "telemetry",
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest"}
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{

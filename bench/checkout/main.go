@@ -1,8 +1,7 @@
-// Command checkout measures the way from a ref to a ready workspace beside
-// "git clone --depth 1" of the same repository over HTTP on this computer, and
-// prints ratios. Absolute times say little; the ratios are taken in one run. The
-// time of the processor, of both ends together, is steadier where other work
-// goes on beside.
+// Command checkout compares the time from a ref to a ready workspace with "git
+// clone --depth 1" of the same repository over HTTP on this computer, and prints
+// ratios. Absolute times say little; the ratios are taken in one run. Processor
+// time, of both ends together, varies less on a busy machine.
 package main
 
 import (
@@ -40,7 +39,7 @@ type bench struct {
 	times map[string][]cost
 }
 
-// cost is what one step took; processor is 0 where it cannot be told.
+// cost is what one step took; processor is 0 if it is unknown.
 type cost struct{ wall, processor time.Duration }
 
 func measure(files, rounds int, parent string) error {
@@ -126,8 +125,8 @@ const (
 	cold    = "cold: nothing in the cache"
 	warm    = "warm: the ref has not moved"
 	commit  = "one new commit of 3 files"
-	bare    = "one new commit, no spare"
-	prepare = "  (spare prepared, off the path)"
+	bare    = "one new commit, empty pool"
+	prepare = "  (pool filled, off the path)"
 )
 
 func (b *bench) round(n int) error {
@@ -146,16 +145,16 @@ func (b *bench) round(n int) error {
 			return remote.Checkout(ctx, last, dst, git.CheckoutOptions{Depth: 20})
 		}
 	}
-	spare := func() error { return remote.PrepareSpare(ctx, last) }
+	fill := func() error { return remote.Prepare(ctx, last) }
 	for _, step := range []struct {
 		what string
 		do   func() error
 	}{
 		{clone, func() error { return exec.Command("git", "clone", "-q", "--depth", "1", b.url, at("clone")).Run() }},
 		{cold, get(at("cold"))},
-		{prepare, spare},
+		{prepare, fill},
 		{warm, get(at("warm"))},
-		{prepare, spare},
+		{prepare, fill},
 		{"", func() error { return b.push(n, "a") }},
 		{commit, get(at("commit"))},
 		{"", func() error { return b.push(n, "b") }},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,13 @@ import (
 
 type agentOptions struct {
 	hostOptions
-	key, keyFile, keyEnv string
+	keys, keyFiles, keyEnvs []string
 }
 
 func newAgentCmd(e *env) *cobra.Command {
 	o := &agentOptions{}
 	cmd := &cobra.Command{
-		Use:   "agent (--key-env VARIABLE | --key-file FILE | --key NAME) [--host HOST…] -- COMMAND [ARG…]",
+		Use:   "agent (--key-env VARIABLE | --key-file FILE | --key NAME)… [--host HOST…] -- COMMAND [ARG…]",
 		Short: "Give one command the use of a deploy key, not the key",
 		Long: `Run COMMAND with an ssh agent that holds one key, for as long as COMMAND runs. The
 agent signs log-ins to the named hosts only, whose keys must be known: all else is
@@ -28,6 +29,12 @@ push just work; the key's variable is not in COMMAND's environment.
 
 The hosts' keys are taken from --known-hosts, from the variable SSH_KNOWN_HOSTS, or
 from your own known_hosts; those of a kept key are pinned with it.
+
+Of several keys git uses the one whose repository is named (that of a kept key, or
+--host with a repository's URL), else the first one for the host.
+
+The passphrase of a key is asked for on a terminal, else taken from the variable
+VARIABLE_PASSPHRASE, or REFLINE_KEY_PASSPHRASE.
 
 Whoever gives the key in a variable has it in their own process; a key kept by
 "refline key" or in a file is in none but refline's.
@@ -44,31 +51,73 @@ Exit codes: that of COMMAND; else 1 error, 2 usage.`,
 		},
 	}
 	o.bind(cmd)
-	bindKeySource(cmd, &o.keyFile, &o.keyEnv)
-	cmd.Flags().StringVar(&o.key, "key", "", "a key kept by refline key")
-	cmd.MarkFlagsMutuallyExclusive("key", "key-file", "key-env")
+	f := cmd.Flags()
+	f.StringArrayVar(&o.keyFiles, "key-file", nil, "a private key is in this file (\"-\": standard input)")
+	f.StringArrayVar(&o.keyEnvs, "key-env", nil, "a private key is in this variable (whole, in one line, in base64, in the file that it names, or split into NAME_1, NAME_2, …)")
+	f.StringArrayVar(&o.keys, "key", nil, "a key kept by refline key")
+	_ = cmd.MarkFlagFilename("key-file")
 	return cmd
 }
 
-func (o *agentOptions) load(e *env) (credential.Key, error) {
+// keySource says where one private key comes from and what it is for.
+type keySource struct {
+	hostOptions
+	key, keyFile, keyEnv string
+	text                 []byte // the key itself instead
+	name                 string // of its passphrase's variable
+}
+
+// sources are the keys that the flags name.
+func (o *agentOptions) sources() []keySource {
+	var out []keySource
+	for _, name := range o.keys {
+		out = append(out, keySource{hostOptions: o.hostOptions, key: name, name: name})
+	}
+	for _, file := range o.keyFiles {
+		out = append(out, keySource{hostOptions: o.hostOptions, keyFile: file})
+	}
+	for _, name := range o.keyEnvs {
+		out = append(out, keySource{hostOptions: o.hostOptions, keyEnv: name, name: name})
+	}
+	return out
+}
+
+// load reads the key, without its passphrase, and its hosts' keys.
+func (o *keySource) load(e *env) (credential.Key, error) {
 	var k credential.Key
 	var err error
-	if o.key != "" {
+	pinned := false
+	switch {
+	case o.key != "":
 		store, err := openKeyStore(e)
 		if err != nil {
 			return k, err
 		}
-		if _, err := findKey(store, o.key); err != nil {
+		about, err := findKey(store, o.key)
+		if err != nil {
 			return k, err
 		}
 		if k, err = store.Key(o.key); err != nil {
 			return k, err
 		}
-		if len(o.hosts) == 0 && o.knownHosts == "" {
-			return k, nil
+		k.Hosts, k.Repos = about.Hosts, about.Repos
+		pinned = len(o.hosts) == 0 && o.knownHosts == ""
+	case o.text != nil:
+		k.Text = o.text
+	default:
+		if k.Text, err = keyText(e, o.keyFile, o.keyEnv); err != nil {
+			return k, err
 		}
-	} else if k.Text, err = keyText(e, o.keyFile, o.keyEnv); err != nil {
+	}
+	if k.Text, err = unlockKey(e, k.Text, o.name); err != nil || pinned {
 		return k, err
+	}
+	k.Hosts = nil
+	for _, h := range o.hosts {
+		k.Hosts = append(k.Hosts, h.String())
+		if h.Path != "" {
+			k.Repos = append(k.Repos, "ssh://"+h.String()+"/"+strings.TrimPrefix(h.Path, "/"))
+		}
 	}
 	k.KnownHosts, err = hostKeys(e, o.hosts, o.knownHosts)
 	return k, err
@@ -79,10 +128,19 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	hideMemory() // before the key is in it
-	key, err := o.load(e)
-	if err != nil {
-		return err
+	hideMemory() // before a key is in it
+	sources := o.sources()
+	if len(sources) == 0 {
+		return usagef("no private key is named: --key-file FILE, --key-env VARIABLE or --key NAME")
+	}
+	set, environ := credential.Set{}, e.environ()
+	for _, source := range sources {
+		key, err := source.load(e)
+		if err != nil {
+			return err
+		}
+		set.Keys = append(set.Keys, &key)
+		environ = credential.WithoutKey(environ, source.keyEnv)
 	}
 	dir, err := os.MkdirTemp("", "refline-agent-")
 	if err != nil {
@@ -90,17 +148,19 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	}
 	defer os.RemoveAll(dir)
 	refused := func(reason string) { e.notef("agent: refused %s", reason) }
-	serving, err := key.Serve(credential.Place{Dir: dir, Seen: dir, Refused: refused})
+	more, end, err := set.Serve(credential.Place{Dir: dir, Seen: dir, Refused: refused})
 	if err != nil {
 		return err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr,
-		Env: append(credential.WithoutKey(e.environ(), o.keyEnv), serving.Env...),
+		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
 	}
 	wait, err := startCommand(cmd, false)
 	if err != nil {
-		return errors.Join(err, serving.Close())
+		return errors.Join(err, end())
 	}
-	return errors.Join(wait(), serving.Close())
+	release := watchOver(cmd.Process.Pid, dir)
+	err = wait()
+	release()
+	return errors.Join(err, end())
 }

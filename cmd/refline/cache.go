@@ -55,7 +55,7 @@ func newCacheCmd(e *env) *cobra.Command {
 	clear := &cobra.Command{
 		Use: "clear", Short: "Remove every cache", Args: noArgs,
 		Long: `Remove every cache of every project. With --all also what Refline itself keeps to
-be fast: mirrors of repositories, spare checkouts, Python environments.
+be fast: mirrors of repositories, prepared checkouts, Python environments.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline cache clear\n  refline cache clear --all",

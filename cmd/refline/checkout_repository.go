@@ -109,7 +109,7 @@ func repositoryRef(ctx context.Context, e *env, remote *git.Remote, o *pipelineO
 	case o.tag != "":
 		return git.Ref{Kind: git.KindTag, Name: o.tag}, nil
 	case o.commit != "":
-		return git.Ref{Kind: git.KindCommit, Name: o.commit}, nil
+		return git.Ref{Kind: git.KindCommit, Name: localRevision(ctx, e, o)}, nil
 	case o.ref != "":
 		branch := git.Ref{Kind: git.KindBranch, Name: o.ref}
 		_, err := remote.Resolve(ctx, branch)
@@ -129,6 +129,26 @@ func repositoryRef(ctx context.Context, e *env, remote *git.Remote, o *pipelineO
 		}
 	}
 	return git.DefaultRef(e.getenv, current), nil
+}
+
+// localRevision is the commit that a revision means in a repository of this
+// computer (HEAD~1, main@{yesterday}); what it does not know stays as it is.
+func localRevision(ctx context.Context, e *env, o *pipelineOptions) string {
+	path, ok := localRepository(e, o.repo)
+	if !ok {
+		return o.commit
+	}
+	w, err := git.Open(ctx, path, e.environ())
+	if err != nil || !w.InRepository() {
+		return o.commit
+	}
+	reader := w.Reader(ctx)
+	defer reader.Close()
+	c, err := reader.Commit(o.commit)
+	if err != nil {
+		return o.commit
+	}
+	return c.SHA
 }
 
 // tree checks the commit out.
@@ -183,5 +203,5 @@ func (c *repositoryCheckout) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	// Not being able to is no loss: the next run makes its own.
-	_ = c.from.Remote().GiveBack(ctx, c.from.Resolved(), c.base)
+	_ = c.from.Remote().Recycle(ctx, c.from.Resolved(), c.base)
 }

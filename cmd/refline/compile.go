@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/git"
 	"refline/internal/gitlabci"
 	"refline/internal/mask"
 	"refline/internal/pipeline"
@@ -23,7 +25,10 @@ type compiled struct {
 	*definition.Definition
 	project   source.Project // the working tree, or a commit of a repository
 	checkout  checkout
-	root      string            // of the working tree; empty with --repo
+	pretence  *source.Pretence // nil: the code is that of the ref
+	root      string           // of the working tree; empty with --repo
+	named     []string         // jobs of the command line
+	inputs    map[string]any
 	variables []secret.Variable // of the project
 
 	// Of the definition, for commands that show it.
@@ -37,6 +42,7 @@ type compiled struct {
 // forRun is what a run adds to the options of a pipeline.
 type forRun struct {
 	number   int64
+	words    []string            // of the command line: jobs, or a file before them
 	secrets  []pipeline.Variable // --secret
 	withheld []string            // variables of the project that jobs do not get
 }
@@ -98,6 +104,12 @@ func (o *pipelineOptions) request(e *env) (r definition.Request, err error) {
 }
 
 func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, runs bool) error {
+	if o.repo == "" && o.commit != "" {
+		if w, err := git.Open(ctx, e.dir, e.environ()); err == nil && !w.InRepository() {
+			return errs.E(errs.Invalid, "--commit %s: %s is not in a git repository; name one: --repo URL", o.commit, w.Root)
+		}
+		o.repo = "." // a commit of this repository
+	}
 	if o.repo != "" {
 		began := time.Now()
 		r, err := openRepository(ctx, e, o)
@@ -107,9 +119,6 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
 		return nil
 	}
-	if o.commit != "" {
-		return usagef("--commit needs --repo; for a commit of this repository: --repo . --commit %s", o.commit)
-	}
 	t, err := openWorkingTree(ctx, e, o)
 	if err != nil {
 		return err
@@ -117,6 +126,9 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 	c.project, c.checkout, c.root = t, &worktreeCheckout{e: e, from: t}, t.Git().Root
 	if runs {
 		t.Prefetch()
+	}
+	if o.branch+o.tag+o.ref != "" {
+		c.pretence = t.Pretence(ctx)
 	}
 	return nil
 }
@@ -136,7 +148,11 @@ func (c *compiled) compile(ctx context.Context, e *env, o *pipelineOptions, r de
 	if run != nil {
 		r.PipelineID, r.Variables.Job = run.number, run.secrets
 		r.Variables.Withheld, r.Variables.Reveal = run.withheld, true
+		if r.File, c.named, err = c.takeFile(ctx, e, o, r, run.words); err != nil {
+			return err
+		}
 	}
+	c.inputs = r.Inputs
 	if c.Definition, err = definition.Compile(ctx, r); err != nil {
 		return err
 	}
@@ -167,6 +183,27 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 		return "", errs.E(errs.NotFound, "no file %s in %s", name, where)
 	}
 	return name, nil
+}
+
+// takeFile takes the first word of the command line as the file to run, if no
+// option names one, it is a file, and no job of the default pipeline has this
+// name.
+func (c *compiled) takeFile(ctx context.Context, e *env, o *pipelineOptions, r definition.Request, words []string) (file string, jobs []string, err error) {
+	if o.file != "" || o.content != nil || len(words) == 0 {
+		return r.File, words, nil
+	}
+	named := *o
+	named.file = words[0]
+	if file, err = c.findFile(ctx, e, &named); err != nil {
+		if _, missing := os.Stat(e.path(words[0])); errs.Is(err, errs.Invalid) && missing == nil && strings.ContainsRune(words[0], filepath.Separator) {
+			return "", nil, err
+		}
+		return r.File, words, nil // a job, or a mistake that is reported as one
+	}
+	if d, err := definition.Compile(ctx, r); err == nil && d.Explain(words[0]) != nil {
+		return r.File, words, nil
+	}
+	return file, words[1:], nil
 }
 
 // source reads the files that findings name, for the line under them.
@@ -207,9 +244,9 @@ func secretValue(e *env, spec string) (name, value string, err error) {
 		}
 		return name, value, nil
 	case strings.HasPrefix(from, "@"):
-		data, err := os.ReadFile(e.path(from[1:]))
+		data, err := readRegular(e.path(from[1:]), "--secret "+name+": "+from[1:], mask.MaxSecret)
 		if err != nil {
-			return "", "", errs.E(errs.NotFound, "--secret %s: %w", name, err)
+			return "", "", err
 		}
 		return name, string(data), nil
 	}
@@ -220,10 +257,27 @@ func (c *compiled) close() { c.checkout.close() }
 
 // what names the commit and how many files differ from it.
 func (c *compiled) what() string {
-	if n := c.checkout.changedFiles(); n > 0 {
-		return c.project.At() + " + " + plural(n, "changed file")
+	at := c.project.At()
+	if c.pretence != nil {
+		kind := "branch"
+		if c.Facts.Tag != "" {
+			kind = "tag"
+		}
+		at = fmt.Sprintf("as if on %s %s (code of %s %s)", kind, c.Ref(), c.pretence.Code, short(c.Facts.SHA))
 	}
-	return c.project.At()
+	if n := c.checkout.changedFiles(); n > 0 {
+		return at + " + " + plural(n, "changed file")
+	}
+	return at
+}
+
+// notePretence names the command that runs the ref itself, if it exists.
+func (c *compiled) notePretence(e *env, o pipelineOptions) {
+	if c.pretence == nil || c.pretence.Commit == "" {
+		return
+	}
+	o.repo = "."
+	e.notef("%s is at %s here; to run its own code: refline run%s", c.Ref(), short(c.pretence.Commit), o.again())
 }
 
 func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {

@@ -9,9 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // person is somebody with a home, who runs refline in a folder.
@@ -294,6 +296,94 @@ func keyPieces(text, key string) []string {
 	return found
 }
 
+// Several keys: git takes the one for the repository, else one for its host.
+func TestSeveralDeployKeys(t *testing.T) {
+	t.Parallel()
+	s := startSSHD(t)
+	flows := s.repository(t, "flows.git", map[string]string{"a": "a"})
+	wiki := s.repository(t, "flows.wiki.git", map[string]string{"home.md": "# Home\n"})
+	p := newPerson(t)
+	p.must("key", "import", "reader", "--key-file", s.read, "--repo", flows, "--known-hosts", s.knownHosts)
+	p.must("key", "import", "writer", "--key-file", s.write, "--repo", wiki, "--known-hosts", s.knownHosts)
+	const push = `git clone -q "$1" flows && git clone -q "$2" wiki && cd wiki && echo more >> home.md && git commit -qam more && git push -q`
+	p.must("agent", "--key", "reader", "--key", "writer", "--", "sh", "-c", push, "sh", flows, wiki)
+	if got := s.log(t, "flows.wiki.git"); !strings.HasPrefix(got, "more\n") {
+		t.Errorf("the wiki's log is %q", got)
+	}
+	p.write(".gitlab-ci.yml", "publish:\n  script:\n    - git clone -q "+wiki+" wiki && cd wiki && echo job >> home.md && git -c user.name=j -c user.email=j@example.com commit -qam job && git push -q\n")
+	command(t, p.dir, "git", "init", "-q")
+	p.must("run", "--deploy-key", "reader", "--deploy-key", "writer")
+	if got := s.log(t, "flows.wiki.git"); !strings.HasPrefix(got, "job\n") {
+		t.Errorf("the wiki's log is %q", got)
+	}
+}
+
+// A key with a passphrase, and one in base64.
+func TestKeysAsTheyAreKept(t *testing.T) {
+	t.Parallel()
+	s := startSSHD(t)
+	url := s.repository(t, "flows.git", map[string]string{"a": "a"})
+	p := newPerson(t)
+	command(t, p.dir, "cp", s.write, "locked")
+	command(t, p.dir, "ssh-keygen", "-q", "-p", "-N", "hunter2-hunter2", "-f", "locked")
+	agent := []string{"agent", "--known-hosts", s.knownHosts}
+	clone := []string{"--", "git", "clone", "-q", url}
+	if out, code := p.refline(slices.Concat(agent, []string{"--key-file", "locked"}, clone)...); code != 1 || !strings.Contains(out, "REFLINE_KEY_PASSPHRASE") {
+		t.Errorf("without the passphrase: exit code %d\n%s", code, out)
+	}
+	p.env = []string{"REFLINE_KEY_PASSPHRASE=wrong"}
+	if out, code := p.refline(slices.Concat(agent, []string{"--key-file", "locked"}, clone)...); code != 1 || !strings.Contains(out, "the passphrase is wrong") {
+		t.Errorf("with another passphrase: exit code %d\n%s", code, out)
+	}
+	key := command(t, p.dir, "cat", "locked")
+	p.env = []string{"DEPLOY_KEY=" + base64.StdEncoding.EncodeToString([]byte(key)), "DEPLOY_KEY_PASSPHRASE=hunter2-hunter2"}
+	p.must(slices.Concat(agent, []string{"--key-env", "DEPLOY_KEY"}, clone, []string{"one"})...)
+	if out := p.must(slices.Concat(agent, []string{"--key-env", "DEPLOY_KEY", "--", "env"})...); strings.Contains(out, "DEPLOY_KEY") {
+		t.Error("the command has the key's variables")
+	}
+	p.env = []string{"DEPLOY_KEY=" + s.file(t, "write") + s.file(t, "read")}
+	if out, code := p.refline(slices.Concat(agent, []string{"--key-env", "DEPLOY_KEY"}, clone)...); code != 1 || !strings.Contains(out, "2 private keys") {
+		t.Errorf("two keys in one variable: exit code %d\n%s", code, out)
+	}
+}
+
+// An agent that is killed takes its command and its folder along.
+func TestKilledAgent(t *testing.T) {
+	t.Parallel()
+	s := startSSHD(t)
+	p := newPerson(t)
+	tmp := t.TempDir()
+	p.env = []string{"TMPDIR=" + tmp}
+	out := filepath.Join(p.dir, "pids")
+	cmd := exec.Command("refline", "agent", "--key-file", s.write, "--known-hosts", s.knownHosts, "--", "sh", "-c", "echo $$ > "+out+"; exec sleep 300")
+	cmd.Dir, cmd.Env = p.dir, append(os.Environ(), "TMPDIR="+tmp, "HOME="+p.home)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	eventually(t, "the command starts", func() bool {
+		data, _ := os.ReadFile(out)
+		_, err := fmt.Sscan(string(data), &pid)
+		return err == nil
+	})
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	eventually(t, "the command ends", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+	eventually(t, "the folder is removed", func() bool {
+		left, err := filepath.Glob(filepath.Join(tmp, "refline-agent-*"))
+		return err == nil && len(left) == 0
+	})
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited too long: %s", what)
+		}
+	}
+}
+
 // TestRepositoryInclude runs the include for GitLab CI as it is: with an agent
 // of ours, and with the variables that it takes on GitLab.
 func TestRepositoryInclude(t *testing.T) {
@@ -312,6 +402,13 @@ func TestRepositoryInclude(t *testing.T) {
 		{"an agent", nil, []string{"--deploy-key", "DEPLOY_KEY=@" + s.write, "--known-hosts", s.knownHosts}},
 		{"a variable in one line", []string{"DEPLOY_KEY=" + oneLine(key)}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"an older format in one line", []string{"DEPLOY_KEY=" + oneLine(strings.TrimSpace(s.file(t, "pem")))},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a whole key", []string{"DEPLOY_KEY=" + key}, []string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a whole key with CRLF", []string{"DEPLOY_KEY=" + strings.ReplaceAll(key, "\n", "\r\n")},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{`a whole key with \n`, []string{"DEPLOY_KEY=" + strings.ReplaceAll(key, "\n", `\n`)},
+			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
+		{"a key in base64", []string{"DEPLOY_KEY=" + base64.StdEncoding.EncodeToString([]byte(key+"\n"))},
 			[]string{"--secret", "DEPLOY_KEY", "--var", "SSH_KNOWN_HOSTS=" + s.file(t, "known_hosts")}},
 		{"variables that name files", nil, []string{"--var", "DEPLOY_KEY=" + s.write, "--var", "SSH_KNOWN_HOSTS=" + s.knownHosts}},
 	} {

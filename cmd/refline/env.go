@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -24,6 +25,8 @@ type env struct {
 	dir            string // where the command works; absolute after enter
 	terminal       bool   // stdout is one
 	interactive    bool   // stdin is a terminal too: questions can be asked
+
+	answers *bufio.Reader // of stdin, for questions
 
 	chdir   string
 	noColor bool

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 
-	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/executor/docker"
 	"refline/internal/executor/process"
@@ -47,7 +47,7 @@ func openDocker(ctx context.Context, e *env, o *runOptions) (executor.Executor, 
 	if err := d.Available(ctx); err != nil {
 		return nil, err
 	}
-	if o.deployKey.spec != "" || len(o.gitTokens) > 0 {
+	if len(o.deployKey.specs) > 0 || len(o.gitTokens) > 0 {
 		if engine, err := d.RemoteSystem(ctx); err == nil && engine != "" {
 			e.notef("the container engine runs on another system (%s), where sockets of this one seldom work: jobs in containers may not reach the deploy key or token. If so, use --executor process, or run refline on the engine's system", engine)
 		}
@@ -116,11 +116,11 @@ func namedEngine(e *env) string {
 	return ""
 }
 
-// engineFault is why no container engine can be used. Where the user has none,
-// the list of sockets that were tried helps nobody.
-func engineFault(e *env, err error) string {
-	if namedEngine(e) == "" && errs.Is(err, errs.Unavailable) {
+// engineFault is why no container engine can be used. If the user has none, the
+// list of sockets that were tried helps nobody.
+func engineFault(err error) string {
+	if errors.Is(err, docker.ErrNoEngine) {
 		return "no container engine answers"
 	}
-	return "no container engine can be used (" + err.Error() + ")"
+	return err.Error()
 }

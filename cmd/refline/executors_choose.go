@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -68,15 +69,11 @@ func (s *session) confirmer() func(string) (bool, error) {
 		return nil
 	}
 	return func(text string) (bool, error) {
-		if s.answers == nil {
-			s.answers = bufio.NewReader(s.e.stdin)
+		yes, err := s.e.askYes(s.e.stdout, text)
+		if errors.Is(err, io.EOF) {
+			err = nil // no answer is no
 		}
-		answer, ok := s.question(text)
-		if !ok {
-			return false, s.e.stop.Err()
-		}
-		answer = strings.ToLower(answer)
-		return answer == "y" || answer == "yes", nil
+		return yes, err
 	}
 }
 
@@ -177,7 +174,7 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 		}
 		fault = err
 	}
-	const orHost = "to run such jobs on this computer without a container: --executor process, or REFLINE_EXECUTOR=process"
+	const orHost = "run such jobs on this computer without a container: --executor process, or REFLINE_EXECUTOR=process"
 	switch name := namedEngine(x.e); {
 	case isFixed:
 		return nil, fault
@@ -188,22 +185,22 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 	}
 	if !x.onHost.allowed {
 		if ask == nil {
-			return nil, errs.E(errs.Unavailable, "%s: %w; %s", w, fault, orHost)
+			return nil, errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing), or %s", w, engineFault(fault), orHost)
 		}
 		yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
-			w, engineFault(x.e, fault), termview.Plain(x.project)))
+			w, engineFault(fault), termview.Plain(x.project)))
 		if err != nil {
 			return nil, err
 		}
 		if !yes {
-			return nil, errs.E(errs.Unavailable, "%s: %w", w, fault)
+			return nil, errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing)", w, engineFault(fault))
 		}
 		if err := x.onHost.allow(); err != nil {
 			return nil, err
 		}
 	}
 	x.noted.Do(func() {
-		x.e.notef("%s, so jobs with an image run on this computer; remove %s to be asked again", engineFault(x.e, fault), x.onHost.file)
+		x.e.notef("%s, so jobs with an image run on this computer; remove %s to be asked again", engineFault(fault), x.onHost.file)
 	})
 	return x.host(ctx)
 }

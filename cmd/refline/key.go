@@ -28,7 +28,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
   refline key check deploy_key`,
 	}
 	cmd.AddCommand(newKeyNewCmd(e), newKeyImportCmd(e), newKeyShowCmd(e), newKeyRmCmd(e),
-		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e))
+		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e), newKeyIncludeCmd(e))
 	return cmd
 }
 
@@ -133,7 +133,8 @@ func newKeyImportCmd(e *env) *cobra.Command {
 		Short: "Keep a key that exists already",
 		Long: `Keep a private key under NAME. What happens to keys on their way through variables
 is mended: line ends of Windows, line breaks that are missing, no last line end.
-A key with a passphrase is refused: a job cannot type it.
+The passphrase of a key is asked for on a terminal, else taken from the variable
+VARIABLE_PASSPHRASE, or REFLINE_KEY_PASSPHRASE; the key is kept without it.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline key import flows --key-file deploy_key --repo git@git.example.com:data/flows.git",
@@ -146,6 +147,12 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			text, err := keyText(e, file, fromEnv)
 			if err != nil {
 				return err
+			}
+			if sshagent.Locked(text) {
+				if text, err = unlockKey(e, text, fromEnv); err != nil {
+					return err
+				}
+				e.notef("the key is kept without its passphrase, readable by you alone")
 			}
 			return addKey(e, store, k, credential.Key{Text: sshagent.Mend(text), KnownHosts: pinned})
 		},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,23 +25,22 @@ func bindKeySource(cmd *cobra.Command, file, fromEnv *string) {
 	_ = cmd.MarkFlagFilename("key-file")
 }
 
+// maxKeyFile bounds the text of a private key.
+const maxKeyFile = 1 << 20
+
 // keyText reads a private key from where the flags say.
 func keyText(e *env, file, fromEnv string) ([]byte, error) {
 	switch {
 	case fromEnv != "":
 		return keyFromEnv(e, fromEnv)
 	case file == "-":
-		data, err := io.ReadAll(io.LimitReader(e.stdin, 1<<20))
+		data, err := io.ReadAll(io.LimitReader(e.stdin, maxKeyFile))
 		if err != nil {
 			return nil, errs.E(errs.Unavailable, "standard input: %w", err)
 		}
 		return data, nil
 	case file != "":
-		data, err := os.ReadFile(e.path(file))
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
-		}
-		return data, nil
+		return readRegular(e.path(file), file, maxKeyFile)
 	}
 	return nil, usagef("no private key is named: --key-file FILE or --key-env VARIABLE")
 }
@@ -153,7 +151,7 @@ func (c *checkedKey) print(e *env) {
 		fmt.Fprintf(e.stdout, "  %s; refline mends this, ssh does not\n", m)
 	}
 	if c.Passphrase {
-		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase; make a key for it without one: refline key new NAME --repo URL\n")
+		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase: refline asks for it, or takes it from a variable (NAME_PASSPHRASE); or make a key without one: refline key new NAME --repo URL\n")
 		return
 	}
 	if c.Maskable {

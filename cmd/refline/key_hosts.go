@@ -54,7 +54,7 @@ func hostKeys(e *env, hosts []credential.Host, file string) ([]byte, error) {
 	if named == nil {
 		var all [][]byte
 		for _, s := range sources {
-			if text, err := os.ReadFile(s); err == nil {
+			if text, err := readRegular(s, s, maxKnownHosts); err == nil {
 				all = append(all, text)
 			}
 		}
@@ -71,14 +71,14 @@ func hostKeys(e *env, hosts []credential.Host, file string) ([]byte, error) {
 	return lines, nil
 }
 
+// maxKnownHosts bounds a file of known hosts.
+const maxKnownHosts = 16 << 20
+
 // knownHostsFiles gives the content that was named, or the files to look into.
 func knownHostsFiles(e *env, file string) (files []string, named []byte, err error) {
 	if file != "" {
-		named, err = os.ReadFile(e.path(file))
-		if err != nil {
-			return nil, nil, errs.E(errs.NotFound, "--known-hosts %s: %w", file, unwrapPath(err))
-		}
-		return nil, named, nil
+		named, err = readRegular(e.path(file), "--known-hosts "+file, maxKnownHosts)
+		return nil, named, err
 	}
 	if e.getenv("SSH_KNOWN_HOSTS") != "" {
 		named, err = envSecret(e, "variable", "SSH_KNOWN_HOSTS")

@@ -223,3 +223,44 @@ func TestKilled(t *testing.T) {
 		t.Errorf("runs: %v\n%s", err, out)
 	}
 }
+
+// The mounts of a run that was killed go at the next command, whichever it is.
+func TestMountsOfAKilledRun(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("workspaces are mounts for root only: run this test as root")
+	}
+	v := newVictim(t, sleeper)
+	for i := range 300 { // more than a workspace that is copied has
+		if err := os.WriteFile(filepath.Join(v.dir, fmt.Sprint("file", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mounts := func() int {
+		table, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(table), v.home)
+	}
+	cmd, _ := v.command("run")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.await("started")
+	if mounts() == 0 {
+		t.Skip("no overlay mounts here: run on a file system and in a container that allow them")
+	}
+	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	v.gone()
+	list, out := v.command("runs")
+	if err := list.Run(); err != nil || mounts() > 0 {
+		t.Errorf("%d mounts after refline runs: %v\n%s", mounts(), err, out)
+	}
+	if left := v.workFolders(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

@@ -18,6 +18,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/mask"
+	"refline/internal/secret"
 )
 
 // secretSources say where the secrets of a command come from.
@@ -57,9 +58,9 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 		add(name, value)
 	}
 	for _, file := range s.files {
-		value, err := os.ReadFile(e.path(file))
+		value, err := readRegular(e.path(file), "--file "+file, mask.MaxSecret)
 		if err != nil {
-			refused = append(refused, errs.E(errs.NotFound, "--file %s: %w", file, unwrapPath(err)))
+			refused = append(refused, err)
 			continue
 		}
 		add(filepath.Base(file), value)
@@ -91,11 +92,11 @@ func envSecret(e *env, flag, name string) ([]byte, error) {
 	}
 	if filepath.IsAbs(value) && len(value) < 4096 && !bytes.ContainsAny([]byte(value), "\n\x00") {
 		if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
-			data, err := os.ReadFile(value)
-			if err != nil {
-				return nil, errs.E(errs.Denied, "%s %s names a file: %w", flag, name, unwrapPath(err))
+			data, err := readRegular(value, flag+" "+name+" names a file, which", mask.MaxSecret)
+			if errs.Is(err, errs.NotFound) {
+				return nil, errs.E(errs.Denied, "%w", err)
 			}
-			return data, nil
+			return data, err
 		}
 	}
 	return []byte(value), nil
@@ -116,6 +117,9 @@ where they are a terminal, COMMAND sees one.
 A secret of fewer than ` + fmt.Sprint(mask.MinSecret) + ` bytes cannot be masked, and a variable that is not set
 is no secret: both are errors before anything runs.
 
+A line ` + mask.AddPrefix + `VALUE in the output has VALUE masked from then on and is not shown;
+"refline mask add" prints one.
+
 Masking stops accidents, not a program that wants to betray a secret it holds.
 
 Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
@@ -134,7 +138,38 @@ Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
 		},
 	}
 	secrets.bind(cmd)
+	cmd.AddCommand(newMaskAddCmd(e))
 	return cmd
+}
+
+func newMaskAddCmd(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "add",
+		Short: "Have a value that a job has made masked from then on",
+		Long: `Read a value from standard input, without its last line end, and print the line
+` + mask.AddPrefix + `VALUE, by which "refline run" and "refline mask" mask it in what the job or
+command prints after it. The line itself is not shown. GitHub's runner obeys such
+lines too.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: "  TOKEN=$(./sign-in) && printf %s \"$TOKEN\" | refline mask add",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if e.terminal {
+				return usagef("the value would be shown: this is for the output of a job, which refline reads")
+			}
+			v, err := readAllValue(e.stdin, "standard input")
+			if err != nil {
+				return err
+			}
+			value := bytes.TrimSuffix(bytes.TrimSuffix(v.Reveal(), []byte("\n")), []byte("\r"))
+			if err := maskable("standard input", secret.New(value)); err != nil {
+				return errs.E(errs.Invalid, "%w", err)
+			}
+			_, err = io.WriteString(e.stdout, mask.AddLine(value))
+			return err
+		},
+	}
 }
 
 // afterDashes admits a command line after --, and no other arguments.
@@ -172,7 +207,7 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 // maskStream copies in to out as it comes, masked. An error of in is the end,
 // after what came before it.
 func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
-	w := set.Writer(out)
+	w := set.CommandWriter(out)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := in.Read(buf)
@@ -215,7 +250,7 @@ func maskCommand(e *env, set *mask.Set, args []string) error {
 			return err
 		}
 	}
-	out, errOut := set.Writer(e.stdout), set.Writer(e.stderr)
+	out, errOut := set.CommandWriter(e.stdout), set.CommandWriter(e.stderr)
 	cmd.Stdout, cmd.Stderr = out, errOut
 	wait, err := startCommand(cmd, false)
 	if err != nil {

@@ -28,12 +28,12 @@ func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error)
 	}
 	defer master.Close()
 	defer slave.Close()
-	var piped []*mask.Writer
+	var piped []*mask.CommandWriter
 	place := func(stream io.Writer) io.Writer {
 		if isTerminal(stream) {
 			return slave
 		}
-		w := set.Writer(stream)
+		w := set.CommandWriter(stream)
 		piped = append(piped, w)
 		return w
 	}

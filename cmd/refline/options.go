@@ -47,7 +47,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.repo, "repo", "", "take the code from this repository (URL or folder) instead of the working tree")
 	f.StringVar(&o.branch, "branch", "", "with --repo the branch to run; else pretend to be on it")
 	f.StringVar(&o.tag, "tag", "", "with --repo the tag to run; else pretend that HEAD has it")
-	f.StringVar(&o.commit, "commit", "", "with --repo the commit to run")
+	f.StringVar(&o.commit, "commit", "", "the commit to run, of this repository or of --repo; here any revision: HEAD~1")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
 	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
@@ -55,6 +55,12 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.includes.components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")
 	f.StringVar(&o.includes.templates, "templates", "", "where include:template finds GitLab's templates (REFLINE_TEMPLATES)")
+	f.BoolFunc("mr", "the same as --event merge_request", func(string) error {
+		o.event = "merge_request"
+		return nil
+	})
+	_ = f.MarkHidden("mr")
+	cmd.MarkFlagsMutuallyExclusive("mr", "event")
 	cmd.MarkFlagsMutuallyExclusive("ref", "branch", "tag", "commit")
 	_ = cmd.MarkFlagFilename("file")
 }

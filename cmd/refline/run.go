@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,7 @@ type runOptions struct {
 	shell         string // when a shell is opened in a job, see bindShell
 	keep          bool
 	artifactsFrom string
+	dry           bool // list the jobs instead
 
 	// Not flags: what refline runs retry sets.
 	earlier *earlierRun
@@ -46,14 +48,17 @@ type runOptions struct {
 func newRunCmd(e *env) *cobra.Command {
 	o := &runOptions{}
 	cmd := &cobra.Command{
-		Use:   "run [JOB…]",
+		Use:   "run [FILE] [JOB…]",
 		Short: "Run the pipeline, or some jobs and what they need",
 		Long: `Run the pipeline of the working tree (uncommitted changes included, ignored files
 not), or with --repo that of a branch, tag or commit of any repository. Each job
 gets a fresh workspace. With JOB only those jobs run, and what they need.
 
-A script as the file (-f flow.py, anything that starts with #!) is a pipeline of
-one job; --input K=V reaches it as the argument --K=V and as REFLINE_INPUT_K.
+FILE is a pipeline or a script (flow.py, anything that starts with #!), as with -f;
+a job of this name comes first. A script is a pipeline of one job; --input K=V
+reaches it as the argument --K=V and as REFLINE_INPUT_K.
+
+A job that is named and is not in the pipeline is an error that names the rule.
 
 Ctrl-C ends the run in order: scripts are stopped, after_script runs. A second
 Ctrl-C does not wait.
@@ -61,6 +66,7 @@ Ctrl-C does not wait.
 Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 		Example: `  refline run
   refline run test --log
+  refline run flows/daily.py --input day=2026-11-22
   refline run --manual deploy --var REGION=eu
   refline run test --shell
   refline run test --only --artifacts-from 7
@@ -68,6 +74,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
 				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
+			}
+			if o.dry {
+				return runList(cmd.Context(), e, &listOptions{pipelineOptions: o.dryRun(e, args), json: o.json})
 			}
 			o.request = requestOf(cmd, e.dir, args)
 			return runRun(cmd.Context(), e, o, args)
@@ -95,6 +104,8 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 	f.BoolVar(&o.only, "only", false, "run only the named jobs, not what they need")
 	f.BoolVar(&o.noCache, "no-cache", false, "neither restore nor keep caches")
 	f.StringArrayVar(&o.secrets, "secret", nil, "a masked variable: NAME (from the environment) or NAME=@FILE")
+	f.BoolVar(&o.dry, "dry-run", false, "list the jobs instead, as refline list does")
+	_ = f.MarkHidden("dry-run")
 	o.deployKey.bind(cmd)
 	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
@@ -107,6 +118,17 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 	bindShell(f, &o.shell)
 	f.BoolVar(&o.keep, "keep", false, keepHelp)
 	f.StringVar(&o.artifactsFrom, "artifacts-from", "", "do not run needed jobs that passed in this earlier `RUN` (its number, or ~1 for the one before the last): take their artifacts")
+}
+
+// dryRun are the options of refline list for the same pipeline.
+func (o *runOptions) dryRun(e *env, words []string) pipelineOptions {
+	p := o.pipelineOptions
+	if p.file == "" && len(words) > 0 {
+		if info, err := os.Stat(e.path(words[0])); err == nil && info.Mode().IsRegular() {
+			p.file = words[0]
+		}
+	}
+	return p
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
@@ -125,7 +147,7 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 		return err
 	}
 	if s.c.pipeline == nil {
-		e.notef("%s", s.c.noPipeline(ctx))
+		e.notef("%v", s.c.noPipeline(ctx))
 		return nil
 	}
 	return s.run(ctx)
@@ -135,7 +157,7 @@ func (o *runOptions) check() error {
 	if o.defaultImage != "" && o.executor != "docker" {
 		return usagef("--default-image is for --executor docker")
 	}
-	if o.repo == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
+	if o.repo+o.commit == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
 		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
 	}
 	if o.logLimit < 1 || o.logLimit > 1<<20 {

@@ -165,8 +165,8 @@ func (s *session) useEarlier(in *localrun.Input) {
 	if s.earlier == nil {
 		return
 	}
-	in.HasEarlier = s.earlier.passed
-	in.TakeEarlier = func(ctx context.Context, name string) (localrun.Earlier, error) {
-		return s.earlier.take(ctx, s.store.Folder(s.record.Number), name)
+	in.HasEarlier = func(run, job string) bool { return s.earlier.passed(s.names.Of(run, job)) }
+	in.TakeEarlier = func(ctx context.Context, run, job string) (localrun.Earlier, error) {
+		return s.earlier.take(ctx, s.store.Folder(s.record.Number), s.names.Of(run, job))
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,10 +28,11 @@ func newJSONEvents(out io.Writer) *jsonEvents {
 func (v *jsonEvents) emit(ev pipeline.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	lines := v.logs[ev.Job]
+	of := ev.Run + " " + ev.Job
+	lines := v.logs[of]
 	if lines == nil {
 		lines = &termview.LogLines{Plain: true}
-		v.logs[ev.Job] = lines
+		v.logs[of] = lines
 	}
 	if ev.Kind == pipeline.ReportJobLog {
 		lines.Line = func(s string) {
@@ -51,21 +53,22 @@ func (v *jsonEvents) emit(ev pipeline.Report) {
 type runEvent struct {
 	Event   pipeline.ReportKind `json:"event"`
 	Time    time.Time           `json:"time"`
-	Run     int64               `json:"run"`
+	Run     string              `json:"run"`
 	Project string              `json:"project,omitempty"`
 	File    string              `json:"file,omitempty"`
 	Ref     string              `json:"ref,omitempty"`
 	Commit  string              `json:"commit,omitempty"`
 	Status  pipeline.Status     `json:"status"`
+	Result  pipeline.Result     `json:"result,omitempty"`
 	Seconds float64             `json:"seconds,omitempty"`
 }
 
 func (v *jsonEvents) started(r *history.Run) {
-	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: r.Number, Project: r.Project,
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: strconv.FormatInt(r.Number, 10), Project: r.Project,
 		File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
 }
 
 func (v *jsonEvents) finished(r *history.Run) {
-	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: r.Number, Status: r.Status,
+	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: strconv.FormatInt(r.Number, 10), Status: r.Status, Result: r.Result,
 		Seconds: r.Finished.Sub(r.Started).Seconds()})
 }

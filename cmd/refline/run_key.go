@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,49 +14,75 @@ import (
 	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor"
+	"refline/internal/mask"
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/variable"
 )
 
-// deployKeyOptions say which key the jobs of a run, and the checkout before
+// deployKeyOptions say which keys the jobs of a run, and the checkout before
 // them, may use.
 type deployKeyOptions struct {
 	hostOptions
-	spec string
+	specs []string
 }
 
 func (o *deployKeyOptions) bind(cmd *cobra.Command) {
 	o.hostOptions.bind(cmd)
-	cmd.Flags().StringVar(&o.spec, "deploy-key", "", "a key that jobs and --repo use but never hold: NAME (kept by refline key, or a variable) or NAME=@FILE")
+	cmd.Flags().StringArrayVar(&o.specs, "deploy-key", nil, "a key that jobs and --repo use but never hold: NAME (kept by refline key, or a variable) or NAME=@FILE; of several the one for the repository or its host is used")
 }
 
-// runKey is the deploy key of a run and the agent that serves it to this
-// process's own git.
+// runKey is a deploy key of a run.
 type runKey struct {
 	credential.Key
 	name string
 	// protected says that it is a variable for protected refs only.
 	protected bool
-	own       *credential.Served
-	dir       string
 }
 
-// openRunKey finds the key that the options name; nil when they name none.
-func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
+// runKeys are the deploy keys of a run and the agents that serve them to this
+// process's own git.
+type runKeys struct {
+	list []*runKey
+	dir  string
+	env  []string
+	end  func() error
+}
+
+// openRunKeys finds the keys that the options name; nil when they name none.
+func openRunKeys(ctx context.Context, e *env, o *runOptions) (*runKeys, error) {
 	d := &o.deployKey
-	if d.spec == "" {
+	if len(d.specs) == 0 {
 		if len(d.hosts) > 0 || d.knownHosts != "" {
 			return nil, usagef("--host and --known-hosts are for a key: give --deploy-key NAME")
 		}
 		return nil, nil
 	}
-	name, file, hasFile := strings.Cut(d.spec, "=")
+	ks := &runKeys{}
+	for _, spec := range d.specs {
+		k, err := openRunKey(ctx, e, o, spec)
+		if err != nil {
+			return nil, err
+		}
+		ks.list = append(ks.list, k)
+	}
+	if err := ks.serveSelf(); err != nil {
+		return nil, err
+	}
+	return ks, nil
+}
+
+func openRunKey(ctx context.Context, e *env, o *runOptions, spec string) (*runKey, error) {
+	d := &o.deployKey
+	name, file, hasFile := strings.Cut(spec, "=")
 	file, at := strings.CutPrefix(file, "@")
+	if spec == "" {
+		return nil, usagef("--deploy-key is empty; leave it out, or give it a value")
+	}
 	if !credential.ValidKeyName(name) || hasFile && (!at || file == "") {
 		return nil, usagef("--deploy-key wants NAME or NAME=@FILE; a key itself never stands on a command line")
 	}
-	from := agentOptions{hostOptions: d.hostOptions}
+	from := keySource{hostOptions: d.hostOptions, name: name}
 	store, err := openKeyStore(e)
 	if err != nil {
 		return nil, err
@@ -66,28 +93,22 @@ func openRunKey(ctx context.Context, e *env, o *runOptions) (*runKey, error) {
 		from.keyFile = file
 	case store.Has(name):
 		from.key = name
+		if len(d.specs) > 1 { // each has hosts of its own
+			from.hostOptions = hostOptions{}
+		}
 	case variable.ValidName(name) && (e.getenv(name) != "" || e.getenv(credential.LineVariable(name, 1)) != ""):
 		from.keyEnv = name
 	default:
 		if err := k.fromVariable(ctx, e, o); err != nil {
 			return nil, err
 		}
+		from.text = k.Text
 	}
 	if h, err := credential.ParseHost(o.repo); from.key == "" && len(from.hosts) == 0 && err == nil && source.IsURL(o.repo) {
 		from.hosts = hostList{h}
 	}
-	if k.Text == nil {
-		k.Key, err = from.load(e)
-	} else {
-		k.KnownHosts, err = hostKeys(e, from.hosts, from.knownHosts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := k.serveSelf(); err != nil {
-		return nil, err
-	}
-	return k, nil
+	k.Key, err = from.load(e)
+	return k, err
 }
 
 // fromVariable takes the key from the project's variables.
@@ -104,51 +125,90 @@ func (k *runKey) fromVariable(ctx context.Context, e *env, o *runOptions) error 
 	return nil
 }
 
-// serveSelf starts the agent for the checkout that precedes the jobs.
-func (k *runKey) serveSelf() (err error) {
-	if k.dir, err = os.MkdirTemp("", "refline-agent-"); err != nil {
+// set is what the keys and tokens serve to a job or to this process's git.
+func (ks *runKeys) set(tokens credential.Tokens) credential.Set {
+	s := credential.Set{Tokens: tokens}
+	if ks != nil {
+		for _, k := range ks.list {
+			s.Keys = append(s.Keys, &k.Key)
+		}
+	}
+	return s
+}
+
+// serveSelf starts the agents for the checkout that precedes the jobs.
+func (ks *runKeys) serveSelf() (err error) {
+	if ks.dir, err = os.MkdirTemp("", "refline-agent-"); err != nil {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
 	}
-	if k.own, err = k.Serve(credential.Place{Dir: k.dir, Seen: k.dir}); err != nil {
-		return errors.Join(err, os.RemoveAll(k.dir))
+	if ks.env, ks.end, err = ks.set(nil).Serve(credential.Place{Dir: ks.dir, Seen: ks.dir}); err != nil {
+		return errors.Join(err, os.RemoveAll(ks.dir))
 	}
 	return nil
 }
 
-func (k *runKey) close() {
-	if k != nil {
-		_ = k.own.Close()
-		_ = os.RemoveAll(k.dir)
+func (ks *runKeys) close() {
+	if ks != nil {
+		_ = ks.end()
+		_ = os.RemoveAll(ks.dir)
 	}
 }
 
-// environ is the environment for git to reach a repository: with the key where
-// its host is one of the key's, else as it is.
-func (k *runKey) environ(environ []string, repo string) []string {
-	if k == nil {
+// environ is the environment for git to reach a repository: with the keys where
+// its host is one of theirs, else as it is.
+func (ks *runKeys) environ(environ []string, repo string) []string {
+	if ks == nil {
 		return environ
 	}
-	if h, err := credential.ParseHost(repo); err != nil || !credential.KnowsHost(k.KnownHosts, h) {
+	h, err := credential.ParseHost(repo)
+	knows := func(k *runKey) bool { return credential.KnowsHost(k.KnownHosts, h) }
+	if err != nil || !slices.ContainsFunc(ks.list, knows) {
 		return environ
 	}
-	return append(credential.WithoutKey(environ, k.name), k.own.Env...)
+	return append(ks.jobEnviron(environ), ks.env...)
 }
 
-// jobEnviron is what a job on the host inherits: not the key.
-func (k *runKey) jobEnviron(environ []string) []string {
-	if k == nil {
+// jobEnviron is what a job on the host inherits: not the keys.
+func (ks *runKeys) jobEnviron(environ []string) []string {
+	if ks == nil {
 		return environ
 	}
-	return credential.WithoutKey(environ, k.name)
+	for _, k := range ks.list {
+		environ = credential.WithoutKey(environ, k.name)
+	}
+	return environ
 }
 
-// agentFor starts what logs in for a job: an ssh agent with the deploy key, and
+// addTo masks the keys and returns the variables that jobs do not get.
+func (ks *runKeys) addTo(set *mask.Set) (withheld []string, err error) {
+	if ks == nil {
+		return nil, nil
+	}
+	for _, k := range ks.list {
+		withheld = append(withheld, k.name, credential.PassphraseVariable(k.name))
+		if err := set.Add(k.name, k.Text); err != nil {
+			return nil, errs.E(errs.Invalid, "--deploy-key %s: %w", k.name, err)
+		}
+	}
+	return withheld, nil
+}
+
+// protected names a key that is a variable for protected refs only.
+func (ks *runKeys) protected() string {
+	if ks != nil {
+		for _, k := range ks.list {
+			if k.protected {
+				return k.name
+			}
+		}
+	}
+	return ""
+}
+
+// agentFor starts what logs in for a job: ssh agents with the deploy keys, and
 // git's credentials for https. It is nil when the run has neither.
-func agentFor(ex executor.Executor, k *runKey, tokens credential.Tokens) engine.AgentStarter {
-	set := credential.Set{Tokens: tokens}
-	if k != nil {
-		set.Key = &k.Key
-	}
+func agentFor(ex executor.Executor, ks *runKeys, tokens credential.Tokens) engine.AgentStarter {
+	set := ks.set(tokens)
 	if set.Empty() {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -70,16 +69,13 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 	}
 	s.view.Close()
 	defer s.view.Reopen()
-	if s.answers == nil {
-		s.answers = bufio.NewReader(s.e.stdin)
-	}
 	for {
 		var list strings.Builder
 		for i, name := range jobs {
 			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, termview.Plain(name))
 		}
-		answer, ok := s.question(list.String() + "  play which? (a number, a name or all; Enter for none) ")
-		if !ok || answer == "" {
+		answer, err := s.e.ask(s.e.stdout, list.String()+"  play which? (a number, a name or all; Enter for none) ")
+		if err != nil || answer == "" {
 			return ""
 		}
 		chosen := s.chosen(answer, jobs)
@@ -115,26 +111,6 @@ func (s *session) refused(name string) bool {
 	if j == nil || j.ManualConfirmation == "" {
 		return false
 	}
-	yes, ok := s.question("  " + termview.Plain(name) + ": " + j.ManualConfirmation + " (yes or no) ")
-	return !ok || yes != "yes" && yes != "y"
-}
-
-// question reads a line from the terminal; false when the run is stopped.
-func (s *session) question(text string) (string, bool) {
-	fmt.Fprint(s.e.stdout, text)
-	answer := make(chan string, 1)
-	go func() {
-		line, err := s.answers.ReadString('\n')
-		if err != nil {
-			fmt.Fprintln(s.e.stdout)
-		}
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case <-s.e.stop.Done():
-		fmt.Fprintln(s.e.stdout)
-		return "", false
-	case a := <-answer:
-		return a, true
-	}
+	yes, err := s.e.askYes(s.e.stdout, "  "+termview.Plain(name)+": "+j.ManualConfirmation+" (yes or no) ")
+	return err != nil || !yes
 }

@@ -20,9 +20,9 @@ func (s *session) why(res localrun.Result) func(int) string {
 	return func(i int) string {
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
-			return "manual; to run it: refline run" + s.o.again() + " --manual " + shellWord(p.Jobs[i].Base)
+			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
 		case pipeline.StatusScheduled:
-			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.o.again())
+			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.options.again())
 		case pipeline.StatusSkipped:
 			if causes[i] != "" {
 				return "skipped: " + causes[i]
@@ -60,7 +60,7 @@ func (s *session) verdict(res localrun.Result) error {
 	switch {
 	case s.e.stop.Err() != nil:
 		return context.Canceled
-	case res.Status == pipeline.StatusFailed, res.Status == pipeline.StatusCanceled:
+	case res.Result == pipeline.ResultFailed, res.Result == pipeline.ResultCanceled:
 		return errRed
 	}
 	return s.ranAll(res)

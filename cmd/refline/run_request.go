@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -43,6 +44,16 @@ func requestOf(cmd *cobra.Command, dir string, jobs []string) runRequest {
 		}
 		r.Flags = append(r.Flags, "--"+f.Name+"="+f.Value.String())
 	})
+	return r
+}
+
+// request is what this run was asked for, with the file that a word named.
+func (s *session) request() runRequest {
+	r := s.o.request
+	if s.o.file == "" && s.options.file != "" {
+		r.Flags = append(slices.Clone(r.Flags), "--file="+s.options.file)
+		r.Jobs = s.c.named
+	}
 	return r
 }
 

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -19,7 +20,6 @@ import (
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
-	"refline/internal/executor/process"
 	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
@@ -33,8 +33,9 @@ import (
 type session struct {
 	e       *env
 	o       *runOptions
+	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *compiled
-	key     *runKey // nil: none
+	keys    *runKeys // nil: none
 	tokens  credential.Tokens
 	secrets mask.Set // what logs do not show
 	store   history.Store
@@ -47,9 +48,9 @@ type session struct {
 	runsOn  *jobExecutors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
+	names   localrun.Names
 	created bool
-	kept    bool // the run's folder is worth keeping
-	answers *bufio.Reader
+	kept    bool     // the run's folder is worth keeping
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 
@@ -78,34 +79,34 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
 		return err
 	}
-	s.sweep(ctx)
-	if s.builds, s.release, err = takeBuilds(s.buildsFolder()); err != nil {
+	sweepKilled(ctx, s.e, s.record.Number)
+	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
 		return err
 	}
-	if s.key, err = openRunKey(ctx, s.e, s.o); err != nil {
+	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
 		return err
 	}
 	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
 		return err
 	}
-	if err := s.compile(ctx); err != nil {
+	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
 	if err := s.earlier.check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
-		if len(jobs) > 0 {
-			return s.c.notInPipeline(ctx, &s.o.pipelineOptions, jobs[0])
+		if len(s.c.named) > 0 {
+			return s.noJob(ctx, s.c.named[0])
 		}
 		return nil
 	}
-	return s.choose(ctx, jobs)
+	return s.choose(ctx, s.c.named)
 }
 
 // compile makes the pipeline, with the run's secrets and credentials.
-func (s *session) compile(ctx context.Context) error {
-	run := &forRun{number: s.record.Number}
+func (s *session) compile(ctx context.Context, words []string) error {
+	run := &forRun{number: s.record.Number, words: words}
 	var err error
 	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
 		return err
@@ -116,63 +117,57 @@ func (s *session) compile(ctx context.Context) error {
 	for _, t := range s.tokens {
 		run.withheld = append(run.withheld, t.Name)
 	}
-	options := s.o.pipelineOptions
-	options.includes.tokens, options.includes.key = s.tokens, s.key
-	if s.key != nil {
-		run.withheld = append(run.withheld, s.key.name)
-		if err := s.secrets.Add(s.key.name, s.key.Text); err != nil {
-			return errs.E(errs.Invalid, "--deploy-key %s: %w", s.key.name, err)
-		}
-	}
-	if s.c, err = compileRun(ctx, s.e, &options, run); err != nil {
+	if err := maskEnvironment(s.e, &s.secrets); err != nil {
 		return err
 	}
-	if s.key != nil && s.key.protected && !s.c.Facts.Protected {
-		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", s.key.name, s.c.where())
+	s.options = s.o.pipelineOptions
+	s.options.includes.tokens, s.options.includes.keys = s.tokens, s.keys
+	withheld, err := s.keys.addTo(&s.secrets)
+	if err != nil {
+		return err
+	}
+	run.withheld = append(run.withheld, withheld...)
+	if s.c, err = compileRun(ctx, s.e, &s.options, run); err != nil {
+		return err
+	}
+	if len(s.c.named) < len(words) {
+		s.options.file = words[0]
+	}
+	if name := s.keys.protected(); name != "" && !s.c.Facts.Protected {
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
 	}
 	return maskVariables(&s.secrets, s.c.variables)
 }
-
-// sweep removes what runs that were killed left behind: folders, mounts and
-// processes. Where nothing is left but what this run made, it costs a look.
-func (s *session) sweep(ctx context.Context) {
-	if !s.store.OthersAtWork(s.record.Number) {
-		return
-	}
-	quiet := func() error { return process.New().Sweep(ctx) }
-	for _, dir := range []string{s.store.Work(), s.buildsFolder()} {
-		if err := workspace.Sweep(dir, quiet); err != nil {
-			s.e.notef("left over from an earlier run: %v", err)
-		}
-	}
-}
-
-// buildsFolder is where the workspaces of all runs are.
-func (s *session) buildsFolder() string { return filepath.Join(s.state, "builds") }
 
 // choose keeps the named jobs and what they need.
 func (s *session) choose(ctx context.Context, jobs []string) error {
 	if len(jobs) == 0 {
 		return s.checkManual()
 	}
-	var names []string
 	for _, want := range jobs {
 		found := false
 		for i := range s.c.pipeline.Jobs {
 			if j := &s.c.pipeline.Jobs[i]; j.Name == want || j.Base == want {
-				names, found = append(names, j.Name), true
+				s.jobs, found = append(s.jobs, j.Name), true
 			}
 		}
 		if !found {
-			return s.c.notInPipeline(ctx, &s.o.pipelineOptions, want)
+			return s.noJob(ctx, want)
 		}
 	}
-	s.jobs = names
-	s.c.pipeline = pipeline.Select(s.c.pipeline, names, !s.o.only || s.earlier != nil)
+	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
 	if s.earlier != nil {
-		s.c.pipeline = s.chooseEarlier(s.c.pipeline, names)
+		s.c.pipeline = s.chooseEarlier(s.c.pipeline, s.jobs)
 	}
 	return s.checkManual()
+}
+
+// noJob is the error for a word of the command line that is no job.
+func (s *session) noJob(ctx context.Context, word string) error {
+	if s.c.result.Explain(word) == nil && (strings.ContainsRune(word, '/') || slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, filepath.Ext(word))) {
+		return errs.E(errs.NotFound, "%q is neither a file of %s nor a job of %s", word, s.c.project.Name(), s.c.file)
+	}
+	return s.c.notInPipeline(ctx, &s.options, word)
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -190,14 +185,16 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.record.Changed = s.c.checkout.changedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
+	s.c.notePretence(s.e, s.options)
 	if ready := s.c.checkout.ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
-	if err := s.o.request.write(s.store, s.record.Number); err != nil {
+	if err := s.request().write(s.store, s.record.Number); err != nil {
 		return err
 	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
@@ -245,7 +242,10 @@ func jobNames(p *pipeline.Pipeline) []string {
 func (s *session) begin() {
 	r := &s.record
 	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
-	r.Ref, r.Event, r.Changed = s.c.Ref(), s.c.Trigger, s.c.checkout.changedFiles()
+	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.inputs, s.secrets.String(s.c.pipeline.Name)
+	if p := s.c.pretence; p != nil {
+		r.CodeOf = p.Code
+	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
 	if s.earlier != nil && s.earlier.retry {
 		r.RetryOf = s.earlier.run.Number
@@ -290,7 +290,7 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, tree),
-		Play:  s.plays,
+		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
 		Lock:  s.lockGroup,
@@ -311,18 +311,34 @@ func (s *session) emit(ev pipeline.Report) {
 	s.screen.RLock() // while a shell has the terminal, reports wait
 	defer s.screen.RUnlock()
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
+	s.names.Observe(ev)
+	if s.events != nil {
+		s.events.emit(ev)
+	}
+	if ev.Job != "" {
+		ev.Job = s.names.Of(ev.Run, ev.Job) // for people
+	}
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
 		s.journal.Job(history.Job{
-			Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
+			Run: s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
+			Message: ev.Message, Coverage: ev.Coverage,
 		})
+	case ev.Kind == pipeline.ReportStep:
+		s.journal.Step(ev.Job, ev.Step)
 	}
-	if s.events != nil {
-		s.events.emit(ev)
-		return
+	if s.events == nil {
+		s.view.Emit(ev)
 	}
-	s.view.Emit(ev)
+}
+
+// childRun is the id of a run unless it is the one that was asked for.
+func (s *session) childRun(id string) string {
+	if id == strconv.FormatInt(s.record.Number, 10) {
+		return ""
+	}
+	return id
 }
 
 func (s *session) slots() int {
@@ -344,11 +360,11 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 			return engine.JobInput{}, err
 		}
 		in := engine.JobInput{
-			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.key.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
+			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
-			Agent: agentFor(ex, s.key, s.tokens),
+			Agent: agentFor(ex, s.keys, s.tokens),
 			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
 		if s.o.inPlace {
@@ -385,11 +401,11 @@ func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
 	r := &s.record
-	r.Finished, r.Status = s.e.now(), res.Status
+	r.Finished, r.Status, r.Result = s.e.now(), res.Status, res.Result
 	if s.e.stop.Err() != nil {
-		r.Status = pipeline.StatusCanceled
+		r.Status, r.Result = pipeline.StatusCanceled, pipeline.ResultCanceled
 	}
-	r.Jobs = s.jobRecords("", s.c.pipeline, res)
+	r.Jobs = s.jobRecords("", "", s.c.pipeline, s.c.JobVariables, res)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
@@ -401,7 +417,7 @@ func (s *session) finish(res localrun.Result) {
 	}
 }
 
-func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.Result) []history.Job {
+func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables jobVariables, res localrun.Result) []history.Job {
 	var out []history.Job
 	for i := range p.Jobs {
 		if i >= len(res.State.Jobs) {
@@ -409,9 +425,17 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.R
 		}
 		st, rec := res.State.Jobs[i], res.Jobs[i]
 		j := history.Job{
-			Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
+			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
+			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
+			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
+		}
+		if p.Jobs[i].Base != p.Jobs[i].Name {
+			j.Base = prefix + p.Jobs[i].Base
+		}
+		if rec.Result.Err != nil {
+			j.Message = s.secrets.String(rec.Result.Err.Error())
 		}
 		out = append(out, j)
 		if rec.Earlier != 0 {
@@ -419,11 +443,24 @@ func (s *session) jobRecords(prefix string, p *pipeline.Pipeline, res localrun.R
 		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
-				out = append(out, s.jobRecords(j.Name+" / ", c.Input.Pipeline, c.Result)...)
+				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)
 			}
 		}
 	}
 	return out
+}
+
+// jobVariables gives a job's variables below and above those written for it.
+type jobVariables func(*pipeline.Job) (below, above []pipeline.Variable)
+
+// environment is what a job that ran deployed to; nil for nothing.
+func (s *session) environment(j *pipeline.Job, variables jobVariables, status pipeline.Status, dotenv []pipeline.Variable) *history.Environment {
+	if j.Environment == nil || status != pipeline.StatusSuccess && status != pipeline.StatusFailed {
+		return nil
+	}
+	below, above := variables(j)
+	name, url := definition.DeployedTo(j, pipeline.JobVariables(j, below, dotenv, above))
+	return &history.Environment{Name: s.secrets.String(name), URL: s.secrets.String(url)}
 }
 
 func (s *session) relative(path string) string {
@@ -442,7 +479,7 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.close()
 	}
-	s.key.close()
+	s.keys.close()
 	if s.runsOn != nil {
 		s.runsOn.close()
 	}
@@ -454,7 +491,7 @@ func (s *session) close() {
 		s.unlock()
 	}
 	if s.created && !s.kept {
-		_ = s.store.Remove(s.record.Number)
+		_ = s.store.Discard(s.record.Number)
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +24,7 @@ func newRunsRetryCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry [RUN]",
 		Short: "Run what failed again, with the artifacts of what passed",
-		Long: `Make a run (the last one without RUN) again: jobs that failed, were canceled or
+		Long: `Make a run (without RUN the last one of this project) again: jobs that failed, were canceled or
 did not run, run now. Jobs that passed are not run: their results, artifacts and
 dotenv variables are taken from that run. It is a new run with a number of its
 own.
@@ -56,6 +55,11 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	store, r, err := readRun(e, args)
 	if err != nil {
 		return err
+	}
+	if len(args) == 0 {
+		if own := lastOfProject(ctx, e, store); own != nil {
+			r = own
+		}
 	}
 	if store.Alive(r.Number) {
 		return errs.E(errs.Conflict, "run %d is still running", r.Number)
@@ -93,11 +97,8 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 func jobsOf(r *history.Run, names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
-		found := slices.DeleteFunc(slices.Clone(r.Jobs), func(j history.Job) bool {
-			return j.Name != name && baseOf(j) != name
-		})
-		if len(found) == 0 {
-			_, err := findJob(r, name)
+		found, err := findJobs(r, name)
+		if err != nil {
 			return nil, err
 		}
 		for _, j := range found {
@@ -105,15 +106,6 @@ func jobsOf(r *history.Run, names []string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// baseOf is the name of a job as written, also in records that do not say it.
-func baseOf(j history.Job) string {
-	if j.Base != "" {
-		return j.Base
-	}
-	base, _, _ := strings.Cut(j.Name, ": [")
-	return base
 }
 
 // leftToDo reports whether something of a run did not pass. Manual jobs that

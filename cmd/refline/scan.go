@@ -86,8 +86,8 @@ func scanFile(e *env, set *mask.Set, file string) ([]found, error) {
 	var f *os.File
 	if file != "-" {
 		var err error
-		if f, err = os.Open(e.path(file)); err != nil {
-			return nil, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
+		if f, err = openRegular(e.path(file), file); err != nil {
+			return nil, err
 		}
 		defer f.Close()
 		in = f

@@ -141,6 +141,9 @@ func (o *stackOptions) load(ctx context.Context, e *env) (*stackWork, error) {
 // find looks for the configuration here and above, up to the repository's root.
 func (o *stackOptions) find(e *env, tree *git.Worktree) (string, error) {
 	if o.config != "" {
+		if info, err := os.Stat(e.path(o.config)); err == nil && info.IsDir() {
+			return "", errs.E(errs.Invalid, "%s is a folder; --config names the file in it", o.config)
+		}
 		return filepath.ToSlash(o.config), nil
 	}
 	for dir := e.dir; ; dir = filepath.Dir(dir) {
@@ -173,6 +176,9 @@ func readFrom(dir, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errs.E(errs.Invalid, "this is a folder, not a file")
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
 		return nil, errs.E(errs.Invalid, "%s is larger than %d MiB", path, maxFile>>20)

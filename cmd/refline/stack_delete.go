@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,12 +91,14 @@ func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stac
 		if !e.interactive {
 			return usagef("delete asks for the stack's name, and nobody is here to answer; give --confirm %s", all)
 		}
-		fmt.Fprintf(e.stderr, "this deletes %s in account %s; to go on, type %s: ", all, s.Caller.Account, all)
-		line, err := bufio.NewReader(e.stdin).ReadString('\n')
-		if err != nil && line == "" {
+		var err error
+		got, err = e.ask(e.stderr, fmt.Sprintf("this deletes %s in account %s; to go on, type %s: ", all, s.Caller.Account, all))
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+		if err != nil {
 			return errs.E(errs.Invalid, "nothing was deleted: no answer")
 		}
-		got = strings.TrimSpace(line)
 	}
 	if !sameNames(got, want) {
 		return errs.E(errs.Invalid, "nothing was deleted: %q is not %q", got, all)

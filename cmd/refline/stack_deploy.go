@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -284,12 +283,11 @@ func (o *stackUpOptions) ask(e *env, p *planfile.Plan) (bool, error) {
 	if o.yes {
 		return true, nil
 	}
-	fmt.Fprintf(e.stderr, "deploy this to %s in account %s? [yes/no] ", p.Environment, p.Account)
-	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
-	if err != nil && answer == "" {
-		return false, errNo
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "yes" && a != "y" {
+	yes, err := e.askYes(e.stderr, fmt.Sprintf("deploy this to %s in account %s? [yes/no] ", p.Environment, p.Account))
+	switch {
+	case errors.Is(err, context.Canceled):
+		return false, err
+	case err != nil || !yes:
 		return false, errNo
 	}
 	return true, nil

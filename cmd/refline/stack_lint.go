@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 	"refline/internal/cfn"
 	"refline/internal/cfn/lint"
 	"refline/internal/diag"
+	"refline/internal/errs"
 	"refline/internal/jsonnet"
 	"refline/internal/stack"
 )
@@ -89,6 +92,9 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 	if len(args) > 0 && slices.ContainsFunc(args, isTemplateFile) {
 		var all diag.List
 		for _, file := range args {
+			if info, err := os.Stat(e.path(file)); err == nil && info.IsDir() {
+				return nil, errs.E(errs.Invalid, "%s is a folder; name the template files in it: %s/*.yml", file, strings.TrimRight(filepath.ToSlash(file), "/"))
+			}
 			in, err := o.jsonnet.input(e, file)
 			if err != nil {
 				return nil, err
@@ -112,36 +118,87 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 	return o.lintTargets(ctx, w, targets)
 }
 
+// lintTargets lints each target. What is found in some environments of a stack
+// only names them.
 func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, targets []*stack.Target) (diag.List, error) {
-	var all diag.List
+	found := map[string][]environmentFindings{}
+	var names []string
 	for _, t := range targets {
-		tmpl, err := w.Render(ctx, t, w.read)
-		if found, ok := findingsOf(err); ok {
-			all = append(all, found...)
-			continue
-		}
+		list, err := o.lintTarget(ctx, w, t)
 		if err != nil {
 			return nil, err
 		}
-		found, err := w.Check(ctx, t, tmpl, w.read)
-		if err != nil {
-			return nil, err
+		if found[t.Name] == nil {
+			names = append(names, t.Name)
 		}
-		all = append(all, found...)
-		found, err = o.lintStack(ctx, w, t, tmpl)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-		for _, file := range tmpl.NestedFiles() {
-			in := w.Input(t, w.read)
-			in.File = file
-			found, err := o.lintOne(ctx, in, lint.Options{Regions: []string{t.Env.Region}})
-			if err != nil {
-				return nil, err
+		found[t.Name] = append(found[t.Name], environmentFindings{t.Env.Name, list})
+	}
+	var all diag.List
+	for _, name := range names {
+		all = append(all, mergeEnvironments(found[name])...)
+	}
+	return all, nil
+}
+
+// environmentFindings is what was found of a stack in one environment.
+type environmentFindings struct {
+	env  string
+	list diag.List
+}
+
+func mergeEnvironments(all []environmentFindings) diag.List {
+	type key struct {
+		place                  diag.Place
+		rule, subject, message string
+	}
+	envs := map[key][]string{}
+	var out diag.List
+	for _, one := range all {
+		for _, f := range one.list {
+			k := key{f.Place, f.Rule, f.Subject, f.Message}
+			if envs[k] == nil {
+				out = append(out, f)
 			}
-			all = append(all, found...)
+			if !slices.Contains(envs[k], one.env) {
+				envs[k] = append(envs[k], one.env)
+			}
 		}
+	}
+	for i, f := range out {
+		if in := envs[key{f.Place, f.Rule, f.Subject, f.Message}]; len(in) < len(all) {
+			out[i].Message += " (in " + strings.Join(in, ", ") + ")"
+		}
+	}
+	return out
+}
+
+// lintTarget lints a stack in one environment, nested templates included.
+func (o *stackLintOptions) lintTarget(ctx context.Context, w *stackWork, t *stack.Target) (diag.List, error) {
+	tmpl, err := w.Render(ctx, t, w.read)
+	if found, ok := findingsOf(err); ok {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := w.Check(ctx, t, tmpl, w.read)
+	if err != nil {
+		return nil, err
+	}
+	all := found
+	found, err = o.lintStack(ctx, w, t, tmpl)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, found...)
+	for _, file := range tmpl.NestedFiles() {
+		in := w.Input(t, w.read)
+		in.File = file
+		found, err := o.lintOne(ctx, in, lint.Options{Regions: []string{t.Env.Region}})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

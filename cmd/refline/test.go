@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -112,9 +111,9 @@ func testFiles(e *env, files []string) ([]string, error) {
 }
 
 func readTests(e *env, file string) ([]pipelinetest.Test, error) {
-	data, err := os.ReadFile(e.path(file))
+	data, err := readRegular(e.path(file), "test file "+file, 16<<20)
 	if err != nil {
-		return nil, errs.E(errs.NotFound, "test file %s: %w", file, unwrapPath(err))
+		return nil, err
 	}
 	return pipelinetest.ReadFile(file, data)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // strict makes every mistake in a command line a usage error: wrong arguments,
@@ -27,11 +28,7 @@ func strict(cmd *cobra.Command) {
 			if len(words) == 0 {
 				return c.Help()
 			}
-			var known []string
-			for _, sub := range c.Commands() {
-				known = append(known, sub.Name())
-			}
-			return usagef("%sno command %q%s; see %s --help", ofCommand(c), words[0], didYouMean(words[0], known), c.CommandPath())
+			return usagef("%sno command %q%s; see %s --help", ofCommand(c), words[0], nearCommand(c, words[0]), c.CommandPath())
 		}
 	}
 	if run := cmd.RunE; run != nil {
@@ -46,6 +43,38 @@ func strict(cmd *cobra.Command) {
 	}
 	for _, sub := range cmd.Commands() {
 		strict(sub)
+	}
+}
+
+// nearCommand suggests a subcommand for a word that is none.
+func nearCommand(c *cobra.Command, word string) string {
+	var known []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(append(known, sub.Name()), sub.Aliases...)
+		}
+	}
+	return didYouMean(word, known)
+}
+
+// oneGrammar gives every noun the same verbs, and the names that people guess.
+func oneGrammar(cmd *cobra.Command) {
+	names := map[string]bool{}
+	for _, sub := range cmd.Commands() {
+		names[sub.Name()] = true
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == "show" && cmd.HasParent() && !names["list"] {
+			sub.Aliases = append(sub.Aliases, "list", "ls") // without a name it lists
+		}
+		for _, alias := range map[string][]string{
+			"rm": {"remove", "delete"}, "delete": {"rm", "remove"}, "list": {"ls"}, "lint": {"validate"}, "log": {"logs"}, "new": {"create"},
+		}[sub.Name()] {
+			if !names[alias] {
+				sub.Aliases = append(sub.Aliases, alias)
+			}
+		}
+		oneGrammar(sub)
 	}
 }
 
@@ -66,10 +95,22 @@ func commandLine(err error) error {
 	return err
 }
 
-// flagError says a flag's mistake without the words of the parser's code.
-func flagError(err error) error {
+// flagError reports a flag's mistake without the words of the parser's code, and
+// names the flag that may be meant.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		var known []string
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				known = append(known, "--"+f.Name)
+			}
+		})
+		name := "--" + unknown.GetSpecifiedName()
+		return usagef("%sunknown flag: %s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), c.CommandPath())
+	}
 	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
-		ReplaceAllString(err.Error(), ": that is no such number")
+		ReplaceAllString(err.Error(), ": not a number")
 	return usagef("%s", text)
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -89,9 +88,8 @@ func checkEdited(text []byte) (*secret.File, error) {
 }
 
 func askAgain(e *env, err error) bool {
-	fmt.Fprintf(e.stderr, "refline: %v\nedit again? (Enter, or n to give up) ", err)
-	answer, _ := bufio.NewReader(e.stdin).ReadString('\n')
-	return !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "n")
+	answer, asked := e.ask(e.stderr, fmt.Sprintf("refline: %v\nedit again? (Enter or y, or n to give up) ", err))
+	return asked == nil && !strings.HasPrefix(strings.ToLower(answer), "n")
 }
 
 // memoryFolder is a folder that is on no disk; "" where there is none.

@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"refline/internal/errs"
 	"refline/internal/secret"
@@ -128,9 +126,9 @@ func (o *varSetOptions) variable(v *varFile, name string, value secret.Value) (s
 const maxValue = 1 << 20
 
 func readValue(path, shown string) (secret.Value, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, shown)
 	if err != nil {
-		return secret.Value{}, errs.E(errs.NotFound, "%s: %w", shown, unwrapPath(err))
+		return secret.Value{}, err
 	}
 	defer f.Close()
 	return readAllValue(f, shown)
@@ -159,11 +157,9 @@ func askValue(e *env, name string) (secret.Value, error) {
 		text := bytes.TrimSuffix(bytes.TrimSuffix(v.Reveal(), []byte("\n")), []byte("\r"))
 		return secret.New(text), nil
 	}
-	fmt.Fprintf(e.stderr, "value of %s (not shown): ", name)
-	line, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(e.stderr)
+	line, err := e.askHidden(in, "value of "+name+" (not shown): ")
 	if err != nil {
-		return secret.Value{}, errs.E(errs.Unavailable, "terminal: %w", err)
+		return secret.Value{}, err
 	}
 	if len(line) == 0 {
 		return secret.Value{}, errs.E(errs.Invalid, "no value was typed; nothing is changed")

@@ -46,7 +46,7 @@ type Template struct {
 	Aliases []Alias
 
 	locate func() jsonnet.Locations // nil when the places are those of the nodes
-	read   jsonnet.Read             // nil when the template came without files
+	input  jsonnet.Input            // what it was read by; Read is nil for a text alone
 }
 
 // Alias is *name in a YAML template.
@@ -131,22 +131,21 @@ func Load(ctx context.Context, in jsonnet.Input) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.read = read
+	t.input = in
+	t.input.Read = read
 	return t, nil
 }
 
 // Beside reads the template that a relative path in t names, as of a nested
-// stack. A path that is absolute or a URL is NotFound.
-func (t *Template) Beside(name string) (*Template, error) {
-	if t.read == nil || strings.Contains(name, "://") || filepath.IsAbs(name) || strings.Contains(name, "{{") {
+// stack; Jsonnet is evaluated with what t was. A path that is absolute or a URL is NotFound.
+func (t *Template) Beside(ctx context.Context, name string) (*Template, error) {
+	if t.input.Read == nil || strings.Contains(name, "://") || filepath.IsAbs(name) || strings.Contains(name, "{{") {
 		return nil, errs.E(errs.NotFound, "%s is not a file beside %s", name, t.File)
 	}
 	file := path.Join(path.Dir(filepath.ToSlash(t.File)), name)
-	src, err := t.read(file)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "%s: %w", file, err)
-	}
-	return Parse(file, src)
+	in := t.input
+	in.File, in.Snippet, in.Name = file, "", ""
+	return Load(ctx, in)
 }
 
 // IsJsonnet reports whether a file is Jsonnet by its name.
@@ -171,8 +170,8 @@ func FromJsonnet(ctx context.Context, in jsonnet.Input) (*Template, error) {
 		return nil, err
 	}
 	t.Sources = res.Sources
-	if t.read = in.Read; t.read == nil {
-		t.read = os.ReadFile
+	if t.input = in; t.input.Read == nil {
+		t.input.Read = os.ReadFile
 	}
 	t.locate = sync.OnceValue(func() jsonnet.Locations {
 		// An error means that ctx ended: the places are then just the file.

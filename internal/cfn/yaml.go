@@ -25,13 +25,29 @@ type yamlReader struct {
 }
 
 // parseYAML reads a template into t.
+// tabAt is the column of a tab in the indentation of a line, or 0.
+func tabAt(src []byte, line int) int {
+	n := 0
+	for text := range strings.Lines(string(src)) {
+		if n++; n == line {
+			indentation := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+			return strings.IndexByte(indentation, '\t') + 1
+		}
+	}
+	return 0
+}
+
 func (t *Template) parseYAML(src []byte) diag.List {
 	if err := tooDeep(t.File, src); err != nil {
 		return err
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(src, &doc); err != nil {
-		return diag.List{yamlError(t.File, err)}
+		f := yamlError(t.File, err)
+		if column := tabAt(src, f.Line); column > 0 {
+			f.Column, f.Message, f.Hint = column, "not YAML: a tab indents this line", "indent by spaces"
+		}
+		return diag.List{f}
 	}
 	r := &yamlReader{file: t.File, using: map[*yaml.Node]bool{}}
 	if len(doc.Content) == 0 {

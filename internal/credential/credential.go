@@ -10,17 +10,17 @@ package credential
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"refline/internal/errs"
-	"refline/internal/sshagent"
 )
 
 // Key is a private key and the hosts that it may be used for.
 type Key struct {
-	Text       []byte // as a file holds it
-	KnownHosts []byte // lines of known_hosts
+	Text       []byte   // as a file holds it
+	KnownHosts []byte   // lines of known_hosts
+	Hosts      []string // those of the lines that are known by name
+	Repos      []string // addresses of the repositories that it is for
 }
 
 // Place is where a job reaches what serves its credentials.
@@ -39,14 +39,15 @@ type Place struct {
 	Refused func(reason string)
 }
 
-// Set holds the credentials of a run. A nil Key and no tokens serve nothing.
+// Set holds the credentials of a run. Of several keys git uses the one for the
+// repository, else the first one for its host.
 type Set struct {
-	Key    *Key
+	Keys   []*Key
 	Tokens Tokens
 }
 
 // Empty reports whether there is nothing to serve.
-func (s Set) Empty() bool { return s.Key == nil && len(s.Tokens) == 0 }
+func (s Set) Empty() bool { return len(s.Keys) == 0 && len(s.Tokens) == 0 }
 
 // maxSocketDir is the longest path of a folder for sockets that all systems
 // take.
@@ -71,12 +72,12 @@ func (s Set) Serve(p Place) (env []string, end func() error, err error) {
 		p.Dir, p.Seen = short, short
 		ends = append(ends, func() error { return os.RemoveAll(short) })
 	}
-	if s.Key != nil {
-		served, err := s.Key.Serve(p)
+	if len(s.Keys) > 0 {
+		more, stop, err := serveKeys(s.Keys, p)
 		if err != nil {
 			return nil, nil, errors.Join(err, end())
 		}
-		env, ends = append(env, served.Env...), append(ends, served.Close)
+		env, ends = append(env, more...), append(ends, stop)
 	}
 	if len(s.Tokens) > 0 {
 		more, stop, err := s.Tokens.serve(p)
@@ -86,31 +87,4 @@ func (s Set) Serve(p Place) (env []string, end func() error, err error) {
 		env, ends = append(env, more...), append(ends, stop)
 	}
 	return env, end, nil
-}
-
-// Served is a running agent.
-type Served struct {
-	Env   []string // variables by which git and ssh find it
-	Close func() error
-}
-
-// Serve starts an agent that holds the key.
-func (k *Key) Serve(p Place) (*Served, error) {
-	var mode os.FileMode
-	if p.Shared {
-		mode = 0o666
-	}
-	a, err := sshagent.Start(sshagent.Config{Key: k.Text, KnownHosts: k.KnownHosts, Dir: p.Dir, Mode: mode, Refused: p.Refused})
-	if err != nil {
-		return nil, err
-	}
-	const name = "known_hosts"
-	if err := os.WriteFile(filepath.Join(p.Dir, name), a.KnownHosts(), 0o644); err != nil {
-		return nil, errors.Join(errs.E(errs.Unavailable, "known hosts for the agent: %w", err), a.Close())
-	}
-	socket, known := p.Seen+"/"+filepath.Base(a.Socket()), p.Seen+"/"+name
-	return &Served{
-		Env:   []string{"SSH_AUTH_SOCK=" + socket, "GIT_SSH_COMMAND=" + sshagent.Command(known), "GIT_SSH_VARIANT=ssh"},
-		Close: a.Close,
-	}, nil
 }

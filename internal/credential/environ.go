@@ -33,17 +33,24 @@ func JoinLines(getenv func(string) string, name string) ([]byte, error) {
 	return []byte(strings.Join(lines, "\n")), nil
 }
 
-// WithoutKey returns an environment without a key's variable and those of its
-// lines, and without what would lead ssh to another agent or ask for a
+// PassphraseVariable is the variable with the passphrase of the key NAME; that
+// of any key is KeyPassphrase.
+func PassphraseVariable(name string) string { return name + "_PASSPHRASE" }
+
+// KeyPassphrase is the variable with the passphrase of a key without a name.
+const KeyPassphrase = "REFLINE_KEY_PASSPHRASE"
+
+// WithoutKey returns an environment without a key's variable, those of its lines
+// and of its passphrase, and without what would lead ssh to another agent or ask for a
 // password.
 func WithoutKey(environ []string, name string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
-		case "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT":
+		case "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", KeyPassphrase:
 			return true
 		}
-		return name != "" && (key == name || isLineVariable(key, name))
+		return name != "" && (key == name || key == PassphraseVariable(name) || isLineVariable(key, name))
 	})
 }
 

@@ -49,6 +49,33 @@ func (d *Definition) Environment(j *pipeline.Job) string {
 	})
 }
 
+// DeployedTo is the name and the address of a job's environment; vars are all its
+// variables, with those of its dotenv reports.
+func DeployedTo(j *pipeline.Job, vars []pipeline.Variable) (name, url string) {
+	if j.Environment == nil {
+		return "", ""
+	}
+	value := pipeline.Lookup(pipeline.ResolveAll(vars, func(string) string { return "" }))
+	name = pipeline.Resolve(j.Environment.Name, func(v string) (string, bool) {
+		if v == "CI_ENVIRONMENT_NAME" || v == "CI_ENVIRONMENT_URL" {
+			return "", false // what is looked for
+		}
+		return value(v)
+	})
+	url = pipeline.Resolve(j.Environment.URL, func(v string) (string, bool) {
+		switch v {
+		case "CI_ENVIRONMENT_NAME":
+			return name, true
+		case "CI_ENVIRONMENT_SLUG":
+			return pipeline.EnvironmentSlug(name), true
+		case "CI_ENVIRONMENT_URL":
+			return "", false
+		}
+		return value(v)
+	})
+	return name, url
+}
+
 // projectVariables are the project's variables for jobs of an environment, "" for
 // those without, except the ones withheld.
 func (d *Definition) projectVariables(environment string, withheld []string) []pipeline.Variable {

@@ -121,7 +121,7 @@ func (in *JobInput) complete() {
 
 func (in *JobInput) timeout() time.Duration {
 	if in.Job.Timeout > 0 {
-		return in.Job.Timeout
+		return in.Job.Timeout.D()
 	}
 	return defaultTimeout
 }
@@ -130,10 +130,12 @@ func (in *JobInput) timeout() time.Duration {
 // the last byte of its log.
 func RunJob(ctx context.Context, in JobInput) JobResult {
 	in.complete()
-	a := &attempt{JobInput: in}
+	given := in.Secrets
+	in.Secrets = given.Fork() // what the job has masked from then on is its own
+	a := &attempt{JobInput: in, given: given}
 	defer a.cleanUp()
 	log := &logWriter{ctx: context.WithoutCancel(ctx), log: in.Log, emit: in.Emit, limit: in.LogLimit}
-	a.log = in.Secrets.Writer(log)
+	a.log = in.Secrets.CommandWriter(log)
 	if in.Job.Coverage != "" {
 		a.coverage = newCoverage(in.Job.Coverage)
 	}
@@ -154,7 +156,7 @@ func RunJob(ctx context.Context, in JobInput) JobResult {
 
 // findSecret gives the name of a secret that r holds, "" for none.
 func (a *attempt) findSecret(r io.Reader) (string, error) {
-	found, err := a.Secrets.Scan(r)
+	found, err := a.given.Scan(r) // what the job added may be in the log before that
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
@@ -164,7 +166,8 @@ func (a *attempt) findSecret(r io.Reader) (string, error) {
 // attempt is the state of RunJob.
 type attempt struct {
 	JobInput
-	log       *mask.Writer
+	given     *mask.Set // the secrets that it began with
+	log       *mask.CommandWriter
 	coverage  *coverage
 	paths     jobPaths
 	workspace string // on the host
@@ -250,7 +253,7 @@ func (a *attempt) execIn(ctx context.Context, sandbox executor.Sandbox, dir, nam
 
 // script runs the job's own commands.
 func (a *attempt) script(within context.Context) JobResult {
-	ctx, cancel := mergeDone(within, a.Stop)
+	ctx, cancel := WithStop(within, a.Stop)
 	defer cancel()
 	if limit := a.limit("RUNNER_SCRIPT_TIMEOUT", 0); limit > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errScriptTimeout)

@@ -212,7 +212,7 @@ func TestTimeoutOfTheWholeJob(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newJob(t, pipeline.Job{Timeout: 200 * time.Millisecond, AfterScript: []string{"tidy"}, Artifacts: keep})
+			h := newJob(t, pipeline.Job{Timeout: pipeline.Duration(200 * time.Millisecond), AfterScript: []string{"tidy"}, Artifacts: keep})
 			set(h)
 			same(t, h.run(), JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout})
 			if log := h.log.String(); strings.Count(log, "timeout of 200ms is over") != 1 {

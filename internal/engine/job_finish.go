@@ -247,12 +247,12 @@ func (a *attempt) remove() {
 	}
 }
 
-// mergeDone is done when either context is.
-func mergeDone(ctx, other context.Context) (context.Context, context.CancelFunc) {
+// WithStop returns a context that is done when ctx is, or when stop is.
+func WithStop(ctx, stop context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	if other.Err() != nil {
-		cancel(context.Cause(other)) // at once: AfterFunc would take a moment
+	if stop.Err() != nil {
+		cancel(context.Cause(stop)) // at once: AfterFunc would take a moment
 	}
-	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
-	return ctx, func() { stop(); cancel(nil) }
+	forget := context.AfterFunc(stop, func() { cancel(context.Cause(stop)) })
+	return ctx, func() { forget(); cancel(nil) }
 }

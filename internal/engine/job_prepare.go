@@ -108,7 +108,7 @@ func (a *attempt) hook(ctx context.Context) error {
 	if len(a.Job.PreGetSources) == 0 {
 		return nil
 	}
-	ctx, cancel := mergeDone(ctx, a.Stop)
+	ctx, cancel := WithStop(ctx, a.Stop)
 	defer cancel()
 	empty := filepath.Join(a.Dir, "before")
 	if err := os.Mkdir(empty, 0o777); err != nil {
@@ -238,7 +238,7 @@ func (a *attempt) takeArtifacts(ctx context.Context) error {
 
 // start brings the sandbox up and makes the machine ready for the script.
 func (a *attempt) start(ctx context.Context) error {
-	ctx, cancel := mergeDone(ctx, a.Stop)
+	ctx, cancel := WithStop(ctx, a.Stop)
 	defer cancel()
 	hint := ""
 	if a.Executor.Isolated() {

@@ -31,7 +31,7 @@ func TestHowAJobEnds(t *testing.T) {
 		{"green", pipeline.Job{}, exit(0), JobResult{Status: pipeline.StatusSuccess}, "success", ""},
 		{"red", pipeline.Job{}, exit(3), JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: 3}, "failed", ""},
 		{
-			"out of time: no after_script", pipeline.Job{Timeout: time.Millisecond},
+			"out of time: no after_script", pipeline.Job{Timeout: pipeline.Duration(time.Millisecond)},
 			func(ctx context.Context, _ fakeCommand) (int, error) { return untilStopped(ctx) },
 			JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonJobExecutionTimeout}, "", "timeout of 1ms is over",
 		},
@@ -222,7 +222,7 @@ func TestSpecOfAJob(t *testing.T) {
 
 func TestEnvironmentOfAJob(t *testing.T) {
 	t.Parallel()
-	h := newJob(t, pipeline.Job{Timeout: 90 * time.Minute})
+	h := newJob(t, pipeline.Job{Timeout: pipeline.Duration(90 * time.Minute)})
 	h.in.Started = time.Date(2026, 3, 1, 13, 2, 3, 0, time.FixedZone("", 3600))
 	h.in.Binary = "/usr/bin/refline"
 	h.in.Environ = []string{

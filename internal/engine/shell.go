@@ -31,7 +31,7 @@ func (a *attempt) openShell(ctx context.Context, clock *jobClock, res *JobResult
 	}
 	clock.pause()
 	defer clock.resume()
-	ctx, cancel := mergeDone(ctx, a.Stop)
+	ctx, cancel := WithStop(ctx, a.Stop)
 	defer cancel()
 	err := a.Shell.Open(ctx, a.Job.Name, *res, func(ctx context.Context, terminal *executor.Terminal) (int, error) {
 		return a.sandbox.Exec(ctx, a.shellCommand(res.Status, terminal))

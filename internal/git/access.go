@@ -9,8 +9,8 @@ import (
 	"refline/internal/netguard"
 )
 
-// Access says how remotes may be reached and with what. The zero value reaches
-// public https repositories and trusts nothing.
+// Access says how remotes may be reached and with which credentials. The zero
+// value reaches public https repositories and trusts nothing.
 type Access struct {
 	Trust Trust
 
@@ -51,8 +51,8 @@ type Access struct {
 
 	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
 
-	// Notice is told what a person who waits wants to know: a lock held by
-	// another process, another try, a mirror that is built anew. May be nil.
+	// Notice, if set, gets what a waiting person wants to know: a lock held by
+	// another process, another attempt, a mirror that is rebuilt.
 	Notice func(string)
 
 	// Environ is the environment to start from; nil means that of this process.
@@ -88,17 +88,15 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 		return nil, nil, nil, nil
 	}
 	site := addr.scheme + "://" + addr.host
-	user, password := a.signIn(site)
-	password = or(password, addr.password)
+	user, password, err := a.signIn(addr)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	if password == "" {
 		if a.Trust == User && addr.user != "" {
 			settings = append(settings, setting{"credential." + site + ".username", addr.user})
 		}
 		return settings, nil, nil, nil
-	}
-	user = or(or(user, addr.user), "oauth2")
-	if strings.ContainsAny(user+password, "\n\r\x00") {
-		return nil, nil, nil, errs.E(errs.Invalid, "the user name or the token for %s contains a line break", site)
 	}
 	// Bound to the site, so that a redirect or a submodule elsewhere gets nothing;
 	// the empty value sends away the helpers named before.
@@ -109,19 +107,26 @@ func (a Access) credentials(addr address) (settings []setting, env, secrets []st
 	return settings, []string{usernameVariable + "=" + user, passwordVariable + "=" + password}, []string{password}, nil
 }
 
-// signIn returns the user name and the password for a site, "" for none.
-func (a Access) signIn(site string) (user, password string) {
+// signIn returns the user name and the password for the site of addr. The password
+// is "" if there is none.
+func (a Access) signIn(addr address) (user, password string, err error) {
+	site := addr.scheme + "://" + addr.host
 	switch {
 	case a.Login != nil:
-		return a.Login(site)
+		user, password = a.Login(site)
 	case a.Password != nil:
-		return a.Username, a.Password()
+		user, password = a.Username, a.Password()
 	default:
-		return a.Username, ""
+		user = a.Username
 	}
+	user, password = or(or(user, addr.user), "oauth2"), or(password, addr.password)
+	if strings.ContainsAny(user+password, "\n\r\x00") {
+		return "", "", errs.E(errs.Invalid, "the user name or the token for %s contains a line break", site)
+	}
+	return user, password, nil
 }
 
-// talk is all that a command which talks to addr needs.
+// talk is what a command needs to connect to addr.
 type talk struct {
 	env      []string
 	settings []setting

@@ -154,7 +154,7 @@ func TestAttackRepository(t *testing.T) {
 		c := r.mustResolve(t, Ref{})
 		ws := r.mustCheckout(t, c, CheckoutOptions{})
 		tr.check()
-		if err := r.GiveBack(context.Background(), c, ws); err != nil {
+		if err := r.Recycle(context.Background(), c, ws); err != nil {
 			t.Fatal(err)
 		}
 		ws = r.mustCheckout(t, c, CheckoutOptions{})

@@ -12,21 +12,25 @@ import (
 	"refline/internal/errs"
 )
 
-// A server that lists refs without end, or that never answers, holds nobody up
+// A server that lists refs without end, or that never answers, is given up
 // and costs no more memory than a long list.
 func TestLookIsBounded(t *testing.T) {
 	t.Parallel()
 	packet := func(line string) string { return fmt.Sprintf("%04x%s", len(line)+4, line) }
+	many := strings.Repeat(packet(strings.Repeat("1", 40)+" refs/heads/"+strings.Repeat("x", 900)+"\n"), 1000)
+	flood := func(w io.Writer, req *http.Request) {
+		for req.Context().Err() == nil {
+			if _, err := io.WriteString(w, many); err != nil {
+				return
+			}
+		}
+	}
 	endless := func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		_, _ = io.WriteString(w, packet("# service=git-upload-pack\n")+"0000")
 		id := strings.Repeat("1", 40)
 		_, _ = io.WriteString(w, packet(id+" HEAD\x00multi_ack\n"))
-		for i := 0; req.Context().Err() == nil; i++ {
-			if _, err := io.WriteString(w, packet(fmt.Sprintf("%s refs/heads/%0100d\n", id, i))); err != nil {
-				return
-			}
-		}
+		flood(w, req)
 	}
 	endlessV2 := func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodGet {
@@ -35,11 +39,7 @@ func TestLookIsBounded(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
-		for i := 0; req.Context().Err() == nil; i++ {
-			if _, err := io.WriteString(w, packet(fmt.Sprintf("%s refs/heads/%0100d\n", strings.Repeat("1", 40), i))); err != nil {
-				return
-			}
-		}
+		flood(w, req)
 	}
 	silent := func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
 	for _, tc := range []struct {
@@ -60,13 +60,15 @@ func TestLookIsBounded(t *testing.T) {
 			}
 			server := httptest.NewServer(tc.serve)
 			t.Cleanup(server.Close)
-			r := remote(t, server.URL+"/x.git", Access{Environ: environ(t), AskWithin: tc.within, maxRefs: 2 << 20})
-			for name, ask := range map[string]func() error{
-				"resolve": func() error { _, err := r.Resolve(t.Context(), Ref{Kind: KindBranch, Name: "main"}); return err },
-				"tags":    func() error { _, err := r.Tags(t.Context()); return err },
-			} {
-				if err := ask(); !errs.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
-					t.Errorf("%s: %v: %v", name, errs.KindOf(err), err)
+			for _, trust := range []Trust{Server, User} { // by itself, and by git
+				r := remote(t, server.URL+"/x.git", Access{Trust: trust, Environ: environ(t), AskWithin: tc.within, maxRefs: 2 << 20})
+				for name, ask := range map[string]func() error{
+					"resolve": func() error { _, err := r.Resolve(t.Context(), Ref{Kind: KindBranch, Name: "main"}); return err },
+					"tags":    func() error { _, err := r.Tags(t.Context()); return err },
+				} {
+					if err := ask(); !errs.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
+						t.Errorf("trust %d, %s: %v: %v", trust, name, errs.KindOf(err), err)
+					}
 				}
 			}
 		})

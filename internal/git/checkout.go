@@ -13,9 +13,9 @@ import (
 )
 
 // CheckoutOptions ask for more, or less, than the files of the commit. Sparse
-// paths save the writing of files, not their transfer: the mirror is no partial
-// clone, since git in a job would then have to ask the remote for what it lacks,
-// without credentials.
+// paths save writing files, not transferring them. The mirror is not a partial
+// clone, because git in a job would then have to fetch missing objects without
+// credentials.
 type CheckoutOptions struct {
 	Depth      int        // commits of history at least; 0 is all
 	Submodules Submodules // none unless asked
@@ -34,14 +34,14 @@ const (
 	SubmodulesRecursive Submodules = "recursive"
 )
 
-// Checkout fetches the commit where need be and makes dst, which must not exist
-// or be empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or
+// Checkout fetches the commit if needed and makes dst, which must not exist or be
+// empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or
 // the tag set, no hooks, objects borrowed from the mirror (see Borrowed) unless
 // it is to be standalone.
 //
-// A spare checkout in the cache is moved to the commit and renamed to dst when
-// dst is on the cache's file system; then only files that differ are written.
-// After an error dst is not there.
+// A checkout of the pool is moved to the commit and renamed to dst if dst is on
+// the cache's file system; then only files that differ are written. After an
+// error dst does not exist.
 func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o CheckoutOptions) (err error) {
 	dst, err = filepath.Abs(dst)
 	if err != nil {
@@ -87,10 +87,9 @@ func (r *Remote) Checkout(ctx context.Context, c Resolved, dst string, o Checkou
 	return nil
 }
 
-// heal answers a local command that failed on the mirror. Another process may
-// have put a new mirror in its place since before was taken: then what is
-// missing is fetched. Else it is damaged and built anew. It returns the error
-// when neither can help.
+// heal handles a local command that failed on the mirror. If another process has
+// replaced the mirror since before was taken, it fetches what is missing. Otherwise
+// the mirror is damaged, and it is rebuilt. It returns the error if neither helps.
 func (r *Remote) heal(ctx context.Context, c Resolved, depth int, before os.FileInfo, why error) error {
 	if ctx.Err() != nil || errs.KindOf(why) != errs.Internal {
 		return why
@@ -109,7 +108,7 @@ func (r *Remote) heal(ctx context.Context, c Resolved, depth int, before os.File
 	return r.rebuild(ctx, c, depth, held, why)
 }
 
-// populate makes the tree of c in dst, from a spare where there is one.
+// populate makes the tree of c in dst, from the pool if it has a checkout.
 func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o CheckoutOptions) error {
 	rec, ok := r.record(c, o.Depth)
 	if !ok {
@@ -119,7 +118,7 @@ func (r *Remote) populate(ctx context.Context, c Resolved, dst string, o Checkou
 		return r.standalone(ctx, c, rec, dst, o)
 	}
 	if len(o.Sparse) == 0 {
-		if done, err := r.fromSpare(ctx, c, rec, dst); done || err != nil {
+		if done, err := r.fromPool(ctx, c, rec, dst); done || err != nil {
 			return err
 		}
 	}
@@ -217,8 +216,8 @@ func (r *Remote) explainTree(err error, dst string) error {
 	return errs.E(errs.Internal, "git %s in a checkout of %s: %s", f.verb, r.URL(), lastLine(f.stderr))
 }
 
-// differentAttributes tells whether some .gitattributes differs between two
-// commits. Then files that did not change may have to be written otherwise.
+// differentAttributes reports whether a .gitattributes differs between two
+// commits. If so, unchanged files may have to be written differently.
 func (r *Remote) differentAttributes(ctx context.Context, a, b string) (bool, error) {
 	out, err := r.own("--git-dir="+r.mirror(), "diff-tree", "-r", "--name-only", "-z", "--no-renames",
 		a, b, "--", ".gitattributes", ":(glob)**/.gitattributes").output(ctx)

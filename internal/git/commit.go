@@ -13,7 +13,7 @@ import (
 	"refline/internal/errs"
 )
 
-// Commit is one commit as it stands in the repository.
+// Commit is one commit as it is stored.
 type Commit struct {
 	SHA       string
 	Parents   []string

@@ -12,7 +12,7 @@ import (
 type config map[string]string
 
 // readConfig reads common/config without a process. When that file includes
-// others, or is written in a way this reader does not know, git is asked.
+// others, or uses syntax that this reader does not know, it asks git.
 func readConfig(ctx context.Context, p place, env []string) (config, error) {
 	text, err := os.ReadFile(filepath.Join(p.common, "config"))
 	if os.IsNotExist(err) {

@@ -69,9 +69,9 @@ func repositoryAt(root string) (place, bool, error) {
 	}
 	if !isGitDir(p.dir) {
 		if !st.IsDir() {
-			return place{}, false, errs.E(errs.Invalid, "%s points to %s, which is no git repository", dot, p.dir)
+			return place{}, false, errs.E(errs.Invalid, "%s points to %s, which is not a git repository", dot, p.dir)
 		}
-		return place{}, false, nil // as git does: an empty .git folder is no repository
+		return place{}, false, nil // as git does: an empty .git folder is not a repository
 	}
 	return p, true, nil
 }

@@ -7,9 +7,9 @@ import (
 	"refline/internal/errs"
 )
 
-// onDisk gives an error of a file or folder of ours its kind: a full disk is
-// Unavailable, since it passes and says nothing about what is on it, all else a
-// Conflict.
+// onDisk classifies an error of a file or folder of ours: a full disk is
+// Unavailable, since it passes and says nothing about the data on it; all others
+// are a Conflict.
 func onDisk(err error, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	if isDiskFull(err) {
@@ -18,8 +18,8 @@ func onDisk(err error, format string, args ...any) error {
 	return errs.E(errs.Conflict, "%s: %w", what, err)
 }
 
-// probeDisk reports a disk that takes no more files. git does not always say so
-// when it fails for it, and a mirror on a full disk must not be taken for damaged.
+// probeDisk reports a disk that is full. git does not always name that as its
+// reason, and a mirror on a full disk must not be mistaken for a damaged one.
 func probeDisk(dirs ...string) error {
 	const some = 256 << 10
 	for _, dir := range dirs {

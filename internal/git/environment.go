@@ -14,11 +14,10 @@ import (
 type Trust uint8
 
 const (
-	// Server: nobody's. Only what Access gives, only https and ssh.
+	// Server uses no configuration but Access, and only https and ssh.
 	Server Trust = iota
-	// User: that of the person at this computer, whose credential helpers,
-	// url.insteadOf, proxies, ssh_config, agent and known_hosts are what they
-	// expect to work.
+	// User uses the configuration of the person at this computer: credential
+	// helpers, url.insteadOf, proxies, ssh_config, agent and known_hosts.
 	User
 )
 
@@ -35,15 +34,15 @@ var userMayKeep = []string{
 	"GIT_HTTP_PROXY_AUTHMETHOD", "GIT_PROXY_SSL_CAINFO", "GIT_PROXY_SSL_CERT", "GIT_PROXY_SSL_KEY",
 }
 
-// serverMayKeep are the variables that a program needs to start and to find its
-// way to the network; nothing that stands for a person.
+// serverMayKeep are the variables that a program needs to start and to reach the
+// network; none carries a person's identity.
 var serverMayKeep = []string{
 	"PATH", "TMPDIR", "TMP", "TEMP", "TZ", "GIT_EXEC_PATH",
 	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROGRAMDATA",
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
 }
 
-// userEnvironment is base without what would lead git astray or make it ask.
+// userEnvironment is base without what would mislead git or make it prompt.
 func userEnvironment(base []string) []string {
 	return quiet(keep(base, func(name string) bool {
 		if strings.HasPrefix(name, "GIT_") {
@@ -95,15 +94,15 @@ func hardened() []setting {
 		{"submodule.recurse", "false"},
 		{"fetch.recurseSubmodules", "false"},
 		{"protocol.ext.allow", "never"},
-		{"core.fsync", "none"}, // after a crash the mirror heals, and spares do not count
+		{"core.fsync", "none"}, // after a crash the mirror heals, and the pool is not used
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
 		{"advice.detachedHead", "false"},
 	}
 }
 
-// hardenedFiles goes with commands that write files: no filter or attribute
-// that stands outside the commit takes part.
+// hardenedFiles is for commands that write files: filters and attributes from
+// outside the commit have no effect.
 func hardenedFiles() []setting {
 	return append(hardened(),
 		setting{"core.attributesFile", devNull},
@@ -124,7 +123,7 @@ func checkoutWorkers(processors int) int {
 	return min(processors, 8)
 }
 
-// hardenedFetch goes with commands that take objects from a remote.
+// hardenedFetch is for commands that take objects from a remote.
 func hardenedFetch() []setting {
 	settings := append(hardened(),
 		setting{"fetch.fsckObjects", "true"},

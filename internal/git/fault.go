@@ -29,6 +29,7 @@ func (l lasting) Unwrap() error { return l.error }
 
 // Clauses of faults that last.
 const (
+	noMemory     = "%s sends more than fits into the memory that git may use"
 	diskFull     = "the disk is full: free some space, or clear the caches (%s)"
 	noSuchName   = "the name of %s cannot be resolved; check the spelling and the network"
 	lacksObjects = "the repository at %s is damaged or incomplete: it lacks objects that its own history names; repair it there (git fsck names them, git fetch --refetch brings them back)"
@@ -37,7 +38,7 @@ const (
 // attemptsFor bounds the attempts for a fault; 0 leaves them to Access.
 func attemptsFor(says string) int {
 	switch says {
-	case diskFull:
+	case diskFull, noMemory:
 		return 1
 	case noSuchName:
 		return 2 // a resolver may lose one question
@@ -51,13 +52,14 @@ func attemptsFor(says string) int {
 func faults() []fault {
 	return []fault{
 		{errs.Unavailable, diskFull, []string{"No space left on device", "Disk quota exceeded"}},
+		{errs.Unavailable, noMemory, []string{"Out of memory, "}},
 		{errs.Conflict, lacksObjects, []string{"possible repository corruption on the remote side", "remote: fatal: bad tree object", "remote: fatal: unable to read ",
 			"remote did not send all necessary objects", "missing necessary objects"}},
 		{errs.NotFound, "%s needs the ssh program, which is not on the PATH", []string{"ssh: not found", "ssh: command not found", "cannot run ssh", "ssh: No such file"}},
-		{errs.Denied, "the proxy on the way to %s asks for credentials; see http.proxy and http.proxyAuthMethod of git, or leave the host out by NO_PROXY", []string{"returned error: 407", "response 407", "code 407 from proxy"}},
-		{errs.Denied, "the proxy on the way to %s refuses it; leave the host out by NO_PROXY, or ask who runs the proxy", []string{"tunnel failed, response 4", "HTTP code 4"}},
-		{errs.Unavailable, "the proxy on the way to %s does not get there; see https_proxy and NO_PROXY", []string{"tunnel failed", "from proxy after CONNECT", "Proxy CONNECT aborted", "could not resolve proxy"}},
-		{errs.Denied, "%s presents another ssh host key than the one known; if the change is real, replace it in known_hosts", []string{"REMOTE HOST IDENTIFICATION HAS CHANGED"}},
+		{errs.Denied, "the proxy for %s asks for credentials; see http.proxy and http.proxyAuthMethod of git, or exclude the host by NO_PROXY", []string{"returned error: 407", "response 407", "code 407 from proxy"}},
+		{errs.Denied, "the proxy refuses to connect to %s; exclude the host by NO_PROXY, or ask the proxy's operator", []string{"tunnel failed, response 4", "HTTP code 4"}},
+		{errs.Unavailable, "the proxy cannot reach %s; see https_proxy and NO_PROXY", []string{"tunnel failed", "from proxy after CONNECT", "Proxy CONNECT aborted", "could not resolve proxy"}},
+		{errs.Denied, "%s presents another ssh host key than the known one; if the change is real, replace the key in known_hosts", []string{"REMOTE HOST IDENTIFICATION HAS CHANGED"}},
 		{errs.Denied, "the ssh host key of %s is not known; compare its fingerprint and add it to known_hosts (ssh-keyscan prints it)", []string{"Host key verification failed", "host key is known for"}},
 		{errs.Denied, "%s does not accept the ssh key; load one it knows into the agent (ssh-add), or use https with a token", []string{"Permission denied (", "Too many authentication failures", "Permission denied, please try again"}},
 		{errs.Denied, "%s asks for credentials; give a token, or set up a git credential helper", []string{"could not read Username", "could not read Password", "unable to get password", "terminal prompts disabled"}},
@@ -67,23 +69,23 @@ func faults() []fault {
 			"returned error: 404", "returned error: 410", "repository not found", "does not appear to be a git repository", "not found: did you run git update-server-info",
 			"could not be found", "no such file or directory", "' not found", "repository not exported", "is not a git repository"}},
 		{errs.NotFound, "what was asked for is not in %s; was it pushed, or replaced by a forced push?", []string{"not our ref", "couldn't find remote ref", "no such remote ref"}},
-		{errs.NotFound, "%s answers, but not as a git repository; check the URL, and whether a page to sign in stands before it", []string{"not valid: is this a git repository"}},
-		{errs.Invalid, "the certificate of %s has run out, or the clock here is wrong", []string{"certificate has expired", "certificate is not yet valid"}},
-		{errs.Invalid, "the certificate of %s is for another name; use the name it is for", []string{"does not match target host name", "no alternative certificate subject name"}},
+		{errs.NotFound, "%s answers, but not as a git repository; check the URL, and whether a sign-in page is in front of it", []string{"not valid: is this a git repository"}},
+		{errs.Invalid, "the certificate of %s has expired, or the clock here is wrong", []string{"certificate has expired", "certificate is not yet valid", "expired or is not yet valid"}},
+		{errs.Invalid, "the certificate of %s is for another name; use that name", []string{"does not match target host name", "no alternative certificate subject name", "x509: certificate is valid for"}},
 		{errs.Invalid, "the CA file for %s cannot be read", []string{"Problem with the SSL CA cert", "error setting certificate"}},
-		{errs.Invalid, "%s does not speak TLS, or no version of it that is still safe; is it another port?", []string{"unexpected TLS packet", "wrong version number", "protocol version", "unsupported protocol", "packet length too long"}},
-		{errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file (REFLINE_CA_FILE), or add it to the system's", []string{"server certificate verification failed", "SSL certificate problem", "certificate signer not trusted", "unable to get local issuer"}},
+		{errs.Invalid, "%s does not speak TLS, or only versions that are not safe; check the port", []string{"unexpected TLS packet", "wrong version number", "protocol version", "unsupported protocol", "packet length too long", "HTTP response to HTTPS client", "first record does not look like a TLS"}},
+		{errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file (REFLINE_CA_FILE), or add it to the system's", []string{"server certificate verification failed", "SSL certificate problem", "certificate signer not trusted", "unable to get local issuer", "certificate signed by unknown authority"}},
 		{errs.Invalid, "%s redirects to another URL; give that one (many forges want .git at the end)", []string{"unable to update url base from redirection", "returned error: 301", "returned error: 302", "returned error: 307", "returned error: 308", "http.followRedirects"}},
 		{errs.Invalid, "the transport of %s is not allowed", []string{"not allowed", "is blocked", "strange hostname", "strange pathname", "strange port"}},
-		{errs.Invalid, "%s sent an object that fails git's check of its form, so nothing was taken", []string{"fsck error", "error in object"}},
+		{errs.Invalid, "%s sent an object that git's fsck rejects, so nothing was stored", []string{"fsck error", "error in object"}},
 		{errs.Denied, "%s belongs to another user of this computer; see git's safe.directory", []string{"dubious ownership", "unsafe repository"}},
 		{errs.Unavailable, noSuchName, []string{"could not resolve host", "name or service not known", "temporary failure in name resolution", "no address associated"}},
 		{errs.Unavailable, "%s does not answer", []string{
 			"connection refused", "timed out", "connection timeout", "timeout was reached", "timeout after", "returned error: 408", "connection reset", "connection closed", "network is unreachable", "no route to host", "broken pipe",
 			"operation too slow", "empty reply", "couldn't connect to server", "failed to connect", "kex_exchange_identification", "ssh_exchange_identification"}},
-		{errs.Unavailable, "%s has too much to do now", []string{"returned error: 429", "returned error: 503"}},
-		{errs.Unavailable, "%s has a fault of its own", []string{"returned error: 5"}},
-		{errs.Denied, "%s does not take the request", []string{"returned error: 4"}},
+		{errs.Unavailable, "%s is overloaded", []string{"returned error: 429", "returned error: 503"}},
+		{errs.Unavailable, "%s reports an internal error", []string{"returned error: 5"}},
+		{errs.Denied, "%s rejects the request", []string{"returned error: 4"}},
 		{errs.Unavailable, "the connection to %s broke off", []string{
 			"early EOF", "hung up unexpectedly", "RPC failed", "unexpected disconnect", "gnutls_handshake", "SSL_ERROR_SYSCALL", "SSL_connect", "TLS connection was non-properly terminated",
 			"invalid index-pack output", "expected flush after", "protocol error: bad pack header", "unexpected EOF", "GnuTLS recv error"}},
@@ -147,7 +149,7 @@ func lineWith(stderr, sign string) string {
 	return ""
 }
 
-// shorten cuts a long line in its middle: the reason stands at the end.
+// shorten cuts a long line in its middle, since the reason is at the end.
 func shorten(line string) string {
 	if len(line) > 300 {
 		line = line[:200] + "…" + line[len(line)-100:]

@@ -15,15 +15,14 @@ import (
 	"refline/internal/errs"
 )
 
-// Fetch brings a commit into the mirror, unless it is there already: then it
-// takes no process and talks to nobody. depth is how many commits of history
-// are wanted at least, 0 for all of it. Tags that point into the history come
-// along.
+// Fetch brings a commit into the mirror. If the commit is already there, it starts
+// no process and makes no connection. depth is the least number of commits of
+// history, 0 for all. Tags that point into the history are fetched too.
 //
-// A commit counts as being there only once its record is written, after git has
-// checked that all it reaches has arrived; a fetch that is cut off leaves
-// objects that nothing relies on. A mirror that git cannot work with is built
-// anew beside it and takes its place.
+// A commit counts as present only when its record is written, after git has
+// checked that everything it reaches has arrived. An interrupted fetch leaves
+// objects that nothing relies on. A mirror that git cannot use is rebuilt beside
+// the old one and replaces it.
 func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 	if !isObjectID(c.Commit) {
 		return errs.E(errs.Invalid, "%q is not the whole name of a commit", c.Commit)
@@ -37,7 +36,7 @@ func (r *Remote) Fetch(ctx context.Context, c Resolved, depth int) error {
 		return err
 	}
 	defer held.Close()
-	if _, ok := r.record(c, depth); ok { // another process was faster
+	if _, ok := r.record(c, depth); ok { // another process fetched it
 		return nil
 	}
 	return r.fetchLocked(ctx, c, depth, held)
@@ -60,10 +59,10 @@ func (r *Remote) fetchLocked(ctx context.Context, c Resolved, depth int, held *o
 	return r.rebuild(ctx, c, depth, held, err)
 }
 
-// Update is Resolve and Fetch in one: where a branch or a tag is asked for, by
-// one process and one connection instead of two. It holds the mirror's lock
-// while it talks to the remote, so a server that looks at one repository often
-// does better with the two.
+// Update is Resolve and Fetch in one: for a branch or a tag it takes one process
+// and one connection instead of two. It holds the mirror's lock while it is
+// connected, so a server that looks at one repository often is better off with
+// the two.
 func (r *Remote) Update(ctx context.Context, ref Ref, depth int) (Resolved, error) {
 	if err := ref.check(); err != nil {
 		return Resolved{}, err
@@ -141,7 +140,7 @@ func exactly(full, kept string) []string {
 	return specs
 }
 
-// peel is the commit that an object of the mirror stands for, "" for none.
+// peel returns the commit that an object of the mirror leads to, "" for none.
 func (r *Remote) peel(ctx context.Context, mirror, id string) (string, error) {
 	out, err := r.own("--git-dir="+mirror, "rev-parse", "--verify", "--quiet", id+"^{commit}").output(ctx)
 	if _, none := errors.AsType[*failure](err); none {
@@ -151,11 +150,10 @@ func (r *Remote) peel(ctx context.Context, mirror, id string) (string, error) {
 }
 
 func (r *Remote) noCommit(what string) error {
-	return errs.E(errs.Invalid, "%s of %s stands for no commit but for a tree or a file", what, r.URL())
+	return errs.E(errs.Invalid, "%s of %s is a tree or a file, not a commit", what, r.URL())
 }
 
-// checkCommit refuses an object that came because it was asked for by name and
-// is no commit.
+// checkCommit refuses an object that was fetched by name and is not a commit.
 func (r *Remote) checkCommit(ctx context.Context, mirror string, c Resolved) error {
 	commit, err := r.peel(ctx, mirror, c.Commit)
 	switch {
@@ -187,8 +185,8 @@ func (r *Remote) fetchInto(ctx context.Context, mirror string, c Resolved, depth
 	return r.writeRecord(mirror, c, depth)
 }
 
-// transfer runs the one fetch. While the file busy is there, what looks half
-// made in the mirror is.
+// transfer runs the fetch. While the file busy exists, temporary and lock files
+// in the mirror may be left over from a killed process.
 func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *os.File, refspecs ...string) error {
 	busy := filepath.Join(mirror, "busy")
 	if err := os.WriteFile(busy, nil, 0o600); err != nil {
@@ -196,11 +194,11 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 	}
 	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance",
 		"--prune",          // tags that are gone, and the ref of a branch that is
-		"--update-shallow", // the remote itself may hold no more than the end of its history
+		"--update-shallow", // the remote itself may be shallow
 	}
 	_, err := os.Stat(filepath.Join(mirror, "shallow"))
 	shallow := err == nil
-	if depth > 0 && (shallow || !hasRefs(mirror)) { // a whole mirror stays whole: --depth would cut it
+	if depth > 0 && (shallow || !hasRefs(mirror)) { // --depth would cut a whole mirror
 		args = append(args, "--depth="+strconv.Itoa(depth))
 	} else {
 		refspecs = append(refspecs, "+refs/tags/*:refs/tags/*") // else git leaves tags that moved where they were
@@ -209,7 +207,7 @@ func (r *Remote) transfer(ctx context.Context, mirror string, depth int, held *o
 		}
 	}
 	args = append(append(args, "--", r.addr.text), refspecs...)
-	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, strict: true}); err != nil {
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, remote: true, strict: true}); err != nil {
 		return err
 	}
 	if err := os.Remove(busy); err != nil {
@@ -225,13 +223,13 @@ func (c Resolved) describe() string {
 	return fmt.Sprintf("%s %q at %.12s", c.Kind, c.Name, c.Commit)
 }
 
-// refusesCommits tells that a server speaks the old protocol, in which only
-// what a ref names can be asked for.
+// refusesCommits reports a server of the old protocol, which serves only what a
+// ref names.
 func refusesCommits(err error) bool {
 	return strings.Contains(err.Error(), "unadvertised object") || strings.Contains(err.Error(), "does not support shallow")
 }
 
-// fetchRefs takes everything, for servers that do not serve single commits.
+// fetchRefs fetches everything, from servers that do not serve single commits.
 func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held *os.File) error {
 	args := []string{"--git-dir=" + mirror, "fetch", "--quiet", "--no-write-fetch-head", "--no-auto-maintenance", "--prune"}
 	if _, err := os.Stat(filepath.Join(mirror, "shallow")); err == nil {
@@ -243,7 +241,7 @@ func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held 
 			args = append(args, "+"+path.Dir(full)+"/*:refs/all/"+strings.TrimPrefix(path.Dir(full), "refs/")+"/*")
 		}
 	}
-	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held}); err != nil {
+	if _, err := r.ask(ctx, process{args: args, dir: r.dir, hold: held, remote: true}); err != nil {
 		return err
 	}
 	update := fmt.Sprintf("update refs/keep/%s %s\n", c.Commit, c.Commit)
@@ -251,7 +249,7 @@ func (r *Remote) fetchRefs(ctx context.Context, mirror string, c Resolved, held 
 	p.stdin = update
 	if _, err := p.output(ctx); err != nil {
 		if _, isFailure := errors.AsType[*failure](err); isFailure {
-			return errs.E(errs.NotFound, "%s is in no branch or tag of %s, and the server gives nothing else; was it replaced by a forced push?", c.describe(), r.URL())
+			return errs.E(errs.NotFound, "%s is not in a branch or tag of %s, and the server serves nothing else; was it replaced by a forced push?", c.describe(), r.URL())
 		}
 		return err
 	}

@@ -199,7 +199,7 @@ func (w *Worktree) Modified(ctx context.Context) (bool, error) {
 	return len(out) > 0, nil
 }
 
-// explain gives the error of a command in the working tree its kind.
+// explain classifies the error of a command in the working tree.
 func (w *Worktree) explain(err error) error {
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
@@ -210,8 +210,8 @@ func (w *Worktree) explain(err error) error {
 		says string
 		sign string
 	}{
-		{errs.Invalid, "the index of %s is damaged; make it anew: rm .git/index, then git reset (git: %s)", "index file"},
-		{errs.Invalid, "the index of %s is damaged; make it anew: rm .git/index, then git reset (git: %s)", "bad index"},
+		{errs.Invalid, "the index of %s is damaged; rebuild it: rm .git/index, then git reset (git: %s)", "index file"},
+		{errs.Invalid, "the index of %s is damaged; rebuild it: rm .git/index, then git reset (git: %s)", "bad index"},
 		{errs.Invalid, "the repository %s lacks objects of its HEAD; git fsck names them, git fetch --refetch brings them back (git: %s)", "bad tree object"},
 		{errs.Invalid, "the repository %s lacks objects of its HEAD; git fsck names them, git fetch --refetch brings them back (git: %s)", "unable to read"},
 		{errs.Invalid, "the repository %s has a damaged object; git fsck names it (git: %s)", "is corrupt"},

@@ -1,18 +1,17 @@
-// Package git gives the rest of the program what a git repository holds: the
-// working tree the user stands in ([Open]) and repositories elsewhere by URL
-// ([NewRemote]), with their refs, commits, files and checkouts.
+// Package git reads git repositories: the working tree of the current folder
+// ([Open]) and repositories by URL ([NewRemote]), with their refs, commits, files
+// and checkouts.
 //
-// It is built on the git program, not on a library, so that protocols,
-// credentials, partial clones and LFS behave as users know them. Processes are
-// counted: the working tree of a repository is described with none or one, a
-// checkout at a new commit takes three.
+// It uses the git program, not a library, so that protocols, credentials, partial
+// clones and LFS behave as users know them. It starts few processes: none or one
+// to describe a working tree, three for a checkout at a new commit.
 //
-// Promises: what a caller is handed is the exact tree of the commit; a process
-// killed at any moment leaves nothing that a later one trusts; no secret
-// stands in an argument, a URL, a file, a log line or an error; nothing that a
-// repository contains makes git run code (hooks, filters, helpers, transports).
+// It promises that a checkout is the exact tree of its commit; that a process
+// killed at any moment leaves nothing that a later one trusts; that no secret is
+// in an argument, a URL, a file, a log line or an error; and that nothing in a
+// repository makes git run code (hooks, filters, helpers, transports).
 //
-// It knows nothing of pipelines, jobs or servers.
+// It does not know pipelines, jobs or servers.
 package git
 
 import (
@@ -23,7 +22,7 @@ import (
 // Kind says which sort of thing a ref names.
 type Kind string
 
-// The kinds of ref. The empty kind stands for whatever the remote's HEAD names.
+// The kinds of ref. The empty kind is whatever the remote's HEAD names.
 const (
 	KindNone   Kind = ""
 	KindBranch Kind = "branch"

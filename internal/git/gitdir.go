@@ -20,8 +20,8 @@ type gitDir struct {
 // write makes dir, a path that ends in .git. An index that lies there already
 // stays.
 func (g gitDir) write(dir string) error {
-	// No more folders than git needs to know the repository by: each costs every
-	// job, and git makes the others when it wants them.
+	// Only the folders by which git recognises a repository: each one costs every
+	// job, and git makes the others when it needs them.
 	subs := []string{"objects/info", "refs"}
 	if len(g.info) > 0 {
 		subs = append(subs, "info")

@@ -10,8 +10,8 @@ import (
 	"refline/internal/errs"
 )
 
-// LastCommit is the commit that last changed a path, "" when none did or it
-// cannot be told.
+// LastCommit is the commit that last changed a path, "" if none did or it is
+// unknown.
 func (w *Worktree) LastCommit(ctx context.Context, path string) string {
 	if w.SHA == "" {
 		return ""
@@ -29,7 +29,7 @@ func lastCommit(ctx context.Context, git func(...string) process, commit, path s
 	if !isObjectID(commit) {
 		return ""
 	}
-	// Not git log, which log.showSignature of a user makes talk.
+	// Not git log: a user's log.showSignature adds output to it.
 	out, err := git("rev-list", "-1", "--end-of-options", commit, "--", ":(literal)"+path).output(ctx)
 	if err != nil {
 		return ""

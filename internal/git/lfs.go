@@ -11,7 +11,7 @@ import (
 	"refline/internal/errs"
 )
 
-// pullLFS replaces the pointers in a checkout by the files they stand for, kept
+// pullLFS replaces the pointers in a checkout with their files, which are stored
 // once for all checkouts of the repository. It sets the checkout up as "git lfs
 // install --local" would, so that git status stays quiet.
 func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone bool) error {
@@ -31,8 +31,8 @@ func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone
 	}
 	r.seedLFS(ctx, c, dst)
 	if r.access.Guard != nil && r.addr.scheme != "file" {
-		// git-lfs connects wherever the server tells it, so it gets what it needs
-		// before and talks to nobody.
+		// git-lfs connects wherever the server sends it. So the objects are
+		// downloaded first, and git-lfs makes no connection.
 		if err := r.downloadLFS(ctx, c, dst); err != nil {
 			return fmt.Errorf("LFS files of %s: %w", c.describe(), err)
 		}

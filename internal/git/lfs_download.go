@@ -45,7 +45,7 @@ func (r *Remote) downloadLFS(ctx context.Context, c Resolved, dst string) error 
 	if r.lfsURL() == "" {
 		return errs.E(errs.Invalid, "a server fetches LFS files by https alone; give the https URL of %s", r.URL())
 	}
-	client := r.access.Guard.Client(netguard.ClientOptions{Proxy: http.ProxyFromEnvironment, OtherHosts: true})
+	client := r.access.Guard.Client(netguard.ClientOptions{Proxy: proxyOf(ownEnvironment(r.access.Environ, "")), OtherHosts: true})
 	const batch = 100 // objects; what git-lfs asks for at a time
 	for part := range slices.Chunk(wanted, batch) {
 		found, err := r.askLFS(ctx, client, part)
@@ -107,8 +107,12 @@ func (r *Remote) askLFS(ctx context.Context, client *http.Client, objects []lfsO
 		}
 		req.Header.Set("Accept", "application/vnd.git-lfs+json")
 		req.Header.Set("Content-Type", "application/vnd.git-lfs+json")
-		if user, password := r.access.signIn(r.addr.scheme + "://" + r.addr.host); or(password, r.addr.password) != "" {
-			req.SetBasicAuth(or(or(user, r.addr.user), "oauth2"), or(password, r.addr.password))
+		user, password, err := r.access.signIn(r.addr)
+		if err != nil {
+			return err
+		}
+		if password != "" {
+			req.SetBasicAuth(user, password)
 		}
 		res, err := r.sendLFS(client, req)
 		if err != nil {
@@ -123,7 +127,7 @@ func (r *Remote) askLFS(ctx context.Context, client *http.Client, objects []lfsO
 	return answer.Objects, err
 }
 
-// sendLFS gives an answer other than 200 its kind.
+// sendLFS turns an answer other than 200 into an error of its kind.
 func (r *Remote) sendLFS(client *http.Client, req *http.Request) (*http.Response, error) {
 	res, err := client.Do(req)
 	if err != nil {
@@ -152,8 +156,7 @@ func (r *Remote) sendLFS(client *http.Client, req *http.Request) (*http.Response
 	return nil, errs.E(kind, "the LFS server of %s answers %s", r.URL(), res.Status)
 }
 
-// getLFS downloads one object. Its name is its hash, so it is what was asked for
-// or nothing.
+// getLFS downloads one object and compares it with its name, which is its hash.
 func (r *Remote) getLFS(ctx context.Context, client *http.Client, o lfsObject) error {
 	if o.Error.Code != 0 {
 		return errs.E(errs.NotFound, "object %.12s is not on the LFS server of %s (%d); was it pushed (git lfs push --all)?", o.OID, r.URL(), o.Error.Code)

@@ -17,8 +17,8 @@ type MaintainOptions struct {
 }
 
 // Maintain joins packs and loose refs of the mirror and drops what MaintainOptions
-// allow. It waits for whoever uses the mirror. A server calls it when it has
-// nothing else to do; runs on this computer do as much by themselves.
+// allow. It waits for other users of the mirror. A server calls it when it is idle;
+// local runs tidy their mirrors by themselves.
 func (r *Remote) Maintain(ctx context.Context, o MaintainOptions) error {
 	if _, err := os.Stat(r.mirror()); os.IsNotExist(err) {
 		return nil
@@ -113,8 +113,8 @@ func (r *Remote) forget(ctx context.Context, limit time.Time) error {
 	return r.explainTree(err, r.mirror())
 }
 
-// PruneMirrors removes the mirrors below cache that nobody used for so long, with
-// their checkouts. Mirrors in use stay.
+// PruneMirrors removes the mirrors below cache that were not used for so long, with
+// their pools. Mirrors in use stay.
 func PruneMirrors(cache string, unused time.Duration) {
 	entries, _ := os.ReadDir(cache)
 	for _, e := range entries {

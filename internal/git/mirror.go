@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// rebuild makes a new mirror with the one commit and puts it in the place of
-// the one that failed. Only the swap is seen by others.
+// rebuild makes a new mirror with the one commit and replaces the damaged one.
+// Other processes only see the swap.
 func (r *Remote) rebuild(ctx context.Context, c Resolved, depth int, held *os.File, why error) error {
-	r.access.notice(fmt.Sprintf("the mirror of %s is damaged and is built anew (%v)", r.URL(), why))
+	r.access.notice(fmt.Sprintf("the mirror of %s is damaged and is rebuilt (%v)", r.URL(), why))
 	fresh, err := r.scratch("mirror")
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func initMirror(dir, commit string) error {
 		if commit == "" || strings.Contains(string(text), "sha256") == sha256 {
 			return nil
 		}
-		if err := os.RemoveAll(dir); err != nil { // made before it was known which kind of names it needs
+		if err := os.RemoveAll(dir); err != nil { // made before its object format was known
 			return onDisk(err, "make a mirror")
 		}
 	}
@@ -69,8 +69,8 @@ func initMirror(dir, commit string) error {
 
 const unlimited = 1<<31 - 1 // what git calls infinite depth
 
-// sweep removes what a killed process left. The lock is held, so every lock
-// file and temporary file in the mirror belongs to nobody.
+// sweep removes what a killed process left. The lock is held, so no lock file or
+// temporary file in the mirror is in use.
 func (r *Remote) sweep() error {
 	r.clearScratch("mirror", "damaged")
 	busy := filepath.Join(r.mirror(), "busy")
@@ -79,7 +79,7 @@ func (r *Remote) sweep() error {
 	}
 	err := filepath.WalkDir(r.mirror(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // gone, or not readable: git will say
+			return nil // gone, or unreadable: git reports that
 		}
 		name := d.Name()
 		halfObject := strings.HasPrefix(name, "tmp_") && strings.HasPrefix(path, r.objects())
@@ -100,10 +100,9 @@ func (r *Remote) sweep() error {
 	return nil
 }
 
-// tidy joins packs and loose refs when many small fetches have left many. It
-// drops nothing, so checkouts that borrow objects never notice. It is called
-// where nobody waits, and leaves the work to a later time when the mirror is in
-// use. Mirrors of the cache that nobody uses any more go as well.
+// tidy joins packs and loose refs after many small fetches. It drops no object, so
+// checkouts that borrow are not affected. It is called when no run waits, and does
+// nothing if the mirror is in use. It also removes unused mirrors of the cache.
 func (r *Remote) tidy(ctx context.Context) {
 	r.pruneOthers(time.Now())
 	packs, _ := filepath.Glob(filepath.Join(globEscape(r.objects()), "pack", "*.pack"))
@@ -145,7 +144,7 @@ func (r *Remote) scratch(name string) (string, error) {
 }
 
 // clearScratch removes what scratch made under these names; the caller holds
-// the lock that goes with them.
+// their lock.
 func (r *Remote) clearScratch(names ...string) {
 	entries, _ := os.ReadDir(filepath.Join(r.dir, "tmp"))
 	for _, e := range entries {

@@ -22,7 +22,7 @@ import (
 	"refline/internal/lock"
 )
 
-// TestMain lets the test program stand for a command line that is killed.
+// TestMain lets the test program act as a command line that is killed.
 func TestMain(m *testing.M) {
 	if url := os.Getenv("REFLINE_TEST_CHECKOUT"); url != "" {
 		os.Exit(childCheckout(url))
@@ -39,7 +39,7 @@ func childCheckout(url string) int {
 			err = r.Checkout(ctx, c, os.Getenv("REFLINE_TEST_DST"), CheckoutOptions{Depth: 3})
 		}
 		if err == nil {
-			err = r.PrepareSpare(ctx, c)
+			err = r.Prepare(ctx, c)
 		}
 	}
 	if err != nil {
@@ -88,7 +88,7 @@ func TestKilled(t *testing.T) {
 		}
 		gitIn(t, ws, src.env, "fsck", "--connectivity-only")
 	}
-	if err := r.PrepareSpare(context.Background(), r.mustResolve(t, Ref{KindBranch, "main"})); err != nil {
+	if err := r.Prepare(context.Background(), r.mustResolve(t, Ref{KindBranch, "main"})); err != nil {
 		t.Fatal(err)
 	}
 	left, err := os.ReadDir(filepath.Join(r.Dir(), "tmp"))
@@ -222,7 +222,7 @@ func TestDamaged(t *testing.T) {
 				r := remote(t, src.dir, localAccess(t))
 				c := r.mustResolve(t, Ref{})
 				r.mustCheckout(t, c, CheckoutOptions{})
-				if err := r.PrepareSpare(context.Background(), c); err != nil {
+				if err := r.Prepare(context.Background(), c); err != nil {
 					t.Fatal(err)
 				}
 				tc.damage(t, r)
@@ -230,7 +230,7 @@ func TestDamaged(t *testing.T) {
 					src.commit("two", "b", "2")
 					c = r.mustResolve(t, Ref{})
 				} else {
-					_ = os.RemoveAll(filepath.Join(r.Dir(), "spare"))
+					_ = os.RemoveAll(filepath.Join(r.Dir(), "pool"))
 				}
 				for range 2 {
 					ws := r.mustCheckout(t, c, CheckoutOptions{})
@@ -277,7 +277,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestTags sees a tag follow its commit, move, and stand at other history.
+// TestTags: a tag follows its commit, moves, and points at other history.
 func TestTags(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)
@@ -353,7 +353,7 @@ func TestNotReached(t *testing.T) {
 	if err := os.Rename(src.dir, src.dir+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	// What is in the mirror needs nobody; what is not says so.
+	// What is in the mirror needs no connection; the rest is an error.
 	r.mustCheckout(t, c, CheckoutOptions{})
 	reader := r.Reader(context.Background())
 	defer reader.Close()

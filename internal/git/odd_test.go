@@ -40,7 +40,7 @@ func bothWays(t *testing.T, url string, ref Ref, check func(t *testing.T, r *Rem
 }
 
 // TestExactRef: git falls back from refs/heads/x to refs/heads/refs/heads/x and
-// to refs/tags/refs/heads/x, so that whoever may push a branch could stand in
+// to refs/tags/refs/heads/x, so that a branch could replace
 // for a tag that is gone.
 func TestExactRef(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestShortCommit(t *testing.T) {
 	})
 }
 
-// TestDeletedBranch: what an earlier fetch kept must not stand in for a branch
+// TestDeletedBranch: what an earlier fetch kept must not replace a branch
 // that is gone, whatever git finds in its place.
 func TestDeletedBranch(t *testing.T) {
 	t.Parallel()
@@ -150,11 +150,11 @@ func TestNoCommit(t *testing.T) {
 		ref  Ref
 		want string // in the error; "" for success
 	}{
-		{Ref{KindTag, "tree"}, "stands for no commit"},
-		{Ref{KindTag, "nested"}, "stands for no commit"},
-		{Ref{KindTag, "light"}, "stands for no commit"},
+		{Ref{KindTag, "tree"}, "is a tree or a file, not a commit"},
+		{Ref{KindTag, "nested"}, "is a tree or a file, not a commit"},
+		{Ref{KindTag, "light"}, "is a tree or a file, not a commit"},
 		{Ref{KindTag, "better"}, ""},
-		{Ref{KindCommit, top}, "stands for no commit"},
+		{Ref{KindCommit, top}, "is a tree or a file, not a commit"},
 		{Ref{KindCommit, src.git("rev-parse", "good")}, "is a tag object; its commit is " + commit},
 	} {
 		bothWays(t, "file://"+src.dir, tc.ref, func(t *testing.T, r *Remote, c Resolved, depth int, err error) {
@@ -314,7 +314,7 @@ func TestReaderMends(t *testing.T) {
 	}
 }
 
-// TestDefaultBranchIsAskedOnce: a run of HEAD has been told it already.
+// TestDefaultBranchIsAskedOnce: a run of HEAD knows it already.
 func TestDefaultBranchIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)

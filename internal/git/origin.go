@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A folder of this computer is most often somebody's clone. What people mean by
-// it is then the repository that it was cloned from: jobs see that URL, relative
-// submodules are beside that one, and so are other projects.
+// A folder of this computer is most often a clone. It stands for the repository
+// that it was cloned from: jobs see that URL, and relative submodules and other
+// projects are beside that repository.
 
 // Origin is the URL of the repository that this one is a clone of, without
 // credentials: for a folder with a remote the URL of that remote, for all others
@@ -20,7 +20,7 @@ func (r *Remote) origin(ctx context.Context) address {
 		return r.addr
 	}
 	access := r.access
-	access.AllowHTTP = true // nothing is asked there by this alone
+	access.AllowHTTP = true // this makes no connection
 	addr, err := parseAddress(resolveFolder(w.Root, w.RemoteURL), access)
 	if err != nil {
 		return r.addr

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -76,13 +77,19 @@ var gitVersion = sync.OnceValues(func() (string, error) { return Version(context
 // behindProxy reports whether libcurl reaches addr through a proxy, which then
 // resolves the name.
 func behindProxy(env []string, addr address) bool {
+	proxy, err := proxyOf(env)(&http.Request{URL: &url.URL{Scheme: addr.scheme, Host: addr.host}})
+	return err != nil || proxy != nil
+}
+
+// proxyOf chooses a proxy from an environment as libcurl does.
+func proxyOf(env []string) func(*http.Request) (*url.URL, error) {
 	either := func(upper string) string { return or(lookup(env, strings.ToLower(upper)), lookup(env, upper)) }
 	config := httpproxy.Config{
 		HTTPProxy: lookup(env, "http_proxy"), HTTPSProxy: or(either("HTTPS_PROXY"), either("ALL_PROXY")), NoProxy: either("NO_PROXY"),
 	}
 	config.HTTPProxy = or(config.HTTPProxy, either("ALL_PROXY"))
-	proxy, err := config.ProxyFunc()(&url.URL{Scheme: addr.scheme, Host: addr.host})
-	return err != nil || proxy != nil
+	choose := config.ProxyFunc()
+	return func(req *http.Request) (*url.URL, error) { return choose(req.URL) }
 }
 
 // hostPort splits the host of an address that is not a folder, with the default

@@ -24,6 +24,7 @@ type process struct {
 	stdin  string
 	hold   *os.File // a lock that the child shares, so that it outlives a killed parent
 	said   *string  // gets what a process that went well wrote to stderr; may be nil
+	remote bool     // it reads from a remote, which may send any amount
 	limit  int64    // of bytes on stdout, and by it of memory; 0 for none
 	strict bool     // an "error:" on stderr is a failure whatever the exit status: git works around damage
 }
@@ -31,8 +32,8 @@ type process struct {
 // setting is one line of git configuration.
 type setting struct{ key, value string }
 
-// failure is a git process that ended with a status other than 0. Its text is
-// for translate alone: it may hold what git printed, secrets included.
+// failure is a git process that ended with a status other than 0. Only translate
+// may show its text: it may hold secrets that git printed.
 type failure struct {
 	verb   string
 	code   int
@@ -108,16 +109,16 @@ func (p process) verb() string {
 	return ""
 }
 
-// MinVersion is the first git that takes settings by the environment. An older
-// one would leave them out without a word, and with them all that keeps a
-// repository from running code; refusedByOld makes it stop instead.
+// MinVersion is the first git that takes settings by the environment. An older one
+// would ignore them, and with them everything that keeps a repository from running
+// code; refusedByOld makes it stop instead.
 const (
 	MinVersion   = "2.31"
 	nullVariable = "REFLINE_GIT_NULL"
 	refusedByOld = "--config-env=core.hooksPath=" + nullVariable
 )
 
-// NewEnough tells whether a version that Version returned will do.
+// NewEnough reports whether git of a version that Version returned can be used.
 func NewEnough(version string) bool {
 	return atLeast(version, 2, 31)
 }
@@ -155,9 +156,14 @@ func withSettings(env []string, settings []setting) []string {
 // needs more memory for it than memory allows.
 var errTooMuch = errors.New("too much output")
 
-// memory bounds the address space of a process whose output has a limit: git
-// collects what a remote lists before it writes any of it. 0 is no bound.
+// memory bounds a process that reads from a remote; 0 means no bound. git collects
+// all refs that a remote lists before it does anything else, and some remote may
+// list refs without end.
 func (p process) memory() uint64 {
+	const fetch = 4 << 30 // the largest repositories take a third of it
+	if half := halfOfMemory(); p.remote && half > 0 {
+		return min(half, fetch)
+	}
 	const program = 256 << 20 // of git and its libraries, with room
 	if p.limit == 0 {
 		return 0

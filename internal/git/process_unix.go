@@ -10,7 +10,7 @@ import (
 
 // supervise runs cmd in a process group of its own and leaves nothing of the
 // group running: git first gets the chance to remove its temporary files. memory
-// bounds the address space of each process, where the system can; 0 is no bound.
+// bounds what each process may have, where the system can; 0 is no bound.
 func supervise(cmd *exec.Cmd, memory uint64) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)

@@ -9,15 +9,15 @@ import (
 	"refline/internal/lock"
 )
 
-// A mirror that nobody asked for in so long goes, with its spare checkouts. No
-// job runs that long on borrowed objects. Looking is for once a day.
+// A mirror that was not used for so long is removed, with its pool. No job runs
+// that long on borrowed objects. The cache is checked once a day.
 const (
 	unusedAfter = 60 * 24 * time.Hour
 	pruneEvery  = 24 * time.Hour
 	pruneMark   = ".pruned" // in the cache, as old as the last look
 )
 
-// pruneOthers removes the unused mirrors of the cache. It is called where nobody
+// pruneOthers removes the unused mirrors of the cache. It is called when no run
 // waits; what is locked, or cannot be removed, stays.
 func (r *Remote) pruneOthers(now time.Time) {
 	cache := filepath.Dir(r.dir)
@@ -44,14 +44,14 @@ func (r *Remote) used(rec record) {
 	_ = os.Chtimes(rec.path, now, now)
 }
 
-// isMirrorFolder tells the names that folderName gives.
+// isMirrorFolder recognises the names that folderName makes.
 func isMirrorFolder(name string) bool {
 	sum := name[strings.LastIndexByte(name, '-')+1:]
 	return len(sum) == 16 && isHex(sum)
 }
 
-// pruneUnused removes the mirror unless it was used of late or is in use. The
-// lock files are written by whoever uses it, so their age is that of the use.
+// pruneUnused removes the mirror unless it is in use or was used recently. Each use
+// writes the lock files, so their age is the age of the last use.
 func (r *Remote) pruneUnused(now time.Time, unused time.Duration) {
 	var held []*os.File
 	defer func() {
@@ -59,35 +59,35 @@ func (r *Remote) pruneUnused(now time.Time, unused time.Duration) {
 			lock.Release(f)
 		}
 	}()
-	names := []string{"spare.lock", "lock"}
+	names := []string{"pool.lock", "lock"}
 	for _, name := range names {
 		f, err := lock.OpenExisting(filepath.Join(r.dir, name), lock.ModeTry) // tryLock would make it young
-		if os.IsNotExist(err) && name == "spare.lock" {
+		if os.IsNotExist(err) && name == "pool.lock" {
 			continue
 		}
 		if err != nil {
 			return
 		}
 		held = append(held, f)
-		st, err := f.Stat() // under the lock: no other process changes it
+		st, err := f.Stat() // under the lock no other process changes it
 		if err != nil || now.Sub(st.ModTime()) < unused {
 			return
 		}
 	}
-	away, err := r.scratch("damaged") // the sweep of the next user clears it, should we be killed
+	away, err := r.scratch("damaged") // if this process is killed, the next sweep clears it
 	if err != nil {
 		return
 	}
-	for _, name := range []string{"spare", "repo.git"} {
+	for _, name := range []string{"pool", "repo.git"} {
 		if err := os.Rename(filepath.Join(r.dir, name), filepath.Join(away, name)); err != nil && !os.IsNotExist(err) {
 			return
 		}
 	}
 	entries, _ := os.ReadDir(r.dir)
 	for _, e := range entries {
-		if name := e.Name(); name != "lock" && name != "spare.lock" {
+		if name := e.Name(); name != "lock" && name != "pool.lock" {
 			_ = os.RemoveAll(filepath.Join(r.dir, name))
 		}
 	}
-	_ = os.RemoveAll(r.dir) // and the locks, last; where open files cannot go, an empty folder stays
+	_ = os.RemoveAll(r.dir) // the locks last; where open files cannot be removed, an empty folder stays
 }

@@ -15,7 +15,7 @@ func TestPrune(t *testing.T) {
 	cache := filepath.Join(t.TempDir(), "cache")
 	ctx := context.Background()
 	mirrors := map[string]*Remote{}
-	for _, name := range []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"} {
+	for _, name := range []string{"mine", "old", "young", "locked", "pool-young", "pool-locked"} {
 		src := newRepoAt(t, filepath.Join(t.TempDir(), name))
 		src.commit("one", "a", name)
 		r, err := NewRemote(src.dir, cache, localAccess(t))
@@ -24,8 +24,8 @@ func TestPrune(t *testing.T) {
 		}
 		c := r.mustResolve(t, Ref{})
 		r.mustCheckout(t, c, CheckoutOptions{})
-		if name != "young" { // which never had a spare
-			if err := r.PrepareSpare(ctx, c); err != nil {
+		if name != "young" { // which never had a pool
+			if err := r.Prepare(ctx, c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -41,31 +41,31 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"locked", "spare-locked"} {
-		file := map[string]string{"locked": "lock", "spare-locked": "spare.lock"}[name]
+	for _, name := range []string{"locked", "pool-locked"} {
+		file := map[string]string{"locked": "lock", "pool-locked": "pool.lock"}[name]
 		held, err := mirrors[name].tryLock(file)
 		if held == nil || err != nil {
 			t.Fatal(err)
 		}
 		defer held.Close()
 	}
-	for _, name := range []string{"old", "locked", "spare-young", "spare-locked"} {
+	for _, name := range []string{"old", "locked", "pool-young", "pool-locked"} {
 		aged(name, "lock")
-		if name != "spare-young" {
-			aged(name, "spare.lock")
+		if name != "pool-young" {
+			aged(name, "pool.lock")
 		}
 	}
 	there := func() []string {
 		var names []string
-		for _, name := range []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"} {
+		for _, name := range []string{"mine", "old", "young", "locked", "pool-young", "pool-locked"} {
 			if isDir(mirrors[name].mirror()) {
 				names = append(names, name)
 			}
 		}
 		return names
 	}
-	all := []string{"mine", "old", "young", "locked", "spare-young", "spare-locked"}
-	mirrors["mine"].pruneOthers(time.Now()) // making the spares has looked already, this day
+	all := []string{"mine", "old", "young", "locked", "pool-young", "pool-locked"}
+	mirrors["mine"].pruneOthers(time.Now()) // filling the pool has checked the cache today
 	if diff := cmp.Diff(all, there()); diff != "" {
 		t.Errorf("looked twice a day (-want +got)\n%s", diff)
 	}
@@ -73,7 +73,7 @@ func TestPrune(t *testing.T) {
 		t.Fatal(err)
 	}
 	mirrors["mine"].pruneOthers(time.Now())
-	if diff := cmp.Diff([]string{"mine", "young", "locked", "spare-young", "spare-locked"}, there()); diff != "" {
+	if diff := cmp.Diff([]string{"mine", "young", "locked", "pool-young", "pool-locked"}, there()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	// A commit that is there already is used without the lock.

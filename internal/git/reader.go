@@ -24,10 +24,10 @@ type Reader struct {
 	gitDir string
 	dir    string
 	env    []string
-	mend   func(commit string, why error) error // of a mirror that lacks what it must have; nil for other repositories
+	mend   func(commit string, why error) error // repairs a damaged mirror; nil for other repositories
 
 	wholeMu sync.Mutex
-	whole   map[string]map[string]bool // what there is in a commit, asked for at the first miss
+	whole   map[string]map[string]bool // the paths of a commit, listed at the first miss
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -87,7 +87,7 @@ func (r *Reader) ReadFile(commit, name string) ([]byte, error) {
 	}
 }
 
-// Commit returns the commit that rev stands for: an object name, or a full ref
+// Commit returns the commit that rev names: an object name, or a full ref
 // such as refs/heads/main. Annotated tags are peeled.
 func (r *Reader) Commit(rev string) (Commit, error) {
 	if strings.HasPrefix(rev, "-") || strings.ContainsAny(rev, "\n\x00") {
@@ -142,7 +142,7 @@ func (r *Reader) List(commit string) ([]Entry, error) {
 	return entries, nil
 }
 
-// damage is the error of a repository that cannot give what it must have.
+// damage is the error of a repository that lacks or cannot read its own objects.
 type damage struct{ what string }
 
 func (d *damage) Error() string { return d.what }
@@ -154,7 +154,7 @@ func (r *Reader) mendable(err error, commit string) bool {
 	return is && r.mend != nil && isObjectID(commit) && r.ctx.Err() == nil
 }
 
-// lacks tells that the commit has something at path, though it was not found.
+// lacks reports that a commit has something at a path that was not found.
 func (r *Reader) lacks(commit, path string) bool {
 	r.wholeMu.Lock()
 	defer r.wholeMu.Unlock()
@@ -179,8 +179,7 @@ func (r *Reader) lacks(commit, path string) bool {
 	return known[path]
 }
 
-// mended has the mirror made good; the process, which may hold what was there
-// before, ends.
+// mended repairs the mirror. It ends the process, which may hold old files open.
 func (r *Reader) mended(commit string, why error) error {
 	r.Close()
 	return r.mend(commit, why)

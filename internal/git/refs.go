@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// refEntry is one ref; peeled is the object an annotated tag stands for, where
-// it is known without asking.
+// refEntry is one ref; peeled is the object of an annotated tag, if it is known
+// without asking git.
 type refEntry struct{ name, id, peeled string }
 
 // listRefs returns the refs under the prefixes (each ending in "/"), sorted by
@@ -57,7 +57,7 @@ func looseRefs(common, prefix string, into map[string]refEntry) error {
 		if err != nil {
 			return nil // deleted meanwhile
 		}
-		if id := strings.TrimSpace(string(text)); isObjectID(id) { // a symbolic ref is none of ours
+		if id := strings.TrimSpace(string(text)); isObjectID(id) { // symbolic refs are left out
 			rel, _ := filepath.Rel(common, path)
 			name := filepath.ToSlash(rel)
 			into[name] = refEntry{name: name, id: id}

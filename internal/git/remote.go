@@ -11,16 +11,16 @@ import (
 	"refline/internal/errs"
 )
 
-// Remote is a repository elsewhere, with its mirror and its spare checkouts in
-// a cache on this computer. Its methods may be called by several goroutines and
+// Remote is a repository by URL, with its mirror and its pool of checkouts in a
+// cache on this computer. Its methods may be called by several goroutines and
 // by several processes on one cache at the same time.
 //
 //	CACHE/NAME-HASH/
-//	  lock         held by whoever changes the mirror
+//	  lock         held while the mirror changes
 //	  repo.git     bare mirror; have/DEPTH/COMMIT says which commits it holds whole
-//	  spare        checkouts of some commit that no job has touched
-//	  spare.lock   held by whoever makes one
-//	  tmp          things half made or half removed
+//	  pool         checkouts that no job has touched
+//	  pool.lock    held while the pool changes
+//	  tmp          what is being made or removed
 type Remote struct {
 	addr   address
 	access Access
@@ -74,22 +74,22 @@ func (r *Remote) objects() string { return filepath.Join(r.mirror(), "objects") 
 func (r *Remote) Borrowed() []string { return []string{r.objects()} }
 
 // home is a folder that does not exist, so that nothing is read from it.
-func (r *Remote) home() string { return filepath.Join(r.dir, "nobody") }
+func (r *Remote) home() string { return filepath.Join(r.dir, "no-home") }
 
-// own prepares a command that works on the mirror or on a checkout and talks to
-// nobody.
+// own prepares a command that works on the mirror or on a checkout and makes no
+// connection.
 func (r *Remote) own(args ...string) process {
 	env := append(r.fenced(ownEnvironment(r.access.Environ, r.home())), "GIT_ALLOW_PROTOCOL=")
 	return process{args: args, dir: r.dir, env: env, config: hardenedFiles()}
 }
 
 // fenced keeps git from finding a repository around the cache, or around the
-// folder this program was started in, and from heeding its configuration.
+// current folder, and from using its configuration.
 func (r *Remote) fenced(env []string) []string {
 	return append(env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(r.dir))
 }
 
-// ask runs a git command that talks to the remote, again after a fault that may
+// ask runs a git command that connects to the remote, again after a fault that may
 // pass.
 func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 	t, err := r.access.talk(ctx, r.addr, r.home())
@@ -110,7 +110,7 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 		return translate(err, r.addr, t.secrets)
 	})
 	if err != nil && r.addr.scheme == "file" && ctx.Err() == nil {
-		// What is wrong with a folder can be seen, which git does not say.
+		// git does not say what is wrong with a folder; Open does.
 		if _, why := Open(ctx, r.addr.path, r.access.Environ); why != nil && !isGitDir(r.addr.path) {
 			return out, why
 		}
@@ -128,7 +128,7 @@ func (r *Remote) attempts() Access {
 }
 
 // Reader reads the mirror's objects, of commits that Fetch has brought. Where
-// it finds the mirror damaged, the commit is fetched anew.
+// it finds the mirror damaged, it fetches the commit again.
 func (r *Remote) Reader(ctx context.Context) *Reader {
 	reader := newReader(ctx, r.mirror(), r.dir, r.own().env)
 	before, _ := os.Stat(r.mirror())

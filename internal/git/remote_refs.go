@@ -8,18 +8,13 @@ import (
 )
 
 // Refs lists the remote's refs of these kinds (default branches and tags), each
-// with its commit, sorted by kind and name. It is one question and one start of
-// git. With KindMergeRequest the remote lists all that it has, which may be long.
-// Names that git itself could not hold are left out.
+// with its commit, sorted by kind and name. It is one question: one start of git,
+// or none for Trust Server over http. Names that git could not hold are left out.
 func (r *Remote) Refs(ctx context.Context, kinds ...Kind) ([]Resolved, error) {
 	if len(kinds) == 0 {
 		kinds = []Kind{KindBranch, KindTag}
 	}
-	asked := kinds
-	if slices.Contains(kinds, KindMergeRequest) {
-		asked = nil // there is no option for them
-	}
-	names, err := r.lsRemote(ctx, asked)
+	names, err := r.lsRemote(ctx, kinds)
 	if err != nil {
 		return nil, err
 	}

@@ -59,10 +59,10 @@ func TestCheckout(t *testing.T) {
 			}
 			gitIn(t, ws, src.env, "fsck", "--connectivity-only")
 			gitIn(t, ws, src.env, "log", "--all", "--oneline")
-			if err := r.GiveBack(context.Background(), c, ws); err != nil { // the next one moves it
+			if err := r.Recycle(context.Background(), c, ws); err != nil { // the next one moves it
 				t.Fatal(err)
 			}
-			if len(r.spares()) == 0 {
+			if len(r.pooled()) == 0 {
 				t.Errorf("%s: nothing was kept", tc.name)
 			}
 		}

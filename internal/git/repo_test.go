@@ -92,14 +92,14 @@ func (r *repo) commit(message string, files ...string) string {
 }
 
 // serveHTTP serves the repositories below root as git-http-backend does.
-func serveHTTP(t *testing.T, root string, wrap func(http.Handler) http.Handler) string {
+func serveHTTP(t testing.TB, root string, wrap func(http.Handler) http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(wrap(backend(t, root)))
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-func backend(t *testing.T, root string) http.Handler {
+func backend(t testing.TB, root string) http.Handler {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {

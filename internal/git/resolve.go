@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // Resolved is a ref at the moment it was looked up: what a run keeps.
 type Resolved struct {
-	Kind   Kind   // of what was asked; Branch when the remote's HEAD was asked and names one
+	Kind   Kind   // of the ref; a branch if the remote's HEAD names one
 	Name   string // of the branch or tag; "" for a commit
 	Commit string // whole object name
 	Object string // the annotated tag's own object; "" for all else
@@ -24,17 +25,16 @@ func (r Resolved) Expect(commit string) error {
 	if commit == "" || strings.EqualFold(commit, r.Commit) {
 		return nil
 	}
-	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if that is meant, register it anew",
+	return errs.E(errs.Conflict, "%s %q has moved: it was at %.12s and is now at %.12s; if intended, register it again",
 		or(r.Kind.String(), "ref"), r.Name, commit, r.Commit)
 }
 
-// Resolve asks the remote, once, which commit ref is at. Kinds: NotFound for a
-// ref that is not there (near names are in the text), Invalid for one that no
+// Resolve asks the remote, once, for the commit of ref. Kinds: NotFound for a ref
+// that does not exist (the text has similar names), Invalid for one that no
 // repository can have.
 //
-// A whole commit name is taken as it is, without asking: Fetch finds out. A
-// short one is looked up in the mirror, then among the remote's branches and
-// tags.
+// A whole commit name is returned as it is; Fetch finds out whether it exists. A
+// short one is looked up in the mirror, then among the remote's refs.
 func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 	if err := ref.check(); err != nil {
 		return Resolved{}, err
@@ -47,9 +47,9 @@ func (r *Remote) Resolve(ctx context.Context, ref Ref) (Resolved, error) {
 	case KindMergeRequest:
 		return r.resolveMergeRequest(ctx, ref)
 	}
-	// ls-remote matches from the end of a name, so more may come than was asked;
-	// the option keeps the server from listing every merge request.
-	names, err := r.lsRemote(ctx, []Kind{ref.Kind}, ref.full(), ref.full()+"^{}")
+	// ls-remote matches the end of a name, so it may return more refs. The option
+	// keeps the server from listing every merge request.
+	names, err := r.lsRemote(ctx, []Kind{ref.Kind}, ref.full())
 	if err != nil {
 		return Resolved{}, err
 	}
@@ -123,15 +123,65 @@ func (r *Remote) resolveCommit(ctx context.Context, ref Ref) (Resolved, error) {
 	return Resolved{KindCommit, "", found, ""}, nil
 }
 
-// lsRemote returns object names by ref, of branches or tags alone where kinds
-// says so; "ref: HEAD" holds the branch that HEAD names.
-func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string) (map[string]string, error) {
-	args := []string{"ls-remote", "--quiet", "--symref"}
-	for _, k := range kinds {
-		args = append(args, map[Kind]string{KindBranch: "--heads", KindTag: "--tags"}[k])
+// lsRemote returns object names by ref; "ref: HEAD" holds the branch that HEAD
+// names. With kinds it is refs of these kinds, with full names these at least, and
+// all refs without either. It is bounded in time and size.
+func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, full ...string) (map[string]string, error) {
+	within, most := cmp.Or(r.access.AskWithin, time.Minute), cmp.Or(r.access.maxRefs, 64<<20)
+	late := errs.E(errs.Unavailable, "%s did not list its refs within %v", r.URL(), within)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
+	defer cancel()
+	names, err := map[string]string(nil), errDumb
+	if r.access.Trust == Server && (r.addr.scheme == "https" || r.addr.scheme == "http") {
+		prefixes := full
+		if len(full) == 0 {
+			prefixes = prefixesOf(kinds)
+		}
+		names, err = r.refsByHTTP(ctx, prefixes, most)
 	}
-	args = append(append(args, "--", r.addr.text), patterns...)
-	out, err := r.look(ctx, args)
+	if errors.Is(err, errDumb) {
+		names, err = r.refsByGit(ctx, kinds, full, most)
+	}
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, errs.E(errs.Invalid, "%s lists more refs than the %d MiB that are taken", r.URL(), most>>20)
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	return names, err
+}
+
+// prefixesOf are where refs of these kinds are.
+func prefixesOf(kinds []Kind) []string {
+	var prefixes []string
+	for _, k := range kinds {
+		switch k {
+		case KindBranch:
+			prefixes = append(prefixes, "HEAD", "refs/heads/")
+		case KindTag:
+			prefixes = append(prefixes, "refs/tags/")
+		case KindMergeRequest:
+			prefixes = append(prefixes, "refs/merge-requests/", "refs/pull/", "refs/pull-requests/")
+		}
+	}
+	return prefixes
+}
+
+// refsByGit is lsRemote by the git program.
+func (r *Remote) refsByGit(ctx context.Context, kinds []Kind, full []string, most int64) (map[string]string, error) {
+	args := []string{"ls-remote", "--quiet", "--symref"}
+	if !slices.Contains(kinds, KindMergeRequest) { // there is no option for them
+		for _, k := range kinds {
+			args = append(args, map[Kind]string{KindBranch: "--heads", KindTag: "--tags"}[k])
+		}
+	}
+	args = append(append(args, "--", r.addr.text), full...)
+	if len(kinds) > 0 { // an annotated tag's commit has a name of its own
+		for _, name := range full {
+			args = append(args, name+"^{}")
+		}
+	}
+	out, err := r.ask(ctx, process{args: args, limit: most})
 	if err != nil {
 		return nil, err
 	}
@@ -147,23 +197,7 @@ func (r *Remote) lsRemote(ctx context.Context, kinds []Kind, patterns ...string)
 	return names, nil
 }
 
-// look asks for refs, within the bounds of time and size.
-func (r *Remote) look(ctx context.Context, args []string) ([]byte, error) {
-	within, most := cmp.Or(r.access.AskWithin, time.Minute), cmp.Or(r.access.maxRefs, 64<<20)
-	late := errs.E(errs.Unavailable, "%s did not list its refs within %v", r.URL(), within)
-	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
-	defer cancel()
-	out, err := r.ask(ctx, process{args: args, limit: most})
-	switch {
-	case errors.Is(err, errTooMuch):
-		return nil, errs.E(errs.Invalid, "%s lists more refs than the %d MiB that are taken", r.URL(), most>>20)
-	case err != nil && context.Cause(ctx) == late:
-		return nil, late
-	}
-	return out, err
-}
-
-// unknown explains that ref is not there, with what may have been meant.
+// unknown reports that ref does not exist, with similar names.
 func (r *Remote) unknown(ctx context.Context, ref Ref) error {
 	names, err := r.lsRemote(ctx, []Kind{KindBranch, KindTag})
 	if err != nil {

@@ -265,7 +265,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// freePort asks for a port that nobody has now.
+// freePort finds a port that is free now.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -434,7 +434,7 @@ func TestSSH(t *testing.T) {
 			t.Parallel()
 			s := startSSH(t, v2)
 			good, bad := agent(t, s.key), agent(t, s.otherKey)
-			const noConfig = "GIT_SSH_COMMAND=ssh -F /dev/null" // not that of whoever runs the tests
+			const noConfig = "GIT_SSH_COMMAND=ssh -F /dev/null" // not that of the user who runs the tests
 			url := fmt.Sprintf("ssh://%s@127.0.0.1:%d%s", who, s.port, src.dir)
 			for _, tc := range []struct {
 				name   string

@@ -133,7 +133,7 @@ func globEscape(path string) string {
 }
 
 // copyFile copies with the modification time, which the index compares with
-// those of the files to tell which it must read again.
+// those of the files to find which it must read again.
 func copyFile(from, to string) error {
 	st, err := os.Stat(from)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"refline/internal/errs"
 )
 
-// checkSparse tells all paths that are not in the commit, with near ones.
+// checkSparse reports all paths that are not in the commit, with similar ones.
 func (r *Remote) checkSparse(ctx context.Context, c Resolved, paths []string) error {
 	if len(paths) == 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"refline/internal/errs"
 )
 
-// sshCommand is the GIT_SSH_COMMAND for addr, "" when git's own choice stands.
-// It never asks, never learns a host key, and gives up on a dead peer. more are
+// sshCommand is the GIT_SSH_COMMAND for addr, "" if git's own choice is used. It
+// never prompts, never learns a host key, and gives up on a dead peer. more are
 // further options.
 func (a Access) sshCommand(ctx context.Context, addr address, env, more []string) (string, error) {
 	if addr.scheme != "ssh" {

@@ -132,8 +132,8 @@ func (a address) relative(raw string) string {
 	return u.JoinPath(raw).String()
 }
 
-// placeOf is the folder of a submodule, "" when it is not checked out. No link
-// may stand on the way to it.
+// placeOf is the folder of a submodule, "" if it is not checked out. Its path must
+// not lead through a link.
 func placeOf(dst, name string) (string, error) {
 	clean, err := cleanPath(name)
 	if err != nil || clean != name {

@@ -143,7 +143,7 @@ func TestSubmoduleIsThere(t *testing.T) {
 	}
 }
 
-// TestSubmoduleElsewhereGetsNoToken: .gitmodules is written by whoever may push.
+// TestSubmoduleElsewhereGetsNoToken: everybody who may push writes .gitmodules.
 func TestSubmoduleElsewhereGetsNoToken(t *testing.T) {
 	t.Parallel()
 	var got sync.Map

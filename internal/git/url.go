@@ -18,7 +18,7 @@ type address struct {
 	host     string // with port, "" for file
 	path     string
 	text     string // as given to git and shown to people
-	password string // what stood in the URL, for the credential helper only
+	password string // from the URL, for the credential helper only
 }
 
 // parseAddress accepts what git-fetch(1) calls GIT URLS, as far as access

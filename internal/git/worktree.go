@@ -10,8 +10,8 @@ import (
 	"refline/internal/errs"
 )
 
-// Worktree is the working tree the user stands in. It is usable as well in a
-// repository without a commit and in a folder that is in no repository.
+// Worktree is the working tree of a folder. It can also be used in a repository
+// without a commit and outside of any repository.
 type Worktree struct {
 	Root          string // top of the working tree; the folder itself outside a repository
 	GitDir        string // "" outside a repository
@@ -30,7 +30,7 @@ type Worktree struct {
 	head *Head
 }
 
-// Head is the commit one stands on and the tags that point at it.
+// Head is the commit at HEAD and the tags that point at it.
 type Head struct {
 	Commit
 	Tags []string // short names, sorted
@@ -231,7 +231,7 @@ func (w *Worktree) Head(ctx context.Context) (Head, error) {
 		return Head{}, err
 	}
 	if kind != "commit" {
-		return Head{}, errs.E(errs.Invalid, "%s: HEAD names %s, which is not a commit in it; git fsck may tell more", w.Root, w.SHA)
+		return Head{}, errs.E(errs.Invalid, "%s: HEAD names %s, which is not a commit in it; run git fsck", w.Root, w.SHA)
 	}
 	var h Head
 	if h.Commit, err = parseCommit(w.SHA, body); err != nil {
@@ -287,7 +287,7 @@ func (w *Worktree) tagsAt(ctx context.Context, r *Reader) ([]string, error) {
 // peelByHand is how many tags may be looked into before a process is cheaper.
 const peelByHand = 32
 
-// peelAll tells what each object stands for, tag objects followed to their end.
+// peelAll follows tag objects to the objects that they tag.
 func (w *Worktree) peelAll(ctx context.Context, r *Reader, ids []string) (map[string]string, error) {
 	peeled := map[string]string{}
 	if len(ids) <= peelByHand {

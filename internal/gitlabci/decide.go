@@ -98,7 +98,7 @@ func (c *compiler) applyRules(in *instance, job *pipeline.Job, variables *[]pipe
 		out.in = false
 		return
 	}
-	job.StartIn = u.startIn
+	job.StartIn = pipeline.Duration(u.startIn)
 	if u.allowFailure != nil {
 		job.AllowFailure, job.AllowFailureCodes = *u.allowFailure, nil
 	}

@@ -170,7 +170,7 @@ func (c *compiler) readKeyword(w *parsedJob, f *field, keywords []string) {
 	case "when":
 		r.readWhen(w, n)
 	case "start_in":
-		w.job.StartIn = r.duration(n, "start_in", 7*24*time.Hour, "1 week")
+		w.job.StartIn = pipeline.Duration(r.duration(n, "start_in", 7*24*time.Hour, "1 week"))
 	case "allow_failure":
 		r.readAllowFailure(w, n)
 	case "dependencies":
@@ -245,7 +245,7 @@ func (r reader) decodeShared(job *pipeline.Job, keyword string, n *node, path st
 	case "retry":
 		job.Retry = r.readRetry(n, path)
 	case "timeout":
-		job.Timeout = r.duration(n, path, 30*24*time.Hour, "1 month")
+		job.Timeout = pipeline.Duration(r.duration(n, path, 30*24*time.Hour, "1 month"))
 	case "tags":
 		job.Tags = r.readTags(n, path)
 	case "interruptible":

@@ -61,7 +61,7 @@ func TestKeywords(t *testing.T) {
 		"retry when":     {"retry: {max: 1, when: script_failure}", pipeline.Job{Retry: pipeline.Retry{Max: 1, When: []string{"script_failure"}}}},
 		"retry on codes": {"retry: {max: 1, exit_codes: [1, 137]}", pipeline.Job{Retry: pipeline.Retry{Max: 1, ExitCodes: []int{1, 137}}}},
 		"retry on both":  {"retry: {max: 2, when: [api_failure], exit_codes: 3}", pipeline.Job{Retry: pipeline.Retry{Max: 2, When: []string{"api_failure"}, ExitCodes: []int{3}}}},
-		"timeout":        {"timeout: 1h 30m", pipeline.Job{Timeout: 90 * time.Minute}},
+		"timeout":        {"timeout: 1h 30m", pipeline.Job{Timeout: pipeline.Duration(90 * time.Minute)}},
 		"tags":           {"tags: [a, $B]", pipeline.Job{Tags: []string{"a", "$B"}}},
 		"interruptible":  {"interruptible: true", pipeline.Job{Interruptible: true}},
 		"resource_group": {"resource_group: prod/$X", pipeline.Job{ResourceGroup: "prod/$X"}},

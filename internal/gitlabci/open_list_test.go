@@ -61,7 +61,7 @@ func TestDefaultTimeout(t *testing.T) {
 	if got := said(res); got != want {
 		t.Errorf("said %s, want %s", got, want)
 	}
-	if a, b := res.Pipeline.Job("a"), res.Pipeline.Job("b"); a.Timeout != 0 || b.Timeout.Minutes() != 2 {
+	if a, b := res.Pipeline.Job("a"), res.Pipeline.Job("b"); a.Timeout != 0 || b.Timeout.D().Minutes() != 2 {
 		t.Errorf("timeouts %s and %s, want none and 2 minutes", a.Timeout, b.Timeout)
 	}
 	want = "1:11: warning: default:timeout has no effect: GitLab does not apply it to jobs; set timeout in each job, or in a hidden job that they extend\n" +

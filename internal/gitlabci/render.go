@@ -144,7 +144,7 @@ func renderJob(j *pipeline.Job) document {
 	if j.When != pipeline.WhenOnSuccess {
 		d.text("when", string(j.When))
 	}
-	d.duration("start_in", j.StartIn)
+	d.duration("start_in", j.StartIn.D())
 	d.text("manual_confirmation", j.ManualConfirmation)
 	switch {
 	case len(j.AllowFailureCodes) > 0:
@@ -264,7 +264,7 @@ func renderScripts(d *document, j *pipeline.Job) {
 
 func renderLimits(d *document, j *pipeline.Job) {
 	d.list("tags", j.Tags)
-	d.duration("timeout", j.Timeout)
+	d.duration("timeout", j.Timeout.D())
 	d.yes("interruptible", j.Interruptible)
 	d.text("resource_group", j.ResourceGroup)
 	if r := j.Retry; r.Max > 0 {

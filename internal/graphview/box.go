@@ -69,7 +69,7 @@ func (d *drawing) note(i int) string {
 			add("manual, blocking")
 		}
 	case pipeline.WhenDelayed:
-		add("delayed " + shortDuration(job.StartIn))
+		add("delayed " + shortDuration(job.StartIn.D()))
 	case pipeline.WhenOnFailure:
 		add("on failure")
 	case pipeline.WhenAlways:

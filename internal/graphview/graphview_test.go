@@ -60,7 +60,7 @@ func showcase() (*pipeline.Pipeline, pipeline.State) {
 		pipeline.Job{Name: "package/child", Downstream: &pipeline.Downstream{}, DAG: true},
 		pipeline.Job{Name: "deploy/staging", Needs: needs("image", "unit"), Environment: &pipeline.Environment{Name: "staging"}},
 		pipeline.Job{Name: "deploy/production", When: pipeline.WhenManual, Needs: needs("unit"), Environment: &pipeline.Environment{Name: "production"}},
-		pipeline.Job{Name: "deploy/site", Needs: needs("docs"), When: pipeline.WhenDelayed, StartIn: 90 * time.Minute},
+		pipeline.Job{Name: "deploy/site", Needs: needs("docs"), When: pipeline.WhenDelayed, StartIn: pipeline.Duration(90 * time.Minute)},
 		pipeline.Job{Name: "cleanup/page & <b>\"notify\"</b> everybody", When: pipeline.WhenOnFailure, Needs: needs("lint")},
 		pipeline.Job{Name: "cleanup/sweep", When: pipeline.WhenAlways},
 	)

@@ -32,12 +32,14 @@ type Run struct {
 	Started  time.Time        `json:"started"`
 	Finished time.Time        `json:"finished,omitzero"`
 	Status   pipeline.Status  `json:"status"`
+	Result   pipeline.Result  `json:"result,omitempty"` // empty while it runs, and if it was killed
 	Jobs     []Job            `json:"jobs,omitempty"`
 }
 
 // Job is a job of a run. Log is a path in the run's folder, Artifacts a key.
 type Job struct {
-	Name         string          `json:"name"`
+	Run          string          `json:"run,omitempty"`  // of a child run, its id: "7.1"
+	Name         string          `json:"name"`           // of a job in a child run after that of its trigger job: "trigger / job"
 	Base         string          `json:"base,omitempty"` // the name as written, of a parallel job
 	Stage        string          `json:"stage"`
 	Status       pipeline.Status `json:"status"`

@@ -87,18 +87,47 @@ func (s Store) takeNumber() (n int64, old []int64, err error) {
 	if old, err = s.Numbers(); err != nil {
 		return 0, nil, err
 	}
-	text := make([]byte, 20)
-	count, _ := f.ReadAt(text, 0)
-	n, _ = strconv.ParseInt(strings.TrimSpace(string(text[:count])), 10, 64) // damaged: the folders decide
+	n = readNumber(f)
 	if len(old) > 0 {
 		n = max(n, old[len(old)-1])
 	}
 	n++
 	// The number first: what follows may fail, a number may not come twice.
-	if _, err := f.WriteAt(fmt.Appendf(nil, "%-20d", n), 0); err != nil {
-		return 0, nil, errs.E(errs.Unavailable, "the number of the last run: %w", err)
+	if err := writeNumber(f, n); err != nil {
+		return 0, nil, err
 	}
 	return n, old, os.Mkdir(s.Folder(n), 0o700)
+}
+
+func writeNumber(f *os.File, n int64) error {
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%-20d", n), 0); err != nil {
+		return errs.E(errs.Unavailable, "the number of the last run: %w", err)
+	}
+	return nil
+}
+
+func readNumber(f *os.File) int64 {
+	text := make([]byte, 20)
+	count, _ := f.ReadAt(text, 0)
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(text[:count])), 10, 64) // damaged: the folders decide
+	return n
+}
+
+// Discard removes a run that never started. Nobody has seen its number, so the
+// next run gets it unless another took one since.
+func (s Store) Discard(n int64) error {
+	f, err := lock.Open(filepath.Join(s.dir, "last"), lock.ModeExclusive)
+	if err != nil {
+		return errs.E(errs.Unavailable, "the number of the last run: %w", err)
+	}
+	defer lock.Release(f)
+	if err := s.remove(s.Folder(n)); err != nil {
+		return err
+	}
+	if readNumber(f) == n {
+		return writeNumber(f, n-1)
+	}
+	return nil
 }
 
 // Remove removes a run with its log and artifacts.

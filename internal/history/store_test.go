@@ -44,6 +44,10 @@ func TestNumbersAreNeverReused(t *testing.T) {
 	if got := create(t, s); got != 4 {
 		t.Errorf("after all were removed: got run %d, want 4", got)
 	}
+	// One that never started leaves its number to the next.
+	if err := s.Discard(create(t, s)); err != nil {
+		t.Fatal(err)
+	}
 	// A damaged number: the folders decide.
 	if err := os.WriteFile(filepath.Join(s.dir, "last"), []byte("what"), 0o600); err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func (r *runner) lock(ctx, stop context.Context, i int) (func(), error) {
 	if group == "" || r.Lock == nil {
 		return func() {}, nil
 	}
-	ctx, cancel := mergeDone(ctx, stop)
+	ctx, cancel := engine.WithStop(ctx, stop)
 	defer cancel()
 	release, err := r.Lock(ctx, group)
 	if err != nil {
@@ -116,7 +116,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	defer log.Close()
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStarted, Attempt: g.attempt, Log: rec.Log})
 	below, above := r.Variables(job)
-	in.RunID = strconv.FormatInt(r.Number, 10)
+	in.RunID = r.ID
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
 	in.Variables = pipeline.JobVariables(job, below, g.dotenv, above)
 	in.Take = g.take
@@ -134,14 +134,4 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 		rec.Artifacts = in.Keep
 	}
 	return res, rec
-}
-
-// mergeDone is done when either context is.
-func mergeDone(ctx, other context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	if other.Err() != nil {
-		cancel(context.Cause(other)) // at once: AfterFunc would take a moment
-	}
-	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
-	return ctx, func() { stop(); cancel(nil) }
 }

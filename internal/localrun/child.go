@@ -2,7 +2,9 @@ package localrun
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"time"
 
 	"refline/internal/engine"
 	"refline/internal/errs"
@@ -27,7 +29,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	if err != nil {
 		return fail(err)
 	}
-	making, made := mergeDone(ctx, stop)
+	making, made := engine.WithStop(ctx, stop)
 	defer made()
 	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id,
@@ -37,15 +39,15 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 		return fail(err)
 	}
 	in.Parent = func(name string) string { return g.kept[name] }
-	in.Prefix = r.Prefix + job.Name + " / "
-	in.Number, in.FirstID, in.Dir, in.Work, in.Artifacts = r.Number, id, r.Dir, r.Work, r.Artifacts
+	in.Number, in.ID, in.Dir, in.Work, in.Artifacts = r.Number, r.childID(), r.Dir, r.Work, r.Artifacts
 	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
+	in.HasEarlier, in.TakeEarlier = r.HasEarlier, r.TakeEarlier
 	waits := job.Downstream.Waits()
 	in.Stop = stop
 	if !waits {
 		in.Stop = r.Stop
 	}
-	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild})
+	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild, Child: in.ID})
 	if !waits {
 		r.loose.Add(1)
 		go func() {
@@ -69,11 +71,20 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
 }
 
+// childID numbers the child runs of a run, in the order of their creation.
+func (r *runner) childID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.created++
+	return fmt.Sprintf("%s.%d", r.ID, r.created)
+}
+
 func (r *runner) runChild(ctx context.Context, trigger string, in Input) (Result, error) {
 	res, err := Run(ctx, in)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.children = append(r.children, ChildResult{Trigger: trigger, Input: &in, Result: res})
+	r.Emit(pipeline.Report{Kind: pipeline.ReportRunFinished, Time: time.Now(), Run: in.ID, Status: res.Status, Result: res.Result, Seconds: res.Seconds})
 	return res, err
 }
 

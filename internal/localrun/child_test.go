@@ -53,7 +53,7 @@ func TestChildPipelines(t *testing.T) {
 			if err := res.Jobs[0].Result.Err; (err != nil) != (tt.say != "") || err != nil && !strings.Contains(err.Error(), tt.say) {
 				t.Errorf("error %v, want %q", err, tt.say)
 			}
-			if len(res.Children) != 1 || res.Children[0].Trigger != "t" || res.Children[0].Input.Prefix != "t / " {
+			if len(res.Children) != 1 || res.Children[0].Trigger != "t" || res.Children[0].Input.ID != "7.1" {
 				t.Fatalf("children %+v", res.Children)
 			}
 			if jobs := res.Children[0].Result.Jobs; len(jobs) == 1 && filepath.Dir(jobs[0].Log) != filepath.Join(h.in.Dir, "logs") {
@@ -110,7 +110,8 @@ func TestManualJobsOfChildren(t *testing.T) {
 		return h.child(req, pipeline.Job{Name: "e/m", When: pipeline.WhenManual}, pipeline.Job{Name: "e/n", When: pipeline.WhenManual, AllowFailure: true}), nil
 	}
 	var offered []string
-	h.in.Play = func(name string) bool {
+	h.in.Play = func(run, job string) bool {
+		name := h.names.Of(run, job)
 		offered = append(offered, name)
 		return name == "t / m" || name == "t / u / m"
 	}
@@ -246,5 +247,41 @@ func TestForwardedVariables(t *testing.T) {
 			h.run()
 			same(t, got, tt.want)
 		})
+	}
+}
+
+// Children are runs with ids of their own, numbered in the order of their
+// creation. Reports name the run, and say when a child begins and how it ended.
+func TestIDsOfChildRuns(t *testing.T) {
+	t.Parallel()
+	h := newRun(t, trigger("a/t", "depend"), trigger("b/u", "mirror"))
+	h.in.Child = func(_ context.Context, req ChildRequest) (*Input, error) {
+		if req.Job.Name == "t" {
+			return h.child(req, trigger("c/inner", "depend")), nil
+		}
+		return h.child(req, pipeline.Job{Name: "d/in"}), nil
+	}
+	res := h.run()
+	got := h.told(pipeline.ReportChild, func(r pipeline.Report) string { return r.Run + " " + r.Job + " " + r.Child })
+	same(t, got, []string{"7 t 7.1", "7.1 t / inner 7.1.1", "7 u 7.2"})
+	got = h.told(pipeline.ReportRunFinished, func(r pipeline.Report) string { return r.Run + " " + string(r.Status) + " " + string(r.Result) })
+	same(t, got, []string{"7.1.1 success success", "7.1 success success", "7.2 success success"})
+	got = h.told(pipeline.ReportJobStarted, func(r pipeline.Report) string { return r.Run + " " + r.Job })
+	same(t, got, []string{"7.1.1 t / inner / in", "7.2 u / in"})
+	var ids []string
+	for _, c := range res.Children {
+		ids = append(ids, c.Trigger+" "+c.Input.ID)
+	}
+	same(t, ids, []string{"t 7.1", "u 7.2"})
+}
+
+// A failed job beside one that waits to be played makes the run red.
+func TestResultBesideAManualJob(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]pipeline.Result{0: pipeline.ResultWaiting, 1: pipeline.ResultFailed} {
+		h := newRun(t, pipeline.Job{Name: "a/unit"}, pipeline.Job{Name: "a/deploy", When: pipeline.WhenManual, DAG: true})
+		h.scripts["unit"] = exit(code)
+		res := h.run()
+		same(t, []any{res.Status, res.Result}, []any{pipeline.StatusManual, want})
 	}
 }

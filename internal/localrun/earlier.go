@@ -18,7 +18,7 @@ type Earlier struct {
 // takeEarlier makes the result of an earlier run that of job i.
 func (r *runner) takeEarlier(ctx context.Context, i int) error {
 	name := r.Pipeline.Jobs[i].Name
-	e, err := r.TakeEarlier(ctx, r.Prefix+name)
+	e, err := r.TakeEarlier(ctx, r.ID, name)
 	if err != nil {
 		return err
 	}
@@ -33,5 +33,5 @@ func (r *runner) takeEarlier(ctx context.Context, i int) error {
 }
 
 func (r *runner) hasEarlier(i int) bool {
-	return r.HasEarlier != nil && r.HasEarlier(r.Prefix+r.Pipeline.Jobs[i].Name)
+	return r.HasEarlier != nil && r.HasEarlier(r.ID, r.Pipeline.Jobs[i].Name)
 }

@@ -48,6 +48,7 @@ type runTest struct {
 	change func(*engine.JobInput)
 
 	mu        sync.Mutex
+	names     Names
 	events    []pipeline.Report
 	running   int
 	most      int                      // jobs that ran at the same time
@@ -134,6 +135,10 @@ func (h *runTest) exec(ctx context.Context, c fakeCommand) (int, error) {
 
 func (h *runTest) emit(ev pipeline.Report) {
 	ev.Data = bytes.Clone(ev.Data) // the bytes are the sender's
+	h.names.Observe(ev)
+	if ev.Job != "" {
+		ev.Job = h.names.Of(ev.Run, ev.Job)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.events = append(h.events, ev)

@@ -11,7 +11,7 @@ import (
 // A run that is ended at once does not wait for the time of a delayed job.
 func TestHardCancelEndsTheWaitOfADelayedJob(t *testing.T) {
 	t.Parallel()
-	h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Minute}, pipeline.Job{Name: "a/x"})
+	h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Minute)}, pipeline.Job{Name: "a/x"})
 	ctx, kill := context.WithCancel(t.Context())
 	h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) { kill(); return untilStopped(ctx) }
 	res, err := h.runErr(ctx)

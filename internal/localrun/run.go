@@ -17,11 +17,10 @@ import (
 // Input is a whole pipeline to run in this process.
 type Input struct {
 	Number    int64          // of the run, unique on this computer
-	FirstID   string         // the trigger job's CI_JOB_ID in a child pipeline, else empty
+	ID        string         // of a child run, as "7.1"; else empty: it is the number
 	Dir       string         // what is kept of the run: logs/; children share it
 	Artifacts artifact.Store // children share it
 	Work      string         // where workspaces are while it runs; children share it
-	Prefix    string         // "trigger job / " in a child pipeline
 	Pipeline  *pipeline.Pipeline
 	// Job gives the base of a job's input; Run fills in what it knows itself
 	// (ID, Dir, Take, Keep, Log, Emit, Stop, Started and the dotenv variables).
@@ -35,17 +34,17 @@ type Input struct {
 	// Parent gives the key of the artifacts of a job of the parent pipeline, for
 	// needs:pipeline in a child; nil in one that has no parent.
 	Parent func(job string) string
-	// Play tells whether a manual job is played when its turn comes.
-	Play func(job string) bool
+	// Play reports whether a manual job of a run is played when its turn comes.
+	Play func(run, job string) bool
 	// Ask is called when nothing is left to do but manual jobs: it returns the
 	// one to play, or "" for none. May be nil.
 	Ask func(ctx context.Context, jobs []string) string
 	// Now makes delayed jobs start at once.
 	Now bool
-	// HasEarlier reports whether a job is not run but taken from an earlier run by
-	// TakeEarlier; children share both. May be nil.
-	HasEarlier  func(job string) bool
-	TakeEarlier func(ctx context.Context, job string) (Earlier, error)
+	// HasEarlier reports whether a job of a run is not run but taken from an earlier
+	// run by TakeEarlier; children share both. May be nil.
+	HasEarlier  func(run, job string) bool
+	TakeEarlier func(ctx context.Context, run, job string) (Earlier, error)
 	// Slots bounds how many jobs run at once; children share their parent's.
 	Slots chan struct{}
 	// Lock takes a resource group of this computer and returns its release.
@@ -68,14 +67,15 @@ type ChildRequest struct {
 type Result struct {
 	State    pipeline.State
 	Status   pipeline.Status
+	Result   pipeline.Result
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
 	Seconds  float64
 }
 
-// ChildResult is a child pipeline's end.
+// ChildResult is a child run's end.
 type ChildResult struct {
-	Trigger string
+	Trigger string // the job of the parent run
 	Input   *Input
 	Result  Result
 }
@@ -105,7 +105,8 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	}
 	r := &runner{Input: in, graph: graph, done: make(chan outcome)}
 	if r.numbers == nil {
-		r.numbers = &numbers{}
+		r.numbers = &numbers{job: in.Number * jobsOfRun}
+		r.ID = strconv.FormatInt(in.Number, 10)
 	}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
@@ -118,7 +119,7 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	err = r.loop(ctx)
 	r.later.Wait()
 	return Result{
-		State: r.state, Status: r.state.Status, Jobs: r.records,
+		State: r.state, Status: r.state.Status, Result: pipeline.ResultOf(r.state), Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
 }
@@ -137,8 +138,8 @@ type runner struct {
 	running  int
 	delayed  int
 	done     chan outcome
-	nextID   int64
-	mu       sync.Mutex // guards children
+	mu       sync.Mutex // guards what follows
+	created  int        // child runs
 	children []ChildResult
 	loose    sync.WaitGroup // children that no job waits for
 	later    sync.WaitGroup // work that no job waits for
@@ -159,9 +160,8 @@ func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var done context.CancelFunc
-	r.Stop, done = mergeDone(r.Stop, ctx) // what is ended at once is stopped too
+	r.Stop, done = engine.WithStop(r.Stop, ctx) // what is ended at once is stopped too
 	defer done()
-	r.firstID()
 	err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCreate})
 	if err == nil {
 		err = r.turn(ctx)
@@ -232,14 +232,6 @@ func (r *runner) cancelAll(ctx context.Context) error {
 	return err
 }
 
-// firstID makes job ids of runs and of their children distinct numbers.
-func (r *runner) firstID() {
-	r.nextID = r.Number * 10000
-	if n, err := strconv.ParseInt(r.FirstID, 10, 64); err == nil {
-		r.nextID = n * 1000
-	}
-}
-
 // rest is called when nothing moves any more; it returns true when a manual job
 // was played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
@@ -273,7 +265,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.Prefix+c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
@@ -324,13 +316,13 @@ func remove(list []int, x int) []int {
 
 func (r *runner) emit(i int, ev pipeline.Report) {
 	ev.Time = time.Now()
-	ev.Job = r.Prefix + r.Pipeline.Jobs[i].Name
+	ev.Run, ev.Job = r.ID, r.Pipeline.Jobs[i].Name
 	ev.Stage = r.Pipeline.Jobs[i].Stage
 	r.Emit(ev)
 }
 
 func (r *runner) delay(i int) {
-	wait := r.Pipeline.Jobs[i].StartIn
+	wait := r.Pipeline.Jobs[i].StartIn.D()
 	if r.Now || r.hasEarlier(i) {
 		wait = 0
 	}
@@ -399,8 +391,7 @@ func (r *runner) startReady(ctx context.Context) error {
 		stop, cancel := context.WithCancel(r.Stop)
 		r.stops[i] = cancel
 		r.running++
-		r.nextID++
-		go r.runAttempt(ctx, stop, i, strconv.FormatInt(r.nextID, 10), r.inputFor(i), need)
+		go r.runAttempt(ctx, stop, i, r.numbers.jobID(), r.inputFor(i), need)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func TestStop(t *testing.T) {
 // However a run ends, no goroutine of it is left. These tests are not parallel:
 // the goroutines of others would be found.
 func TestNoGoroutineStays(t *testing.T) {
-	delayed := pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}
+	delayed := pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Hour)}
 	manual := pipeline.Job{Name: "a/m", When: pipeline.WhenManual, AllowFailure: true}
 	blocks := func(then func()) script {
 		return func(ctx context.Context, _ fakeCommand) (int, error) { then(); return untilStopped(ctx) }
@@ -224,7 +224,7 @@ func TestNoGoroutineStays(t *testing.T) {
 				h.scripts["in"] = blocks(func() { begun <- struct{}{} })
 				h.scripts["last"] = func(context.Context, fakeCommand) (int, error) { <-begun; <-begun; return 0, nil }
 				// The loop's own fault: the pipeline changes under it.
-				h.in.Play = func(string) bool { h.in.Pipeline.Jobs[5].When = pipeline.WhenOnSuccess; return true }
+				h.in.Play = func(string, string) bool { h.in.Pipeline.Jobs[5].When = pipeline.WhenOnSuccess; return true }
 			}},
 	}
 	for _, tt := range tests {
@@ -272,5 +272,5 @@ func TestJobIDs(t *testing.T) {
 	for _, c := range h.fake.Asked() {
 		ids = append(ids, fmt.Sprint(c.Var("CI_JOB_NAME"), " ", c.Var("CI_JOB_ID"), " ", c.Spec.RunID+"/"+c.Spec.JobID))
 	}
-	same(t, ids, []string{"x 70001 7/70001", "in 70002001 7/70002001", "y 70003 7/70003", "y 70004 7/70004"})
+	same(t, ids, []string{"x 700001 7/700001", "in 700003 7.1/700003", "y 700004 7/700004", "y 700005 7/700005"})
 }

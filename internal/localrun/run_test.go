@@ -249,7 +249,7 @@ func TestDelayedJobs(t *testing.T) {
 	t.Parallel()
 	t.Run("now", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "b/y"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Hour)}, pipeline.Job{Name: "b/y"})
 		h.in.Now = true
 		if got, want := h.statuses(h.run()), "d=success y=success → success"; got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -257,14 +257,14 @@ func TestDelayedJobs(t *testing.T) {
 	})
 	t.Run("when its time has come", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Millisecond})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Millisecond)})
 		if got, want := h.statuses(h.run()), "d=success → success"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
 	t.Run("canceled by another job's failure, it holds nobody up", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Hour)}, pipeline.Job{Name: "a/x"})
 		h.in.Pipeline.AutoCancel.OnJobFailure = "all"
 		h.scripts["x"] = exit(1)
 		if got, want := h.statuses(h.run()), "d=canceled x=failed → failed"; got != want {
@@ -273,7 +273,7 @@ func TestDelayedJobs(t *testing.T) {
 	})
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
-		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: time.Hour}, pipeline.Job{Name: "a/x"})
+		h := newRun(t, pipeline.Job{Name: "a/d", When: pipeline.WhenDelayed, StartIn: pipeline.Duration(time.Hour)}, pipeline.Job{Name: "a/x"})
 		h.scripts["x"] = h.stops("x")
 		res := h.run()
 		if res.State.Jobs[0].Status != pipeline.StatusCanceled {
@@ -330,7 +330,7 @@ func TestManualJobsArePlayed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := newRun(t, tt.jobs...)
-			h.in.Play = func(name string) bool { return slices.Contains(tt.play, name) }
+			h.in.Play = func(_, name string) bool { return slices.Contains(tt.play, name) }
 			var asked []string
 			if tt.answers != nil {
 				h.in.Ask = func(_ context.Context, jobs []string) string {

@@ -89,7 +89,7 @@ func Wait(ctx context.Context, path string, waiting func(holder string)) (*os.Fi
 }
 
 // Try is Wait without waiting: the error is [ErrHeld] if another process holds
-// the lock. The folder of path may be removed by whoever holds the lock.
+// the lock. The holder of the lock may remove the folder of path.
 func Try(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 
 // Owner identifies one process of this program among all that ever ran on a
 // computer. What an executor makes carries its owner's text, so that a sweep
-// can tell what the dead left behind from what others still use.
+// finds what ended processes left and spares what others still use.
 type Owner struct {
 	Host  string // name of the computer and, where there are such, the process namespace
 	PID   int

@@ -7,7 +7,7 @@ import (
 	"refline/internal/lock"
 )
 
-func TestOwnerTellsTheDeadFromTheLiving(t *testing.T) {
+func TestOwnerDead(t *testing.T) {
 	t.Parallel()
 	self, err := lock.Self()
 	if err != nil {

@@ -22,7 +22,7 @@ func startTime(pid int) (string, error) {
 	if err := windows.GetProcessTimes(h, &created, &exited, &kernel, &user); err != nil {
 		return "", err
 	}
-	// An ended process stays known while somebody holds a handle to it.
+	// An ended process stays known while another holds a handle to it.
 	var code uint32
 	if err := windows.GetExitCodeProcess(h, &code); err == nil && code != 259 { // STILL_ACTIVE
 		return "", os.ErrNotExist

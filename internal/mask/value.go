@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 )
 
 // segment is a part of a value, or of what a value means, that is to be masked.
@@ -77,9 +75,7 @@ func take(value []byte, depth int) []segment {
 		if leaves, ok := jsonStrings(value); ok {
 			var all []segment
 			for _, leaf := range leaves {
-				if !publicConstants()[leaf] {
-					all = append(all, take([]byte(leaf), depth+1)...)
-				}
+				all = append(all, take([]byte(secretPart(leaf)), depth+1)...)
 			}
 			return writtenAs(all, escaper{JSON, jsonRune("")})
 		}
@@ -87,9 +83,9 @@ func take(value []byte, depth int) []segment {
 	if segments := takeKeys(value); segments != nil {
 		return segments
 	}
-	segments := withoutRules(value)
-	if decoded := decodedText(value); decoded != nil && depth < maxNesting {
-		segments = append(segments, take(decoded, depth+1)...)
+	segments := append(withoutRules(value), inside(value)...)
+	if depth < maxNesting {
+		segments = append(segments, decoded(value, depth)...)
 	}
 	return segments
 }
@@ -142,21 +138,6 @@ var publicConstants = sync.OnceValue(func() map[string]bool {
 		"https://www.googleapis.com/oauth2/v1/certs": true,
 	}
 })
-
-// decodedText returns what value is the base64 of, when that is text: a job
-// that gets a key in base64 will decode it.
-func decodedText(value []byte) []byte {
-	decoded := decodeBase64(value)
-	if len(decoded) < minPiece || !utf8.Valid(decoded) {
-		return nil
-	}
-	for _, r := range string(decoded) {
-		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
-			return nil
-		}
-	}
-	return decoded
-}
 
 // decodeBase64 decodes value, standard or URL alphabet, padded or not, white
 // space ignored; nil when it is not base64.

@@ -208,13 +208,13 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// A name that is public when it is looked at and private when it is used is of no
-// help: the connection goes to the address that was looked at.
+// A name that is public when it is checked and private when it is used does not
+// help an attacker: each connection checks its own address.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	var hits atomic.Int32
 	_, port := server(t, &hits)
-	public := []string{"192.0.2.1"} // of the documentation's network, allowed below: nobody answers there
+	public := []string{"192.0.2.1"} // of the documentation's network, allowed below; no host answers there
 	g := New(Options{Allow: networks(t, "192.0.2.0/24"), Resolver: names(t, map[string][][]string{"evil.example": {public, {"127.0.0.1"}}})})
 	addrs, err := g.Addresses(t.Context(), "evil.example")
 	if err != nil || fmt.Sprint(addrs) != "[192.0.2.1]" {

@@ -26,6 +26,8 @@ func (t *transition) apply(ev Event) error {
 	switch ev.Kind {
 	case EventStart:
 		return t.move(i, ev, StatusRunning, StatusPending)
+	case EventRequeue:
+		return t.move(i, ev, StatusPending, StatusRunning)
 	case EventSucceed:
 		return t.succeed(i, ev)
 	case EventDrop:

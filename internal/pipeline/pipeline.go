@@ -7,11 +7,13 @@
 package pipeline
 
 import (
-	"time"
-
 	"refline/internal/diag"
 	"refline/internal/errs"
 )
+
+// Value is a value as it is written in a definition, in its JSON form: nil, a bool,
+// a string, a number, a []any or a map[string]any of values.
+type Value = any
 
 // Pipeline is a compiled definition: a graph of jobs, ready to run.
 type Pipeline struct {
@@ -73,16 +75,16 @@ type Job struct {
 	Total int    `json:"total,omitempty"`
 	Stage string `json:"stage"`
 
-	When               When          `json:"when"`
-	StartIn            time.Duration `json:"start_in,omitempty"` // Delayed only
-	ManualConfirmation string        `json:"manual_confirmation,omitempty"`
-	AllowFailure       bool          `json:"allow_failure"`
-	AllowFailureCodes  []int         `json:"allow_failure_exit_codes,omitempty"` // allowed for these only; AllowFailure is false then
-	Retry              Retry         `json:"retry,omitzero"`
-	Timeout            time.Duration `json:"timeout,omitempty"` // 0: the engine's default
-	Interruptible      bool          `json:"interruptible,omitempty"`
-	ResourceGroup      string        `json:"resource_group,omitempty"` // may hold variables
-	Tags               []string      `json:"tags,omitempty"`
+	When               When     `json:"when"`
+	StartIn            Duration `json:"start_in,omitempty"` // Delayed only
+	ManualConfirmation string   `json:"manual_confirmation,omitempty"`
+	AllowFailure       bool     `json:"allow_failure"`
+	AllowFailureCodes  []int    `json:"allow_failure_exit_codes,omitempty"` // allowed for these only; AllowFailure is false then
+	Retry              Retry    `json:"retry,omitzero"`
+	Timeout            Duration `json:"timeout,omitempty"` // 0: the engine's default
+	Interruptible      bool     `json:"interruptible,omitempty"`
+	ResourceGroup      string   `json:"resource_group,omitempty"` // may hold variables
+	Tags               []string `json:"tags,omitempty"`
 
 	DAG          bool      `json:"dag,omitempty"` // has needs (an empty list too): does not wait for stages
 	Needs        []Need    `json:"needs,omitempty"`
@@ -194,7 +196,7 @@ type Environment struct {
 	Action         string `json:"action,omitempty"` // start (default), prepare, stop, verify, access
 	AutoStopIn     string `json:"auto_stop_in,omitempty"`
 	DeploymentTier string `json:"deployment_tier,omitempty"`
-	Kubernetes     any    `json:"kubernetes,omitempty"`
+	Kubernetes     Value  `json:"kubernetes,omitempty"`
 }
 
 // Downstream makes a job start another pipeline.
@@ -204,21 +206,21 @@ type Downstream struct {
 	Branch   string              `json:"branch,omitempty"`
 	Strategy string              `json:"strategy,omitempty"` // "", depend, mirror
 	Forward  Forward             `json:"forward"`
-	Inputs   map[string]any      `json:"inputs,omitempty"`
+	Inputs   map[string]Value    `json:"inputs,omitempty"`
 }
 
 // DownstreamInclude is one file of a child pipeline.
 type DownstreamInclude struct {
-	Local     string         `json:"local,omitempty"`
-	Artifact  string         `json:"artifact,omitempty"` // a path in the artifacts of Job
-	Job       string         `json:"job,omitempty"`
-	Project   string         `json:"project,omitempty"`
-	Ref       string         `json:"ref,omitempty"`
-	File      string         `json:"file,omitempty"`
-	Template  string         `json:"template,omitempty"`
-	Remote    string         `json:"remote,omitempty"`
-	Component string         `json:"component,omitempty"`
-	Inputs    map[string]any `json:"inputs,omitempty"`
+	Local     string           `json:"local,omitempty"`
+	Artifact  string           `json:"artifact,omitempty"` // a path in the artifacts of Job
+	Job       string           `json:"job,omitempty"`
+	Project   string           `json:"project,omitempty"`
+	Ref       string           `json:"ref,omitempty"`
+	File      string           `json:"file,omitempty"`
+	Template  string           `json:"template,omitempty"`
+	Remote    string           `json:"remote,omitempty"`
+	Component string           `json:"component,omitempty"`
+	Inputs    map[string]Value `json:"inputs,omitempty"`
 }
 
 // Forward says which variables a downstream pipeline gets.
@@ -236,7 +238,7 @@ type Release struct {
 	Ref         string   `json:"ref,omitempty"`
 	Milestones  []string `json:"milestones,omitempty"`
 	ReleasedAt  string   `json:"released_at,omitempty"`
-	Assets      any      `json:"assets,omitempty"`
+	Assets      Value    `json:"assets,omitempty"`
 }
 
 // Pages is a site that a job publishes.
@@ -249,7 +251,7 @@ type Pages struct {
 // Secret names a value kept by a secret store.
 type Secret struct {
 	Name   string `json:"name"`   // the variable
-	Source any    `json:"source"` // vault, azure_key_vault, …, as written
+	Source Value  `json:"source"` // vault, azure_key_vault, …, as written
 	File   bool   `json:"file"`   // default true
 	Token  string `json:"token,omitempty"`
 }
@@ -266,7 +268,7 @@ type RunEntry struct {
 	Step   string            `json:"step,omitempty"`
 	Func   string            `json:"func,omitempty"`
 	Script string            `json:"script,omitempty"`
-	Inputs map[string]any    `json:"inputs,omitempty"`
+	Inputs map[string]Value  `json:"inputs,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
 }
 

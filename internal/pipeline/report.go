@@ -25,12 +25,14 @@ const (
 type Report struct {
 	Kind ReportKind `json:"event"`
 	Time time.Time  `json:"time"`
-	// Job is the job's full name; for one of a child pipeline that of the
-	// trigger job comes before it, with " / " between.
-	Job     string `json:"job,omitempty"`
+	// Run is the id of the run: "7", or "7.1" for the first child of run 7.
+	Run     string `json:"run,omitempty"`
+	Job     string `json:"job,omitempty"`   // its full name in the run
+	Child   string `json:"child,omitempty"` // Child: the id of the run that Job started
 	Stage   string `json:"stage,omitempty"`
 	From    Status `json:"from,omitempty"`
 	Status  Status `json:"status,omitempty"`
+	Result  Result `json:"result,omitempty"` // RunFinished
 	Attempt int    `json:"attempt,omitempty"`
 	// Seconds is how long the attempt or the run took.
 	Seconds      float64         `json:"seconds,omitempty"`

@@ -108,6 +108,7 @@ const (
 	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline if Job is empty
 	EventCanceled EventKind = "canceled" // canceling → canceled
 	EventRetry    EventKind = "retry"    // a new attempt of a job that has ended, or of all that failed if Job is empty
+	EventRequeue  EventKind = "requeue"  // running → pending, the same attempt: it never began
 	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 

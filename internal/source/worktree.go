@@ -175,6 +175,36 @@ func (t *WorkingTree) LastCommit(ctx context.Context, path string) (string, erro
 // Name implements [Labels].
 func (t *WorkingTree) Name() string { return t.tree.Root }
 
+// Pretence says that a pipeline is made as if on a ref, with other code.
+type Pretence struct {
+	Code   string // the branch that is checked out; "HEAD" for none
+	Commit string // that the ref has in this repository; "" for a ref that is not there
+}
+
+// Pretence tells whether the ref is another one than what is checked out, so
+// that its name goes with a commit that is not its own. It is nil if not.
+func (t *WorkingTree) Pretence(ctx context.Context) *Pretence {
+	if t.ref.Name == "" || t.tree.SHA == "" || t.ref.Kind == git.KindBranch && t.ref.Name == t.tree.Branch {
+		return nil
+	}
+	p := &Pretence{Code: cmp.Or(t.tree.Branch, "HEAD")}
+	reader := t.tree.Reader(ctx)
+	defer reader.Close()
+	revisions := []string{"refs/heads/" + t.ref.Name, "refs/remotes/" + t.tree.RemoteName + "/" + t.ref.Name}
+	if t.ref.Kind == git.KindTag {
+		revisions = []string{"refs/tags/" + t.ref.Name}
+	}
+	for _, rev := range revisions {
+		if c, err := reader.Commit(rev); err == nil {
+			if p.Commit = c.SHA; p.Commit == t.tree.SHA {
+				return nil
+			}
+			break
+		}
+	}
+	return p
+}
+
 // At implements [Labels].
 func (t *WorkingTree) At() string {
 	commit := "no commit yet"

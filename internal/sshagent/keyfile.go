@@ -42,8 +42,19 @@ var armour = sync.OnceValue(func() *regexp.Regexp {
 // ReadKeyFile takes apart the text of a private key. It mends what happens to
 // keys on their way through variables: line ends of Windows, a last line end
 // that is missing, line breaks that became spaces, "\n" or nothing, armour
-// that was cut off. The error is errs.Invalid and never holds key material.
+// that was cut off, and base64 around all of it. Text with more than one key is refused. The
+// error is errs.Invalid and never holds key material.
 func ReadKeyFile(text []byte) (*KeyFile, error) {
+	if inner := fromBase64(text); inner != nil {
+		k, err := ReadKeyFile(inner)
+		if err == nil {
+			k.Mended = append([]string{"it is stored as base64"}, k.Mended...)
+		}
+		return k, err
+	}
+	if n := privateBlocks(text); n > 1 {
+		return nil, errs.E(errs.Invalid, "ssh key: the text holds %d private keys; give each one by itself", n)
+	}
 	k := &KeyFile{}
 	body := string(text)
 	if m := armour().FindSubmatch(text); m != nil {
@@ -73,6 +84,32 @@ func ReadKeyFile(text []byte) (*KeyFile, error) {
 		clean = clean[n:]
 	}
 	return k, nil
+}
+
+func privateBlocks(text []byte) (n int) {
+	for _, m := range armour().FindAllSubmatch(text, -1) {
+		if bytes.HasSuffix(m[1], []byte("PRIVATE KEY")) {
+			n++
+		}
+	}
+	return n
+}
+
+// fromBase64 returns the text of a key whose file was encoded once more; nil for
+// any other text.
+func fromBase64(text []byte) []byte {
+	clean := bytes.Join(bytes.Fields(text), nil)
+	if !bytes.HasPrefix(clean, []byte("LS0tLS1CRUdJTi")) { // -----BEGIN
+		return nil
+	}
+	inner, err := base64.StdEncoding.DecodeString(string(clean))
+	if err != nil {
+		inner, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(string(clean), "="))
+	}
+	if err != nil {
+		return nil
+	}
+	return inner
 }
 
 // notice says what has happened to the text of a key that has its armour.

@@ -9,7 +9,7 @@ import (
 
 func (v *View) printFinal(j *jobView) {
 	v.printLine(j, v.remarks(j))
-	for _, line := range j.extra {
+	for _, line := range j.steps.lines {
 		v.print("      " + Plain(line))
 	}
 }
@@ -20,7 +20,7 @@ func (v *View) printLine(j *jobView, remarks string) {
 	if !j.started.IsZero() && j.final.EarlierRun == 0 {
 		took = fmt.Sprintf("%8s", Seconds(j.final.Seconds))
 	}
-	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), Pad(Plain(j.name), v.width), took, Plain(firstLine(remarks))), " "))
+	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), Pad(Plain(j.name), v.width), took, Plain(FirstLine(remarks))), " "))
 }
 
 // remarks are what stands behind a job's duration.
@@ -38,7 +38,7 @@ func (v *View) remarks(j *jobView) string {
 	case ev.Reason == pipeline.ReasonJobExecutionTimeout:
 		parts = append(parts, "timed out")
 	case ev.ExitCode != 0:
-		parts = append(parts, fmt.Sprintf("exit %d", ev.ExitCode))
+		parts = append(parts, ExitCode(ev.ExitCode))
 	default:
 		parts = append(parts, strings.ReplaceAll(string(ev.Reason), "_", " "))
 	}
@@ -50,8 +50,8 @@ func (v *View) remarks(j *jobView) string {
 	}
 	out := strings.Join(parts, ", ")
 	var more []string
-	if n := len(j.steps); n > 0 {
-		more = append(more, stepsText(j.steps))
+	if text := j.steps.summary(); text != "" {
+		more = append(more, text)
 	}
 	if ev.Coverage != nil {
 		more = append(more, fmt.Sprintf("coverage %g %%", *ev.Coverage))
@@ -63,43 +63,6 @@ func (v *View) remarks(j *jobView) string {
 		out += strings.Join(more, " · ")
 	}
 	return out
-}
-
-func stepsText(steps []stepView) string {
-	var b strings.Builder
-	if len(steps) == 1 {
-		b.WriteString("1 step:")
-	} else {
-		fmt.Fprintf(&b, "%d steps:", len(steps))
-	}
-	for i, s := range steps {
-		if i == 6 {
-			fmt.Fprintf(&b, " and %d more", len(steps)-i)
-			break
-		}
-		mark := map[string]string{"success": "✓", "failed": "✗", "skipped": "–", "running": "…"}[s.status]
-		fmt.Fprintf(&b, " %s %s", s.name, mark)
-		if s.progress != "" {
-			b.WriteString(" " + s.progress)
-		}
-	}
-	return b.String()
-}
-
-func tableLines(s pipeline.Step) []string {
-	rows := [][]string{s.Columns}
-	for _, r := range s.Rows {
-		cells := make([]string, len(r))
-		for i, c := range r {
-			cells[i] = fmt.Sprint(c)
-		}
-		rows = append(rows, cells)
-	}
-	lines := Align(rows)
-	if s.Title != "" {
-		lines = append([]string{s.Title}, lines...)
-	}
-	return lines
 }
 
 func (v *View) symbol(j *jobView) string {
@@ -139,8 +102,20 @@ func (v *View) dim(s string) string {
 	return "\x1b[2m" + s + "\x1b[0m"
 }
 
-// firstLine drops what stands in the log anyway.
-func firstLine(s string) string {
+// FirstLine drops what is in the log anyway.
+func FirstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
+}
+
+// ExitCode is "exit 1", with what a code means that few people know.
+func ExitCode(code int) string {
+	text := fmt.Sprintf("exit %d", code)
+	switch code {
+	case 137:
+		text += " (killed, often for lack of memory)"
+	case 141:
+		text += " (a program wrote to a pipe that its reader had closed; pipefail counts that)"
+	}
+	return text
 }

@@ -4,7 +4,6 @@
 package termview
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -48,13 +47,10 @@ type jobView struct {
 	last    string // line of the log
 	lines   *LogLines
 	tail    []string // the last lines, for a failure
-	steps   []stepView
-	extra   []string // markdown, tables, notes: shown under the job
-	shown   bool     // its final line is printed
+	steps   stepList
+	shown   bool // its final line is printed
 	final   pipeline.Report
 }
-
-type stepView struct{ name, status, progress string }
 
 // TailLines is how many last lines of a log are kept for a failure.
 const TailLines = 20
@@ -138,7 +134,7 @@ func (v *View) Emit(ev pipeline.Report) {
 	case pipeline.ReportJobNote:
 		v.print(v.prefix(j) + Plain(ev.Text))
 	case pipeline.ReportStep:
-		v.step(j, ev.Step)
+		j.steps.add(ev.Step)
 	case pipeline.ReportJobStatus:
 		v.status(j, ev)
 	}
@@ -173,52 +169,12 @@ func (v *View) logLine(j *jobView, s string) {
 	}
 }
 
-func (v *View) step(j *jobView, raw json.RawMessage) {
-	var s pipeline.Step
-	if json.Unmarshal(raw, &s) != nil {
-		return
-	}
-	at := func() *stepView {
-		for i := range j.steps {
-			if j.steps[i].name == s.Step {
-				return &j.steps[i]
-			}
-		}
-		j.steps = append(j.steps, stepView{name: s.Step})
-		return &j.steps[len(j.steps)-1]
-	}
-	switch s.Type {
-	case "step_started":
-		at().status = "running"
-	case "step_finished":
-		st := at()
-		st.status, st.progress = "success", ""
-		if s.Status != "" {
-			st.status = s.Status
-		}
-		if s.Message != "" && st.status == "failed" {
-			j.extra = append(j.extra, s.Step+": "+s.Message)
-		}
-	case "progress":
-		st := at()
-		if s.Total > 0 {
-			st.progress = fmt.Sprintf("%.0f %%", 100*s.Current/s.Total)
-		} else {
-			st.progress = fmt.Sprintf("%g", s.Current)
-		}
-	case "markdown":
-		j.extra = append(j.extra, strings.Split(strings.TrimRight(s.Text, "\n"), "\n")...)
-	case "table":
-		j.extra = append(j.extra, tableLines(s)...)
-	}
-}
-
 func (v *View) status(j *jobView, ev pipeline.Report) {
 	j.status, j.final = ev.Status, ev
 	switch ev.Status {
 	case pipeline.StatusRunning:
 		j.started, j.shown = ev.Time, false
-		j.steps, j.extra = nil, nil
+		j.steps = stepList{}
 	case pipeline.StatusPending:
 		if ev.Attempt > 1 && ev.From == pipeline.StatusRunning {
 			v.print(v.prefix(j) + fmt.Sprintf("failed; attempt %d starts", ev.Attempt))
@@ -294,8 +250,8 @@ func (v *View) now(j *jobView) string {
 	if j.status == pipeline.StatusCanceling {
 		return "stopping…"
 	}
-	if len(j.steps) > 0 {
-		return stepsText(j.steps)
+	if text := j.steps.summary(); text != "" {
+		return text
 	}
 	return strings.TrimSpace(Plain(j.last))
 }

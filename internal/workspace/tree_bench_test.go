@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,7 @@ import (
 // BenchmarkClone compares the ways to make and remove a workspace. "cp -r" and
 // "rm -rf" are what a shell would do.
 func BenchmarkClone(b *testing.B) {
-	for _, n := range []int{10, 100, 500, 1000, 10000} {
+	for _, n := range []int{10, 100, 199, 500, 1000, 10000} {
 		tree := files{}
 		for i := range n {
 			tree[fmt.Sprintf("src%d/f%d.go", i/40, i)] = strings.Repeat("x", 200+i*37%8000)
@@ -31,19 +32,36 @@ func BenchmarkClone(b *testing.B) {
 		t := NewTree(base)
 		_, _, err := t.Size()
 		must(b, err)
+		// What a small job does: it adds a file and changes one.
+		job := func(dir string) error {
+			return errors.Join(os.WriteFile(filepath.Join(dir, "made"), []byte("x"), 0o644),
+				os.WriteFile(filepath.Join(dir, "src0", "f0.go"), []byte("changed"), 0o644))
+		}
 		bench("files+close", func(dst string) error {
 			w, err := t.CloneFiles(b.Context(), dst)
 			if err != nil {
 				return err
 			}
-			return w.Close()
+			return errors.Join(job(dst), w.Close())
 		})
 		bench("overlay+close", func(dst string) error {
 			must(b, os.Mkdir(dst, 0o777))
 			if err := mountOverlay(base, dst); err != nil {
 				b.Skip(err)
 			}
-			return (&Workspace{Dir: dst, overlay: true}).Close()
+			return errors.Join(job(dst), (&Workspace{Dir: dst, overlay: true}).Close())
+		})
+		pooled := NewTree(base)
+		pooled.noMount.Store(true)
+		pooled.UsePool(filepath.Join(parent, "pool"))
+		bench("pool+release", func(dst string) error {
+			w, err := pooled.Clone(b.Context(), dst)
+			if err != nil {
+				return err
+			}
+			err = job(dst)
+			w.Release()
+			return errors.Join(err, RemoveAll(dst+".before"))
 		})
 		bench("cp+rm", func(dst string) error {
 			if err := exec.Command("cp", "-r", base, dst).Run(); err != nil {

@@ -25,8 +25,9 @@ type engine struct {
 	sam       bool
 	found     problems
 	now       time.Time
-	filled    map[*cfn.Node]bool // texts that a loop has put something into
-	open      []*regexp.Regexp   // names of resources that a loop may make
+	nested    func(url string) *cfn.Template // the template of a nested stack in a file, or nil
+	filled    map[*cfn.Node]bool             // texts that a loop has put something into
+	open      []*regexp.Regexp               // names of resources that a loop may make
 	strict    bool
 	cdk       bool // made by the CDK, whose way some advice does not suit
 }

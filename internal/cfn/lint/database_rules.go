@@ -34,7 +34,38 @@ func databaseClass(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out 
 		withoutFunctions(e, b, sc, at, n, out)
 		return
 	}
-	e.schemaRule(b, sc, at, n, out)
+	var own problems
+	e.schemaRule(b, sc, at, n, &own)
+	for _, p := range own.list {
+		p.message = databaseMessage(b.id, n, p.message)
+		out.add(p)
+	}
+}
+
+// databaseMessage names what is wrong, where the schema of a rule only says that
+// something is.
+func databaseMessage(rule string, n *cfn.Node, message string) string {
+	if !n.Get("Engine").IsString() {
+		return message
+	}
+	engine := n.Get("Engine").Text
+	switch rule {
+	case "E3682":
+		var keys []string
+		for _, name := range []string{"AllocatedStorage", "CopyTagsToSnapshot", "DeletionProtection", "EnableIAMDatabaseAuthentication", "MasterUserPassword"} {
+			if n.Has(name) {
+				keys = append(keys, name)
+			}
+		}
+		if len(keys) > 0 {
+			return "an instance of the engine " + engine + " takes no " + quoted(keys) + ": its cluster has them"
+		}
+	case "W3691":
+		if version := n.Get("EngineVersion"); version != nil && single(version) {
+			return "version " + textOf(version) + " of the engine " + engine + " is deprecated: no new instance can be made with it"
+		}
+	}
+	return message
 }
 
 func withoutFunctions(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {

@@ -125,7 +125,7 @@ func (e *engine) secretReference(at place, n *cfn.Node, out *problems) {
 // dynamicSecret warns of a parameter where a dynamic reference would keep the
 // secret (W1011).
 func (e *engine) dynamicSecret(c call, name string, out *problems) {
-	if e.params[name] != nil && slices.Contains(securePaths(), c.at.kind.path().String()) && !insideFunction(c.at.path) {
+	if e.params[name] != nil && name != loopValue && slices.Contains(securePaths(), c.at.kind.path().String()) && !insideFunction(c.at.path) {
 		out.add(problem{path: c.at.path, rule: "W1011", fixed: true, message: "a secret comes better by a dynamic reference than by the parameter " + name})
 	}
 }

@@ -13,11 +13,14 @@ import (
 // extensions. A loop whose collection cannot be known is written out for one
 // value, and every name that it may make counts as there. given are the values
 // of parameters that are known. Without the transform each loop is a problem.
-//
 // For the Serverless transform it puts Globals into the resources.
-func expand(t *cfn.Template, given map[string]string) (*cfn.Node, expander) {
+// unknown are parameters whose values are not.
+//
+// What a loop over an unknown collection puts into a value is not known either:
+// such a value is a Ref to [loopValue], of which nothing can be wrong.
+func expand(t *cfn.Template, given map[string]string, unknown []string) (*cfn.Node, expander) {
 	x := expander{on: t.HasTransform(cfn.LanguageExtensions), params: t.Root.Get("Parameters"), mappings: t.Root.Get("Mappings"),
-		given: given, filled: map[*cfn.Node]bool{}, guessed: map[*cfn.Node]bool{}}
+		given: given, unknown: unknown, filled: map[*cfn.Node]bool{}, guessed: map[*cfn.Node]bool{}}
 	root := x.node(t.Root, nil, nil)
 	if t.HasTransform(cfn.Serverless) {
 		root = withGlobals(root)
@@ -30,6 +33,7 @@ type expander struct {
 	params   *cfn.Node
 	mappings *cfn.Node
 	given    map[string]string
+	unknown  []string // parameters
 	problems []problem
 	made     int
 	filled   map[*cfn.Node]bool // texts that an identifier was put into
@@ -47,13 +51,42 @@ type variables struct {
 	next        *variables
 }
 
-func (v *variables) find(name string) (string, bool) {
+func (v *variables) find(name string) *variables {
 	for ; v != nil; v = v.next {
 		if v.name == name {
-			return v.value, true
+			return v
 		}
 	}
-	return "", false
+	return nil
+}
+
+// opens reports whether a text has an identifier whose value is not known.
+func (v *variables) opens(s string) bool {
+	for ; v != nil; v = v.next {
+		if v.open && (strings.Contains(s, "${"+v.name+"}") || strings.Contains(s, "&{"+v.name+"}")) {
+			return true
+		}
+	}
+	return false
+}
+
+// loopValue is the name of a parameter that every template with loops has: its
+// value is one that a loop puts in and that is not known.
+const loopValue = "\x00value of a loop"
+
+func unknownValue(pos cfn.Pos) *cfn.Node {
+	return &cfn.Node{Kind: cfn.Map, Pos: pos, Fields: []cfn.Field{{Name: "Ref", Pos: pos, Value: text2node(loopValue, pos)}}}
+}
+
+// keepsNames are the keys whose texts name something in the template, or are
+// only read by people. A guess is good enough there: whatever a loop may make
+// counts as there.
+func keepsNames(key string) bool {
+	switch key {
+	case "Ref", "Fn::GetAtt", "Condition", "DependsOn", "Type", "Description":
+		return true
+	}
+	return false
 }
 
 // replace puts the values into ${Name} and &{Name}.
@@ -98,9 +131,26 @@ func (v *variables) names(key string) *regexp.Regexp {
 	return pattern
 }
 
+// opensBelow reports whether a value has a text with, or a Ref to, an identifier
+// whose value is not known.
+func (v *variables) opensBelow(n *cfn.Node) bool {
+	if v == nil || n == nil {
+		return false
+	}
+	if bit, arg := anyFunction(n); bit == fnRef && arg.IsString() {
+		found := v.find(arg.Text)
+		return found != nil && found.open
+	}
+	return n.Kind == cfn.String && v.opens(n.Text) || slices.ContainsFunc(n.Items, v.opensBelow) ||
+		slices.ContainsFunc(n.Fields, func(f cfn.Field) bool { return v.opensBelow(f.Value) })
+}
+
 func (x *expander) node(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 	switch n.Kind {
 	case cfn.String:
+		if vars.opens(n.Text) && !keepsNames(at.last()) {
+			return unknownValue(n.Pos)
+		}
 		if text := vars.replace(n.Text); text != n.Text {
 			c := *n
 			c.Text = text
@@ -124,15 +174,33 @@ func (x *expander) node(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 }
 
 func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
-	if bit, arg := anyFunction(n); bit == fnRef && arg.IsString() {
-		if value, ok := vars.find(arg.Text); ok {
-			return text2node(value, n.Pos)
+	bit, arg := anyFunction(n)
+	switch {
+	case bit == fnRef && arg.IsString():
+		if v := vars.find(arg.Text); v != nil && v.open && !keepsNames(at.last()) {
+			return unknownValue(n.Pos)
+		} else if v != nil {
+			return text2node(v.value, n.Pos)
 		}
+	case bit == fnSub && arg.IsString() && !keepsNames(at.last()) && vars.opens(arg.Text), bit == fnFindInMap && vars.opensBelow(arg):
+		return unknownValue(n.Pos)
+	case bit == fnSub && arg.IsString() && at.last() == "DependsOn":
+		// A name, once the identifiers are put in.
+		if text := vars.replace(arg.Text); text != arg.Text && !strings.Contains(text, "${") {
+			return text2node(text, n.Pos)
+		}
+	}
+	if at.first(0) == "Resources" && at.has("Properties") && slices.ContainsFunc(n.Fields, func(f cfn.Field) bool { return vars.opens(f.Name) }) {
+		return unknownValue(n.Pos) // which properties there are is not known
 	}
 	fields := make([]cfn.Field, 0, len(n.Fields))
 	changed := false
 	for _, f := range n.Fields {
 		here := place{path: at}.key(f)
+		if x.on && f.Name == "DependsOn" && f.Value.Kind == cfn.Null && at.first(0) == "Resources" {
+			changed = true // the transform takes it out
+			continue
+		}
 		if strings.HasPrefix(f.Name, "Fn::ForEach") {
 			if !x.on {
 				x.problems = append(x.problems, problem{path: here.path, rule: "E1032", fixed: true, message: f.Name + " needs the transform " + cfn.LanguageExtensions})
@@ -185,7 +253,7 @@ func (x *expander) loop(f cfn.Field, at *step, vars *variables) ([]cfn.Field, bo
 	}
 	id, body := f.Value.Items[0].Text, f.Value.Items[2]
 	values, ok := x.collection(f.Value.Items[1], vars)
-	if !ok {
+	if !ok { // one that stands for all of them: see loopValue
 		values = []string{"A"}
 	}
 	var out []cfn.Field
@@ -224,6 +292,9 @@ func (x *expander) value(name string) string {
 	if text, ok := x.given[name]; ok {
 		return text
 	}
+	if slices.Contains(x.unknown, name) {
+		return ""
+	}
 	if d := p.Get("Default"); d != nil && single(d) {
 		return textOf(d)
 	}
@@ -236,6 +307,8 @@ func (x *expander) collection(n *cfn.Node, vars *variables) ([]string, bool) {
 		var out []string
 		for _, item := range n.Items {
 			switch {
+			case item.IsString() && vars.opens(item.Text):
+				return nil, false
 			case single(item):
 				out = append(out, vars.replace(textOf(item)))
 			default:
@@ -251,8 +324,8 @@ func (x *expander) collection(n *cfn.Node, vars *variables) ([]string, bool) {
 	bit, arg := anyFunction(n)
 	switch {
 	case bit == fnRef && arg.IsString():
-		if value, ok := vars.find(arg.Text); ok {
-			return []string{value}, true
+		if v := vars.find(arg.Text); v != nil {
+			return []string{v.value}, !v.open
 		}
 		text := x.value(arg.Text)
 		if text == "" {

@@ -44,6 +44,10 @@ func (e *engine) callGetAtt(sc *scope, c call, out *problems) {
 		c.noAttribute(items[1], r, t, attribute, out)
 		return
 	}
+	if outputs, missing := e.missingOutput(r, attribute); missing {
+		c.fail(items[1], strconv.Quote(strings.TrimPrefix(attribute, "Outputs."))+" is not an output of the nested stack "+r.name, nearestHint(attribute, outputs), out)
+		return
+	}
 	if !e.getAttType(c, t, a, r, attribute) {
 		want := declaredTypes(c.s)
 		c.fail(c.in, show(c.n)+" gives "+typeWords(e.attributeType(t, a))+", not "+typeWords(want), "", out)

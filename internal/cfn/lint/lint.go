@@ -58,8 +58,12 @@ func Lint(ctx context.Context, t *cfn.Template, o Options) (diag.List, error) {
 			return nil, errs.E(errs.Invalid, "region %q is not one of %s", r, strings.Join(book.archive.regions, ", "))
 		}
 	}
-	root, expanded := expand(t, o.Parameters)
+	root, expanded := expand(t, o.Parameters, o.Unknown)
 	e := newEngine(book, t, root, set.regions)
+	if expanded.made > 0 {
+		e.params[loopValue] = &parameter{kind: "String"}
+	}
+	e.nested = nestedReader(ctx, t)
 	e.now, e.filled, e.open, e.strict = o.Today, expanded.filled, expanded.open, set.strict
 	e.found.list = append(e.found.list, expanded.problems...)
 	if o.Parameters != nil {
@@ -157,6 +161,9 @@ func (e *engine) findings(set settings) diag.List {
 	out = slices.CompactFunc(out, func(a, b diag.Finding) bool {
 		return a.Place == b.Place && a.Rule == b.Rule && a.Message == b.Message && a.Subject == b.Subject
 	})
+	if e.template.Located() {
+		out = e.grouped(out)
+	}
 	return out.Sort()
 }
 

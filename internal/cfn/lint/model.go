@@ -265,7 +265,9 @@ func (e *engine) canRef(sc *scope, name string) bool {
 func (e *engine) nearRef(name string) string {
 	names := map[string]bool{}
 	for n := range e.params {
-		names[n] = true
+		if n != loopValue {
+			names[n] = true
+		}
 	}
 	for n, r := range e.resources {
 		if !r.implied {

@@ -1,11 +1,50 @@
 package lint
 
 import (
+	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"refline/internal/cfn"
 )
+
+// nestedReader reads each template that nested stacks name once.
+func nestedReader(ctx context.Context, t *cfn.Template) func(url string) *cfn.Template {
+	known := map[string]*cfn.Template{}
+	return func(url string) *cfn.Template {
+		nested, ok := known[url]
+		if !ok {
+			var err error
+			if nested, err = t.Beside(ctx, url); err != nil {
+				nested = nil // what is wrong with it is found where it is checked itself
+			}
+			known[url] = nested
+		}
+		return nested
+	}
+}
+
+// missingOutput reports whether an attribute names an output that the template
+// of a nested stack, a file, does not have; outputs are those that it has.
+func (e *engine) missingOutput(r *resource, attribute string) (outputs map[string]bool, missing bool) {
+	name, ok := strings.CutPrefix(attribute, "Outputs.")
+	url := r.node.Get("Properties").Get("TemplateURL")
+	if !ok || r.kind != "AWS::CloudFormation::Stack" || !url.IsString() {
+		return nil, false
+	}
+	nested := e.nested(url.Text)
+	if nested == nil || nested.Root.Has("Transform") {
+		return nil, false // a transform may make more
+	}
+	outputs = map[string]bool{}
+	if section := nested.Root.Get("Outputs"); section != nil {
+		for _, f := range section.Fields {
+			outputs["Outputs."+f.Name] = true
+		}
+	}
+	return outputs, !outputs["Outputs."+name]
+}
 
 // nestedStacks checks the parameters that are given to the templates of nested
 // stacks which are files beside this one (E3043).
@@ -16,8 +55,8 @@ func (e *engine) nestedStacks() {
 		if key == "" || !url.IsString() {
 			return
 		}
-		nested, err := e.template.Beside(url.Text)
-		if err != nil {
+		nested := e.nested(url.Text)
+		if nested == nil {
 			return // it is elsewhere, or not readable here: nothing is known
 		}
 		wanted := nested.Root.Get("Parameters")
@@ -76,7 +115,7 @@ func (e *engine) imageParameter(c call, name string, out *problems) {
 		"Resources/AWS::EC2::SpotFleet/Properties/SpotFleetRequestConfigData/LaunchSpecifications/*/ImageId",
 		"Resources/AWS::ImageBuilder::Image/Properties/ImageId",
 	}
-	if p == nil || p.kind == "AWS::EC2::Image::Id" || p.kind == "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>" || !slices.Contains(paths, c.at.kind.path().String()) {
+	if p == nil || name == loopValue || p.kind == "AWS::EC2::Image::Id" || p.kind == "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>" || !slices.Contains(paths, c.at.kind.path().String()) {
 		return
 	}
 	out.add(problem{path: e.stepTo("Parameters", name, "Type"), rule: "W2506", fixed: true,

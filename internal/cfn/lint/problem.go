@@ -53,6 +53,14 @@ func (s *step) first(i int) string {
 	return s.up(i + 1).name
 }
 
+// last is the name of the last step, "" of the root.
+func (s *step) last() string {
+	if s == nil {
+		return ""
+	}
+	return s.name
+}
+
 // before orders two paths of one parent by their last step, as schemas do.
 func (s *step) before(other *step) bool {
 	return s != nil && other != nil && s.parent == other.parent && s.name < other.name

@@ -49,6 +49,7 @@ func handWritten() map[string]checkFunc {
 		"E3025": databaseClass,
 		"E3062": databaseClass,
 		"E3691": databaseClass,
+		"W3691": databaseClass,
 		"E3682": databaseClass,
 		"E3694": withoutFunctions,
 		"E2531": runtimeEnded,
@@ -292,6 +293,9 @@ func packaged(kind *step) bool {
 func packageOnly(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.IsString() && !e.sam && !strings.HasPrefix(n.Text, "s3://") && !strings.HasPrefix(n.Text, "https://") && !at.frozen &&
 		!strings.HasPrefix(at.path.name, "Fn::") && at.path.name != "Ref" {
+		if at.kind.last() == "TemplateURL" && e.nested(n.Text) != nil {
+			return // refline stack stages it
+		}
 		wrong(b, at.path, show(n)+" is a path that CloudFormation does not know", "the package command or refline stack puts the file into S3", out)
 	}
 }

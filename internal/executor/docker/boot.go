@@ -11,15 +11,15 @@ import (
 	"refline/internal/executor"
 )
 
-// A container's shell is fed a program. It sets the variables, checks that the
-// command can start, says so on standard error, and runs it. Meanwhile another
-// shell reads on: the end of input means that nobody waits for the command any
-// more, and ends it. When the first process of a container ends, the others are
-// killed; so a command that was told to end waits for those it started. All is
-// built in to bash, dash and busybox.
+// A container's shell reads a program from its standard input. The program sets the
+// variables, checks that the command can start, announces the result on standard
+// error, and runs the command. A second shell keeps reading: the end of input means
+// that this program is gone, and ends the command. A container's processes are
+// killed when its first one ends, so after TERM the program waits for all of them.
+// Everything that it uses is built in to bash, dash and busybox.
 //
-// What the shell says is one line that begins with a word nobody can guess;
-// [announcement] takes it out of the command's output.
+// The announcement is one line that begins with an unguessable word; [announcement]
+// removes it from the command's output.
 const (
 	bootOK      = "ok"
 	bootNoDir   = "no-dir"
@@ -27,7 +27,7 @@ const (
 	bootNoRight = "no-right"
 )
 
-// program is what the shell of a container reads for one command.
+// program returns what the shell of a container reads for one command.
 func program(cmd executor.Command, word string) (string, error) {
 	return boot(cmd, word, fmt.Sprintf(`say %s
 exec 4>&%d 2>/dev/null
@@ -41,13 +41,14 @@ exit "$code"
 `, bootOK, stderrOf(cmd)))
 }
 
-// boot sets the variables, checks the command and starts the shell that waits for
-// the end of input; then it runs script, with the command as its arguments.
+// boot returns a program that sets the variables, checks the command, starts the
+// shell that waits for the end of input, and runs script with the command as its
+// arguments.
 func boot(cmd executor.Command, word, script string) (string, error) {
 	if len(cmd.Args) == 0 {
 		return "", errs.E(errs.Invalid, "a command without a name")
 	}
-	// One group, so that all of it is read before the other shell reads on.
+	// One group: all of it must be read before the second shell starts to read.
 	text := exports(cmd.Env) + fmt.Sprintf(`{
 say() { printf '%%s %%s\n' %s "$*" >&2; }
 cd %s 2>/dev/null || { say %s; exit 1; }
@@ -68,7 +69,7 @@ trap told=1 TERM INT HUP
 	return text, nil
 }
 
-// exports leaves out names that no shell can hold, as GitLab's runner does.
+// exports skips names that a shell cannot hold, as GitLab's runner does.
 func exports(env []string) string {
 	var b strings.Builder
 	for _, kv := range env {
@@ -81,8 +82,8 @@ func exports(env []string) string {
 	return b.String()
 }
 
-// stderrOf is the descriptor for what the command prints as errors. Engines keep
-// no order between the two, so they are one where the caller has but one writer.
+// stderrOf is the descriptor of the command's standard error. Engines do not keep
+// the order between both streams, so a caller with one writer gets one stream.
 func stderrOf(cmd executor.Command) int {
 	if cmd.OneOutput() {
 		return 1
@@ -90,8 +91,8 @@ func stderrOf(cmd executor.Command) int {
 	return 2
 }
 
-// shellOwned are variables that bash refuses to set, or dash to anything but a
-// number; both end over it.
+// shellOwned are variables that bash refuses to set, or that must be numbers in
+// dash; a shell ends if it is asked to.
 var shellOwned = []string{"UID", "EUID", "PPID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO", "OPTIND"}
 
 func dirOr(dir string) string {
@@ -111,7 +112,7 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// quote makes s one word of a POSIX shell.
+// quote makes s one word for a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func quoteAll(words []string) string {
@@ -122,17 +123,17 @@ func quoteAll(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// announcement passes on what is written to it, but for the one line that
-// begins with word: its rest is kept in said.
+// announcement passes on everything except the one line that begins with word; the
+// rest of that line goes to said.
 type announcement struct {
 	dst     io.Writer
 	word    string // the line's beginning, with the space
 	said    string
 	heard   func(said string) // called with the line's rest; may be nil
-	pending []byte            // may be the beginning of the line, or is a part of it
+	pending []byte            // part of the line, or maybe its beginning
 }
 
-// Write passes on at once all that cannot belong to the line.
+// Write passes on at once what cannot belong to the line.
 func (a *announcement) Write(p []byte) (int, error) {
 	if a.said != "" {
 		return a.dst.Write(p)
@@ -161,7 +162,7 @@ func (a *announcement) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush passes on what was held back for nothing.
+// flush passes on what was held back if the line never came.
 func (a *announcement) flush() error {
 	if a.said != "" || len(a.pending) == 0 {
 		return nil
@@ -171,8 +172,8 @@ func (a *announcement) flush() error {
 	return err
 }
 
-// find returns where word begins in b (whole), or where a beginning of it is
-// at b's end, or the end of b.
+// find returns where word begins in b (whole), or where b ends with a prefix of
+// word, or the end of b.
 func find(b []byte, word string) (at int, whole bool) {
 	if i := bytes.Index(b, []byte(word)); i >= 0 {
 		return i, true

@@ -22,14 +22,15 @@ import (
 	"refline/internal/errs"
 )
 
-// isForeign is for the user of a container, as user[:group].
+// isForeign reports whether a container's user[:group] is neither root nor the user
+// who runs this program.
 func isForeign(user string) bool {
 	user, _, _ = strings.Cut(user, ":")
 	return user != "" && user != "root" && user != "0" && user != strconv.Itoa(os.Getuid())
 }
 
 // createContainer makes the container that all commands of the job run in. The
-// first one of a run tells whether the engine sees the job's folders.
+// first one of a run shows whether the engine can mount the job's folders.
 func (s *sandbox) createContainer(ctx context.Context) error {
 	if s.conn.files() == filesRemote {
 		return s.createRemote(ctx)
@@ -72,7 +73,7 @@ func (s *sandbox) createJob(ctx context.Context) error {
 	opts := client.ContainerCreateOptions{Config: conf, HostConfig: host, Platform: s.platform, Name: s.name("job")}
 	if s.network != "" {
 		opts.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			s.network: {Aliases: []string{"build"}}, // what services call the job, as with GitLab
+			s.network: {Aliases: []string{"build"}}, // the job's name for services, as on GitLab
 		}}
 	}
 	var err error
@@ -96,8 +97,8 @@ func (s *sandbox) makeMountsWritable() error {
 	return nil
 }
 
-// shellConfig is a container whose command is a shell that reads its program
-// from its input. An entrypoint that is cleared gives way to the shell.
+// shellConfig is a container whose command is a shell that reads its program from
+// standard input. If the entrypoint is cleared, the shell takes its place.
 func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
 	conf := &container.Config{
 		Image: s.spec.Image.Name, Entrypoint: entrypoint, Cmd: []string{"sh"}, Env: s.spec.Env, Labels: s.labels,
@@ -109,13 +110,13 @@ func (s *sandbox) shellConfig(entrypoint []string) *container.Config {
 	return conf
 }
 
-// hostConfig keeps the engine from writing a log of what is streamed anyway.
+// hostConfig turns the engine's own log off: the output is streamed.
 func (s *sandbox) hostConfig() *container.HostConfig {
 	host := &container.HostConfig{LogConfig: container.LogConfig{Type: "none"}}
 	if s.network != "" {
 		host.NetworkMode = container.NetworkMode(s.network)
 	}
-	if selinux() { // else the job may not read its own mounts
+	if selinux() { // otherwise the job may not read its own mounts
 		host.SecurityOpt = []string{"label=disable"}
 	}
 	return host
@@ -126,7 +127,7 @@ func selinux() bool {
 	return runtime.GOOS == "linux" && err == nil
 }
 
-// mounts are the folders of the job, or the volumes with their copies.
+// mounts are the folders of the job, or volumes with copies of them.
 func (s *sandbox) mounts() []mount.Mount {
 	var list []mount.Mount
 	for _, v := range s.volumes {
@@ -144,29 +145,29 @@ func (s *sandbox) mounts() []mount.Mount {
 	return list
 }
 
-// errUnseen says that the engine has no folder of the name of one here.
-var errPathMissing = errors.New("folder not seen by the engine")
+// errPathMissing reports that the engine has no folder with the name of one here.
+var errPathMissing = errors.New("the engine has no such folder")
 
-// isUnseen is for an error of making a container.
+// isPathMissing looks at an error of creating a container.
 func isPathMissing(err error) bool {
-	return err != nil && slices.ContainsFunc(unseen, func(words string) bool { return strings.Contains(err.Error(), words) })
+	return err != nil && slices.ContainsFunc(missingPathTexts, func(words string) bool { return strings.Contains(err.Error(), words) })
 }
 
-// unseen are words of engines that do not find a folder, or may not show it.
-var unseen = []string{
+// missingPathTexts are in errors of engines that do not find a folder, or may not
+// mount it.
+var missingPathTexts = []string{
 	"bind source path does not exist", // Docker
 	"statfs /",                        // Podman
 	"Mounts denied",                   // Docker Desktop: "is not shared from the host"
 }
 
-// create makes a container of the job and says what is wrong when it cannot.
+// create makes a container of the job. Its errors have a kind.
 func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions) (string, error) {
-	// A request that is cut off may be done all the same, and nobody would know
-	// of the container.
+	// A canceled request may still create the container, whose id would be lost.
 	made, err := s.conn.api.ContainerCreate(context.WithoutCancel(ctx), opts)
 	if err == nil {
 		for _, w := range made.Warnings {
-			note(s.spec.Log, "warning of the engine: %s", w)
+			note(s.spec.Log, "warning from the engine: %s", w)
 		}
 		return made.ID, nil
 	}
@@ -182,7 +183,7 @@ func (s *sandbox) create(ctx context.Context, opts client.ContainerCreateOptions
 	return "", s.conn.engineError(err)
 }
 
-// name is for people who look at the engine; labels are what counts.
+// name is for people; labels identify what belongs to a job.
 func (s *sandbox) name(role string) string {
 	id := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.' {
@@ -212,7 +213,7 @@ func (s *sandbox) findShell(ctx context.Context) (string, error) {
 	return "", errs.E(errs.Invalid, "image %s has no shell (looked for %s); a job's script needs one", s.spec.Image.Name, strings.Join(shells, ", "))
 }
 
-// removeContainers removes all at once; ids may be empty or unknown.
+// removeContainers removes containers in parallel; ids may be empty or unknown.
 func (c *connection) removeContainers(ctx context.Context, ids []string) error {
 	failures := make([]error, len(ids))
 	var group sync.WaitGroup
@@ -249,13 +250,13 @@ func (c *connection) removeNetwork(ctx context.Context, id string) error {
 	return nil
 }
 
-// kill ends a container; one that does not run is fine.
+// kill ends a container. One that does not run is not an error.
 func (c *connection) kill(ctx context.Context, id string) error {
 	_, err := c.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
 	if err == nil || cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
 		return nil
 	}
-	// Podman has no kind of its own for "it does not run".
+	// Podman has no error kind for a container that does not run.
 	found, ierr := c.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if ierr == nil && found.Container.State != nil && !found.Container.State.Running {
 		return nil
@@ -263,13 +264,13 @@ func (c *connection) kill(ctx context.Context, id string) error {
 	return fmt.Errorf("kill container %.12s: %w", id, c.engineError(err))
 }
 
-// broken gives a kind to an error of the engine that is nobody's fault here.
+// engineError gives a kind to an error of the engine itself.
 func (c *connection) engineError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	if isConnectionLost(err) {
-		var request *url.Error // which has the whole of a request's address
+		var request *url.Error // its text has the whole address of the request
 		if errors.As(err, &request) {
 			err = request.Err
 		}
@@ -278,8 +279,8 @@ func (c *connection) engineError(err error) error {
 	return errs.E(errs.Unavailable, "engine at %s: %w", c.host, err)
 }
 
-// errGone says that an engine which was there does not answer any more.
-var errEngineLost = errors.New("the engine does not answer any more")
+// errEngineLost reports that an engine answered before and no longer does.
+var errEngineLost = errors.New("the engine no longer answers")
 
 func isConnectionLost(err error) bool {
 	var request *url.Error

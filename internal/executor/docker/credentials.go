@@ -18,7 +18,7 @@ import (
 	"refline/internal/errs"
 )
 
-// config is what matters here of Docker's config.json.
+// config is the part of Docker's config.json that is used here.
 type config struct {
 	Auths          map[string]credential `json:"auths"`
 	CredHelpers    map[string]string     `json:"credHelpers"`
@@ -47,7 +47,7 @@ func readConfig(dir string) (config, error) {
 	return parseConfig(b, path)
 }
 
-// parseConfig never puts what it read into an error: it is secret.
+// parseConfig never puts the content into an error: it is secret.
 func parseConfig(b []byte, source string) (config, error) {
 	var c config
 	if err := json.Unmarshal(b, &c); err != nil {
@@ -57,9 +57,9 @@ func parseConfig(b []byte, source string) (config, error) {
 		}
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return config{}, errs.E(errs.Invalid, "%s: field %s is not as in Docker's config.json", source, wrong.Field)
+			return config{}, errs.E(errs.Invalid, "%s: field %s has a wrong type", source, wrong.Field)
 		}
-		return config{}, errs.E(errs.Invalid, "%s: not as Docker's config.json", source)
+		return config{}, errs.E(errs.Invalid, "%s: not a Docker config.json", source)
 	}
 	return c, nil
 }
@@ -67,9 +67,8 @@ func parseConfig(b []byte, source string) (config, error) {
 // hubServer is the name under which Docker keeps the credentials of docker.io.
 const hubServer = "https://index.docker.io/v1/"
 
-// find returns the credentials for an image, or nil when c has none. A helper
-// for the registry goes before what the file holds, a longer path before a
-// shorter.
+// find returns the credentials for an image, or nil if c has none. A helper for the
+// registry wins over entries of the file, and a longer path over a shorter one.
 func (c config) find(ctx context.Context, ref reference) (*registry.AuthConfig, error) {
 	server := ref.registry
 	if server == hub {
@@ -97,7 +96,7 @@ func (c config) find(ctx context.Context, ref reference) (*registry.AuthConfig, 
 	return nil, nil
 }
 
-// normalServer brings the spellings of a registry in config.json to host or
+// normalServer turns the spellings of a registry in config.json into host or
 // host/path.
 func normalServer(name string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "https://"), "http://")
@@ -126,11 +125,11 @@ func (c credential) config(server string) (*registry.AuthConfig, error) {
 	return a, nil
 }
 
-// helperTime is how long a credential helper may take; some ask the user.
+// helperTime limits a credential helper; some ask the user.
 const helperTime = time.Minute
 
-// askHelper runs docker-credential-NAME, which gets the server on its standard
-// input and answers with JSON. Its answer is in no error: it may be secret.
+// askHelper runs docker-credential-NAME, which reads the server from its standard
+// input and prints JSON. Errors do not include its output, which may be secret.
 func askHelper(ctx context.Context, name, server string) (*registry.AuthConfig, error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
@@ -148,15 +147,15 @@ func askHelper(ctx context.Context, name, server string) (*registry.AuthConfig, 
 		return nil, errs.E(errs.NotFound, "%s, which keeps the credentials for %s, is not in PATH", program, server)
 	}
 	if err != nil {
-		// "credentials not found" is how helpers say that they have none.
+		// Helpers without credentials print "credentials not found" and fail.
 		if strings.Contains(out.String(), "credentials not found") {
 			return nil, nil
 		}
-		return nil, errs.E(errs.Unavailable, "%s gives no credentials for %s: %v", program, server, err)
+		return nil, errs.E(errs.Unavailable, "get credentials for %[2]s from %[1]s: %[3]v", program, server, err)
 	}
 	var answer struct{ Username, Secret string }
 	if json.Unmarshal(out.Bytes(), &answer) != nil {
-		return nil, errs.E(errs.Invalid, "%s does not answer with JSON", program)
+		return nil, errs.E(errs.Invalid, "%s does not print JSON", program)
 	}
 	a := &registry.AuthConfig{Username: answer.Username, Password: answer.Secret, ServerAddress: server}
 	if answer.Username == "<token>" {
@@ -165,8 +164,8 @@ func askHelper(ctx context.Context, name, server string) (*registry.AuthConfig, 
 	return a, nil
 }
 
-// registryAuth returns the credentials for an image as the engine wants them,
-// "" when there are none: the job's own first, then the user's.
+// registryAuth returns the credentials for an image in the engine's format, "" for
+// none. The job's own come first, then the user's.
 func (o Options) registryAuth(ctx context.Context, ref reference, jobConfig string) (string, error) {
 	for _, read := range []func() (config, error){
 		func() (config, error) {

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// detach keeps a terminal's Ctrl-C from a program: what goes over its streams
-// is needed to end a job in order.
+// detach keeps a terminal's Ctrl-C from a program whose streams are still
+// needed for an orderly end of the job.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

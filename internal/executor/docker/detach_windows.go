@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// detach keeps a console's Ctrl-C from a program: what goes over its streams
-// is needed to end a job in order.
+// detach keeps a console's Ctrl-C from a program whose streams are still
+// needed for an orderly end of the job.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

@@ -1,20 +1,19 @@
-// Package docker runs the commands of a job in a container of its image, by
-// the API of a Docker engine or of Podman's compatible one.
+// Package docker runs the commands of a job in a container of its image, through
+// the API of Docker or of a compatible engine such as Podman.
 //
-// A job has one container, made by Start and started anew for each command, as
-// GitLab's runner does: what a script installs is there for the next, what it
-// left running is not. The container's main process is the image's entrypoint
-// with a shell, and that shell is fed the command on its standard input:
-// variables are therefore in no configuration that others could inspect. The
-// input stays open, and its end, which comes also when this program is killed,
-// ends the command.
+// A job has one container. Start creates it, and each command starts it again, as
+// GitLab's runner does: what a script installs stays for the next command, what it
+// left running does not. The container's main process is the image's entrypoint
+// with a shell, which reads the command from its standard input. So no variable is
+// in a configuration that others can inspect. The input stays open; its end, also
+// when this program is killed, ends the command.
 //
-// It promises that Close and Sweep remove all that was made, and that no file
-// in a mount is left to another user. It refuses to know of artifacts, of the
+// It promises that Close and Sweep remove everything that was made, and that files
+// in mounts belong to the user afterwards. It refuses to know of artifacts, of the
 // meaning of a script, and of the time a job may take.
 //
-// An engine that does not see the folders of this computer gets copies of them
-// in volumes of the job, and what is asked for is copied back.
+// A remote engine that cannot mount folders of this computer gets copies in volumes
+// of the job, and the requested paths are copied back.
 package docker
 
 import (
@@ -39,22 +38,21 @@ var (
 	_ executor.Sandbox  = (*sandbox)(nil)
 )
 
-// Options say which engine to use. The zero value finds it.
+// Options choose the engine. The zero value finds one.
 type Options struct {
-	// Host is an address as in DOCKER_HOST. Empty: DOCKER_HOST, then the
-	// current context of the user's Docker configuration, then the sockets
-	// where Docker and Podman usually are.
+	// Host is an address as in DOCKER_HOST. If empty, it is taken from DOCKER_HOST,
+	// from the current context of the user's Docker configuration, or from the usual
+	// sockets of Docker and Podman.
 	Host string
-	// Getenv is os.Getenv when nil.
+	// Getenv defaults to os.Getenv.
 	Getenv func(string) string
-	// Home is the user's home directory, os.UserHomeDir when empty.
+	// Home is the user's home directory; it defaults to os.UserHomeDir.
 	Home string
-	// Privileged are patterns of the images whose containers, of jobs and of
-	// services, have all rights over the engine's computer: * stands for
-	// anything but a slash, ** for anything. None by default.
+	// Privileged are patterns of images whose containers have all rights over the
+	// engine's computer: * matches anything but a slash, ** anything. None by default.
 	Privileged []string
-	// Env is KEY=value for every command of a job, below the command's own. Like
-	// these it is in no configuration that the engine shows.
+	// Env is KEY=value for every command of a job, below the command's own variables.
+	// The engine shows neither.
 	Env []string
 	// Network is a network of the engine that containers of jobs and services join,
 	// beside the job's own. Services have their aliases there too. Empty for none.
@@ -64,8 +62,7 @@ type Options struct {
 	Notice func(string)
 }
 
-// Executor runs jobs in containers of one engine. It looks for the engine when
-// it is first needed.
+// Executor runs jobs in containers of one engine. It connects on first use.
 type Executor struct {
 	opts  Options
 	mu    sync.Mutex
@@ -73,7 +70,7 @@ type Executor struct {
 	pulls pulls
 }
 
-// connection is what is known of an engine that answered.
+// connection is an engine that answered, with what is known about it.
 type connection struct {
 	api   *client.Client
 	host  string
@@ -83,7 +80,7 @@ type connection struct {
 	mu     sync.Mutex
 	access fileAccess
 	noted  bool                     // that the engine is remote
-	copies map[string]*sharedVolume // by the folder they are of
+	copies map[string]*sharedVolume // by folder
 	shells map[string]string        // by the image's id
 }
 
@@ -108,7 +105,7 @@ func (c *connection) setFiles(a fileAccess) {
 	c.access = a
 }
 
-// shared is what there is of a copy of a folder.
+// shared returns the copy of a folder that jobs share.
 func (c *connection) shared(dir string) *sharedVolume {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +118,7 @@ func (c *connection) shared(dir string) *sharedVolume {
 	return c.copies[dir]
 }
 
-// shellOf looks for the shell of an image once: each look costs a mount.
+// shellOf finds the shell of an image once: each lookup costs a mount.
 func (c *connection) shellOf(image string, find func() (string, error)) (string, error) {
 	c.mu.Lock()
 	shell := c.shells[image]
@@ -157,7 +154,7 @@ func (c *connection) noteRemote(log io.Writer) {
 	}
 }
 
-// New makes an Executor. It does nothing that takes time.
+// New makes an Executor. It does not connect.
 func New(opts Options) *Executor {
 	if opts.Getenv == nil {
 		opts.Getenv = os.Getenv
@@ -171,20 +168,19 @@ func New(opts Options) *Executor {
 // Isolated is true: mounts appear at their targets.
 func (*Executor) Isolated() bool { return true }
 
-// pingTime is how long an engine may take to say that it is there.
+// pingTime limits the first request to an engine.
 const pingTime = 5 * time.Second
 
-// Available returns nil when an engine answers, and otherwise why none does and
-// how to get one (Unavailable, or Denied when its socket may not be opened).
+// Available returns nil if an engine answers. Otherwise the error has the reason and
+// the way out: Unavailable, or Denied if its socket may not be opened.
 func (e *Executor) Available(ctx context.Context) error {
 	_, err := e.connect(ctx)
 	return err
 }
 
-// RemoteSystem reports that the engine runs on another system than this program: in a
-// virtual machine, as on macOS and Windows, or on another computer. Sockets in
-// mounted folders do not work there. It gives the engine's name, "" when it is
-// this system's own.
+// RemoteSystem returns the name of the engine's system if it is not this one: a
+// virtual machine, as on macOS and Windows, or another computer. Sockets in mounted
+// folders do not work there. It returns "" if the engine runs on this system.
 func (e *Executor) RemoteSystem(ctx context.Context) (string, error) {
 	conn, err := e.connect(ctx)
 	if err != nil {
@@ -194,7 +190,7 @@ func (e *Executor) RemoteSystem(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", conn.engineError(err)
 	}
-	own, _ := os.ReadFile("/proc/sys/kernel/osrelease") // there is none but on Linux
+	own, _ := os.ReadFile("/proc/sys/kernel/osrelease") // exists on Linux only
 	if strings.TrimSpace(string(own)) == info.Info.KernelVersion {
 		return "", nil
 	}
@@ -233,8 +229,8 @@ func (e *Executor) connect(ctx context.Context) (*connection, error) {
 	return e.conn, nil
 }
 
-// Close drops the connection, and copies of folders that jobs shared.
-// Containers are their sandboxes' business.
+// Close ends the connection and removes shared copies of folders. Sandboxes remove
+// their containers themselves.
 func (e *Executor) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -259,7 +255,7 @@ func note(log io.Writer, format string, args ...any) {
 	fmt.Fprintf(log, format+"\n", args...)
 }
 
-// lockedWriter is for lines of several goroutines.
+// lockedWriter takes lines from several goroutines.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer

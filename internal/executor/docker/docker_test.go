@@ -64,7 +64,7 @@ func newExecutor(t *testing.T) executor.Executor {
 	return e
 }
 
-// notices are what executors told.
+// notices are what executors reported.
 var notices sync.Map
 
 func TestExecutor(t *testing.T) {
@@ -128,7 +128,7 @@ func leftovers(t *testing.T, api *client.Client, runID string) []string {
 	return names
 }
 
-// inspectAll is what the engine tells of the containers with a label, their
+// inspectAll is what the engine shows about the containers with a label, their
 // processes included.
 func inspectAll(t *testing.T, api *client.Client, label string) string {
 	t.Helper()

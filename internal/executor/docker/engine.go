@@ -23,14 +23,14 @@ import (
 // address is where an engine should be.
 type address struct {
 	host   string   // as in DOCKER_HOST
-	source string   // who says so, for errors
-	ssh    []string // command that reaches it; nil: not behind SSH
+	source string   // where the address is from, for errors
+	ssh    []string // command that reaches it; nil without SSH
 	certs  string   // folder with ca.pem, cert.pem and key.pem; empty: no TLS
 }
 
 func (a address) options() []client.Opt {
 	if a.ssh != nil {
-		// The name is for the requests only; it is the docker command's.
+		// The host is only a name in requests, the same as the docker command's.
 		return []client.Opt{client.WithHost("http://docker.example.com"), client.WithDialContext(dialSSH(a.ssh)), client.WithUserAgent("refline")}
 	}
 	opts := []client.Opt{client.WithHost(a.host), client.WithUserAgent("refline")}
@@ -60,8 +60,8 @@ func (a address) unreachable(err error) error {
 	return errs.E(errs.Unavailable, "no engine answers at %s (%s): %w; %s", a.host, a.source, err, howToGet)
 }
 
-// findEngine says where the engine is. Only places that nobody named are tried
-// out.
+// findEngine returns the address of the engine. A configured address is not tried
+// here; the usual sockets are.
 func (o Options) findEngine(ctx context.Context) (address, error) {
 	if o.Host != "" {
 		return o.named(o.Host, "as configured")
@@ -91,7 +91,7 @@ func (o Options) configDir() string {
 	return filepath.Join(o.Home, ".docker")
 }
 
-// named checks an address that the user gave.
+// named checks a configured address.
 func (o Options) named(host, source string) (address, error) {
 	a := address{host: host, source: source}
 	if strings.HasPrefix(host, "ssh://") {
@@ -110,15 +110,15 @@ func (o Options) named(host, source string) (address, error) {
 	return a, nil
 }
 
-// context reads a context as the docker command stores it: its name's hash is
-// the name of a folder.
+// context reads a context of the docker command. The folder's name is the hash of
+// the context's.
 func (o Options) context(name, source string) (address, error) {
 	id := contextID(name)
 	dir := filepath.Join(o.configDir(), "contexts")
 	path := filepath.Join(dir, "meta", id, "meta.json")
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return address{}, errs.E(errs.NotFound, "Docker context %q (%s): %w; `docker context ls` shows those there are", name, source, err)
+		return address{}, errs.E(errs.NotFound, "Docker context %q (%s): %w; `docker context ls` lists all contexts", name, source, err)
 	}
 	var meta struct {
 		Endpoints map[string]struct{ Host string }
@@ -128,7 +128,7 @@ func (o Options) context(name, source string) (address, error) {
 	}
 	end := meta.Endpoints["docker"]
 	if end.Host == "" {
-		return address{}, errs.E(errs.Invalid, "Docker context %q: %s names no host", name, path)
+		return address{}, errs.E(errs.Invalid, "Docker context %q: %s has no host", name, path)
 	}
 	a, err := o.named(end.Host, source)
 	if certs := filepath.Join(dir, "tls", id, "docker"); err == nil && isDir(certs) {
@@ -147,15 +147,18 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// usual tries the sockets where engines are by default, Docker's first.
+// ErrNoEngine means that no engine is configured, and none was found.
+var ErrNoEngine = errors.New("no Docker or Podman engine answers")
+
+// usual tries the default sockets of engines, Docker's first.
 func (o Options) usual(ctx context.Context) (address, error) {
 	if runtime.GOOS == "windows" {
-		return address{host: client.DefaultDockerHost, source: "the usual place"}, nil
+		return address{host: client.DefaultDockerHost, source: "the default socket"}, nil
 	}
 	var denied error
 	sockets := o.usualSockets()
 	for _, socket := range sockets {
-		a := address{host: "unix://" + socket, source: "the usual place"}
+		a := address{host: "unix://" + socket, source: "the default socket"}
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", socket)
 		if err == nil {
 			return a, conn.Close()
@@ -167,7 +170,7 @@ func (o Options) usual(ctx context.Context) (address, error) {
 	if denied != nil {
 		return address{}, denied
 	}
-	return address{}, errs.E(errs.Unavailable, "no Docker or Podman engine answers (tried %s); %s", strings.Join(sockets, ", "), howToGet)
+	return address{}, errs.E(errs.Unavailable, "%w (tried %s); %s", ErrNoEngine, strings.Join(sockets, ", "), howToGet)
 }
 
 func (o Options) usualSockets() []string {

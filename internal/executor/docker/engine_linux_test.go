@@ -102,11 +102,11 @@ func TestEngineThatGoesAway(t *testing.T) {
 		w.close()
 	}()
 	_, err = s.Exec(t.Context(), executor.Command{Args: []string{"sh", "-c", "echo ready; sleep 1000"}, Stdout: &out, Stderr: &out})
-	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "does not answer any more") {
+	if !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "no longer answers") {
 		t.Errorf("got %v, want that the engine is gone", err)
 	}
 	err = s.Close(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "removed by a later run") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.Contains(err.Error(), "a later run removes") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("close: got %v, want one line that says what becomes of the container", err)
 	}
 	list, err := api.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", "refline.run="+spec.RunID)})

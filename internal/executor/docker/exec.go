@@ -63,14 +63,14 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	return code, nil
 }
 
-// newWord begins the line that the shell of a container says.
+// newWord returns the beginning of an announcement.
 func newWord() string { return "refline-" + rand.Text() + " " }
 
-// bootError is why a command did not start.
+// bootError returns why a command did not start.
 func (s *sandbox) bootError(said string, cmd executor.Command, code int, early *opening) error {
 	switch said {
 	case bootNoDir:
-		return errs.E(errs.NotFound, "working directory %s is not there in the container", cmd.Dir)
+		return errs.E(errs.NotFound, "working directory %s does not exist in the container", cmd.Dir)
 	case bootNoFile:
 		return errs.E(errs.NotFound, "command %q: not found in the container", cmd.Args[0])
 	case bootNoRight:
@@ -80,7 +80,7 @@ func (s *sandbox) bootError(said string, cmd executor.Command, code int, early *
 		s.spec.Image.Name, code, early.text())
 }
 
-// noteFailure adds to a command's failure what the engine knows of it.
+// noteFailure logs what the engine knows about a command's failure.
 func (s *sandbox) noteFailure(ctx context.Context, code int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
@@ -94,10 +94,10 @@ func (s *sandbox) noteFailure(ctx context.Context, code int, err error) {
 	s.noteEndedServices(ctx, true)
 }
 
-// run starts a container that stands still, feeds it, and passes on its output
-// until it ends. When ctx is done, all in it get TERM and after grace KILL.
+// run starts a container, writes its input, and copies its output until it ends.
+// When ctx is done, all processes in it get TERM, and KILL after grace.
 func (c *connection) run(ctx context.Context, id, input string, stdout, stderr io.Writer, grace time.Duration) (int, error) {
-	// What ends the container goes on when ctx is done.
+	// Ending the container must work after ctx is done.
 	live := context.WithoutCancel(ctx)
 	var stream client.ContainerAttachResult
 	err := retry(ctx, func() (err error) {
@@ -117,7 +117,7 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 		ended <- err
 	}()
 	if _, err := io.WriteString(stream.Conn, input); err != nil {
-		// It ended before it read; what it printed says why.
+		// It ended before it read its input; its output has the reason.
 		_ = stream.CloseWrite()
 	}
 	var cause error
@@ -138,7 +138,7 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 		}
 	}
 	if err != nil {
-		// The engine went away, or the stream broke: nobody reads any more.
+		// The engine is gone or the stream broke, so the output is lost.
 		_ = c.kill(live, id)
 		return -1, errors.Join(cause, fmt.Errorf("output of the container: %w", c.engineError(err)))
 	}
@@ -146,11 +146,11 @@ func (c *connection) run(ctx context.Context, id, input string, stdout, stderr i
 	return code, errors.Join(cause, err)
 }
 
-// stopTime is how long an engine may take to be told to stop a command.
+// stopTime limits the requests that stop a command.
 const stopTime = 20 * time.Second
 
-// endTime is how long a container may take to end after its output did. The
-// shell in it holds the output to its own end, so more means a broken stream.
+// endTime limits how long a container runs after its output ended. Its shell holds
+// the output open to its own end, so a longer time means a broken stream.
 const endTime = 10 * time.Second
 
 func (c *connection) exitAfterOutput(ctx context.Context, id string) (int, error) {
@@ -164,8 +164,8 @@ func (c *connection) exitAfterOutput(ctx context.Context, id string) (int, error
 	return code, err
 }
 
-// again calls f until it gives no error, for a second or two: with Podman, what
-// is asked of a container that has just ended may collide with its tidying up.
+// retry calls f until it succeeds, for a second or two: Podman may still be cleaning
+// up a container that has just ended.
 func retry(ctx context.Context, f func() error) (err error) {
 	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 2 {
 		if err = f(); err == nil || cerrdefs.IsNotFound(err) || client.IsErrConnectionFailed(err) {
@@ -180,9 +180,8 @@ func retry(ctx context.Context, f func() error) (err error) {
 	return err
 }
 
-// terminate sends TERM to every process of a container, to the first one first:
-// -1 leaves that out. That it cannot is no error: the container may be at its
-// end.
+// terminate sends TERM to every process of a container; -1 does not include the
+// first one. A failure is not an error: the container may just have ended.
 func (c *connection) terminate(ctx context.Context, id string) {
 	made, err := c.api.ExecCreate(ctx, id, client.ExecCreateOptions{
 		User: "0", Cmd: []string{"sh", "-c", "kill -TERM 1; kill -TERM -1; kill -CONT -1"},
@@ -192,9 +191,9 @@ func (c *connection) terminate(ctx context.Context, id string) {
 	}
 }
 
-// exitCode waits for a started container's end and returns its code. It asks
-// repeatedly: Podman's answer to a wait may never come when the container ended
-// before the question. There it is started anew only when it was tidied up.
+// exitCode waits for a started container to end and returns its exit code. It polls,
+// because Podman may never answer a wait for a container that has already ended.
+// Podman also starts a container again only after it has cleaned up.
 func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
 	tidied := time.Now().Add(endTime / 5) // Podman's "stopped" becomes "exited"
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
@@ -214,7 +213,7 @@ func (c *connection) exitCode(ctx context.Context, id string) (int, error) {
 	}
 }
 
-// startError tells what is wrong with the job from what is with the engine.
+// startError distinguishes faults of the job from faults of the engine.
 func (c *connection) startError(err error) error {
 	text := err.Error()
 	switch {
@@ -225,8 +224,7 @@ func (c *connection) startError(err error) error {
 	return c.engineError(err)
 }
 
-// sink passes on to a writer until that fails, and then takes what comes all
-// the same, so that the command can go on.
+// sink writes until dst fails, and then discards, so that the command can go on.
 type sink struct {
 	dst io.Writer
 	err error
@@ -239,7 +237,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// opening passes on and remembers the first few bytes, for an error.
+// opening passes everything on and keeps the first bytes for an error message.
 type opening struct {
 	dst   io.Writer
 	first bytes.Buffer

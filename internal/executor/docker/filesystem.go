@@ -18,16 +18,16 @@ import (
 	"refline/internal/executor"
 )
 
-// Sees reports whether the engine sees dir, a folder of this computer where jobs
-// would be mounted from; where it does not, jobs work on copies, and the error
-// tells when that cannot be. It makes a folder in dir, an empty image and a
-// container of it that is never started, and removes them.
+// SharesFilesystem reports whether the engine can mount dir, a folder of this
+// computer. If it cannot, jobs work on copies; an error means that copies do not
+// work either. It makes a folder in dir, an empty image and a container that is
+// never started, and removes them.
 func (e *Executor) SharesFilesystem(ctx context.Context, dir string) (seen bool, err error) {
 	c, err := e.connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	// The same path may be there on another computer; what is made now is not.
+	// Another computer may have the same path, but not a folder made just now.
 	dir, err = os.MkdirTemp(dir, "doctor-")
 	if err != nil {
 		return false, errs.E(errs.Denied, "%w", err)
@@ -43,7 +43,7 @@ func (e *Executor) SharesFilesystem(ctx context.Context, dir string) (seen bool,
 	return seen, err
 }
 
-// seesMark reports whether a container has the entry "mark" of dir.
+// mountShowsMark reports whether a container has the entry "mark" of dir.
 func (c *connection) mountShowsMark(ctx context.Context, dir string) (seen bool, err error) {
 	const image = "refline-doctor:empty"
 	var nothing bytes.Buffer
@@ -87,7 +87,7 @@ func (c *connection) mountShowsMark(ctx context.Context, dir string) (seen bool,
 	return true, nil
 }
 
-// Address is where the engine answers; empty when none does.
+// Address is the address of the engine, "" before it has answered.
 func (e *Executor) Address() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

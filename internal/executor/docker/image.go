@@ -26,8 +26,8 @@ const (
 	pullNever        = "never"
 )
 
-// fetch has the image on the engine by the first of its policies that works,
-// and returns what the engine knows of it.
+// fetch brings the image to the engine by the first pull policy that works, and
+// inspects it.
 func (e *Executor) fetch(ctx context.Context, c *connection, image executor.Image, auth string, log io.Writer) (client.ImageInspectResult, error) {
 	platform, err := parsePlatform(image.Platform)
 	if err != nil {
@@ -76,7 +76,7 @@ func (e *Executor) fetchBy(ctx context.Context, c *connection, name, policy stri
 	return c.inspectImage(ctx, name, platform)
 }
 
-// inspectImage is NotFound also when the image is there for another platform.
+// inspectImage returns NotFound also for an image of another platform.
 func (c *connection) inspectImage(ctx context.Context, name string, platform *ocispec.Platform) (client.ImageInspectResult, error) {
 	found, err := c.api.ImageInspect(ctx, name)
 	switch {
@@ -104,7 +104,7 @@ func (c *connection) pull(ctx context.Context, name, policy string, platform *oc
 		return pullError(ctx, name, err)
 	}
 	defer progress.Close()
-	counted := pullCount{told: time.Now()}
+	counted := pullCount{noted: time.Now()}
 	for message, err := range progress.JSONMessages(ctx) {
 		if err == nil && message.Error != nil {
 			err = message.Error
@@ -122,30 +122,29 @@ func (c *connection) pull(ctx context.Context, name, policy string, platform *oc
 	return nil
 }
 
-// pullTold is how often a pull that takes long says how far it is: a log has no
-// place for more.
+// pullNoteEvery is the time between lines about the progress of a pull.
 const pullNoteEvery = 10 * time.Second
 
-// pullCount sums up what is told of the layers of an image.
+// pullCount sums up the progress of an image's layers.
 type pullCount struct {
-	told   time.Time
-	layers map[string][2]int64 // bytes that are here, and all
+	noted  time.Time
+	layers map[string][2]int64 // bytes so far, and in all
 }
 
-// add returns a line when it is time for one: "34 of 120 MB".
+// add returns a line if it is time for one: "34 of 120 MB".
 func (p *pullCount) add(m jsonstream.Message, now time.Time) string {
 	if m.Progress != nil && m.Progress.Total > 0 && m.Status == "Downloading" {
 		if p.layers == nil {
 			p.layers = map[string][2]int64{}
 		}
 		p.layers[m.ID] = [2]int64{m.Progress.Current, m.Progress.Total}
-	} else if l, ok := p.layers[m.ID]; ok { // it is verified or unpacked by now
+	} else if l, ok := p.layers[m.ID]; ok { // now verified or unpacked
 		p.layers[m.ID] = [2]int64{l[1], l[1]}
 	}
-	if now.Sub(p.told) < pullNoteEvery || len(p.layers) == 0 {
+	if now.Sub(p.noted) < pullNoteEvery || len(p.layers) == 0 {
 		return ""
 	}
-	p.told = now
+	p.noted = now
 	var here, all int64
 	for _, l := range p.layers {
 		here, all = here+l[0], all+l[1]
@@ -154,8 +153,8 @@ func (p *pullCount) add(m jsonstream.Message, now time.Time) string {
 	return fmt.Sprintf("%.0f of %.0f MB", float64(here)/mega, float64(all)/mega)
 }
 
-// pullError gives the engine's words a kind. Registries answer the same for
-// what is not there and for what may not be seen, so both are said.
+// pullError gives an engine's error a kind. Registries answer the same for a missing
+// and for a private image, so the message has both.
 func pullError(ctx context.Context, name string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -170,7 +169,7 @@ func pullError(ctx context.Context, name string, err error) error {
 		return errs.E(errs.Invalid, "image %q: %w", name, err)
 	case cerrdefs.IsUnauthorized(err) || cerrdefs.IsPermissionDenied(err),
 		has("unauthorized", "denied", "authentication required", "no basic auth", "403 forbidden"):
-		return errs.E(errs.Denied, "image %s may not be pulled, or is not there: %w; check the name, then `docker login %s` or DOCKER_AUTH_CONFIG", name, err, registry)
+		return errs.E(errs.Denied, "image %s may not be pulled, or does not exist: %w; check the name, then `docker login %s` or DOCKER_AUTH_CONFIG", name, err, registry)
 	case cerrdefs.IsNotFound(err) || has("not found", "manifest unknown", "no matching manifest", "name unknown", "does not exist"):
 		return errs.E(errs.NotFound, "image %s is not in its registry: %w; check name, tag and platform", name, err)
 	case client.IsErrConnectionFailed(err):
@@ -190,7 +189,7 @@ func parsePlatform(text string) (*ocispec.Platform, error) {
 	}
 	parts := strings.Split(text, "/")
 	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-		return nil, errs.E(errs.Invalid, "platform %q: want os/architecture or os/architecture/variant, as linux/arm64", text)
+		return nil, errs.E(errs.Invalid, "platform %q: want os/architecture or os/architecture/variant, such as linux/arm64", text)
 	}
 	p := &ocispec.Platform{OS: parts[0], Architecture: parts[1]}
 	if len(parts) == 3 {
@@ -217,10 +216,10 @@ type pull struct {
 	err  error
 }
 
-var errOther = errors.New("the pull that was waited for was canceled")
+var errOther = errors.New("the pull by another job was canceled")
 
-// once calls f, unless somebody else is doing so for the same key: then it
-// waits for that. When the other one was canceled, f is called after all.
+// once calls f, or waits if another job does so for the same key. If that one was
+// canceled, f is called after all.
 func (p *pulls) once(ctx context.Context, key string, f func() error) error {
 	for {
 		p.mu.Lock()

@@ -241,8 +241,8 @@ func TestServiceThatEnds(t *testing.T) {
 	}
 }
 
-// A service that nothing is known of, neither a port nor a check, is told when it
-// fails at once, or when it has ended once a command fails.
+// A service without a port or a check is logged if it fails at once, or if it has
+// ended when a command fails.
 func TestServiceThatEndsUnasked(t *testing.T) {
 	t.Parallel()
 	j := mustStart(t, executor.Spec{Image: box(), Services: []executor.Service{
@@ -250,7 +250,7 @@ func TestServiceThatEndsUnasked(t *testing.T) {
 		{Image: box(), Aliases: []string{"fails"}, Command: []string{"sh", "-c", "until nslookup fails >/dev/null 2>&1; do sleep 0.02; done; echo no password is set >&2; nc -l -p 80 </dev/null; exit 3"}},
 	}})
 	if log := j.log.String(); strings.Contains(log, "later") {
-		t.Errorf("told too early: %s", log)
+		t.Errorf("logged too early: %s", log)
 	}
 	fail := func() {
 		var out bytes.Buffer
@@ -260,7 +260,7 @@ func TestServiceThatEndsUnasked(t *testing.T) {
 	}
 	for until := time.Now().Add(time.Minute); !strings.Contains(j.log.String(), "now I end") || !strings.Contains(j.log.String(), "password"); {
 		if time.Now().After(until) {
-			t.Fatalf("not told: %s", j.log)
+			t.Fatalf("not logged: %s", j.log)
 		}
 		fail()
 	}

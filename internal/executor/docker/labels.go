@@ -10,7 +10,7 @@ import (
 	"refline/internal/lock"
 )
 
-// The labels of all that is made.
+// The labels of everything that is made.
 const (
 	labelRun   = "refline.run"
 	labelJob   = "refline.job"
@@ -21,8 +21,8 @@ func (c *connection) labels(spec executor.Spec) map[string]string {
 	return map[string]string{labelRun: spec.RunID, labelJob: spec.JobID, labelOwner: c.owner.String()}
 }
 
-// Sweep removes the containers, networks and volumes of processes of this computer that
-// no longer live. Without an engine there is nothing to do.
+// Sweep removes containers, networks and volumes whose owner is a dead process of
+// this computer. Without an engine there is nothing to do.
 func (e *Executor) Sweep(ctx context.Context) error {
 	c, err := e.connect(ctx)
 	if err != nil {

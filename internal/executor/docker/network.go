@@ -11,8 +11,8 @@ import (
 	"refline/internal/errs"
 )
 
-// createNetwork makes the job's network. A job without services has none of its
-// own: engines have few by default.
+// createNetwork makes the job's network. A job without services has none: the number
+// of networks is limited by default.
 func (s *sandbox) createNetwork(ctx context.Context) error {
 	made, err := s.conn.api.NetworkCreate(context.WithoutCancel(ctx), s.name("net"), client.NetworkCreateOptions{Driver: "bridge", Labels: s.labels})
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *sandbox) checkNetwork(ctx context.Context) error {
 	found, err := s.conn.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 	switch {
 	case cerrdefs.IsNotFound(err):
-		return errs.E(errs.NotFound, "network %s is not on the engine at %s; `docker network ls` shows those there are, `docker network create %s` makes it", name, s.conn.host, name)
+		return errs.E(errs.NotFound, "network %s is not on the engine at %s; `docker network ls` lists all, `docker network create %s` makes it", name, s.conn.host, name)
 	case err != nil:
 		return fmt.Errorf("network %s: %w", name, s.conn.engineError(err))
 	case found.Network.Driver == "host" || found.Network.Driver == "null":

@@ -7,5 +7,5 @@ import (
 
 func changed(s *syscall.Stat_t) time.Time { return time.Unix(s.Ctimespec.Unix()) }
 
-// openToAll has nothing to do: engines here mount with this user's rights.
+// makeWorldWritable has nothing to do: engines here mount with the user's rights.
 func makeWorldWritable(string) error { return nil }

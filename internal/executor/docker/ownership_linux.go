@@ -12,8 +12,8 @@ import (
 
 func changed(s *syscall.Stat_t) time.Time { return time.Unix(s.Ctim.Unix()) }
 
-// openToAll lets any user write below root, as GitLab's runner does by making a
-// job's folders with an empty umask: the container's user is not this one.
+// makeWorldWritable lets any user write below root, because the container's user is
+// another one. GitLab's runner does so too, with an empty umask.
 func makeWorldWritable(root string) error {
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.Type()&^fs.ModeDir != 0 { // links and sockets stay as they are

@@ -4,7 +4,7 @@ package docker
 
 import "time"
 
-// Engines here mount with this user's rights: nothing belongs to others.
+// Engines here mount with the user's rights, so no file belongs to others.
 
 func foreignFiles(string, time.Time) []string { return nil }
 

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// othersFiles lists what below root belongs to another user and changed since,
-// relative to root. Of a folder that is listed, what is in it is not. This
-// user's own it makes readable on the way: where root in a container is this
-// user, a job may have taken that away.
+// foreignFiles lists, relative to root, files that belong to another user and
+// changed since. The content of a listed folder is not listed. On the way it makes
+// the user's own files readable: if root in a container is this user, a job may have
+// changed their mode.
 func foreignFiles(root string, since time.Time) []string {
 	uid := uint32(os.Getuid())
-	since = since.Add(-time.Second) // file systems count more coarsely
+	since = since.Add(-time.Second) // file systems have coarser times
 	var list []string
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // a folder that cannot be read was seen before, and is listed or not the job's
+			return nil // an unreadable folder is listed already, or is not the job's
 		}
 		info, err := entry.Info()
 		if err != nil {
@@ -51,6 +51,6 @@ func makeReadable(path string, info fs.FileInfo) {
 		want = 0o700
 	}
 	if info.Mode()&(fs.ModeType&^fs.ModeDir) == 0 && info.Mode()&want != want {
-		_ = os.Chmod(path, info.Mode().Perm()|want) // else it is told when it is read
+		_ = os.Chmod(path, info.Mode().Perm()|want) // reading it reports the error
 	}
 }

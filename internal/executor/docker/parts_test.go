@@ -303,7 +303,7 @@ func TestNoEngine(t *testing.T) {
 func TestPullCount(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	p := pullCount{told: start}
+	p := pullCount{noted: start}
 	at := func(second int, id, status string, here, all int64) string {
 		m := jsonstream.Message{ID: id, Status: status}
 		if all > 0 {

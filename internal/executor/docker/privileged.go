@@ -11,7 +11,7 @@ import (
 	"refline/internal/errs"
 )
 
-// mayAll reports whether the user lets containers of an image do everything.
+// isPrivileged reports whether the user gave containers of an image all rights.
 func (s *sandbox) isPrivileged(image string) bool { return matchesAny(s.opts.Privileged, image) }
 
 func matchesAny(patterns []string, image string) bool {
@@ -23,34 +23,33 @@ func matchesAny(patterns []string, image string) bool {
 	return false
 }
 
-// CheckPrivileged tells what is wrong with a pattern of Options.Privileged.
+// CheckPrivileged returns what is wrong with a pattern of Options.Privileged.
 func CheckPrivileged(pattern string) error {
 	if pattern == "" || !doublestar.ValidatePattern(pattern) {
-		return errs.E(errs.Invalid, "%q is not a pattern of images; for one image write its name, for all **", pattern)
+		return errs.E(errs.Invalid, "%q is not a pattern of images; want the name of an image, or ** for all", pattern)
 	}
 	return nil
 }
 
-// isEngine is for the images of Docker's own engine, which is of no use without
-// all rights: docker:dind, docker:27.1-dind, registry.example.com/docker:dind.
+// isEngine reports an image of Docker's own engine, which needs all rights:
+// docker:dind, docker:27.1-dind, registry.example.com/docker:dind.
 func isEngine(image string) bool {
 	_, tag, _ := strings.Cut(path.Base(image), ":")
 	return path.Base(parseReference(image).path) == "docker" && strings.Contains(tag, "dind")
 }
 
-// tellPrivilege says what an engine as service lacks.
+// warnUnprivileged warns that an engine as a service has no rights.
 func (s *sandbox) warnUnprivileged(image string) {
 	if isEngine(image) && !s.isPrivileged(image) {
-		note(s.spec.Log, "warning: service %s is a Docker engine and will not start without rights over this computer; if the pipeline may have them: --docker-privileged '%s'", image, image)
+		note(s.spec.Log, "warning: service %s is a Docker engine and does not start without all rights over this computer; to give them: --docker-privileged '%s'", image, image)
 	}
 }
 
-// certificatesVariable names the folder in which a Docker engine as service
-// puts certificates, those for its clients in the folder client.
+// certificatesVariable names the folder in which a Docker engine as a service writes
+// certificates; those of its clients are in client/.
 const certificatesVariable = "DOCKER_TLS_CERTDIR"
 
-// shareCertificates lets the job see the certificates that its own Docker engine
-// makes for clients.
+// shareCertificates gives the job the client certificates of its own Docker engine.
 func (s *sandbox) shareCertificates(ctx context.Context) error {
 	for _, one := range s.services {
 		s.warnUnprivileged(one.spec.Name)
@@ -63,12 +62,12 @@ func (s *sandbox) shareCertificates(ctx context.Context) error {
 			return err
 		}
 		s.extra = append(s.extra, mount.Mount{Type: mount.TypeVolume, Source: name, Target: path.Join(dir, "client")})
-		return nil // one folder cannot be of two engines
+		return nil // two engines cannot share a folder
 	}
 	return nil
 }
 
-// variable is one of a service's environment, "" when it is not set.
+// variable returns a variable of a service, "" if it is not set.
 func (one *service) variable(name string) (value string) {
 	env := one.spec.Env
 	if one.image.Config != nil {

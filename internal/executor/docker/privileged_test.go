@@ -54,7 +54,7 @@ func TestPrivileged(t *testing.T) {
 				t.Errorf("service: got %s, want %s", got, c.service)
 			}
 			log := j.log.String()
-			if told := strings.Contains(log, "--docker-privileged '"+dind+"'"); told != c.hint {
+			if hinted := strings.Contains(log, "--docker-privileged '"+dind+"'"); hinted != c.hint {
 				t.Errorf("log: %s", log)
 			}
 			got := j.sh("cat /certs/client/ca.pem 2>/dev/null || echo none")

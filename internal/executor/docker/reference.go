@@ -2,11 +2,11 @@ package docker
 
 import "strings"
 
-// hub is the registry of images whose name has none.
+// hub is the registry of an image whose name has none.
 const hub = "docker.io"
 
-// reference is the name of an image in its parts. Whether the name is valid is
-// for the engine to say.
+// reference is the name of an image in its parts. The engine decides whether the
+// name is valid.
 type reference struct {
 	registry string // host[:port]
 	path     string // without registry, tag and digest: library/alpine, group/app
@@ -32,9 +32,9 @@ func parseReference(name string) reference {
 	return ref
 }
 
-// serviceNames are the two host names that GitLab derives from the image of a
-// service: port, tag and digest go, slashes become __ in one and - in the
-// other (https://docs.gitlab.com/ci/services/#accessing-the-services).
+// serviceNames returns the two host names that GitLab derives from a service's
+// image, without port, tag and digest: one with __ for slashes, one with -
+// (https://docs.gitlab.com/ci/services/#accessing-the-services).
 func serviceNames(image string) []string {
 	name := parseReference(image).short
 	host, rest, ok := strings.Cut(name, "/")

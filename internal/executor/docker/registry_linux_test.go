@@ -213,7 +213,7 @@ func TestPull(t *testing.T) {
 				t.Errorf("the log does not say %q: %s", c.log, log)
 			}
 			if strings.Contains(fmt.Sprint(log, err), "s3cr3t") {
-				t.Errorf("a secret is told: %s %v", log, err)
+				t.Errorf("a secret is shown: %s %v", log, err)
 			}
 		})
 	}

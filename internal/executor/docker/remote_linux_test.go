@@ -58,7 +58,7 @@ func TestRemote(t *testing.T) {
 	}
 }
 
-// apart is how tests reach into containers of an engine that is apart, nil when
+// remote is how tests reach into containers of a remote engine, nil when
 // it is not.
 func remote(api *client.Client) *executortest.Remote {
 	if os.Getenv(remoteEnv) == "" {

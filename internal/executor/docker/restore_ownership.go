@@ -16,13 +16,13 @@ import (
 	"refline/internal/errs"
 )
 
-// giveBack makes the files of writable mounts that the job left to others this
-// user's. Only root can, so a last container of the job's image does.
+// restoreOwnership gives files in writable mounts that belong to other users back to
+// this user. Only root can do that, so one more container of the job's image does.
 func (s *sandbox) restoreOwnership(ctx context.Context) error {
 	if s.volumes != nil {
-		return s.copyFromEngine(ctx) // as this user's
+		return s.copyFromEngine(ctx) // copies belong to this user
 	}
-	var foreign []string // as a container sees them
+	var foreign []string // paths in a container
 	conf := s.shellConfig([]string{""})
 	conf.User = "0"
 	host := s.hostConfig()
@@ -50,9 +50,9 @@ func (s *sandbox) restoreOwnership(ctx context.Context) error {
 	}
 	var out bytes.Buffer
 	var script strings.Builder
-	for some := range slices.Chunk(foreign, 100) { // a command line has an end
+	for some := range slices.Chunk(foreign, 100) { // command lines are limited
 		names := quoteAll(some)
-		// What its owner may not read could not be kept, nor be removed.
+		// A file that its owner cannot read could be neither kept nor removed.
 		fmt.Fprintf(&script, "chown -R -h %s -- %s || c=1\nchmod -R u+rX -- %s 2>/dev/null\n", user, names, names)
 	}
 	script.WriteString("exit $c\n")
@@ -65,14 +65,14 @@ func (s *sandbox) restoreOwnership(ctx context.Context) error {
 		err = errs.E(errs.Denied, "exit code %d: %s", code, said[:min(len(said), openingSize)])
 	}
 	if err != nil {
-		return fmt.Errorf("%d paths in the job's folders, as %s, belong to other users and cannot be given back: %w", len(foreign), foreign[0], err)
+		return fmt.Errorf("%d paths in the job's folders (such as %s) belong to other users and cannot be given back: %w", len(foreign), foreign[0], err)
 	}
 	return nil
 }
 
-// user is how a container names the user who runs this program. Where the
-// engine maps users, root in a container is either that user (an engine
-// without root) or nobody, and then the container leaves the mapping.
+// user returns the user who runs this program, as a container names it. A rootless
+// engine maps this user to root. An engine with another mapping gets a container
+// outside of the mapping.
 func (s *sandbox) user(ctx context.Context, host *container.HostConfig) (string, error) {
 	info, err := s.conn.api.Info(ctx, client.InfoOptions{})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"refline/internal/executor"
 )
 
-// closeTime is how long Close may take when its context is done already.
+// closeTime limits Close if its context is already done.
 const closeTime = time.Minute
 
 type sandbox struct {
@@ -27,16 +27,16 @@ type sandbox struct {
 	opts     Options
 	labels   map[string]string
 	platform *ocispec.Platform
-	suffix   string    // keeps names apart
-	started  time.Time // files that changed since are the job's
-	// foreignUser says that the container's user is neither root nor this one.
+	suffix   string    // makes names unique
+	started  time.Time // files that changed later are the job's
+	// foreignUser: the container's user is neither root nor this one.
 	foreignUser bool
 	container   string // id of the job's container
 	network     string // id of the job's network, empty without services
 	services    []*service
-	volumes     []*volume     // in place of the mounts, when the engine is apart
+	volumes     []*volume     // in place of the mounts with a remote engine
 	transfer    string        // id of the container that fills and reads them
-	extra       []mount.Mount // volumes that are not for files of this computer
+	extra       []mount.Mount // volumes without files of this computer
 	made        []string      // names of the volumes to remove
 	shell       string
 	ran         bool
@@ -52,7 +52,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 		return nil, err
 	}
 	if spec.Image.Name == "" {
-		return nil, errs.E(errs.Invalid, "a job in a container needs an image; write image: in the job or choose one for the run")
+		return nil, errs.E(errs.Invalid, "a job in a container needs an image; set image: in the job, or --default-image")
 	}
 	c, err := e.connect(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 
 func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	for _, m := range s.spec.Mounts {
-		if _, err := os.Stat(m.Source); err != nil { // some engines would make a folder
+		if _, err := os.Stat(m.Source); err != nil { // some engines would create it
 			return errs.E(errs.NotFound, "folder to mount at %s: %w", m.Target, err)
 		}
 	}
@@ -85,7 +85,7 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 	fetch := func(image executor.Image) (client.ImageInspectResult, error) {
 		auth, err := e.opts.registryAuth(ctx, parseReference(image.Name), s.spec.DockerAuthConfig)
 		if err != nil {
-			// An image that is here, or public, needs none.
+			// A public image, or one on the engine, needs none.
 			note(s.spec.Log, "warning: %v", err)
 		}
 		return e.fetch(ctx, s.conn, image, auth, s.spec.Log)
@@ -131,7 +131,8 @@ func (s *sandbox) start(ctx context.Context, e *Executor) error {
 
 func (s *sandbox) Shell() string { return s.shell }
 
-// Close gives files back and removes what was made; see [executor.Sandbox].
+// Close restores the ownership of files and removes what was made; see
+// [executor.Sandbox].
 func (s *sandbox) Close(ctx context.Context) error {
 	s.closing.Lock()
 	defer s.closing.Unlock()
@@ -147,9 +148,9 @@ func (s *sandbox) Close(ctx context.Context) error {
 	var all []error
 	s.writeServiceLogs(ctx)
 	if s.ran {
-		// Nothing may still write what is given back.
+		// Nothing may write any more when files are given back.
 		killed := s.conn.kill(ctx, s.container)
-		all = append(all, s.restoreOwnership(ctx), killed) // in the order of what matters
+		all = append(all, s.restoreOwnership(ctx), killed) // the more important first
 	}
 	ids := []string{s.container, s.transfer}
 	for _, one := range s.services {
@@ -163,8 +164,8 @@ func (s *sandbox) Close(ctx context.Context) error {
 		all = append(all, s.conn.removeNetwork(ctx, s.network))
 	}
 	for _, err := range all {
-		if errors.Is(err, errEngineLost) { // each would say so
-			return fmt.Errorf("%w; what the job left there is removed by a later run", err)
+		if errors.Is(err, errEngineLost) { // all have the same cause
+			return fmt.Errorf("%w; a later run removes what the job left there", err)
 		}
 	}
 	return errors.Join(all...)

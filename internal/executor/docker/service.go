@@ -20,7 +20,7 @@ import (
 	"refline/internal/executor"
 )
 
-// defaultServiceWait is how long a service may take, as with GitLab.
+// defaultServiceWait is how long to wait for a service, as on GitLab.
 const defaultServiceWait = 30 * time.Second
 
 // service is a container beside the job's.
@@ -28,10 +28,10 @@ type service struct {
 	spec      executor.Service
 	image     client.ImageInspectResult
 	container string
-	told      bool // that it is not as it should be
+	noted     bool // that it failed or is not ready
 }
 
-// startServices starts all at once.
+// startServices starts all services in parallel.
 func (s *sandbox) startServices(ctx context.Context) error {
 	failures := make([]error, len(s.services))
 	var group sync.WaitGroup
@@ -57,8 +57,8 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 		return err
 	}
 	host := s.hostConfig()
-	host.LogConfig = container.LogConfig{} // the engine's own: the log is shown when the service fails
-	host.Mounts = s.mounts()               // as with GitLab: what a service is told to read is there
+	host.LogConfig = container.LogConfig{} // the engine's default: the log is shown if the service fails
+	host.Mounts = s.mounts()               // as on GitLab: a service can read the job's files
 	host.Privileged = s.isPrivileged(one.spec.Name)
 	conf := &container.Config{
 		Image: one.spec.Name, Entrypoint: one.spec.Entrypoint, Cmd: one.spec.Command,
@@ -93,9 +93,9 @@ func (one *service) names() []string {
 	return names
 }
 
-// ports are those of which one must listen: what HEALTHCHECK_TCP_PORT says, else
-// the TCP ports that the image exposes. An image may expose some that it does
-// not use, so one is enough, as with GitLab.
+// ports returns the ports of which one must listen: HEALTHCHECK_TCP_PORT, or the TCP
+// ports that the image exposes. One is enough, as on GitLab, since an image may
+// expose ports that it does not use.
 func (one *service) ports() []int {
 	if n, err := strconv.Atoi(one.variable("HEALTHCHECK_TCP_PORT")); err == nil && n > 0 && n < 1<<16 {
 		return []int{n}
@@ -114,8 +114,8 @@ func (one *service) ports() []int {
 	return ports
 }
 
-// awaitServices returns when each service is ready, or when its time is up:
-// then the log says so and the job goes on, as with GitLab.
+// awaitServices returns when each service is ready or its time is up. Then a warning
+// goes to the log and the job continues, as on GitLab.
 func (s *sandbox) awaitServices(ctx context.Context) error {
 	wait := s.spec.ServiceWait
 	if wait == 0 {
@@ -128,7 +128,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 	for i, one := range s.services {
 		group.Go(func() {
 			if problem := s.awaitService(limit, one); problem != "" {
-				one.told = true
+				one.noted = true
 				problems[i] = one.warning("may not be ready: "+problem, s.logTail(ctx, one))
 			}
 		})
@@ -146,7 +146,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 	return nil
 }
 
-// awaitService returns "" when the service is ready, else what is wrong.
+// awaitService returns "" if the service is ready, otherwise what is wrong.
 func (s *sandbox) awaitService(ctx context.Context, one *service) string {
 	ports := one.ports()
 	hasCheck := one.image.Config != nil && one.image.Config.Healthcheck != nil &&
@@ -156,7 +156,7 @@ func (s *sandbox) awaitService(ctx context.Context, one *service) string {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { // a service that ended is not waited for
+	go func() { // do not wait for a service that ended
 		if code, err := s.conn.exitCode(ctx, one.container); err == nil {
 			cancel(fmt.Errorf("it ended with exit code %d", code))
 		}
@@ -173,8 +173,8 @@ func (s *sandbox) awaitService(ctx context.Context, one *service) string {
 	return problem
 }
 
-// listenScript is a program that ends when something in its network listens on
-// one of the ports, on more than the loopback address.
+// listenScript ends when something in its network listens on one of the ports, on
+// an address other than loopback.
 func listenScript(ports []int) string {
 	var hex []string
 	for _, p := range ports {
@@ -197,9 +197,9 @@ done
 `
 }
 
-// awaitPorts looks from inside of the service's network, by a container of the
-// job's image: that has a shell, and the engine's networks need not be within
-// reach of this program.
+// awaitPorts looks from inside the service's network, in a container of the job's
+// image: that image has a shell, and this program may not reach the engine's
+// networks.
 func (s *sandbox) awaitPorts(ctx context.Context, one *service, ports []int) string {
 	conf := s.shellConfig([]string{""})
 	conf.User = "0"
@@ -226,7 +226,7 @@ func (s *sandbox) awaitPorts(ctx context.Context, one *service, ports []int) str
 	case err != nil:
 		return err.Error()
 	case code != 0:
-		return fmt.Sprintf("%s cannot be looked at: exit code %d %s", portNames(ports), code, strings.TrimSpace(out.String()))
+		return fmt.Sprintf("%s cannot be checked: exit code %d %s", portNames(ports), code, strings.TrimSpace(out.String()))
 	}
 	return ""
 }
@@ -262,7 +262,7 @@ func (s *sandbox) awaitHealthy(ctx context.Context, one *service) string {
 	}
 }
 
-// logTail is the end of what a service printed, for people.
+// logTail returns the last lines of a service's log, with a heading.
 func (s *sandbox) logTail(ctx context.Context, one *service) string {
 	text := s.logEnd(ctx, one, "20")
 	if text == "" {
@@ -271,7 +271,7 @@ func (s *sandbox) logTail(ctx context.Context, one *service) string {
 	return "the end of its log:\n" + text
 }
 
-// logEnd is as many lines as lines says of what a service printed last.
+// logEnd returns the last lines of a service's log: a number of them, or "all".
 func (s *sandbox) logEnd(ctx context.Context, one *service, lines string) string {
 	r, err := s.conn.api.ContainerLogs(ctx, one.container, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
 	if err != nil {

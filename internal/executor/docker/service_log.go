@@ -8,12 +8,12 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// tellEnded says which services have ended, each once, with the end of their
-// logs: at the start of a job those that failed, after a command that failed
-// all, since that may be why.
+// noteEndedServices logs which services have ended, each once, with their last
+// lines: at the start of a job the failed ones, after a failed command all of them,
+// since one may be the cause.
 func (s *sandbox) noteEndedServices(ctx context.Context, all bool) {
 	for _, one := range s.services {
-		if one.told {
+		if one.noted {
 			continue
 		}
 		found, err := s.conn.api.ContainerInspect(ctx, one.container, client.ContainerInspectOptions{})
@@ -22,9 +22,9 @@ func (s *sandbox) noteEndedServices(ctx context.Context, all bool) {
 		}
 		code := found.Container.State.ExitCode
 		if code == 0 && !all {
-			continue // it may be there to do one thing
+			continue // it may have had one thing to do
 		}
-		one.told = true
+		one.noted = true
 		why := ""
 		if found.Container.State.OOMKilled {
 			why = ", out of memory"
@@ -40,14 +40,13 @@ func (one *service) warning(problem, log string) string {
 // debugVariable is GitLab's switch for the logs of services.
 const debugVariable = "CI_DEBUG_SERVICES"
 
-// tellLogs ends the services of a job that asks for their logs, and writes what
-// they printed.
+// writeServiceLogs ends services whose logs are wanted and writes these.
 func (s *sandbox) writeServiceLogs(ctx context.Context) {
 	for _, one := range s.services {
-		if one.container == "" || one.told || one.variable(debugVariable) != "true" {
+		if one.container == "" || one.noted || one.variable(debugVariable) != "true" {
 			continue
 		}
-		// What has ended has written all of its log.
+		// The log of an ended service is complete.
 		if err := s.conn.kill(ctx, one.container); err != nil {
 			note(s.spec.Log, "warning: service %s: %v", one.spec.Name, err)
 		}

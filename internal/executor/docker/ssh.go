@@ -17,21 +17,21 @@ import (
 	"refline/internal/errs"
 )
 
-// sshCommand is the program and its arguments by which an engine behind SSH is
-// reached, as the docker command does: the docker (or podman) of the other
-// computer joins its standard streams to the engine.
+// sshCommand returns the command that reaches an engine by SSH, as the docker
+// command does it: docker or podman on the other computer connects its standard
+// streams to the engine.
 func sshCommand(host string) ([]string, error) {
 	u, err := url.Parse(host)
 	if err != nil || u.Hostname() == "" {
 		return nil, errs.E(errs.Invalid, "engine address %q: want ssh://[USER@]HOST[:PORT][/SOCKET]", host)
 	}
 	if _, has := u.User.Password(); has {
-		return nil, errs.E(errs.Invalid, "engine address %s: a password does not belong there; use a key", u.Redacted())
+		return nil, errs.E(errs.Invalid, "engine address %s: a password is not allowed there; use a key", u.Redacted())
 	}
 	if strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") {
-		return nil, errs.E(errs.Invalid, "engine address %q: a name that starts with a dash", host)
+		return nil, errs.E(errs.Invalid, "engine address %q: the name starts with a dash", host)
 	}
-	// Nobody can be asked: the streams are the engine's.
+	// ssh cannot ask questions: its streams carry the engine's data.
 	args := []string{"ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"}
 	if name := u.User.Username(); name != "" {
 		args = append(args, "-l", name)
@@ -53,7 +53,7 @@ func dialSSH(command []string) func(context.Context, string, string) (net.Conn, 
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(command[0], command[1:]...) // lives longer than the dialing
+		cmd := exec.Command(command[0], command[1:]...) // outlives ctx
 		c := &sshConn{cmd: cmd}
 		cmd.Stderr = &c.said
 		cmd.WaitDelay = sshRest
@@ -74,7 +74,7 @@ func dialSSH(command []string) func(context.Context, string, string) (net.Conn, 
 	}
 }
 
-// sshConn is a connection by the streams of a process.
+// sshConn is a connection through the streams of a process.
 type sshConn struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser
@@ -84,11 +84,11 @@ type sshConn struct {
 	once sync.Once
 }
 
-// sshRest is how long what ssh printed may take to come once it has ended: a
-// master connection that it left behind may hold its standard error for hours.
+// sshRest limits how long to read ssh's standard error after it has ended: a master
+// connection that it left behind may hold it open for hours.
 const sshRest = time.Second
 
-// sshEnd is how long ssh may take to say why it ends.
+// sshEnd limits how long ssh may take to report why it ends.
 const sshEnd = 5 * time.Second
 
 func (c *sshConn) Read(p []byte) (int, error) {
@@ -104,8 +104,8 @@ func (c *sshConn) Write(p []byte) (int, error) {
 	return n, c.why(err)
 }
 
-// why gives what ssh said instead of a bare end when nothing ever came: a
-// reader and a writer may both be the first to notice.
+// why replaces a plain end of the stream by ssh's own message if nothing was ever
+// received. A reader or a writer may notice first.
 func (c *sshConn) why(err error) error {
 	if err == nil || c.came.Load() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -117,8 +117,7 @@ func (c *sshConn) why(err error) error {
 	return err
 }
 
-// CloseWrite ends the input: the end of it tells the other side that nothing
-// more comes.
+// CloseWrite ends the input, which the other side notices.
 func (c *sshConn) CloseWrite() error { return c.in.Close() }
 
 func (c *sshConn) Close() error {
@@ -130,7 +129,7 @@ func (c *sshConn) end(kill func()) {
 	c.once.Do(func() {
 		_ = c.in.Close()
 		kill()
-		_ = c.cmd.Wait() // closes the output; that it was killed is no news
+		_ = c.cmd.Wait() // closes the output; its error is ours: it was killed
 	})
 }
 
@@ -142,7 +141,7 @@ func (sshAddr) String() string  { return "ssh" }
 func (*sshConn) LocalAddr() net.Addr  { return sshAddr{} }
 func (*sshConn) RemoteAddr() net.Addr { return sshAddr{} }
 
-// Deadlines are those of the pipes, where they have some.
+// SetDeadline uses the deadlines of the pipes, if they have them.
 func (c *sshConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
@@ -159,7 +158,7 @@ func setDeadline(pipe any, t time.Time) error {
 	return nil
 }
 
-// firstBytes keeps the beginning of what is written to it.
+// firstBytes keeps the beginning of its input.
 type firstBytes struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -14,14 +14,14 @@ import (
 	"refline/internal/executor"
 )
 
-// An interactive command runs beside the container's main process, since only an
-// exec can have a terminal in a container that has none. The engine shows the
-// variables of an exec to everybody, so they come another way: the main process
-// holds a pipe with a script that sets them, and the exec's shell reads that
-// pipe in /proc. Nothing of it is in a file or an argument.
+// The job's container has no terminal, so an interactive command runs in an exec
+// beside the main process. The engine shows the variables of an exec to everyone
+// who may use it. So the main process holds a pipe with a script that sets them,
+// and the exec's shell reads the pipe in /proc. No variable is in a file or an
+// argument.
 
-// terminalProgram is what the container's main process reads. It says the number
-// of the process that holds the pipe, and waits for its end.
+// terminalProgram returns what the container's main process reads. It announces the
+// pid of the process that holds the pipe, and waits for its end.
 func terminalProgram(cmd executor.Command, word string) (string, error) {
 	script := exports(cmd.Env) + "cd " + quote(dirOr(cmd.Dir)) + " && exec " + quoteAll(cmd.Args) + "\n"
 	return boot(cmd, word, fmt.Sprintf(`printf %%s %s | sleep 2147483 &

@@ -27,39 +27,39 @@ import (
 	"refline/internal/executor/treecopy"
 )
 
-// An engine may be on another computer, in a virtual machine or in a container
-// beside this program's, and not see the folders of this computer. Then each
-// mount of a job is a volume. A container that is never started, the courier,
-// has them all; by it they are filled and read.
+// A remote engine, on another computer, in a virtual machine or in a container
+// beside this program's, may be unable to mount folders of this computer. Each mount
+// of a job is then a volume. The transfer container, which is never started, has all
+// volumes; archives are copied to and from it.
 
-// courierDir is where a courier has its volumes.
+// transferDir is where a transfer container has its volumes.
 const transferDir = "/refline"
 
 // volume is one mount of a job as a copy on the engine.
 type volume struct {
 	executor.Mount
 	name     string
-	transfer string // where the courier has it; empty: it has not
+	transfer string // path in the transfer container, empty if it is not there
 	sent     treecopy.Sent
-	size     map[string]int64 // of the paths that were brought back live
+	size     map[string]int64 // of the paths that were fetched while a command ran
 }
 
-// sharedVolume is the copy of a folder that all jobs of this process use.
+// sharedVolume is a copy of a folder that all jobs of this process use.
 type sharedVolume struct {
 	mu   sync.Mutex
 	name string // empty until it is filled
 }
 
-// seesMounts reports whether the job's container, which does not run, has in its
-// mounts what the folders here have. One tells for all: an engine that does not
-// see a folder at all refused to make the container, or made an empty one.
+// mountsMatch reports whether the mounts of the job's container have the content of
+// the folders here. Checking one is enough: an engine without such a folder has
+// refused to create the container, or has made an empty folder.
 func (s *sandbox) mountsMatch(ctx context.Context) (bool, error) {
 	for _, m := range slices.Backward(s.spec.Mounts) {
 		info, err := anyEntry(m.Source)
 		if err != nil {
 			return false, err
 		}
-		if info == nil || m.Shared { // empty ones look alike; a shared one may be on two computers
+		if info == nil || m.Shared { // empty folders look alike; a shared one may exist on both computers
 			continue
 		}
 		found, err := s.conn.api.ContainerStatPath(ctx, s.container, client.ContainerStatPathOptions{Path: path.Join(m.Target, info.Name())})
@@ -69,13 +69,13 @@ func (s *sandbox) mountsMatch(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, s.conn.engineError(err)
 		}
-		// The same path may be there on another computer with other files.
+		// Another computer may have the same path with other files.
 		return found.Stat.Mtime.Unix() == info.ModTime().Unix() && (!info.Mode().IsRegular() || found.Stat.Size == info.Size()), nil
 	}
 	return true, nil
 }
 
-// anyEntry is something that is in a folder, nil when nothing is.
+// anyEntry returns an entry of a folder, nil if it is empty.
 func anyEntry(dir string) (os.FileInfo, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -92,7 +92,7 @@ func anyEntry(dir string) (os.FileInfo, error) {
 	return os.Lstat(filepath.Join(dir, names[0]))
 }
 
-// copyIn makes the volumes of the job and fills them.
+// copyToEngine makes the volumes of the job and fills them.
 func (s *sandbox) copyToEngine(ctx context.Context) error {
 	if err := s.conn.mayCopy(ctx); err != nil {
 		return err
@@ -130,8 +130,8 @@ func (s *sandbox) copyToEngine(ctx context.Context) error {
 	return s.makeVolumesWritable(ctx, own)
 }
 
-// mayCopy refuses Podman: an archive of a volume in a container that does not
-// run is not whole there, and what a job made would be lost without a word.
+// mayCopy refuses Podman: its archive of a volume in a container that does not run
+// is incomplete, so a job's files would be lost silently.
 func (c *connection) mayCopy(ctx context.Context) error {
 	version, err := c.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
@@ -145,8 +145,8 @@ func (c *connection) mayCopy(ctx context.Context) error {
 	return nil
 }
 
-// openVolumes lets any user write to the folders themselves: an archive sets the
-// mode of what is in the folder that it is for, not of the folder.
+// makeVolumesWritable lets any user write to the root of each volume. An archive sets
+// the modes of what is inside, but not of the root.
 func (s *sandbox) makeVolumesWritable(ctx context.Context, volumes []*volume) error {
 	volumes = slices.DeleteFunc(slices.Clone(volumes), func(v *volume) bool { return v.ReadOnly })
 	var archive bytes.Buffer
@@ -162,16 +162,16 @@ func (s *sandbox) makeVolumesWritable(ctx context.Context, volumes []*volume) er
 	return nil
 }
 
-// sharedCopy gives the volume that has a copy of a shared folder. It is removed
-// when the executor is closed.
+// sharedCopy returns the volume with the copy of a shared folder. Executor.Close
+// removes it.
 func (s *sandbox) sharedCopy(ctx context.Context, m executor.Mount) (name string, err error) {
 	shared := s.conn.shared(m.Source)
-	shared.mu.Lock() // until the end: who comes next uses what is made here
+	shared.mu.Lock() // until the copy is complete: the next job uses it
 	defer shared.mu.Unlock()
 	if shared.name != "" {
 		return shared.name, nil
 	}
-	labels := map[string]string{labelOwner: s.conn.owner.String()} // not of one job
+	labels := map[string]string{labelOwner: s.conn.owner.String()} // not those of one job
 	v := &volume{Mount: m, name: "refline-shared-" + strings.ToLower(rand.Text()[:8]), transfer: path.Join(transferDir, "shared")}
 	if err := s.conn.createVolume(ctx, v.name, labels); err != nil {
 		return "", err
@@ -190,14 +190,14 @@ func (s *sandbox) sharedCopy(ctx context.Context, m executor.Mount) (name string
 	return v.name, nil
 }
 
-// createVolume makes a volume that is gone with the job.
+// createVolume makes a volume that is removed with the job.
 func (s *sandbox) createVolume(ctx context.Context, name string) error {
 	s.made = append(s.made, name)
 	return s.conn.createVolume(ctx, name, s.labels)
 }
 
 func (c *connection) createVolume(ctx context.Context, name string, labels map[string]string) error {
-	// As with containers: what is cut off may be done all the same.
+	// As with containers, a canceled request may still create it.
 	_, err := c.api.VolumeCreate(context.WithoutCancel(ctx), client.VolumeCreateOptions{Name: name, Labels: labels})
 	if err != nil {
 		return fmt.Errorf("volume for the job's files: %w", c.engineError(err))
@@ -225,7 +225,7 @@ func (s *sandbox) createTransfer(ctx context.Context, labels map[string]string, 
 	}
 	return s.create(ctx, client.ContainerCreateOptions{
 		Config:     &container.Config{Image: s.spec.Image.Name, Entrypoint: []string{"sh"}, Labels: labels},
-		HostConfig: host, Platform: s.platform, Name: "refline-courier-" + strings.ToLower(rand.Text()[:8]),
+		HostConfig: host, Platform: s.platform, Name: "refline-transfer-" + strings.ToLower(rand.Text()[:8]),
 	})
 }
 
@@ -240,7 +240,7 @@ func (s *sandbox) fill(ctx context.Context, transfer string, v *volume) error {
 		done <- err
 	}()
 	_, err := s.conn.api.CopyToContainer(ctx, transfer, client.CopyToContainerOptions{DestinationPath: v.transfer, Content: read})
-	_ = read.CloseWithError(errors.New("the engine reads no more"))
+	_ = read.CloseWithError(errors.New("the engine stopped reading"))
 	packErr := <-done
 	v.sent = p.Sent
 	switch {
@@ -252,7 +252,7 @@ func (s *sandbox) fill(ctx context.Context, transfer string, v *volume) error {
 		return fmt.Errorf("copy %s to the engine: %w", v.Source, s.conn.engineError(err))
 	}
 	if p.Socket != "" {
-		note(s.spec.Log, "warning: the engine at %s is apart from this computer, so what listens here at %s cannot be reached by the job", s.conn.host, path.Join(v.Target, p.Socket))
+		note(s.spec.Log, "warning: the engine at %s is remote, so the job cannot reach the socket %s of this computer", s.conn.host, path.Join(v.Target, p.Socket))
 	}
 	if len(p.Unreadable) > 0 {
 		note(s.spec.Log, "warning: %d paths are not copied to the engine: %v", len(p.Unreadable), p.Unreadable[0])

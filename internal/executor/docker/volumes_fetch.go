@@ -17,7 +17,7 @@ import (
 	"refline/internal/executor/treecopy"
 )
 
-// copyBack brings what the caller reads afterwards.
+// copyFromEngine copies back what the caller reads afterwards.
 func (s *sandbox) copyFromEngine(ctx context.Context) error {
 	var all []error
 	for _, v := range s.volumes {
@@ -41,7 +41,7 @@ func (v *volume) back() []string {
 	return v.Back
 }
 
-// bring makes one path of a folder what it is in its volume.
+// fetchPath makes one path of a folder equal to the volume's.
 func (s *sandbox) fetchPath(ctx context.Context, v *volume, p string) error {
 	p, err := s.pathWithoutLinks(ctx, v, path.Clean(p))
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *sandbox) fetchPath(ctx context.Context, v *volume, p string) error {
 	u := treecopy.Unpacker{Root: root, At: p, Since: s.started, Sent: v.sent}
 	found, err := s.conn.api.CopyFromContainer(ctx, s.transfer, client.CopyFromContainerOptions{SourcePath: path.Join(v.transfer, p)})
 	if cerrdefs.IsNotFound(err) && p != "." {
-		// Without the courier nothing is found, and that removed nothing.
+		// If the transfer container itself is missing, the job removed nothing.
 		if _, err = s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: v.transfer}); err == nil {
 			return u.RemoveMissing()
 		}
@@ -70,8 +70,8 @@ func (s *sandbox) fetchPath(ctx context.Context, v *volume, p string) error {
 	return nil
 }
 
-// withoutLinks gives p, or "." when there is a link on the way to it, which
-// leads to what must come, too.
+// pathWithoutLinks returns p, or "." if a parent of p is a link: what that leads to
+// must be copied as well.
 func (s *sandbox) pathWithoutLinks(ctx context.Context, v *volume, p string) (string, error) {
 	if !filepath.IsLocal(p) {
 		return "", errs.E(errs.Internal, "path %q is not inside the folder", p)
@@ -89,11 +89,11 @@ func (s *sandbox) pathWithoutLinks(ctx context.Context, v *volume, p string) (st
 	return p, nil
 }
 
-// livePause is between two looks at what a command writes for the caller.
+// livePause is the time between two checks of live paths.
 const livePause = time.Second
 
-// follow brings what the caller reads while a command runs, until the function
-// it returns is called, which brings the last of it.
+// follow fetches live paths while a command runs. The function that it returns ends
+// that and fetches the rest.
 func (s *sandbox) follow(ctx context.Context) (end func() error) {
 	var live []*volume
 	for _, v := range s.volumes {
@@ -114,7 +114,7 @@ func (s *sandbox) follow(ctx context.Context) (end func() error) {
 			case <-time.After(livePause):
 			}
 			for _, v := range live {
-				_ = s.fetchChanged(ctx, v) // the last time counts
+				_ = s.fetchChanged(ctx, v) // the last fetch reports errors
 			}
 		}
 	}()
@@ -131,7 +131,7 @@ func (s *sandbox) follow(ctx context.Context) (end func() error) {
 	}
 }
 
-// bringNew brings the paths whose size is another than before.
+// fetchChanged fetches the paths whose size has changed.
 func (s *sandbox) fetchChanged(ctx context.Context, v *volume) error {
 	for _, p := range v.back() {
 		found, err := s.conn.api.ContainerStatPath(ctx, s.transfer, client.ContainerStatPathOptions{Path: path.Join(v.transfer, p)})

@@ -16,14 +16,14 @@ import (
 	"refline/internal/executor/treecopy"
 )
 
-// Somebody removes the courier (docker container prune does): nothing is found
-// by it any more, and that says nothing of the job's files.
-func TestLostCourierRemovesNothing(t *testing.T) {
+// If the transfer container is removed (docker container prune does that), nothing
+// is found in it, which says nothing about the job's files.
+func TestLostTransferRemovesNothing(t *testing.T) {
 	t.Parallel()
 	lost := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"message":"No such container: courier"}`)
+		_, _ = io.WriteString(w, `{"message":"No such container: transfer"}`)
 	}))
 	defer lost.Close()
 	api, err := client.New(client.WithHost("tcp://"+strings.TrimPrefix(lost.URL, "http://")), client.WithAPIVersion("1.44"))
@@ -37,7 +37,7 @@ func TestLostCourierRemovesNothing(t *testing.T) {
 	if err := p.Pack(io.Discard, dir); err != nil {
 		t.Fatal(err)
 	}
-	s := &sandbox{conn: &connection{api: api, host: lost.URL}, transfer: "courier"}
+	s := &sandbox{conn: &connection{api: api, host: lost.URL}, transfer: "transfer"}
 	for _, back := range [][]string{nil, {"out"}, {"out/made"}} {
 		v := &volume{Mount: executor.Mount{Source: dir, Back: back}, transfer: "/refline/0", sent: p.Sent}
 		s.volumes = []*volume{v}

@@ -22,11 +22,11 @@ func TestOnlyRemote(t *testing.T) {
 	}
 	t.Run("only what is asked for comes back", func(t *testing.T) { testBack(t) })
 	t.Run("shared folders are copied once", func(t *testing.T) { testShared(t, api) })
-	t.Run("a socket is told", func(t *testing.T) { testSocket(t) })
+	t.Run("a socket is named", func(t *testing.T) { testSocket(t) })
 	t.Run("services see the copies", func(t *testing.T) { testServiceMounts(t) })
 	t.Run("a folder is seen or not, whatever has its name there", func(t *testing.T) { testUnseen(t) })
-	if _, told := notices.Load("the engine at " + os.Getenv(hostEnv) + " cannot mount folders of this computer: they are copied to it, and artifacts, caches and reports back"); !told {
-		t.Error("the user was not told")
+	if _, noted := notices.Load("the engine at " + os.Getenv(hostEnv) + " cannot mount folders of this computer: they are copied to it, and artifacts, caches and reports back"); !noted {
+		t.Error("the user got no notice")
 	}
 }
 
@@ -109,7 +109,7 @@ func testSocket(t *testing.T) {
 	}
 	defer l.Close()
 	j := mustStart(t, executor.Spec{Image: box(), Mounts: []executor.Mount{{Source: dir, Target: "/with-socket"}}})
-	if log := j.log.String(); !strings.Contains(log, "/with-socket/agent cannot be reached") {
+	if log := j.log.String(); !strings.Contains(log, "cannot reach the socket /with-socket/agent") {
 		t.Errorf("log: %s", log)
 	}
 	j.close()

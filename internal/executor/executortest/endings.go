@@ -12,7 +12,7 @@ import (
 	"refline/internal/executor"
 )
 
-// long is a grace that only a failure uses up.
+// long is a grace that is used up only in a failure.
 const long = patience
 
 func testCancelHandled(t *testing.T, s suite) {
@@ -50,7 +50,7 @@ func testCancelGrandchildren(t *testing.T, s suite) {
 	}
 	life.gone()
 	if _, err := b.file("bye"); err != nil {
-		t.Error("the grandchild was not told:", err)
+		t.Error("the grandchild did not get TERM:", err)
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package executortest is the suite that every executor passes. It states by
 // example what the contract in package executor says in words.
 //
-// Whether something is left running is asked without a clock: each process
-// holds the end of a named pipe in the workspace, and the other end tells when
-// the last one is gone.
+// It finds processes that are left running without a clock: each process holds one
+// end of a named pipe in the workspace, and the other end shows when the last one is
+// gone.
 package executortest
 
 import (
@@ -23,18 +23,18 @@ import (
 	"refline/internal/executor"
 )
 
-// Options are what differs between executors.
+// Options are the differences between executors.
 type Options struct {
 	Image executor.Image // for every sandbox of the suite
-	// Leftovers names what exists of a run (containers, networks, …). Nil when
-	// an executor makes nothing but processes.
+	// Leftovers names what exists of a run (containers, networks, …). Nil if an
+	// executor makes only processes.
 	Leftovers func(t *testing.T, runID string) []string
-	// Escapes says that a process which leaves its session is found too.
+	// Escapes: the executor also finds a process that leaves its session.
 	Escapes bool
-	// Remote is set where sandboxes work on copies of the mounts, so that what is
-	// written here while a command runs is not seen there.
+	// Remote is set if sandboxes work on copies of the mounts: what is written here
+	// while a command runs is not visible there.
 	Remote *Remote
-	// Only names the tests to run, all when nil.
+	// Only names the tests to run; nil means all.
 	Only []string
 }
 
@@ -46,7 +46,7 @@ type Remote struct {
 	Running func(t *testing.T, runID string) bool
 }
 
-// target is where an isolated sandbox sees the workspace.
+// target is the path of the workspace in an isolated sandbox.
 const target = "/builds/group/project"
 
 // suite is what one test works with.
@@ -115,7 +115,7 @@ type box struct {
 	t     *testing.T
 	runID string
 	host  string // the workspace here
-	dir   string // the workspace as the sandbox sees it
+	dir   string // the workspace in the sandbox
 	log   *Buffer
 }
 
@@ -247,7 +247,7 @@ func (l *lifeline) gone() {
 // ends waits until no process holds the pipe any more.
 func (l *lifeline) ends(within time.Duration) {
 	l.b.t.Helper()
-	if remote := l.b.s.opts.Remote; remote != nil { // the pipe is not there, but a copy is all that a process could hold
+	if remote := l.b.s.opts.Remote; remote != nil { // the pipe is not copied, so look for processes
 		for until := time.Now().Add(within); remote.Running(l.b.t, l.b.runID); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(until) {
 				l.b.t.Fatal("something is left running")
@@ -260,7 +260,7 @@ func (l *lifeline) ends(within time.Duration) {
 	for {
 		n, err := l.f.Read(b[:])
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return // end of file: nobody is left
+			return // end of file: no process is left
 		}
 		if n == 0 {
 			l.b.t.Fatal("something is left running")
@@ -292,11 +292,11 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-// patience is far beyond what anything here takes.
+// patience is far more than anything here takes.
 const patience = time.Minute
 
-// Await returns when text was written, false when that does not happen before
-// ctx is done, or for so long that something must be wrong.
+// Await returns true when text was written, and false when ctx is done before, or
+// after so long that something must be wrong.
 func (b *Buffer) Await(ctx context.Context, text string) bool {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -321,7 +321,7 @@ func (b *Buffer) Await(ctx context.Context, text string) bool {
 
 var errStop = errors.New("stop, says the test")
 
-// cancelAt runs script and cancels it once text came.
+// cancelAt runs script and cancels it when text was written.
 func (b *box) cancelAt(script, text string, grace time.Duration) (out *Buffer, code int, err error) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancelCause(b.t.Context())

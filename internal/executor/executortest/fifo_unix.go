@@ -9,7 +9,7 @@ import (
 
 func mkfifo(path string) error { return syscall.Mkfifo(path, 0o666) }
 
-// openFIFO opens the reading end, though nobody writes yet.
+// openFIFO opens the reading end before there is a writer.
 func openFIFO(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }

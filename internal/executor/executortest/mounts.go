@@ -58,7 +58,7 @@ func tree(t *testing.T, dir string) map[string]string {
 			found[name] = string(content)
 			return err
 		}
-		return nil // pipes and the like need not come
+		return nil // pipes and the like need not be copied
 	})
 	if err != nil {
 		t.Error(err)

@@ -12,7 +12,7 @@ import (
 	"refline/internal/executor/process"
 )
 
-// BenchmarkExec is one echo by the shell, beside the same by os/exec alone.
+// BenchmarkExec runs one echo in a shell, by the executor and by os/exec alone.
 func BenchmarkExec(b *testing.B) {
 	args := []string{"sh", "-c", "echo hello"}
 	env := os.Environ()

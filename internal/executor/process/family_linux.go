@@ -12,8 +12,8 @@ import (
 	"refline/internal/lock"
 )
 
-// signal sends sig to the group at once, and to each one that left it by its
-// mark. It reports whether any of them still runs; 0 asks only that.
+// signal sends sig to the group, and to marked processes that left it. It reports
+// whether any of them still runs; signal 0 only asks.
 func (f family) signal(sig syscall.Signal) (alive bool) {
 	_ = syscall.Kill(-f.leader, sig)
 	for pid := range f.candidates {
@@ -33,18 +33,18 @@ func (f family) marked(mark string) bool {
 	return mark == f.mark || strings.HasPrefix(mark, f.mark+",")
 }
 
-// manyPIDs is from where on reading all of /proc is cheaper than asking for
-// each number.
+// manyPIDs is the number of process ids above which listing /proc is cheaper than
+// asking for each one.
 const manyPIDs = 2000
 
-// candidates yields every pid that may be of the family: pids are given in
-// order, so it is those from the leader's to the youngest. For a command that
-// starts little this is little to look at, however busy the computer is. What
-// is forked meanwhile comes too, since the youngest is asked for again.
+// candidates yields every pid that may belong to the family. The system assigns
+// pids in order, so these are the ones from the leader's to the youngest: few for
+// a command that starts few processes, however busy the computer is. The youngest
+// is read again at the end, so processes forked meanwhile are included.
 func (f family) candidates(yield func(pid int) bool) {
 	pid := f.leader
 	for last := youngestPID(); ; last = youngestPID() {
-		if last < f.leader || last-pid > manyPIDs { // the numbers began again, or are many
+		if last < f.leader || last-pid > manyPIDs { // pids started over, or there are many
 			allPIDs(yield)
 			return
 		}
@@ -59,7 +59,7 @@ func (f family) candidates(yield func(pid int) bool) {
 	}
 }
 
-// youngestPID is the last field of /proc/loadavg; 0 when there is none.
+// youngestPID is the last field of /proc/loadavg, 0 if it cannot be read.
 func youngestPID() int {
 	var buf [128]byte
 	b, _ := readStart("/proc/loadavg", buf[:])
@@ -102,8 +102,8 @@ func readStat(pid int) (stat, bool) {
 	return stat{ended: fields[0][0] == 'Z' || fields[0][0] == 'X', group: group}, true
 }
 
-// readStart reads the start of a file of /proc. It goes past os.File since most
-// of the pids asked for do not exist, and each Exec asks.
+// readStart reads the start of a file in /proc. It avoids os.File because every
+// Exec calls it, mostly for pids that do not exist.
 func readStart(path string, buf []byte) ([]byte, bool) {
 	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
@@ -114,8 +114,8 @@ func readStart(path string, buf []byte) ([]byte, bool) {
 	return buf[:max(n, 0)], err == nil
 }
 
-// environ returns the value of markKey in a process's environment, "" when it
-// has none or may not be read.
+// environ returns the value of markKey in a process's environment, "" if it is
+// not set or cannot be read.
 func environ(pid int) string {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
@@ -132,8 +132,8 @@ func environ(pid int) string {
 	return ""
 }
 
-// signalMarked signals pid if its mark is wanted. The mark is read again once
-// the process is held, so that another which got the pid meanwhile is not hit.
+// signalMarked signals pid if its mark is wanted. It reads the mark again once it
+// has a handle of the process, since another process may have got the pid.
 func signalMarked(pid int, sig syscall.Signal, wanted func(mark string) bool) bool {
 	if !wanted(environ(pid)) {
 		return false
@@ -146,8 +146,8 @@ func signalMarked(pid int, sig syscall.Signal, wanted func(mark string) bool) bo
 	return wanted(environ(pid)) && p.Signal(sig) == nil
 }
 
-// Sweep kills the commands of runs whose process no longer lives. The watcher
-// did so already unless it was killed too.
+// Sweep kills the commands of runs whose process is dead. The watcher has done so
+// unless it was killed too.
 func (*Executor) Sweep(ctx context.Context) error {
 	self, err := lock.Self()
 	if err != nil {
@@ -168,7 +168,7 @@ func (*Executor) Sweep(ctx context.Context) error {
 				continue
 			}
 			found = true
-			// The group first: who wiped the mark is found by who did not.
+			// The group first: it includes processes that wiped their mark.
 			if s, ok := readStat(pid); ok && s.group != syscall.Getpgrp() {
 				_ = syscall.Kill(-s.group, syscall.SIGKILL)
 			}
@@ -176,7 +176,7 @@ func (*Executor) Sweep(ctx context.Context) error {
 		}
 		return found
 	}
-	// What is killed takes a moment to end, and may have started another before.
+	// A killed process takes a moment to end, and may have started another.
 	for deadline := time.Now().Add(killTime); kill() && time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():

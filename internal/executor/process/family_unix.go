@@ -13,24 +13,23 @@ import (
 	"refline/internal/executor"
 )
 
-// killTime is how long the system may take to end what was sent KILL.
+// killTime is how long the system may take to end a process after KILL.
 const killTime = 10 * time.Second
 
 func supported() error { return nil }
 
-// ownSession takes the terminal away from a command, so that neither its
-// Ctrl-C reaches it nor can it ask there for a password, and makes it the
-// leader of a group.
+// ownSession makes a command the leader of a session and a group. It has no
+// terminal then: Ctrl-C does not reach it, and it cannot ask for a password.
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// family is a command with all that it started.
+// family is a command and everything that it started.
 type family struct {
 	leader int    // pid, process group and session
 	mark   string // value of markKey
 }
 
-// finish waits for the command to end, or ends it when ctx is done, and kills
-// what is left of its family.
+// finish waits for the command, or ends it when ctx is done, and kills what is left
+// of its family.
 func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (code int, err error) {
 	if grace == 0 {
 		grace = executor.DefaultGrace
@@ -39,7 +38,7 @@ func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (co
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
 		if f.end(grace); f.signal(0) {
-			_ = f.kill() // is said below, when the leader is gone
+			_ = f.kill() // reported below, once the leader is gone
 		}
 	})
 	waitExit(f.leader)
@@ -47,8 +46,7 @@ func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (co
 		<-told
 		err = context.Cause(ctx)
 	}
-	// The leader is not reaped before the others are gone: until then its pid
-	// names this group and no other.
+	// Reap the leader last: until then no other group can get its pid.
 	if left := f.kill(); left != nil && err == nil {
 		err = left
 	}
@@ -63,10 +61,10 @@ func exitCode(status syscall.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// end asks the family to end and gives it time to.
+// end sends TERM to the family and waits for at most grace.
 func (f family) end(grace time.Duration) {
 	f.signal(syscall.SIGTERM)
-	// A stopped process gets its TERM only when it goes on.
+	// A stopped process receives TERM only when it continues.
 	f.signal(syscall.SIGCONT)
 	deadline := time.Now().Add(grace)
 	for pause := time.Millisecond; f.signal(0) && time.Now().Before(deadline); pause = min(2*pause, 50*time.Millisecond) {
@@ -79,14 +77,14 @@ func (f family) kill() error {
 	deadline := time.Now().Add(killTime)
 	for pause := 100 * time.Microsecond; f.signal(syscall.SIGKILL); pause = min(2*pause, 20*time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errs.E(errs.Internal, "processes of group %d do not end, though killed", f.leader)
+			return errs.E(errs.Internal, "processes of group %d still run after KILL", f.leader)
 		}
 		time.Sleep(pause)
 	}
 	return nil
 }
 
-// waitExit returns when pid has ended, and leaves it to be reaped.
+// waitExit returns when pid has ended, without reaping it.
 func waitExit(pid int) {
 	const byPID = 1 // P_PID
 	var info [16]uint64

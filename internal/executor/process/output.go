@@ -10,20 +10,18 @@ import (
 	"refline/internal/executor"
 )
 
-// drainTime is how long output may stay silent after a command and all that it
-// is known to have started are gone, before its pipe is given up: then somebody
-// out of reach holds it open.
+// drainTime is how long to read on, without any output, after a command and its
+// known processes are gone. Then a process out of reach holds the pipe open.
 const drainTime = time.Second
 
-// output carries what a command prints to two writers. Files are handed to the
-// command as they are; for others there is a pipe each, one for both when the
-// writers are the same.
+// output copies what a command prints to two writers. A command gets files as they
+// are, and a pipe for each other writer; one pipe if both writers are the same.
 type output struct {
 	stdout, stderr io.Writer // for exec.Cmd: *os.File, or nil
 	readers        []*os.File
 	writers        []*os.File // our copies of the command's ends
 	sinks          []io.Writer
-	done           chan error // one value a reader
+	done           chan error // one value for each reader
 }
 
 func openOutput(cmd executor.Command) (*output, error) {
@@ -43,7 +41,7 @@ func openOutput(cmd executor.Command) (*output, error) {
 	return o, nil
 }
 
-// end returns what the command writes to so that w gets it.
+// end returns the command's end of what w gets.
 func (o *output) end(w io.Writer) (io.Writer, error) {
 	switch w := w.(type) {
 	case nil:
@@ -59,14 +57,14 @@ func (o *output) end(w io.Writer) (io.Writer, error) {
 	return pw, nil
 }
 
-// abandon closes all ends: the command did not start.
+// abandon closes all ends when the command did not start.
 func (o *output) abandon() {
 	for _, f := range append(o.readers, o.writers...) {
 		f.Close()
 	}
 }
 
-// started begins to copy; the command has its own ends by now.
+// started begins to copy, once the command has its own ends.
 func (o *output) started() {
 	for _, f := range o.writers {
 		f.Close()
@@ -77,13 +75,12 @@ func (o *output) started() {
 	}
 }
 
-// finish returns when everything that was printed is written, with the first
-// error of the writers.
+// finish returns when all output is written, with the writers' first error.
 func (o *output) finish() error {
 	var first error
 	timer := time.AfterFunc(drainTime, func() {
 		for _, r := range o.readers {
-			_ = r.SetReadDeadline(time.Now()) // wakes pump, see there
+			_ = r.SetReadDeadline(time.Now()) // wakes pump
 		}
 	})
 	defer timer.Stop()
@@ -95,9 +92,9 @@ func (o *output) finish() error {
 	return first
 }
 
-// pump copies until the end, also when dst refuses what it is given: a command
-// must not hang, nor die of a broken pipe, because its log is full. A read
-// deadline on src tells it to go on only as long as there is something to read.
+// pump copies to the end of src, also after dst has failed: a full log must not make
+// a command hang or die of a broken pipe. After a read deadline on src it goes on
+// only while there is something to read.
 func pump(dst io.Writer, src *os.File) (werr error) {
 	defer src.Close()
 	buf := buffers.Get().(*[]byte)

@@ -1,16 +1,16 @@
 // Package process runs the commands of jobs on this computer, as the user who
 // runs this program.
 //
-// It promises that nothing a command started is left running: not when the
-// command ends or is canceled, and not when this program itself is killed. A
-// command gets a session of its own (no terminal to read from, one group to
-// signal); what leaves that group is found on Linux by a mark in its
-// environment, and a small shell beside this program watches for its end.
+// It promises that nothing a command started is left running when the command ends
+// or is canceled, and also when this program is killed. A command has a session of
+// its own: no terminal to read from, one group to signal. On Linux, processes that
+// leave the group are found by a mark in their environment. A small shell beside
+// this program ends everything if this program dies.
 //
-// What it cannot see: a process that both left its session and wiped its
-// environment, one that changed its user, and, on macOS, any that left its
-// session. It gives no isolation: mounts and images have no meaning here, and
-// it refuses to know what a command is for.
+// It does not find a process that left its session and wiped its environment, or
+// that changed its user, and on macOS none that left its session. There is no
+// isolation: mounts and images have no meaning here. It refuses to know what a
+// command is for.
 package process
 
 import (
@@ -32,9 +32,9 @@ var (
 	_ executor.Sandbox  = (*sandbox)(nil)
 )
 
-// markKey is the environment variable by which a command's offspring is known.
-// Its value names the owner and the command; inside a job that runs this
-// program again, the outer values come first, separated by commas.
+// markKey is the environment variable that marks the processes of a command. Its
+// value is the owner and the command. If a job runs this program again, the outer
+// values come first, separated by commas.
 const markKey = "REFLINE_PROCESS"
 
 // Executor starts commands as processes of this computer.
@@ -46,14 +46,14 @@ type Executor struct {
 	mark     string   // of all commands of this Executor, without their number
 }
 
-// New makes an Executor. It costs nothing until the first Start.
+// New makes an Executor. Nothing is started before the first Start.
 func New() *Executor { return &Executor{shell: sync.OnceValue(findShell)} }
 
-// Isolated is false: a command sees the file system as it is.
+// Isolated is false: commands use the host's file system.
 func (*Executor) Isolated() bool { return false }
 
-// Start checks the spec and has the watcher run. Image, mounts and the rest of
-// the spec are not used; services are named in the log as not started.
+// Start starts the watcher. It does not use the image and the mounts; the log names
+// the services, which are not started.
 func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (e *Executor) open() error {
 	return nil
 }
 
-// Close ends the watcher. Commands that still run are not touched.
+// Close ends the watcher. It leaves running commands alone.
 func (e *Executor) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -112,7 +112,7 @@ type sandbox struct {
 
 func (s *sandbox) Shell() string { return s.executor.shell() }
 
-// Close has nothing to do: each Exec cleaned up after itself.
+// Close has nothing to do: each Exec cleans up after itself.
 func (*sandbox) Close(context.Context) error { return nil }
 
 func findShell() string {
@@ -181,11 +181,11 @@ func connect(c *exec.Cmd, cmd executor.Command) (streams, error) {
 
 func startError(err error, cmd executor.Command) error {
 	if info, serr := os.Stat(cmd.Dir); cmd.Dir != "" && (serr != nil || !info.IsDir()) {
-		return errs.E(errs.NotFound, "working directory %s is not there", cmd.Dir)
+		return errs.E(errs.NotFound, "working directory %s does not exist", cmd.Dir)
 	}
 	switch {
 	case os.IsNotExist(err):
-		return errs.E(errs.NotFound, "command %q: not found, or the interpreter in its first line is not", cmd.Args[0])
+		return errs.E(errs.NotFound, "command %q: not found, or the interpreter in its first line is missing", cmd.Args[0])
 	case os.IsPermission(err):
 		return errs.E(errs.Denied, "command %q may not be run: %w", cmd.Args[0], err)
 	default:
@@ -193,8 +193,8 @@ func startError(err error, cmd executor.Command) error {
 	}
 }
 
-// lookPath finds Args[0] as the command's own PATH says, this program's when
-// it has none.
+// lookPath finds Args[0] in the command's own PATH, or in this program's if the
+// command has none.
 func lookPath(cmd executor.Command) (string, error) {
 	name := cmd.Args[0]
 	if strings.Contains(name, "/") {

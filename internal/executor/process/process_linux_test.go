@@ -15,7 +15,7 @@ import (
 	"refline/internal/lock"
 )
 
-// A sweep finds what even the watcher could not end, and nothing else.
+// A sweep ends what the watcher could not end, and nothing else.
 func TestSweepFindsTheMarks(t *testing.T) {
 	t.Parallel()
 	self, err := lock.Self()
@@ -61,8 +61,8 @@ func TestSweepFindsTheMarks(t *testing.T) {
 	}
 }
 
-// A process that hides, by leaving its session and wiping its environment, is
-// out of reach; it must not keep a command from ending, nor cost it output.
+// A process that leaves its session and wipes its environment is out of reach. It
+// must neither keep a command from ending nor lose its output.
 func TestHiddenProcessHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	e := process.New()

@@ -14,13 +14,13 @@ import (
 )
 
 func supported() error {
-	return errs.E(errs.Unavailable, "jobs on the host need Linux or macOS, this is %s; run them in containers", runtime.GOOS)
+	return errs.E(errs.Unavailable, "jobs on the host need Linux or macOS, not %s; run them in containers", runtime.GOOS)
 }
 
 // Sweep has nothing to do: nothing is started.
 func (*Executor) Sweep(context.Context) error { return nil }
 
-// What follows is never reached, Start refuses.
+// The rest is never reached: Start refuses.
 
 type watcher struct{}
 

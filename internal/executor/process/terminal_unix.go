@@ -17,7 +17,7 @@ import (
 	"refline/internal/executor"
 )
 
-// terminal is a pseudoterminal between a command and who works with it.
+// terminal is the pseudoterminal of an interactive command.
 type terminal struct {
 	asked   *executor.Terminal
 	master  *os.File

@@ -12,11 +12,11 @@ import (
 	"refline/internal/errs"
 )
 
-// watchScript waits for the end of its input. Without "q" before it, this
-// program was killed. On Linux it then kills whatever has the mark in $1, with
-// its group; elsewhere the groups that "+ PID" and "- PID" told it of. A process
-// that is just being made still holds the other end of the pipe, so the script
-// sees the end only when every command has its mark.
+// watchScript waits for the end of its input. If no "q" came before, this program
+// was killed. On Linux the script then kills every process with the mark in $1,
+// and its group; elsewhere the groups listed by "+ PID" and "- PID". A process that
+// is being forked still holds the other end of the pipe, so the input ends only
+// when every command has its mark.
 const watchScript = `live=
 while read -r op id; do
 	case $op in
@@ -41,8 +41,7 @@ while [ $n -lt 1000 ]; do
 	n=$((n + 1))
 done`
 
-// watcher is a shell that outlives this program for as long as it takes to kill
-// what runs.
+// watcher is a shell that outlives this program until running commands are killed.
 type watcher struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
@@ -55,7 +54,7 @@ func startWatcher(mark string) (*watcher, error) {
 		return nil, err
 	}
 	defer r.Close()
-	// Its own session keeps it from the signals of this one's terminal.
+	// Its own session protects it from signals of this program's terminal.
 	cmd := &exec.Cmd{
 		Path: "/bin/sh", Args: []string{"refline-watch", "-c", watchScript, "refline-watch", mark},
 		Env: []string{"PATH=" + os.Getenv("PATH") + ":/usr/bin:/bin"}, Dir: "/", Stdin: r, SysProcAttr: ownSession(),
@@ -69,34 +68,33 @@ func startWatcher(mark string) (*watcher, error) {
 
 func (w *watcher) pid() int { return w.cmd.Process.Pid }
 
-// byMark is where a mark can be read: there the watcher need not be woken for
-// each command.
+// byMark is true if marks can be read; the watcher then need not hear of each
+// command.
 const byMark = runtime.GOOS == "linux"
 
 func (w *watcher) add(pid int) {
 	if !byMark {
-		w.tell("+ " + strconv.Itoa(pid))
+		w.send("+ " + strconv.Itoa(pid))
 	}
 }
 
 func (w *watcher) remove(pid int) {
 	if !byMark {
-		w.tell("- " + strconv.Itoa(pid))
+		w.send("- " + strconv.Itoa(pid))
 	}
 }
 
-// tell is without an error: that the watcher is gone takes from the safety of
-// later accidents only.
-func (w *watcher) tell(line string) {
+// send has no error: without the watcher only a later kill is less safe.
+func (w *watcher) send(line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, _ = w.pipe.WriteString(line + "\n")
 }
 
 func (w *watcher) close() error {
-	w.tell("q")
+	w.send("q")
 	_ = w.pipe.Close()
-	_ = w.cmd.Process.Kill() // sooner than to wait for its answer
+	_ = w.cmd.Process.Kill() // faster than to wait for its end
 	_ = w.cmd.Wait()
 	return nil
 }

@@ -1,9 +1,9 @@
 // Package treecopy copies a folder to where a job runs and brings back what the
 // job did to the copy, as tar archives.
 //
-// It promises that what was written here meanwhile stays, that an unchanged file
-// is not written again, and that an archive changes nothing outside of the folder,
-// whatever it says. It refuses to know how archives travel.
+// It promises that changes made here meanwhile stay, that an unchanged file is not
+// written again, and that no archive changes anything outside of the folder. It
+// refuses to know how archives travel.
 package treecopy
 
 import (
@@ -33,7 +33,7 @@ type Packer struct {
 // Sent is what an archive had: by path with slashes, "." for the folder itself.
 type Sent map[string]sent
 
-// sent is one path of an archive, and how to see that it has not changed here.
+// sent is one path of an archive, with what shows whether it changed here.
 type sent struct {
 	header tar.Header
 	mtime  time.Time // here, exactly
@@ -73,7 +73,7 @@ func (p *Packer) Pack(w io.Writer, dir string) error {
 	return cmp.Or(err, out.Close())
 }
 
-// skip notes what cannot be read. What was removed meanwhile is not missed.
+// skip notes what cannot be read. A path that was removed meanwhile does not count.
 func (p *Packer) skip(path string, err error) error {
 	if path == "." {
 		return err

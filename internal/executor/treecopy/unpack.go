@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// Unpacker brings to one path of a folder what was done to a copy of it. What was
-// changed here meanwhile and not there stays.
+// Unpacker applies to one path of a folder the changes of a copy. Changes made here
+// meanwhile stay, unless the copy changed the same file.
 type Unpacker struct {
 	Root *os.Root
 	At   string // the path in the folder that the archive is of, "." for the folder itself
-	// Since is when the job started: a file that was last written before it, and
-	// looks the same, is the same.
+	// Since is when the job started. A file that was last written before it and has
+	// the same size, mode and time is unchanged.
 	Since time.Time
 	Sent  Sent
 	seen  map[string]bool
 }
 
-// Unpack reads an archive of which each name begins with one more element, as
-// engines write them. It also removes here what was sent and is not in it.
+// Unpack reads an archive whose names begin with one extra element, as engines
+// write them. It also removes what was sent and is missing in the archive.
 func (u *Unpacker) Unpack(r io.Reader) error {
 	if err := u.folder(path.Dir(u.At)); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (u *Unpacker) Unpack(r io.Reader) error {
 			return u.RemoveMissing()
 		}
 		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF // else what did not come would be removed here
+			return io.ErrUnexpectedEOF // otherwise the missing rest would be removed here
 		}
 		if err != nil {
 			return err
@@ -57,8 +57,8 @@ func (u *Unpacker) Unpack(r io.Reader) error {
 	}
 }
 
-// isSparse is for an entry whose size says nothing of what the archive holds: few
-// bytes can mean more zeros than any disk takes.
+// isSparse reports an entry whose few bytes can expand to more zeros than any disk
+// holds.
 func isSparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {
 		return true
@@ -71,8 +71,8 @@ func isSparse(h *tar.Header) bool {
 	return false
 }
 
-// endReader knows whether its reader wanted more than there was. An archive says
-// where it ends; a [tar.Reader] takes the end of what it reads for that, too.
+// endReader records whether a reader wanted more than there was. An archive has an
+// end mark, but [tar.Reader] also accepts the end of its input.
 type endReader struct {
 	r   io.Reader
 	cut bool
@@ -84,8 +84,8 @@ func (e *endReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// place is where an entry goes: engines put the last element of the path they
-// were asked for before all names.
+// place returns the path of an entry. Engines prefix all names with the last
+// element of the requested path.
 func (u *Unpacker) place(name string) string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+name), "/"), "/")
 	return path.Join(u.At, rest)
@@ -114,25 +114,25 @@ func (u *Unpacker) entry(in io.Reader, h *tar.Header, p string) error {
 		return u.put(p, h, func(temp string) error { return u.Root.Symlink(h.Linkname, temp) })
 	case tar.TypeLink:
 		return u.put(p, h, func(temp string) error { return u.Root.Link(u.place(h.Linkname), temp) })
-	default: // a pipe or a device; nobody reads those, but what had the name is gone
+	default: // a pipe or a device: not copied, but it replaced what had the name
 		delete(u.seen, p)
 		return nil
 	}
 }
 
-// same reports whether a file needs no writing: nobody wrote to it there, as far
-// as can be seen, and here it is the same or somebody else's business.
+// same reports whether a file need not be written: the copy looks unchanged, and
+// the file here is either unchanged too or was changed by the user.
 func (u *Unpacker) same(before sent, h *tar.Header, p string) bool {
 	if h.Size != before.header.Size || h.Mode&0o777 != before.header.Mode&0o777 || h.ModTime.Unix() != before.header.ModTime.Unix() {
 		return false
 	}
 	info, err := u.Root.Lstat(p)
-	// Times are sent in whole seconds: what was written within the last one may
+	// Archives have whole seconds: a file that was written within the last one may
 	// have been written again.
 	return err == nil && (!before.unchanged(info) || before.mtime.Before(u.Since.Add(-2*time.Second)))
 }
 
-// folder has a directory at p and on the way to it.
+// folder makes a directory at p, and its parents.
 func (u *Unpacker) folder(p string) error {
 	if p == "." {
 		return nil
@@ -156,7 +156,7 @@ func (u *Unpacker) file(in io.Reader, h *tar.Header, p string) error {
 	mode := h.FileInfo().Mode().Perm() | 0o400
 	if before, ok := u.Sent[p]; ok && before.header.Mode&0o777 == h.Mode&0o777 {
 		if info, err := u.Root.Lstat(p); err == nil && info.Mode().IsRegular() {
-			mode = info.Mode().Perm() // it may have been opened for the container's user
+			mode = info.Mode().Perm() // the copy may have been opened for the container's user
 		}
 	}
 	return u.put(p, h, func(temp string) error {
@@ -172,8 +172,8 @@ func (u *Unpacker) file(in io.Reader, h *tar.Header, p string) error {
 	})
 }
 
-// put makes something under another name and renames it, so that nobody meets
-// half of it.
+// put makes an entry under a temporary name and renames it, so that it is never
+// visible half written.
 func (u *Unpacker) put(p string, h *tar.Header, make func(temp string) error) error {
 	temp := path.Join(path.Dir(p), ".refline-"+rand.Text())
 	err := make(temp)
@@ -193,13 +193,13 @@ func (u *Unpacker) put(p string, h *tar.Header, make func(temp string) error) er
 		return err
 	}
 	if info, err := u.Root.Lstat(p); err == nil && u.Sent != nil {
-		u.Sent[p] = sent{*h, info.ModTime()} // for the next time
+		u.Sent[p] = sent{*h, info.ModTime()} // for the next archive
 	}
 	return nil
 }
 
-// RemoveMissing removes what was sent of At and was in no archive since, unless it
-// has changed here.
+// RemoveMissing removes what was sent below At and is no longer there, unless it
+// changed here.
 func (u *Unpacker) RemoveMissing() error {
 	var lost []string
 	for p := range u.Sent {
@@ -208,14 +208,14 @@ func (u *Unpacker) RemoveMissing() error {
 			lost = append(lost, p)
 		}
 	}
-	slices.SortFunc(lost, func(a, b string) int { return strings.Compare(b, a) }) // what is inside comes first
+	slices.SortFunc(lost, func(a, b string) int { return strings.Compare(b, a) }) // the inside of a folder first
 	var all []error
 	for _, p := range lost {
 		info, err := u.Root.Lstat(p)
 		if err != nil || !u.Sent[p].unchanged(info) {
 			continue
 		}
-		if err := u.Root.Remove(p); err != nil && !info.IsDir() { // a folder may have something new
+		if err := u.Root.Remove(p); err != nil && !info.IsDir() { // a folder may hold new files
 			all = append(all, err)
 		}
 		delete(u.Sent, p)

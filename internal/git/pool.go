@@ -15,46 +15,46 @@ import (
 	"refline/internal/lock"
 )
 
-// A spare is a checkout of some commit that waits in the cache. Its folder's
-// name says all: boot-time-commit-random. Files that were written before a
-// crash of the machine may be empty without their index knowing, so a spare
-// counts for the boot it was made in only.
+// The pool holds checkouts of some commits, ready to be moved to another one. The
+// name of a checkout's folder describes it: boot-time-commit-random. After a crash
+// of the machine its files may be empty although the index lists them, so a
+// checkout is used only until the next boot.
 const (
-	maxSpares   = 2
-	maxSpareAge = 14 * 24 * time.Hour
+	maxPooled    = 2
+	maxPooledAge = 14 * 24 * time.Hour
 )
 
-type spare struct {
+type pooledCheckout struct {
 	path   string
 	boot   string
 	made   time.Time
 	commit string
 }
 
-// spares lists what waits, newest first.
-func (r *Remote) spares() []spare {
-	entries, err := os.ReadDir(filepath.Join(r.dir, "spare"))
+// pooled lists the checkouts of the pool, newest first.
+func (r *Remote) pooled() []pooledCheckout {
+	entries, err := os.ReadDir(filepath.Join(r.dir, "pool"))
 	if err != nil {
 		return nil
 	}
-	var found []spare
+	var found []pooledCheckout
 	for _, e := range entries {
 		f := strings.Split(e.Name(), "-")
 		if len(f) != 4 || !isObjectID(f[2]) {
 			continue
 		}
 		at, _ := strconv.ParseInt(f[1], 10, 64)
-		found = append(found, spare{filepath.Join(r.dir, "spare", e.Name()), f[0], time.Unix(at, 0), f[2]})
+		found = append(found, pooledCheckout{filepath.Join(r.dir, "pool", e.Name()), f[0], time.Unix(at, 0), f[2]})
 	}
-	slices.SortFunc(found, func(a, b spare) int { return cmp.Compare(b.made.Unix(), a.made.Unix()) })
+	slices.SortFunc(found, func(a, b pooledCheckout) int { return cmp.Compare(b.made.Unix(), a.made.Unix()) })
 	return found
 }
 
-// fromSpare turns a spare into the checkout at dst. done is false when there is
-// none that serves.
-func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst string) (done bool, err error) {
-	found := r.spares()
-	slices.SortStableFunc(found, func(a, b spare) int { // at the commit already: first
+// fromPool turns a checkout of the pool into the one at dst. done is false if none
+// fits.
+func (r *Remote) fromPool(ctx context.Context, c Resolved, rec record, dst string) (done bool, err error) {
+	found := r.pooled()
+	slices.SortStableFunc(found, func(a, b pooledCheckout) int { // at the commit already: first
 		return cmp.Compare(map[bool]int{true: 0, false: 1}[a.commit == c.Commit], map[bool]int{true: 0, false: 1}[b.commit == c.Commit])
 	})
 	boot := bootID()
@@ -62,7 +62,7 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 		if s.boot != boot || len(s.commit) != len(c.Commit) {
 			continue
 		}
-		// The rename is what claims it: one process wins.
+		// The rename claims it: one process wins.
 		if os.MkdirAll(filepath.Dir(dst), 0o777) != nil || os.Rename(s.path, dst) != nil {
 			continue
 		}
@@ -80,14 +80,14 @@ func (r *Remote) fromSpare(ctx context.Context, c Resolved, rec record, dst stri
 	return false, nil
 }
 
-// move brings a claimed spare from one commit to another. It reports false when
-// the spare is of no use after all; writing all files then finds out why.
+// move brings a claimed checkout from one commit to another. It returns false if
+// that fails; writing all files then reports why.
 func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, dst string) bool {
 	if err := r.gitDir(ctx, c, rec, nil).write(filepath.Join(dst, ".git")); err != nil {
 		return false
 	}
 	if from == c.Commit {
-		// Undo what putSpare did: from here on a job may write.
+		// Undo what addToPool did: from now on a job may write.
 		return os.Chtimes(filepath.Join(dst, ".git", "index"), time.Time{}, time.Now()) == nil
 	}
 	index := filepath.Join(dst, ".git", "index")
@@ -106,27 +106,26 @@ func (r *Remote) move(ctx context.Context, from string, c Resolved, rec record, 
 	return !<-attributes && err == nil && (before || !namesAttributes(index))
 }
 
-// namesAttributes tells whether a .gitattributes file may be in an index; it
-// spares a process where there is none. The index is of version 2 or 3, which
-// spell each path out.
+// namesAttributes reports whether a .gitattributes file may be in an index, to
+// save a process if there is none. The index has version 2 or 3, which hold whole
+// paths.
 func namesAttributes(index string) bool {
 	text, err := os.ReadFile(index)
 	return err != nil || len(text) < 8 || text[7] > 3 || bytes.Contains(text, []byte(".gitattributes"))
 }
 
-// PrepareSpare makes a checkout of a commit that Fetch has brought and leaves it
-// in the cache for a later Checkout, of this commit or of another. It returns at
-// once when enough of them wait or another process is at it. Call it when
-// nobody waits: after a run, in a child that outlives the command, or between
-// the jobs of a server.
-func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
-	held, err := r.spareLock()
+// Prepare adds a checkout of a fetched commit to the pool, for a later Checkout of
+// this commit or another. It returns at once if the pool is full or another
+// process is filling it. Call it when no run waits: after a run, in a child that
+// outlives the command, or between the jobs of a server.
+func (r *Remote) Prepare(ctx context.Context, c Resolved) error {
+	held, err := r.lockPool()
 	if held == nil || err != nil {
 		return err
 	}
 	defer lock.Release(held)
 	r.tidy(ctx)
-	if r.trimSpares() >= maxSpares {
+	if r.trimPool() >= maxPooled {
 		return nil
 	}
 	rec, ok := r.record(c, 0)
@@ -135,7 +134,7 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 			return errs.E(errs.NotFound, "%s is not in the mirror of %s", c.describe(), r.URL())
 		}
 	}
-	dir, err := r.scratch("spare")
+	dir, err := r.scratch("pool")
 	if err != nil {
 		return err
 	}
@@ -144,43 +143,43 @@ func (r *Remote) PrepareSpare(ctx context.Context, c Resolved) error {
 	if err := r.fresh(ctx, c, rec, tree, nil); err != nil {
 		return err
 	}
-	return r.putSpare(tree, c.Commit)
+	return r.addToPool(tree, c.Commit)
 }
 
-// GiveBack hands a checkout that Checkout made, without submodules, LFS or
-// sparse paths, back to the cache as a spare: dir is gone afterwards. No job may
-// have run in it, only in copies of it; a checkout in which git finds any
-// change is thrown away. It saves the cost of PrepareSpare.
-func (r *Remote) GiveBack(ctx context.Context, c Resolved, dir string) error {
+// Recycle moves a checkout that Checkout made, without submodules, LFS or sparse
+// paths, into the pool; dir does not exist afterwards. No job may have run in it,
+// only in copies of it: a checkout in which git finds a change is removed. It
+// saves the cost of Prepare.
+func (r *Remote) Recycle(ctx context.Context, c Resolved, dir string) error {
 	defer os.RemoveAll(dir)
-	held, err := r.spareLock()
+	held, err := r.lockPool()
 	if held == nil || err != nil {
 		return err
 	}
 	defer lock.Release(held)
 	r.tidy(ctx)
-	if r.trimSpares() >= maxSpares {
+	if r.trimPool() >= maxPooled {
 		return nil
 	}
 	if !isPlain(dir) {
 		return nil
 	}
-	// git looks with a fresh .git again: not with one that somebody may have changed.
+	// git compares with a fresh .git, not with one that may have been changed.
 	if err := onlyIndex(dir); err != nil {
 		return err
 	}
 	if err := r.gitDir(ctx, c, record{}, nil).write(filepath.Join(dir, ".git")); err != nil {
-		return onDisk(err, "keep a spare checkout")
+		return onDisk(err, "keep a checkout in the pool")
 	}
 	out, err := r.inTree(dir, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames").output(ctx)
 	if err != nil || len(out) > 0 {
 		return r.explainTree(err, dir)
 	}
-	return r.putSpare(dir, c.Commit)
+	return r.addToPool(dir, c.Commit)
 }
 
-// isPlain is false for a checkout with LFS files, submodules or paths left out,
-// which its index does not tell.
+// isPlain is false for a checkout with LFS files, submodules or sparse paths, which
+// its index does not show.
 func isPlain(dir string) bool {
 	text, err := os.ReadFile(filepath.Join(dir, ".git", "config"))
 	conf, ok := parseConfig(string(text))
@@ -195,64 +194,64 @@ func isPlain(dir string) bool {
 	return true
 }
 
-// onlyIndex empties .git but for the index: all else is written when the spare
-// is used.
+// onlyIndex empties .git except for the index. The rest is written when the
+// checkout is used.
 func onlyIndex(tree string) error {
 	entries, err := os.ReadDir(filepath.Join(tree, ".git"))
 	if err != nil {
-		return errs.E(errs.Internal, "keep a spare checkout: %w", err)
+		return errs.E(errs.Internal, "keep a checkout in the pool: %w", err)
 	}
 	for _, e := range entries {
 		if e.Name() == "index" {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(tree, ".git", e.Name())); err != nil {
-			return onDisk(err, "keep a spare checkout")
+			return onDisk(err, "keep a checkout in the pool")
 		}
 	}
 	return nil
 }
 
-func (r *Remote) putSpare(tree, commit string) error {
+func (r *Remote) addToPool(tree, commit string) error {
 	if err := onlyIndex(tree); err != nil {
 		return err
 	}
-	// git reads again every file as young as the index. These will not change
-	// while they wait, and an index from the future says so.
+	// git reads every file again that is as young as the index. Files in the pool
+	// do not change, and an index from the future says so.
 	if err := os.Chtimes(filepath.Join(tree, ".git", "index"), time.Time{}, time.Now().Add(2*time.Second)); err != nil {
-		return onDisk(err, "keep a spare checkout")
+		return onDisk(err, "keep a checkout in the pool")
 	}
-	folder := filepath.Join(r.dir, "spare")
+	folder := filepath.Join(r.dir, "pool")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return onDisk(err, "keep a spare checkout")
+		return onDisk(err, "keep a checkout in the pool")
 	}
 	now := time.Now()
 	name := strings.Join([]string{bootID(), strconv.FormatInt(now.Unix(), 10), commit, strconv.Itoa(now.Nanosecond())}, "-")
 	if err := os.Rename(tree, filepath.Join(folder, name)); err != nil && !os.IsExist(err) {
-		return onDisk(err, "keep a spare checkout")
+		return onDisk(err, "keep a checkout in the pool")
 	}
 	return nil
 }
 
-// spareLock is nil when another process makes a spare. Under it, what lies in
-// tmp as a spare is left over from a killed process.
-func (r *Remote) spareLock() (*os.File, error) {
-	held, err := r.tryLock("spare.lock")
+// lockPool returns nil if another process fills the pool. Under the lock, pool
+// folders in tmp are left over from a killed process.
+func (r *Remote) lockPool() (*os.File, error) {
+	held, err := r.tryLock("pool.lock")
 	if held != nil {
-		r.clearScratch("spare")
+		r.clearScratch("pool")
 	}
 	return held, err
 }
 
-// trimSpares removes those of no use any more and counts the rest.
-func (r *Remote) trimSpares() int {
+// trimPool removes checkouts that are too old or too many and counts the rest.
+func (r *Remote) trimPool() int {
 	boot, n := bootID(), 0
-	for _, s := range r.spares() {
-		if s.boot == boot && time.Since(s.made) < maxSpareAge && n < maxSpares {
+	for _, s := range r.pooled() {
+		if s.boot == boot && time.Since(s.made) < maxPooledAge && n < maxPooled {
 			n++
 			continue
 		}
-		dir, err := r.scratch("spare")
+		dir, err := r.scratch("pool")
 		if err != nil {
 			continue
 		}
@@ -262,7 +261,7 @@ func (r *Remote) trimSpares() int {
 	return n
 }
 
-// bootID names the time since the machine started, "0" where it cannot be told.
+// bootID identifies the boot of the machine, "0" if it is unknown.
 func bootID() string {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil || len(text) < 8 {

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSpareMoves goes through kinds of change that a moved checkout could get
-// wrong, with a spare from each commit to every other.
-func TestSpareMoves(t *testing.T) {
+// TestPoolMoves goes through kinds of change that a moved checkout could get
+// wrong, with a pooled checkout from each commit to every other.
+func TestPoolMoves(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)
 	remove := func(names ...string) {
@@ -60,7 +60,7 @@ func TestSpareMoves(t *testing.T) {
 			if err := r.Fetch(ctx, was, 0); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.PrepareSpare(ctx, was); err != nil {
+			if err := r.Prepare(ctx, was); err != nil {
 				t.Fatal(err)
 			}
 			ws := r.mustCheckout(t, Resolved{Kind: KindCommit, Commit: to}, CheckoutOptions{})
@@ -70,14 +70,14 @@ func TestSpareMoves(t *testing.T) {
 			if got := gitIn(t, ws, src.env, "status", "--porcelain", "--ignored"); got != "" {
 				t.Errorf("status: %q", got)
 			}
-			if len(r.spares()) != 0 {
-				t.Fatal("the spare was not used")
+			if len(r.pooled()) != 0 {
+				t.Fatal("the pool was not used")
 			}
 		}
 	}
 }
 
-func TestGiveBack(t *testing.T) {
+func TestRecycle(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "a", "1\n", ".gitignore", "*.log\n")
@@ -107,19 +107,19 @@ func TestGiveBack(t *testing.T) {
 			if err := tc.touch(ws); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.GiveBack(ctx, c, ws); err != nil {
+			if err := r.Recycle(ctx, c, ws); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := os.Lstat(ws); err == nil {
 				t.Error("the folder is still there")
 			}
-			if got := len(r.spares()); got != tc.kept {
-				t.Fatalf("%d spares, want %d", got, tc.kept)
+			if got := len(r.pooled()); got != tc.kept {
+				t.Fatalf("%d in the pool, want %d", got, tc.kept)
 			}
 			if tc.kept == 0 {
 				return
 			}
-			entries, _ := os.ReadDir(filepath.Join(r.spares()[0].path, ".git"))
+			entries, _ := os.ReadDir(filepath.Join(r.pooled()[0].path, ".git"))
 			if len(entries) != 1 || entries[0].Name() != "index" {
 				t.Errorf("kept in .git: %v", entries)
 			}
@@ -134,23 +134,23 @@ func TestGiveBack(t *testing.T) {
 	}
 }
 
-func TestGiveBackRefusesWhatIsNotWhole(t *testing.T) {
+func TestRecycleRefusesWhatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "a", "1\n", "dir/b", "1\n")
 	r := remote(t, src.dir, localAccess(t))
 	c := r.mustResolve(t, Ref{})
 	ws := r.mustCheckout(t, c, CheckoutOptions{Sparse: []string{"a"}})
-	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 0 {
-		t.Errorf("%v, kept %v", err, r.spares())
+	if err := r.Recycle(context.Background(), c, ws); err != nil || len(r.pooled()) != 0 {
+		t.Errorf("%v, kept %v", err, r.pooled())
 	}
-	// A filter in a configuration that somebody changed does not run.
+	// A filter in a changed configuration does not run.
 	tr := newTrap(t)
 	ws = r.mustCheckout(t, c, CheckoutOptions{})
 	gitIn(t, ws, src.env, "config", "core.fsmonitor", "touch "+tr.path+"; false")
 	gitIn(t, ws, src.env, "config", "diff.external", "touch "+tr.path)
-	if err := r.GiveBack(context.Background(), c, ws); err != nil || len(r.spares()) != 1 {
-		t.Errorf("%v, kept %v", err, r.spares())
+	if err := r.Recycle(context.Background(), c, ws); err != nil || len(r.pooled()) != 1 {
+		t.Errorf("%v, kept %v", err, r.pooled())
 	}
 	tr.check()
 }
@@ -186,7 +186,7 @@ func TestHealAfterAnother(t *testing.T) {
 	}
 }
 
-func TestSparesAreBounded(t *testing.T) {
+func TestPoolIsBounded(t *testing.T) {
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "a", "1\n")
@@ -196,17 +196,17 @@ func TestSparesAreBounded(t *testing.T) {
 	if err := r.Fetch(ctx, c, 0); err != nil {
 		t.Fatal(err)
 	}
-	for range maxSpares + 2 {
-		if err := r.PrepareSpare(ctx, c); err != nil {
+	for range maxPooled + 2 {
+		if err := r.Prepare(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := len(r.spares()); got != maxSpares {
-		t.Errorf("%d spares, want %d", got, maxSpares)
+	if got := len(r.pooled()); got != maxPooled {
+		t.Errorf("%d in the pool, want %d", got, maxPooled)
 	}
 	// One of another boot and one that is too old are of no use.
-	all := r.spares()
-	renamed := func(s spare, part int, text string) string {
+	all := r.pooled()
+	renamed := func(s pooledCheckout, part int, text string) string {
 		f := strings.Split(filepath.Base(s.path), "-")
 		f[part] = text
 		return strings.Join(f, "-")
@@ -217,7 +217,7 @@ func TestSparesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if bootID() != "0" && r.trimSpares() != 0 {
-		t.Errorf("kept %v", r.spares())
+	if bootID() != "0" && r.trimPool() != 0 {
+		t.Errorf("kept %v", r.pooled())
 	}
 }

@@ -1,0 +1,235 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+)
+
+// Run is a row of runs.
+type Run struct {
+	ID, Project, Number int64
+	Flow                int64 // 0 for none
+	Pipeline            int64
+	Version             int64 // grows with each change of the run or its jobs
+	Status              pipeline.Status
+	Result              pipeline.Result
+	Stages              []pipeline.Status
+	BusyGroups          []string
+	Source              pipeline.Trigger
+	Ref, SHA, Actor     string
+	Parent              int64 // 0 for none
+	Priority            int   // of its jobs in the queue; higher ones start first
+	Protected           bool  // its ref is: protected runners take its jobs
+	Created             time.Time
+	Started, Finished   time.Time // zero if not yet
+}
+
+// Job is a row of jobs: the state of a job that is more than created.
+type Job struct {
+	Run     int64
+	Pos     int
+	Version int64
+	pipeline.JobState
+	AttemptID         int64 // of the last attempt that started
+	Started, Finished time.Time
+}
+
+// Attempt is a row of attempts. Its ID is the fence.
+type Attempt struct {
+	ID, Run           int64
+	Pos, Attempt      int
+	Session           int64
+	State             AttemptState
+	Digest            string // of the result, so that the same result again gets the same answer
+	LogBytes          int64  // that are durable
+	Started, Finished time.Time
+}
+
+// AttemptState is where an attempt is.
+type AttemptState string
+
+// The states of attempts.
+const (
+	AttemptOffered   AttemptState = "offered"   // given to a runner that has not confirmed it
+	AttemptConfirmed AttemptState = "confirmed" // the runner says it has it
+	AttemptEnded     AttemptState = "ended"
+	AttemptLost      AttemptState = "lost"      // its session ended before it did
+	AttemptUnstarted AttemptState = "unstarted" // lost before any runner confirmed it
+)
+
+var (
+	runTable = table{name: "runs", key: []string{"id"}, keep: []string{"project", "number", "flow", "pipeline", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at"},
+		columns: []string{"id", "project", "number", "flow", "pipeline", "version", "status", "result", "stages", "busy_groups", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at", "started_at", "finished_at"}}
+	jobTable = table{name: "jobs", key: []string{"run", "pos"},
+		columns: []string{"run", "pos", "version", "status", "attempt", "flags", "reason", "exit_code", "attempt_id", "started_at", "finished_at"}}
+	attemptTable = table{name: "attempts", key: []string{"id"}, keep: []string{"run", "pos", "attempt", "started_at"},
+		columns: []string{"id", "run", "pos", "attempt", "session", "state", "digest", "log_bytes", "started_at", "finished_at"}}
+)
+
+// LockRuns returns runs by their ids, in that order, locked until the
+// transaction ends. Runs that are not there are left out.
+func (t *Tx) LockRuns(ctx context.Context, ids []int64) ([]Run, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+idList(ids)+" ORDER BY id"+t.forUpdate())
+	return collect(rows, err, scanRun)
+}
+
+func scanRun(rows *sql.Rows) (Run, error) {
+	var r Run
+	var stages, busy string
+	var created, started, finished int64
+	var protected int
+	err := rows.Scan(&r.ID, &r.Project, &r.Number, &r.Flow, &r.Pipeline, &r.Version, &r.Status, &r.Result, &stages, &busy,
+		&r.Source, &r.Ref, &r.SHA, &r.Actor, &r.Parent, &r.Priority, &protected, &created, &started, &finished)
+	if err != nil {
+		return r, err
+	}
+	r.Protected = protected != 0
+	r.Created, r.Started, r.Finished = fromMillis(created), fromMillis(started), fromMillis(finished)
+	for s := range strings.SplitSeq(stages, ",") {
+		if s != "" {
+			r.Stages = append(r.Stages, pipeline.Status(s))
+		}
+	}
+	if busy != "" {
+		err = json.Unmarshal([]byte(busy), &r.BusyGroups)
+	}
+	return r, err
+}
+
+// PutRuns writes runs. What a run is made from does not change after the first
+// time.
+func (t *Tx) PutRuns(ctx context.Context, list []Run) error {
+	rows := make([][]any, len(list))
+	for i, r := range list {
+		stages := make([]string, len(r.Stages))
+		for k, s := range r.Stages {
+			stages[k] = string(s)
+		}
+		busy := ""
+		if len(r.BusyGroups) > 0 {
+			text, err := json.Marshal(r.BusyGroups)
+			if err != nil {
+				return err
+			}
+			busy = string(text)
+		}
+		rows[i] = []any{r.ID, r.Project, r.Number, r.Flow, r.Pipeline, r.Version, string(r.Status), string(r.Result), strings.Join(stages, ","), busy,
+			string(r.Source), r.Ref, r.SHA, r.Actor, r.Parent, r.Priority, bit(r.Protected), millis(r.Created), millis(r.Started), millis(r.Finished)}
+	}
+	return t.putMany(ctx, &runTable, rows)
+}
+
+// Flags of a job's row.
+const (
+	flagAllowFailure = 1 << iota
+	flagAsked
+)
+
+// LockFreeRuns is [Tx.LockRuns] without waiting: runs that another transaction
+// has locked are left out.
+func (t *Tx) LockFreeRuns(ctx context.Context, ids []int64) ([]Run, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	lock := t.forUpdate()
+	if lock != "" {
+		lock += " SKIP LOCKED"
+	}
+	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+idList(ids)+" ORDER BY id"+lock)
+	return collect(rows, err, scanRun)
+}
+
+// Jobs returns the rows of a run's jobs with a version above since.
+func (t *Tx) Jobs(ctx context.Context, run, since int64) ([]Job, error) {
+	rows, err := t.query(ctx, "SELECT "+strings.Join(jobTable.columns, ", ")+" FROM jobs WHERE run = ? AND version > ? ORDER BY pos", run, since)
+	return collect(rows, err, func(rows *sql.Rows) (Job, error) {
+		var j Job
+		var flags, started, finished int64
+		err := rows.Scan(&j.Run, &j.Pos, &j.Version, &j.Status, &j.Attempt, &flags, &j.Reason, &j.ExitCode, &j.AttemptID, &started, &finished)
+		j.AllowFailure, j.Asked = flags&flagAllowFailure != 0, flags&flagAsked != 0
+		j.Started, j.Finished = fromMillis(started), fromMillis(finished)
+		return j, err
+	})
+}
+
+// PutJobs writes the rows of jobs.
+func (t *Tx) PutJobs(ctx context.Context, list []Job) error {
+	rows := make([][]any, len(list))
+	for i, j := range list {
+		flags := flagAllowFailure*bit(j.AllowFailure) | flagAsked*bit(j.Asked)
+		rows[i] = []any{j.Run, j.Pos, j.Version, string(j.Status), j.Attempt, flags, string(j.Reason), j.ExitCode, j.AttemptID, millis(j.Started), millis(j.Finished)}
+	}
+	return t.putMany(ctx, &jobTable, rows)
+}
+
+// Attempts returns attempts by their ids. Those that are not there are left out.
+func (t *Tx) Attempts(ctx context.Context, ids []int64) ([]Attempt, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := t.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE id IN "+idList(ids))
+	return collect(rows, err, scanAttempt)
+}
+
+// OpenAttempts returns the attempts of a session that have not ended.
+func (t *Tx) OpenAttempts(ctx context.Context, session int64) ([]Attempt, error) {
+	rows, err := t.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE session = ? AND finished_at = 0 ORDER BY id", session)
+	return collect(rows, err, scanAttempt)
+}
+
+func scanAttempt(rows *sql.Rows) (Attempt, error) {
+	var a Attempt
+	var started, finished int64
+	err := rows.Scan(&a.ID, &a.Run, &a.Pos, &a.Attempt, &a.Session, &a.State, &a.Digest, &a.LogBytes, &started, &finished)
+	a.Started, a.Finished = fromMillis(started), fromMillis(finished)
+	return a, err
+}
+
+// PutAttempts writes attempts.
+func (t *Tx) PutAttempts(ctx context.Context, list []Attempt) error {
+	rows := make([][]any, len(list))
+	for i, a := range list {
+		rows[i] = []any{a.ID, a.Run, a.Pos, a.Attempt, a.Session, string(a.State), a.Digest, a.LogBytes, millis(a.Started), millis(a.Finished)}
+	}
+	return t.putMany(ctx, &attemptTable, rows)
+}
+
+// TakeNumbers returns the first of n new run numbers of a project, whose row is
+// locked until the transaction ends. NotFound if there is no such project.
+func (t *Tx) TakeNumbers(ctx context.Context, project int64, n int) (int64, error) {
+	var after int64
+	row := t.tx.QueryRowContext(ctx, t.s.rebind("UPDATE projects SET next_number = next_number + ? WHERE id = ? RETURNING next_number"), n, project)
+	switch err := row.Scan(&after); {
+	case err == sql.ErrNoRows: //nolint:errorlint // Scan returns it as it is
+		return 0, errs.E(errs.NotFound, "no project %d", project)
+	case err != nil:
+		return 0, storageError(err)
+	}
+	return after - int64(n), nil
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func writeInt(b *strings.Builder, n int64) { b.WriteString(strconv.FormatInt(n, 10)) }
