@@ -95,8 +95,8 @@ func (a *attempt) getSources(ctx context.Context) (err error) {
 		return errs.E(errs.Invalid, "job %q has no files to start from, and does not say GIT_STRATEGY: none", a.Job.Name)
 	}
 	clone := a.Tree.Clone
-	if a.Executor.Isolated() {
-		clone = a.Tree.CloneFiles // the engine of containers does not see our mounts
+	if a.Executor.Isolated() || a.keeps() {
+		clone = a.Tree.CloneFiles // the engine of containers does not see our mounts, and they cannot be moved
 	}
 	a.clone, err = clone(ctx, a.workspace)
 	return err
