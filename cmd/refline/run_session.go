@@ -56,7 +56,7 @@ type session struct {
 
 	earlier   *earlierRun // results of jobs that are not run; nil: none
 	screen    sync.RWMutex
-	keySource *keySource // nil before the first shell
+	keyReader *keyReader // nil before the first shell
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
