@@ -48,13 +48,28 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*source.Co
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := remote.Update(ctx, ref, o.depth)
+	resolved, err := o.update(ctx, remote, ref)
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
 	opts := o.sourceOptions(e, in)
 	opts.Origin = origin
 	return source.NewCommit(ctx, remote, resolved, opts), nil
+}
+
+// update brings the commit of a ref here, or the pinned one under the ref's name.
+func (o *pipelineOptions) update(ctx context.Context, remote *git.Remote, ref git.Ref) (git.Resolved, error) {
+	if o.pinned == "" {
+		return remote.Update(ctx, ref, o.depth)
+	}
+	resolved, err := remote.Update(ctx, git.Ref{Kind: git.KindCommit, Name: o.pinned}, o.depth)
+	if ref == (git.Ref{}) && o.pinnedRef != "" {
+		ref = git.Ref{Kind: git.KindBranch, Name: o.pinnedRef}
+	}
+	if ref.Kind == git.KindBranch || ref.Kind == git.KindTag {
+		resolved.Kind, resolved.Name = ref.Kind, ref.Name
+	}
+	return resolved, err
 }
 
 // fromEnvironment says where a ref comes from that the user did not write.

@@ -31,10 +31,12 @@ type pipelineOptions struct {
 	variables string
 
 	// Not flags: what other commands set.
-	dir     string         // a folder of the working tree; empty for the current folder
-	content []byte         // the configuration itself instead of a file
-	values  map[string]any // inputs with their types
-	depth   int            // commits of history that a repository is fetched with; 0 is all
+	dir       string         // a folder of the working tree; empty for the current folder
+	content   []byte         // the configuration itself instead of a file
+	values    map[string]any // inputs with their types
+	pinned    string         // with repo: the commit instead of where its ref is now
+	pinnedRef string         // its branch, where no option names one
+	depth     int            // commits of history that a repository is fetched with; 0 is all
 }
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {

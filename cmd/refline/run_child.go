@@ -21,8 +21,13 @@ func (s *session) startChild(ctx context.Context, trees *jobTrees, parent *defin
 	if err != nil {
 		return nil, err
 	}
+	p := definition.WithDefaultImage(d.Pipeline, s.o.defaultImage)
+	plays := func(job string) bool { return s.plays(req.Job.Name + " / " + job) }
+	if err := s.runsOn.decide(ctx, p, plays, s.pausing(s.confirmer())); err != nil {
+		return nil, err
+	}
 	return &localrun.Input{
-		Pipeline: definition.WithDefaultImage(d.Pipeline, s.o.defaultImage), Variables: d.JobVariables, Job: s.jobInput(ctx, trees, d),
+		Pipeline: p, Variables: d.JobVariables, Job: s.jobInput(ctx, trees, d),
 		Child: func(ctx context.Context, inner localrun.ChildRequest) (*localrun.Input, error) {
 			return s.startChild(ctx, trees, d, inner)
 		},

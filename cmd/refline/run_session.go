@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -52,12 +53,19 @@ type session struct {
 	kept    bool     // the run's folder is worth keeping
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
+
+	earlier  *earlierRun // results of jobs that are not run; nil: none
+	screen   sync.RWMutex
+	keyboard *keyboard // nil before the first shell
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
 	hideMemory() // before there is a secret in it
-	var err error
+	err := s.openEarlier()
+	if err != nil {
+		return err
+	}
 	if s.store, err = openHistory(s.e); err != nil {
 		return err
 	}
@@ -82,6 +90,9 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	if err := s.compile(ctx, jobs); err != nil {
+		return err
+	}
+	if err := s.earlier.check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -144,7 +155,10 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 			return s.noJob(ctx, want)
 		}
 	}
-	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only)
+	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
+	if s.earlier != nil {
+		s.c.pipeline = s.chooseEarlier(s.c.pipeline, s.jobs)
+	}
 	return s.checkManual()
 }
 
@@ -158,6 +172,9 @@ func (s *session) noJob(ctx context.Context, word string) error {
 
 func (s *session) run(ctx context.Context) error {
 	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	if s.o.shell != "" {
+		p = s.withoutRetries(p)
+	}
 	s.c.pipeline = p
 	s.begin()
 	var err error
@@ -175,6 +192,9 @@ func (s *session) run(ctx context.Context) error {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.Write(&s.record); err != nil {
+		return err
+	}
+	if err := s.request().write(s.store, s.record.Number); err != nil {
 		return err
 	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
@@ -227,12 +247,19 @@ func (s *session) begin() {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
+	if s.earlier != nil && s.earlier.retry {
+		r.RetryOf = s.earlier.run.Number
+	}
 }
 
 // header is the run's first line: what runs, at which commit.
 func (s *session) header() string {
 	p := s.c.pipeline
-	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
+	again := ""
+	if s.record.RetryOf != 0 {
+		again = fmt.Sprintf(" · run %d again", s.record.RetryOf)
+	}
+	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
 }
 
 func (s *session) headerTo() io.Writer {
@@ -256,7 +283,7 @@ func (s *session) mode() termview.Mode {
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
 	if trees.tree != nil { // there is none in place
-		trees.tree.UsePool(filepath.Join(s.builds, "spare"))
+		trees.tree.UsePool(filepath.Join(s.builds, "pool"))
 	}
 	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
@@ -271,7 +298,8 @@ func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
 		Stop:  s.e.stop,
 	}
 	in.Child = s.child(trees)
-	if s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
+	s.useEarlier(&in)
+	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
 	return in
@@ -280,6 +308,8 @@ func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
+	s.screen.RLock() // while a shell has the terminal, reports wait
+	defer s.screen.RUnlock()
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	s.names.Observe(ev)
 	if s.events != nil {
@@ -339,6 +369,7 @@ func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.D
 			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.keys, s.tokens),
+			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -401,6 +432,7 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
+			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
 			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
 		}
 		if p.Jobs[i].Base != p.Jobs[i].Name {
@@ -410,6 +442,9 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			j.Message = s.secrets.String(rec.Result.Err.Error())
 		}
 		out = append(out, j)
+		if rec.Earlier != 0 {
+			out = append(out, s.earlier.below(j.Name)...)
+		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
 				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)

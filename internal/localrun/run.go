@@ -42,6 +42,10 @@ type Input struct {
 	Ask func(ctx context.Context, jobs []string) string
 	// Now makes delayed jobs start at once.
 	Now bool
+	// HasEarlier reports whether a job of a run is not run but taken from an earlier
+	// run by TakeEarlier; children share both. May be nil.
+	HasEarlier  func(run, job string) bool
+	TakeEarlier func(ctx context.Context, run, job string) (Earlier, error)
 	// Slots bounds how many jobs run at once; children share their parent's.
 	Slots chan struct{}
 	// Lock takes a resource group of this computer and returns its release.
@@ -82,6 +86,7 @@ type JobRecord struct {
 	Log       string // path of the log, empty when it never ran
 	Artifacts string // their key, empty for none
 	Seconds   float64
+	Earlier   int64 // the run that the result was taken from, 0 for this one
 	Result    engine.JobResult
 }
 
@@ -174,8 +179,8 @@ type outcome struct {
 	record  JobRecord
 }
 
-// loop runs until nothing moves any more. On an error everything that still
-// runs is ended before it returns.
+// loop runs until nothing moves any more. On an error, it ends everything that
+// still runs before it returns.
 func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -241,7 +246,7 @@ func (r *runner) turn(ctx context.Context) error {
 	}
 }
 
-// stopped asks both: Stop hears of the end of ctx only a moment later.
+// stopped asks both, since Stop ends a moment later than ctx.
 func (r *runner) stopped(ctx context.Context) bool { return ctx.Err() != nil || r.Stop.Err() != nil }
 
 func (r *runner) cancelAll(ctx context.Context) error {
@@ -252,8 +257,8 @@ func (r *runner) cancelAll(ctx context.Context) error {
 	return err
 }
 
-// rest is called when nothing moves any more; it returns true when a manual job
-// was played.
+// rest is called when nothing moves any more. It reports whether a manual job was
+// played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
 	if r.Ask == nil || r.stopped(ctx) {
 		return false, nil
@@ -315,7 +320,7 @@ func (r *runner) changed(c pipeline.Change) {
 	rec := r.records[i]
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStatus, From: c.From, Status: c.To, Attempt: c.Attempt,
 		AllowFailure: s.AllowFailure, Reason: s.Reason, ExitCode: s.ExitCode,
-		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err)})
+		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err), EarlierRun: rec.Earlier})
 }
 
 func errText(err error) string {
@@ -343,7 +348,7 @@ func (r *runner) emit(i int, ev pipeline.Report) {
 
 func (r *runner) delay(i int) {
 	wait := r.Pipeline.Jobs[i].StartIn.D()
-	if r.Now {
+	if r.Now || r.hasEarlier(i) {
 		wait = 0
 	}
 	r.delayed++
@@ -386,6 +391,13 @@ func (r *runner) slotNeed(i int) slotNeed {
 func (r *runner) startReady(ctx context.Context) error {
 	for len(r.ready) > 0 {
 		i := r.ready[0]
+		if r.hasEarlier(i) {
+			r.ready = r.ready[1:]
+			if err := r.takeEarlier(ctx, i); err != nil {
+				return err
+			}
+			continue
+		}
 		need := r.slotNeed(i)
 		if need == slotFirst {
 			select {
