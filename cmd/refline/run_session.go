@@ -54,9 +54,9 @@ type session struct {
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 
-	earlier  *earlierRun // results of jobs that are not run; nil: none
-	screen   sync.RWMutex
-	keyboard *keyboard // nil before the first shell
+	earlier   *earlierRun // results of jobs that are not run; nil: none
+	screen    sync.RWMutex
+	keySource *keySource // nil before the first shell
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
