@@ -55,7 +55,7 @@ func (s *session) verdict(res localrun.Result) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
 	}
 	switch {
 	case s.e.stop.Err() != nil:
@@ -64,6 +64,21 @@ func (s *session) verdict(res localrun.Result) error {
 		return errRed
 	}
 	return s.ranAll(res)
+}
+
+// logHint says how to read the logs.
+func (s *session) logHint() string {
+	job, some := " JOB", false
+	if len(s.record.Jobs) == 1 {
+		job = ""
+	}
+	for _, j := range s.record.Jobs {
+		some = some || j.Log != ""
+	}
+	if !some {
+		return ""
+	}
+	return fmt.Sprintf(" · logs: refline runs log %d%s", s.record.Number, job)
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
