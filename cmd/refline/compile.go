@@ -179,10 +179,11 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	if info, err := os.Stat(filepath.Join(c.root, filepath.FromSlash(name))); c.root != "" && err == nil && !info.Mode().IsRegular() {
 		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.file)
 	}
-	if !c.project.Exists(ctx, name) {
-		return "", errs.E(errs.NotFound, "no file %s in %s", name, where)
+	found, err := c.project.Exists(ctx, name)
+	if err == nil && !found {
+		err = errs.E(errs.NotFound, "no file %s in %s", name, where)
 	}
-	return name, nil
+	return name, err
 }
 
 // takeFile takes the first word of the command line as the file to run, if no

@@ -22,8 +22,13 @@ func (s *session) startChild(ctx context.Context, tree *workspace.Tree, parent *
 	if err != nil {
 		return nil, err
 	}
+	p := definition.WithDefaultImage(d.Pipeline, s.o.defaultImage)
+	plays := func(job string) bool { return s.plays(req.Job.Name + " / " + job) }
+	if err := s.runsOn.decide(ctx, p, plays, s.pausing(s.confirmer())); err != nil {
+		return nil, err
+	}
 	return &localrun.Input{
-		Pipeline: definition.WithDefaultImage(d.Pipeline, s.o.defaultImage), Variables: d.JobVariables, Job: s.jobInput(ctx, tree),
+		Pipeline: p, Variables: d.JobVariables, Job: s.jobInput(ctx, tree),
 		Child: func(ctx context.Context, inner localrun.ChildRequest) (*localrun.Input, error) {
 			return s.startChild(ctx, tree, d, inner)
 		},

@@ -262,7 +262,7 @@ func (s *session) alone() bool {
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
 	if tree != nil { // there is none in place
-		tree.UsePool(filepath.Join(s.builds, "spare"))
+		tree.UsePool(filepath.Join(s.builds, "pool"))
 	}
 	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),

@@ -23,9 +23,9 @@ type memory map[string]string
 var _ source.Project = memory{}
 
 func (m memory) Loader(gitlabci.Facts) gitlabci.Loader { return m }
-func (m memory) Exists(_ context.Context, path string) bool {
+func (m memory) Exists(_ context.Context, path string) (bool, error) {
 	_, ok := m[path]
-	return ok
+	return ok, nil
 }
 func (m memory) Read(_ context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
 	text, ok := m[src.Path]

@@ -23,7 +23,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		res.Coverage = a.coverage.value()
 	}
 	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
-		return // as on GitLab, what ran out of time keeps nothing
+		return // as on GitLab, a job that ran out of time keeps nothing
 	}
 	if ctx.Err() != nil {
 		a.late(ctx, res)
@@ -51,8 +51,8 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	}
 }
 
-// late makes res that of a job whose timeout was over in what comes after its
-// script, and reports whether it was.
+// late replaces res if the job's timeout was over after its script, and reports
+// whether it was.
 func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	if !timedOut(ctx) {
 		return false
@@ -174,7 +174,7 @@ func maskValue(secrets *mask.Set, v any) any {
 	}
 }
 
-// mostNotes bounds what a job can make its user read.
+// mostNotes bounds how many notes of one job are shown.
 const mostNotes = 100
 
 func (a *attempt) note(text string) {

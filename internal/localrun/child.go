@@ -11,8 +11,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// child runs the pipeline of a trigger job. By strategy the job waits for it
-// (depend, mirror) or is done as soon as it exists.
+// child runs the pipeline of a trigger job. With the strategies depend and mirror
+// the job waits for its end, else only until it exists.
 func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInput) engine.JobResult {
 	job := &r.Pipeline.Jobs[i]
 	fail := func(err error) engine.JobResult {

@@ -149,8 +149,8 @@ type outcome struct {
 	record  JobRecord
 }
 
-// loop runs until nothing moves any more. On an error everything that still
-// runs is ended before it returns.
+// loop runs until nothing moves any more. On an error, it ends everything that
+// still runs before it returns.
 func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -216,7 +216,7 @@ func (r *runner) turn(ctx context.Context) error {
 	}
 }
 
-// stopped asks both: Stop hears of the end of ctx only a moment later.
+// stopped asks both, since Stop ends a moment later than ctx.
 func (r *runner) stopped(ctx context.Context) bool { return ctx.Err() != nil || r.Stop.Err() != nil }
 
 func (r *runner) cancelAll(ctx context.Context) error {
@@ -227,8 +227,8 @@ func (r *runner) cancelAll(ctx context.Context) error {
 	return err
 }
 
-// rest is called when nothing moves any more; it returns true when a manual job
-// was played.
+// rest is called when nothing moves any more. It reports whether a manual job was
+// played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
 	if r.Ask == nil || r.stopped(ctx) {
 		return false, nil

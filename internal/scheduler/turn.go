@@ -284,7 +284,7 @@ func (t *turn) apply(r *run, events ...pipeline.Event) error {
 	if err != nil {
 		return err
 	}
-	r.Status, r.Stages, r.BusyGroups = next.Status, next.Stages, next.BusyGroups
+	r.Status, r.Result, r.Stages, r.BusyGroups = next.Status, pipeline.ResultOf(next), next.Stages, next.BusyGroups
 	for _, c := range changes {
 		j := &r.jobs[c.Pos]
 		j.JobState = next.Jobs[c.Pos]
@@ -322,7 +322,7 @@ func (t *turn) follow(r *run, j *store.Job, c pipeline.Change) {
 		t.ready = append(t.ready, store.Queued{Run: r.ID, Pos: c.Pos, Project: r.Project, Priority: r.Priority})
 	case pipeline.StatusScheduled:
 		delete(t.timers[r.ID], c.Pos)
-		t.delays = append(t.delays, store.Timer{Run: r.ID, Pos: c.Pos, Attempt: j.Attempt, Due: t.now.Add(time.Duration(r.c.pipeline.Jobs[c.Pos].StartIn))})
+		t.delays = append(t.delays, store.Timer{Run: r.ID, Pos: c.Pos, Attempt: j.Attempt, Due: t.now.Add(r.c.pipeline.Jobs[c.Pos].StartIn.D())})
 	case pipeline.StatusCanceling:
 		t.canceled = append(t.canceled, j.AttemptID)
 	case pipeline.StatusRunning:
@@ -392,7 +392,7 @@ func (t *turn) create(c *command) error {
 		delete(t.runs, r.ID)
 		return nil
 	}
-	r.Status, r.Stages, r.Version = next.Status, next.Stages, 1
+	r.Status, r.Result, r.Stages, r.Version = next.Status, pipeline.ResultOf(next), next.Stages, 1
 	t.changed[r.ID] = map[int]bool{}
 	for _, ch := range changes {
 		r.jobs[ch.Pos].JobState = next.Jobs[ch.Pos]

@@ -28,8 +28,9 @@ type Files interface {
 	// what the project is called: an include that names it at the commit that
 	// is compiled is read here and not from the remote.
 	Loader(self gitlabci.Facts) gitlabci.Loader
-	// Exists reports whether the project has a regular file at path.
-	Exists(ctx context.Context, path string) bool
+	// Exists reports whether the project has a regular file at path. An error is
+	// one of the place: a damaged repository does not lack the file.
+	Exists(ctx context.Context, path string) (bool, error)
 }
 
 // History gives what git knows about the project.

@@ -82,9 +82,12 @@ func (t *WorkingTree) listFiles(context.Context) ([]string, error) {
 func (t *WorkingTree) Prefetch() { go func() { _, _ = t.files() }() }
 
 // Exists implements [Files].
-func (t *WorkingTree) Exists(_ context.Context, path string) bool {
+func (t *WorkingTree) Exists(_ context.Context, path string) (bool, error) {
 	info, err := os.Stat(filepath.Join(t.tree.Root, filepath.FromSlash(path)))
-	return err == nil && info.Mode().IsRegular()
+	if os.IsPermission(err) {
+		return false, errs.E(errs.Denied, "look for %s: %w", path, err)
+	}
+	return err == nil && info.Mode().IsRegular(), nil
 }
 
 // Facts implements [History].

@@ -19,6 +19,7 @@ type Run struct {
 	Pipeline            int64
 	Version             int64 // grows with each change of the run or its jobs
 	Status              pipeline.Status
+	Result              pipeline.Result
 	Stages              []pipeline.Status
 	BusyGroups          []string
 	Source              pipeline.Trigger
@@ -65,7 +66,7 @@ const (
 
 var (
 	runTable = table{name: "runs", key: []string{"id"}, keep: []string{"project", "number", "flow", "pipeline", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at"},
-		columns: []string{"id", "project", "number", "flow", "pipeline", "version", "status", "stages", "busy_groups", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at", "started_at", "finished_at"}}
+		columns: []string{"id", "project", "number", "flow", "pipeline", "version", "status", "result", "stages", "busy_groups", "source", "ref", "sha", "actor", "parent", "priority", "protected", "created_at", "started_at", "finished_at"}}
 	jobTable = table{name: "jobs", key: []string{"run", "pos"},
 		columns: []string{"run", "pos", "version", "status", "attempt", "flags", "reason", "exit_code", "attempt_id", "started_at", "finished_at"}}
 	attemptTable = table{name: "attempts", key: []string{"id"}, keep: []string{"run", "pos", "attempt", "started_at"},
@@ -87,7 +88,7 @@ func scanRun(rows *sql.Rows) (Run, error) {
 	var stages, busy string
 	var created, started, finished int64
 	var protected int
-	err := rows.Scan(&r.ID, &r.Project, &r.Number, &r.Flow, &r.Pipeline, &r.Version, &r.Status, &stages, &busy,
+	err := rows.Scan(&r.ID, &r.Project, &r.Number, &r.Flow, &r.Pipeline, &r.Version, &r.Status, &r.Result, &stages, &busy,
 		&r.Source, &r.Ref, &r.SHA, &r.Actor, &r.Parent, &r.Priority, &protected, &created, &started, &finished)
 	if err != nil {
 		return r, err
@@ -122,7 +123,7 @@ func (t *Tx) PutRuns(ctx context.Context, list []Run) error {
 			}
 			busy = string(text)
 		}
-		rows[i] = []any{r.ID, r.Project, r.Number, r.Flow, r.Pipeline, r.Version, string(r.Status), strings.Join(stages, ","), busy,
+		rows[i] = []any{r.ID, r.Project, r.Number, r.Flow, r.Pipeline, r.Version, string(r.Status), string(r.Result), strings.Join(stages, ","), busy,
 			string(r.Source), r.Ref, r.SHA, r.Actor, r.Parent, r.Priority, bit(r.Protected), millis(r.Created), millis(r.Started), millis(r.Finished)}
 	}
 	return t.putMany(ctx, &runTable, rows)
