@@ -121,7 +121,7 @@ func (s *session) showFailures() {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})
