@@ -18,6 +18,9 @@ func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
+		if waiting := waitingIn(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
+			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.again(), shellWord(waiting[0]))
+		}
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
 			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
@@ -34,6 +37,26 @@ func (s *session) why(res localrun.Result) func(int) string {
 			return string(st.Status)
 		}
 	}
+}
+
+// waitingIn names the manual jobs that wait in the child pipelines of a trigger
+// job, as "trigger / job".
+func waitingIn(res localrun.Result, trigger string) (names []string) {
+	for _, c := range res.Children {
+		if c.Trigger != trigger {
+			continue
+		}
+		jobs := c.Input.Pipeline.Jobs
+		for i, st := range c.Result.State.Jobs {
+			if st.Status == pipeline.StatusManual && jobs[i].When == pipeline.WhenManual && !st.AllowFailure {
+				names = append(names, trigger+" / "+jobs[i].Name)
+			}
+			for _, inner := range waitingIn(c.Result, jobs[i].Name) {
+				names = append(names, trigger+" / "+inner)
+			}
+		}
+	}
+	return names
 }
 
 // verdict prints the last lines of what failed and the sums, and says how the
@@ -103,8 +126,8 @@ func verdictWord(j history.Job) string {
 		return "failed"
 	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
-	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled:
-		return "waits"
+	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
+		return "waits" // running: a trigger job whose child waits
 	default:
 		return "skipped"
 	}

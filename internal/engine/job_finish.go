@@ -37,9 +37,10 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		err = nil
 	}
 	if err == nil {
-		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
-		err = a.keepArtifacts(ctx, failed, res)
+		if err = a.keepArtifacts(ctx, failed, res); err == nil {
+			a.noteDeployment(res)
+		}
 	}
 	switch {
 	case err == nil:
@@ -63,7 +64,8 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// noteDeployment says which environment a job reached, and where it is seen.
+// noteDeployment reports the environment that a job reached and its URL, which may
+// use the variables of the job's own dotenv report.
 func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
@@ -71,7 +73,7 @@ func (a *attempt) noteDeployment(res *JobResult) {
 	}
 	text := "deployed to " + a.expand(env.Name)
 	if env.URL != "" {
-		text += ": " + a.expand(env.URL)
+		text += ": " + a.expandWith(env.URL, res.Dotenv)
 	}
 	a.note(text)
 }
@@ -84,7 +86,7 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 	}
 	req := artifact.Request{
 		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
-		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "",
+		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "" && !a.keeps(),
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
 		kept, err := artifact.Keep(ctx, a.Artifacts, a.Keep, req)
@@ -95,15 +97,24 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 			return err
 		}
 		res.Artifacts = !kept.Empty()
-		res.Dotenv, err = a.readDotenv(ctx, kept.Info.Reports["dotenv"])
+		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"], a.note)
 		return err
 	})
 }
 
-func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Variable, error) {
+// KeptDotenv gives the variables of the dotenv reports among kept artifacts.
+func KeptDotenv(ctx context.Context, store artifact.Store, key string) ([]pipeline.Variable, error) {
+	info, err := store.Info(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return readDotenv(ctx, store, key, info.Reports["dotenv"], func(string) {})
+}
+
+func readDotenv(ctx context.Context, store artifact.Store, key string, files []string, note func(string)) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
-		f, err := a.Artifacts.OpenReport(ctx, a.Keep, "dotenv", file)
+		f, err := store.OpenReport(ctx, key, "dotenv", file)
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +122,10 @@ func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Va
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("reports:dotenv %s: %w", file, err)
+		}
+		if len(vars) > dotenvVariables {
+			note(fmt.Sprintf("reports:dotenv %s has %d variables; GitLab refuses more than %d by default, on gitlab.com more than 50 (Free), 100 (Premium) or 150 (Ultimate)",
+				file, len(vars), dotenvVariables))
 		}
 		out = append(out, vars...)
 	}

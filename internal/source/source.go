@@ -39,6 +39,9 @@ type History interface {
 	Facts(ctx context.Context) (gitlabci.Facts, error)
 	// Changed gives the files that a push or merge request changes.
 	Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
+	// MergeBase is the commit at which the compiled one left a branch, or the
+	// branch's own without a common history.
+	MergeBase(ctx context.Context, branch string) (string, error)
 	// LastCommit is the commit that last changed a path, "" if none did.
 	LastCommit(ctx context.Context, path string) (string, error)
 }

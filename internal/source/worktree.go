@@ -149,7 +149,7 @@ func (t *WorkingTree) Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 	}
 	c.Load = func() ([]string, bool, error) {
 		if f.Trigger == pipeline.TriggerMergeRequest {
-			return known(t.compare(ctx, f.DefaultBranch))
+			return known(t.compare(ctx, f.Target()))
 		}
 		base := cmp.Or(t.options.Before, t.tree.Upstream(ctx, f.Branch).Name)
 		if isNone(base) {
@@ -171,6 +171,15 @@ func (t *WorkingTree) compare(ctx context.Context, ref string) ([]string, error)
 		return files, nil
 	}
 	return nil, err
+}
+
+// MergeBase implements [History].
+func (t *WorkingTree) MergeBase(ctx context.Context, branch string) (string, error) {
+	base, err := t.tree.MergeBase(ctx, branch)
+	if errs.Is(err, errs.NotFound) && t.tree.RemoteName != "" {
+		return t.tree.MergeBase(ctx, "refs/remotes/"+t.tree.RemoteName+"/"+branch)
+	}
+	return base, err
 }
 
 // LastCommit implements [History].
