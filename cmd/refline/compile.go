@@ -154,8 +154,9 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 	if runs {
 		t.Prefetch()
 	}
-	if o.branch+o.tag+o.ref != "" {
-		c.pretence = t.Pretence(ctx)
+	// A ref of the environment may be one that a shallow clone does not have.
+	if p := t.Pretence(ctx); p != nil && (o.branch+o.tag+o.ref != "" || p.Commit != "") {
+		c.pretence = p
 	}
 	return nil
 }
