@@ -100,7 +100,7 @@ func (l *linter) lint(ctx context.Context, file string) error {
 		return err
 	}
 	if file != "" && opts.content == nil && opts.repo == "" {
-		opts.dir = filepath.Dir(source.RealPath(l.e.path(file)))
+		opts.dir = filepath.Dir(realFile(l.e.path(file)))
 	}
 	c, err := compileAny(ctx, l.e, &opts)
 	var usage usageError
