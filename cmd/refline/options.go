@@ -105,6 +105,15 @@ func (o *pipelineOptions) sourceOptions(e *env, includes includeOptions) source.
 	}
 }
 
+// argument is a word of a command line that is not an option, whatever it begins
+// with.
+func argument(word string) string {
+	if strings.HasPrefix(word, "-") {
+		return "-- " + shellWord(word)
+	}
+	return shellWord(word)
+}
+
 // eventNames are the values of --event.
 func eventNamed(name string) (pipeline.Trigger, error) {
 	switch name {

@@ -78,7 +78,7 @@ func (s *session) verdict(res localrun.Result) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
 	}
 	switch {
 	case s.e.stop.Err() != nil:
@@ -87,6 +87,21 @@ func (s *session) verdict(res localrun.Result) error {
 		return errRed
 	}
 	return s.ranAll(res)
+}
+
+// logHint says how to read the logs.
+func (s *session) logHint() string {
+	job, some := " JOB", false
+	if len(s.record.Jobs) == 1 {
+		job = ""
+	}
+	for _, j := range s.record.Jobs {
+		some = some || j.Log != ""
+	}
+	if !some {
+		return ""
+	}
+	return fmt.Sprintf(" · logs: refline runs log %d%s", s.record.Number, job)
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
@@ -129,7 +144,7 @@ func (s *session) showFailures() {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})

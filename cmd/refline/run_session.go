@@ -273,11 +273,17 @@ func (s *session) mode() termview.Mode {
 	switch {
 	case s.e.quiet, s.o.json:
 		return termview.ModeQuiet
-	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
+	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb" && !s.alone():
 		return termview.ModeLive
 	default:
 		return termview.ModeLines
 	}
+}
+
+// alone reports whether one job runs by itself, so that its output is the run's.
+func (s *session) alone() bool {
+	jobs := s.c.pipeline.Jobs
+	return len(jobs) == 1 && jobs[0].Downstream == nil
 }
 
 // input is what the engine needs to run the pipeline.

@@ -63,6 +63,9 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 		if os.IsNotExist(err) {
 			return nil, errs.E(errs.NotFound, "no file %s in %s", path, t.tree.Root)
 		}
+		if target, lerr := root.Readlink(filepath.FromSlash(path)); lerr == nil {
+			return nil, errs.E(errs.Invalid, "%s is a symbolic link to %s, which is not a file of this repository", path, target)
+		}
 		return nil, errs.E(errs.Invalid, "%s: %w", path, withoutPath(err))
 	}
 	return data, nil
