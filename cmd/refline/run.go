@@ -31,7 +31,6 @@ type runOptions struct {
 	logLimit     int64 // MiB
 	json         bool
 	submodules   bool
-	topModules   bool // submodules, but not those inside them
 	lfs          bool
 	sparse       []string
 

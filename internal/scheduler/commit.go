@@ -104,7 +104,7 @@ func (t *turn) publish() {
 			delete(m.attempts, id)
 			continue
 		}
-		m.attempts[id] = &attempt{Attempt: *a}
+		m.attempts[id] = &attempt{*a}
 	}
 	for _, fence := range t.canceled {
 		if a := m.attempts[fence]; a != nil {

@@ -74,10 +74,7 @@ func (s *session) takes(l store.Lane) bool {
 }
 
 // attempt is one that has not ended.
-type attempt struct {
-	store.Attempt
-	canceling bool
-}
+type attempt struct{ store.Attempt }
 
 const (
 	maxRuns   = 2000
