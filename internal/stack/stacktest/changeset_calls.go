@@ -68,6 +68,10 @@ func (s *Server) describeChangeSet(c call) ([]elem, error) {
 	if len(cs.tags) > 0 {
 		tags = members("Tags", cs.tags, pairElems)
 	}
+	var importExisting elem // as recorded, the service names it only if it was asked for
+	if cs.importExisting {
+		importExisting = yes("ImportExistingResources", true)
+	}
 	return []elem{
 		el("ChangeSetName", cs.name), el("ChangeSetId", cs.arn), el("StackId", cs.st.id), el("StackName", cs.st.name),
 		opt("Description", cs.description), cs.parameterElems(), el("CreationTime", stamp(cs.created)),
@@ -78,7 +82,7 @@ func (s *Server) describeChangeSet(c call) ([]elem, error) {
 			return []elem{el("Type", "Resource"), group("ResourceChange", ch.elems(values, cs.mode == "REVERT_DRIFT")...)}
 		}),
 		opt("NextToken", more), yes("IncludeNestedStacks", cs.includeNested), parent, root,
-		opt("OnStackFailure", cs.onFailure), yes("ImportExistingResources", cs.importExisting), opt("DeploymentMode", cs.mode),
+		opt("OnStackFailure", cs.onFailure), importExisting, opt("DeploymentMode", cs.mode),
 	}, nil
 }
 
