@@ -81,7 +81,7 @@ func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*c
 		return nil, err
 	}
 	c := &compiled{}
-	if err := c.openSource(ctx, e, &o, run != nil); err != nil {
+	if err := c.openSource(ctx, e, &o, run); err != nil {
 		return nil, err
 	}
 	if err := c.compile(ctx, e, &o, request, run); err != nil {
@@ -130,7 +130,7 @@ func (o *pipelineOptions) request(e *env) (r definition.Request, err error) {
 	return r, err
 }
 
-func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, runs bool) error {
+func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, run *forRun) error {
 	if o.repo == "" && o.commit != "" {
 		if w, err := git.Open(ctx, e.dir, e.environ()); err == nil && !w.InRepository() {
 			return errs.E(errs.Invalid, "--commit %s: %s is not in a git repository; name one: --repo URL", o.commit, w.Root)
@@ -146,12 +146,16 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
 		return nil
 	}
-	t, err := openWorkingTree(ctx, e, o)
+	file := o.file
+	if file == "" && run != nil && len(run.words) > 0 {
+		file = run.words[0]
+	}
+	t, err := openWorkingTree(ctx, e, o, file)
 	if err != nil {
 		return err
 	}
 	c.project, c.checkout, c.root = t, &worktreeCheckout{e: e, from: t}, t.Git().Root
-	if runs {
+	if run != nil {
 		t.Prefetch()
 	}
 	// A ref of the environment may be one that a shallow clone does not have.
@@ -197,7 +201,7 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	}
 	name, where := o.file, c.project.At()
 	if c.root != "" {
-		rel, err := filepath.Rel(source.RealPath(c.root), source.RealPath(e.path(name)))
+		rel, err := filepath.Rel(git.RealPath(c.root), git.RealPath(e.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
 		}

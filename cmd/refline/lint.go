@@ -15,6 +15,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/git"
 	"refline/internal/source"
 )
 
@@ -100,7 +101,7 @@ func (l *linter) lint(ctx context.Context, file string) error {
 		return err
 	}
 	if file != "" && opts.content == nil && opts.repo == "" {
-		opts.dir = filepath.Dir(source.RealPath(l.e.path(file)))
+		opts.dir = filepath.Dir(git.RealPath(l.e.path(file)))
 	}
 	c, err := compileAny(ctx, l.e, &opts)
 	var usage usageError
@@ -128,10 +129,10 @@ func (l *linter) outside(ctx context.Context, c *compiled, dir string) string {
 	if dir == "" || c.root == "" {
 		return ""
 	}
-	if w, err := git.Open(ctx, l.e.dir, l.e.environ()); err == nil && source.RealPath(w.Root) == source.RealPath(c.root) {
+	if w, err := git.Open(ctx, l.e.dir, l.e.environ()); err == nil && git.RealPath(w.Root) == source.RealPath(c.root) {
 		return ""
 	}
-	way, err := filepath.Rel(source.RealPath(l.e.dir), source.RealPath(c.root))
+	way, err := filepath.Rel(git.RealPath(l.e.dir), source.RealPath(c.root))
 	if err != nil || strings.HasPrefix(way, filepath.Join("..", "..")) {
 		return filepath.ToSlash(c.root)
 	}

@@ -262,7 +262,7 @@ func (t *WorkingTree) addSubmodules(ctx context.Context, l *Listing, folders []s
 	for _, folder := range folders {
 		dir := filepath.Join(t.tree.Root, filepath.FromSlash(folder))
 		w, err := git.Open(ctx, dir, environ)
-		if err != nil || RealPath(w.Root) != RealPath(dir) {
+		if err != nil || git.RealPath(w.Root) != git.RealPath(dir) {
 			l.Missing = append(l.Missing, folder)
 			continue
 		}
@@ -284,15 +284,4 @@ func (t *WorkingTree) addSubmodules(ctx context.Context, l *Listing, folders []s
 		}
 	}
 	return nil
-}
-
-// RealPath follows links as far as the path exists.
-func RealPath(p string) string {
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		return real
-	}
-	if dir := filepath.Dir(p); dir != p {
-		return filepath.Join(RealPath(dir), filepath.Base(p))
-	}
-	return p
 }
