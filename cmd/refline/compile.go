@@ -201,7 +201,7 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	}
 	name, where := o.file, c.project.At()
 	if c.root != "" {
-		rel, err := filepath.Rel(git.RealPath(c.root), git.RealPath(e.path(name)))
+		rel, err := filepath.Rel(git.RealPath(c.root), realFile(e.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
 		}
@@ -237,6 +237,15 @@ func (c *compiled) takeFile(ctx context.Context, e *env, o *pipelineOptions, r d
 		return r.File, words, nil
 	}
 	return file, words[1:], nil
+}
+
+// realFile follows the links of a path, but not that of a configuration itself: as
+// on GitLab, such a link is a file that holds its target.
+func realFile(path string) string {
+	if gitlabci.IsPipelineFile(path) {
+		return filepath.Join(git.RealPath(filepath.Dir(path)), filepath.Base(path))
+	}
+	return git.RealPath(path)
 }
 
 // source reads the files that findings name, for the line under them.

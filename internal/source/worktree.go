@@ -49,6 +49,11 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	if info, err := root.Lstat(filepath.FromSlash(path)); err == nil && info.Mode()&fs.ModeSymlink != 0 && t.tree.InRepository() && gitlabci.IsPipelineFile(path) {
+		// As in a commit, and on GitLab, a link is a file that holds its target.
+		target, err := root.Readlink(filepath.FromSlash(path))
+		return []byte(filepath.ToSlash(target)), err
+	}
 	// A pipe in the place of a file would hold up everything.
 	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
 		return nil, errs.E(errs.Invalid, "%s is no regular file", path)
