@@ -108,11 +108,11 @@ func flagError(c *cobra.Command, err error) error {
 			}
 		})
 		name := "--" + unknown.GetSpecifiedName()
-		job := ""
-		if c.ValidArgsFunction != nil { // it takes names of jobs
-			job = fmt.Sprintf("; for a job of this name: %s -- %s", c.CommandPath(), name)
+		near := didYouMean(name, known)
+		if near == "" && c.ValidArgsFunction != nil { // it takes names of jobs
+			near = fmt.Sprintf("; for a job of this name: %s -- %s", c.CommandPath(), name)
 		}
-		return usagef("%sunknown flag: %s%s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), job, c.CommandPath())
+		return usagef("%sunknown flag: %s%s; see %s --help", ofCommand(c), name, near, c.CommandPath())
 	}
 	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
 		ReplaceAllString(err.Error(), ": not a number")

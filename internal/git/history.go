@@ -22,7 +22,10 @@ func (w *Worktree) LastCommit(ctx context.Context, path string) string {
 // LastCommit is the commit, at or before commit, that last changed a path. The
 // mirror must hold the history.
 func (r *Remote) LastCommit(ctx context.Context, commit, path string) string {
-	return lastCommit(ctx, r.own, commit, path)
+	inMirror := func(args ...string) process {
+		return r.own(append([]string{"--git-dir=" + r.mirror()}, args...)...)
+	}
+	return lastCommit(ctx, inMirror, commit, path)
 }
 
 func lastCommit(ctx context.Context, git func(...string) process, commit, path string) string {
