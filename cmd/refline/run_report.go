@@ -18,6 +18,9 @@ func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
+		if name := waitingChild(res, p.Jobs[i].Name); name != "" {
+			return "its child pipeline waits; to run the manual job: refline run" + s.o.again() + " --manual " + shellWord(name)
+		}
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
 			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
@@ -34,6 +37,26 @@ func (s *session) why(res localrun.Result) func(int) string {
 			return string(st.Status)
 		}
 	}
+}
+
+// waitingChild names the first manual job that the child of a trigger job waits
+// for, "" for none.
+func waitingChild(res localrun.Result, trigger string) string {
+	for _, c := range res.Children {
+		if c.Trigger != trigger || c.Result.Result != pipeline.ResultWaiting {
+			continue
+		}
+		for i, j := range c.Result.State.Jobs {
+			name := c.Input.Pipeline.Jobs[i].Name
+			if deeper := waitingChild(c.Result, name); deeper != "" {
+				return trigger + " / " + deeper
+			}
+			if j.Status == pipeline.StatusManual && !j.AllowFailure {
+				return trigger + " / " + name
+			}
+		}
+	}
+	return ""
 }
 
 // verdict prints the last lines of what failed and the sums, and says how the
@@ -88,7 +111,7 @@ func verdictWord(j history.Job) string {
 		return "failed"
 	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
-	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled:
+	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
 		return "waits"
 	default:
 		return "skipped"

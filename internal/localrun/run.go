@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -103,6 +104,7 @@ func Run(ctx context.Context, in Input) (Result, error) {
 		r.numbers = &numbers{job: in.Number * jobsOfRun}
 		r.ID = strconv.FormatInt(in.Number, 10)
 	}
+	r.waits = map[int]bool{}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
 	r.dotenv = make([][]pipeline.Variable, len(in.Pipeline.Jobs))
@@ -113,10 +115,38 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
+	state := r.restState()
 	return Result{
-		State: r.state, Status: r.state.Status, Result: pipeline.ResultOf(r.state), Jobs: r.records,
+		State: state, Status: state.Status, Result: r.result(), Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
+}
+
+// restState is the state in which the run ends. With the strategy mirror a trigger
+// job is as its child is. A run whose child waits is not running: it ends here, and
+// waits as for a manual job of its own.
+func (r *runner) restState() pipeline.State {
+	state := r.state
+	if len(r.waits) > 0 && state.Status == pipeline.StatusRunning {
+		state.Status = pipeline.StatusManual
+	}
+	for i := range r.waits {
+		if r.Pipeline.Jobs[i].Downstream.Strategy == "mirror" {
+			state.Jobs = slices.Clone(state.Jobs)
+			state.Jobs[i].Status = pipeline.StatusManual
+		}
+	}
+	return state
+}
+
+// result is that of the state, but nothing goes on in a job whose child waits.
+func (r *runner) result() pipeline.Result {
+	state := r.state
+	state.Jobs = slices.Clone(state.Jobs)
+	for i := range r.waits {
+		state.Jobs[i].Status, state.Jobs[i].AllowFailure = pipeline.StatusManual, false
+	}
+	return pipeline.ResultOf(state)
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -129,7 +159,8 @@ type runner struct {
 	records  []JobRecord
 	dotenv   [][]pipeline.Variable
 	stops    []context.CancelFunc
-	ready    []int // pending jobs that wait for a slot
+	ready    []int        // pending jobs that wait for a slot
+	waits    map[int]bool // trigger jobs whose child waits at a manual job
 	running  int
 	delayed  int
 	done     chan outcome
@@ -145,6 +176,7 @@ type outcome struct {
 	job     int
 	attempt int
 	event   pipeline.EventKind // Enqueue, or "" for a result
+	waits   bool               // a trigger job whose child waits at a manual job
 	res     engine.JobResult
 	record  JobRecord
 }
@@ -260,6 +292,12 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
+		if c.To == pipeline.StatusCanceling && r.waits[r.index[c.Job]] {
+			delete(r.waits, r.index[c.Job])
+			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCanceled, Job: c.Job}); err != nil {
+				return err
+			}
+		}
 		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
@@ -401,6 +439,10 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.stops[o.job] = nil
 	r.records[o.job] = o.record
 	r.dotenv[o.job] = o.res.Dotenv
+	if o.waits && r.state.Jobs[o.job].Status == pipeline.StatusRunning {
+		r.waits[o.job] = true // what comes after it waits too
+		return nil
+	}
 	for _, ev := range pipeline.EndEvents(name, r.state.Jobs[o.job], o.res.Status, o.res.Reason, o.res.ExitCode) {
 		if err := r.apply(ctx, ev); err != nil {
 			return err

@@ -4,6 +4,24 @@ package pipeline
 // starts. Without a strategy it succeeds as soon as that pipeline exists.
 func (d *Downstream) Waits() bool { return d.Strategy == "depend" || d.Strategy == "mirror" }
 
+// StatusFor gives the status of a trigger job that waits, from the result of the
+// run that it started: success or failed once that has ended. While it goes on or
+// waits at a manual job, the trigger job is running; with the strategy mirror it is
+// manual when its child waits.
+func (d *Downstream) StatusFor(child Result) Status {
+	switch child {
+	case ResultSuccess:
+		return StatusSuccess
+	case ResultFailed, ResultCanceled:
+		return StatusFailed
+	case ResultWaiting:
+		if d.Strategy == "mirror" {
+			return StatusManual
+		}
+	}
+	return StatusRunning
+}
+
 // ForwardedVariables gives the variables that a child pipeline gets from its
 // trigger job: the job's own and, with forward:pipeline_variables, those that
 // dotenv reports brought. (Those of the parent pipeline are given to the child as
