@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,13 +48,28 @@ func openRepository(ctx context.Context, e *env, o *pipelineOptions) (*source.Co
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := remote.Update(ctx, ref, o.depth)
+	resolved, err := o.update(ctx, remote, ref)
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, fromEnvironment(o, ref))
 	}
 	opts := o.sourceOptions(e, in)
 	opts.Origin = origin
 	return source.NewCommit(ctx, remote, resolved, opts), nil
+}
+
+// update brings the commit of a ref here, or the pinned one under the ref's name.
+func (o *pipelineOptions) update(ctx context.Context, remote *git.Remote, ref git.Ref) (git.Resolved, error) {
+	if o.pinned == "" {
+		return remote.Update(ctx, ref, o.depth)
+	}
+	resolved, err := remote.Update(ctx, git.Ref{Kind: git.KindCommit, Name: o.pinned}, o.depth)
+	if ref == (git.Ref{}) && o.pinnedRef != "" {
+		ref = git.Ref{Kind: git.KindBranch, Name: o.pinnedRef}
+	}
+	if ref.Kind == git.KindBranch || ref.Kind == git.KindTag {
+		resolved.Kind, resolved.Name = ref.Kind, ref.Name
+	}
+	return resolved, err
 }
 
 // fromEnvironment says where a ref comes from that the user did not write.
@@ -138,14 +154,33 @@ func localRevision(ctx context.Context, e *env, o *pipelineOptions) string {
 
 // tree checks the commit out.
 func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*workspace.Tree, error) {
-	c.base, c.plain = dir, !o.lfs && o.submodules == git.SubmodulesNone && len(o.sparse) == 0
+	first := c.base == ""
+	if first {
+		c.base, c.plain = dir, !o.lfs && o.submodules == git.SubmodulesNone && len(o.sparse) == 0 && !o.noFiles
+	}
 	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse, Depth: o.depth, Submodules: o.submodules}
 	if err := c.from.Remote().Checkout(ctx, c.from.Resolved(), dir, opts); err != nil {
 		return nil, err
 	}
-	c.took = time.Since(c.began)
+	if first {
+		c.took = time.Since(c.began)
+	}
+	if o.noFiles {
+		return workspace.NewTree(dir), keepOnlyGit(dir)
+	}
 	c.noteLeftOut(dir, o)
 	return workspace.NewTree(dir), nil
+}
+
+// keepOnlyGit empties a checkout but for its .git.
+func keepOnlyGit(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if entry.Name() != ".git" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
 }
 
 // noteLeftOut reports what jobs may expect and do not get.

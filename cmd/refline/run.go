@@ -34,11 +34,19 @@ type runOptions struct {
 	topModules   bool // submodules, but not those inside them
 	lfs          bool
 	sparse       []string
+
+	shell         string // when a shell is opened in a job, see bindShell
+	keep          bool
+	artifactsFrom string
+	dry           bool // list the jobs instead
+
+	// Not flags: what refline runs retry sets.
+	earlier *earlierRun
+	request runRequest // what can be asked again
 }
 
 func newRunCmd(e *env) *cobra.Command {
 	o := &runOptions{}
-	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "run [FILE] [JOB…]",
 		Short: "Run the pipeline, or some jobs and what they need",
@@ -60,19 +68,28 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
   refline run test --log
   refline run flows/daily.py --input day=2026-11-22
   refline run --manual deploy --var REGION=eu
+  refline run test --shell
+  refline run test --only --artifacts-from 7
   refline run --repo https://git.example.com/data/flows.git --tag v1.4.0 -f flows/daily.yml --input day=2026-11-22`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
 				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
 			}
-			if dryRun {
+			if o.dry {
 				return runList(cmd.Context(), e, &listOptions{pipelineOptions: o.dryRun(e, args), json: o.json})
 			}
+			o.request = requestOf(cmd, e.dir, args)
 			return runRun(cmd.Context(), e, o, args)
 		},
 	}
-	o.bind(cmd)
+	o.bindRun(cmd, e)
 	cmd.ValidArgsFunction = completeJobs(e, &o.pipelineOptions)
+	return cmd
+}
+
+// bindRun binds all flags of refline run.
+func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
+	o.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
@@ -87,7 +104,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.only, "only", false, "run only the named jobs, not what they need")
 	f.BoolVar(&o.noCache, "no-cache", false, "neither restore nor keep caches")
 	f.StringArrayVar(&o.secrets, "secret", nil, "a masked variable: NAME (from the environment) or NAME=@FILE")
-	f.BoolVar(&dryRun, "dry-run", false, "list the jobs instead, as refline list does")
+	f.BoolVar(&o.dry, "dry-run", false, "list the jobs instead, as refline list does")
 	_ = f.MarkHidden("dry-run")
 	o.deployKey.bind(cmd)
 	f.StringArrayVar(&o.gitTokens, "git-token", nil, "a token that the git of jobs and --repo uses for https: [USER@]HOST=NAME (a variable) or HOST=@FILE")
@@ -98,7 +115,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
 	f.StringArrayVar(&o.sparse, "sparse", nil, "with --repo: check out only this path")
 	f.IntVar(&o.depth, "depth", 0, "with --repo: commits of history to fetch at least, where the cache has none yet (default all)")
-	return cmd
+	bindShell(f, &o.shell)
+	f.BoolVar(&o.keep, "keep", false, keepHelp)
+	f.StringVar(&o.artifactsFrom, "artifacts-from", "", "do not run needed jobs that passed in this earlier `RUN` (its number, or ~1 for the one before the last): take their artifacts")
 }
 
 // dryRun are the options of refline list for the same pipeline.
@@ -119,7 +138,10 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	s := &session{e: e, o: o}
+	if err := o.checkShell(e); err != nil {
+		return err
+	}
+	s := &session{e: e, o: o, earlier: o.earlier}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
 		return err

@@ -54,7 +54,7 @@ func (s *session) plays(name string) bool {
 			return true
 		}
 	}
-	return root != nil && slices.Contains(s.jobs, name)
+	return root != nil && slices.Contains(s.jobs, name) || s.earlier.passed(name) || s.earlier.played(name)
 }
 
 // askManual asks on the terminal which manual job to play. An answer may mean

@@ -18,8 +18,8 @@ func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
-		if name := waitingChild(res, p.Jobs[i].Name); name != "" {
-			return "its child pipeline waits; to run the manual job: refline run" + s.o.again() + " --manual " + shellWord(name)
+		if waiting := waitingIn(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
+			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.again(), shellWord(waiting[0]))
 		}
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
@@ -39,24 +39,24 @@ func (s *session) why(res localrun.Result) func(int) string {
 	}
 }
 
-// waitingChild names the first manual job that the child of a trigger job waits
-// for, "" for none.
-func waitingChild(res localrun.Result, trigger string) string {
+// waitingIn names the manual jobs that wait in the child pipelines of a trigger
+// job, as "trigger / job".
+func waitingIn(res localrun.Result, trigger string) (names []string) {
 	for _, c := range res.Children {
-		if c.Trigger != trigger || c.Result.Result != pipeline.ResultWaiting {
+		if c.Trigger != trigger {
 			continue
 		}
-		for i, j := range c.Result.State.Jobs {
-			name := c.Input.Pipeline.Jobs[i].Name
-			if deeper := waitingChild(c.Result, name); deeper != "" {
-				return trigger + " / " + deeper
+		jobs := c.Input.Pipeline.Jobs
+		for i, st := range c.Result.State.Jobs {
+			if st.Status == pipeline.StatusManual && jobs[i].When == pipeline.WhenManual && !st.AllowFailure {
+				names = append(names, trigger+" / "+jobs[i].Name)
 			}
-			if j.Status == pipeline.StatusManual && !j.AllowFailure {
-				return trigger + " / " + name
+			for _, inner := range waitingIn(c.Result, jobs[i].Name) {
+				names = append(names, trigger+" / "+inner)
 			}
 		}
 	}
-	return ""
+	return names
 }
 
 // verdict prints the last lines of what failed and the sums, and says how the
@@ -78,7 +78,7 @@ func (s *session) verdict(res localrun.Result) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
 	}
 	switch {
 	case s.e.stop.Err() != nil:
@@ -87,6 +87,21 @@ func (s *session) verdict(res localrun.Result) error {
 		return errRed
 	}
 	return s.ranAll(res)
+}
+
+// logHint says how to read the logs.
+func (s *session) logHint() string {
+	job, some := " JOB", false
+	if len(s.record.Jobs) == 1 {
+		job = ""
+	}
+	for _, j := range s.record.Jobs {
+		some = some || j.Log != ""
+	}
+	if !some {
+		return ""
+	}
+	return fmt.Sprintf(" · logs: refline runs log %d%s", s.record.Number, job)
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
@@ -112,7 +127,7 @@ func verdictWord(j history.Job) string {
 	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
 	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
-		return "waits"
+		return "waits" // running: a trigger job whose child waits
 	default:
 		return "skipped"
 	}
@@ -129,7 +144,7 @@ func (s *session) showFailures() {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})

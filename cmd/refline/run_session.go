@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -52,12 +53,19 @@ type session struct {
 	kept    bool     // the run's folder is worth keeping
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
+
+	earlier   *earlierRun // results of jobs that are not run; nil: none
+	screen    sync.RWMutex
+	keyReader *keyReader // nil before the first shell
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
 	hideMemory() // before there is a secret in it
-	var err error
+	err := s.openEarlier()
+	if err != nil {
+		return err
+	}
 	if s.store, err = openHistory(s.e); err != nil {
 		return err
 	}
@@ -82,6 +90,9 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	if err := s.compile(ctx, jobs); err != nil {
+		return err
+	}
+	if err := s.earlier.check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -144,7 +155,10 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 			return s.noJob(ctx, want)
 		}
 	}
-	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only)
+	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
+	if s.earlier != nil {
+		s.c.pipeline = s.chooseEarlier(s.c.pipeline, s.jobs)
+	}
 	return s.checkManual()
 }
 
@@ -158,13 +172,16 @@ func (s *session) noJob(ctx context.Context, word string) error {
 
 func (s *session) run(ctx context.Context) error {
 	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	if s.o.shell != "" {
+		p = s.withoutRetries(p)
+	}
 	s.c.pipeline = p
 	s.begin()
 	var err error
 	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
-	tree, err := s.c.tree(ctx, filepath.Join(s.store.WorkFolder(s.record.Number), "tree"), s.o)
+	trees, err := s.makeTrees(ctx)
 	if err != nil {
 		return err
 	}
@@ -177,6 +194,9 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
+	if err := s.request().write(s.store, s.record.Number); err != nil {
+		return err
+	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
 		return err
 	}
@@ -184,7 +204,7 @@ func (s *session) run(ctx context.Context) error {
 	s.kept = true
 	s.openView(p)
 	disorder := s.e.keepOrder()
-	res, err := localrun.Run(ctx, s.input(ctx, tree))
+	res, err := localrun.Run(ctx, s.input(ctx, trees))
 	disorder()
 	s.view.Close()
 	s.finish(res)
@@ -227,12 +247,19 @@ func (s *session) begin() {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
+	if s.earlier != nil && s.earlier.retry {
+		r.RetryOf = s.earlier.run.Number
+	}
 }
 
 // header is the run's first line: what runs, at which commit.
 func (s *session) header() string {
 	p := s.c.pipeline
-	return fmt.Sprintf("%s · %s · %s in %s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"))
+	again := ""
+	if s.record.RetryOf != 0 {
+		again = fmt.Sprintf(" · run %d again", s.record.RetryOf)
+	}
+	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
 }
 
 func (s *session) headerTo() io.Writer {
@@ -246,23 +273,29 @@ func (s *session) mode() termview.Mode {
 	switch {
 	case s.e.quiet, s.o.json:
 		return termview.ModeQuiet
-	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
+	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb" && !s.alone():
 		return termview.ModeLive
 	default:
 		return termview.ModeLines
 	}
 }
 
+// alone reports whether one job runs by itself, so that its output is the run's.
+func (s *session) alone() bool {
+	jobs := s.c.pipeline.Jobs
+	return len(jobs) == 1 && jobs[0].Downstream == nil
+}
+
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
-	if tree != nil { // there is none in place
-		tree.UsePool(filepath.Join(s.builds, "pool"))
+func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
+	if trees.tree != nil { // there is none in place
+		trees.tree.UsePool(filepath.Join(s.builds, "pool"))
 	}
 	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
-		Job:   s.jobInput(ctx, tree),
+		Job:   s.jobInput(ctx, trees, s.c.Definition),
 		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
@@ -270,8 +303,9 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Emit:  s.emit,
 		Stop:  s.e.stop,
 	}
-	in.Child = s.child(tree)
-	if s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
+	in.Child = s.child(trees)
+	s.useEarlier(&in)
+	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
 	return in
@@ -280,6 +314,8 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 // emit shows an event and notes what a run that is killed would take with it:
 // which job has which log.
 func (s *session) emit(ev pipeline.Report) {
+	s.screen.RLock() // while a shell has the terminal, reports wait
+	defer s.screen.RUnlock()
 	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
 	s.names.Observe(ev)
 	if s.events != nil {
@@ -319,7 +355,7 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches cache.Store
 	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
 		caches = folder
@@ -329,12 +365,17 @@ func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipe
 		if err != nil {
 			return engine.JobInput{}, err
 		}
+		tree, err := trees.of(ctx, d, j, ex.Isolated())
+		if err != nil {
+			return engine.JobInput{}, err
+		}
 		in := engine.JobInput{
 			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			LogLimit:   s.o.logLimit << 20,
 			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.keys, s.tokens),
+			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
 		if s.o.inPlace {
 			in.InPlace = s.c.root
@@ -397,6 +438,7 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
+			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
 			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
 		}
 		if p.Jobs[i].Base != p.Jobs[i].Name {
@@ -406,6 +448,9 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			j.Message = s.secrets.String(rec.Result.Err.Error())
 		}
 		out = append(out, j)
+		if rec.Earlier != 0 {
+			out = append(out, s.earlier.below(j.Name)...)
+		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
 				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)

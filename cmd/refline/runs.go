@@ -43,7 +43,7 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 		RunE:    func(*cobra.Command, []string) error { return runRuns(e, o) },
 	}
 	o.bind(list)
-	cmd.AddCommand(list, newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRemoveCmd(e))
+	cmd.AddCommand(list, newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRetryCmd(e), newRunsRemoveCmd(e))
 	return cmd
 }
 

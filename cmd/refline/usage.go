@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -107,7 +108,11 @@ func flagError(c *cobra.Command, err error) error {
 			}
 		})
 		name := "--" + unknown.GetSpecifiedName()
-		return usagef("%sunknown flag: %s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), c.CommandPath())
+		job := ""
+		if c.ValidArgsFunction != nil { // it takes names of jobs
+			job = fmt.Sprintf("; for a job of this name: %s -- %s", c.CommandPath(), name)
+		}
+		return usagef("%sunknown flag: %s%s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), job, c.CommandPath())
 	}
 	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
 		ReplaceAllString(err.Error(), ": not a number")

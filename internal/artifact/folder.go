@@ -59,6 +59,29 @@ func (f *Folder) Put(ctx context.Context, key string, c *Collection) error {
 	return nil
 }
 
+// Import copies what another store keeps under a key to the same key here.
+func (f *Folder) Import(ctx context.Context, from *Folder, key string) error {
+	if _, err := from.Info(ctx, key); err != nil {
+		return err
+	}
+	src, _ := from.path(key)
+	dst, err := f.path(key)
+	if err != nil {
+		return err
+	}
+	partial := dst + partialSuffix
+	if err := errors.Join(workspace.RemoveAll(partial), discard(dst)); err != nil {
+		return err
+	}
+	if _, err := workspace.NewTree(src).CloneFiles(ctx, partial); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, dst); err != nil {
+		return errors.Join(err, workspace.RemoveAll(partial))
+	}
+	return nil
+}
+
 func (f *Folder) fill(ctx context.Context, dir string, c *Collection) error {
 	for kind, sel := range c.Reports {
 		if err := sel.CopyTo(ctx, filepath.Join(dir, reportsDir, kind), workspace.CopyOptions{}); err != nil {

@@ -13,7 +13,7 @@ import (
 // are taken from, for a sandbox that has a copy of the workspace and copies back
 // only these; nil means all of it.
 func (a *attempt) readAfter() []string {
-	if a.InPlace != "" {
+	if a.InPlace != "" || a.keeps() {
 		return nil
 	}
 	var patterns []string

@@ -73,6 +73,9 @@ type JobInput struct {
 	// it returns a folder to put first in PATH. nil: none is made.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
 
+	Shell         *Shell // nil: none is opened
+	KeepWorkspace KeepWorkspace
+
 	// Agent, when set, gives the job the use of an ssh key until it ends.
 	Agent AgentStarter
 
@@ -137,6 +140,7 @@ func RunJob(ctx context.Context, in JobInput) JobResult {
 		a.coverage = newCoverage(in.Job.Coverage)
 	}
 	res := a.run(ctx)
+	a.keepWorkspace(ctx, &res)
 	if err := a.log.Close(); err != nil && res.Err == nil {
 		res.Err = fmt.Errorf("write the log: %w", err)
 		if res.Status == pipeline.StatusSuccess {
@@ -182,7 +186,7 @@ type attempt struct {
 
 // run is the whole attempt, all of which counts against the job's timeout.
 func (a *attempt) run(ctx context.Context) JobResult {
-	within, done := context.WithTimeoutCause(ctx, a.timeout(), errTimeout)
+	within, clock, done := newJobClock(ctx, a.timeout())
 	defer done()
 	system := func(err error) JobResult {
 		switch {
@@ -201,6 +205,7 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	}
 	steps := a.followSteps(within)
 	res := a.script(within)
+	a.openShell(ctx, clock, &res)
 	a.afterScript(within, &res)
 	steps()
 	a.finish(within, &res)

@@ -38,10 +38,9 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	}
 	if err == nil {
 		a.saveCaches(ctx, failed)
-		err = a.keepArtifacts(ctx, failed, res)
-	}
-	if err == nil {
-		a.noteDeployment(res)
+		if err = a.keepArtifacts(ctx, failed, res); err == nil {
+			a.noteDeployment(res)
+		}
 	}
 	switch {
 	case err == nil:
@@ -92,7 +91,7 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 	}
 	req := artifact.Request{
 		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
-		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "",
+		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "" && !a.keeps(),
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
 		kept, err := artifact.Keep(ctx, a.Artifacts, a.Keep, req)
@@ -103,15 +102,24 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 			return err
 		}
 		res.Artifacts = !kept.Empty()
-		res.Dotenv, err = a.readDotenv(ctx, kept.Info.Reports["dotenv"])
+		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"], a.note)
 		return err
 	})
 }
 
-func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Variable, error) {
+// KeptDotenv gives the variables of the dotenv reports among kept artifacts.
+func KeptDotenv(ctx context.Context, store artifact.Store, key string) ([]pipeline.Variable, error) {
+	info, err := store.Info(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return readDotenv(ctx, store, key, info.Reports["dotenv"], func(string) {})
+}
+
+func readDotenv(ctx context.Context, store artifact.Store, key string, files []string, note func(string)) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
-		f, err := a.Artifacts.OpenReport(ctx, a.Keep, "dotenv", file)
+		f, err := store.OpenReport(ctx, key, "dotenv", file)
 		if err != nil {
 			return nil, err
 		}
@@ -119,6 +127,10 @@ func (a *attempt) readDotenv(ctx context.Context, files []string) ([]pipeline.Va
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("reports:dotenv %s: %w", file, err)
+		}
+		if len(vars) > dotenvVariables {
+			note(fmt.Sprintf("reports:dotenv %s has %d variables; GitLab refuses more than %d by default, on gitlab.com more than 50 (Free), 100 (Premium) or 150 (Ultimate)",
+				file, len(vars), dotenvVariables))
 		}
 		out = append(out, vars...)
 	}

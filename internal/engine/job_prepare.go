@@ -95,8 +95,8 @@ func (a *attempt) getSources(ctx context.Context) (err error) {
 		return errs.E(errs.Invalid, "job %q has no files to start from, and does not say GIT_STRATEGY: none", a.Job.Name)
 	}
 	clone := a.Tree.Clone
-	if a.Executor.Isolated() {
-		clone = a.Tree.CloneFiles // the engine of containers does not see our mounts
+	if a.Executor.Isolated() || a.keeps() {
+		clone = a.Tree.CloneFiles // the engine of containers does not see our mounts, and they cannot be moved
 	}
 	a.clone, err = clone(ctx, a.workspace)
 	return err
@@ -203,8 +203,15 @@ func lookupOf(env []string) map[string]string {
 
 // expand replaces variables as GitLab's runner does: $$ is a dollar, what is
 // not set is empty.
-func (a *attempt) expand(s string) string {
+func (a *attempt) expand(s string) string { return a.expandWith(s, nil) }
+
+// expandWith is expand with variables above those of the job.
+func (a *attempt) expandWith(s string, vars []pipeline.Variable) string {
+	above := pipeline.Lookup(vars)
 	return pipeline.Resolve(s, func(name string) (string, bool) {
+		if v, ok := above(name); ok {
+			return v, ok
+		}
 		v, ok := a.lookup[name]
 		return v, ok
 	})

@@ -18,6 +18,7 @@ type JobResult struct {
 	Dotenv    []pipeline.Variable `json:"dotenv,omitempty"`   // of the reports, in order
 	Artifacts bool                `json:"artifacts,omitempty"`
 	Log       LogResult           `json:"log,omitzero"`
+	Workspace string              `json:"workspace,omitempty"` // where it is kept
 	Err       error               `json:"-"`
 }
 

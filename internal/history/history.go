@@ -28,6 +28,7 @@ type Run struct {
 	Changed  int              `json:"changed_files,omitempty"`
 	Event    pipeline.Trigger `json:"event"`
 	Inputs   map[string]any   `json:"inputs,omitempty"`
+	RetryOf  int64            `json:"retry_of,omitempty"` // the run whose failed jobs ran again
 	Started  time.Time        `json:"started"`
 	Finished time.Time        `json:"finished,omitzero"`
 	Status   pipeline.Status  `json:"status"`
@@ -52,6 +53,8 @@ type Job struct {
 	Environment  *Environment    `json:"environment,omitempty"`
 	Log          string          `json:"log,omitempty"`
 	Artifacts    string          `json:"artifacts,omitempty"`
+	Workspace    string          `json:"workspace,omitempty"`   // the folder in which it is kept
+	EarlierRun   int64           `json:"earlier_run,omitempty"` // the job was not run: its result is that run's
 	// Steps are what the job reported, see docs/events.md; those of its last
 	// attempt. See [Store.ReadSteps].
 	Steps []json.RawMessage `json:"steps,omitempty"`

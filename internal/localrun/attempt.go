@@ -75,7 +75,7 @@ func (r *runner) runAttempt(ctx, stop context.Context, i int, id string, g attem
 	case err != nil:
 		o.res = engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonRunnerSystemFailure, Err: fmt.Errorf("resource group: %w", err)}
 	case job.Downstream != nil:
-		o.res, o.waits = r.child(ctx, stop, i, id, g)
+		o.res = r.child(ctx, stop, i, id, g)
 	default:
 		o.res, o.record = r.attempt(ctx, stop, i, id, g)
 	}

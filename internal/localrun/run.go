@@ -42,6 +42,10 @@ type Input struct {
 	Ask func(ctx context.Context, jobs []string) string
 	// Now makes delayed jobs start at once.
 	Now bool
+	// HasEarlier reports whether a job of a run is not run but taken from an earlier
+	// run by TakeEarlier; children share both. May be nil.
+	HasEarlier  func(run, job string) bool
+	TakeEarlier func(ctx context.Context, run, job string) (Earlier, error)
 	// Slots bounds how many jobs run at once; children share their parent's.
 	Slots chan struct{}
 	// Lock takes a resource group of this computer and returns its release.
@@ -63,7 +67,7 @@ type ChildRequest struct {
 // Result is what became of a run.
 type Result struct {
 	State    pipeline.State
-	Status   pipeline.Status
+	Status   pipeline.Status // manual also when only a child pipeline waits
 	Result   pipeline.Result
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
@@ -82,6 +86,7 @@ type JobRecord struct {
 	Log       string // path of the log, empty when it never ran
 	Artifacts string // their key, empty for none
 	Seconds   float64
+	Earlier   int64 // the run that the result was taken from, 0 for this one
 	Result    engine.JobResult
 }
 
@@ -104,7 +109,6 @@ func Run(ctx context.Context, in Input) (Result, error) {
 		r.numbers = &numbers{job: in.Number * jobsOfRun}
 		r.ID = strconv.FormatInt(in.Number, 10)
 	}
-	r.waits = map[int]bool{}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
 	r.dotenv = make([][]pipeline.Variable, len(in.Pipeline.Jobs))
@@ -115,38 +119,34 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
-	state := r.restState()
+	status, result := r.outcome(err)
 	return Result{
-		State: state, Status: state.Status, Result: r.result(), Jobs: r.records,
+		State: r.state, Status: status, Result: result, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
 }
 
-// restState is the state in which the run ends. With the strategy mirror a trigger
-// job is as its child is. A run whose child waits is not running: it ends here, and
-// waits as for a manual job of its own.
-func (r *runner) restState() pipeline.State {
+// outcome is the status and result of a run that ended. A trigger job whose child
+// waits is not over, but this process waits for nobody.
+func (r *runner) outcome(err error) (pipeline.Status, pipeline.Result) {
 	state := r.state
-	if len(r.waits) > 0 && state.Status == pipeline.StatusRunning {
-		state.Status = pipeline.StatusManual
+	if err != nil || state.Status != pipeline.StatusRunning && state.Status != pipeline.StatusManual {
+		return state.Status, pipeline.ResultOf(state)
 	}
-	for i := range r.waits {
-		if r.Pipeline.Jobs[i].Downstream.Strategy == "mirror" {
-			state.Jobs = slices.Clone(state.Jobs)
+	state.Status, state.Jobs = pipeline.StatusManual, slices.Clone(state.Jobs)
+	for i := range state.Jobs {
+		if state.Jobs[i].Status == pipeline.StatusRunning {
 			state.Jobs[i].Status = pipeline.StatusManual
 		}
 	}
-	return state
-}
-
-// result is that of the state, but nothing goes on in a job whose child waits.
-func (r *runner) result() pipeline.Result {
-	state := r.state
-	state.Jobs = slices.Clone(state.Jobs)
-	for i := range r.waits {
-		state.Jobs[i].Status, state.Jobs[i].AllowFailure = pipeline.StatusManual, false
+	result := pipeline.ResultOf(state)
+	for _, c := range r.children {
+		j := state.Jobs[r.index[c.Trigger]]
+		if j.Status == pipeline.StatusManual && !j.AllowFailure && c.Result.Result == pipeline.ResultFailed {
+			result = pipeline.ResultFailed // a job of the child failed, whatever else waits in it
+		}
 	}
-	return pipeline.ResultOf(state)
+	return state.Status, result
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -159,8 +159,7 @@ type runner struct {
 	records  []JobRecord
 	dotenv   [][]pipeline.Variable
 	stops    []context.CancelFunc
-	ready    []int        // pending jobs that wait for a slot
-	waits    map[int]bool // trigger jobs whose child waits at a manual job
+	ready    []int // pending jobs that wait for a slot
 	running  int
 	delayed  int
 	done     chan outcome
@@ -176,7 +175,6 @@ type outcome struct {
 	job     int
 	attempt int
 	event   pipeline.EventKind // Enqueue, or "" for a result
-	waits   bool               // a trigger job whose child waits at a manual job
 	res     engine.JobResult
 	record  JobRecord
 }
@@ -267,7 +265,7 @@ func (r *runner) rest(ctx context.Context) (bool, error) {
 	}
 	var manual []string
 	for i, s := range r.state.Jobs {
-		if s.Status == pipeline.StatusManual {
+		if s.Status == pipeline.StatusManual && r.Pipeline.Jobs[i].When == pipeline.WhenManual {
 			manual = append(manual, r.Pipeline.Jobs[i].Name)
 		}
 	}
@@ -292,13 +290,13 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusCanceling && r.waits[r.index[c.Job]] {
-			delete(r.waits, r.index[c.Job])
+		if c.To == pipeline.StatusCanceling && c.From == pipeline.StatusRunning && r.stops[c.Pos] == nil {
+			// A trigger job whose child waits: there is nothing to stop.
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCanceled, Job: c.Job}); err != nil {
 				return err
 			}
 		}
-		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}
@@ -328,7 +326,7 @@ func (r *runner) changed(c pipeline.Change) {
 	rec := r.records[i]
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportJobStatus, From: c.From, Status: c.To, Attempt: c.Attempt,
 		AllowFailure: s.AllowFailure, Reason: s.Reason, ExitCode: s.ExitCode,
-		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err)})
+		Seconds: rec.Seconds, Coverage: rec.Result.Coverage, Message: errText(rec.Result.Err), EarlierRun: rec.Earlier})
 }
 
 func errText(err error) string {
@@ -356,7 +354,7 @@ func (r *runner) emit(i int, ev pipeline.Report) {
 
 func (r *runner) delay(i int) {
 	wait := r.Pipeline.Jobs[i].StartIn.D()
-	if r.Now {
+	if r.Now || r.hasEarlier(i) {
 		wait = 0
 	}
 	r.delayed++
@@ -399,6 +397,13 @@ func (r *runner) slotNeed(i int) slotNeed {
 func (r *runner) startReady(ctx context.Context) error {
 	for len(r.ready) > 0 {
 		i := r.ready[0]
+		if r.hasEarlier(i) {
+			r.ready = r.ready[1:]
+			if err := r.takeEarlier(ctx, i); err != nil {
+				return err
+			}
+			continue
+		}
 		need := r.slotNeed(i)
 		if need == slotFirst {
 			select {
@@ -439,10 +444,6 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.stops[o.job] = nil
 	r.records[o.job] = o.record
 	r.dotenv[o.job] = o.res.Dotenv
-	if o.waits && r.state.Jobs[o.job].Status == pipeline.StatusRunning {
-		r.waits[o.job] = true // what comes after it waits too
-		return nil
-	}
 	for _, ev := range pipeline.EndEvents(name, r.state.Jobs[o.job], o.res.Status, o.res.Reason, o.res.ExitCode) {
 		if err := r.apply(ctx, ev); err != nil {
 			return err

@@ -4,17 +4,16 @@ package pipeline
 // starts. Without a strategy it succeeds as soon as that pipeline exists.
 func (d *Downstream) Waits() bool { return d.Strategy == "depend" || d.Strategy == "mirror" }
 
-// StatusFor gives the status of a trigger job that waits, from the result of the
-// run that it started: success or failed once that has ended. While it goes on or
-// waits at a manual job, the trigger job is running; with the strategy mirror it is
-// manual when its child waits.
-func (d *Downstream) StatusFor(child Result) Status {
+// StatusFor gives the status of a trigger job that waits, from the status of the
+// run that it started. Until that has ended, the trigger job is running; with the
+// strategy mirror it is manual while its child waits at a manual job.
+func (d *Downstream) StatusFor(child Status) Status {
 	switch child {
-	case ResultSuccess:
+	case StatusSuccess, StatusSkipped:
 		return StatusSuccess
-	case ResultFailed, ResultCanceled:
+	case StatusFailed, StatusCanceled:
 		return StatusFailed
-	case ResultWaiting:
+	case StatusManual:
 		if d.Strategy == "mirror" {
 			return StatusManual
 		}

@@ -41,8 +41,9 @@ type Report struct {
 	AllowFailure bool            `json:"allow_failure,omitempty"`
 	Coverage     *float64        `json:"coverage,omitempty"`
 	Message      string          `json:"message,omitempty"`
-	Data         []byte          `json:"-"`             // JobLog: the bytes
-	Log          string          `json:"log,omitempty"` // JobStarted: the path of the log
+	EarlierRun   int64           `json:"earlier_run,omitempty"` // the job was not run: its result is that run's
+	Data         []byte          `json:"-"`                     // JobLog: the bytes
+	Log          string          `json:"log,omitempty"`         // JobStarted: the path of the log
 	Text         string          `json:"text,omitempty"`
 	Step         json.RawMessage `json:"step,omitempty"`
 }

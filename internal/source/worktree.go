@@ -58,6 +58,9 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 		if os.IsNotExist(err) {
 			return nil, errs.E(errs.NotFound, "no file %s in %s", path, t.tree.Root)
 		}
+		if target, lerr := root.Readlink(filepath.FromSlash(path)); lerr == nil {
+			return nil, errs.E(errs.Invalid, "%s is a symbolic link to %s, which is not a file of this repository", path, target)
+		}
 		return nil, errs.E(errs.Invalid, "%s: %w", path, withoutPath(err))
 	}
 	return data, nil
@@ -82,9 +85,12 @@ func (t *WorkingTree) listFiles(context.Context) ([]string, error) {
 func (t *WorkingTree) Prefetch() { go func() { _, _ = t.files() }() }
 
 // Exists implements [Files].
-func (t *WorkingTree) Exists(_ context.Context, path string) bool {
+func (t *WorkingTree) Exists(_ context.Context, path string) (bool, error) {
 	info, err := os.Stat(filepath.Join(t.tree.Root, filepath.FromSlash(path)))
-	return err == nil && info.Mode().IsRegular()
+	if os.IsPermission(err) {
+		return false, errs.E(errs.Denied, "look for %s: %w", path, err)
+	}
+	return err == nil && info.Mode().IsRegular(), nil
 }
 
 // Facts implements [History].
@@ -143,7 +149,7 @@ func (t *WorkingTree) Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 	}
 	c.Load = func() ([]string, bool, error) {
 		if f.Trigger == pipeline.TriggerMergeRequest {
-			return known(t.compare(ctx, f.DefaultBranch))
+			return known(t.compare(ctx, f.Target()))
 		}
 		base := cmp.Or(t.options.Before, t.tree.Upstream(ctx, f.Branch).Name)
 		if isNone(base) {
@@ -165,6 +171,15 @@ func (t *WorkingTree) compare(ctx context.Context, ref string) ([]string, error)
 		return files, nil
 	}
 	return nil, err
+}
+
+// MergeBase implements [History].
+func (t *WorkingTree) MergeBase(ctx context.Context, branch string) (string, error) {
+	base, err := t.tree.MergeBase(ctx, branch)
+	if errs.Is(err, errs.NotFound) && t.tree.RemoteName != "" {
+		return t.tree.MergeBase(ctx, "refs/remotes/"+t.tree.RemoteName+"/"+branch)
+	}
+	return base, err
 }
 
 // LastCommit implements [History].

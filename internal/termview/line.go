@@ -17,7 +17,7 @@ func (v *View) printFinal(j *jobView) {
 func (v *View) printLine(j *jobView, remarks string) {
 	j.shown = true
 	took := "        "
-	if !j.started.IsZero() {
+	if !j.started.IsZero() && j.final.EarlierRun == 0 {
 		took = fmt.Sprintf("%8s", Seconds(j.final.Seconds))
 	}
 	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), Pad(Plain(j.name), v.width), took, Plain(FirstLine(remarks))), " "))
@@ -30,6 +30,8 @@ func (v *View) remarks(j *jobView) string {
 	switch {
 	case ev.Status == pipeline.StatusCanceled:
 		parts = append(parts, "canceled")
+	case ev.EarlierRun != 0:
+		parts = append(parts, fmt.Sprintf("from run %d", ev.EarlierRun))
 	case ev.Status != pipeline.StatusFailed:
 	case ev.Message != "":
 		parts = append(parts, ev.Message)

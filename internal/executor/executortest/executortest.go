@@ -67,7 +67,7 @@ func Run(t *testing.T, newExecutor func(t *testing.T) executor.Executor, opts Op
 		{"environment", testEnvironment},
 		{"working directory", testDirectory},
 		{"shell", testShell},
-		{"output apart and in order", testOutput},
+		{"output in order on two streams", testOutput},
 		{"output as it comes", testStreaming},
 		{"output without end", testBigOutput},
 		{"output refused", testWriterError},

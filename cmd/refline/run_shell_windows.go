@@ -1,0 +1,13 @@
+package main
+
+import (
+	"io"
+
+	"refline/internal/errs"
+	"refline/internal/executor"
+)
+
+// onTerminal is not done here: no job runs on Windows.
+func (*session) onTerminal(func(io.Reader, executor.Size, <-chan executor.Size) error) error {
+	return errs.E(errs.Invalid, "a shell in a job needs Linux or macOS")
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/errs"
+	"refline/internal/history"
+	"refline/internal/pipeline"
+)
+
+type retryOptions struct {
+	jobs  []string
+	shell string
+	keep  bool
+	log   bool
+	json  bool
+}
+
+func newRunsRetryCmd(e *env) *cobra.Command {
+	o := &retryOptions{}
+	cmd := &cobra.Command{
+		Use:   "retry [RUN]",
+		Short: "Run what failed again, with the artifacts of what passed",
+		Long: `Make a run (without RUN the last one of this project) again: jobs that failed, were canceled or
+did not run, run now. Jobs that passed are not run: their results, artifacts and
+dotenv variables are taken from that run. It is a new run with a number of its
+own.
+
+A run of the working tree takes the files as they are now, so a fix can be tried.
+A run with --repo takes the same commit again. With --job only that job runs
+(also if it passed), and what it needs and did not pass.
+
+Exit codes: as of refline run.`,
+		Example: `  refline runs retry
+  refline runs retry 7 --job deploy
+  refline runs retry --shell`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRetry(cmd.Context(), e, o, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.jobs, "job", nil, "run only this job again, also if it passed")
+	bindShell(f, &o.shell)
+	f.BoolVar(&o.keep, "keep", false, keepHelp)
+	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
+	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
+	return cmd
+}
+
+func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error {
+	store, r, err := readRun(e, args)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		if own := lastOfProject(ctx, e, store); own != nil {
+			r = own
+		}
+	}
+	if store.Alive(r.Number) {
+		return errs.E(errs.Conflict, "run %d is still running", r.Number)
+	}
+	request, err := readRequest(store, r.Number)
+	if err != nil {
+		return err
+	}
+	earlier := &earlierRun{store: store, run: r, retry: true}
+	if len(o.jobs) > 0 {
+		request.Jobs = o.jobs
+		if earlier.again, err = jobsOf(r, o.jobs); err != nil {
+			return err
+		}
+	} else if !leftToDo(r) {
+		return errs.E(errs.Conflict, "every job of run %d passed; to run one again: refline runs retry %d --job NAME", r.Number, r.Number)
+	}
+	again := &runOptions{}
+	cmd := &cobra.Command{}
+	again.bindRun(cmd, e)
+	if err := cmd.ParseFlags(request.Flags); err != nil {
+		return errs.E(errs.Invalid, "what run %d was asked for: %w", r.Number, err)
+	}
+	again.shell, again.keep, again.log, again.json = o.shell, o.keep, o.log, o.json
+	again.earlier, again.request = earlier, request
+	if again.repo != "" {
+		again.pinned, again.pinnedRef = r.Commit, r.Ref
+	}
+	e.dir = request.Dir
+	return runRun(ctx, e, again, request.Jobs)
+}
+
+// jobsOf are the full names of the jobs that names mean: a job, or all that are
+// made of a parallel one.
+func jobsOf(r *history.Run, names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		found, err := findJobs(r, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range found {
+			out = append(out, j.Name)
+		}
+	}
+	return out, nil
+}
+
+// leftToDo reports whether something of a run did not pass. Manual jobs that
+// nobody played, and what rules skip after them, wait for no retry.
+func leftToDo(r *history.Run) bool {
+	return slices.ContainsFunc(r.Jobs, func(j history.Job) bool {
+		return j.Status != pipeline.StatusSuccess && j.Status != pipeline.StatusManual
+	})
+}
