@@ -24,11 +24,18 @@ type worktreeCheckout struct {
 }
 
 // openWorkingTree reads the working tree as if the ref that the options or the
-// environment name were checked out.
-func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions) (*source.WorkingTree, error) {
-	w, err := git.Open(ctx, cmp.Or(o.dir, e.dir), e.environ())
+// environment name were checked out. file is the file that is run, "" for the
+// default one.
+func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions, file string) (*source.WorkingTree, error) {
+	w, err := o.openProject(ctx, e, file)
 	if err != nil {
 		return nil, err
+	}
+	if state, err := e.stateDir(); err == nil {
+		w.Skip(state)
+	}
+	if cache, err := e.cacheDir(); err == nil {
+		w.Skip(cache)
 	}
 	ref := git.DefaultRef(e.getenv, w.Branch)
 	switch {
@@ -61,6 +68,20 @@ func detachedRef(e *env, sha string) git.Ref {
 	}
 	e.notef("HEAD is detached at %.7s: the pipeline has no branch; --branch NAME or --tag NAME pretends one", sha)
 	return git.Ref{}
+}
+
+// openProject finds the working tree to work in: that of the current folder, else
+// that of the file, else the file's own folder.
+func (o *pipelineOptions) openProject(ctx context.Context, e *env, file string) (*git.Worktree, error) {
+	w, err := git.Open(ctx, cmp.Or(o.dir, e.dir), e.environ())
+	if err != nil || w.InRepository() || file == "" {
+		return w, err
+	}
+	path := e.path(file)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return w, nil // reported when it is read
+	}
+	return git.Open(ctx, filepath.Dir(path), e.environ())
 }
 
 // tree copies the files that git knows or would add, with a .git of its own.

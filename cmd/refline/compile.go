@@ -81,7 +81,7 @@ func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*c
 		return nil, err
 	}
 	c := &compiled{}
-	if err := c.openSource(ctx, e, &o, run != nil); err != nil {
+	if err := c.openSource(ctx, e, &o, run); err != nil {
 		return nil, err
 	}
 	if err := c.compile(ctx, e, &o, request, run); err != nil {
@@ -130,7 +130,7 @@ func (o *pipelineOptions) request(e *env) (r definition.Request, err error) {
 	return r, err
 }
 
-func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, runs bool) error {
+func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, run *forRun) error {
 	if o.repo == "" && o.commit != "" {
 		if w, err := git.Open(ctx, e.dir, e.environ()); err == nil && !w.InRepository() {
 			return errs.E(errs.Invalid, "--commit %s: %s is not in a git repository; name one: --repo URL", o.commit, w.Root)
@@ -146,16 +146,21 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
 		return nil
 	}
-	t, err := openWorkingTree(ctx, e, o)
+	file := o.file
+	if file == "" && run != nil && len(run.words) > 0 {
+		file = run.words[0]
+	}
+	t, err := openWorkingTree(ctx, e, o, file)
 	if err != nil {
 		return err
 	}
 	c.project, c.checkout, c.root = t, &worktreeCheckout{e: e, from: t}, t.Git().Root
-	if runs {
+	if run != nil {
 		t.Prefetch()
 	}
-	if o.branch+o.tag+o.ref != "" {
-		c.pretence = t.Pretence(ctx)
+	// A ref of the environment may be one that a shallow clone does not have.
+	if p := t.Pretence(ctx); p != nil && (o.branch+o.tag+o.ref != "" || p.Commit != "") {
+		c.pretence = p
 	}
 	return nil
 }
@@ -196,7 +201,7 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	}
 	name, where := o.file, c.project.At()
 	if c.root != "" {
-		rel, err := filepath.Rel(source.RealPath(c.root), source.RealPath(e.path(name)))
+		rel, err := filepath.Rel(git.RealPath(c.root), realFile(e.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", errs.E(errs.Invalid, "-f %s is outside of %s; jobs run at the root of one repository", o.file, c.root)
 		}
@@ -232,6 +237,15 @@ func (c *compiled) takeFile(ctx context.Context, e *env, o *pipelineOptions, r d
 		return r.File, words, nil
 	}
 	return file, words[1:], nil
+}
+
+// realFile follows the links of a path, but not that of a configuration itself: as
+// on GitLab, such a link is a file that holds its target.
+func realFile(path string) string {
+	if gitlabci.IsPipelineFile(path) {
+		return filepath.Join(git.RealPath(filepath.Dir(path)), filepath.Base(path))
+	}
+	return git.RealPath(path)
 }
 
 // source reads the files that findings name, for the line under them.

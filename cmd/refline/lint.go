@@ -15,7 +15,6 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/git"
-	"refline/internal/source"
 )
 
 type lintOptions struct {
@@ -100,7 +99,7 @@ func (l *linter) lint(ctx context.Context, file string) error {
 		return err
 	}
 	if file != "" && opts.content == nil && opts.repo == "" {
-		opts.dir = filepath.Dir(source.RealPath(l.e.path(file)))
+		opts.dir = filepath.Dir(realFile(l.e.path(file)))
 	}
 	c, err := compileAny(ctx, l.e, &opts)
 	var usage usageError
@@ -128,10 +127,10 @@ func (l *linter) outside(ctx context.Context, c *compiled, dir string) string {
 	if dir == "" || c.root == "" {
 		return ""
 	}
-	if w, err := git.Open(ctx, l.e.dir, l.e.environ()); err == nil && source.RealPath(w.Root) == source.RealPath(c.root) {
+	if w, err := git.Open(ctx, l.e.dir, l.e.environ()); err == nil && git.RealPath(w.Root) == git.RealPath(c.root) {
 		return ""
 	}
-	way, err := filepath.Rel(source.RealPath(l.e.dir), source.RealPath(c.root))
+	way, err := filepath.Rel(git.RealPath(l.e.dir), git.RealPath(c.root))
 	if err != nil || strings.HasPrefix(way, filepath.Join("..", "..")) {
 		return filepath.ToSlash(c.root)
 	}

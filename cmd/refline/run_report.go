@@ -79,6 +79,9 @@ func (s *session) verdict(res localrun.Result) error {
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
 		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
+		if len(s.cutLogs) > 0 {
+			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, nameSome(s.cutLogs))
+		}
 	}
 	switch {
 	case s.e.stop.Err() != nil:

@@ -57,6 +57,7 @@ type session struct {
 	earlier   *earlierRun // results of jobs that are not run; nil: none
 	screen    sync.RWMutex
 	keyReader *keyReader // nil before the first shell
+	cutLogs   []string   // jobs whose log has reached the limit
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -448,6 +449,9 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			j.Message = s.secrets.String(rec.Result.Err.Error())
 		}
 		out = append(out, j)
+		if rec.Result.Log.Truncated {
+			s.cutLogs = append(s.cutLogs, j.Name)
+		}
 		if rec.Earlier != 0 {
 			out = append(out, s.earlier.below(j.Name)...)
 		}

@@ -83,22 +83,27 @@ type logWriter struct {
 	result LogResult
 }
 
-// Write takes all of p, also beyond the limit: a job does not notice that its
-// log is full.
+// Write takes all of p, also beyond the limit: a job does not notice that its log
+// is full, and who watches sees all of it.
 func (w *logWriter) Write(p []byte) (int, error) {
-	if w.result.Truncated {
-		return len(p), nil
-	}
-	out := p
-	if w.result.Bytes+int64(len(p)) > w.limit {
-		w.result.Truncated = true
-		out = fmt.Appendf(nil, "\n\nthe log is longer than %s; the rest is not kept, the job goes on\n", sizeText(w.limit))
-	}
-	if err := w.append(out); err != nil {
+	if err := w.keep(p); err != nil {
 		return 0, err
 	}
-	w.emit(pipeline.Report{Kind: pipeline.ReportJobLog, Data: out})
+	w.emit(pipeline.Report{Kind: pipeline.ReportJobLog, Data: p})
 	return len(p), nil
+}
+
+// keep appends what the limit leaves room for.
+func (w *logWriter) keep(p []byte) error {
+	room := w.limit - w.result.Bytes
+	switch {
+	case w.result.Truncated:
+		return nil
+	case int64(len(p)) <= room:
+		return w.append(p)
+	}
+	w.result.Truncated = true
+	return w.append(fmt.Appendf(p[:room:room], "\n\nthe log is longer than %s; the rest is not kept, the job goes on\n", sizeText(w.limit)))
 }
 
 func (w *logWriter) append(p []byte) error {

@@ -12,14 +12,14 @@ import (
 	"refline/internal/pipeline"
 )
 
-// A job does not notice that its log is full. The log, whoever watches, and the
-// result say so.
+// A job does not notice that its log is full, and who watches sees all of it. The
+// log and the result say so; what fits is kept.
 func TestLimitOfAJobsLog(t *testing.T) {
 	t.Parallel()
 	h := newJob(t, pipeline.Job{})
 	h.in.LogLimit = 8
 	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
-		for _, text := range []string{"1234", "5678", "a\n", "b\n"} {
+		for _, text := range []string{"1234", "567", "8a\n", "b\n"} {
 			if n, err := c.Stdout.Write([]byte(text)); n != len(text) || err != nil {
 				t.Errorf("write %q: %d, %v", text, n, err)
 			}
@@ -28,7 +28,7 @@ func TestLimitOfAJobsLog(t *testing.T) {
 	}
 	res := h.run()
 	const want = "12345678\n\nthe log is longer than 8 bytes; the rest is not kept, the job goes on\n"
-	same(t, []string{h.log.String(), h.told()}, []string{want, want})
+	same(t, []string{h.log.String(), h.told()}, []string{want, "12345678a\nb\n"})
 	same(t, h.logged, LogResult{Bytes: int64(len(want)), Truncated: true})
 	same(t, res.Status, pipeline.StatusSuccess)
 }

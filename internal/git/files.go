@@ -26,7 +26,7 @@ type Files struct {
 // repository it is every file below the folder, none of them changed.
 func (w *Worktree) Files(ctx context.Context) (Files, error) {
 	if !w.InRepository() {
-		return walkFolder(w.Root)
+		return w.walkFolder()
 	}
 	var listed, status []byte
 	var listErr, statusErr error
@@ -70,6 +70,9 @@ func (w *Worktree) Files(ctx context.Context) (Files, error) {
 		}
 	})
 	for _, list := range []*[]string{&f.Paths, &f.Changed, &f.Submodules} {
+		if len(w.skip) > 0 {
+			*list = slices.DeleteFunc(*list, w.skipped)
+		}
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -124,29 +127,82 @@ func parseStatus(out string, each func(path string, deleted bool)) {
 	}
 }
 
-func walkFolder(root string) (Files, error) {
+// What a folder outside of any repository may hold to be taken for a project.
+// Where nothing says what belongs to it, more than that is somebody's home.
+const (
+	maxFolderFiles = 10_000
+	maxFolderBytes = 100_000_000
+)
+
+// walkFolder lists a folder outside of any repository, without what is skipped.
+func (w *Worktree) walkFolder() (Files, error) {
 	var f Files
+	var bytes int64
+	root := w.Root
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(root, path)
+		rel = filepath.ToSlash(rel)
 		switch {
+		case err == nil && d.IsDir() && w.skipped(rel):
+			return filepath.SkipDir
 		case errors.Is(err, fs.ErrPermission) && path != root && d.IsDir():
-			rel, _ := filepath.Rel(root, path)
-			f.Unreadable = append(f.Unreadable, filepath.ToSlash(rel))
+			f.Unreadable = append(f.Unreadable, rel)
 			return filepath.SkipDir
 		case err != nil:
 			return err
 		case d.IsDir() && d.Name() == ".git" && path != root:
 			return filepath.SkipDir
 		case d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0:
-			rel, _ := filepath.Rel(root, path)
-			f.Paths = append(f.Paths, filepath.ToSlash(rel))
+			f.Paths = append(f.Paths, rel)
+			if info, err := d.Info(); err == nil && d.Type().IsRegular() {
+				bytes += info.Size()
+			}
+			if len(f.Paths) > maxFolderFiles || bytes > maxFolderBytes {
+				return errs.E(errs.Invalid, "%s is in no repository and holds more than %d files or %d MB, which every job would get: move the file into a folder of its own, or make the folder a repository (git init)",
+					root, maxFolderFiles, maxFolderBytes/1_000_000)
+			}
 		}
 		return nil
 	})
+	if errs.Is(err, errs.Invalid) {
+		return Files{}, err
+	}
 	if err != nil {
 		return Files{}, errs.E(errs.Invalid, "the files of %s: %w", root, err)
 	}
 	slices.Sort(f.Paths)
 	return f, nil
+}
+
+// skipped reports whether a path of the working tree is in a folder of Skip.
+func (w *Worktree) skipped(path string) bool {
+	return slices.ContainsFunc(w.skip, func(dir string) bool {
+		rest, in := strings.CutPrefix(path, dir)
+		return in && (rest == "" || rest[0] == '/')
+	})
+}
+
+// Skip leaves folders out of what [Worktree.Files] lists: those of this program,
+// where they are below the root.
+func (w *Worktree) Skip(folders ...string) {
+	root := RealPath(w.Root)
+	for _, dir := range folders {
+		rel, err := filepath.Rel(root, RealPath(dir))
+		if err == nil && rel != "." && filepath.IsLocal(rel) {
+			w.skip = append(w.skip, filepath.ToSlash(rel))
+		}
+	}
+}
+
+// RealPath follows links as far as the path exists.
+func RealPath(p string) string {
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	if dir := filepath.Dir(p); dir != p {
+		return filepath.Join(RealPath(dir), filepath.Base(p))
+	}
+	return p
 }
 
 // Changed lists what differs between the point where HEAD left base and the

@@ -25,6 +25,7 @@ type Worktree struct {
 	place  place
 	config config
 	env    []string
+	skip   []string // paths from Root, with slashes
 
 	mu   sync.Mutex
 	head *Head

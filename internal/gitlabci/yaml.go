@@ -82,6 +82,9 @@ func readYAML(file string, content []byte, f *findings, b *budget) (documents, b
 	for _, n := range nodes {
 		if n.kind != mapNode {
 			f.errorf(n.at, "", "not-a-map", "the file holds %s; a configuration is a map of keywords and jobs", whatIs(n))
+			if n.kind == stringNode && IsPipelineFile(n.text) {
+				f.hint("if it is a symbolic link to " + n.text + ": GitLab reads the link itself, so write include: with that file instead")
+			}
 		}
 	}
 	if slices.ContainsFunc(f.list[before:], func(x diag.Finding) bool { return isError(x) && x.Rule != "reference" }) {

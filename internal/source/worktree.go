@@ -49,6 +49,11 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	if info, err := root.Lstat(filepath.FromSlash(path)); err == nil && info.Mode()&fs.ModeSymlink != 0 && t.tree.InRepository() && gitlabci.IsPipelineFile(path) {
+		// As in a commit, and on GitLab, a link is a file that holds its target.
+		target, err := root.Readlink(filepath.FromSlash(path))
+		return []byte(filepath.ToSlash(target)), err
+	}
 	// A pipe in the place of a file would hold up everything.
 	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
 		return nil, errs.E(errs.Invalid, "%s is no regular file", path)
@@ -262,7 +267,7 @@ func (t *WorkingTree) addSubmodules(ctx context.Context, l *Listing, folders []s
 	for _, folder := range folders {
 		dir := filepath.Join(t.tree.Root, filepath.FromSlash(folder))
 		w, err := git.Open(ctx, dir, environ)
-		if err != nil || RealPath(w.Root) != RealPath(dir) {
+		if err != nil || git.RealPath(w.Root) != git.RealPath(dir) {
 			l.Missing = append(l.Missing, folder)
 			continue
 		}
@@ -284,15 +289,4 @@ func (t *WorkingTree) addSubmodules(ctx context.Context, l *Listing, folders []s
 		}
 	}
 	return nil
-}
-
-// RealPath follows links as far as the path exists.
-func RealPath(p string) string {
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		return real
-	}
-	if dir := filepath.Dir(p); dir != p {
-		return filepath.Join(RealPath(dir), filepath.Base(p))
-	}
-	return p
 }
