@@ -473,7 +473,10 @@ func (s *session) environment(j *pipeline.Job, variables jobVariables, status pi
 		return nil
 	}
 	below, above := variables(j)
-	name, url := definition.DeployedTo(j, pipeline.JobVariables(j, below, dotenv, above))
+	name, url, err := pipeline.Deployment(j, pipeline.JobVariables(j, below, dotenv, above))
+	if err != nil {
+		return nil // the job has reported it
+	}
 	return &history.Environment{Name: s.secrets.String(name), URL: s.secrets.String(url)}
 }
 

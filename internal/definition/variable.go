@@ -35,45 +35,12 @@ func (d *Definition) Environment(j *pipeline.Job) string {
 	if j.Environment == nil {
 		return ""
 	}
-	known := map[string]string{}
 	project := d.projectVariables("", d.variables.Withheld)
-	for _, layer := range [][]pipeline.Variable{d.input.Predefined, gitlabci.JobVariables(j), j.Variables, project, d.input.Pipeline} {
-		for _, v := range layer {
-			known[v.Name] = v.Value
-		}
+	name, err := pipeline.EnvironmentName(j, pipeline.Merge(d.input.Predefined, gitlabci.JobVariables(j), j.Variables, project, d.input.Pipeline))
+	if err != nil { // variables in a cycle: the job reports them
+		return j.Environment.Name
 	}
-	delete(known, "CI_ENVIRONMENT_NAME") // it is what is looked for
-	return pipeline.Resolve(j.Environment.Name, func(name string) (string, bool) {
-		v, ok := known[name]
-		return v, ok
-	})
-}
-
-// DeployedTo is the name and the address of a job's environment; vars are all its
-// variables, with those of its dotenv reports.
-func DeployedTo(j *pipeline.Job, vars []pipeline.Variable) (name, url string) {
-	if j.Environment == nil {
-		return "", ""
-	}
-	value := pipeline.Lookup(pipeline.ResolveAll(vars, func(string) string { return "" }))
-	name = pipeline.Resolve(j.Environment.Name, func(v string) (string, bool) {
-		if v == "CI_ENVIRONMENT_NAME" || v == "CI_ENVIRONMENT_URL" {
-			return "", false // what is looked for
-		}
-		return value(v)
-	})
-	url = pipeline.Resolve(j.Environment.URL, func(v string) (string, bool) {
-		switch v {
-		case "CI_ENVIRONMENT_NAME":
-			return name, true
-		case "CI_ENVIRONMENT_SLUG":
-			return pipeline.EnvironmentSlug(name), true
-		case "CI_ENVIRONMENT_URL":
-			return "", false
-		}
-		return value(v)
-	})
-	return name, url
+	return name
 }
 
 // projectVariables are the project's variables for jobs of an environment, "" for

@@ -64,18 +64,23 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// noteDeployment reports the environment that a job reached and its URL, which may
-// use the variables of the job's own dotenv report.
+// noteDeployment shows which environment a job deployed to, and its URL, which may
+// name variables of the job's own dotenv reports.
 func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
 		return
 	}
-	text := "deployed to " + a.expand(env.Name)
-	if env.URL != "" {
-		text += ": " + a.expandWith(env.URL, res.Dotenv)
+	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables, res.Dotenv)
+	name, url, err := pipeline.Deployment(a.Job, vars)
+	switch {
+	case err != nil:
+		a.note(err.Error())
+	case url != "":
+		a.note("deployed to " + name + ": " + url)
+	default:
+		a.note("deployed to " + name)
 	}
-	a.note(text)
 }
 
 // keepArtifacts collects what artifacts: names, and the variables of dotenv

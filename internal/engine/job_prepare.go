@@ -203,15 +203,8 @@ func lookupOf(env []string) map[string]string {
 
 // expand replaces variables as GitLab's runner does: $$ is a dollar, what is
 // not set is empty.
-func (a *attempt) expand(s string) string { return a.expandWith(s, nil) }
-
-// expandWith is expand with variables above those of the job.
-func (a *attempt) expandWith(s string, vars []pipeline.Variable) string {
-	above := pipeline.Lookup(vars)
+func (a *attempt) expand(s string) string {
 	return pipeline.Resolve(s, func(name string) (string, bool) {
-		if v, ok := above(name); ok {
-			return v, ok
-		}
 		v, ok := a.lookup[name]
 		return v, ok
 	})

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
@@ -28,4 +30,19 @@ func TestCoverageTakesTheLastMatchOfALine(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", expr, *v, want)
 		}
 	}
+}
+
+// environment:url uses variables of the job's own dotenv report.
+func TestURLOfADeploymentFromItsOwnReport(t *testing.T) {
+	t.Parallel()
+	h := newJob(t, pipeline.Job{
+		Environment: &pipeline.Environment{Name: "review/$BRANCH", URL: "$DYNAMIC_URL/$CI_ENVIRONMENT_SLUG"},
+		Artifacts:   &pipeline.Artifacts{Reports: map[string][]string{"dotenv": {"v.env"}}},
+	})
+	h.in.Variables = []pipeline.Variable{{Name: "BRANCH", Value: "fix"}, {Name: "DYNAMIC_URL", Value: "before"}}
+	h.fake.OnExec = func(_ context.Context, c fakeCommand) (int, error) {
+		return 0, os.WriteFile(filepath.Join(c.Workspace(), "v.env"), []byte("DYNAMIC_URL=https://made.example.com\n"), 0o644)
+	}
+	h.run()
+	same(t, h.notes(), []string{"deployed to review/fix: https://made.example.com/" + pipeline.EnvironmentSlug("review/fix")})
 }

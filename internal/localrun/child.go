@@ -61,20 +61,19 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 		return engine.JobResult{Status: pipeline.StatusSuccess}
 	}
 	res, err := r.runChild(ctx, job.Name, *in)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fail(err)
-	case res.Status == pipeline.StatusSuccess, res.Status == pipeline.StatusSkipped:
-		return engine.JobResult{Status: pipeline.StatusSuccess}
+	}
+	status := job.Downstream.StatusFor(res.Status)
+	switch {
 	case res.Status == pipeline.StatusCanceled && stop.Err() != nil:
 		return engine.JobResult{Status: pipeline.StatusCanceled}
-	case res.Status == pipeline.StatusManual && job.Downstream.Strategy == "mirror":
-		return engine.JobResult{Status: pipeline.StatusManual}
-	case res.Status == pipeline.StatusManual:
-		return engine.JobResult{Status: pipeline.StatusRunning}
+	case status == pipeline.StatusFailed:
+		return engine.JobResult{Status: status, Reason: pipeline.ReasonUnknown,
+			Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
+	default:
+		return engine.JobResult{Status: status}
 	}
-	return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonUnknown,
-		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}
 }
 
 // childID numbers the child runs of a run, in the order of their creation.

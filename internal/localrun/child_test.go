@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
@@ -332,5 +333,31 @@ func TestResultBesideAManualJob(t *testing.T) {
 		h.scripts["unit"] = exit(code)
 		res := h.run()
 		same(t, []any{res.Status, res.Result}, []any{pipeline.StatusManual, want})
+	}
+}
+
+// Something that failed beside it makes the run red all the same, and a run that
+// is stopped stops the trigger job too.
+func TestChildThatWaitsBesideOthers(t *testing.T) {
+	t.Parallel()
+	for stop, want := range map[bool]pipeline.Result{false: pipeline.ResultFailed, true: pipeline.ResultCanceled} {
+		h := newRun(t, trigger("a/t", "depend"), pipeline.Job{Name: "a/x"})
+		h.in.Child = func(_ context.Context, req ChildRequest) (*Input, error) {
+			return h.child(req, pipeline.Job{Name: "c/m", When: pipeline.WhenManual}), nil
+		}
+		h.scripts["x"] = func(ctx context.Context, _ fakeCommand) (int, error) {
+			for len(h.told(pipeline.ReportRunFinished, func(pipeline.Report) string { return "" })) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			if stop {
+				h.cancel()
+				return untilStopped(ctx)
+			}
+			return 1, nil
+		}
+		res := h.run()
+		if res.Result != want || res.State.Jobs[0].Status == pipeline.StatusRunning && stop {
+			t.Errorf("stopped %v: got %s, result %q, want %q", stop, h.statuses(res), res.Result, want)
+		}
 	}
 }

@@ -109,6 +109,7 @@ func Run(ctx context.Context, in Input) (Result, error) {
 		r.numbers = &numbers{job: in.Number * jobsOfRun}
 		r.ID = strconv.FormatInt(in.Number, 10)
 	}
+	r.waits = map[int]bool{}
 	r.records = make([]JobRecord, len(in.Pipeline.Jobs))
 	r.stops = make([]context.CancelFunc, len(in.Pipeline.Jobs))
 	r.dotenv = make([][]pipeline.Variable, len(in.Pipeline.Jobs))
@@ -161,6 +162,7 @@ type runner struct {
 	stops    []context.CancelFunc
 	ready    []int // pending jobs that wait for a slot
 	running  int
+	waits    map[int]bool // trigger jobs that are running and whose child waits
 	delayed  int
 	done     chan outcome
 	mu       sync.Mutex // guards what follows
@@ -290,6 +292,12 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
+		if c.To == pipeline.StatusCanceling && r.waits[c.Pos] { // there is nothing to stop
+			delete(r.waits, c.Pos)
+			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventCanceled, Job: c.Job}); err != nil {
+				return err
+			}
+		}
 		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
@@ -438,6 +446,9 @@ func (r *runner) finished(ctx context.Context, o outcome) error {
 	r.stops[o.job] = nil
 	r.records[o.job] = o.record
 	r.dotenv[o.job] = o.res.Dotenv
+	if o.res.Status == pipeline.StatusRunning && r.state.Jobs[o.job].Status == pipeline.StatusRunning {
+		r.waits[o.job] = true
+	}
 	for _, ev := range pipeline.EndEvents(name, r.state.Jobs[o.job], o.res.Status, o.res.Reason, o.res.ExitCode) {
 		if err := r.apply(ctx, ev); err != nil {
 			return err

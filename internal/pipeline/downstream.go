@@ -4,6 +4,23 @@ package pipeline
 // starts. Without a strategy it succeeds as soon as that pipeline exists.
 func (d *Downstream) Waits() bool { return d.Strategy == "depend" || d.Strategy == "mirror" }
 
+// StatusFor gives the status of a trigger job that waits, from the status of the
+// run that it started. Until that has ended, the trigger job is running; with the
+// strategy mirror it is manual while its child waits at a manual job.
+func (d *Downstream) StatusFor(child Status) Status {
+	switch child {
+	case StatusSuccess, StatusSkipped:
+		return StatusSuccess
+	case StatusFailed, StatusCanceled:
+		return StatusFailed
+	case StatusManual:
+		if d.Strategy == "mirror" {
+			return StatusManual
+		}
+	}
+	return StatusRunning
+}
+
 // ForwardedVariables gives the variables that a child pipeline gets from its
 // trigger job: the job's own and, with forward:pipeline_variables, those that
 // dotenv reports brought. (Those of the parent pipeline are given to the child as

@@ -59,6 +59,25 @@ func EnvironmentName(j *Job, variables []Variable) (string, error) {
 	return name, nil
 }
 
+// Deployment gives the name and the URL of the environment that a job deployed to,
+// with variables expanded; both are empty if it has none. variables are all of the
+// job's, with those that its own dotenv reports brought.
+func Deployment(j *Job, variables []Variable) (name, url string, err error) {
+	if name, err = EnvironmentName(j, variables); err != nil || name == "" {
+		return "", "", err
+	}
+	url, err = expandName(j.Environment.URL, func() []Variable {
+		own := []Variable{{Name: "CI_ENVIRONMENT_NAME", Value: name, Raw: true}, {Name: "CI_ENVIRONMENT_SLUG", Value: EnvironmentSlug(name), Raw: true}}
+		return slices.DeleteFunc(Merge(variables, own), func(v Variable) bool {
+			return v.Name == "CI_ENVIRONMENT_URL"
+		})
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("job %q: environment: url: %w", j.Name, err)
+	}
+	return name, url, nil
+}
+
 func expandName(name string, variables func() []Variable) (string, error) {
 	if !strings.ContainsAny(name, "$%") {
 		return name, nil
@@ -67,5 +86,5 @@ func expandName(name string, variables func() []Variable) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return Resolve(name, Lookup(expanded)), nil
+	return Resolve(name, Lookup(ResolveAll(expanded, func(string) string { return "" }))), nil
 }

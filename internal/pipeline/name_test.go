@@ -131,3 +131,25 @@ func TestArtifactSources(t *testing.T) {
 		}
 	}
 }
+
+func TestDeployment(t *testing.T) {
+	t.Parallel()
+	variables := []Variable{
+		{Name: "CI_COMMIT_REF_SLUG", Value: "fix-7"}, {Name: "CI_ENVIRONMENT_URL", Value: "itself"}, {Name: "HOST", Value: "$CI_COMMIT_REF_SLUG.example.com"},
+		{Name: "DYNAMIC_URL", Value: "https://of-dotenv"},
+	}
+	for _, c := range []struct {
+		environment *Environment
+		name, url   string
+	}{
+		{nil, "", ""},
+		{&Environment{Name: "prod"}, "prod", ""},
+		{&Environment{Name: "review/$CI_COMMIT_REF_SLUG", URL: "https://$HOST/$CI_ENVIRONMENT_SLUG"}, "review/fix-7", "https://fix-7.example.com/" + EnvironmentSlug("review/fix-7")},
+		{&Environment{Name: "a", URL: "$DYNAMIC_URL/$CI_ENVIRONMENT_NAME$CI_ENVIRONMENT_URL$NONE"}, "a", "https://of-dotenv/a"},
+	} {
+		name, url, err := Deployment(&Job{Environment: c.environment}, variables)
+		if err != nil || name != c.name || url != c.url {
+			t.Errorf("%+v: got %q, %q, %v, want %q, %q", c.environment, name, url, err, c.name, c.url)
+		}
+	}
+}
