@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
+	"refline/internal/pythonenv"
 )
 
 type lintOptions struct {
@@ -66,8 +68,8 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 			all, source = append(all, unreadable(file, err)...), sourceOf(err, source)
 			continue
 		}
-		all = append(all, fragment(c, named)...)
 		source = c.source(ctx)
+		all = append(all, otherKind(c, source, fragment(c, named))...)
 		defer c.close()
 	}
 	all = all.Sort()
@@ -105,4 +107,37 @@ func fragment(c *compiled, named bool) diag.List {
 		}
 	}
 	return list
+}
+
+// otherKind looks at what the file is if it is not a configuration: findings of
+// a pipeline say nothing to whoever wrote a template, and a script has metadata.
+func otherKind(c *compiled, read func(string) ([]byte, error), list diag.List) diag.List {
+	failed, _ := list.Count()
+	if failed == 0 && !c.script {
+		return list
+	}
+	text, err := read(c.file)
+	switch {
+	case err != nil:
+		return list
+	case c.script && c.pipeline != nil && c.pipeline.Jobs[0].Python != "":
+		var wrong *pythonenv.MetadataError
+		if errors.As(pythonenv.CheckMetadata(c.file, string(text)), &wrong) {
+			at := diag.Place{File: c.file, Line: wrong.Line, Column: max(wrong.Column, 1)}
+			list = append(list, diag.Finding{Place: at, Level: diag.Error, Rule: "metadata", Message: wrong.Text})
+		}
+	case failed > 0 && isTemplate(text):
+		return diag.List{{
+			Place: diag.Place{File: c.file, Line: 1, Column: 1}, Level: diag.Error, Rule: "file",
+			Message: "this is a CloudFormation template, not a pipeline; check it: refline stack lint " + shellWord(c.file),
+		}}
+	}
+	return list
+}
+
+// isTemplate reports whether a text looks like a CloudFormation template, in
+// YAML, JSON or Jsonnet.
+func isTemplate(text []byte) bool {
+	return bytes.Contains(text, []byte("AWSTemplateFormatVersion")) ||
+		bytes.Contains(text, []byte("Resources")) && bytes.Contains(text, []byte("AWS::"))
 }

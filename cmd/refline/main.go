@@ -55,6 +55,7 @@ func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stops := newInterrupt(ctx, cancel)
+	stops.echoed = e.afterCtrlC()
 	defer stops.stopped()
 	defer stops.listen()()
 	e.stop, e.interrupt = stops.stop, stops
@@ -150,6 +151,9 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	flags.BoolVarP(&e.quiet, "quiet", "q", false, "print results only")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := e.enter(); err != nil {
+			if cmd.Name() == "version" && e.chdir == "" {
+				return nil // it needs no folder
+			}
 			return err
 		}
 		if !leavesRuns(cmd) {

@@ -146,7 +146,7 @@ func runArtifacts(ctx context.Context, e *env, kept artifact.Store, key, out str
 		return e.printJSON(append([]workspace.File{}, files...))
 	}
 	for _, f := range files {
-		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, f.Path)
+		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, termview.Plain(f.Path))
 	}
 	return nil
 }
