@@ -41,7 +41,7 @@ var imports = map[string]string{
 	"jsonnet":               "diag",
 	"lock":                  "",
 	"netguard":              "",
-	"git":                   "lock netguard",
+	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
 	"definition":            "source gitlabci jsonnet pipeline secret diag",
 	"history":               "lock pipeline",

@@ -45,8 +45,13 @@ func (o includeOptions) caPath(e *env) string {
 
 // includes gives the places of includes, reached as the user reaches them.
 func (o includeOptions) includes(e *env) source.Includes {
+	copies := ""
+	if dir, err := e.cacheDir(); err == nil {
+		copies = filepath.Join(dir, "includes")
+	}
 	return source.Includes{
 		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caPath(e),
+		Copies: copies, Notice: func(text string) { e.notef("%s", text) }, Now: e.now,
 		Remote: func(url string) (*git.Remote, error) {
 			access := o.access(e, url)
 			access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint

@@ -36,8 +36,8 @@ Of several keys git uses the one whose repository is named (that of a kept key, 
 The passphrase of a key is asked for on a terminal, else taken from the variable
 VARIABLE_PASSPHRASE, or REFLINE_KEY_PASSPHRASE.
 
-Whoever gives the key in a variable has it in their own process; a key kept by
-"refline key" or in a file is in none but refline's.
+A key in a variable is also in the process that set it; a key kept by "refline key"
+or in a file is in refline's process only.
 
 Exit codes: that of COMMAND; else 1 error, 2 usage.`,
 		Example: `  refline agent --key-env DEPLOY_KEY --host git.example.com -- git clone git@git.example.com:data/flows.wiki.git

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"refline/internal/definition"
 	"refline/internal/git"
-	"refline/internal/pipeline"
 	"refline/internal/workspace"
 )
 
@@ -29,19 +29,23 @@ type checkoutOptions struct {
 	lfs        bool
 	sparse     []string
 	depth      int
+	noFiles    bool // only .git
 }
 
-// checkoutOptions are those of the flags; without --submodules the variable
-// GIT_SUBMODULE_STRATEGY decides.
-func (o *runOptions) checkoutOptions(variables []pipeline.Variable) checkoutOptions {
-	c := checkoutOptions{lfs: o.lfs, sparse: o.sparse, depth: o.depth}
+// checkoutOptions are those of the flags and of a job's variables. A job's own
+// GIT_SUBMODULE_STRATEGY decides, else --submodules.
+func (o *runOptions) checkoutOptions(job definition.GitSettings) checkoutOptions {
+	c := checkoutOptions{lfs: o.lfs, sparse: o.sparse, depth: o.depth, noFiles: job.NoCheckout}
 	if o.submodules {
 		c.submodules = git.SubmodulesRecursive
-		return c
 	}
-	switch v, _ := pipeline.Lookup(variables)("GIT_SUBMODULE_STRATEGY"); v {
+	switch job.Submodules {
+	case "none":
+		c.submodules = git.SubmodulesNone
 	case "normal":
-		c.submodules = git.SubmodulesNormal
+		if !o.submodules {
+			c.submodules = git.SubmodulesNormal
+		}
 	case "recursive":
 		c.submodules = git.SubmodulesRecursive
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -153,14 +154,33 @@ func localRevision(ctx context.Context, e *env, o *pipelineOptions) string {
 
 // tree checks the commit out.
 func (c *repositoryCheckout) tree(ctx context.Context, dir string, o checkoutOptions) (*workspace.Tree, error) {
-	c.base, c.plain = dir, !o.lfs && o.submodules == git.SubmodulesNone && len(o.sparse) == 0
+	first := c.base == ""
+	if first {
+		c.base, c.plain = dir, !o.lfs && o.submodules == git.SubmodulesNone && len(o.sparse) == 0 && !o.noFiles
+	}
 	opts := git.CheckoutOptions{LFS: o.lfs, Sparse: o.sparse, Depth: o.depth, Submodules: o.submodules}
 	if err := c.from.Remote().Checkout(ctx, c.from.Resolved(), dir, opts); err != nil {
 		return nil, err
 	}
-	c.took = time.Since(c.began)
+	if first {
+		c.took = time.Since(c.began)
+	}
+	if o.noFiles {
+		return workspace.NewTree(dir), keepOnlyGit(dir)
+	}
 	c.noteLeftOut(dir, o)
 	return workspace.NewTree(dir), nil
+}
+
+// keepOnlyGit empties a checkout but for its .git.
+func keepOnlyGit(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if entry.Name() != ".git" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
 }
 
 // noteLeftOut reports what jobs may expect and do not get.

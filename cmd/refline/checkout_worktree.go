@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 type worktreeCheckout struct {
 	e       *env
 	from    *source.WorkingTree
+	made    bool // a tree; more of them are of the same repository
 	changed int
 	objects []string
 }
@@ -26,7 +28,7 @@ type worktreeCheckout struct {
 // environment name were checked out. file is the file that is run, "" for the
 // default one.
 func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions, file string) (*source.WorkingTree, error) {
-	w, err := openProject(ctx, e, file)
+	w, err := o.openProject(ctx, e, file)
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +47,34 @@ func openWorkingTree(ctx context.Context, e *env, o *pipelineOptions, file strin
 	case o.ref != "":
 		ref = git.Ref{Kind: git.KindBranch, Name: o.ref}
 	}
+	if ref == (git.Ref{}) && w.SHA != "" {
+		ref = detachedRef(e, w.SHA)
+	}
 	in := o.includes
 	in.home = homeOf(w.RemoteURL)
 	return source.NewWorkingTree(ctx, w, ref, o.sourceOptions(e, in)), nil
 }
 
+// detachedRef is the ref of a working tree whose HEAD is not a branch, as in a CI
+// job: the one that CI's own variables name.
+func detachedRef(e *env, sha string) git.Ref {
+	for _, v := range []struct {
+		name string
+		kind git.Kind
+	}{{"CI_COMMIT_TAG", git.KindTag}, {"CI_COMMIT_BRANCH", git.KindBranch}, {"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", git.KindBranch}} {
+		if name := e.getenv(v.name); name != "" {
+			e.notef("HEAD is detached at %.7s; taken for %s %s, from %s (another: --branch, --tag)", sha, v.kind, name, v.name)
+			return git.Ref{Kind: v.kind, Name: name}
+		}
+	}
+	e.notef("HEAD is detached at %.7s: the pipeline has no branch; --branch NAME or --tag NAME pretends one", sha)
+	return git.Ref{}
+}
+
 // openProject finds the working tree to work in: that of the current folder, else
 // that of the file, else the file's own folder.
-func openProject(ctx context.Context, e *env, file string) (*git.Worktree, error) {
-	w, err := git.Open(ctx, e.dir, e.environ())
+func (o *pipelineOptions) openProject(ctx context.Context, e *env, file string) (*git.Worktree, error) {
+	w, err := git.Open(ctx, cmp.Or(o.dir, e.dir), e.environ())
 	if err != nil || w.InRepository() || file == "" {
 		return w, err
 	}
@@ -70,22 +91,35 @@ func (c *worktreeCheckout) tree(ctx context.Context, dir string, o checkoutOptio
 	if err != nil {
 		return nil, err
 	}
-	c.changed = files.Changed
-	c.noteSubmodules(files, o.submodules)
+	first := !c.made
+	if c.made = true; first {
+		c.changed = files.Changed
+	}
+	if !o.noFiles {
+		c.noteSubmodules(files, o.submodules)
+	}
 	w := c.from.Git()
-	tree, err := workspace.SnapshotTree(ctx, dir, w.Root, files.Paths)
+	paths := files.Paths
+	if o.noFiles {
+		paths = nil
+	}
+	tree, err := workspace.SnapshotTree(ctx, dir, w.Root, paths)
 	if err != nil {
 		return nil, err
 	}
-	if n := git.LFSPointers(w.Root, files.Paths); n > 0 {
+	if n := git.LFSPointers(w.Root, paths); n > 0 {
 		c.e.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", plural(n, "LFS file"))
 	}
 	c.noteLeftOut(append(files.Unreadable, tree.LeftOut()...))
 	if !w.InRepository() {
 		return tree, nil
 	}
-	if c.objects, err = w.Snapshot(ctx, dir+".dot"); err != nil {
+	objects, err := w.Snapshot(ctx, dir+".dot")
+	if err != nil {
 		return nil, fmt.Errorf("the workspace's .git: %w", err)
+	}
+	if first {
+		c.objects = objects
 	}
 	defer os.RemoveAll(dir + ".dot")
 	return tree, tree.AddDir(ctx, ".git", filepath.Join(dir+".dot", ".git"))

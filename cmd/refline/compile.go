@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,9 @@ func compileAny(ctx context.Context, e *env, o *pipelineOptions) (*compiled, err
 
 func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*compiled, error) {
 	o.includes = o.includes.withDefaults(e.getenv)
+	if err := o.readStdin(e); err != nil {
+		return nil, err
+	}
 	request, err := o.request(e)
 	if err != nil {
 		return nil, err
@@ -87,12 +91,35 @@ func compileFor(ctx context.Context, e *env, o pipelineOptions, run *forRun) (*c
 	return c, nil
 }
 
+// readStdin takes the configuration from stdin for -f -.
+func (o *pipelineOptions) readStdin(e *env) error {
+	const most = 8 << 20 // far above what a configuration may have
+	if o.file != "-" || o.content != nil {
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(e.stdin, most+1))
+	switch {
+	case err != nil:
+		return errs.E(errs.Unavailable, "-f -: stdin cannot be read: %w", err)
+	case len(data) > most:
+		return errs.E(errs.Invalid, "-f -: stdin has more than %d MiB", most>>20)
+	case len(data) == 0:
+		return errs.E(errs.Invalid, "-f -: stdin is empty; pipe a pipeline into it")
+	}
+	o.file, o.content = "stdin.yml", data
+	return nil
+}
+
 // request is what the flags alone say about a pipeline.
 func (o *pipelineOptions) request(e *env) (r definition.Request, err error) {
 	r = definition.Request{Content: o.content, Created: e.now(), Changed: o.changed}
 	if r.Trigger, err = eventNamed(o.event); err != nil {
 		return r, err
 	}
+	if o.target != "" && r.Trigger != pipeline.TriggerMergeRequest {
+		return r, usagef("--target %s is for --event merge_request", o.target)
+	}
+	r.Target, r.Registry = o.target, e.getenv("REFLINE_REGISTRY")
 	if err = o.checkBefore(); err != nil {
 		return r, err
 	}
@@ -131,8 +158,9 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 	if run != nil {
 		t.Prefetch()
 	}
-	if o.branch+o.tag+o.ref != "" {
-		c.pretence = t.Pretence(ctx)
+	// A ref of the environment may be one that a shallow clone does not have.
+	if p := t.Pretence(ctx); p != nil && (o.branch+o.tag+o.ref != "" || p.Commit != "") {
+		c.pretence = p
 	}
 	return nil
 }
@@ -183,10 +211,11 @@ func (c *compiled) findFile(ctx context.Context, e *env, o *pipelineOptions) (st
 	if info, err := os.Stat(filepath.Join(c.root, filepath.FromSlash(name))); c.root != "" && err == nil && !info.Mode().IsRegular() {
 		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.file)
 	}
-	if !c.project.Exists(ctx, name) {
-		return "", errs.E(errs.NotFound, "no file %s in %s", name, where)
+	found, err := c.project.Exists(ctx, name)
+	if err == nil && !found {
+		err = errs.E(errs.NotFound, "no file %s in %s", name, where)
 	}
-	return name, nil
+	return name, err
 }
 
 // takeFile takes the first word of the command line as the file to run, if no
@@ -284,14 +313,14 @@ func (c *compiled) notePretence(e *env, o pipelineOptions) {
 	e.notef("%s is at %s here; to run its own code: refline run%s", c.Ref(), short(c.pretence.Commit), o.again())
 }
 
-func (c *compiled) tree(ctx context.Context, dir string, o *runOptions) (*workspace.Tree, error) {
-	if o.inPlace {
+func (c *compiled) tree(ctx context.Context, dir string, inPlace bool, o checkoutOptions) (*workspace.Tree, error) {
+	if inPlace {
 		if c.root == "" {
 			return nil, usagef("--in-place needs a working tree; it excludes --repo")
 		}
 		return nil, nil
 	}
-	return c.checkout.tree(ctx, dir, o.checkoutOptions(c.PipelineVariables()))
+	return c.checkout.tree(ctx, dir, o)
 }
 
 // where names the ref and event.

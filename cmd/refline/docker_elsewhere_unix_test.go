@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Sockets do not pass into the virtual machine of Docker Desktop: who gives a key
-// to jobs there is told so at the start, not by what ssh makes of it.
+// Sockets do not work in the virtual machine of Docker Desktop. A run with a key
+// reports that at the start; otherwise only ssh would fail.
 func TestEngineOnAnotherSystem(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "engine-") // sockets need short names
@@ -50,6 +50,6 @@ func TestEngineOnAnotherSystem(t *testing.T) {
 		t.Errorf("no %q in\n%s", want, out)
 	}
 	if out, _ := p.refline("run"); strings.Contains(out, want) {
-		t.Errorf("without a key or token nobody need know:\n%s", out)
+		t.Errorf("a notice without a key or token:\n%s", out)
 	}
 }

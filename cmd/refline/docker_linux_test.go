@@ -98,7 +98,7 @@ one:
   image: IMAGE
   script: ['echo "it is $TOP_SECRET"', 'test -n "$TOP_SECRET"']
 `, 0, []string{"it is [masked]"}, []string{"swordfish-9-in-the-sea"}},
-		"a service that fails is told": {`
+		"the log names a service that fails": {`
 one:
   image: IMAGE
   services: [{name: IMAGE, alias: db, command: [sh, -c, 'echo no password; exit 3']}]
@@ -275,5 +275,44 @@ one:
 		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: exit code %d, want %d, and %q:\n%s", c.name, code, c.code, c.want, out)
 		}
+	}
+}
+
+// A run that is killed leaves its containers, services among them, until the next
+// command that looks at the engine.
+func TestDoctorRemovesContainersOfKilledRuns(t *testing.T) {
+	t.Parallel()
+	host := dockerHost(t)
+	const image = "refline-test/doctor:1"
+	busyboxImage(t, host, image)
+	v := newVictim(t, `
+killed-one:
+  image: `+image+`
+  services: [{name: `+image+`, alias: db, command: [sleep, "1000"]}]
+  script: [touch here, sleep 1000]
+`)
+	left := func() string {
+		names, err := exec.Command("docker", "-H", host, "ps", "-a", "--filter", "ancestor="+image, "--format", "{{.Names}}").CombinedOutput()
+		if err != nil {
+			t.Fatalf("docker ps: %v\n%s", err, names)
+		}
+		return strings.Join(strings.Fields(string(names)), " ")
+	}
+	cmd, out := v.command("run")
+	cmd.Env = append(cmd.Env, "DOCKER_HOST="+host)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.await("here")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	t.Logf("left by the killed run: %s\n%s", left(), out) // a run of another test may have removed it already
+	doctor, shown := v.command("doctor")
+	doctor.Env = append(doctor.Env, "DOCKER_HOST="+host)
+	if err := doctor.Run(); err != nil {
+		t.Errorf("doctor: %v\n%s", err, shown)
+	}
+	if names := left(); names != "" {
+		t.Errorf("after doctor: %q is left", names)
 	}
 }

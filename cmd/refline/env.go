@@ -64,7 +64,7 @@ func (e *env) enter() error {
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return errs.E(errs.NotFound, "the current folder was removed (%w); change to another one", err)
+		return errs.E(errs.NotFound, "the folder that you are in is gone: %w; cd to another, or name one: -C DIR", err)
 	}
 	info, err := os.Stat(abs)
 	if err != nil || !info.IsDir() {

@@ -117,7 +117,7 @@ func namedEngine(e *env) string {
 }
 
 // engineFault is why no container engine can be used. If the user has none, the
-// list of sockets that were tried helps nobody.
+// list of sockets that were tried does not help.
 func engineFault(err error) string {
 	if errors.Is(err, docker.ErrNoEngine) {
 		return "no container engine answers"

@@ -22,18 +22,24 @@ type jobExecutors struct {
 	o        *runOptions
 	registry *executor.Registry
 	project  string
+	mu       sync.Mutex // of onHost, and of the question
 	onHost   onHost
 	noted    sync.Once // that jobs with an image run on this computer
 }
 
-// openExecutors decides before anything starts what can be decided: jobs that
-// nothing can run end the run here, with one error for all.
+// openExecutors decides for the run's own pipeline; see decide.
 func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeline, project string, plays func(job string) bool, ask func(question string) (bool, error)) (*jobExecutors, error) {
 	x := &jobExecutors{e: e, o: o, registry: executor.NewRegistry(executorKinds(e, o)...), project: project}
 	var err error
 	if x.onHost, err = openOnHost(e, project); err != nil {
 		return x, err
 	}
+	return x, x.decide(ctx, p, plays, ask)
+}
+
+// decide settles before a pipeline starts what can be settled: jobs that nothing
+// can run end it here, with one error for all.
+func (x *jobExecutors) decide(ctx context.Context, p *pipeline.Pipeline, plays func(job string) bool, ask func(question string) (bool, error)) error {
 	runs := func(j *pipeline.Job) bool {
 		return j.Downstream == nil && (j.When != pipeline.WhenManual || plays(j.Name))
 	}
@@ -51,19 +57,19 @@ func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipel
 	}
 	if k, ok := x.fixed(); ok && k.Isolated {
 		if len(without) > 0 {
-			return x, errs.E(errs.Invalid, "--executor %s: %s; give such jobs one with --default-image NAME", k.Name, lack(without))
+			return errs.E(errs.Invalid, "--executor %s: %s; give such jobs one with --default-image NAME", k.Name, lack(without))
 		}
 		_, err := x.registry.Open(ctx, k.Name)
-		return x, err
+		return err
 	}
 	if len(with) == 0 {
-		return x, nil
+		return nil
 	}
-	_, err = x.forImage(ctx, wanted{jobs: with, image: image}, ask)
-	return x, err
+	_, err := x.forImage(ctx, wanted{jobs: with, image: image}, ask)
+	return err
 }
 
-// confirmer asks on the terminal; nil when nobody is there.
+// confirmer asks on the terminal; nil without one.
 func (s *session) confirmer() func(string) (bool, error) {
 	if !s.e.interactive || s.o.json {
 		return nil
@@ -74,6 +80,18 @@ func (s *session) confirmer() func(string) (bool, error) {
 			err = nil // no answer is no
 		}
 		return yes, err
+	}
+}
+
+// pausing takes the live lines away while a question is asked.
+func (s *session) pausing(ask func(string) (bool, error)) func(string) (bool, error) {
+	if ask == nil {
+		return nil
+	}
+	return func(text string) (bool, error) {
+		s.view.Close()
+		defer s.view.Reopen()
+		return ask(text)
 	}
 }
 
@@ -148,10 +166,13 @@ func (w wanted) String() string {
 	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), nameSome(w.jobs))
 }
 
+// orHost ends an error.
+const orHost = "run such jobs on this computer without a container: --executor process, or REFLINE_EXECUTOR=process"
+
 // forImage returns the executor of jobs with an image. A pipeline that was
 // written for containers may remove files, install packages or stop services; so
-// it runs on this computer itself only if the user said so. ask is nil when
-// nobody can be asked.
+// it runs on this computer itself only if the user said so. ask is nil without a
+// terminal.
 func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) (bool, error)) (executor.Executor, error) {
 	fixed, isFixed := x.fixed()
 	if isFixed && !fixed.Isolated {
@@ -174,7 +195,6 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 		}
 		fault = err
 	}
-	const orHost = "run such jobs on this computer without a container: --executor process, or REFLINE_EXECUTOR=process"
 	switch name := namedEngine(x.e); {
 	case isFixed:
 		return nil, fault
@@ -183,26 +203,34 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 	case x.o.strict:
 		return nil, errs.E(errs.Unavailable, "%s, and --strict forbids the host: %w", w, fault)
 	}
-	if !x.onHost.allowed {
-		if ask == nil {
-			return nil, errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing), or %s", w, engineFault(fault), orHost)
-		}
-		yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
-			w, engineFault(fault), termview.Plain(x.project)))
-		if err != nil {
-			return nil, err
-		}
-		if !yes {
-			return nil, errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing)", w, engineFault(fault))
-		}
-		if err := x.onHost.allow(); err != nil {
-			return nil, err
-		}
+	if err := x.allowHost(w, fault, ask); err != nil {
+		return nil, err
 	}
 	x.noted.Do(func() {
 		x.e.notef("%s, so jobs with an image run on this computer; remove %s to be asked again", engineFault(fault), x.onHost.file)
 	})
 	return x.host(ctx)
+}
+
+// allowHost returns nil if jobs with an image may run on this computer.
+func (x *jobExecutors) allowHost(w wanted, fault error, ask func(string) (bool, error)) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.onHost.allowed {
+		return nil
+	}
+	if ask == nil {
+		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing), or %s", w, engineFault(fault), orHost)
+	}
+	yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
+		w, engineFault(fault), termview.Plain(x.project)))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing)", w, engineFault(fault))
+	}
+	return x.onHost.allow()
 }
 
 func (x *jobExecutors) close() { _ = x.registry.Close() }

@@ -41,7 +41,7 @@ func openOnHost(e *env, project string) (onHost, error) {
 		return h, errs.E(errs.Denied, "read where jobs of this project run: %w", err)
 	}
 	var a hostAnswer
-	// What cannot be read is no permission: the question is asked again.
+	// An unreadable answer is not a yes: the question is asked again.
 	h.allowed = json.Unmarshal(b, &a) == nil && a.Project == project && a.Executor == "process"
 	return h, nil
 }

@@ -72,4 +72,14 @@ func TestAsksBeforeAnImageRunsHere(t *testing.T) {
 	if shown, code := onTerminal(t, env, "", "sh", "-c", "refline -C '"+project+"' run </dev/null | cat"); code != exitGood || !ran() {
 		t.Errorf("without a terminal, after yes: exit code %d, shown:\n%s", code, shown)
 	}
+	// A child pipeline may be the first with an image.
+	parent := filepath.Join(home, "parent-waits")
+	write(filepath.Join(parent, ".gitlab-ci.yml"), "down: {trigger: {include: child.yml, strategy: depend}}\n")
+	write(filepath.Join(parent, "child.yml"), "box: {image: alpine, script: [touch $HOME/ran]}\n")
+	if shown, code := onTerminal(t, env, "n\n", "refline", "-C", parent, "run"); code != exitRed || ran() || !strings.Contains(shown, question) {
+		t.Errorf("no in a child pipeline: exit code %d, shown:\n%s", code, shown)
+	}
+	if shown, code := onTerminal(t, env, "y\n", "refline", "-C", parent, "run"); code != exitGood || !ran() || !strings.Contains(shown, question) {
+		t.Errorf("yes in a child pipeline: exit code %d, shown:\n%s", code, shown)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,8 @@ type jsonnetFlags struct {
 	paths               []string
 	external, arguments []jsonnet.Binding
 	maxStack, maxTrace  int
+	maxMemory           int // MiB
+	maxTime             time.Duration
 }
 
 func (o *jsonnetFlags) bind(e *env, cmd *cobra.Command) {
@@ -31,6 +34,8 @@ func (o *jsonnetFlags) bind(e *env, cmd *cobra.Command) {
 	bind("ext", "V", "external variable", &o.external)
 	bind("tla", "A", "top-level argument", &o.arguments)
 	f.IntVarP(&o.maxStack, "max-stack", "s", 500, "how deep calls may nest")
+	f.IntVar(&o.maxMemory, "max-memory", 4096, "memory that the evaluation may use, in MiB; 0 for no limit")
+	f.DurationVar(&o.maxTime, "max-time", 10*time.Minute, "how long the evaluation may take; 0 for no limit")
 	f.IntVarP(&o.maxTrace, "max-trace", "t", 20, "lines of an error's stack; 0 for all")
 }
 
@@ -42,8 +47,18 @@ func (o *jsonnetFlags) input(e *env, file string) (jsonnet.Input, error) {
 	if o.maxTrace < 0 {
 		return jsonnet.Input{}, usagef("--max-trace is 0 or more, got %d", o.maxTrace)
 	}
+	if o.maxMemory < 0 || o.maxTime < 0 {
+		return jsonnet.Input{}, usagef("--max-memory and --max-time are 0 or more, got %d and %s", o.maxMemory, o.maxTime)
+	}
 	in := jsonnet.Input{File: filepath.ToSlash(file), External: o.external, Arguments: o.arguments, MaxStack: o.maxStack, MaxTrace: o.maxTrace,
 		Trace: e.stderr, Read: func(path string) ([]byte, error) { return readFrom(e.dir, path) }}
+	in.Limits = jsonnet.Limits{Memory: int64(o.maxMemory) << 20, Time: o.maxTime}
+	if o.maxMemory == 0 {
+		in.Limits.Memory = -1
+	}
+	if o.maxTime == 0 {
+		in.Limits.Time = -1
+	}
 	if o.maxTrace == 0 {
 		in.MaxTrace = -1
 	}

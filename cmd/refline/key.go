@@ -43,13 +43,13 @@ func (o *keyOptions) bind(cmd *cobra.Command) {
 	o.hostOptions.bind(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&o.repos, "repo", nil, "a repository that the key is for; its host is one of the key's hosts")
-	f.BoolVar(&o.write, "write", false, "the key is to push too (the forge decides; this is what \"key show\" tells you to tick)")
+	f.BoolVar(&o.write, "write", false, "the key is to push too (the forge decides; \"key show\" shows what to tick)")
 }
 
 // record is the key's entry in the store, with its hosts' keys pinned.
 func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte, error) {
 	if !credential.ValidKeyName(name) {
-		return nil, nil, usagef("%q is no name for a key: use letters, digits, dot, dash and underscore", name)
+		return nil, nil, usagef("invalid key name %q: use letters, digits, dot, dash and underscore", name)
 	}
 	k := &credential.DeployKey{Name: name, Write: o.write, Repos: o.repos}
 	hosts := o.hosts

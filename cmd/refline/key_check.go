@@ -49,7 +49,7 @@ func keyText(e *env, file, fromEnv string) ([]byte, error) {
 // split" makes of it.
 func keyFromEnv(e *env, name string) ([]byte, error) {
 	if !variable.ValidName(name) {
-		return nil, usagef("%q is no name of a variable", name)
+		return nil, usagef("invalid variable name %q", name)
 	}
 	if e.getenv(name) != "" {
 		return envSecret(e, "variable", name)
@@ -82,8 +82,8 @@ func newKeyCheckCmd(e *env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
-		Short: "Tell what a private key is and how a CI variable can hold it",
-		Long: `Tell what a private key ("-": from standard input) is, whether its text is whole,
+		Short: "Show what a private key is and how a CI variable can hold it",
+		Long: `Show what a private key ("-": from standard input) is, whether its text is whole,
 whether GitLab would mask it, and the ways out.
 
 Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,

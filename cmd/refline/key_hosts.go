@@ -24,7 +24,7 @@ func (o *hostOptions) bind(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("known-hosts")
 }
 
-// hostList is a flag that may stand several times.
+// hostList is a flag that may be repeated.
 type hostList []credential.Host
 
 func (l *hostList) String() string { return "" }
@@ -74,7 +74,7 @@ func hostKeys(e *env, hosts []credential.Host, file string) ([]byte, error) {
 // maxKnownHosts bounds a file of known hosts.
 const maxKnownHosts = 16 << 20
 
-// knownHostsFiles gives the content that was named, or the files to look into.
+// knownHostsFiles returns the content that was named, or the files to look into.
 func knownHostsFiles(e *env, file string) (files []string, named []byte, err error) {
 	if file != "" {
 		named, err = readRegular(e.path(file), "--known-hosts "+file, maxKnownHosts)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 
-
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"

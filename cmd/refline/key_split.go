@@ -58,10 +58,10 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 // keyVariable is one variable of a key that was split.
 type keyVariable struct{ name, value string }
 
-// split gives the variables. A key with a passphrase is refused.
+// split returns the variables. A key with a passphrase is refused.
 func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
 	if !variable.ValidName(o.name) {
-		return nil, usagef("--name %q is no name of a variable", o.name)
+		return nil, usagef("invalid variable name %q in --name", o.name)
 	}
 	if c.Passphrase {
 		return nil, errs.E(errs.Invalid, "%s: it has a passphrase, which a job cannot type; make a key for this purpose without one", c.File)
@@ -147,7 +147,7 @@ func newKeyJoinCmd(e *env) *cobra.Command {
 		Short: "Make a private key of variables again",
 		Long: `Make a private key of the variables that "key split" gave (NAME, or NAME_1, NAME_2,
 …) or of one that holds a key whose text has suffered, and write it to a file that
-only you can read, or to standard output when that is no terminal.
+only you can read, or to standard output if that is not a terminal.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key join --name DEPLOY_KEY --output ~/.ssh/id_deploy

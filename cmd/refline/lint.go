@@ -5,11 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
+	"refline/internal/errs"
+	"refline/internal/git"
 	"refline/internal/pythonenv"
 )
 
@@ -24,14 +30,18 @@ func newLintCmd(e *env) *cobra.Command {
 	o := &lintOptions{}
 	cmd := &cobra.Command{
 		Use:   "lint [FILE…]",
-		Short: "Tell everything that is wrong with a pipeline, at once",
+		Short: "Find all mistakes of a pipeline at once",
 		Long: `Check pipelines by GitLab's rules, with every include. All errors come together,
 each with its place and a way out. What only the editor's schema rejects and
 GitLab accepts is a warning.
 
+Files may be in other repositories or in none: local includes are looked for in
+the file's own repository, else in its folder. - reads stdin. No job runs.
+
 Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 		Example: `  refline lint
-  refline lint ci/*.yml --format codequality > report.json`,
+  refline lint ci/*.yml --format codequality > report.json
+  jsonnet pipeline.jsonnet | refline lint -`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runLint(cmd.Context(), e, o, args) },
 	}
 	o.bind(cmd)
@@ -47,45 +57,112 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	}
 	format := diag.Format(o.format)
 	if !slices.Contains(diag.Formats(), format) {
-		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)
+		return usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
 	}
-	named := len(files) > 0
-	if !named {
+	l := linter{e: e, o: o, named: len(files) > 0, read: map[string]func() ([]byte, error){}}
+	if !l.named {
 		files = []string{o.file}
 	}
-	var all diag.List
-	var source func(string) ([]byte, error)
 	for _, file := range files {
-		opts := o.pipelineOptions
-		opts.file = file
-		c, err := compileAny(ctx, e, &opts)
-		var usage usageError
-		switch {
-		case err == nil:
-		case !named || errors.As(err, &usage):
+		if err := l.lint(ctx, file); err != nil {
 			return err
-		default: // the other files are still worth a look
-			all, source = append(all, unreadable(file, err)...), sourceOf(err, source)
-			continue
 		}
-		source = c.source(ctx)
-		all = append(all, otherKind(c, source, fragment(c, named))...)
-		defer c.close()
 	}
-	all = all.Sort()
+	l.found = l.found.Sort()
 	p := e.printer()
-	p.Source = source
-	if err := p.Print(e.stdout, format, all); err != nil {
+	p.Source = l.source
+	if err := p.Print(e.stdout, format, l.found); err != nil {
 		return err
 	}
-	if format == diag.Text && len(all) == 0 {
+	if format == diag.Text && len(l.found) == 0 {
 		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
-	failed, warned := all.Count()
+	failed, warned := l.found.Count()
 	if failed > 0 || o.strict && warned > 0 {
 		return errShown
 	}
 	return nil
+}
+
+// linter checks files one after the other.
+type linter struct {
+	e     *env
+	o     *lintOptions
+	named bool // the files are arguments
+	found diag.List
+	read  map[string]func() ([]byte, error) // the files that findings name
+}
+
+// lint adds the findings of one file. An error ends everything.
+func (l *linter) lint(ctx context.Context, file string) error {
+	opts := l.o.pipelineOptions
+	opts.file = file
+	if err := opts.readStdin(l.e); err != nil {
+		return err
+	}
+	if file != "" && opts.content == nil && opts.repo == "" {
+		opts.dir = filepath.Dir(git.RealPath(l.e.path(file)))
+	}
+	c, err := compileAny(ctx, l.e, &opts)
+	var usage usageError
+	switch {
+	case err == nil:
+		defer c.close()
+		read := func(name string) ([]byte, error) {
+			if opts.content != nil && name == opts.file {
+				return opts.content, nil
+			}
+			return c.source(ctx)(name)
+		}
+		l.add(otherKind(c, read, fragment(c, l.named)), l.outside(ctx, c, opts.dir), read)
+	case !l.named || errors.As(err, &usage):
+		return err
+	default: // the other files are still checked
+		l.add(unreadable(file, err), "", sourceOf(err, nil))
+	}
+	return nil
+}
+
+// outside is the way from the current folder to the root of the working tree of a
+// file, "" if the current folder is in it: then paths are relative to the root, as
+// reports for a merge request want them.
+func (l *linter) outside(ctx context.Context, c *compiled, dir string) string {
+	if dir == "" || c.root == "" {
+		return ""
+	}
+	if w, err := git.Open(ctx, l.e.dir, l.e.environ()); err == nil && git.RealPath(w.Root) == git.RealPath(c.root) {
+		return ""
+	}
+	way, err := filepath.Rel(git.RealPath(l.e.dir), git.RealPath(c.root))
+	if err != nil || strings.HasPrefix(way, filepath.Join("..", "..")) {
+		return filepath.ToSlash(c.root)
+	}
+	return filepath.ToSlash(way)
+}
+
+// add takes findings over. prefix leads to the root that paths of the project are
+// relative to; read gives the files by their names in the findings.
+func (l *linter) add(list diag.List, prefix string, read func(string) ([]byte, error)) {
+	for _, f := range list {
+		name := f.Place.File
+		shown := name
+		if prefix != "" && !strings.Contains(name, ":") { // not of another project
+			shown = path.Join(prefix, name)
+		}
+		f.Place.File = shown
+		if read != nil && l.read[shown] == nil {
+			l.read[shown] = sync.OnceValues(func() ([]byte, error) { return read(name) })
+		}
+		l.found = append(l.found, f)
+	}
+}
+
+// source reads a file that findings name, for the line under them.
+func (l *linter) source(file string) ([]byte, error) {
+	if read := l.read[file]; read != nil {
+		return read()
+	}
+	return nil, errs.E(errs.NotFound, "no file %s", file)
 }
 
 // unreadable makes findings of an error that kept a file from being compiled.

@@ -131,6 +131,12 @@ func folderAdvice(e *env, err error) string {
 	return ""
 }
 
+// anywhere reports whether a command needs no folder: it works in one that was
+// deleted.
+func anywhere(cmd *cobra.Command) bool {
+	return cmd.Name() == "version" || cmd.Name() == "help" || cmd.HasParent() && cmd.Parent().Name() == "completion"
+}
+
 func newRootCmd(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "refline",
@@ -150,10 +156,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
 	flags.BoolVarP(&e.quiet, "quiet", "q", false, "print results only")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := e.enter(); err != nil {
-			if cmd.Name() == "version" && e.chdir == "" {
-				return nil // it needs no folder
-			}
+		if err := e.enter(); err != nil && !anywhere(cmd) {
 			return err
 		}
 		if !leavesRuns(cmd) {

@@ -34,7 +34,7 @@ func (s *secretSources) bind(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("file")
 }
 
-// load gives the secrets. One that cannot be had or cannot be masked is an
+// load returns the secrets. One that cannot be read or cannot be masked is an
 // error: what is not masked must not pass as if it were.
 func (s *secretSources) load(e *env) (*mask.Set, error) {
 	if len(s.env)+len(s.files) == 0 {
@@ -68,11 +68,11 @@ func (s *secretSources) load(e *env) (*mask.Set, error) {
 	return set, errors.Join(refused...)
 }
 
-// noteWeak warns of a secret that stands in ordinary output too, and of what in it
-// is too short to be masked.
+// noteWeak warns of a secret that looks like ordinary text, and of what in it is
+// too short to be masked.
 func (e *env) noteWeak(name string, value []byte) {
-	if why := mask.Ordinary(value); why != "" {
-		e.notef("%s: %s: it is masked wherever it stands, and every place tells what it is; take a longer, random one", name, why)
+	if why := mask.LooksCommon(value); why != "" {
+		e.notef("%s: %s: it is masked wherever it is printed, and each place shows what it is; use a longer, random one", name, why)
 	}
 	if short := mask.ShortStrings(value); len(short) > 0 {
 		more := ""
@@ -83,8 +83,8 @@ func (e *env) noteWeak(name string, value []byte) {
 	}
 }
 
-// envSecret gives the secret in an environment variable. One that names a file
-// stands for the file's content: GitLab's variables of type file are such.
+// envSecret returns the secret in an environment variable. If that names a file, as
+// GitLab's variables of type file do, the secret is the file's content.
 func envSecret(e *env, flag, name string) ([]byte, error) {
 	value := e.getenv(name)
 	if value == "" {
@@ -115,7 +115,7 @@ on its own; signals, exit code and standard input are as without refline, and
 where they are a terminal, COMMAND sees one.
 
 A secret of fewer than ` + fmt.Sprint(mask.MinSecret) + ` bytes cannot be masked, and a variable that is not set
-is no secret: both are errors before anything runs.
+is not a secret: both are errors before anything runs.
 
 A line ` + mask.AddPrefix + `VALUE in the output has VALUE masked from then on and is not shown;
 "refline mask add" prints one.
@@ -175,7 +175,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 // afterDashes admits a command line after --, and no other arguments.
 func afterDashes(cmd *cobra.Command, args []string) error {
 	if at := cmd.ArgsLenAtDash(); len(args) > 0 && at != 0 {
-		return usagef("%q is no flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
+		return usagef("%q is not a flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
 	}
 	return nil
 }
@@ -228,8 +228,7 @@ func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
 	}
 }
 
-// writeError says nothing when whoever reads has closed the pipe: it has seen
-// enough.
+// writeError is silent if the reader has closed the pipe.
 func writeError(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return errShown

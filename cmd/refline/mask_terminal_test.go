@@ -75,6 +75,28 @@ func TestMaskKeepsTerminals(t *testing.T) {
 			t.Errorf("got %q, exit code %d, want 41", shown, code)
 		}
 	})
+	t.Run("Ctrl-Z stops the command and refline, until the shell goes on", func(t *testing.T) {
+		t.Parallel()
+		if _, err := exec.LookPath("bash"); err != nil {
+			t.Skip("needs bash, for its job control")
+		}
+		const script = `set -m; refline mask --env TOKEN -- sh -c 'echo waits; read x; echo "got $x $TOKEN"'; echo "stopped $?"; stty -a | grep -o " icanon"; fg`
+		shown, code := onTerminal(t, secret, "\x1aabc\n", "bash", "-c", script)
+		if !strings.Contains(shown, "stopped 14") || !strings.Contains(shown, " icanon") || !strings.Contains(shown, "got abc [masked]") || code != 0 {
+			t.Errorf("got %q, exit code %d", shown, code)
+		}
+	})
+	t.Run("in the background it leaves the terminal alone", func(t *testing.T) {
+		t.Parallel()
+		if _, err := exec.LookPath("bash"); err != nil {
+			t.Skip("needs bash, for its job control")
+		}
+		const script = `set -m; refline mask --env TOKEN -- sh -c 'sleep 0.3; echo "background $TOKEN"' & wait; echo "ended $?"`
+		shown, code := onTerminal(t, secret, "", "bash", "-c", script)
+		if !strings.Contains(shown, "background [masked]") || !strings.Contains(shown, "ended 0") || code != 0 {
+			t.Errorf("got %q, exit code %d", shown, code)
+		}
+	})
 	t.Run("what is no terminal stays none", func(t *testing.T) {
 		t.Parallel()
 		shown, code := onTerminal(t, secret, "", "sh", "-c",

@@ -25,11 +25,13 @@ type pipelineOptions struct {
 	event     string
 	changed   []string
 	before    string
+	target    string
 	repo      string
 	includes  includeOptions
 	variables string
 
 	// Not flags: what other commands set.
+	dir       string         // a folder of the working tree; empty for the current folder
 	content   []byte         // the configuration itself instead of a file
 	values    map[string]any // inputs with their types
 	pinned    string         // with repo: the commit instead of where its ref is now
@@ -39,7 +41,7 @@ type pipelineOptions struct {
 
 func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&o.file, "file", "f", "", "pipeline or script (default .gitlab-ci.yml, else .gitlab-ci.jsonnet, at the repository's root)")
+	f.StringVarP(&o.file, "file", "f", "", "pipeline or script (default .gitlab-ci.yml, else .gitlab-ci.jsonnet, at the repository's root); - reads a pipeline from stdin")
 	f.StringArrayVar(&o.vars, "var", nil, "a variable of this pipeline: K=V")
 	f.StringArrayVar(&o.varFiles, "var-file", nil, "a file of variables: lines K=V")
 	f.StringVar(&o.variables, "variables", "", "the file of variables that refline var keeps (REFLINE_VARIABLES; default: the project's)")
@@ -50,6 +52,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.commit, "commit", "", "the commit to run, of this repository or of --repo; here any revision: HEAD~1")
 	f.StringVar(&o.ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
+	f.StringVar(&o.target, "target", "", "with --event merge_request: the target branch (default: the default branch)")
 	f.StringVar(&o.before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.includes.projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
@@ -79,6 +82,9 @@ func (o *pipelineOptions) again() string {
 	if o.event != "" && o.event != "push" {
 		b.WriteString(" --event " + shellWord(o.event))
 	}
+	if o.target != "" {
+		b.WriteString(" --target " + shellWord(o.target))
+	}
 	return b.String()
 }
 
@@ -97,6 +103,15 @@ func (o *pipelineOptions) sourceOptions(e *env, includes includeOptions) source.
 		Includes: includes.includes(e), Before: strings.ToLower(o.before), Depth: o.depth,
 		Notice: func(text string) { e.notef("%s", text) },
 	}
+}
+
+// argument is a word of a command line that is not an option, whatever it begins
+// with.
+func argument(word string) string {
+	if strings.HasPrefix(word, "-") {
+		return "-- " + shellWord(word)
+	}
+	return shellWord(word)
 }
 
 // eventNames are the values of --event.

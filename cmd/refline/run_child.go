@@ -6,26 +6,30 @@ import (
 
 	"refline/internal/definition"
 	"refline/internal/localrun"
-	"refline/internal/workspace"
 )
 
 // child compiles the pipeline of a trigger job.
-func (s *session) child(tree *workspace.Tree) func(context.Context, localrun.ChildRequest) (*localrun.Input, error) {
+func (s *session) child(trees *jobTrees) func(context.Context, localrun.ChildRequest) (*localrun.Input, error) {
 	return func(ctx context.Context, req localrun.ChildRequest) (*localrun.Input, error) {
-		return s.startChild(ctx, tree, s.c.Definition, req)
+		return s.startChild(ctx, trees, s.c.Definition, req)
 	}
 }
 
-func (s *session) startChild(ctx context.Context, tree *workspace.Tree, parent *definition.Definition, req localrun.ChildRequest) (*localrun.Input, error) {
+func (s *session) startChild(ctx context.Context, trees *jobTrees, parent *definition.Definition, req localrun.ChildRequest) (*localrun.Input, error) {
 	id, _ := strconv.ParseInt(req.ID, 10, 64)
 	d, err := parent.Child(ctx, definition.ChildRequest{Job: req.Job, ID: id, Variables: req.Variables, Open: req.Open})
 	if err != nil {
 		return nil, err
 	}
+	p := definition.WithDefaultImage(d.Pipeline, s.o.defaultImage)
+	plays := func(job string) bool { return s.plays(req.Job.Name + " / " + job) }
+	if err := s.runsOn.decide(ctx, p, plays, s.pausing(s.confirmer())); err != nil {
+		return nil, err
+	}
 	return &localrun.Input{
-		Pipeline: definition.WithDefaultImage(d.Pipeline, s.o.defaultImage), Variables: d.JobVariables, Job: s.jobInput(ctx, tree),
+		Pipeline: p, Variables: d.JobVariables, Job: s.jobInput(ctx, trees, d),
 		Child: func(ctx context.Context, inner localrun.ChildRequest) (*localrun.Input, error) {
-			return s.startChild(ctx, tree, d, inner)
+			return s.startChild(ctx, trees, d, inner)
 		},
 	}, nil
 }

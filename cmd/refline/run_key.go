@@ -80,7 +80,7 @@ func openRunKey(ctx context.Context, e *env, o *runOptions, spec string) (*runKe
 		return nil, usagef("--deploy-key is empty; leave it out, or give it a value")
 	}
 	if !credential.ValidKeyName(name) || hasFile && (!at || file == "") {
-		return nil, usagef("--deploy-key wants NAME or NAME=@FILE; a key itself never stands on a command line")
+		return nil, usagef("--deploy-key wants NAME or NAME=@FILE; a key itself never goes on a command line")
 	}
 	from := keySource{hostOptions: d.hostOptions, name: name}
 	store, err := openKeyStore(e)

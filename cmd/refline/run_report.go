@@ -18,6 +18,9 @@ func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
+		if waiting := waitingIn(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
+			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.again(), shellWord(waiting[0]))
+		}
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
 			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
@@ -34,6 +37,26 @@ func (s *session) why(res localrun.Result) func(int) string {
 			return string(st.Status)
 		}
 	}
+}
+
+// waitingIn names the manual jobs that wait in the child pipelines of a trigger
+// job, as "trigger / job".
+func waitingIn(res localrun.Result, trigger string) (names []string) {
+	for _, c := range res.Children {
+		if c.Trigger != trigger {
+			continue
+		}
+		jobs := c.Input.Pipeline.Jobs
+		for i, st := range c.Result.State.Jobs {
+			if st.Status == pipeline.StatusManual && jobs[i].When == pipeline.WhenManual && !st.AllowFailure {
+				names = append(names, trigger+" / "+jobs[i].Name)
+			}
+			for _, inner := range waitingIn(c.Result, jobs[i].Name) {
+				names = append(names, trigger+" / "+inner)
+			}
+		}
+	}
+	return names
 }
 
 // verdict prints the last lines of what failed and the sums, and says how the
@@ -55,7 +78,7 @@ func (s *session) verdict(res localrun.Result) error {
 	}
 	took := s.record.Finished.Sub(s.record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()))
+		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
 		if len(s.cutLogs) > 0 {
 			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, nameSome(s.cutLogs))
 		}
@@ -67,6 +90,21 @@ func (s *session) verdict(res localrun.Result) error {
 		return errRed
 	}
 	return s.ranAll(res)
+}
+
+// logHint says how to read the logs.
+func (s *session) logHint() string {
+	job, some := " JOB", false
+	if len(s.record.Jobs) == 1 {
+		job = ""
+	}
+	for _, j := range s.record.Jobs {
+		some = some || j.Log != ""
+	}
+	if !some {
+		return ""
+	}
+	return fmt.Sprintf(" · logs: refline runs log %d%s", s.record.Number, job)
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
@@ -91,8 +129,8 @@ func verdictWord(j history.Job) string {
 		return "failed"
 	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
-	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled:
-		return "waits"
+	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
+		return "waits" // running: a trigger job whose child waits
 	default:
 		return "skipped"
 	}
@@ -109,7 +147,7 @@ func (s *session) showFailures() {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, shellWord(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})

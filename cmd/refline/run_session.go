@@ -54,10 +54,10 @@ type session struct {
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 
-	earlier  *earlierRun // results of jobs that are not run; nil: none
-	screen   sync.RWMutex
-	keyboard *keyboard // nil before the first shell
-	cutLogs  []string  // jobs whose log has reached the limit
+	earlier   *earlierRun // results of jobs that are not run; nil: none
+	screen    sync.RWMutex
+	keyReader *keyReader // nil before the first shell
+	cutLogs   []string   // jobs whose log has reached the limit
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -182,7 +182,7 @@ func (s *session) run(ctx context.Context) error {
 	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
 		return err
 	}
-	tree, err := s.c.tree(ctx, filepath.Join(s.store.WorkFolder(s.record.Number), "tree"), s.o)
+	trees, err := s.makeTrees(ctx)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (s *session) run(ctx context.Context) error {
 	s.kept = true
 	s.openView(p)
 	disorder := s.e.keepOrder()
-	res, err := localrun.Run(ctx, s.input(ctx, tree))
+	res, err := localrun.Run(ctx, s.input(ctx, trees))
 	disorder()
 	s.view.Close()
 	s.finish(res)
@@ -274,23 +274,29 @@ func (s *session) mode() termview.Mode {
 	switch {
 	case s.e.quiet, s.o.json:
 		return termview.ModeQuiet
-	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb":
+	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb" && !s.alone():
 		return termview.ModeLive
 	default:
 		return termview.ModeLines
 	}
 }
 
+// alone reports whether one job runs by itself, so that its output is the run's.
+func (s *session) alone() bool {
+	jobs := s.c.pipeline.Jobs
+	return len(jobs) == 1 && jobs[0].Downstream == nil
+}
+
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Input {
-	if tree != nil { // there is none in place
-		tree.UsePool(filepath.Join(s.builds, "spare"))
+func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
+	if trees.tree != nil { // there is none in place
+		trees.tree.UsePool(filepath.Join(s.builds, "pool"))
 	}
 	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
-		Job:   s.jobInput(ctx, tree),
+		Job:   s.jobInput(ctx, trees, s.c.Definition),
 		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
@@ -298,7 +304,7 @@ func (s *session) input(ctx context.Context, tree *workspace.Tree) localrun.Inpu
 		Emit:  s.emit,
 		Stop:  s.e.stop,
 	}
-	in.Child = s.child(tree)
+	in.Child = s.child(trees)
 	s.useEarlier(&in)
 	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
@@ -350,13 +356,17 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, tree *workspace.Tree) func(*pipeline.Job) (engine.JobInput, error) {
+func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches cache.Store
 	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
 		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
 		ex, err := s.runsOn.forJob(ctx, j)
+		if err != nil {
+			return engine.JobInput{}, err
+		}
+		tree, err := trees.of(ctx, d, j, ex.Isolated())
 		if err != nil {
 			return engine.JobInput{}, err
 		}

@@ -108,12 +108,12 @@ func (s *session) keepWorkspace(j *pipeline.Job) engine.KeepWorkspace {
 	}
 }
 
-// keyboard reads the terminal for one shell after the other: a read that still
+// keyReader reads the terminal for one shell after the other: a read that still
 // waits when a shell has ended must not take the next one's first key.
-type keyboard struct{ pressed chan []byte }
+type keyReader struct{ pressed chan []byte }
 
-func newKeyboard(in io.Reader) *keyboard {
-	k := &keyboard{pressed: make(chan []byte)}
+func newKeySource(in io.Reader) *keyReader {
+	k := &keyReader{pressed: make(chan []byte)}
 	go func() {
 		defer close(k.pressed)
 		for {
@@ -132,7 +132,7 @@ func newKeyboard(in io.Reader) *keyboard {
 
 // keys are those pressed until done is closed.
 type keys struct {
-	*keyboard
+	*keyReader
 	done <-chan struct{}
 	rest []byte
 }

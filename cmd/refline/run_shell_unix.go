@@ -25,8 +25,8 @@ func (s *session) onTerminal(use func(in io.Reader, size executor.Size, resize <
 		return errs.E(errs.Unavailable, "terminal: %w", err)
 	}
 	defer func() { _ = term.Restore(int(in.Fd()), state) }()
-	if s.keyboard == nil {
-		s.keyboard = newKeyboard(in)
+	if s.keyReader == nil {
+		s.keyReader = newKeySource(in)
 	}
 	done := make(chan struct{})
 	defer close(done)
@@ -47,7 +47,7 @@ func (s *session) onTerminal(use func(in io.Reader, size executor.Size, resize <
 			}
 		}
 	}()
-	return use(&keys{keyboard: s.keyboard, done: done}, sizeOf(in), resize)
+	return use(&keys{keyReader: s.keyReader, done: done}, sizeOf(in), resize)
 }
 
 func sizeOf(terminal *os.File) executor.Size {

@@ -135,7 +135,7 @@ func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, target
 	}
 	var all diag.List
 	for _, name := range names {
-		all = append(all, mergeEnvironments(found[name])...)
+		all = append(all, mergeEnvironments(found[name], w.File)...)
 	}
 	return all, nil
 }
@@ -146,7 +146,9 @@ type environmentFindings struct {
 	list diag.List
 }
 
-func mergeEnvironments(all []environmentFindings) diag.List {
+// mergeEnvironments makes one list. A finding in the configuration needs no
+// environment named: it is at the environment's line.
+func mergeEnvironments(all []environmentFindings, config string) diag.List {
 	type key struct {
 		place                  diag.Place
 		rule, subject, message string
@@ -165,7 +167,7 @@ func mergeEnvironments(all []environmentFindings) diag.List {
 		}
 	}
 	for i, f := range out {
-		if in := envs[key{f.Place, f.Rule, f.Subject, f.Message}]; len(in) < len(all) {
+		if in := envs[key{f.Place, f.Rule, f.Subject, f.Message}]; len(in) < len(all) && f.File != config {
 			out[i].Message += " (in " + strings.Join(in, ", ") + ")"
 		}
 	}

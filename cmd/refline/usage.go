@@ -108,11 +108,11 @@ func flagError(c *cobra.Command, err error) error {
 			}
 		})
 		name := "--" + unknown.GetSpecifiedName()
-		more := ""
-		if c.Name() == "explain" {
-			more = fmt.Sprintf("; a job of this name comes after --: %s -- %s", c.CommandPath(), shellWord(name))
+		job := ""
+		if c.ValidArgsFunction != nil { // it takes names of jobs
+			job = fmt.Sprintf("; for a job of this name: %s -- %s", c.CommandPath(), name)
 		}
-		return usagef("%sunknown flag: %s%s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), more, c.CommandPath())
+		return usagef("%sunknown flag: %s%s%s; see %s --help", ofCommand(c), name, didYouMean(name, known), job, c.CommandPath())
 	}
 	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
 		ReplaceAllString(err.Error(), ": not a number")
@@ -126,13 +126,4 @@ func ofCommand(c *cobra.Command) string {
 		return ""
 	}
 	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + ": "
-}
-
-// jobWord is a job's name on a command line that is shown: after -- if it would
-// be taken for a flag.
-func jobWord(name string) string {
-	if strings.HasPrefix(name, "-") {
-		return "-- " + shellWord(name)
-	}
-	return shellWord(name)
 }

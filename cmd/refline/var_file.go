@@ -125,7 +125,7 @@ func openVars(ctx context.Context, e *env, o varOptions, mayBeNew bool) (*varFil
 	return &varFile{File: f, named: named}, nil
 }
 
-// anyVars tells, at the cost of a look, whether there can be variables at all.
+// anyVars reports cheaply whether there can be variables at all.
 func anyVars(e *env, o varOptions) bool {
 	if o.file != "" || e.getenv("REFLINE_VARIABLES") != "" {
 		return true
@@ -186,7 +186,7 @@ func (v *varFile) save(ctx context.Context, e *env) error {
 	return v.Write()
 }
 
-// wouldBeCommitted tells that a path is in a working tree and not ignored.
+// wouldBeCommitted reports whether a path is in a working tree and not ignored.
 func wouldBeCommitted(ctx context.Context, e *env, path string) bool {
 	dir := filepath.Dir(path)
 	w, err := git.Open(ctx, dir, e.environ())

@@ -29,7 +29,7 @@ func (o *gitlabOptions) bind(cmd *cobra.Command) {
 const gitlabHelp = `The token is taken from REFLINE_GITLAB_TOKEN or GITLAB_TOKEN, else from git's
 credential helper for the host. It needs the scope api and a maintainer's role.`
 
-// open gives the project of the GitLab.
+// open returns the project.
 func (o *gitlabOptions) open(ctx context.Context, e *env) (*forge.GitLab, error) {
 	if o.project == "" {
 		return nil, usagef("say which project: --gitlab group/project")
@@ -49,7 +49,7 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 	if strings.Contains(o.project, "://") {
 		u, err := url.Parse(o.project)
 		if err != nil || u.Host == "" || u.User != nil {
-			return "", "", usagef("--gitlab: this is no URL of a project")
+			return "", "", usagef("--gitlab: not the URL of a project")
 		}
 		return u.Scheme + "://" + u.Host, strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"), nil
 	}

@@ -18,8 +18,8 @@ func newVarImportCmd(e *env) *cobra.Command {
 		Use:   "import FILE",
 		Short: "Take variables over from a file",
 		Long: `Take variables over from a file ("-": standard input): lines NAME=VALUE, or the JSON
-that GitLab's API gives. Those of lines are masked where that is possible; which are
-not is said.
+that GitLab's API gives. Those of lines are masked if possible; the others are
+named.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline var import .env --env staging\n  glab variable export | refline var import -",

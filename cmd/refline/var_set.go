@@ -34,10 +34,10 @@ func newVarSetCmd(e *env) *cobra.Command {
 		Short: "Keep a variable: its value from a prompt, standard input or a file",
 		Long: `Keep a variable. Its value is asked for on the terminal without echo, or read from
 standard input (without its last line end), or from a file, as it is. A value never
-stands on the command line, where process lists show it.
+goes on the command line, where process lists show it.
 
-It is masked unless --visible is given, and taken as it is unless --expand is. Of a variable that is there already only
-the value changes and what flags say.
+It is masked unless --visible is given, and taken as it is unless --expand is.
+Updating a variable changes its value and what the flags say; the rest stays.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline var set DEPLOY_TOKEN
@@ -51,10 +51,10 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	}
 	o.bind(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.environment, "env", secret.AnyEnvironment, "for jobs of this environment only; * stands for any characters")
-	f.BoolVar(&o.visible, "visible", false, "not masked: it may stand in logs")
+	f.StringVar(&o.environment, "env", secret.AnyEnvironment, "for jobs of this environment only; * matches any characters")
+	f.BoolVar(&o.visible, "visible", false, "not masked: logs may show it")
 	f.BoolVar(&o.protected, "protected", false, "for jobs of protected refs only")
-	f.BoolVar(&o.expand, "expand", false, "$NAME in the value stands for another variable; else $ is a dollar")
+	f.BoolVar(&o.expand, "expand", false, "$NAME in the value is another variable; without it $ is a dollar")
 	f.BoolVar(&o.fileType, "as-file", false, "jobs get the path of a file that holds the value")
 	f.StringVar(&o.description, "description", "", "what it is for")
 	return cmd
@@ -63,7 +63,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {
 	name, from, hasFrom := strings.Cut(spec, "=")
 	if !variable.ValidName(name) {
-		return usagef("%q is no name of a variable: letters, digits and _", name)
+		return usagef("invalid variable name %q: use letters, digits and _", name)
 	}
 	var value secret.Value
 	var err error

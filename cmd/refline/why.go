@@ -24,7 +24,7 @@ func (c *compiled) notInPipeline(ctx context.Context, o *pipelineOptions, job st
 		return errs.E(errs.NotFound, "no job %q in the pipeline of %s%s", job, c.where(), didYouMean(job, jobNames(c.pipeline)))
 	}
 	return errs.E(errs.NotFound, "job %q is not in the pipeline of %s: %s%s; more: refline explain%s %s",
-		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return len(p.Named(job)) > 0 }), o.again(), jobWord(job))
+		job, c.where(), reason, c.otherWay(ctx, "; it is with ", func(p *pipeline.Pipeline) bool { return len(p.Named(job)) > 0 }), o.again(), argument(job))
 }
 
 // noPipeline is the error for options that mean no pipeline.

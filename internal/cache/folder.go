@@ -24,12 +24,12 @@ import (
 // Folder is the store of a user's caches on this computer: a folder with
 //
 //	keys/<hash of project and key>.json   which entry is current
-//	entries/<id>/.lock, files/            the files, which nobody writes again
+//	entries/<id>/.lock, files/            the files, which are never written again
 //
-// An entry is made under a lock and named by its key when it is whole, so a
-// reader sees the old one or the new one. A reader holds the entry's lock too,
-// shared; what no key names and nobody holds is removed. Several processes may
-// use a store at once.
+// An entry is made under a lock and named by its key when it is whole, so a reader
+// sees the old one or the new one. A reader holds the entry's lock too, shared. An
+// entry without a key and without a holder is removed. Several processes may use a
+// store at once.
 type Folder struct {
 	dir   string
 	limit int64
@@ -42,7 +42,7 @@ const (
 	partialSuffix = ".partial"
 )
 
-// NewFolder opens the store in dir, which need not be there yet. Beyond limit
+// NewFolder opens the store in dir, which need not exist yet. Beyond limit
 // bytes (0: without limit) those not used for the longest time are removed.
 // Files that two caches share count twice.
 func NewFolder(dir string, limit int64) *Folder { return &Folder{dir: dir, limit: limit} }
@@ -81,14 +81,14 @@ type entry struct {
 func (e *entry) close()        { lock.Release(e.lock) }
 func (e *entry) files() string { return filepath.Join(e.dir, filesDir) }
 
-// verify looks whether the entry's files are those that were stored.
+// verify checks that the entry's files are those that were stored.
 func (e *entry) verify() error {
 	t, err := workspace.Scan(e.files())
 	if err != nil {
 		return err
 	}
 	if t.Digest() != e.note.Digest {
-		return errs.E(errs.Conflict, "its files are not those that were saved")
+		return errs.E(errs.Conflict, "its files are not the ones that were saved")
 	}
 	e.tree = t
 	return nil
@@ -258,7 +258,7 @@ func (c *Folder) lockKeys() (*os.File, error) {
 // touch marks a cache as used now.
 func (c *Folder) touch(note entryNote) {
 	now := time.Now()
-	_ = os.Chtimes(c.keyFile(note.Project, note.Key), now, now) // only the order of removal hangs on it
+	_ = os.Chtimes(c.keyFile(note.Project, note.Key), now, now) // only the order of removal depends on it
 }
 
 // forget takes a damaged entry's name away.
@@ -270,7 +270,7 @@ func (c *Folder) forget(note entryNote) error {
 	defer lock.Release(held)
 	file := c.keyFile(note.Project, note.Key)
 	if now, err := readNote(file); err != nil || now.Entry != note.Entry {
-		return nil // somebody saved a new one
+		return nil // there is a new one
 	}
 	return os.Remove(file)
 }
@@ -315,9 +315,9 @@ func (c *Folder) List() ([]Info, error) {
 	return list, nil
 }
 
-// Clear removes the caches of a project and key, where empty means any, and
-// tells how many and how large they were. Those that a job reads at this
-// moment go when it has done so.
+// Clear removes the caches of a project and key, where empty means any. It returns
+// how many there were and their size. Those that a job reads at this moment are
+// removed when it has done so.
 func (c *Folder) Clear(project, key string) (n int, bytes int64, err error) {
 	list, err := c.List()
 	if err != nil {
@@ -372,7 +372,7 @@ func (c *Folder) tidy(id ID) error {
 	return errors.Join(c.unname(gone), c.collect())
 }
 
-// collect removes the entries that no key names and nobody holds.
+// collect removes the entries without a key and without a holder.
 func (c *Folder) collect() error {
 	return lock.Sweep(c.entries(), lock.SweepOptions{Remove: workspace.Remove, Keep: c.named})
 }

@@ -19,7 +19,7 @@ type KeyInput struct {
 	Base   *workspace.Tree     // where key:files are looked for
 	Expand func(string) string // of variables; nil: none
 	// LastCommit gives the commit that last changed a path, "" when none did;
-	// nil where git is not asked (key:files_commits then falls to "default").
+	// nil without git (key:files_commits then falls to "default").
 	LastCommit func(path string) string
 	Protected  bool   // the ref is a protected one
 	Fallback   string // the value of CACHE_FALLBACK_KEY
@@ -34,10 +34,10 @@ type Keys struct {
 	Warnings []string
 }
 
-// ResolveKeys computes the keys of a cache as GitLab does: the text, or
-// prefix and SHA-1 over the sorted blob ids of key:files, then variables, then
-// what may not be in a key; those of protected refs apart from the others. An
-// error (Invalid) means that nothing is left of the key.
+// ResolveKeys computes the keys of a cache as GitLab does. A key is its text, or a
+// prefix and the SHA-1 of the sorted blob ids of key:files. Then variables are
+// expanded and characters removed that may not be in a key. Keys of protected refs
+// differ from all others. The error is Invalid if nothing is left of a key.
 func ResolveKeys(c pipeline.Cache, in KeyInput) (Keys, error) {
 	var keys Keys
 	suffix := "-non_protected"

@@ -9,6 +9,7 @@
 package definition
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -27,8 +28,10 @@ type Request struct {
 	Content []byte // the configuration itself; then File only names it
 
 	Trigger    pipeline.Trigger
-	PipelineID int64 // CI_PIPELINE_ID
+	Target     string // branch of a merge request; "" for the default branch
+	PipelineID int64  // CI_PIPELINE_ID
 	Created    time.Time
+	Registry   string         // CI_REGISTRY; "" for that of gitlab.com's projects
 	Inputs     map[string]any // for spec:inputs, or of a script
 	Variables  Variables
 	// Changed, when not empty, replaces the files that the source says changed.
@@ -79,7 +82,7 @@ func Compile(ctx context.Context, r Request) (*Definition, error) {
 	if d.Facts, err = r.Source.Facts(ctx); err != nil {
 		return nil, err
 	}
-	d.completeFacts(r)
+	d.completeFacts(ctx, r)
 	d.loader = r.Source.Loader(d.Facts)
 	d.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: d.File}, Content: r.Content, Loader: d.loader,
@@ -101,12 +104,19 @@ func Compile(ctx context.Context, r Request) (*Definition, error) {
 }
 
 // completeFacts adds to what the source knows what only the request does.
-func (d *Definition) completeFacts(r Request) {
+func (d *Definition) completeFacts(ctx context.Context, r Request) {
 	f := &d.Facts
 	protected := r.Variables.Protected
 	f.Protected = f.Protected || f.Branch != "" && protected.Branch(f.Branch) || f.Tag != "" && protected.Tag(f.Tag)
 	f.ConfigPath, f.PipelineID, f.Created = d.File, max(r.PipelineID, 1), r.Created
 	*f = f.As(r.Trigger)
+	if m := f.MergeRequest; m != nil {
+		m.TargetBranch = cmp.Or(r.Target, m.TargetBranch)
+		if base, err := r.Source.MergeBase(ctx, m.TargetBranch); err == nil {
+			m.BaseSHA = base
+		}
+	}
+	f.Registry = r.Registry
 }
 
 // compile makes the pipeline of the file: a script, Jsonnet or YAML.

@@ -23,9 +23,9 @@ type memory map[string]string
 var _ source.Project = memory{}
 
 func (m memory) Loader(gitlabci.Facts) gitlabci.Loader { return m }
-func (m memory) Exists(_ context.Context, path string) bool {
+func (m memory) Exists(_ context.Context, path string) (bool, error) {
 	_, ok := m[path]
-	return ok
+	return ok, nil
 }
 func (m memory) Read(_ context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
 	text, ok := m[src.Path]
@@ -41,9 +41,12 @@ func (m memory) Facts(context.Context) (gitlabci.Facts, error) {
 	return gitlabci.Facts{SHA: strings.Repeat("a", 40), BeforeSHA: strings.Repeat("b", 40), Branch: "main", DefaultBranch: "main", Folder: "p", Protected: true, Message: "one\ntwo"}, nil
 }
 func (m memory) Changed(context.Context, gitlabci.Facts) gitlabci.Changed { return gitlabci.Changed{} }
-func (m memory) LastCommit(context.Context, string) (string, error)       { return "", nil }
-func (m memory) Name() string                                             { return "/p" }
-func (m memory) At() string                                               { return "main aaaaaaa" }
+func (m memory) MergeBase(_ context.Context, branch string) (string, error) {
+	return "base of " + branch, nil
+}
+func (m memory) LastCommit(context.Context, string) (string, error) { return "", nil }
+func (m memory) Name() string                                       { return "/p" }
+func (m memory) At() string                                         { return "main aaaaaaa" }
 
 func compileMemory(t *testing.T, m memory, r Request) *Definition {
 	t.Helper()
@@ -203,6 +206,24 @@ func TestChild(t *testing.T) {
 	} {
 		if _, err := c.from.Child(context.Background(), ChildRequest{Job: c.job}); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("want an error with %q, got %v", c.say, err)
+		}
+	}
+}
+
+// A merge request knows its target and the merge base; the registry is that of the
+// request.
+func TestMergeRequestFacts(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{"": "main", "release": "release"} {
+		d := compileMemory(t, memory{".gitlab-ci.yml": "j: {script: x, rules: [{when: always}]}"}, Request{Trigger: pipeline.TriggerMergeRequest, Target: target, Registry: "r.example.com"})
+		below, _ := d.JobVariables(&d.Pipeline.Jobs[0])
+		get := pipeline.Lookup(below)
+		for name, value := range map[string]string{
+			"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": want, "CI_MERGE_REQUEST_DIFF_BASE_SHA": "base of " + want, "CI_REGISTRY": "r.example.com",
+		} {
+			if got, _ := get(name); got != value {
+				t.Errorf("target %q: %s is %q, want %q", target, name, got, value)
+			}
 		}
 	}
 }

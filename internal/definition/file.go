@@ -11,11 +11,14 @@ import (
 // NotFound if there is none.
 func DefaultFile(ctx context.Context, from source.Project) (string, error) {
 	for _, name := range []string{".gitlab-ci.yml", ".gitlab-ci.jsonnet"} {
-		if from.Exists(ctx, name) {
-			return name, nil
+		if found, err := from.Exists(ctx, name); found || err != nil {
+			return name, err
 		}
 	}
-	if near := ".gitlab-ci.yaml"; from.Exists(ctx, near) {
+	near := ".gitlab-ci.yaml"
+	if found, err := from.Exists(ctx, near); err != nil {
+		return "", err
+	} else if found {
 		return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s, but %s, which GitLab does not look at: rename it, or name it: -f %s", place(from), near, near)
 	}
 	return "", errs.E(errs.NotFound, "no .gitlab-ci.yml in %s; name the pipeline or script: -f FILE", place(from))

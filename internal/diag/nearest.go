@@ -2,30 +2,34 @@ package diag
 
 import "strings"
 
-// maxName is the length of the longest name that is compared with others.
+// maxName is the length up to which a name is compared with others.
 const maxName = 100
 
-// Nearest returns the name that a wrong one probably means: the nearest with at
-// most a third of its letters different; "" if there is none.
+// Nearest returns the name that was probably meant by a wrong one, "" if none is
+// similar: at most a third of its letters differ.
 func Nearest(wrong string, names []string) string {
 	if len(wrong) > maxName {
 		return ""
 	}
 	best, least := "", min(max(1, len(wrong)/3)+1, len(wrong))
 	for _, name := range names {
-		if name == wrong || len(name) >= len(wrong)+least || len(wrong) >= len(name)+least {
+		if name == wrong {
 			continue
 		}
-		if d := editDistance(strings.ToLower(wrong), strings.ToLower(name)); d < least {
+		if d := EditDistance(strings.ToLower(wrong), strings.ToLower(name), least-1); d < least {
 			best, least = name, d
 		}
 	}
 	return best
 }
 
-// editDistance counts the insertions, deletions, replacements and swaps of
-// neighbours that turn a into b.
-func editDistance(a, b string) int {
+// EditDistance counts insertions, deletions, replacements and swaps of neighbours
+// between a and b (optimal string alignment), in bytes. Above limit the result is
+// limit+1 or more.
+func EditDistance(a, b string, limit int) int {
+	if d := len(a) - len(b); d > limit || -d > limit {
+		return limit + 1
+	}
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

@@ -10,8 +10,8 @@ import (
 )
 
 // readAfter are the paths in the workspace that artifacts, reports and caches
-// are taken from, for a sandbox that has a copy of the workspace and brings back
-// no more than these; nil when that is all of it.
+// are taken from, for a sandbox that has a copy of the workspace and copies back
+// only these; nil means all of it.
 func (a *attempt) readAfter() []string {
 	if a.InPlace != "" || a.keeps() {
 		return nil

@@ -18,8 +18,8 @@ type coverage struct {
 
 const maxCoverageLine = 64 << 10
 
-// newCoverage returns nil for an expression that RE2 does not know; a compiler
-// has told its user then.
+// newCoverage returns nil for an expression that RE2 does not support. The
+// compiler has warned about it.
 func newCoverage(expr string) *coverage {
 	re, err := regexp.Compile(expr)
 	if err != nil {

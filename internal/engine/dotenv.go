@@ -10,7 +10,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// Limits of artifacts:reports:dotenv, as on GitLab.
+// Limits of artifacts:reports:dotenv, as on GitLab. That of the variables depends
+// on the server, so that more are a note and no failure.
 const (
 	dotenvBytes     = 5 << 10
 	dotenvVariables = 20
@@ -48,9 +49,6 @@ func ParseDotenv(r io.Reader) ([]pipeline.Variable, error) {
 		}
 		at[key] = len(vars)
 		vars = append(vars, pipeline.Variable{Name: key, Value: value})
-	}
-	if len(vars) > dotenvVariables {
-		wrong = append(wrong, errs.E(errs.Invalid, "dotenv report: %d variables, at most %d are allowed", len(vars), dotenvVariables))
 	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)

@@ -41,7 +41,12 @@ func TestParseDotenv(t *testing.T) {
 			}
 			return all
 		}()},
-		{name: "twenty-one", in: many(21), err: "21 variables"},
+		{name: "more than GitLab's default", in: "A=1\n" + many(30), want: append([]pipeline.Variable{{Name: "A", Value: "1"}}, func() (all []pipeline.Variable) {
+			for i := range 30 {
+				all = append(all, pipeline.Variable{Name: fmt.Sprint("K", i), Value: fmt.Sprint(i)})
+			}
+			return all
+		}()...)},
 		{name: "too large", in: "A=" + strings.Repeat("x", dotenvBytes), err: "larger than"},
 		{name: "long name", in: strings.Repeat("A", 256) + "=1", lines: []int{1}},
 	} {

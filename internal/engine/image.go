@@ -11,7 +11,7 @@ import (
 
 // imageNames says what is wrong with the names of the job's image and services
 // once their variables are in place: a name that is empty is an error. For
-// others that cannot be, hint tells which variables were empty.
+// others that cannot be, hint says which variables were empty.
 func (a *attempt) imageNames() (hint string, err error) {
 	var hints []string
 	check := func(what, written string) {

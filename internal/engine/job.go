@@ -55,9 +55,9 @@ type JobInput struct {
 	// when RunJob returns. Tools and caches remember paths, so it should be the
 	// same again and again.
 	Dir string
-	// Slot tells jobs that run at the same time apart: CI_CONCURRENT_ID.
+	// Slot differs among jobs that run at the same time: CI_CONCURRENT_ID.
 	Slot int
-	// Later takes over work that nobody has to wait for: removing what was in
+	// Later takes over work that need not be waited for: removing what was in
 	// Dir, from a folder beside it. May be nil.
 	Later func(func())
 
@@ -212,7 +212,7 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	return res
 }
 
-// reasonOf turns an error in the way of a job into GitLab's word for it.
+// reasonOf maps an error to GitLab's failure reason.
 func reasonOf(err error) pipeline.Reason {
 	var r *reasonError
 	switch {
@@ -301,7 +301,7 @@ func (a *attempt) limit(variable string, otherwise time.Duration) time.Duration 
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		fmt.Fprintf(a.log, "%s=%s is no duration such as 90s, 10m or 1h30m; it is not used\n", variable, text)
+		fmt.Fprintf(a.log, "%s=%s is not a duration such as 90s, 10m or 1h30m; it is ignored\n", variable, text)
 	}
 	if err != nil || d <= 0 {
 		return otherwise
@@ -334,7 +334,7 @@ func (a *attempt) afterScript(ctx context.Context, res *JobResult) {
 	_ = a.section("after_script", "Running after_script", func() error {
 		code, err := a.exec(ctx, scriptAfter, []string{"CI_JOB_STATUS=" + status})
 		if timedOut(ctx) || err == nil && code == 0 {
-			return nil // the former is told with the job
+			return nil // the timeout is reported with the job
 		}
 		ended := afterScriptEnd(code, limit, err)
 		ignored, perr := strconv.ParseBool(a.lookup["AFTER_SCRIPT_IGNORE_ERRORS"])

@@ -249,7 +249,7 @@ func TestTimeoutsOfScripts(t *testing.T) {
 		{
 			name: "none", vars: []pipeline.Variable{{Name: "RUNNER_SCRIPT_TIMEOUT", Value: "0"}, {Name: "RUNNER_AFTER_SCRIPT_TIMEOUT", Value: "soon"}},
 			want:  JobResult{Status: pipeline.StatusSuccess},
-			after: "success", log: "RUNNER_AFTER_SCRIPT_TIMEOUT=soon is no duration",
+			after: "success", log: "RUNNER_AFTER_SCRIPT_TIMEOUT=soon is not a duration",
 		},
 	}
 	for _, tt := range tests {

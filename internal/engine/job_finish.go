@@ -23,7 +23,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		res.Coverage = a.coverage.value()
 	}
 	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
-		return // as on GitLab, what ran out of time keeps nothing
+		return // as on GitLab, a job that ran out of time keeps nothing
 	}
 	if ctx.Err() != nil {
 		a.late(ctx, res)
@@ -37,9 +37,10 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 		err = nil
 	}
 	if err == nil {
-		a.noteDeployment(res)
 		a.saveCaches(ctx, failed)
-		err = a.keepArtifacts(ctx, failed, res)
+		if err = a.keepArtifacts(ctx, failed, res); err == nil {
+			a.noteDeployment(res)
+		}
 	}
 	switch {
 	case err == nil:
@@ -51,8 +52,8 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	}
 }
 
-// late makes res that of a job whose timeout was over in what comes after its
-// script, and reports whether it was.
+// late replaces res if the job's timeout was over after its script, and reports
+// whether it was.
 func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	if !timedOut(ctx) {
 		return false
@@ -63,7 +64,8 @@ func (a *attempt) late(ctx context.Context, res *JobResult) bool {
 	return true
 }
 
-// noteDeployment says which environment a job reached, and where it is seen.
+// noteDeployment reports the environment that a job reached and its URL, which may
+// use the variables of the job's own dotenv report.
 func (a *attempt) noteDeployment(res *JobResult) {
 	env := a.Job.Environment
 	if env == nil || res.Status != pipeline.StatusSuccess || env.Action != "" && env.Action != "start" {
@@ -71,7 +73,7 @@ func (a *attempt) noteDeployment(res *JobResult) {
 	}
 	text := "deployed to " + a.expand(env.Name)
 	if env.URL != "" {
-		text += ": " + a.expand(env.URL)
+		text += ": " + a.expandWith(env.URL, res.Dotenv)
 	}
 	a.note(text)
 }
@@ -95,7 +97,7 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 			return err
 		}
 		res.Artifacts = !kept.Empty()
-		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"])
+		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"], a.note)
 		return err
 	})
 }
@@ -106,10 +108,10 @@ func KeptDotenv(ctx context.Context, store artifact.Store, key string) ([]pipeli
 	if err != nil {
 		return nil, err
 	}
-	return readDotenv(ctx, store, key, info.Reports["dotenv"])
+	return readDotenv(ctx, store, key, info.Reports["dotenv"], func(string) {})
 }
 
-func readDotenv(ctx context.Context, store artifact.Store, key string, files []string) ([]pipeline.Variable, error) {
+func readDotenv(ctx context.Context, store artifact.Store, key string, files []string, note func(string)) ([]pipeline.Variable, error) {
 	var out []pipeline.Variable
 	for _, file := range files {
 		f, err := store.OpenReport(ctx, key, "dotenv", file)
@@ -120,6 +122,10 @@ func readDotenv(ctx context.Context, store artifact.Store, key string, files []s
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("reports:dotenv %s: %w", file, err)
+		}
+		if len(vars) > dotenvVariables {
+			note(fmt.Sprintf("reports:dotenv %s has %d variables; GitLab refuses more than %d by default, on gitlab.com more than 50 (Free), 100 (Premium) or 150 (Ultimate)",
+				file, len(vars), dotenvVariables))
 		}
 		out = append(out, vars...)
 	}
@@ -183,7 +189,7 @@ func maskValue(secrets *mask.Set, v any) any {
 	}
 }
 
-// mostNotes bounds what a job can make its user read.
+// mostNotes bounds how many notes of one job are shown.
 const mostNotes = 100
 
 func (a *attempt) note(text string) {

@@ -65,8 +65,8 @@ func (a *attempt) prepare(ctx context.Context) error {
 	return a.takeArtifacts(ctx)
 }
 
-// folderName is what the workspace is called: like the project, as on GitLab,
-// since there are tools that take the name of their folder for it.
+// folderName is the name of the workspace: that of the project, as on GitLab,
+// since some tools take their folder's name for the project's.
 func (a *attempt) folderName() string {
 	const otherwise = "work"
 	name := ""
@@ -116,7 +116,7 @@ func (a *attempt) hook(ctx context.Context) error {
 	}
 	spec := a.spec(empty)
 	spec.Services = nil
-	spec.Mounts[0].Back = []string{} // nobody reads what is made there
+	spec.Mounts[0].Back = []string{} // what is made there is not read
 	sandbox, err := a.sandboxOf(ctx, spec)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func isolatedPaths(project string) jobPaths {
 }
 
 // setClonePath puts the project where GIT_CLONE_PATH wants it in a container. On
-// the host there is no folder that every job may have.
+// the host no folder is free for every job.
 func (a *attempt) setClonePath() error {
 	const name = "GIT_CLONE_PATH"
 	if !a.Executor.Isolated() || !slices.ContainsFunc(a.Variables, func(v pipeline.Variable) bool { return v.Name == name && v.Value != "" }) {
@@ -171,23 +171,23 @@ func (a *attempt) setClonePath() error {
 	written, _ := lookup(name)
 	at := path.Clean(pipeline.Resolve(written, lookup))
 	if !strings.HasPrefix(at, a.paths.builds+"/") {
-		return errs.E(errs.Invalid, "%s=%s is not inside of CI_BUILDS_DIR, which is %s", name, written, a.paths.builds)
+		return errs.E(errs.Invalid, "%s=%s is not inside CI_BUILDS_DIR, which is %s", name, written, a.paths.builds)
 	}
 	a.paths = isolatedPaths(at)
 	return nil
 }
 
-// noteSecrets names what GitLab would fetch from a secret store or sign, and
-// nobody gave here.
+// noteSecrets names secrets and tokens that GitLab would fetch or sign, and that
+// were not given here.
 func (a *attempt) noteSecrets() {
 	for _, s := range a.Job.Secrets {
 		if _, ok := a.lookup[s.Name]; !ok {
-			a.note(fmt.Sprintf("secret %s comes from a store that only a server reaches; give it: --secret %s", s.Name, s.Name))
+			a.note(fmt.Sprintf("secret %s is in a store that only a server reaches; give it with --secret %s", s.Name, s.Name))
 		}
 	}
 	for _, t := range a.Job.IDTokens {
 		if _, ok := a.lookup[t.Name]; !ok {
-			a.note(fmt.Sprintf("token %s is signed by a server; give one: --secret %s", t.Name, t.Name))
+			a.note(fmt.Sprintf("token %s is signed by a server; give one with --secret %s", t.Name, t.Name))
 		}
 	}
 }
@@ -203,8 +203,15 @@ func lookupOf(env []string) map[string]string {
 
 // expand replaces variables as GitLab's runner does: $$ is a dollar, what is
 // not set is empty.
-func (a *attempt) expand(s string) string {
+func (a *attempt) expand(s string) string { return a.expandWith(s, nil) }
+
+// expandWith is expand with variables above those of the job.
+func (a *attempt) expandWith(s string, vars []pipeline.Variable) string {
+	above := pipeline.Lookup(vars)
 	return pipeline.Resolve(s, func(name string) (string, bool) {
+		if v, ok := above(name); ok {
+			return v, ok
+		}
 		v, ok := a.lookup[name]
 		return v, ok
 	})
@@ -323,7 +330,7 @@ func (a *attempt) image(i pipeline.Image) executor.Image {
 func (a *attempt) service(s pipeline.Service) executor.Service {
 	out := executor.Service{Image: a.image(s.Image), Command: s.Command}
 	if strings.Trim(out.Name, ":/@") == "" {
-		out.Name = s.Name // where it is not started, it is named all the same
+		out.Name = s.Name // if it is not started, it is named all the same
 	}
 	for _, alias := range s.Aliases {
 		out.Aliases = append(out.Aliases, a.expand(alias))

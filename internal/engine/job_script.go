@@ -21,12 +21,12 @@ func scriptStep(i int) string { return fmt.Sprintf("step%d.sh", i) }
 // writeScripts writes everything that will be run before anything is: a job
 // could put a link or a pipe in the way of a later write, so none is made where
 // it can reach. An isolated sandbox sees the folder read-only; on the host they
-// are the user's own, and a folder less counts where jobs are many and small.
+// are the user's own, and one folder less matters if jobs are many and small.
 func (a *attempt) writeScripts() error {
 	a.scripts = a.temp
 	mode := os.FileMode(0o700)
 	if a.Executor.Isolated() {
-		mode = 0o755 // the image decides who runs them; the folder above is the wall
+		mode = 0o755 // the image decides who runs them; the folder above is closed to others
 		a.scripts = filepath.Join(a.Dir, "scripts")
 		if err := os.Mkdir(a.scripts, mode); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (a *attempt) scriptEntries() map[string][]string {
 func unsupported(steps []pipeline.RunEntry) string {
 	for _, s := range steps {
 		if s.Script == "" {
-			return fmt.Sprintf("step %q is taken from elsewhere, which needs GitLab's step runner; only steps with script run here", s.Name)
+			return fmt.Sprintf("step %q is in another repository or is a function, which needs GitLab's step runner; only steps with script run here", s.Name)
 		}
 	}
 	return ""

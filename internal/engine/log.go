@@ -64,7 +64,7 @@ func (l *FileLog) Clear(context.Context) error { return l.file.Truncate(0) }
 // Close closes the file.
 func (l *FileLog) Close() error { return l.file.Close() }
 
-// noLog is the log of an attempt that nobody keeps.
+// noLog is a log that is not kept.
 type noLog struct{}
 
 func (noLog) Append(context.Context, []byte) error { return nil }
@@ -74,7 +74,7 @@ func (noLog) Open(context.Context) (io.ReadCloser, error) {
 func (noLog) Clear(context.Context) error { return nil }
 
 // logWriter appends an attempt's masked bytes to its log, up to the limit, and
-// reports them to whoever watches.
+// reports them.
 type logWriter struct {
 	ctx    context.Context // not canceled with the attempt, whose end is logged too
 	log    Log
@@ -114,10 +114,10 @@ func (w *logWriter) append(p []byte) error {
 	return nil
 }
 
-// finish completes the log with what kept the job from running as it should,
-// whose text is masked, and looks for secrets in what is stored.
+// finish adds the job's error, whose text is masked, to the log. Then it looks for
+// secrets in what is stored.
 func (w *logWriter) finish(res *JobResult, find func(io.Reader) (secret string, err error)) {
-	if res.Err != nil { // is shown with the job; who reads the log later wants it too
+	if res.Err != nil { // it is shown with the job, but readers of the log want it too
 		_ = w.append(fmt.Appendf(nil, "the job could not be run as it should: %v\n", res.Err))
 	}
 	if err := w.scan(find); err != nil {

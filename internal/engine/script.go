@@ -19,7 +19,7 @@ case "${BASH_VERSION:-}" in
 esac
 `
 
-// tracing makes the shell tell each command with its arguments in place, as
+// tracing makes the shell print each command with its arguments expanded, as
 // CI_DEBUG_TRACE asks for.
 const tracing = "set -o xtrace\n"
 

@@ -16,13 +16,13 @@ import (
 
 const (
 	eventsFile   = "events.jsonl"
-	maxStepLine  = 1 << 20 // bytes; a longer line is told and dropped
+	maxStepLine  = 1 << 20 // bytes; a longer line is reported and dropped
 	maxStepBytes = 64 << 20
 	stepPoll     = 200 * time.Millisecond
 )
 
 // stepReader follows the events file of one job. The job can put anything in
-// its place: a link that leaves the folder, a pipe nobody writes to.
+// its place: a link that leaves the folder, a pipe without a writer.
 type stepReader struct {
 	dir  *os.Root
 	read int64
@@ -124,7 +124,7 @@ func (r *stepReader) one(line []byte) {
 	r.emit(bytes.Clone(line))
 }
 
-// stepFault says what is wrong with a line in words of JSON, not of Go.
+// stepFault describes an error of a line in terms of JSON, not of Go.
 func stepFault(err error) string {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {

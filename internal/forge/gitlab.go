@@ -1,7 +1,7 @@
 // Package forge asks the places where repositories live (GitLab so far) for
 // what is not in the repository: the variables of a project.
 //
-// It promises that a token and the values of variables stand in requests only,
+// It promises that a token and the values of variables are in requests only,
 // never in an error, and that tokens go to https, or to this computer.
 //
 // It refuses to know where tokens come from, where variables are kept, and what
@@ -73,7 +73,7 @@ func NewGitLab(o GitLabOptions) (*GitLab, error) {
 	}
 	client, err := gitlab.NewAuthSourceClient(credential{o.Token, o.Kind}, options...)
 	if err != nil {
-		return nil, errs.E(errs.Invalid, "%s: this is no URL of a GitLab", u.Redacted())
+		return nil, errs.E(errs.Invalid, "%s: not the URL of a GitLab", u.Redacted())
 	}
 	return &GitLab{client: client, project: o.Project, where: o.Project + " on " + u.Host, kind: o.Kind}, nil
 }
@@ -89,7 +89,7 @@ var _ gitlab.AuthSource = credential{}
 // Init has nothing to do.
 func (credential) Init(context.Context, *gitlab.Client) error { return nil }
 
-// Header gives the header that goes with the kind of token. As Bearer, GitLab
+// Header returns the header that goes with the kind of token. As Bearer, GitLab
 // takes all tokens of users, those of OAuth too.
 func (c credential) Header(context.Context) (key, value string, err error) {
 	if c.kind == JobToken {
@@ -117,7 +117,7 @@ func newTransport(caFile string) (*http.Transport, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, errs.E(errs.Invalid, "%s: there is no certificate in it", caFile)
+		return nil, errs.E(errs.Invalid, "%s: it has no certificate", caFile)
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return t, nil

@@ -44,7 +44,7 @@ func (g *GitLab) Variables(ctx context.Context) ([]ProjectVariable, error) {
 		}
 		options.Page = answer.NextPage
 	}
-	return nil, errs.E(errs.Unavailable, "%s: %s gives pages without end", doing, g.where)
+	return nil, errs.E(errs.Unavailable, "%s: %s returns pages without end", doing, g.where)
 }
 
 func fromGitLab(v *gitlab.ProjectVariable) ProjectVariable {

@@ -245,6 +245,22 @@ func (w *Worktree) Changed(ctx context.Context, base string) ([]string, error) {
 	return slices.DeleteFunc(paths, func(p string) bool { return p == "" }), nil
 }
 
+// MergeBase is the commit at which HEAD left base, which is as in Changed. Without
+// a common history it is the commit of base.
+func (w *Worktree) MergeBase(ctx context.Context, base string) (string, error) {
+	if !w.InRepository() || strings.HasPrefix(base, "-") || base == "" {
+		return "", errs.E(errs.NotFound, "%q is not a revision of %s", base, w.Root)
+	}
+	out, err := w.git("merge-base", "--end-of-options", base, "HEAD").output(ctx)
+	if err != nil {
+		out, err = w.git("rev-parse", "--verify", "--quiet", "--end-of-options", base+"^{commit}").output(ctx)
+	}
+	if err != nil {
+		return "", errs.E(errs.NotFound, "%q is not a revision of %s; is it fetched?: %w", base, w.Root, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // Modified reports whether files that git tracks differ from HEAD. Files that it
 // does not track say nothing of a commit.
 func (w *Worktree) Modified(ctx context.Context) (bool, error) {

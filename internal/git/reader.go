@@ -65,8 +65,10 @@ func (r *Reader) ReadFile(commit, name string) ([]byte, error) {
 		return nil, err
 	}
 	kind, _, body, err := r.object(commit + ":" + clean)
-	if err == nil && kind == "" && r.mend != nil && r.lacks(commit, clean) {
-		err = &damage{clean + " cannot be read"}
+	if err == nil && kind == "" && r.mend != nil {
+		if err = r.lacks(commit, clean); err != nil && !r.mendable(err, commit) {
+			return nil, err
+		}
 	}
 	if r.mendable(err, commit) {
 		if err := r.mended(commit, err); err != nil {
@@ -154,15 +156,16 @@ func (r *Reader) mendable(err error, commit string) bool {
 	return is && r.mend != nil && isObjectID(commit) && r.ctx.Err() == nil
 }
 
-// lacks reports that a commit has something at a path that was not found.
-func (r *Reader) lacks(commit, path string) bool {
+// lacks returns damage if a commit has something at a path that was not found, and
+// the error of a commit that cannot be listed.
+func (r *Reader) lacks(commit, path string) error {
 	r.wholeMu.Lock()
 	defer r.wholeMu.Unlock()
 	known, ok := r.whole[commit]
 	if !ok {
 		entries, err := r.List(commit)
 		if err != nil {
-			return false // and it could not be mended
+			return err // and it could not be mended
 		}
 		known = map[string]bool{}
 		for _, p := range withFolders(entries) {
@@ -176,13 +179,20 @@ func (r *Reader) lacks(commit, path string) bool {
 		}
 		r.whole[commit] = known
 	}
-	return known[path]
+	if known[path] {
+		return &damage{path + " cannot be read"}
+	}
+	return nil
 }
 
 // mended repairs the mirror. It ends the process, which may hold old files open.
 func (r *Reader) mended(commit string, why error) error {
 	r.Close()
-	return r.mend(commit, why)
+	err := r.mend(commit, why)
+	if errs.Is(err, errs.NotFound) { // not of the file that the caller looks for
+		return errs.E(errs.Conflict, "the mirror's copy of commit %.8s is damaged and cannot be fetched again: %w", commit, err)
+	}
+	return err
 }
 
 func cleanPath(name string) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/diag"
 	"refline/internal/errs"
 )
 
@@ -109,9 +110,9 @@ func nearNames(name string, names []string) []string {
 	lower := strings.ToLower(name)
 	for _, n := range names {
 		candidate := strings.ToLower(n)
-		far := distance(lower, candidate, limit)
+		far := diag.EditDistance(lower, candidate, limit)
 		if far > limit && len(candidate) > len(lower) { // it may go on: main-2 for mian
-			far = 1 + distance(lower, candidate[:len(lower)], limit)
+			far = 1 + diag.EditDistance(lower, candidate[:len(lower)], limit)
 		}
 		if strings.HasSuffix(candidate, "/"+lower) {
 			far = limit
@@ -130,31 +131,4 @@ func nearNames(name string, names []string) []string {
 		out = append(out, s.name)
 	}
 	return out
-}
-
-// distance counts the edits between a and b, a swap of neighbours being one
-// (optimal string alignment), and gives up above limit.
-func distance(a, b string, limit int) int {
-	if d := len(a) - len(b); d > limit || -d > limit {
-		return limit + 1
-	}
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		prev2, prev, row := rows[(i+2)%3], rows[i%3], rows[(i+1)%3]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], prev2[j-2]+1)
-			}
-		}
-	}
-	return rows[(len(a)+1)%3][len(b)]
 }

@@ -142,12 +142,12 @@ func TestInclude(t *testing.T) {
 			change: func(in *Input) { in.Pipeline = []pipeline.Variable{{Name: "V", Value: "1"}} },
 			want:   "{a: {x: 1}, j: {extends: .gone}}",
 			says: []string{
-				`.gitlab-ci.yml:4:9: error: the file "b.yml" of project "g/p" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
+				`.gitlab-ci.yml:4:9: error: the file "b.yml" of project "g/p" cannot be reached: no source for it; name where other projects are: --projects URL-OR-FOLDER, REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
 				`.gitlab-ci.yml:5:11: error: the remote file "https://example.com/c.yml" cannot be reached: no source for it; check the address and the network`,
-				`.gitlab-ci.yml:6:13: error: the template "D.gitlab-ci.yml" cannot be reached: no source for it; say where a copy of GitLab's lib/gitlab/ci/templates is: --templates FOLDER-OR-URL, or REFLINE_TEMPLATES`,
-				`.gitlab-ci.yml:7:14: error: the component "h/g/p/e@1" cannot be reached: no source for it; say where components are: --components URL-OR-FOLDER, or REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN`,
+				`.gitlab-ci.yml:6:13: error: the template "D.gitlab-ci.yml" cannot be reached: no source for it; check the name and the network, or name a copy of GitLab's lib/gitlab/ci/templates: --templates FOLDER-OR-URL, REFLINE_TEMPLATES`,
+				`.gitlab-ci.yml:7:14: error: the component "h/g/p/e@1" cannot be reached: no source for it; name where components are: --components URL-OR-FOLDER, REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN`,
 				`.gitlab-ci.yml:8:10: error: the file "x/bulid.yml" was not found: no such file; did you mean "x/build.yml"?`,
-				`a.yml:1:41: error: the file "f.yml" of project "g/q" at "v2" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
+				`a.yml:1:41: error: the file "f.yml" of project "g/q" at "v2" cannot be reached: no source for it; name where other projects are: --projects URL-OR-FOLDER, REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`,
 			},
 		},
 		"integrity": {
@@ -163,7 +163,7 @@ func TestInclude(t *testing.T) {
 				".gitlab-ci.yml":         "include: [{project: g/p, ref: 0123456789abcdef0123456789abcdef01234567, file: a.yml}]\n",
 				"g/p@0123456789ab:a.yml": "include: b.yml\n",
 			},
-			says: []string{`g/p@0123456789ab:a.yml:1:10: error: the file "b.yml" of project "g/p" at "0123456789ab" cannot be reached: no source for it; say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`},
+			says: []string{`g/p@0123456789ab:a.yml:1:10: error: the file "b.yml" of project "g/p" at "0123456789ab" cannot be reached: no source for it; name where other projects are: --projects URL-OR-FOLDER, REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN`},
 		},
 		"header alone": {
 			files: files{".gitlab-ci.yml": "include: a.yml\n", "a.yml": "spec: {inputs: {a: {default: b}}}\n---\n"},

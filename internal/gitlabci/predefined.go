@@ -155,6 +155,14 @@ func truncated(message string) string {
 	return strings.ToValidUTF8(message[:most], "")
 }
 
+// Target is the branch that a merge request is for.
+func (f Facts) Target() string {
+	if f.MergeRequest != nil && f.MergeRequest.TargetBranch != "" {
+		return f.MergeRequest.TargetBranch
+	}
+	return f.DefaultBranch
+}
+
 // As returns the facts of the same commit for another trigger. A merge request is
 // number 1, from Branch into DefaultBranch. Only a push to a branch has a
 // BeforeSHA.

@@ -58,13 +58,13 @@ func (s Source) phrase() string {
 func (s Source) configure() string {
 	switch {
 	case s.Kind == SourceTemplate:
-		return "say where a copy of GitLab's lib/gitlab/ci/templates is: --templates FOLDER-OR-URL, or REFLINE_TEMPLATES"
+		return "check the name and the network, or name a copy of GitLab's lib/gitlab/ci/templates: --templates FOLDER-OR-URL, REFLINE_TEMPLATES"
 	case s.Kind == SourceComponent:
-		return "say where components are: --components URL-OR-FOLDER, or REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN"
+		return "name where components are: --components URL-OR-FOLDER, REFLINE_COMPONENTS; a token: REFLINE_GIT_TOKEN"
 	case s.Kind == SourceRemote:
 		return "check the address and the network"
 	case s.Project != "":
-		return "say where other projects are: --projects URL-OR-FOLDER, or REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN"
+		return "name where other projects are: --projects URL-OR-FOLDER, REFLINE_PROJECTS; a token: REFLINE_GIT_TOKEN"
 	}
 	return ""
 }

@@ -29,6 +29,8 @@ type importer struct {
 	read  []string // the files found, in order
 	lost  map[string]string
 
+	guard *guard // nil for none
+
 	// transform rewrites a source before it is parsed; nil leaves it.
 	transform func(name string, src []byte) []byte
 }
@@ -72,6 +74,11 @@ func (imp *importer) join(dir, name string) string {
 func (imp *importer) Import(importedFrom, importedPath string) (gojsonnet.Contents, string, error) {
 	if err := imp.ctx.Err(); err != nil {
 		return gojsonnet.Contents{}, "", context.Cause(imp.ctx)
+	}
+	if importedPath == goOn && imp.guard != nil {
+		if err := imp.guard.ask(); err != nil {
+			return gojsonnet.Contents{}, "", err
+		}
 	}
 	if importedPath == goOn || importedPath == carrier {
 		return imp.files[importedPath].contents, importedPath, nil

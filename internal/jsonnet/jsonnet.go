@@ -74,6 +74,8 @@ type Input struct {
 	MaxTrace int       // lines of an error's stack; 0 is jsonnet's own, 20; below 0 all
 	Trace    io.Writer // where std.trace writes; nil drops it
 
+	Limits Limits // of memory and time
+
 	Output            Output
 	NoTrailingNewline bool
 }
@@ -96,13 +98,15 @@ type File struct{ Name, Text string }
 // one finding (errors.As with *[diag.Failure]) at the innermost line that the
 // user wrote; when ctx ends first its error is returned.
 //
-// Evaluation stops within a function call of ctx ending. What never calls a
-// function of the user (a standard function over a huge array) goes on in the
-// background until it is done, but its result is no longer waited for.
+// Evaluation stops within a function call of ctx ending or of a limit, whose error
+// is at the call. What never calls a function of the user (a standard function
+// over a huge array) goes on in the background until it is done, but its result is
+// no longer waited for.
 func Evaluate(ctx context.Context, in Input) (Result, error) {
 	imp := newImporter(ctx, in)
+	imp.guard = newGuard(in)
 	vm, caught := newVM(in, imp)
-	return await(ctx, func() (Result, error) {
+	return await(ctx, imp.guard, func() (Result, error) {
 		res, err := run(vm, in, imp)
 		if err != nil {
 			return Result{}, explain(vm, imp, caught.or(err), in.MaxTrace)
@@ -112,8 +116,8 @@ func Evaluate(ctx context.Context, in Input) (Result, error) {
 	})
 }
 
-// await runs f and does not wait for it beyond the end of ctx.
-func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
+// await runs f and does not wait for it beyond the end of ctx or a limit.
+func await[T any](ctx context.Context, g *guard, f func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
@@ -124,7 +128,15 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		done <- outcome{v, err}
 	}()
 	var zero T
+	ended := make(chan struct{})
+	defer close(ended)
+	var over <-chan error
+	if g != nil {
+		over = g.watch(ended)
+	}
 	select {
+	case err := <-over:
+		return zero, err
 	case o := <-done:
 		if o.err != nil && ctx.Err() != nil {
 			return zero, context.Cause(ctx)

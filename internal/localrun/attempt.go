@@ -14,8 +14,8 @@ import (
 	"refline/internal/pipeline"
 )
 
-// attemptInput is what the loop knows for one attempt; made in the loop, read by the
-// job's goroutine.
+// attemptInput is what the loop knows for one attempt. The loop makes it, the
+// job's goroutine reads it.
 type attemptInput struct {
 	take    []string
 	dotenv  []pipeline.Variable

@@ -11,8 +11,10 @@ import (
 	"refline/internal/pipeline"
 )
 
-// child runs the pipeline of a trigger job. By strategy the job waits for it
-// (depend, mirror) or is done as soon as it exists.
+// child runs the pipeline of a trigger job. With the strategies depend and mirror
+// the job waits for its end, else only until it exists. If the child waits for a
+// manual job, the result is running (depend) or manual (mirror): nothing fails,
+// and the trigger job has no end.
 func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInput) engine.JobResult {
 	job := &r.Pipeline.Jobs[i]
 	fail := func(err error) engine.JobResult {
@@ -66,6 +68,10 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 		return engine.JobResult{Status: pipeline.StatusSuccess}
 	case res.Status == pipeline.StatusCanceled && stop.Err() != nil:
 		return engine.JobResult{Status: pipeline.StatusCanceled}
+	case res.Status == pipeline.StatusManual && job.Downstream.Strategy == "mirror":
+		return engine.JobResult{Status: pipeline.StatusManual}
+	case res.Status == pipeline.StatusManual:
+		return engine.JobResult{Status: pipeline.StatusRunning}
 	}
 	return engine.JobResult{Status: pipeline.StatusFailed, Reason: pipeline.ReasonUnknown,
 		Err: errs.E(errs.Conflict, "the child pipeline ended %s", res.Status)}

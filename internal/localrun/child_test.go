@@ -250,6 +250,55 @@ func TestForwardedVariables(t *testing.T) {
 	}
 }
 
+// TestChildThatWaits: a child that waits at a blocking manual job fails nothing.
+// With depend its trigger job keeps running, with mirror it becomes manual; what
+// comes after waits, also for the child of a child.
+func TestChildThatWaits(t *testing.T) {
+	t.Parallel()
+	waiting := []pipeline.Job{{Name: "c/gate", When: pipeline.WhenManual}, {Name: "d/late"}}
+	for name, tt := range map[string]struct {
+		strategy string
+		played   string
+		want     string
+	}{
+		"depend":           {"depend", "", "t=running x=success y=created → manual, running"},
+		"mirror":           {"mirror", "", "t=manual x=success y=created → manual, manual"},
+		"depend, played":   {"depend", "7.1 gate", "t=success x=success y=success → success, success"},
+		"mirror, played":   {"mirror", "7.1 gate", "t=success x=success y=success → success, success"},
+		"no strategy":      {"", "", "t=success x=success y=success → success, success"},
+		"its own name":     {"mirror", "7 t", "t=manual x=success y=created → manual, manual"},
+		"a child's child":  {"nested", "", "t=running x=success y=created → manual, running"},
+		"played in itself": {"nested", "7.1.1 gate", "t=success x=success y=success → success, success"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			strategy := tt.strategy
+			if strategy == "nested" {
+				strategy = "depend"
+			}
+			h := newRun(t, trigger("a/t", strategy), pipeline.Job{Name: "a/x"}, pipeline.Job{Name: "b/y"})
+			h.in.Play = func(run, job string) bool { return run+" "+job == tt.played }
+			h.in.Ask = func(_ context.Context, jobs []string) string {
+				t.Errorf("asked for %v, of which none is a job of this pipeline to play", jobs)
+				return ""
+			}
+			h.in.Child = func(_ context.Context, req ChildRequest) (*Input, error) {
+				if tt.strategy != "nested" || req.Job.Name == "u" {
+					return h.child(req, waiting...), nil
+				}
+				return h.child(req, trigger("c/u", "mirror")), nil
+			}
+			res := h.run()
+			if got := h.statuses(res) + ", " + string(res.State.Status); got != tt.want {
+				t.Errorf("got %s\nwant %s", got, tt.want)
+			}
+			if res.Jobs[0].Result.Reason != "" || res.Jobs[0].Result.Err != nil {
+				t.Errorf("the trigger job has the reason %q and the error %v", res.Jobs[0].Result.Reason, res.Jobs[0].Result.Err)
+			}
+		})
+	}
+}
+
 // Children are runs with ids of their own, numbered in the order of their
 // creation. Reports name the run, and say when a child begins and how it ended.
 func TestIDsOfChildRuns(t *testing.T) {

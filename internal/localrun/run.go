@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -66,7 +67,7 @@ type ChildRequest struct {
 // Result is what became of a run.
 type Result struct {
 	State    pipeline.State
-	Status   pipeline.Status
+	Status   pipeline.Status // manual also when only a child pipeline waits
 	Result   pipeline.Result
 	Jobs     []JobRecord // in the order of Pipeline.Jobs
 	Children []ChildResult
@@ -118,10 +119,34 @@ func Run(ctx context.Context, in Input) (Result, error) {
 	begin := time.Now()
 	err = r.loop(ctx)
 	r.later.Wait()
+	status, result := r.outcome(err)
 	return Result{
-		State: r.state, Status: r.state.Status, Result: pipeline.ResultOf(r.state), Jobs: r.records,
+		State: r.state, Status: status, Result: result, Jobs: r.records,
 		Children: r.children, Seconds: time.Since(begin).Seconds(),
 	}, err
+}
+
+// outcome is the status and result of a run that ended. A trigger job whose child
+// waits is not over, but this process waits for nobody.
+func (r *runner) outcome(err error) (pipeline.Status, pipeline.Result) {
+	state := r.state
+	if err != nil || state.Status != pipeline.StatusRunning && state.Status != pipeline.StatusManual {
+		return state.Status, pipeline.ResultOf(state)
+	}
+	state.Status, state.Jobs = pipeline.StatusManual, slices.Clone(state.Jobs)
+	for i := range state.Jobs {
+		if state.Jobs[i].Status == pipeline.StatusRunning {
+			state.Jobs[i].Status = pipeline.StatusManual
+		}
+	}
+	result := pipeline.ResultOf(state)
+	for _, c := range r.children {
+		j := state.Jobs[r.index[c.Trigger]]
+		if j.Status == pipeline.StatusManual && !j.AllowFailure && c.Result.Result == pipeline.ResultFailed {
+			result = pipeline.ResultFailed // a job of the child failed, whatever else waits in it
+		}
+	}
+	return state.Status, result
 }
 
 // runner is the state of Run. Only the loop touches it; goroutines of jobs
@@ -154,8 +179,8 @@ type outcome struct {
 	record  JobRecord
 }
 
-// loop runs until nothing moves any more. On an error everything that still
-// runs is ended before it returns.
+// loop runs until nothing moves any more. On an error, it ends everything that
+// still runs before it returns.
 func (r *runner) loop(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -221,7 +246,7 @@ func (r *runner) turn(ctx context.Context) error {
 	}
 }
 
-// stopped asks both: Stop hears of the end of ctx only a moment later.
+// stopped asks both, since Stop ends a moment later than ctx.
 func (r *runner) stopped(ctx context.Context) bool { return ctx.Err() != nil || r.Stop.Err() != nil }
 
 func (r *runner) cancelAll(ctx context.Context) error {
@@ -232,15 +257,15 @@ func (r *runner) cancelAll(ctx context.Context) error {
 	return err
 }
 
-// rest is called when nothing moves any more; it returns true when a manual job
-// was played.
+// rest is called when nothing moves any more. It reports whether a manual job was
+// played.
 func (r *runner) rest(ctx context.Context) (bool, error) {
 	if r.Ask == nil || r.stopped(ctx) {
 		return false, nil
 	}
 	var manual []string
 	for i, s := range r.state.Jobs {
-		if s.Status == pipeline.StatusManual {
+		if s.Status == pipeline.StatusManual && r.Pipeline.Jobs[i].When == pipeline.WhenManual {
 			manual = append(manual, r.Pipeline.Jobs[i].Name)
 		}
 	}
@@ -265,7 +290,7 @@ func (r *runner) apply(ctx context.Context, ev pipeline.Event) error {
 		r.changed(c)
 	}
 	for _, c := range changes {
-		if c.To == pipeline.StatusManual && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
+		if c.To == pipeline.StatusManual && c.From != pipeline.StatusRunning && r.Play != nil && r.Play(r.ID, c.Job) && !r.stopped(ctx) {
 			if err := r.apply(ctx, pipeline.Event{Kind: pipeline.EventPlay, Job: c.Job}); err != nil {
 				return err
 			}

@@ -36,20 +36,30 @@ func joinArmour(b []byte, spans []span, afterMask bool) []span {
 	return spans
 }
 
+const firstLine = "-----BEGIN"
+
 // holdArmour returns how many bytes at the end of b may be the first line of a
 // PEM block and the beginning of its body, of which held bytes are held
 // already.
 func holdArmour(b []byte, held int) int {
 	to := len(b) - held
 	from := max(0, to-maxArmour)
-	for i := from; i < to; i++ {
-		at := bytes.IndexByte(b[i:to], '-')
+	for i := from; ; i++ {
+		at := bytes.Index(b[i:to], []byte(firstLine))
 		if at < 0 {
-			return held
+			break
 		}
 		i += at
 		if end, _ := armourLine(b[:to], i, "BEGIN"); end > i && partBreak(b[end:to]) {
 			return len(b) - i
+		}
+	}
+	if to == 0 || strings.IndexByte(firstLine, b[to-1]) < 0 {
+		return held
+	}
+	for n := min(to, len(firstLine)-1); n > 0; n-- {
+		if string(b[to-n:to]) == firstLine[:n] {
+			return held + n
 		}
 	}
 	return held

@@ -14,7 +14,7 @@ import (
 // Form says how a secret was printed.
 type Form string
 
-// The forms. Those of one program or language stand for all that print alike.
+// The forms. One of a program or language covers all that print alike.
 const (
 	Raw       Form = "raw"
 	CRLF      Form = "crlf"      // line ends of Windows
@@ -205,7 +205,7 @@ func hardParts(b []byte) [][]byte {
 func (f *forms) addBase64(s segment) {
 	whole := len(s.text) < minPiece
 	for shift := range 3 {
-		lead := []int{0, 2, 3}[shift] // digits that hold bits of what stands before
+		lead := []int{0, 2, 3}[shift] // digits that hold bits of what comes before
 		enc := base64.StdEncoding.EncodeToString(append(make([]byte, shift), s.text...))[lead:]
 		if rest := (shift + len(s.text)) % 3; rest != 0 && whole {
 			// The last digit holds bits of what follows, if anything does.
@@ -234,7 +234,7 @@ func (f *forms) addBase64(s segment) {
 	}
 }
 
-// wrap breaks text into lines of width; its first byte stands in column.
+// wrap breaks text into lines of width; its first byte is in column.
 func wrap(text string, column, width int) derived {
 	var d derived
 	for i := range len(text) {
@@ -311,7 +311,7 @@ func (style hexStyle) write(text []byte, phase int, digits string) string {
 	return string(b)
 }
 
-// reversed gives the bytes of each whole group in reverse. Those at either end
+// reversed returns the bytes of each whole group in reverse. Those at either end
 // that share a group with others are left out, unless it is the end of a line.
 func (style hexStyle) reversed(text []byte, phase int) []byte {
 	var out []byte
@@ -327,7 +327,7 @@ func (style hexStyle) reversed(text []byte, phase int) []byte {
 // escaper is one way to write text so that some bytes look different.
 type escaper struct {
 	form Form
-	rune func(r rune, raw string) string // what stands for it; raw when it is the same
+	rune func(r rune, raw string) string // what is written for it; raw if that is the same
 }
 
 func (e escaper) apply(text []byte) derived {
@@ -428,7 +428,7 @@ var escapers = sync.OnceValue(func() []escaper {
 	return append(list, escaper{URL, urlRune("-._~", "+", false)}, escaper{URL, urlRune("-._~", "+", true)})
 })
 
-// table replaces what stands at even places by what follows it.
+// table replaces each text at an even place by the next one.
 func table(pairs ...string) func(rune, string) string {
 	return func(_ rune, raw string) string {
 		for i := 0; i < len(pairs); i += 2 {
@@ -443,7 +443,7 @@ func table(pairs ...string) func(rune, string) string {
 func unquoted(s string) string { return s[1 : len(s)-1] }
 
 // jsonRune escapes for a JSON string (RFC 8259), and those of also as \u; "é"
-// stands for everything that is not ASCII.
+// means everything that is not ASCII.
 func jsonRune(also string) func(rune, string) string {
 	return func(r rune, raw string) string {
 		switch r {

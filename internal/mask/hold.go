@@ -6,7 +6,7 @@ const headSize = gramSize - 1
 
 // addHead notes the first bytes of the piece that starts at arena[at] of a part,
 // in its pattern k, if one may start there.
-func (x *pieces) addHead(p *part, at uint32, k int, lately []uint64) {
+func (x *pieceMatcher) addHead(p *part, at uint32, k int, lately []uint64) {
 	s, e := int(p.starts[k]), int(p.starts[k+1])
 	n, mayStart := p.softBefore(int(at), s)
 	if !mayStart || int(at)-n+minPiece > e {
@@ -26,13 +26,13 @@ func (x *pieces) addHead(p *part, at uint32, k int, lately []uint64) {
 }
 
 // headBit returns the bit of the size first bytes of word in heads.
-func (x *pieces) headBit(word uint64, size int) (index, bit uint64) {
+func (x *pieceMatcher) headBit(word uint64, size int) (index, bit uint64) {
 	h := (word&(1<<(8*size)-1) | uint64(size)<<56) * multiplier
 	return h >> 40 & uint64(len(x.heads)-1), 1 << (h >> 34 & 63)
 }
 
 // hold returns how many bytes at the end of b may be the beginning of a piece.
-func (x *pieces) hold(b []byte) int {
+func (x *pieceMatcher) hold(b []byte) int {
 	n := len(b)
 	if n >= gramSize {
 		if gram := lastGram(b, n-gramSize); x.passes(gram * multiplier) {

@@ -86,8 +86,8 @@ func (m *matcher) claims(run []byte) []*claim {
 			p.each(run, mark)
 		}
 	}
-	if m.wholes != nil {
-		m.wholes.each(run, mark)
+	if m.exact != nil {
+		m.exact.each(run, mark)
 	}
 	var claims []*claim
 	for k, c := range byKey {
@@ -122,7 +122,7 @@ func (x *part) each(b []byte, do func(pattern, start, end int)) {
 }
 
 // each reports every place of every pattern in b.
-func (x *wholes) each(b []byte, do func(pattern, start, end int)) {
+func (x *exactMatcher) each(b []byte, do func(pattern, start, end int)) {
 	for p := 0; p+groupSize <= len(b); p++ {
 		group := binary.LittleEndian.Uint32(b[p:])
 		for _, w := range x.places[group] {

@@ -67,7 +67,7 @@ func userPassword(text []byte) []segment {
 // password8 returns a password as a secret of its own, if it can be masked and
 // does not look like a common word.
 func password8(password []byte) []segment {
-	if len(password) < MinSecret || Ordinary(password) != "" {
+	if len(password) < MinSecret || LooksCommon(password) != "" {
 		return nil
 	}
 	return []segment{{text: password}}

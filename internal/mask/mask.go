@@ -27,11 +27,11 @@ import (
 )
 
 const (
-	// Token stands in the output for each run of masked bytes.
+	// Token replaces each run of masked bytes in the output.
 	Token = "[masked]"
 
 	// MinSecret is the length in bytes of the shortest value that can be
-	// masked: anything shorter stands in ordinary output too.
+	// masked: anything shorter is in ordinary output too.
 	MinSecret = 8
 
 	// MaxSecret bounds the memory that the forms of one value take.

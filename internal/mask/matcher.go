@@ -8,10 +8,10 @@ type span struct{ start, end int }
 // matcher is a compiled set. It does not change; all writers share it.
 type matcher struct {
 	patterns []pattern
-	pieces   *pieces  // nil when no pattern is long enough
-	wholes   *wholes  // nil when all patterns are
-	publics  *publics // nil when no secret is a key with a public half
-	armour   bool     // a secret is a key with armour
+	pieces   *pieceMatcher // nil when no pattern is long enough
+	exact    *exactMatcher // nil when all patterns are
+	publics  *publics      // nil when no secret is a key with a public half
+	armour   bool          // a secret is a key with armour
 	pairs    [1 << 16 / 64]uint64
 	first    [256]bool // bytes that begin a match
 }
@@ -48,11 +48,11 @@ func (m *matcher) grown(patterns []pattern, publics []public, armour bool) *matc
 		}
 	}
 	if short != nil {
-		if out.wholes != nil {
-			short = slices.Concat(out.wholes.id, short)
+		if out.exact != nil {
+			short = slices.Concat(out.exact.id, short)
 		}
-		out.wholes = newWholes(out.patterns, short)
-		for _, text := range out.wholes.text {
+		out.exact = newExactMatcher(out.patterns, short)
+		for _, text := range out.exact.text {
 			out.first[text[0]] = true
 		}
 	}
@@ -86,8 +86,8 @@ func (m *matcher) matches(b []byte, spans []span) []span {
 	if m.pieces != nil {
 		spans = m.pieces.find(b, spans)
 	}
-	if m.wholes != nil {
-		spans = m.wholes.find(b, spans)
+	if m.exact != nil {
+		spans = m.exact.find(b, spans)
 	}
 	return spans
 }
@@ -141,8 +141,8 @@ func (m *matcher) holdMatch(b []byte) int {
 	if m.pieces != nil {
 		held = m.pieces.hold(b)
 	}
-	if m.wholes != nil {
-		held = max(held, m.wholes.hold(b))
+	if m.exact != nil {
+		held = max(held, m.exact.hold(b))
 	}
 	return held
 }

@@ -42,9 +42,9 @@ func soft[T string | []byte](text T, i int) bool {
 	return i+1 < len(text) && text[i+1] == '\n'
 }
 
-// pieces finds all pieces of its patterns in a text. It does not change: [grown]
+// pieceMatcher finds all pieces of its patterns in a text. It does not change: [grown]
 // makes another one that shares most of it.
-type pieces struct {
+type pieceMatcher struct {
 	filter []uint64 // Bloom filter of all grams, two bits of one word each
 	shift  uint8    // hash >> shift is the word of filter
 	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
@@ -53,7 +53,7 @@ type pieces struct {
 	parts  []*part // the larger ones first
 }
 
-// part is where the grams of some of the patterns stand.
+// part holds the places of the grams of some of the patterns.
 type part struct {
 	arena  []byte   // the patterns, one after the other, then padding
 	starts []uint32 // of the patterns in arena, and the end of the last one
@@ -64,12 +64,12 @@ type part struct {
 	grams  int      // before places that say the same were dropped
 }
 
-// grown returns pieces with the patterns of ids too; x may be nil. The cost is
+// grown returns a matcher with the patterns of ids too; x may be nil. The cost is
 // that of the new patterns: they become a part of their own, and each pattern
 // is sorted again only when the part it is in has become half as large as the
 // one before.
-func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
-	out := &pieces{}
+func (x *pieceMatcher) grown(patterns []pattern, ids []int) *pieceMatcher {
+	out := &pieceMatcher{}
 	if x != nil {
 		*out = *x
 		out.parts = slices.Clone(x.parts)
@@ -97,7 +97,7 @@ func (x *pieces) grown(patterns []pattern, ids []int) *pieces {
 }
 
 // allocate makes filter and heads for the number of grams.
-func (x *pieces) allocate() {
+func (x *pieceMatcher) allocate() {
 	log := bits.Len(uint(x.grams))
 	x.filter, x.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
 	x.heads = make([]uint64, 1<<max(9, log-2))
@@ -111,7 +111,7 @@ const manyPatterns = 20_000
 const partSize = 2_000
 
 // built builds a large set from nothing, on all processors.
-func (x *pieces) built(patterns []pattern, ids []int) *pieces {
+func (x *pieceMatcher) built(patterns []pattern, ids []int) *pieceMatcher {
 	for chunk := range slices.Chunk(ids, partSize) {
 		x.parts = append(x.parts, &part{id: chunk})
 	}
@@ -125,9 +125,9 @@ func (x *pieces) built(patterns []pattern, ids []int) *pieces {
 		x.grams += p.grams
 	}
 	x.allocate()
-	noted := make([]*pieces, workers)
+	noted := make([]*pieceMatcher, workers)
 	eachOf(workers, func(worker int) {
-		n := &pieces{filter: x.filter, shift: x.shift, heads: x.heads}
+		n := &pieceMatcher{filter: x.filter, shift: x.shift, heads: x.heads}
 		if worker > 0 {
 			n.filter, n.heads = make([]uint64, len(x.filter)), make([]uint64, len(x.heads))
 		}
@@ -163,7 +163,7 @@ func eachOf(n int, do func(i int)) {
 
 // note puts the grams and the beginnings of a part into filter and heads. Hex
 // and its like have few different ones: those seen lately are passed over.
-func (x *pieces) note(p *part) {
+func (x *pieceMatcher) note(p *part) {
 	lately := make([]uint64, 1<<13)
 	p.eachGram(func(at uint32, hash uint64) {
 		if slot, gram := &lately[hash>>51], gramAt(p.arena, int(at)); *slot != gram+1 {
@@ -303,13 +303,13 @@ func (x *part) candidates(hash uint64) []uint32 {
 }
 
 // passes reports whether a gram with this hash may be in a pattern.
-func (x *pieces) passes(hash uint64) bool {
+func (x *pieceMatcher) passes(hash uint64) bool {
 	want := filterBits(hash)
 	return x.filter[hash>>x.shift]&want == want
 }
 
 // find appends to spans the pieces in b.
-func (x *pieces) find(b []byte, spans []span) []span {
+func (x *pieceMatcher) find(b []byte, spans []span) []span {
 	for p := x.sample(b, 0); p >= 0; p = x.sample(b, p+sampleStep) {
 		if x.neighbour(b, p) {
 			spans = x.around(b, p, spans)
@@ -321,7 +321,7 @@ func (x *pieces) find(b []byte, spans []span) []span {
 // sample returns the first of the places p, p+sampleStep… in b whose gram may
 // be in a pattern; -1 when there is none. Nearly all time is spent here, so
 // the loop is written to keep its state in registers.
-func (x *pieces) sample(b []byte, p int) int {
+func (x *pieceMatcher) sample(b []byte, p int) int {
 	if p > len(b) {
 		return -1
 	}
@@ -343,14 +343,14 @@ func (x *pieces) sample(b []byte, p int) int {
 // neighbour reports whether the gram that starts half of a piece's remaining
 // bytes before or after the one at b[p:] may be in a pattern too. One of the
 // two must be in any piece that holds the gram at b[p:].
-func (x *pieces) neighbour(b []byte, p int) bool {
+func (x *pieceMatcher) neighbour(b []byte, p int) bool {
 	const distance = (minPiece - maxSoft - gramSize) / 2
 	return p >= distance && x.passes(lastGram(b, p-distance)*multiplier) ||
 		p+distance+gramSize <= len(b) && x.passes(lastGram(b, p+distance)*multiplier)
 }
 
 // around appends the union of the pieces around the gram at b[p:].
-func (x *pieces) around(b []byte, p int, spans []span) []span {
+func (x *pieceMatcher) around(b []byte, p int, spans []span) []span {
 	gram := lastGram(b, p)
 	union := span{start: p, end: p}
 	for _, part := range x.parts {

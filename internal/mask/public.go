@@ -172,7 +172,7 @@ func (x *publics) advance(b []byte, to int, c *context) {
 // leaveOut takes public texts out of spans. c says what came before b and is
 // brought forward to b[:keep].
 //
-// A span that goes on with masked text is no public one: masked is where in b
+// A span that goes on with masked text is not a public one: masked is where in b
 // such text ends, -1 if there is none.
 func (x *publics) leaveOut(b []byte, keep, masked int, spans []span, c *context) []span {
 	now := *c

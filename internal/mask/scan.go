@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Match says where in a text a secret stands, never what it is.
+// Match says where in a text a secret is, never what it is.
 type Match struct {
 	Offset int64  `json:"offset"` // of the first byte
 	Length int64  `json:"length"` // in bytes
@@ -13,9 +13,9 @@ type Match struct {
 	Form   Form   `json:"form"`
 }
 
-// maxRun is how much of a run of masked bytes is looked at to tell which
+// maxRun is how much of a run of masked bytes is looked at to find out which
 // secret it is: enough for a key, little enough for thousands of secrets that
-// stand side by side.
+// are side by side.
 const maxRun = 4 << 10
 
 // Scan reads r to its end and returns what a [Writer] would have masked in it,

@@ -126,7 +126,7 @@ func jsonStrings(value []byte) ([]string, bool) {
 	return leaves, true
 }
 
-// publicConstants are strings that stand in every credentials file of Google
+// publicConstants are strings that are in every credentials file of Google
 // and in many ordinary logs.
 var publicConstants = sync.OnceValue(func() map[string]bool {
 	return map[string]bool{
@@ -164,8 +164,8 @@ func decodeBase64(value []byte) []byte {
 }
 
 // withoutRules cuts a value at long runs of one byte (indentation, ruled
-// lines): they say nothing and stand in every log. A value of which nothing
-// would be left stays whole.
+// lines): they say nothing and are in every log. A value stays
+// whole if nothing would be left of it.
 func withoutRules(value []byte) []segment {
 	var segments []segment
 	cut := func(from, to int) {

@@ -50,6 +50,8 @@ func (t *transition) apply(ev Event) error {
 			return t.conflict(i, ev)
 		}
 		return nil
+	case EventWait:
+		return t.move(i, ev, StatusManual, StatusRunning)
 	case EventCanceled:
 		return t.move(i, ev, StatusCanceled, StatusCanceling)
 	case EventRetry:

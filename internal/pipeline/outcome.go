@@ -1,7 +1,8 @@
 package pipeline
 
 // EndEvents are the events by which an attempt's end enters the state. result is
-// success, failed or canceled; job is the state before. If an attempt reports that
+// success, failed or canceled, and of a trigger job whose child waits running or
+// manual; job is the state before. If an attempt reports that
 // it was canceled although no one asked for that, the job is canceled first.
 func EndEvents(name string, job JobState, result Status, reason Reason, exitCode int) []Event {
 	end := Event{Job: name, Reason: reason, ExitCode: exitCode}
@@ -13,6 +14,10 @@ func EndEvents(name string, job JobState, result Status, reason Reason, exitCode
 	case result == StatusCanceled:
 		end.Kind = EventCanceled
 		return []Event{{Kind: EventCancel, Job: name}, end}
+	case result == StatusRunning:
+		return nil
+	case result == StatusManual:
+		end.Kind = EventWait
 	default:
 		end.Kind = EventDrop
 	}

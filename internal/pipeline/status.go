@@ -107,6 +107,7 @@ const (
 	EventEnqueue  EventKind = "enqueue"  // scheduled or manual → pending; after a manual job, skipped jobs stay skipped
 	EventCancel   EventKind = "cancel"   // of Job, or of the whole pipeline if Job is empty
 	EventCanceled EventKind = "canceled" // canceling → canceled
+	EventWait     EventKind = "wait"     // running → manual: a trigger job that mirrors a pipeline that waits for a person
 	EventRetry    EventKind = "retry"    // a new attempt of a job that has ended, or of all that failed if Job is empty
 	EventRequeue  EventKind = "requeue"  // running → pending, the same attempt: it never began
 	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending

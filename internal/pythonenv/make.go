@@ -42,7 +42,7 @@ func (m *maker) get(ctx context.Context) (bin string, err error) {
 		return "", err
 	}
 	defer lock.Release(held)
-	if m.ready() { // somebody else made it meanwhile
+	if m.ready() { // another process made it meanwhile
 		return m.bin(), nil
 	}
 	m.held = held
@@ -90,7 +90,7 @@ func (m *maker) say(format string, args ...any) { fmt.Fprintf(m.log, format+"\n"
 // make fills the environment's folder and marks it as finished.
 func (m *maker) make(ctx context.Context) error {
 	start := time.Now()
-	if err := removeEnv(m.dir); err != nil { // of one who was killed
+	if err := removeEnv(m.dir); err != nil { // of a process that was killed
 		return err
 	}
 	if err := os.Mkdir(m.dir, 0o777); err != nil {
@@ -134,9 +134,9 @@ func (m *maker) byUV(ctx context.Context, list string) error {
 }
 
 func (m *maker) byPip(ctx context.Context, list string) error {
-	// The pip that is there installs into the new environment, which saves
-	// making a second one; older ones cannot.
-	// -I: what the repository has beside the script is not to be imported here.
+	// An existing pip can install into the new environment, so no second one is
+	// made. Older ones cannot.
+	// -I: nothing of the repository is imported here.
 	pip := []string{m.tools.python, "-I", "-m", "pip", "--python", m.python()}
 	venv := []string{m.tools.python, "-I", "-m", "venv", "--without-pip", m.dir}
 	if m.tools.pip == "" || !satisfies(m.tools.pip, ">=22.3") {
@@ -150,8 +150,8 @@ func (m *maker) byPip(ctx context.Context, list string) error {
 		"install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", list)...)
 }
 
-// run runs one tool where the requirements' paths start. Its lines go to the
-// log; the error has of them only the one that says what is wrong.
+// run runs one tool in the folder that paths of requirements are relative to. Its
+// lines go to the log; the error has only the line that says what is wrong.
 func (m *maker) run(ctx context.Context, what string, args ...string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir, cmd.Env = m.needs.folder, m.env
@@ -193,8 +193,8 @@ func (w *tailWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// removeUnused removes environments that nobody used for long, and those never
-// finished that nobody is making.
+// removeUnused removes environments that were not used for long, and unfinished
+// ones that no process is making.
 func removeUnused(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -219,7 +219,7 @@ func removeUnused(dir string) {
 	}
 }
 
-// removeEnv removes an environment, what says that it is whole first.
+// removeEnv removes an environment, its marker first.
 func removeEnv(dir string) error {
 	return errors.Join(os.RemoveAll(filepath.Join(dir, readyFile)), os.RemoveAll(dir))
 }

@@ -81,8 +81,8 @@ type toolchain struct {
 	pip     string // its version, "" without
 }
 
-// findPython asks the interpreter in PATH about itself. It stands in root, as
-// the script will: version managers look there for what to run.
+// findPython asks the interpreter in PATH about itself. It runs in root, as the
+// script will: version managers look there for what to run.
 func findPython(ctx context.Context, root string, env []string) (toolchain, error) {
 	var t toolchain
 	dirs := filepath.SplitList(envValue(env, "PATH"))
@@ -92,7 +92,7 @@ func findPython(ctx context.Context, root string, env []string) (toolchain, erro
 	}
 	if t.python == "" {
 		if t.uv == "" {
-			return t, errs.E(errs.NotFound, "the script is Python, and there is no python3 in PATH: install Python 3, or uv, which brings one")
+			return t, errs.E(errs.NotFound, "the script is Python, and no python3 is in PATH: install Python 3, or uv, which brings one")
 		}
 		return t, nil
 	}
@@ -113,7 +113,7 @@ print(".".join(map(str, sys.version_info[:3])), pip or "-", sys.executable,
 	}
 	fields := strings.SplitN(strings.TrimSpace(string(out)), "\t", 4)
 	if len(fields) != 4 {
-		return t, errs.E(errs.NotFound, "%s does not answer as a Python 3 does", t.python)
+		return t, errs.E(errs.NotFound, "%s is not a Python 3", t.python)
 	}
 	t.version, t.pip, t.python, t.build = fields[0], strings.TrimPrefix(fields[1], "-"), fields[2], fields[3]
 	return t, nil
@@ -308,7 +308,7 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// isCanceled tells a run that was stopped from one that failed.
+// isCanceled reports whether a tool was stopped rather than failed.
 func isCanceled(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || errors.Is(err, context.Canceled))
 }

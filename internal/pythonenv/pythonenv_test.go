@@ -234,6 +234,9 @@ func TestPythonEnvErrors(t *testing.T) {
 }
 
 func TestPythonEnvIsMadeOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes environments in several processes; run without -short")
+	}
 	t.Parallel()
 	needPython(t)
 	env := pipEnv(t)
@@ -261,6 +264,9 @@ func TestPythonEnvIsMadeOnce(t *testing.T) {
 
 // An environment whose making was killed is made again, by whoever comes next.
 func TestKilledPythonEnvIsNotUsed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes environments in several processes; run without -short")
+	}
 	t.Parallel()
 	needPython(t)
 	dir := t.TempDir()

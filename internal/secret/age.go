@@ -24,7 +24,7 @@ func (k Identities) Empty() bool { return len(k.list) == 0 }
 func ParseIdentities(text []byte) (Identities, error) {
 	list, err := age.ParseIdentities(bytes.NewReader(text))
 	if err != nil { // its text may quote the key
-		return Identities{}, errs.E(errs.Invalid, "key for variables: there is no line AGE-SECRET-KEY-1… in it, or one is damaged")
+		return Identities{}, errs.E(errs.Invalid, "key for variables: it has no line AGE-SECRET-KEY-1…, or one is damaged")
 	}
 	return Identities{list}, nil
 }

@@ -109,7 +109,7 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 
 func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		r.fail(n, "here stand names and values (name: value)")
+		r.fail(n, "want names and values (name: value)")
 		return
 	}
 	seen := make(map[string]bool)
@@ -125,7 +125,7 @@ func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
 			slices.Sort(known)
 			r.fail(key, "%q is not known here; known are %s", key.Value, strings.Join(known, ", "))
 		case seen[key.Value]:
-			r.fail(key, "%q stands twice", key.Value)
+			r.fail(key, "%q is given twice", key.Value)
 		default:
 			set(n.Content[i+1])
 		}
@@ -135,7 +135,7 @@ func (r *reader) mapping(n *yaml.Node, keys map[string]func(*yaml.Node)) {
 
 func (r *reader) texts(n *yaml.Node) (out []string) {
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, "a list ([a, b]) must stand here")
+		r.fail(n, "want a list ([a, b])")
 		return nil
 	}
 	for _, e := range n.Content {
@@ -147,7 +147,7 @@ func (r *reader) texts(n *yaml.Node) (out []string) {
 // text takes numbers and truth values as they are written: 0123 stays 0123.
 func (r *reader) text(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!binary" || n.Tag == "!!null" && n.Value != "" {
-		r.fail(n, "a text must stand here")
+		r.fail(n, "want a text")
 		return ""
 	}
 	return n.Value
@@ -155,7 +155,7 @@ func (r *reader) text(n *yaml.Node) string {
 
 func (r *reader) truth(n *yaml.Node) bool {
 	if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
-		r.fail(n, "true or false must stand here")
+		r.fail(n, "want true or false")
 		return false
 	}
 	return n.Value == "true"
@@ -163,7 +163,7 @@ func (r *reader) truth(n *yaml.Node) bool {
 
 func (r *reader) variables(n *yaml.Node) (out []Variable) {
 	if n.Kind != yaml.SequenceNode {
-		r.fail(n, "a list of variables must stand here")
+		r.fail(n, "want a list of variables")
 		return nil
 	}
 	seen := make(map[string]bool)
@@ -192,7 +192,7 @@ func (r *reader) variables(n *yaml.Node) (out []Variable) {
 			r.fail(e, "variable %s has no value; for an empty one write value: \"\"", v.Name)
 		}
 		if seen[v.Name+" "+v.Environment] {
-			r.fail(e, "variable %s stands twice", v.id())
+			r.fail(e, "variable %s is given twice", v.id())
 		}
 		seen[v.Name+" "+v.Environment] = true
 		out = append(out, v)
@@ -262,7 +262,7 @@ func Open(path string, keys Identities) (*File, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, errs.E(errs.NotFound, "%s: there is no such file of variables", path)
+		return nil, errs.E(errs.NotFound, "%s: no such file of variables", path)
 	case err != nil:
 		return nil, errs.E(errs.Unavailable, "file of variables: %w", err)
 	}
@@ -294,7 +294,7 @@ func (f *File) Save(path string) (err error) {
 	if entries, err := os.ReadDir(dir); err == nil {
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), unfinished) {
-				_ = os.Remove(filepath.Join(dir, e.Name())) // it is in nobody's way
+				_ = os.Remove(filepath.Join(dir, e.Name())) // a leftover does no harm
 			}
 		}
 	}

@@ -66,16 +66,16 @@ func TestParseErrors(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ in, want string }{
 		"not YAML":        {"variables: [\n  {name: A, value: s3cret-c0ntent", "vars.yml: this is not YAML; see line"},
-		"a list":          {"- a", "vars.yml:1:1: here stand names and values"},
+		"a list":          {"- a", "vars.yml:1:1: want names and values"},
 		"unknown key":     {"variables:\n- {name: A, value: x, mask: true}", `vars.yml:2:23: "mask" is not known here; known are description, environment`},
-		"twice a key":     {"variables: []\nvariables: []", `vars.yml:2:1: "variables" stands twice`},
-		"twice the same":  {"variables:\n- {name: A, value: x}\n- {name: A, value: y}", "vars.yml:3:3: variable A stands twice"},
+		"twice a key":     {"variables: []\nvariables: []", `vars.yml:2:1: "variables" is given twice`},
+		"twice the same":  {"variables:\n- {name: A, value: x}\n- {name: A, value: y}", "vars.yml:3:3: variable A is given twice"},
 		"bad name":        {"variables:\n- {name: A-B, value: x}", `vars.yml:2:3: variable "A-B": a name has letters`},
 		"no value":        {"variables:\n- {name: A}", "vars.yml:2:3: variable A has no value"},
-		"a list for text": {"variables:\n- {name: A, value: [s3cret-c0ntent]}", "vars.yml:2:20: a text must stand here"},
-		"null":            {"variables:\n- {name: A, value: null}", "vars.yml:2:20: a text must stand here"},
-		"no truth":        {"variables:\n- {name: A, value: x, masked: yes}", "vars.yml:2:31: true or false must stand here"},
-		"no list":         {"protected: {branches: main}", "vars.yml:1:23: a list ([a, b]) must stand here"},
+		"a list for text": {"variables:\n- {name: A, value: [s3cret-c0ntent]}", "vars.yml:2:20: want a text"},
+		"null":            {"variables:\n- {name: A, value: null}", "vars.yml:2:20: want a text"},
+		"no truth":        {"variables:\n- {name: A, value: x, masked: yes}", "vars.yml:2:31: want true or false"},
+		"no list":         {"protected: {branches: main}", "vars.yml:1:23: want a list ([a, b])"},
 		"all of them":     {"variables:\n- {name: A}\n- {name: B, x: 1}", "vars.yml:2:3: variable A has no value|vars.yml:3:13: \"x\" is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func (v Value) RevealString() string { return string(v.bytes()) }
 // Len returns the length of the content in bytes.
 func (v Value) Len() int { return len(v.bytes()) }
 
-// Equal compares contents in a time that tells nothing but their lengths.
+// Equal compares contents in a time that depends on their lengths only.
 func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare(v.bytes(), other.bytes()) == 1
 }

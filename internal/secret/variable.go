@@ -82,7 +82,7 @@ func compareScopes(a, b, environment string) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(literal(a), literal(b)), strings.Compare(b, a))
 }
 
-// matchesWildcard reports whether name is pattern, in which * stands for any
+// matchesWildcard reports whether name is pattern, in which * matches any
 // number of any characters.
 func matchesWildcard(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
@@ -137,7 +137,7 @@ func (v Variable) Check() error {
 		return errs.E(errs.Invalid, "variable %q: a name has letters, digits and _ only, at most 255", v.Name)
 	}
 	if !validScope().MatchString(v.Environment) {
-		return errs.E(errs.Invalid, "variable %s: %q is no environment scope; it has letters, digits, spaces and - _ / $ { } . *", v.Name, v.Environment)
+		return errs.E(errs.Invalid, "variable %s: invalid environment scope %q; a scope has letters, digits, spaces and - _ / $ { } . *", v.Name, v.Environment)
 	}
 	if b := v.Value.bytes(); !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
 		return errs.E(errs.Invalid, "variable %s: its value is not text, which is all that an environment can hold; store its base64 and decode it in the job", v.Name)

@@ -108,11 +108,11 @@ func TestCheck(t *testing.T) {
 		"no name":         {Variable{Environment: "*"}, "a name has letters"},
 		"dash in a name":  {Variable{Name: "A-B", Environment: "*"}, "a name has letters"},
 		"long name":       {Variable{Name: strings.Repeat("A", 256), Environment: "*"}, "a name has letters"},
-		"no scope":        {Variable{Name: "A"}, "no environment scope"},
-		"scope with !":    {Variable{Name: "A", Environment: "!prod"}, "no environment scope"},
+		"no scope":        {Variable{Name: "A"}, "invalid environment scope"},
+		"scope with !":    {Variable{Name: "A", Environment: "!prod"}, "invalid environment scope"},
 		"binary value":    {Variable{Name: "A", Environment: "*", Value: NewString(content + "\xff")}, "its value is not text"},
 		"NUL in a value":  {Variable{Name: "A", Environment: "*", Value: NewString(content + "\x00")}, "its value is not text"},
-		"line in a scope": {Variable{Name: "A", Environment: "a\nb"}, "no environment scope"},
+		"line in a scope": {Variable{Name: "A", Environment: "a\nb"}, "invalid environment scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

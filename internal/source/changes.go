@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -75,22 +76,25 @@ func (c *Commit) compare(ctx context.Context, ref string) ([]string, error) {
 	if ref == "" {
 		return nil, errs.E(errs.NotFound, "%s has no default branch to compare with", c.remote.URL())
 	}
+	base, err := c.MergeBase(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.remote.Changed(ctx, base, c.resolved.Commit)
+}
+
+// MergeBase implements [History]. It needs all history.
+func (c *Commit) MergeBase(ctx context.Context, ref string) (string, error) {
 	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
 	other, err := resolveAny(ctx, c.remote, ref)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for _, at := range []git.Resolved{c.resolved, other} {
 		if err := c.remote.Fetch(ctx, at, 0); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	base, err := c.remote.MergeBase(ctx, other.Commit, c.resolved.Commit)
-	if err != nil {
-		return nil, err
-	}
-	if base == "" {
-		base = other.Commit
-	}
-	return c.remote.Changed(ctx, base, c.resolved.Commit)
+	return cmp.Or(base, other.Commit), err
 }

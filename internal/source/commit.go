@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
 )
@@ -54,9 +55,12 @@ func (c *Commit) listFiles(context.Context) ([]string, error) {
 func (c *Commit) Entries() ([]git.Entry, error) { return c.entries() }
 
 // Exists implements [Files].
-func (c *Commit) Exists(_ context.Context, path string) bool {
+func (c *Commit) Exists(_ context.Context, path string) (bool, error) {
 	_, err := c.reader.ReadFile(c.resolved.Commit, path)
-	return err == nil
+	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Invalid) { // a folder, or too large
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Facts implements [History].

@@ -1,13 +1,14 @@
 package source
 
 import (
-	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -23,9 +24,16 @@ type Includes struct {
 	// Components is the same for components, whose address names a host; empty
 	// for https://HOST/.
 	Components string
-	// Templates is a folder with GitLab's templates, or a URL prefix.
+	// Templates is a folder with GitLab's templates, or a URL prefix; empty for
+	// the project's own GitLab server and gitlab.com.
 	Templates string
-	CAFile    string // certificates of a private authority for https
+	// Copies is a folder that keeps templates and components for work without a
+	// network; empty to keep none.
+	Copies string
+	// Notice takes what a person who waits wants to know; may be nil.
+	Notice func(text string)
+	Now    func() time.Time // nil for the system's clock
+	CAFile string           // certificates of a private authority for https
 	// Guard says which addresses include:remote may have at all. Nil is for a
 	// person's own computer: the URL of an include may have any address, a
 	// redirect only public ones and those of the project's own server.
@@ -33,6 +41,8 @@ type Includes struct {
 	// Remote opens the repository at url with the credentials and the mirror
 	// folder of whoever compiles; nil when other projects cannot be read.
 	Remote func(url string) (*git.Remote, error)
+
+	transport http.RoundTripper // of tests; nil for the network
 }
 
 func (s Includes) remote(where string) (*git.Remote, error) {
@@ -86,26 +96,6 @@ func existingRepo(dir, project string) (string, error) {
 }
 
 const maxIncludeBytes = 4 << 20
-
-// template reads one of GitLab's templates from the configured place.
-func (s Includes) template(ctx context.Context, name, origin string) ([]byte, error) {
-	if s.Templates == "" {
-		return nil, errs.E(errs.Unavailable, "it is GitLab's own, and no place for templates is set")
-	}
-	if IsURL(s.Templates) {
-		return s.get(ctx, strings.TrimRight(s.Templates, "/")+"/"+name, origin)
-	}
-	root, err := os.OpenRoot(s.Templates)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "the folder of templates: %w (from REFLINE_TEMPLATES)", err)
-	}
-	defer root.Close()
-	data, err := root.ReadFile(filepath.FromSlash(name))
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "no template %q in %s", name, s.Templates)
-	}
-	return data, nil
-}
 
 // componentAddress takes host/group/project/name@version apart.
 func componentAddress(address string) (host, project, name, ref string, err error) {

@@ -78,10 +78,10 @@ func (o *otherProjects) read(ctx context.Context, src gitlabci.Source) ([]byte, 
 		data, err := o.includes.get(ctx, src.Path, o.origin)
 		return data, src, err
 	case gitlabci.SourceTemplate:
-		data, err := o.includes.template(ctx, src.Path, o.origin)
+		data, err := o.includes.template(ctx, o.origin, src.Path)
 		return data, src, err
 	case gitlabci.SourceComponent:
-		return o.component(ctx, src)
+		return o.componentOrCopy(ctx, src)
 	}
 	p, err := o.project(ctx, src.Project, src.Ref)
 	if err != nil {
@@ -177,6 +177,21 @@ func resolveAny(ctx context.Context, remote *git.Remote, ref string) (git.Resolv
 		}
 	}
 	return git.Resolved{}, err
+}
+
+// componentOrCopy reads a component, or what it was if its server cannot be
+// reached.
+func (o *otherProjects) componentOrCopy(ctx context.Context, src gitlabci.Source) ([]byte, gitlabci.Source, error) {
+	data, found, err := o.component(ctx, src)
+	switch {
+	case err == nil:
+		o.includes.keepComponent(src.Path, data, found)
+	case errs.Is(err, errs.Unavailable) && ctx.Err() == nil:
+		if data, found, ok := o.includes.keptComponent(src.Path, err); ok {
+			return data, found, nil
+		}
+	}
+	return data, found, err
 }
 
 // component reads templates/NAME.yml or templates/NAME/template.yml of the

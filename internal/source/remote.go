@@ -25,69 +25,81 @@ const (
 // get fetches a remote include. origin is the remote of the project itself: a
 // redirect may lead to its server, wherever that is.
 func (s Includes) get(ctx context.Context, address, origin string) ([]byte, error) {
+	data, _, err := s.getTagged(ctx, address, origin, "")
+	return data, err
+}
+
+// getTagged fetches a file and its ETag. If etag is still that of the server's file,
+// the error is errNotModified.
+func (s Includes) getTagged(ctx context.Context, address, origin, etag string) (data []byte, newTag string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
 	first, err := url.Parse(address)
 	if err != nil || first.Host == "" {
-		return nil, errs.E(errs.Invalid, "%q is not a URL", address)
+		return nil, "", errs.E(errs.Invalid, "%q is not a URL", address)
 	}
 	roots, err := s.authorities()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	client := newClient(s.Guard, roots)
+	client := s.newClient(s.Guard, roots)
 	guard := s.redirectGuard(origin)
 	at := first
 	for range maxRemoteRedirects + 1 {
-		data, next, err := fetch(ctx, client, at)
+		data, newTag, next, err := fetch(ctx, client, at, etag)
 		if err != nil || next == nil {
-			return data, err
+			return data, newTag, err
 		}
 		if err := checkRedirect(ctx, guard, at, next); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if s.Guard == nil && next.Host != at.Host {
-			client = newClient(guard, roots)
+			client = s.newClient(guard, roots)
 		}
 		at = next
 	}
-	return nil, errs.E(errs.Invalid, "%s redirects more than %d times", first.Redacted(), maxRemoteRedirects)
+	return nil, "", errs.E(errs.Invalid, "%s redirects more than %d times", first.Redacted(), maxRemoteRedirects)
 }
 
 // fetch gets one URL: what it holds, or where it redirects to.
-func fetch(ctx context.Context, client *http.Client, at *url.URL) (data []byte, next *url.URL, err error) {
+func fetch(ctx context.Context, client *http.Client, at *url.URL, etag string) (data []byte, newTag string, next *url.URL, err error) {
 	shown := at.Redacted()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return nil, nil, errs.E(errs.Invalid, "%q is not a URL", shown)
+		return nil, "", nil, errs.E(errs.Invalid, "%q is not a URL", shown)
+	}
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, nil, remoteFault(at, rootCause(err))
+		return nil, "", nil, remoteFault(at, rootCause(err))
 	}
 	defer res.Body.Close()
 	switch {
+	case etag != "" && res.StatusCode == http.StatusNotModified:
+		return nil, etag, nil, errNotModified
 	case res.StatusCode >= 300 && res.StatusCode < 400 && res.Header.Get("Location") != "":
 		next, err := res.Location()
 		if err != nil {
-			return nil, nil, errs.E(errs.Invalid, "%s redirects to what is not a URL", shown)
+			return nil, "", nil, errs.E(errs.Invalid, "%s redirects to what is not a URL", shown)
 		}
-		return nil, next, nil
+		return nil, "", next, nil
 	case res.StatusCode == http.StatusNotFound:
-		return nil, nil, errs.E(errs.NotFound, "%s: not found", shown)
+		return nil, "", nil, errs.E(errs.NotFound, "%s: not found", shown)
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return nil, nil, errs.E(errs.Denied, "%s: %s", shown, res.Status)
+		return nil, "", nil, errs.E(errs.Denied, "%s: %s", shown, res.Status)
 	case res.StatusCode != http.StatusOK:
-		return nil, nil, errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
+		return nil, "", nil, errs.E(errs.Unavailable, "%s: %s", shown, res.Status)
 	}
 	data, err = io.ReadAll(io.LimitReader(res.Body, maxIncludeBytes+1))
 	if err != nil {
-		return nil, nil, errs.E(errs.Unavailable, "%s: %w", shown, err)
+		return nil, "", nil, errs.E(errs.Unavailable, "%s: %w", shown, err)
 	}
 	if len(data) > maxIncludeBytes {
-		return nil, nil, errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
+		return nil, "", nil, errs.E(errs.Invalid, "%s is larger than %d MiB", shown, maxIncludeBytes>>20)
 	}
-	return data, nil, nil
+	return data, res.Header.Get("ETag"), nil, nil
 }
 
 // remoteFault is why a server did not answer. A certificate of an unknown
@@ -162,9 +174,11 @@ func hostName(address string) string {
 
 // newClient makes a client that follows no redirect by itself; guard is nil for
 // one that connects anywhere.
-func newClient(guard *netguard.Guard, roots *x509.CertPool) *http.Client {
+func (s Includes) newClient(guard *netguard.Guard, roots *x509.CertPool) *http.Client {
 	client := &http.Client{}
-	if guard != nil {
+	if s.transport != nil {
+		client.Transport = s.transport
+	} else if guard != nil {
 		client = guard.Client(netguard.ClientOptions{Roots: roots, Proxy: http.ProxyFromEnvironment})
 	} else {
 		t := http.DefaultTransport.(*http.Transport).Clone()

@@ -28,8 +28,9 @@ type Files interface {
 	// what the project is called: an include that names it at the commit that
 	// is compiled is read here and not from the remote.
 	Loader(self gitlabci.Facts) gitlabci.Loader
-	// Exists reports whether the project has a regular file at path.
-	Exists(ctx context.Context, path string) bool
+	// Exists reports whether the project has a regular file at path. An error is
+	// one of the place: a damaged repository does not lack the file.
+	Exists(ctx context.Context, path string) (bool, error)
 }
 
 // History gives what git knows about the project.
@@ -38,6 +39,9 @@ type History interface {
 	Facts(ctx context.Context) (gitlabci.Facts, error)
 	// Changed gives the files that a push or merge request changes.
 	Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Changed
+	// MergeBase is the commit at which the compiled one left a branch, or the
+	// branch's own without a common history.
+	MergeBase(ctx context.Context, branch string) (string, error)
 	// LastCommit is the commit that last changed a path, "" if none did.
 	LastCommit(ctx context.Context, path string) (string, error)
 }

@@ -109,15 +109,18 @@ func (t *WorkingTree) listFiles(context.Context) ([]string, error) {
 func (t *WorkingTree) Prefetch() { go func() { _, _ = t.files() }() }
 
 // Exists implements [Files].
-func (t *WorkingTree) Exists(_ context.Context, path string) bool {
+func (t *WorkingTree) Exists(_ context.Context, path string) (bool, error) {
 	name := filepath.Join(t.tree.Root, filepath.FromSlash(path))
 	info, err := os.Stat(name)
-	if err != nil {
-		// A link that leads nowhere is there, and an error once it is read.
-		info, err := os.Lstat(name)
-		return err == nil && info.Mode()&fs.ModeSymlink != 0
+	switch {
+	case err == nil:
+		return info.Mode().IsRegular(), nil
+	case os.IsPermission(err):
+		return false, errs.E(errs.Denied, "look for %s: %w", path, err)
 	}
-	return info.Mode().IsRegular()
+	// A link that leads nowhere is there, and an error once it is read.
+	info, err = os.Lstat(name)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0, nil
 }
 
 // Facts implements [History].
@@ -176,7 +179,7 @@ func (t *WorkingTree) Changed(ctx context.Context, f gitlabci.Facts) gitlabci.Ch
 	}
 	c.Load = func() ([]string, bool, error) {
 		if f.Trigger == pipeline.TriggerMergeRequest {
-			return known(t.compare(ctx, f.DefaultBranch))
+			return known(t.compare(ctx, f.Target()))
 		}
 		base := cmp.Or(t.options.Before, t.tree.Upstream(ctx, f.Branch).Name)
 		if isNone(base) {
@@ -198,6 +201,15 @@ func (t *WorkingTree) compare(ctx context.Context, ref string) ([]string, error)
 		return files, nil
 	}
 	return nil, err
+}
+
+// MergeBase implements [History].
+func (t *WorkingTree) MergeBase(ctx context.Context, branch string) (string, error) {
+	base, err := t.tree.MergeBase(ctx, branch)
+	if errs.Is(err, errs.NotFound) && t.tree.RemoteName != "" {
+		return t.tree.MergeBase(ctx, "refs/remotes/"+t.tree.RemoteName+"/"+branch)
+	}
+	return base, err
 }
 
 // LastCommit implements [History].

@@ -13,7 +13,7 @@
 //
 // The protocol is served here and not by x/crypto's ServeAgent, which writes
 // each refusal to the standard logger and takes apart messages that this agent
-// never wants. The package refuses to know of git, jobs and executors.
+// never wants. The package does not know git, jobs or executors.
 package sshagent
 
 import (
@@ -47,11 +47,11 @@ type Config struct {
 	// Empty: a new folder that only this user can enter; Close removes it.
 	Dir string
 
-	// Mode of the socket; 0 stands for 0600. A job in a container may run as
-	// another user, for whom the folder then is the only wall.
+	// Mode of the socket; 0 means 0600. A job in a container may run as
+	// another user, so that only the folder protects it.
 	Mode os.FileMode
 
-	// Refused is told of each refusal, in a line without key material. It may
+	// Refused receives each refusal, a line without key material. It may
 	// be nil; it may be called by several goroutines at once.
 	Refused func(reason string)
 }
@@ -200,7 +200,7 @@ func (a *Agent) admit(c net.Conn) bool {
 func (a *Agent) serve(c net.Conn) {
 	defer a.done.Done()
 	defer func() {
-		if r := recover(); r != nil { // a message that a parser cannot stand ends its connection only
+		if r := recover(); r != nil { // a message that makes a parser panic ends its connection only
 			a.refused("a message that could not be read")
 		}
 		a.mu.Lock()

@@ -26,7 +26,7 @@ func ParseKey(text []byte) (ssh.AlgorithmSigner, error) {
 	case err != nil && isPublic(text):
 		return nil, publicHalf()
 	case err != nil && !bytes.Contains(text, []byte("PRIVATE KEY")):
-		return nil, errs.E(errs.Invalid, "ssh key: there is no line -----BEGIN … PRIVATE KEY----- in it")
+		return nil, errs.E(errs.Invalid, "ssh key: it has no line -----BEGIN … PRIVATE KEY-----")
 	case err != nil:
 		return nil, errs.E(errs.Invalid, "ssh key: it cannot be read, some of it may be missing")
 	}

@@ -131,7 +131,7 @@ func (k *KeyFile) notice(text []byte, body string) {
 func (k *KeyFile) describe() error {
 	k.Format, k.label = formatOf(k.der, k.label)
 	if k.label == "" {
-		return errs.E(errs.Invalid, "ssh key: this is no private key that ssh knows")
+		return errs.E(errs.Invalid, "ssh key: not a private key that ssh knows")
 	}
 	key, err := ssh.ParseRawPrivateKey(k.PEM())
 	var locked *ssh.PassphraseMissingError
@@ -158,7 +158,7 @@ func (k *KeyFile) describe() error {
 	return nil
 }
 
-// formatOf tells the format and the label of its armour from the body; a
+// formatOf returns the format and the label of its armour from the body; a
 // label that is known already is kept.
 func formatOf(der []byte, label string) (format, name string) {
 	if bytes.HasPrefix(der, []byte(opensshMagic)) {
@@ -253,7 +253,7 @@ func (k *KeyFile) OneLine() string { return base64.StdEncoding.EncodeToString(k.
 func (k *KeyFile) Label() string { return k.label }
 
 // Mend returns the text of a key as a file should hold it; text itself when
-// it is no key that [ReadKeyFile] knows.
+// it is not a key that [ReadKeyFile] knows.
 func Mend(text []byte) []byte {
 	k, err := ReadKeyFile(text)
 	if err != nil {

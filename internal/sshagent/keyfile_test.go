@@ -126,7 +126,7 @@ func TestReadKeyFileRefuses(t *testing.T) {
 		"nothing":      {"", "some of it may be missing"},
 		"prose":        {"my key is on the other computer", "not base64"},
 		"a public key": {string(ssh.MarshalAuthorizedKey(must(ssh.NewPublicKey(newKey().Public())))), "the public half"},
-		"a token":      {"Z2xwYXQtYWJjZGVmZ2hpamtsbW5vcA==", "no private key"},
+		"a token":      {"Z2xwYXQtYWJjZGVmZ2hpamtsbW5vcA==", "not a private key"},
 		"cut in half":  {text[:len(text)/2], "BEGIN"},
 		"a hole in it": {strings.Replace(text, text[100:150], "", 1), "may be missing"},
 	} {

@@ -32,7 +32,19 @@ stages: [prepare, publish, plan, deploy]
 
 .stack:
   variables:
-    REFLINE_CONFIG: ` + c.File + "\n")
+    REFLINE_CONFIG: ` + c.File + `
+  # How a job gets refline: from the runner's path, from the image (stack init --image),
+  # or by a download whose sum is checked: set REFLINE_URL and REFLINE_SHA256.
+  before_script:
+    - |
+      if [ -z "$REFLINE_BIN" ] && ! command -v refline > /dev/null; then
+        tools=$(mktemp -d)
+        curl -fsSL -o "$tools/refline" "$REFLINE_URL"
+        echo "$REFLINE_SHA256  $tools/refline" | sha256sum -c -
+        chmod +x "$tools/refline"
+        export PATH="$tools:$PATH"
+      fi
+`)
 	if o.Image != "" {
 		fmt.Fprintf(&b, "  image: %s\n", quote(o.Image))
 	}

@@ -16,12 +16,16 @@ type LogLines struct {
 	Line   func(string)
 	rest   []byte
 	folded []foldedSection
-	lines  int // inside the outermost folded section
+	lines  int      // inside the outermost folded section
+	kept   []string // the last of them: a section that never ends is shown
 }
 
 type foldedSection struct{ name, title string }
 
-const longestLine = 64 << 10 // bytes; a longer line is broken
+const (
+	longestLine = 64 << 10 // bytes; a longer line is broken
+	keptLines   = 500      // of a folded section
+)
 
 // Write takes bytes of the log as they come; it never fails.
 func (l *LogLines) Write(p []byte) (int, error) {
@@ -35,7 +39,7 @@ func (l *LogLines) add(p []byte) {
 		if i < 0 {
 			l.rest = append(l.rest, p...)
 			if len(l.rest) > longestLine {
-				l.Flush()
+				l.flushLine()
 			}
 			return
 		}
@@ -49,8 +53,23 @@ func (l *LogLines) add(p []byte) {
 	}
 }
 
-// Flush shows a last line without a line break.
+// Flush ends the log: it shows a last line without a line break, and what a
+// folded section hides that did not come to its end.
 func (l *LogLines) Flush() {
+	l.flushLine()
+	if len(l.folded) > 0 {
+		l.Line("▸ " + l.folded[0].title)
+		if more := l.lines - len(l.kept); more > 0 {
+			l.Line(fmt.Sprintf("(%d lines before)", more))
+		}
+		for _, line := range l.kept {
+			l.show(line)
+		}
+		l.folded, l.lines, l.kept = nil, 0, nil
+	}
+}
+
+func (l *LogLines) flushLine() {
 	if len(l.rest) > 0 {
 		l.one(string(l.rest))
 		l.rest = l.rest[:0]
@@ -66,8 +85,16 @@ func (l *LogLines) one(line string) {
 	}
 	if len(l.folded) > 0 {
 		l.lines++
+		if l.kept = append(l.kept, line); len(l.kept) > 2*keptLines {
+			l.kept = append(l.kept[:0], l.kept[len(l.kept)-keptLines:]...)
+		}
 		return
 	}
+	l.show(line)
+}
+
+// show shows a line as it is in the end.
+func (l *LogLines) show(line string) {
 	line = strings.TrimSuffix(line, "\r")
 	if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 		line = line[i+1:]
@@ -109,7 +136,7 @@ func (l *LogLines) unfold() {
 	l.folded = l.folded[:len(l.folded)-1]
 	if len(l.folded) == 0 {
 		l.Line(fmt.Sprintf("▸ %s (%d lines)", top.title, l.lines))
-		l.lines = 0
+		l.lines, l.kept = 0, nil
 	}
 }
 

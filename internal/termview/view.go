@@ -211,10 +211,15 @@ func (v *View) print(line string) {
 	v.draw()
 }
 
+// erase removes the live lines. The terminal may have shown a key that was
+// pressed (^C), so the cursor goes to the first column first.
 func (v *View) erase() {
-	if v.live > 0 {
-		fmt.Fprintf(v.out, "\x1b[%dA\x1b[J", v.live)
+	switch {
+	case v.live > 0:
+		fmt.Fprintf(v.out, "\r\x1b[%dA\x1b[J", v.live)
 		v.live = 0
+	case v.mode == ModeLive:
+		io.WriteString(v.out, "\r\x1b[K")
 	}
 }
 

@@ -6,18 +6,18 @@ import (
 	"path/filepath"
 )
 
-// CloneMethod is how the workspaces of a large tree come to be.
+// CloneMethod is how workspaces of a large tree are made.
 type CloneMethod string
 
-// The ways, the cheapest first.
+// The methods, the cheapest first.
 const (
 	CloneMethodOverlay CloneMethod = "overlay mounts"
 	CloneMethodReflink CloneMethod = "files that share their blocks"
 	CloneMethodCopy    CloneMethod = "copies"
 )
 
-// DetectCloneMethod finds by a trial how workspaces are made in dir, a folder that is there.
-func DetectCloneMethod(dir string) (way CloneMethod, err error) {
+// DetectCloneMethod tries how workspaces are made in dir, which must exist.
+func DetectCloneMethod(dir string) (method CloneMethod, err error) {
 	trial, err := os.MkdirTemp(dir, "trial")
 	if err != nil {
 		return "", err

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cloneTree fills the empty folder dst with a clone of src in one call, where
-// the file system (APFS) can.
+// cloneTree fills the empty folder dst with a clone of src in one call, if the
+// file system (APFS) supports it.
 func cloneTree(src, dst string) bool {
 	if os.Remove(dst) != nil {
 		return false
@@ -16,6 +16,6 @@ func cloneTree(src, dst string) bool {
 		return true
 	}
 	_ = RemoveAll(dst)
-	_ = os.Mkdir(dst, 0o777) // the next way needs it, and reports if it is missing
+	_ = os.Mkdir(dst, 0o777) // the next method needs it, and reports if it is missing
 	return false
 }

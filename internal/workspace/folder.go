@@ -2,7 +2,7 @@ package workspace
 
 import "io/fs"
 
-// fileKind is what lies under a name.
+// fileKind is the type of a file.
 type fileKind uint8
 
 const (
@@ -22,18 +22,18 @@ type fileNode struct {
 	target string // of a link
 	links  uint64 // names that the file has
 	id     Identity
-	data   []byte // the content, where it is kept in memory
+	data   []byte // the content, if it is kept in memory
 }
 
-// Identity tells whether a file is still the one that was looked at: its number
-// and the time of its last change, which no program can set. Zero: not known.
+// Identity shows whether a file is still the same: its inode and the time of its
+// last change, which no program can set. The zero value means unknown.
 type Identity struct {
 	inode uint64
 	ctime int64
 }
 
-// openNew opens a directory that was just made with all permissions. Those it
-// got tell which any new file may have; extra holds the bits that need a chmod.
+// openNew opens a directory that was just made with all permissions. The ones it
+// got are those that any new file may have; extra are the bits that need a chmod.
 func openNew(dir string) (f folder, extra fs.FileMode, err error) {
 	f, err = openFolder(dir)
 	if err != nil {

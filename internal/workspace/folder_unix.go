@@ -15,8 +15,8 @@ import (
 
 // folder is an open directory. Every name given to its methods is relative to
 // it, so a directory that is renamed or replaced meanwhile cannot lead them
-// elsewhere. Names with slashes are for trees that only this program writes;
-// where links may lie in the way, one component at a time is used.
+// elsewhere. Names with slashes are for trees that only this program writes. Where
+// links are possible, the callers go one component at a time.
 type folder struct{ fd int }
 
 const openFolderFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
@@ -121,7 +121,7 @@ func (f folder) names() ([]string, error) {
 	return dir.Readdirnames(-1)
 }
 
-// mayRead tells by its error whether the file below f can be opened.
+// mayRead returns an error if the file below f cannot be opened.
 func (f folder) mayRead(name string) error {
 	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err == nil {
@@ -237,7 +237,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 const copyBuffer = 128 << 10
 
-// copyBuffered is the way that works everywhere. A file that fits the buffer
+// copyBuffered works everywhere. A file that fits the buffer
 // and is as long as expected takes one read and one write.
 func copyBuffered(to, from int, size int64) (int64, error) {
 	space := copyBuffers.Get().(*[copyBuffer]byte)

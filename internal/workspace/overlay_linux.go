@@ -17,7 +17,7 @@ import (
 func canMount() bool { return os.Geteuid() == 0 }
 
 // mountOverlay mounts a writable view of the folder lower on the empty folder
-// dst. On an error dst is as it was.
+// dst. After an error dst is unchanged.
 func mountOverlay(lower, dst string) error {
 	if strings.ContainsAny(lower+dst, `,:\`) {
 		return errs.E(errs.Invalid, "the path %s cannot be an option of a mount", dst)
@@ -29,7 +29,7 @@ func mountOverlay(lower, dst string) error {
 			return errors.Join(err, RemoveAll(side))
 		}
 	}
-	// volatile: nobody wants these files after a crash, so no sync at unmount.
+	// volatile: no sync at unmount, since these files are of no use after a crash.
 	// redirect_dir: a job may rename directories of the base, as on any disk.
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile,redirect_dir=on", lower, upper, work)
 	if err := unix.Mount("refline", dst, "overlay", unix.MS_NODEV, options); err != nil {

@@ -7,13 +7,16 @@ import (
 	"strconv"
 )
 
-// UsePool makes the tree keep workspaces that are given back, in dir, which
-// the run removes at its end. The next clone is one of them with what its job
-// changed put right, which costs a look at each file instead of making and
-// removing it. Nothing else differs: what a job sees is always as new.
+// UsePool makes the tree keep released workspaces in dir, which the caller removes
+// at the end of the run. The next clone is one of them, reset: what its job
+// changed is made again. That costs a look at each file instead of making and
+// removing it. A job sees no difference.
+//
+// It is for jobs that trust each other: a process that survives its job could
+// write to a workspace that another job got.
 func (t *Tree) UsePool(dir string) { t.poolDir = dir }
 
-// spare takes a workspace that was given back; nil when there is none.
+// fromPool takes a released workspace, nil if there is none.
 func (t *Tree) fromPool() *Workspace {
 	t.poolMu.Lock()
 	defer t.poolMu.Unlock()
@@ -25,9 +28,9 @@ func (t *Tree) fromPool() *Workspace {
 	return w
 }
 
-// reused makes a spare workspace into a new one at dst; nil when there is none
-// or when its job left it in a state that only a new one mends. What the job
-// made lies beside dst afterwards, in a folder that goes with the job's.
+// reused makes a pooled workspace into a new one at dst. It is nil if there is
+// none, or if its job left it in a state that cannot be reset. What the job made is
+// beside dst afterwards, in a folder that is removed with the job's.
 func (t *Tree) reused(ctx context.Context, dst string) *Workspace {
 	w := t.fromPool()
 	if w == nil || move(w.Dir, dst) != nil {
@@ -39,13 +42,13 @@ func (t *Tree) reused(ctx context.Context, dst string) *Workspace {
 		return w
 	}
 	if os.Rename(dst, filepath.Join(debris, "workspace")) != nil && os.Rename(dst, debris) != nil {
-		_ = RemoveAll(dst) // else Clone says what stands in its way
+		_ = RemoveAll(dst) // else Clone reports what is in its way
 	}
 	return nil
 }
 
-// Release hands the workspace to its tree for another job, when the tree keeps
-// spares and nothing of the job runs any more; else it stays as it is.
+// Release hands the workspace back to its tree for another job, if the tree has a
+// pool. Nothing of the job may run any more.
 func (w *Workspace) Release() {
 	t := w.tree
 	if t == nil || w.closed {
@@ -82,9 +85,9 @@ type dirStamp struct {
 	files      []stamp
 }
 
-// stamp tells whether a file is the one that was made. Its ctime changes with
-// everything that can be done to a file and cannot be set; where the clock of
-// the file system is too coarse to tell, the content is looked at.
+// stamp shows whether a file is the one that was made. Its ctime changes with
+// every modification and cannot be set. If the clock of the file system is too
+// coarse, the content is compared.
 type stamp struct {
 	dev   uint64
 	mode  uint32 // with the kind

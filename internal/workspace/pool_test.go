@@ -66,7 +66,7 @@ func poolTree(t testing.TB, inMemory bool) (tree *Tree, clone func() *Workspace)
 		}
 	}
 	top := t.TempDir()
-	tree.UsePool(filepath.Join(top, "spare"))
+	tree.UsePool(filepath.Join(top, "pool"))
 	n := 0
 	return tree, func() *Workspace {
 		n++
@@ -179,7 +179,7 @@ func attribute(path string) error {
 }
 
 // Whatever a job did, the next one finds its workspace as new.
-func TestSparesAreAsNew(t *testing.T) {
+func TestReusedWorkspacesAreAsNew(t *testing.T) {
 	t.Parallel()
 	for name, do := range mischief {
 		for _, inMemory := range []bool{true, false} {
@@ -204,7 +204,7 @@ func TestSparesAreAsNew(t *testing.T) {
 }
 
 // The same with several things done in any order, and some time between.
-func TestSparesAreAsNewAfterAnything(t *testing.T) {
+func TestReusedWorkspacesAreAsNewAfterAnything(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for name := range mischief {
@@ -228,8 +228,8 @@ func TestSparesAreAsNewAfterAnything(t *testing.T) {
 	})
 }
 
-// Spares are used, and what was in them is not in the way.
-func TestSpareIsTaken(t *testing.T) {
+// Released workspaces are used again, and what was in them is not in the way.
+func TestReleasedWorkspaceIsTaken(t *testing.T) {
 	t.Parallel()
 	tree, clone := poolTree(t, true)
 	w := clone()

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// compareBytes is up to which size a file is read rather than made again.
+// compareBytes is the size up to which a file is read rather than made again.
 const compareBytes = 64 << 10
 
-// errNotAsMade is why a workspace cannot be made like new; nobody reads it.
+// errNotAsMade is the reason why a workspace cannot be reset. It is not shown.
 var errNotAsMade = errors.New("not as it was made")
 
-// look notes what a workspace that was just made looks like.
+// look notes the state of a workspace that was just made.
 func (t *Tree) look(w *Workspace) error {
 	root, err := openFolder(w.Dir)
 	if err != nil {
@@ -50,8 +50,8 @@ func (t *Tree) look(w *Workspace) error {
 	return nil
 }
 
-// renew puts right what a job changed in w. What it made is moved to debris. On
-// an error the workspace is of no use.
+// renew resets w: what its job changed is made again, what it made is moved to
+// debris. After an error the workspace cannot be used.
 func (t *Tree) renew(ctx context.Context, w *Workspace, debris string) error {
 	root, err := openFolder(w.Dir)
 	if err != nil {
@@ -97,7 +97,7 @@ type renewal struct {
 	extra  fs.FileMode // see folder.write
 }
 
-// enter looks whether directory i is still the one that was made.
+// enter checks that directory i is still the one that was made.
 func (r *renewal) enter(i int) error {
 	return r.root.in(r.dirs[i].path, func(f folder) error {
 		was, is := &r.made.dirs[i], dirStamp{}
@@ -146,7 +146,7 @@ func (r *renewal) dir(i int, f folder) error {
 	return f.stampSelf(was)
 }
 
-// clear takes away what the tree does not have in d.
+// clear removes from d what the tree does not have.
 func (r *renewal) clear(f folder, d *treeDir) error {
 	names, err := f.names()
 	if err != nil {
@@ -185,7 +185,7 @@ func (r *renewal) discard(f folder, name string) error {
 	return to.rename(f, name, path.Base(name))
 }
 
-// equal compares a file with the tree where its times cannot tell.
+// equal compares a file with the tree, if its times are not enough.
 func (r *renewal) equal(f folder, d *treeDir, n *fileNode, now *stamp) bool {
 	if n.kind == isLink {
 		target, err := f.readlink(n.name, len(n.target))

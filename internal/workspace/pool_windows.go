@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// look sees nothing here: each job gets a workspace of its own making.
+// look is not supported: each job gets a new workspace.
 func (t *Tree) look(*Workspace) error { return errors.ErrUnsupported }
 
 func (t *Tree) renew(context.Context, *Workspace, string) error { return errors.ErrUnsupported }

@@ -100,7 +100,7 @@ func (f folder) openForRemoval(name string) (folder, error) {
 	open := func() (int, error) {
 		fd, err := unix.Openat2(f.fd, name, &how)
 		if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-			// A kernel before 5.6, or a sandbox that does not know the call.
+			// A kernel before 5.6, or a sandbox without the call.
 			return unix.Openat(f.fd, name, openFolderFlags|unix.O_NOFOLLOW, 0)
 		}
 		return fd, err

@@ -63,9 +63,9 @@ func (s *Selection) Size() (files int, bytes int64) { return s.files, s.bytes }
 func (s *Selection) Paths() []string { return s.top.paths(".", nil) }
 
 // Select finds the wanted files in a workspace, a folder. Patterns are those of
-// doublestar; a directory stands for all that is in it; a link is taken as a
-// link, and followed only on the way to a pattern's first wildcard and only
-// inside the workspace. Nothing is an error but a workspace that is not there.
+// doublestar. A directory means all that is in it. A link is taken as a link; it is
+// followed only before a pattern's first wildcard and only inside the workspace.
+// The only error is a workspace that does not exist.
 func Select(ctx context.Context, workspace string, w Wanted) (*Selection, error) {
 	root, err := os.OpenRoot(workspace)
 	if err != nil {
@@ -93,7 +93,7 @@ func Select(ctx context.Context, workspace string, w Wanted) (*Selection, error)
 		s.Notes = append(s.Notes, fmt.Sprintf("%d left out by exclude", s.excluded))
 	}
 	if s.special > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d left out that are not files: sockets, pipes or devices", s.special))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d sockets, pipes or devices left out", s.special))
 	}
 	s.top.prune()
 	return s, nil
@@ -103,7 +103,7 @@ func Select(ctx context.Context, workspace string, w Wanted) (*Selection, error)
 func (s *Selection) path(ctx context.Context, workspace string, w Wanted, written string) error {
 	pattern, ok := w.Relative(workspace, written)
 	if !ok {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%q is not inside the project's folder", written))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%q is not inside the project folder", written))
 		return nil
 	}
 	if !doublestar.ValidatePattern(pattern) {
@@ -118,7 +118,7 @@ func (s *Selection) path(ctx context.Context, workspace string, w Wanted, writte
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%q: %v", written, err))
 	case found == 0:
-		s.Warnings = append(s.Warnings, fmt.Sprintf("nothing matches %q (paths are relative to the project's folder)", written))
+		s.Warnings = append(s.Warnings, fmt.Sprintf("nothing matches %q (paths are relative to the project folder)", written))
 	default:
 		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s", written, howMany(s.files-before, "file")))
 	}
@@ -200,7 +200,7 @@ func (s *Selection) search(ctx context.Context, f folder, at, base, pattern stri
 		}
 		n, err := f.stat(name)
 		if err != nil {
-			continue // gone meanwhile, or not for us
+			continue // gone meanwhile, or not readable
 		}
 		if matches(pattern, rel, n.kind) {
 			k, err := s.take(ctx, f, at, n)
@@ -228,8 +228,8 @@ func (s *Selection) search(ctx context.Context, f folder, at, base, pattern stri
 	return found, nil
 }
 
-// matches reports whether a pattern finds a path. "dir/**" also stands for dir
-// itself, but not for a file of that name.
+// matches reports whether a pattern finds a path. "dir/**" also means dir itself,
+// but not a file of that name.
 func matches(pattern, rel string, kind fileKind) bool {
 	if kind != isDir && strings.HasSuffix(pattern, "/**") {
 		pattern += "/*"
@@ -457,7 +457,7 @@ func (s *Selection) untrackedIn(ctx context.Context, f folder, at string, is fun
 	return nil
 }
 
-// alive looks at ctx now and then.
+// alive checks ctx now and then.
 func (s *Selection) alive(ctx context.Context) error {
 	if s.tick++; s.tick%64 == 0 && ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Seen are the files of a tree as [Tree.Restore] put them into a workspace, so
-// that those nobody touched since need not be read again.
+// Seen are the files of a tree as [Tree.Restore] put them into a workspace. Those
+// that did not change since need not be read again.
 type Seen struct {
 	Files map[string]Identity
 	Until time.Time // files changed later than this may have changed unseen
 }
 
-// clockTick bounds how coarse a file system's clock is: a change within it may
-// leave the same time.
+// clockTick is the coarsest clock of a file system that is expected: a change
+// within it may leave the same time.
 const clockTick = 20 * time.Millisecond
 
 // SeenNow is for files that were just restored.

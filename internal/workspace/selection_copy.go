@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// CopyOptions say how [Selection.CopyTo] gets files where they shall be.
+// CopyOptions are the options of [Selection.CopyTo].
 type CopyOptions struct {
-	// Move takes the files out of the workspace, which is then of no use, where
-	// that is possible: on the same file system, and for files that have no
-	// other name by which a process could still write to them.
+	// Move takes the files out of the workspace, which cannot be used afterwards.
+	// It copies where it must: between file systems, and files with another name
+	// by which a process could still write to them.
 	Move bool
 	// Same are paths of files that the folder Old has too, with the same
 	// content. They become second names of those.
@@ -141,9 +141,9 @@ func (c *selectionCopy) moved(from, to folder, full string, q *pick) bool {
 	return err == nil
 }
 
-// findUpper looks whether the workspace is an overlay. Nothing can be renamed
-// out of one, but single files can out of the folder that holds what was
-// written to it: they are whole there, which a directory need not be.
+// findUpper checks whether the workspace is an overlay. Nothing can be renamed out
+// of one. But single files can be renamed out of the folder that holds what was
+// written to it: files are whole there, directories need not be.
 func (c *selectionCopy) findUpper() bool {
 	upper, err := openFolder(c.sel.root.Name() + overlaySuffix + "/upper")
 	if err == nil {

@@ -11,11 +11,11 @@ import (
 	"sync/atomic"
 )
 
-// What a tree does in which way. Up to memoryFiles and memoryBytes its content
-// stays in memory, so that a run over a small repository writes no base at all.
-// From overlayFiles or overlayBytes on, a mount costs less than the files, where
-// one can be had. From parallelFiles or parallelBytes on, several files are made
-// at once; below, starting goroutines costs more than it gives.
+// Sizes of trees, measured. Up to memoryFiles and memoryBytes the content stays in
+// memory, so that a run of a small repository writes no base. From overlayFiles or
+// overlayBytes on, a mount is cheaper than files, if mounts are possible. From
+// parallelFiles or parallelBytes on, several files are written at once; below, the
+// goroutines cost more than they save.
 const (
 	memoryFiles   = 1000
 	memoryBytes   = 4 << 20
@@ -27,17 +27,17 @@ const (
 
 // Tree is the base of a run: the files that every job starts from. It is read
 // once; each job gets a clone whose files are its own, so that a job may write
-// in place without another one seeing it. A Tree is safe for concurrent use.
+// in place and no other job sees it. A Tree is safe for concurrent use.
 type Tree struct {
-	base    string       // the folder it was made of, where an overlay finds it
-	dir     string       // where copies find the files; "" once memory holds them
-	load    func() error // makes dirs, files and bytes known
+	base    string       // the folder it was made from, for an overlay
+	dir     string       // the folder that copies are made from; "" if the content is in memory
+	load    func() error // fills dirs, files and bytes
 	large   func() bool  // whether dir is worth an overlay
 	paths   func() map[string]bool
 	folders func() map[string]bool
 	noMount atomic.Bool // an overlay was tried and refused
 
-	poolDir   string // where workspaces that were given back are; "": nowhere
+	poolDir   string // for released workspaces; "": no pool
 	poolMu    sync.Mutex
 	pool      []*Workspace
 	poolCount int
@@ -57,8 +57,8 @@ type treeDir struct {
 	files []fileNode
 }
 
-// NewTree makes a tree of the files in dir, a checkout that nobody changes
-// while the run lasts. They are looked at on first use.
+// NewTree makes a tree of the files in dir, a checkout that must not change
+// during the run. They are read on first use.
 func NewTree(dir string) *Tree {
 	t := &Tree{base: dir, dir: dir}
 	t.noMount.Store(!canMount())
@@ -120,19 +120,19 @@ type Workspace struct {
 	Dir     string
 	overlay bool
 	closed  bool
-	tree    *Tree // that it goes back to; nil for none
+	tree    *Tree // that Release hands it back to; nil for none
 	made    madeState
 }
 
-// Clone makes dst, which must not be there, a copy of the tree that shares
-// nothing that can be written. It may be a mount: a job that runs in a
-// container of another program wants [Tree.CloneFiles]. On an error dst is
-// gone again.
+// Clone makes dst, which must not exist, a copy of the tree that shares nothing
+// that can be written. It may be a mount, which a container engine does not see:
+// see [Tree.CloneFiles]. After an error dst does not exist.
 func (t *Tree) Clone(ctx context.Context, dst string) (*Workspace, error) {
 	return t.clone(ctx, dst, true)
 }
 
-// CloneFiles is Clone by files alone, which everybody sees who sees dst.
+// CloneFiles is Clone without mounts, for whatever sees the folder but not our
+// mounts.
 func (t *Tree) CloneFiles(ctx context.Context, dst string) (*Workspace, error) {
 	return t.clone(ctx, dst, false)
 }
@@ -171,9 +171,9 @@ func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace
 	return w, nil
 }
 
-// worthMount reports whether the tree is on disk and large enough for an
-// overlay. It looks no further than it must: listing a large tree takes longer
-// than mounting it.
+// worthMount reports whether the tree is on disk and large enough for an overlay.
+// It stops looking as soon as it knows: listing a large tree takes longer than
+// mounting it.
 func (t *Tree) worthMount() bool { return !t.noMount.Load() && t.large() }
 
 func (t *Tree) isLarge() bool {
@@ -186,7 +186,7 @@ func (t *Tree) isLarge() bool {
 	return errors.Is(peek.scan(root, "."), errLarge)
 }
 
-// makeDir makes dir, which must not be there, and what is above it.
+// makeDir makes dir, which must not exist, and its parents.
 func makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o777)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -240,7 +240,7 @@ func (t *Tree) copyTo(ctx context.Context, dst string) error {
 	if err != nil {
 		return err
 	}
-	// Last and from the bottom, since what is closed now cannot be filled.
+	// Last and from the bottom: a directory without write permission cannot be filled.
 	for i := len(t.dirs) - 1; i >= 0; i-- {
 		d := &t.dirs[i]
 		if d.mode != 0 && (d.mode&0o700 != 0o700 || d.mode&extra != 0) {

@@ -7,7 +7,7 @@ import (
 )
 
 // AddDir adds the files of dir to the tree, under name, which the tree does not
-// have yet: a ".git" made for the run. It is called before the first Clone.
+// have yet: a ".git" made for the run. It must be called before the first Clone.
 func (t *Tree) AddDir(ctx context.Context, name, dir string) error {
 	if err := t.load(); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (t *Tree) AddDir(ctx context.Context, name, dir string) error {
 	}
 	for _, d := range branch.dirs {
 		for i := range d.files {
-			d.files[i].mtime = 0 // made for the run: when is of no matter, and setting it costs every job
+			d.files[i].mtime = 0 // made for the run: the time does not matter, and setting it costs every job
 		}
 		if d.path == "." {
 			d.path = name

@@ -16,7 +16,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Scan looks at the files of dir, and does not keep their content.
+// Scan lists the files of dir. It does not read their content.
 func Scan(dir string) (*Tree, error) {
 	root, err := openFolder(dir)
 	if err != nil {

@@ -73,8 +73,8 @@ func (t *Tree) take(dir int, files []fileNode) {
 	}
 }
 
-// small reports whether the tree is to be kept in memory. Where an overlay can
-// be had, that needs the files on disk.
+// small reports whether the tree is to be kept in memory. An overlay needs the
+// files on disk.
 func (t *Tree) small() bool {
 	if !t.noMount.Load() && t.files >= overlayFiles {
 		return false
@@ -124,21 +124,20 @@ func readFiles(f folder, files []fileNode) ([]fileNode, error) {
 }
 
 // SnapshotTree makes the base of a run from the user's working tree at root:
-// the given files (relative to root, with slashes) as they are now. A file
-// that is not there, or that lies behind a link, does not exist for git
-// either and is left out; a directory in the list (a submodule that was not
-// fetched) becomes an empty one. What may not be read is left out too, and
-// named by [Tree.LeftOut]. Each file is read once. Small trees stay in memory;
-// others are written to dst, which must not be there and belongs to the tree
-// from then on.
+// the given files (relative to root, with slashes) as they are now. A file that
+// does not exist, or that is behind a link, does not exist for git either and is
+// left out. A directory in the list (a submodule that was not fetched) becomes an
+// empty one. Files that may not be read are left out too; [Tree.LeftOut] names
+// them. Each file is read once. Small trees stay in memory. Others are written to
+// dst, which must not exist and belongs to the tree from then on.
 func SnapshotTree(ctx context.Context, dst, root string, files []string) (*Tree, error) {
 	from, err := openFolder(root)
 	if err != nil {
 		return nil, fmt.Errorf("read the files of %s: %w", root, err)
 	}
 	defer from.close()
-	// People save files while they are read: what is gone between the look and
-	// the copy makes the list stale.
+	// People save files meanwhile: if a file is gone between the list and the copy,
+	// the list is stale.
 	leaveOut := map[string]bool{}
 	for try := 1; ; try++ {
 		t, err := snapshot(ctx, dst, root, from, files, leaveOut)
@@ -158,7 +157,7 @@ func SnapshotTree(ctx context.Context, dst, root string, files []string) (*Tree,
 func (t *Tree) LeftOut() []string { return t.leftOut }
 
 // addUnreadable adds the files of the tree that may not be read, and reports
-// whether there are any. They are looked for only after one was met.
+// whether there are any. They are looked for only after one was found.
 func (t *Tree) addUnreadable(root folder, to map[string]bool) bool {
 	before := len(to)
 	for i := range t.dirs {
@@ -173,7 +172,7 @@ func (t *Tree) addUnreadable(root folder, to map[string]bool) bool {
 	return len(to) > before
 }
 
-// snapshot returns a tree also with an error: of what it has seen.
+// snapshot returns a tree with an error too: of what it has seen.
 func snapshot(ctx context.Context, dst, root string, from folder, files []string, leaveOut map[string]bool) (*Tree, error) {
 	t := &Tree{load: func() error { return nil }}
 	t.noMount.Store(!canMount())
@@ -222,7 +221,7 @@ func (t *Tree) list(ctx context.Context, root folder, files []string, leaveOut m
 			return context.Cause(ctx)
 		}
 		name = path.Clean(strings.TrimSuffix(name, "/"))
-		// Names are bytes: one that is no UTF-8 is a file like any other.
+		// Names are bytes: one that is not UTF-8 is a file like any other.
 		if !fs.ValidPath(strings.ToValidUTF8(name, "?")) || name == "." {
 			continue
 		}

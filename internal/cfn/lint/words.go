@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"refline/internal/cfn"
+	"refline/internal/diag"
 )
 
 // show writes a value for a message: short, on one line.
@@ -214,10 +215,7 @@ func nearest[V any](name string, names map[string]V) string {
 		if strings.EqualFold(candidate, name) {
 			return candidate
 		}
-		if len(candidate)-len(name) >= bestDistance || len(name)-len(candidate) >= bestDistance {
-			continue
-		}
-		if d := distance(name, candidate); d < bestDistance {
+		if d := diag.EditDistance(name, candidate, bestDistance-1); d < bestDistance {
 			best, bestDistance = candidate, d
 		}
 	}
@@ -229,24 +227,4 @@ func nearestHint[V any](name string, names map[string]V) string {
 		return "did you mean " + strconv.Quote(near) + "?"
 	}
 	return ""
-}
-
-// distance is the number of single edits between two texts (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

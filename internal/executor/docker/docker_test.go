@@ -89,7 +89,7 @@ func TestShells(t *testing.T) {
 				Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
 				Escapes:   true,
 				Only: []string{
-					"exit code", "environment", "working directory", "output apart and in order", "what cannot start",
+					"exit code", "environment", "working directory", "output in order on two streams", "what cannot start",
 					"cancel TERM handled", "cancel TERM ignored", "cancel reaches grandchildren",
 					"background processes end with the command", "terminal", "terminal keys", "terminal canceled", "sweep after kill -9",
 				},

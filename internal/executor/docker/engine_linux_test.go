@@ -70,7 +70,7 @@ func (w *wire) keep(conns ...net.Conn) bool {
 	return !w.cut
 }
 
-// close cuts all connections, and nobody gets a new one.
+// close cuts all connections and accepts no new ones.
 func (w *wire) close() {
 	w.mu.Lock()
 	w.cut = true

@@ -383,7 +383,7 @@ func TestEntrypoint(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("that is no shell", func(t *testing.T) {
+	t.Run("without a shell", func(t *testing.T) {
 		t.Parallel()
 		j := mustStart(t, executor.Spec{Image: executor.Image{Name: "refline-test/tool:1"}})
 		code, err := j.Exec(t.Context(), executor.Command{Args: []string{"true"}})
@@ -442,7 +442,7 @@ func TestVariablesAreNotInTheConfiguration(t *testing.T) {
 		t.Fatal(code, err)
 	}
 	if all := <-seen; !strings.Contains(all, boxImage) || strings.Contains(all, secret) {
-		t.Errorf("what the engine tells of the container: %s", all)
+		t.Errorf("the engine shows of the container: %s", all)
 	}
 }
 

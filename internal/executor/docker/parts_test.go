@@ -184,7 +184,7 @@ esac
 		{name: "helper that is absent", image: "absent.example.com/a", user: user, fails: errs.NotFound},
 		{name: "store", image: "alpine", user: `{"credsStore":"ours"}`, want: &registry.AuthConfig{Username: "hub-user", Password: "hs", ServerAddress: hubServer}},
 		{name: "store without an answer", image: "r.example.com/a", user: `{"credsStore":"ours"}`},
-		{name: "a helper's name is no path", image: "r.example.com/a", user: `{"credsStore":"../x"}`, fails: errs.Invalid},
+		{name: "a helper's name with a path", image: "r.example.com/a", user: `{"credsStore":"../x"}`, fails: errs.Invalid},
 		{name: "not JSON", image: "alpine", job: `{"auths": s3cr3t`, fails: errs.Invalid},
 		{name: "not base64", image: "r.example.com/a", job: `{"auths":{"r.example.com":{"auth":"s3cr3t"}}}`, fails: errs.Invalid},
 		{name: "not a string", image: "r.example.com/a", job: `{"auths":{"r.example.com":{"auth":{"s3cr3t":1}}}}`, fails: errs.Invalid},

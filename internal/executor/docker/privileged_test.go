@@ -22,7 +22,7 @@ func privileged(t *testing.T, patterns ...string) executor.Executor {
 	return e
 }
 
-// mayMount tells whether a container may do what only a privileged one may.
+// mayMount reports whether a container may mount, as only a privileged one may.
 const mayMount = "mkdir -p /m && if mount -t tmpfs none /m 2>/dev/null; then echo privileged; else echo not; fi"
 
 func TestPrivileged(t *testing.T) {

@@ -45,7 +45,7 @@ func TestEngineBehindSSH(t *testing.T) {
 		Leftovers: func(t *testing.T, runID string) []string { return leftovers(t, api, runID) },
 		Escapes:   true,
 		Only: []string{
-			"exit code", "output apart and in order", "output as it comes", "output without end", "what cannot start",
+			"exit code", "output in order on two streams", "output as it comes", "output without end", "what cannot start",
 			"cancel TERM handled", "cancel reaches grandchildren", "background processes end with the command", "mounts", "close",
 		},
 	})
@@ -60,7 +60,7 @@ func TestSSHThatFails(t *testing.T) {
 }
 
 // A master of ControlPersist lives on with the standard error of the ssh that
-// began it, before OpenSSH 8.5. Nobody waits for its end.
+// began it, before OpenSSH 8.5. Its end is not waited for.
 func TestSSHThatLeavesAMaster(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	fakeSSH(t, "sleep 1000 </dev/null >/dev/null &\necho $! >"+pid+"\necho 'no such host' >&2\nexit 255\n")

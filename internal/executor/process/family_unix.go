@@ -34,16 +34,16 @@ func finish(ctx context.Context, c *exec.Cmd, f family, grace time.Duration) (co
 	if grace == 0 {
 		grace = executor.DefaultGrace
 	}
-	told := make(chan struct{})
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer close(told)
+		defer close(stopped)
 		if f.end(grace); f.signal(0) {
 			_ = f.kill() // reported below, once the leader is gone
 		}
 	})
 	waitExit(f.leader)
 	if !stop() {
-		<-told
+		<-stopped
 		err = context.Cause(ctx)
 	}
 	// Reap the leader last: until then no other group can get its pid.

@@ -130,7 +130,7 @@ func (p *Packer) file(out *tar.Writer, root *os.Root, path string, h *tar.Header
 	if err := p.send(out, path, h, info); err != nil {
 		return err
 	}
-	// No more than the header says: somebody may still write to it.
+	// No more than the header says: the file may still grow.
 	n, err := io.Copy(out, io.LimitReader(f, h.Size))
 	if err == nil && n < h.Size {
 		err = errors.New("it became shorter while it was read")

@@ -8,15 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxOrdinary is how long a value is at most that people write by chance.
-const maxOrdinary = 24
+// maxCommon is how long a value is at most that people write by chance.
+const maxCommon = 24
 
-// Ordinary says why a value will also be found where nobody printed the secret: it
-// could be a word or a number of any text. "" says that it is not so. Such a value
-// is masked all the same, everywhere it stands, and each place tells what it is.
-// The strings of JSON are not looked at: most such files hold some that are no
-// secrets.
-func Ordinary(value []byte) string {
+// LooksCommon says why a value looks like ordinary text, such as a word or a
+// number; "" if it does not. Such a value is masked all the same, wherever it is
+// printed, and each masked place then shows what it is. The strings of JSON are
+// not checked: most such files hold some that are not secrets.
+func LooksCommon(value []byte) string {
 	value = bytes.TrimSpace(value)
 	letters, capitals, digits, points := 0, 0, 0, 0
 	for i, r := range string(value) {
@@ -35,12 +34,12 @@ func Ordinary(value []byte) string {
 		}
 	}
 	switch all := utf8.RuneCount(value); {
-	case all > maxOrdinary || all == 0:
+	case all > maxCommon || all == 0:
 		return ""
 	case digits+points == all:
-		return "it is a number, as many texts hold"
+		return "it is a number, which ordinary output contains"
 	case letters+points == all && (capitals == 0 || capitals+1 >= letters):
-		return "it is made of ordinary words, as many texts hold"
+		return "it looks like ordinary text"
 	}
 	return ""
 }

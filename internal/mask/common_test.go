@@ -149,23 +149,23 @@ func TestNoFalseMasks(t *testing.T) {
 	}
 }
 
-func TestOrdinary(t *testing.T) {
+func TestLooksCommon(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
 		"password", "Production", "PRODUCTION", "db.example.com", "my-project-name", "correct horse", "12345678", "2026-11-24",
 		"10.20.30.40:8080", "https://example.com", " password\n",
 	} {
-		if Ordinary([]byte(value)) == "" {
+		if LooksCommon([]byte(value)) == "" {
 			t.Errorf("%s passes as a secret", value)
 		}
 	}
 	for _, value := range []string{"hunter2-hunter2", "Tr0ub4dor-3x", "swordFishInTheSea", "glpat-Zx4tU9pLm2Qw8rKd5sVb", `{"stage": "production"}`, "", "correct horse battery staple", string(opensshKey(keys().ed25519, "deploy"))} {
-		if why := Ordinary([]byte(value)); why != "" {
+		if why := LooksCommon([]byte(value)); why != "" {
 			t.Errorf("%s: %s", value, why)
 		}
 	}
 	for _, v := range mixedSecrets(500) {
-		if why := Ordinary(v); why != "" {
+		if why := LooksCommon(v); why != "" {
 			t.Errorf("%s: %s", v, why)
 		}
 	}

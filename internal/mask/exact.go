@@ -4,21 +4,21 @@ import (
 	"encoding/binary"
 )
 
-// wholes finds patterns of 8 to 15 bytes, each only as a whole. Of the text
+// exactMatcher finds patterns of 8 to 15 bytes, each only as a whole. Of the text
 // every step-th group of four bytes is looked up, so that each pattern has one
 // of its first step groups among them.
-type wholes struct {
+type exactMatcher struct {
 	step   int
 	filter [1 << groupBits / 64]uint64
 	begin  [1 << groupBits / 64]uint64 // the first groups of texts
-	places map[uint32][]wholePlace
+	places map[uint32][]exactPlace
 	text   []string
 	id     []int        // of each text in the matcher
 	heads  [256][]int32 // first byte → texts that begin with it
 	inside [256]bool    // bytes before the last one of a text
 }
 
-type wholePlace struct{ text, offset int32 }
+type exactPlace struct{ text, offset int32 }
 
 const (
 	groupSize = 4
@@ -28,8 +28,8 @@ const (
 // groupHash hashes to groupBits bits.
 func groupHash(group uint32) uint32 { return group * 0x9E3779B1 >> (32 - groupBits) }
 
-func newWholes(patterns []pattern, ids []int) *wholes {
-	x := &wholes{id: ids, places: make(map[uint32][]wholePlace)}
+func newExactMatcher(patterns []pattern, ids []int) *exactMatcher {
+	x := &exactMatcher{id: ids, places: make(map[uint32][]exactPlace)}
 	shortest := minPiece
 	for k, i := range ids {
 		text := patterns[i].text
@@ -46,7 +46,7 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 	for k, text := range x.text {
 		for offset := range x.step {
 			g := binary.LittleEndian.Uint32([]byte(text[offset : offset+groupSize]))
-			x.places[g] = append(x.places[g], wholePlace{int32(k), int32(offset)})
+			x.places[g] = append(x.places[g], exactPlace{int32(k), int32(offset)})
 			h := groupHash(g)
 			x.filter[h>>6] |= 1 << (h & 63)
 		}
@@ -54,8 +54,8 @@ func newWholes(patterns []pattern, ids []int) *wholes {
 	return x
 }
 
-// find appends to spans where the patterns stand in b.
-func (x *wholes) find(b []byte, spans []span) []span {
+// find appends to spans the places of the patterns in b.
+func (x *exactMatcher) find(b []byte, spans []span) []span {
 	for p := x.sample(b, 0); p >= 0; p = x.sample(b, p+x.step) {
 		spans = x.at(b, p, binary.LittleEndian.Uint32(b[p:]), spans)
 	}
@@ -65,7 +65,7 @@ func (x *wholes) find(b []byte, spans []span) []span {
 // sample returns the first of the places p, p+step… in b whose group may be in
 // a pattern; -1 when there is none. Nearly all time is spent here, so the loop
 // is written to keep its state in registers and to need no bounds checks.
-func (x *wholes) sample(b []byte, p int) int {
+func (x *exactMatcher) sample(b []byte, p int) int {
 	if p > len(b) {
 		return -1
 	}
@@ -86,7 +86,7 @@ func (x *wholes) sample(b []byte, p int) int {
 	return -1
 }
 
-func (x *wholes) at(b []byte, p int, group uint32, spans []span) []span {
+func (x *exactMatcher) at(b []byte, p int, group uint32, spans []span) []span {
 	for _, w := range x.places[group] {
 		if start := p - int(w.offset); x.standsAt(b, start, w.text) {
 			spans = append(spans, span{start, start + len(x.text[w.text])})
@@ -95,14 +95,14 @@ func (x *wholes) at(b []byte, p int, group uint32, spans []span) []span {
 	return spans
 }
 
-func (x *wholes) standsAt(b []byte, start int, k int32) bool {
+func (x *exactMatcher) standsAt(b []byte, start int, k int32) bool {
 	text := x.text[k]
 	return start >= 0 && start+len(text) <= len(b) && string(b[start:start+len(text)]) == text
 }
 
 // hold returns how many bytes at the end of b, which is not empty, may be the
 // beginning of a pattern.
-func (x *wholes) hold(b []byte) int {
+func (x *exactMatcher) hold(b []byte) int {
 	if !x.inside[b[len(b)-1]] { // the end of most lines
 		return 0
 	}
