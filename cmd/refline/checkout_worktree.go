@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/git"
 	"refline/internal/source"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -130,7 +131,7 @@ func (c *worktreeCheckout) noteLeftOut(paths []string) {
 		return
 	}
 	const most = 5
-	names := strings.Join(paths[:min(most, len(paths))], ", ")
+	names := termview.Plain(strings.Join(paths[:min(most, len(paths))], ", "))
 	if len(paths) > most {
 		names += fmt.Sprintf(" and %d more", len(paths)-most)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/pythonenv"
 )
 
 type lintOptions struct {
@@ -106,12 +108,13 @@ func (l *linter) lint(ctx context.Context, file string) error {
 	switch {
 	case err == nil:
 		defer c.close()
-		l.add(fragment(c, l.named), l.outside(ctx, c, opts.dir), func(name string) ([]byte, error) {
+		read := func(name string) ([]byte, error) {
 			if opts.content != nil && name == opts.file {
 				return opts.content, nil
 			}
 			return c.source(ctx)(name)
-		})
+		}
+		l.add(otherKind(c, read, fragment(c, l.named)), l.outside(ctx, c, opts.dir), read)
 	case !l.named || errors.As(err, &usage):
 		return err
 	default: // the other files are still checked
@@ -181,4 +184,37 @@ func fragment(c *compiled, named bool) diag.List {
 		}
 	}
 	return list
+}
+
+// otherKind looks at what the file is if it is not a configuration: findings of
+// a pipeline say nothing to whoever wrote a template, and a script has metadata.
+func otherKind(c *compiled, read func(string) ([]byte, error), list diag.List) diag.List {
+	failed, _ := list.Count()
+	if failed == 0 && !c.script {
+		return list
+	}
+	text, err := read(c.file)
+	switch {
+	case err != nil:
+		return list
+	case c.script && c.pipeline != nil && c.pipeline.Jobs[0].Python != "":
+		var wrong *pythonenv.MetadataError
+		if errors.As(pythonenv.CheckMetadata(c.file, string(text)), &wrong) {
+			at := diag.Place{File: c.file, Line: wrong.Line, Column: max(wrong.Column, 1)}
+			list = append(list, diag.Finding{Place: at, Level: diag.Error, Rule: "metadata", Message: wrong.Text})
+		}
+	case failed > 0 && isTemplate(text):
+		return diag.List{{
+			Place: diag.Place{File: c.file, Line: 1, Column: 1}, Level: diag.Error, Rule: "file",
+			Message: "this is a CloudFormation template, not a pipeline; check it: refline stack lint " + shellWord(c.file),
+		}}
+	}
+	return list
+}
+
+// isTemplate reports whether a text looks like a CloudFormation template, in
+// YAML, JSON or Jsonnet.
+func isTemplate(text []byte) bool {
+	return bytes.Contains(text, []byte("AWSTemplateFormatVersion")) ||
+		bytes.Contains(text, []byte("Resources")) && bytes.Contains(text, []byte("AWS::"))
 }

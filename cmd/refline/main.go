@@ -55,6 +55,7 @@ func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stops := newInterrupt(ctx, cancel)
+	stops.echoed = e.afterCtrlC()
 	defer stops.stopped()
 	defer stops.listen()()
 	e.stop, e.interrupt = stops.stop, stops

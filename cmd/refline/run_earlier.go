@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -41,7 +42,9 @@ func (r *earlierRun) job(name string) *history.Job {
 // passed reports whether a job is taken from the run.
 func (r *earlierRun) passed(name string) bool {
 	j := r.job(name)
-	return j != nil && j.Status == pipeline.StatusSuccess && !slices.Contains(r.again, name)
+	return j != nil && j.Status == pipeline.StatusSuccess && !slices.ContainsFunc(r.again, func(again string) bool {
+		return name == again || strings.HasPrefix(name, again+" / ") // with its child pipeline
+	})
 }
 
 // played reports whether a manual job was played in the run that is made again.
@@ -55,8 +58,10 @@ func (r *earlierRun) below(trigger string) []history.Job {
 	var out []history.Job
 	for _, j := range r.run.Jobs {
 		if strings.HasPrefix(j.Name, trigger+" / ") {
-			j.Log, j.Artifacts, j.Workspace = "", "", ""
-			j.EarlierRun = r.run.Number
+			j.Workspace = ""
+			if j.EarlierRun == 0 {
+				j.EarlierRun = r.run.Number
+			}
 			out = append(out, j)
 		}
 	}
@@ -71,15 +76,24 @@ func (r *earlierRun) check(project string) error {
 	return errs.E(errs.Invalid, "run %d is of %s, and this one of %s; refline runs lists the runs", r.run.Number, r.run.Project, project)
 }
 
-// take brings a job's log and artifacts into the folder of the new run, which
-// stays whole when the earlier one is removed.
+// take brings what is kept of a job, and of the child pipeline that it started,
+// into the folder of the new run, which stays whole when the earlier one is
+// removed.
 func (r *earlierRun) take(ctx context.Context, folder, name string) (localrun.Earlier, error) {
-	j := r.job(name)
-	old := r.store.Folder(r.run.Number)
-	e := localrun.Earlier{Run: r.run.Number}
-	if j.EarlierRun != 0 {
-		e.Run = j.EarlierRun
+	e, err := r.bring(ctx, folder, r.job(name))
+	for _, j := range r.below(name) {
+		if err != nil {
+			break
+		}
+		_, err = r.bring(ctx, folder, &j)
 	}
+	return e, err
+}
+
+// bring brings the log and the artifacts of one job.
+func (r *earlierRun) bring(ctx context.Context, folder string, j *history.Job) (localrun.Earlier, error) {
+	old := r.store.Folder(r.run.Number)
+	e := localrun.Earlier{Run: cmp.Or(j.EarlierRun, r.run.Number)}
 	if j.Log != "" {
 		e.Log = filepath.Join(folder, j.Log)
 		if err := linkOrCopy(filepath.Join(old, j.Log), e.Log); err != nil {
@@ -104,7 +118,7 @@ func (r *earlierRun) take(ctx context.Context, folder, name string) (localrun.Ea
 		e.Dotenv, err = engine.KeptDotenv(ctx, to, key)
 	}
 	if err != nil {
-		return e, errs.E(errs.KindOf(err), "artifacts of job %q of run %d: %w; to run it again: --job %s", name, r.run.Number, err, shellWord(name))
+		return e, errs.E(errs.KindOf(err), "artifacts of job %q of run %d: %w; to run it again: --job %s", j.Name, r.run.Number, err, shellWord(j.Name))
 	}
 	return e, nil
 }

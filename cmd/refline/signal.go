@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -20,6 +21,7 @@ type interrupt struct {
 	stop    context.Context // done at the first signal
 	stopped context.CancelFunc
 	cancel  context.CancelFunc // of the command's context
+	echoed  func()             // called after Ctrl-C
 
 	mu      sync.Mutex
 	orderly int  // commands that keep order
@@ -75,6 +77,9 @@ func (i *interrupt) signal(s os.Signal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	again := i.stop.Err() != nil
+	if s == os.Interrupt {
+		i.echoed()
+	}
 	if n, ok := s.(syscall.Signal); ok && i.code == 0 {
 		i.code = 128 + int(n)
 	}
@@ -122,4 +127,14 @@ func (i *interrupt) exitCode() int {
 		return exitCanceled
 	}
 	return i.code
+}
+
+// afterCtrlC takes the cursor back to where it was before the terminal showed
+// ^C: what comes next keeps its columns.
+func (e *env) afterCtrlC() func() {
+	out := e.stdout
+	if !e.terminal {
+		return func() {}
+	}
+	return func() { _, _ = io.WriteString(out, "\r") }
 }

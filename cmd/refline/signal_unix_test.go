@@ -112,3 +112,15 @@ func TestFirstSignalEndsACommand(t *testing.T) {
 		})
 	}
 }
+
+// What comes after Ctrl-C begins in the first column, whatever the terminal has
+// shown of the key.
+func TestColumnsAfterCtrlC(t *testing.T) {
+	t.Parallel()
+	project, env := shellHome(t, "waits: {script: [sleep 100]}\n")
+	shown, code := onTerminal(t, env, "\x03", "refline", "-C", project, "run", "--log", "--no-color")
+	_, after, ok := strings.Cut(shown, "^C")
+	if code != 130 || !ok || !strings.HasPrefix(after, "\r") {
+		t.Errorf("exit code %d, shown: %q", code, shown)
+	}
+}

@@ -380,7 +380,12 @@ func (l *loading) unreachable(inc inclusion, err error) {
 	l.incomplete = true
 	shown := l.redact.source(inc.source)
 	if !errs.Is(err, errs.NotFound) {
-		l.errorf(inc.at, "include", "%s cannot be reached: %s", shown.phrase(), l.redact.text(err.Error()))
+		// What is named once needs not be named again.
+		text := strings.TrimPrefix(l.redact.text(err.Error()), inc.source.Path+": ")
+		if rest, ok := strings.CutPrefix(text, inc.source.Path+" is "); ok {
+			text = "it is " + rest
+		}
+		l.errorf(inc.at, "include", "%s cannot be reached: %s", shown.phrase(), text)
 		l.f.hint(cmp.Or(unsetHint(inc.unset), inc.source.configure()))
 		return
 	}

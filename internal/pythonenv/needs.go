@@ -83,10 +83,10 @@ func inlineNeeds(file, source string) (needs requirements, found bool, err error
 			}
 		}
 		if end == 0 {
-			return needs, false, errs.E(errs.Invalid, `%s:%d: the block "# /// script" has no end "# ///"`, file, i+1)
+			return needs, false, metadataError(file, i+1, 0, `the block "# /// script" has no end "# ///"`)
 		}
 		if found {
-			return needs, false, errs.E(errs.Invalid, `%s:%d: a second block "# /// script"`, file, i+1)
+			return needs, false, metadataError(file, i+1, 0, `a second block "# /// script"`)
 		}
 		found, first = true, i+1
 		for _, line := range lines[i+1 : end] {
@@ -105,6 +105,31 @@ func inlineNeeds(file, source string) (needs requirements, found bool, err error
 		return needs, true, err
 	}
 	return requirements{from: file, python: meta.Python, packages: meta.Dependencies}, true, nil
+}
+
+// MetadataError is a mistake in what says the dependencies of a script.
+type MetadataError struct {
+	File         string
+	Line, Column int // from 1; Column is 0 for the whole line
+	Text         string
+}
+
+func (e *MetadataError) Error() string {
+	if e.Column == 0 {
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Text)
+}
+
+func metadataError(file string, line, column int, text string) error {
+	return errs.E(errs.Invalid, "%w", &MetadataError{file, line, column, text})
+}
+
+// CheckMetadata looks for a mistake in the inline script metadata of a script
+// without making its environment.
+func CheckMetadata(file, source string) error {
+	_, _, err := inlineNeeds(file, source)
+	return err
 }
 
 // project reads a pyproject.toml.
@@ -127,10 +152,10 @@ func decodeTOML(file string, before int, text string, into any) error {
 	_, err := toml.Decode(text, into)
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
-		return errs.E(errs.Invalid, "%s:%d:%d: %s", file, before+parse.Position.Line, parse.Position.Col, parse.Message)
+		return metadataError(file, before+parse.Position.Line, parse.Position.Col, parse.Message)
 	}
 	if err != nil {
-		return errs.E(errs.Invalid, "%s: %w", file, err)
+		return metadataError(file, max(before, 1), 0, err.Error())
 	}
 	return nil
 }

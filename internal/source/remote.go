@@ -108,6 +108,8 @@ func remoteFault(at *url.URL, err error) error {
 	var unknown x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	var name *net.DNSError
+	var refused *net.OpError
 	switch {
 	case errors.As(err, &unknown):
 		return errs.E(errs.Invalid, "the certificate of %s is not signed by a known authority; name its CA file (REFLINE_CA_FILE), or add it to the system's", at.Host)
@@ -117,6 +119,10 @@ func remoteFault(at *url.URL, err error) error {
 		return err // of the guard
 	case errors.Is(err, context.DeadlineExceeded):
 		return errs.E(errs.Unavailable, "%s did not answer within %s", at.Host, remoteTimeout)
+	case errors.As(err, &name):
+		return errs.E(errs.Unavailable, "the name of %s cannot be resolved", at.Host)
+	case errors.As(err, &refused):
+		return errs.E(errs.Unavailable, "%s does not answer (%w)", at.Host, refused.Err)
 	}
 	return errs.E(errs.Unavailable, "%w", err)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -58,17 +59,40 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
 		return nil, errs.E(errs.Invalid, "%s is no regular file", path)
 	}
+	if err := brokenLink(root, path); err != nil {
+		return nil, err
+	}
 	data, err := root.ReadFile(filepath.FromSlash(path))
 	if err != nil {
 		if os.IsNotExist(err) {
 			return nil, errs.E(errs.NotFound, "no file %s in %s", path, t.tree.Root)
 		}
-		if target, lerr := root.Readlink(filepath.FromSlash(path)); lerr == nil {
-			return nil, errs.E(errs.Invalid, "%s is a symbolic link to %s, which is not a file of this repository", path, target)
+		if strings.Contains(err.Error(), "path escapes from parent") {
+			return nil, errs.E(errs.Invalid, "%s is behind a symbolic link of a folder that is outside of the project", path)
 		}
 		return nil, errs.E(errs.Invalid, "%s: %w", path, withoutPath(err))
 	}
 	return data, nil
+}
+
+// brokenLink is the error for a symbolic link that leads to no file of the
+// project; nil for all else.
+func brokenLink(root *os.Root, path string) error {
+	name := filepath.FromSlash(path)
+	target, err := root.Readlink(name)
+	if err != nil {
+		return nil
+	}
+	_, err = root.Stat(name)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return errs.E(errs.Invalid, "%s is a symbolic link to %s, which is not there", path, target)
+	case errors.Is(err, syscall.ELOOP):
+		return errs.E(errs.Invalid, "%s is a symbolic link that leads in a circle", path)
+	}
+	return errs.E(errs.Invalid, "%s is a symbolic link to %s, which is outside of the project; put the file itself there", path, target)
 }
 
 // withoutPath drops the path that os puts into its errors.
@@ -91,11 +115,17 @@ func (t *WorkingTree) Prefetch() { go func() { _, _ = t.files() }() }
 
 // Exists implements [Files].
 func (t *WorkingTree) Exists(_ context.Context, path string) (bool, error) {
-	info, err := os.Stat(filepath.Join(t.tree.Root, filepath.FromSlash(path)))
-	if os.IsPermission(err) {
+	name := filepath.Join(t.tree.Root, filepath.FromSlash(path))
+	info, err := os.Stat(name)
+	switch {
+	case err == nil:
+		return info.Mode().IsRegular(), nil
+	case os.IsPermission(err):
 		return false, errs.E(errs.Denied, "look for %s: %w", path, err)
 	}
-	return err == nil && info.Mode().IsRegular(), nil
+	// A link that leads nowhere is there, and an error once it is read.
+	info, err = os.Lstat(name)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0, nil
 }
 
 // Facts implements [History].
