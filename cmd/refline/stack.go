@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -254,23 +253,7 @@ func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 }
 
 func namedOrigin(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
-	for _, o := range []stack.Origin{
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"), Request: true},
-	} {
-		if o.Ref != "" {
-			o.Author = firstOf(e.getenv("CI_COMMIT_AUTHOR"), e.getenv("GITLAB_USER_LOGIN"))
-			o.Pipeline = firstOf(e.getenv("CI_PIPELINE_URL"), e.getenv("CI_PIPELINE_ID"))
-			return o
-		}
-	}
-	if e.getenv("GITHUB_SHA") != "" {
-		o := stack.Origin{Commit: e.getenv("GITHUB_SHA"), Ref: firstOf(e.getenv("GITHUB_HEAD_REF"), e.getenv("GITHUB_REF_NAME")),
-			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Request: e.getenv("GITHUB_HEAD_REF") != "", Author: e.getenv("GITHUB_ACTOR")}
-		if run := e.getenv("GITHUB_RUN_ID"); run != "" {
-			o.Pipeline = e.getenv("GITHUB_SERVER_URL") + "/" + e.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + run
-		}
+	if o, ok := stack.CIOrigin(e.getenv); ok {
 		return o
 	}
 	o := stack.Origin{Commit: tree.SHA, Ref: tree.Branch}
@@ -333,13 +316,4 @@ func (e *env) outcomes(list []stack.Outcome) error {
 		}
 	}
 	return worst
-}
-
-// turns lets several stacks print one after the other.
-type turns struct{ sync.Mutex }
-
-func (t *turns) do(f func()) {
-	t.Lock()
-	defer t.Unlock()
-	f()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,16 +27,11 @@ func commentPlans(ctx context.Context, e *env, s *stack.Session, r *stack.Review
 		e.notef("no comment: this pipeline has no merge request")
 		return nil
 	}
-	marker := "<!-- refline stack plans " + s.Env.Name + " -->"
-	if !slices.Contains(stack.FileNames(), s.Config.File) { // one repository may have several
-		marker = "<!-- refline stack plans " + s.Env.Name + " of " + s.Config.File + " -->"
-	}
-	var b strings.Builder
-	b.WriteString(marker + "\n")
-	if err := r.WriteMarkdown(&b); err != nil {
+	marker, text, err := r.Comment(s.Config, s.Env.Name)
+	if err != nil {
 		return err
 	}
-	err = g.Comment(ctx, number, marker, b.String())
+	err = g.Comment(ctx, number, marker, text)
 	if errs.Is(err, errs.Denied) {
 		e.notef("no comment: %v", err)
 		return nil

@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 type stackDeleteOptions struct {
@@ -61,19 +62,16 @@ func runStackDelete(ctx context.Context, e *env, o *stackDeleteOptions, names []
 	if err := o.confirmed(e, s, targets); err != nil {
 		return err
 	}
-	var turn turns
+	run := newStackRun(e, len(targets) > 1)
 	outcomes := s.Config.EachReverse(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
-		view := newStackView(e, &turn, "")
-		if len(targets) > 1 {
-			view.name = t.StackName
-		}
-		d, err := s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: view.emit})
-		view.end()
+		err := run.watch(t, stackview.Words{Done: "is deleted"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			return s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: emit})
+		})
 		if errs.Is(err, errs.NotFound) {
-			turn.do(func() { fmt.Fprintf(e.stdout, "%s does not exist, nothing to delete\n", t.StackName) })
+			run.turns.Do(func() { fmt.Fprintf(e.stdout, "%s does not exist, nothing to delete\n", t.StackName) })
 			return nil
 		}
-		return e.deployed(&turn, false, d, err, "is deleted", "")
+		return err
 	})
 	return e.outcomes(outcomes)
 }

@@ -2,21 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"refline/internal/errs"
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stack/planfile"
+	"refline/internal/stackview"
 )
 
 type stackPlanOptions struct {
@@ -125,7 +120,7 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		return err
 	}
 	// Whatever comes of this plan, an earlier one must not pass for it.
-	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
+	if err := o.folder(e).Remove(env, targets, len(names) == 0, []string{o.html, o.markdown}, w.read); err != nil {
 		return err
 	}
 	if err := w.Unset(targets, e.getenv).Err(); err != nil {
@@ -142,35 +137,12 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if err != nil {
 		return err
 	}
-	if len(targets) > 1 && (strings.HasSuffix(o.output, ".json") || len(po.Import) > 0) {
+	if len(targets) > 1 && (o.folder(e).Single() || len(po.Import) > 0) {
 		return usagef("%d stacks are planned; -o FILE and --import are for one: name it", len(targets))
 	}
-	plans := map[string]*planfile.Plan{}
-	var turn turns
-	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
-		p, err := s.Plan(ctx, t, po)
-		turn.do(func() { plans[t.Name] = p })
-		return err
-	})
-	r := &stack.Review{}
-	for i, out := range outcomes {
-		var notYet *stack.NotYetError
-		if errors.As(out.Err, &notYet) && slices.ContainsFunc(targets, func(t *stack.Target) bool { return t.Name == notYet.Output.Stack }) {
-			r.Waits(out.Target, notYet)
-			outcomes[i].Err = nil
-		} else if out.Err == nil {
-			r.Plans = append(r.Plans, plans[out.Target.Name])
-		}
-	}
-	r.Compare(s.Config, targets)
+	r, outcomes := s.PlanAll(ctx, targets, o.jobs, po)
 	if o.html != "" {
-		for _, t := range targets {
-			if p := plans[t.Name]; p != nil {
-				if err := r.AddTemplate(ctx, s, t); err != nil {
-					e.notef("%s: the page does not have the template: %v", t.StackName, err)
-				}
-			}
-		}
+		r.AddTemplates(ctx, s, targets)
 	}
 	if err := o.write(e, r); err != nil {
 		return err
@@ -194,11 +166,8 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 
 // write prints the plans and keeps them as files.
 func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
-	for i, p := range r.Plans {
-		if i > 0 && o.format == "text" {
-			fmt.Fprintln(e.stdout)
-		}
-		file := o.fileOf(p.StackName)
+	for _, p := range r.Plans {
+		file := o.folder(e).File(p.StackName)
 		text, err := p.Encode()
 		if err != nil {
 			return err
@@ -206,32 +175,12 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 		if err := e.writeFile(file, text); err != nil {
 			return err
 		}
-		if o.format == "text" {
-			if err := stack.WriteText(e.stdout, p, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
-				return err
-			}
+		if err := e.writePlanEvent(p, file); err != nil {
+			e.notef("the plan's event was not written: %v", unwrapPath(err))
 		}
-		e.tellPlan(p, file)
 	}
-	switch o.format {
-	case "json":
-		if err := e.printJSON(append([]*planfile.Plan{}, r.Plans...)); err != nil {
-			return err
-		}
-		for _, text := range r.Later {
-			e.notef("later: %s", text)
-		}
-	case "markdown":
-		if err := r.WriteMarkdown(e.stdout); err != nil {
-			return err
-		}
-	default:
-		if len(r.Plans) > 0 && len(r.Later) > 0 {
-			fmt.Fprintln(e.stdout)
-		}
-		for _, text := range r.Later {
-			fmt.Fprintf(e.stdout, "later: %s\n", text)
-		}
+	if err := o.print(e, r); err != nil {
+		return err
 	}
 	if o.html != "" {
 		var b strings.Builder
@@ -252,49 +201,21 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 	return nil
 }
 
-func (o *stackPlanOptions) fileOf(stackName string) string {
-	if strings.HasSuffix(o.output, ".json") {
-		return o.output
+// print writes the plans to stdout.
+func (o *stackPlanOptions) print(e *env, r *stack.Review) error {
+	switch o.format {
+	case "json":
+		stackview.Later(e.notes(), r)
+		return e.printJSON(append([]*planfile.Plan{}, r.Plans...))
+	case "markdown":
+		return r.WriteMarkdown(e.stdout)
+	default:
+		return stackview.Review(e.stdout, r, e.color(), o.folder(e).File)
 	}
-	return filepath.Join(o.output, planfile.FileName(stackName))
 }
 
-// removeOld removes what an earlier plan of the same stacks wrote. A plan of
-// all stacks also removes the plan files of stacks that the environment does
-// not have any more.
-func (o *stackPlanOptions) removeOld(e *env, env *stack.Environment, targets []*stack.Target, all bool) error {
-	old := []string{o.html, o.markdown}
-	for _, t := range targets {
-		old = append(old, o.fileOf(t.StackName))
-	}
-	if all && !strings.HasSuffix(o.output, ".json") {
-		entries, err := os.ReadDir(e.path(o.output))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errs.E(errs.Invalid, "folder %s: %w", o.output, unwrapPath(err))
-		}
-		for _, entry := range entries {
-			file := filepath.Join(o.output, entry.Name())
-			if !entry.Type().IsRegular() || !strings.HasSuffix(file, planfile.Suffix) {
-				continue
-			}
-			text, err := readFrom(e.dir, file)
-			if err != nil {
-				continue
-			}
-			if p, err := planfile.Decode(file, text); err == nil && p.Environment == env.Name && p.Account == env.Account && p.Region == env.Region {
-				old = append(old, file)
-			}
-		}
-	}
-	for _, file := range old {
-		if file == "" {
-			continue
-		}
-		if err := os.Remove(e.path(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errs.E(errs.Invalid, "remove the earlier plan %s: %w", filepath.ToSlash(file), unwrapPath(err))
-		}
-	}
-	return nil
+func (o *stackPlanOptions) folder(e *env) stack.PlanFolder {
+	return stack.PlanFolder{Dir: e.dir, Output: o.output}
 }
 
 func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
@@ -311,28 +232,20 @@ func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
 	return nil
 }
 
-// tellPlan writes the event of a plan to $REFLINE_EVENTS, where a run shows it.
-func (e *env) tellPlan(p *planfile.Plan, file string) {
+// writePlanEvent adds a plan to $REFLINE_EVENTS, if that is set.
+func (e *env) writePlanEvent(p *planfile.Plan, file string) error {
 	path := e.getenv("REFLINE_EVENTS")
 	if path == "" {
-		return
+		return nil
 	}
-	var text strings.Builder
-	if err := stack.WriteMarkdown(&text, p); err != nil {
-		return
-	}
-	line, err := json.Marshal(map[string]any{"type": "plan", "title": p.StackName + ": " + p.Summary(), "text": text.String(),
-		"digest": p.Digest, "file": filepath.ToSlash(file), "environment": p.Environment, "refused": len(p.Refusals) > 0})
+	line, err := stackview.PlanEvent(p, file)
 	if err != nil {
-		return
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		e.notef("the plan's event was not written: %v", unwrapPath(err))
-		return
+		return err
 	}
-	defer f.Close()
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		e.notef("the plan's event was not written: %v", unwrapPath(err))
-	}
+	_, err = f.Write(line)
+	return errors.Join(err, f.Close())
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 type stackPlansOptions struct {
@@ -51,32 +51,23 @@ func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, names []st
 	if err != nil {
 		return err
 	}
-	all := []stack.PendingPlan{}
-	for _, t := range targets {
-		var plans []stack.PendingPlan
-		if o.prune {
-			plans, err = s.Prune(ctx, t, o.older)
-		} else {
-			plans, err = s.Plans(ctx, t)
+	list := s.AllPlans
+	what := "waiting"
+	if o.prune {
+		what = "deleted"
+		list = func(ctx context.Context, targets []*stack.Target) ([]stack.PendingPlan, error) {
+			return s.PruneAll(ctx, targets, o.older)
 		}
-		if err != nil {
-			return err
-		}
-		all = append(all, plans...)
+	}
+	all, err := list(ctx, targets)
+	if err != nil {
+		return err
 	}
 	if o.json {
 		return e.printJSON(all)
 	}
-	tab := newTable()
-	for _, p := range all {
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\n", p.Created.UTC().Format("2006-01-02 15:04:05Z"), p.Name, p.State(), p.Description)
-	}
-	if err := tab.print(e.stdout); err != nil {
+	if err := stackview.Plans(e.stdout, all); err != nil {
 		return err
-	}
-	what := "waiting"
-	if o.prune {
-		what = "deleted"
 	}
 	e.notef("%s %s", plural(len(all), "plan"), what)
 	return nil

@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
-
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackPublishCmd(e *env) *cobra.Command {
@@ -45,24 +41,13 @@ func runStackPublish(ctx context.Context, e *env, o *stackOptions, names []strin
 		}
 		all[t.Name] = staged
 		if !o.json {
-			printStaged(e, *staged, "")
+			stackview.Staged(e.stdout, *staged)
 		}
 	}
 	if o.json {
 		return e.printJSON(all)
 	}
 	return nil
-}
-
-func printStaged(e *env, s stack.Staged, indent string) {
-	state := "there already"
-	if s.New {
-		state = "new"
-	}
-	fmt.Fprintf(e.stdout, "%s%s → s3://%s/%s  %s\n", indent, s.File, s.Bucket, s.Key, state)
-	for _, n := range s.Nested {
-		printStaged(e, n, indent+"  ")
-	}
 }
 
 type stackHistoryOptions struct {
@@ -102,17 +87,9 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 	if err != nil {
 		return err
 	}
-	records := []stack.Record{}
-	for _, t := range targets {
-		list, err := s.History(ctx, t.StackName, o.limit)
-		if err != nil {
-			return err
-		}
-		records = append(records, list...)
-	}
-	slices.SortStableFunc(records, func(a, b stack.Record) int { return b.Time.Compare(a.Time) })
-	if o.limit > 0 {
-		records = records[:min(len(records), o.limit)]
+	records, err := s.Histories(ctx, targets, o.limit)
+	if err != nil {
+		return err
 	}
 	if o.json {
 		return e.printJSON(records)
@@ -121,15 +98,5 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 		e.notef("nothing was published or planned yet: refline stack plan --env %s", s.Env.Name)
 		return nil
 	}
-	tab := newTable()
-	for _, r := range records {
-		ref := r.Ref
-		if r.Commit != "" {
-			ref += " " + r.Commit[:min(len(r.Commit), 8)]
-		}
-		what := firstOf(r.Plan, r.Template)
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), firstOf(r.Stack, "–"), r.Event, strings.TrimSpace(ref),
-			planfile.Short(what), firstOf(r.Author, r.Caller))
-	}
-	return tab.print(e.stdout)
+	return stackview.History(e.stdout, records)
 }

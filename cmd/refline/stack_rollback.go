@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackRollbackCmd(e *env) *cobra.Command {
@@ -65,9 +66,8 @@ func (o *stackOptions) rollBack(ctx context.Context, e *env, names []string,
 	if err != nil {
 		return err
 	}
-	var turn turns
-	view := newStackView(e, &turn, "")
-	d, err := back(ctx, s, targets[0], view.emit)
-	view.end()
-	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back", "")}})
+	err = newStackRun(e, false).watch(targets[0], stackview.Words{Done: "is rolled back"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
+		return back(ctx, s, targets[0], emit)
+	})
+	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: err}})
 }
