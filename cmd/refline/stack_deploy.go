@@ -151,23 +151,13 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	if err != nil {
 		return err
 	}
-	if err := w.Unset(targets, e.getenv).Err(); err != nil {
-		return err
-	}
-	s, err := w.connect(ctx, env)
-	if err != nil {
-		return err
-	}
-	if s.Env.Protected && o.yes {
-		return usagef("environment %s is protected: plan, have it reviewed, then refline stack deploy PLANFILE", s.Env.Name)
+	if env.Protected && o.yes {
+		return usagef("environment %s is protected: plan, have it reviewed, then refline stack deploy PLANFILE", env.Name)
 	}
 	if !o.yes && !e.interactive {
 		return usagef("up asks before it deploys, and nobody is here to answer; give --yes, or use refline stack plan and deploy")
 	}
-	if err := o.sincere(s.Env); err != nil {
-		return err
-	}
-	po, err := o.planFlags.options(ctx, e, s.Config)
+	s, po, err := o.reachToPlan(ctx, w, env, targets, &o.planFlags)
 	if err != nil {
 		return err
 	}

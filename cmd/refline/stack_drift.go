@@ -23,9 +23,9 @@ Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
 --detailed-exitcode), 130 canceled.`,
 		Example: `  refline stack drift --env prod
   refline stack drift landing --env prod --detailed-exitcode`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackDrift(cmd.Context(), e, o, args, detailed)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackDrift(ctx, e, o, s, targets, detailed)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -34,13 +34,7 @@ Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
 	return cmd
 }
 
-func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackDrift(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, detailed bool) error {
 	var turn stackview.Turns
 	found := map[string]stack.Drift{}
 	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
@@ -90,9 +84,9 @@ Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
 --detailed-exitcode).`,
 		Example: `  refline stack diff --env dev
   refline stack diff landing --env prod --detailed-exitcode`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackDiff(cmd.Context(), e, o, args, detailed)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackDiff(ctx, e, o, s, targets, detailed)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -100,11 +94,7 @@ Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
 	return cmd
 }
 
-func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackDiff(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, detailed bool) error {
 	var all []*stack.TemplateDiff
 	different := false
 	for _, t := range targets {

@@ -78,11 +78,7 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 	if format == diag.Text && len(found) == 0 {
 		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
-	failed, warned := found.Count()
-	if failed > 0 || o.strict && warned > 0 {
-		return errShown
-	}
-	return nil
+	return verdictOf(found, o.strict)
 }
 
 // lint checks template files, when that is what args name, else stacks.
@@ -163,9 +159,8 @@ func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []
 	if err := e.printRuled(found); err != nil {
 		return err
 	}
-	failed, warned := found.Count()
-	if failed > 0 || o.strict && warned > 0 {
-		return errShown
+	if err := verdictOf(found, o.strict); err != nil {
+		return err
 	}
 	if offline {
 		return nil

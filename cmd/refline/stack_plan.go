@@ -1,11 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -81,12 +80,8 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack.PlanOptions, error) {
 	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift, ImportExisting: p.importKept}
 	read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
-	rules := p.rules
-	if rules == "" && c.Rules != "" {
-		rules = filepath.ToSlash(filepath.Join(filepath.Dir(c.File), c.Rules))
-	}
 	var err error
-	if rules != "" {
+	if rules := cmp.Or(p.rules, c.RulesFile()); rules != "" {
 		if o.Rules, err = stack.LoadRules(ctx, rules, read); err != nil {
 			return o, err
 		}
@@ -123,17 +118,7 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 	if err := o.folder(e).Remove(env, targets, len(names) == 0, []string{o.html, o.markdown}, w.read); err != nil {
 		return err
 	}
-	if err := w.Unset(targets, e.getenv).Err(); err != nil {
-		return err
-	}
-	s, err := w.connect(ctx, env)
-	if err != nil {
-		return err
-	}
-	if err := o.sincere(s.Env); err != nil {
-		return err
-	}
-	po, err := o.planFlags.options(ctx, e, s.Config)
+	s, po, err := o.reachToPlan(ctx, w, env, targets, &o.planFlags)
 	if err != nil {
 		return err
 	}
@@ -175,28 +160,31 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 		if err := e.writeFile(file, text); err != nil {
 			return err
 		}
-		if err := e.writePlanEvent(p, file); err != nil {
+		line, err := stackview.PlanEvent(p, file)
+		if err != nil {
+			return err
+		}
+		if err := e.appendEvent(line); err != nil {
 			e.notef("the plan's event was not written: %v", unwrapPath(err))
 		}
 	}
 	if err := o.print(e, r); err != nil {
 		return err
 	}
-	if o.html != "" {
-		var b strings.Builder
-		if err := r.WriteHTML(&b); err != nil {
+	for _, f := range []struct {
+		file  string
+		write func(io.Writer) error
+	}{{o.html, r.WriteHTML}, {o.markdown, r.WriteMarkdown}} {
+		if f.file == "" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := f.write(&b); err != nil {
 			return err
 		}
-		if err := e.writeFile(o.html, []byte(b.String())); err != nil {
+		if err := e.writeFile(f.file, b.Bytes()); err != nil {
 			return err
 		}
-	}
-	if o.markdown != "" {
-		var b strings.Builder
-		if err := r.WriteMarkdown(&b); err != nil {
-			return err
-		}
-		return e.writeFile(o.markdown, []byte(b.String()))
 	}
 	return nil
 }
@@ -230,22 +218,4 @@ func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
 		return errChanges
 	}
 	return nil
-}
-
-// writePlanEvent adds a plan to $REFLINE_EVENTS, if that is set.
-func (e *env) writePlanEvent(p *planfile.Plan, file string) error {
-	path := e.getenv("REFLINE_EVENTS")
-	if path == "" {
-		return nil
-	}
-	line, err := stackview.PlanEvent(p, file)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(line)
-	return errors.Join(err, f.Close())
 }

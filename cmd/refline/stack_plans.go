@@ -28,7 +28,9 @@ stack that was planned but never deployed. Change sets of others are left alone.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack plans --env dev
   refline stack plans --env dev --prune --older-than 72h`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackPlans(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackPlans(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -46,11 +48,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, s *stack.Session, targets []*stack.Target) error {
 	list := s.AllPlans
 	what := "waiting"
 	if o.prune {

@@ -21,18 +21,16 @@ author. refline stack history lists what was published, planned and deployed.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack publish --env dev
   refline stack publish landing --env dev --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackPublish(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackPublish(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
 }
 
-func runStackPublish(ctx context.Context, e *env, o *stackOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackPublish(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
 	all := map[string]*stack.Staged{}
 	for _, t := range targets {
 		staged, err := s.Publish(ctx, t)
@@ -67,7 +65,9 @@ pipeline. Each is an object of its own that is never overwritten.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack history --env prod
   refline stack history landing --env prod -n 0 --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackHistory(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackHistory(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -82,11 +82,7 @@ func oneStack(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, s *stack.Session, targets []*stack.Target) error {
 	records, err := s.Histories(ctx, targets, o.limit)
 	if err != nil {
 		return err

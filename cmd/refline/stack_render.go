@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -83,13 +82,4 @@ func (e *env) writeRenderedTemplate(folder string, t *stack.Target, tmpl *stack.
 	}
 	fmt.Fprintln(e.stdout, filepath.ToSlash(file))
 	return nil
-}
-
-// writeFile writes below the folder one works in, which it makes.
-func (e *env) writeFile(path string, text []byte) error {
-	path = e.path(path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o644)
 }

@@ -22,18 +22,16 @@ that needs somebody what it means and which command leads out of it.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack status --env dev
   refline stack status landing --env prod --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackStatus(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackStatus(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
 }
 
-func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackStatus(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
 	list, err := s.StatusOf(ctx, targets)
 	if err != nil {
 		return err
@@ -62,7 +60,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 		Example: `  refline stack events landing --env dev
   refline stack events landing --env prod --follow`,
 		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackEvents(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackEvents(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -77,13 +77,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	return cmd
 }
 
-func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []string) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, s *stack.Session, targets []*stack.Target) error {
 	if o.follow {
 		r := newStackRun(e, false)
 		err := r.watch(targets[0], stackview.Words{Done: "is at rest"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
@@ -113,9 +107,9 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack outputs network --env dev
   refline stack outputs network --env dev --key VpcId`,
 		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackOutputs(cmd.Context(), e, o, args, key)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackOutputs(ctx, e, o, s, targets, key)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -123,11 +117,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []string, key string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackOutputs(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, key string) error {
 	outputs, err := s.Outputs(ctx, targets[0])
 	if err != nil {
 		return err
