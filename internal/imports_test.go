@@ -67,6 +67,7 @@ var imports = map[string]string{
 	"stack/planfile":  "diag",
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
+	"stackview":       "stack stack/planfile termview",
 }
 
 // planned are the imports that the design names and that no file needs yet, and

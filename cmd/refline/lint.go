@@ -77,8 +77,13 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 	if format == diag.Text && len(l.found) == 0 {
 		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
-	failed, warned := l.found.Count()
-	if failed > 0 || o.strict && warned > 0 {
+	return verdictOf(l.found, o.strict)
+}
+
+// verdictOf is the error for the exit code of findings that were printed.
+func verdictOf(found diag.List, strict bool) error {
+	failed, warned := found.Count()
+	if failed > 0 || strict && warned > 0 {
 		return errShown
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -55,4 +56,27 @@ func unwrapPath(err error) error {
 		return p.Err
 	}
 	return err
+}
+
+// writeFile writes below the folder one works in, which it makes.
+func (e *env) writeFile(path string, text []byte) error {
+	path = e.path(path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+// appendEvent adds a line to $REFLINE_EVENTS, if that is set: a run shows it.
+func (e *env) appendEvent(line []byte) error {
+	path := e.getenv("REFLINE_EVENTS")
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(line)
+	return errors.Join(err, f.Close())
 }

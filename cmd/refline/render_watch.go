@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"os"
@@ -53,7 +54,7 @@ func (o *renderOptions) again(ctx context.Context, e *env, in jsonnet.Input) err
 	if err := o.write(e, res); err != nil {
 		return err
 	}
-	done := e.now().Format(time.TimeOnly) + " " + firstOf(o.output, in.File)
+	done := e.now().Format(time.TimeOnly) + " " + cmp.Or(o.output, in.File)
 	found, is, err := o.lint(ctx, in)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -219,18 +218,43 @@ func maskValues(values []string) func(string) string {
 	return set.String
 }
 
-// reach is load, choose and connect.
-func (o *stackOptions) reach(ctx context.Context, e *env, names []string) (*stack.Session, []*stack.Target, error) {
-	w, err := o.load(ctx, e)
-	if err != nil {
-		return nil, nil, err
+// reached is a command on stacks of an account: it loads the configuration, chooses
+// environment and stacks, connects, and calls run. Ctrl-C ends ctx.
+func (o *stackOptions) reached(e *env, run func(context.Context, *stack.Session, []*stack.Target) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, names []string) error {
+		ctx, cancel := e.orderly(cmd.Context())
+		defer cancel()
+		w, err := o.load(ctx, e)
+		if err != nil {
+			return err
+		}
+		env, targets, err := w.choose(o, names)
+		if err != nil {
+			return err
+		}
+		s, err := w.connect(ctx, env)
+		if err != nil {
+			return err
+		}
+		return run(ctx, s, targets)
 	}
-	env, targets, err := w.choose(o, names)
-	if err != nil {
-		return nil, nil, err
+}
+
+// reachToPlan connects to the environment of targets after all that can be wrong
+// without it.
+func (o *stackOptions) reachToPlan(ctx context.Context, w *stackWork, env *stack.Environment, targets []*stack.Target, p *planFlags) (*stack.Session, stack.PlanOptions, error) {
+	if err := w.Unset(targets, w.e.getenv).Err(); err != nil {
+		return nil, stack.PlanOptions{}, err
 	}
 	s, err := w.connect(ctx, env)
-	return s, targets, err
+	if err != nil {
+		return nil, stack.PlanOptions{}, err
+	}
+	if err := o.sincere(s.Env); err != nil {
+		return nil, stack.PlanOptions{}, err
+	}
+	po, err := p.options(ctx, w.e, s.Config)
+	return s, po, err
 }
 
 // sincere refuses to plan a protected environment for a ref that is only
@@ -254,23 +278,7 @@ func originOf(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 }
 
 func namedOrigin(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
-	for _, o := range []stack.Origin{
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_TAG"), Tag: true},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_COMMIT_BRANCH")},
-		{Commit: e.getenv("CI_COMMIT_SHA"), Ref: e.getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"), Request: true},
-	} {
-		if o.Ref != "" {
-			o.Author = firstOf(e.getenv("CI_COMMIT_AUTHOR"), e.getenv("GITLAB_USER_LOGIN"))
-			o.Pipeline = firstOf(e.getenv("CI_PIPELINE_URL"), e.getenv("CI_PIPELINE_ID"))
-			return o
-		}
-	}
-	if e.getenv("GITHUB_SHA") != "" {
-		o := stack.Origin{Commit: e.getenv("GITHUB_SHA"), Ref: firstOf(e.getenv("GITHUB_HEAD_REF"), e.getenv("GITHUB_REF_NAME")),
-			Tag: e.getenv("GITHUB_REF_TYPE") == "tag", Request: e.getenv("GITHUB_HEAD_REF") != "", Author: e.getenv("GITHUB_ACTOR")}
-		if run := e.getenv("GITHUB_RUN_ID"); run != "" {
-			o.Pipeline = e.getenv("GITHUB_SERVER_URL") + "/" + e.getenv("GITHUB_REPOSITORY") + "/actions/runs/" + run
-		}
+	if o, ok := stack.CIOrigin(e.getenv); ok {
 		return o
 	}
 	o := stack.Origin{Commit: tree.SHA, Ref: tree.Branch}
@@ -283,15 +291,6 @@ func namedOrigin(ctx context.Context, e *env, tree *git.Worktree) stack.Origin {
 		o.Ref, o.Tag = head.Tags[0], true
 	}
 	return o
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // orderly ends ctx when the user asks for an end: waiting stops, and AWS goes
@@ -333,13 +332,4 @@ func (e *env) outcomes(list []stack.Outcome) error {
 		}
 	}
 	return worst
-}
-
-// turns lets several stacks print one after the other.
-type turns struct{ sync.Mutex }
-
-func (t *turns) do(f func()) {
-	t.Lock()
-	defer t.Unlock()
-	f()
 }

@@ -11,9 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"refline/internal/stack/planfile"
-
 	"refline/internal/stack"
+	"refline/internal/stack/planfile"
 )
 
 // notes is as much of GitLab and GitHub as keeps the comments of one request.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 type stackDeleteOptions struct {
@@ -39,7 +39,9 @@ Exit codes: 0 deleted or not there, 1 error, 2 usage, 3 a deletion failed, 130 c
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackDelete(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackDelete(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJobs(cmd)
@@ -51,29 +53,20 @@ Exit codes: 0 deleted or not there, 1 error, 2 usage, 3 a deletion failed, 130 c
 	return cmd
 }
 
-func runStackDelete(ctx context.Context, e *env, o *stackDeleteOptions, names []string) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackDelete(ctx context.Context, e *env, o *stackDeleteOptions, s *stack.Session, targets []*stack.Target) error {
 	if err := o.confirmed(e, s, targets); err != nil {
 		return err
 	}
-	var turn turns
+	run := newStackRun(e, len(targets) > 1)
 	outcomes := s.Config.EachReverse(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
-		view := newStackView(e, &turn, "")
-		if len(targets) > 1 {
-			view.name = t.StackName
-		}
-		d, err := s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: view.emit})
-		view.end()
+		err := run.watch(t, stackview.Words{Done: "is deleted"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			return s.Delete(ctx, t, stack.DeleteOptions{Retain: o.retain, Force: o.force, Emit: emit})
+		})
 		if errs.Is(err, errs.NotFound) {
-			turn.do(func() { fmt.Fprintf(e.stdout, "%s does not exist, nothing to delete\n", t.StackName) })
+			run.turns.Do(func() { fmt.Fprintf(e.stdout, "%s does not exist, nothing to delete\n", t.StackName) })
 			return nil
 		}
-		return e.deployed(&turn, false, d, err, "is deleted", "")
+		return err
 	})
 	return e.outcomes(outcomes)
 }
@@ -100,17 +93,8 @@ func (o *stackDeleteOptions) confirmed(e *env, s *stack.Session, targets []*stac
 			return errs.E(errs.Invalid, "nothing was deleted: no answer")
 		}
 	}
-	if !sameNames(got, want) {
+	if !stack.SameNames(got, want) {
 		return errs.E(errs.Invalid, "nothing was deleted: %q is not %q", got, all)
 	}
 	return nil
-}
-
-// sameNames reports whether a text with commas has these names, in any order.
-func sameNames(text string, want []string) bool {
-	got := strings.Split(text, ",")
-	for i := range got {
-		got[i] = strings.TrimSpace(got[i])
-	}
-	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
 }

@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
 	"refline/internal/stack"
 	"refline/internal/stack/awscloud"
+	"refline/internal/stack/planfile"
+	"refline/internal/stackview"
 )
+
+func deployedWords() stackview.Words {
+	return stackview.Words{Done: "is deployed", Nothing: "nothing to do, the plan has no changes"}
+}
 
 type stackDeployOptions struct {
 	stackOptions
@@ -61,7 +63,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []string) error {
 	ctx, cancel := e.orderly(ctx)
 	defer cancel()
-	plans, err := e.readPlans(args)
+	plans, err := stack.ReadPlans(e.dir, args, func(path string) ([]byte, error) { return readFrom(e.dir, path) })
 	if err != nil {
 		return err
 	}
@@ -82,19 +84,17 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 	if err != nil {
 		return err
 	}
-	targets := targetsOf(s, plans)
-	var turn turns
+	targets := s.TargetsOf(plans)
+	run := newStackRun(e, len(plans) > 1)
+	run.quiet = o.json
 	results := make([]*stack.Deployment, len(plans))
 	outcomes := s.Config.Each(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
 		i := slices.Index(targets, t)
-		view := newStackView(e, &turn, "")
-		if len(plans) > 1 {
-			view.name = t.StackName
-		}
-		d, err := s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Outdated: o.outdated, Emit: view.emit})
-		view.end()
-		results[i] = d
-		return e.deployed(&turn, o.json, d, err, "is deployed", "nothing to do, the plan has no changes")
+		return run.watch(t, deployedWords(), func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			var err error
+			results[i], err = s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.approve, Outdated: o.outdated, Emit: emit})
+			return results[i], err
+		})
 	})
 	if o.json {
 		if err := e.printJSON(results); err != nil {
@@ -104,68 +104,6 @@ func runStackDeploy(ctx context.Context, e *env, o *stackDeployOptions, args []s
 	return e.outcomes(outcomes)
 }
 
-// deployed prints what came of it and returns errRed if it failed. done and nothing
-// are what to say of a good end, and where nothing was to be done.
-func (e *env) deployed(turn *turns, quiet bool, d *stack.Deployment, err error, done, nothing string) error {
-	if d != nil && !quiet && (err == nil || d.Status != "") {
-		turn.do(func() { printDeployment(e, d, done, nothing) })
-	}
-	if err == nil && !d.Good {
-		return errRed
-	}
-	return err
-}
-
-// readPlans reads plan files; a folder stands for all that are in it.
-func (e *env) readPlans(args []string) ([]*planfile.Plan, error) {
-	var files []string
-	for _, arg := range args {
-		path := e.path(arg)
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "plan file %s: %w", arg, unwrapPath(err))
-		}
-		if !info.IsDir() {
-			files = append(files, arg)
-			continue
-		}
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "folder %s: %w", arg, unwrapPath(err))
-		}
-		before := len(files)
-		for _, entry := range entries {
-			if strings.HasSuffix(entry.Name(), ".plan.json") {
-				files = append(files, filepath.Join(arg, entry.Name()))
-			}
-		}
-		if len(files) == before {
-			return nil, errs.E(errs.NotFound, "folder %s has no file *.plan.json; refline stack plan makes one", arg)
-		}
-	}
-	var plans []*planfile.Plan
-	for _, file := range files {
-		text, err := readFrom(e.dir, file)
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "plan file %s: %w", file, unwrapPath(err))
-		}
-		p, err := planfile.Decode(file, text)
-		if err != nil {
-			return nil, err
-		}
-		for _, other := range plans {
-			if other.StackName == p.StackName {
-				return nil, errs.E(errs.Invalid, "two plans of stack %s; deploying one makes the other obsolete", p.StackName)
-			}
-			if other.Environment != p.Environment {
-				return nil, errs.E(errs.Invalid, "the plans are for %s and %s; deploy one environment at a time", other.Environment, p.Environment)
-			}
-		}
-		plans = append(plans, p)
-	}
-	return plans, nil
-}
-
 // sessionOf connects to the environment that the plans are for.
 func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans []*planfile.Plan) (*stack.Session, error) {
 	config, env, err := stack.EnvironmentOf(config, plans[0])
@@ -173,20 +111,6 @@ func (w *stackWork) sessionOf(ctx context.Context, config *stack.Config, plans [
 		return nil, err
 	}
 	return stack.Connect(ctx, awscloud.Open, config, env, w.deps())
-}
-
-// targetsOf gives each plan's stack as the configuration has it, or as much of
-// it as the plan tells.
-func targetsOf(s *stack.Session, plans []*planfile.Plan) []*stack.Target {
-	var out []*stack.Target
-	for _, p := range plans {
-		if d, ok := s.Config.Stack(p.Stack); ok {
-			out = append(out, s.Config.Target(d, s.Env))
-			continue
-		}
-		out = append(out, &stack.Target{Definition: &stack.Definition{Name: p.Stack}, Env: s.Env, StackName: p.StackName})
-	}
-	return out
 }
 
 type stackUpOptions struct {
@@ -227,23 +151,13 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 	if err != nil {
 		return err
 	}
-	if err := w.Unset(targets, e.getenv).Err(); err != nil {
-		return err
-	}
-	s, err := w.connect(ctx, env)
-	if err != nil {
-		return err
-	}
-	if s.Env.Protected && o.yes {
-		return usagef("environment %s is protected: plan, have it reviewed, then refline stack deploy PLANFILE", s.Env.Name)
+	if env.Protected && o.yes {
+		return usagef("environment %s is protected: plan, have it reviewed, then refline stack deploy PLANFILE", env.Name)
 	}
 	if !o.yes && !e.interactive {
 		return usagef("up asks before it deploys, and nobody is here to answer; give --yes, or use refline stack plan and deploy")
 	}
-	if err := o.sincere(s.Env); err != nil {
-		return err
-	}
-	po, err := o.planFlags.options(ctx, e, s.Config)
+	s, po, err := o.reachToPlan(ctx, w, env, targets, &o.planFlags)
 	if err != nil {
 		return err
 	}
@@ -254,19 +168,15 @@ func runStackUp(ctx context.Context, e *env, o *stackUpOptions, names []string) 
 		}
 		e.notef("%d stacks, in this order: %s", len(order), strings.Join(order, ", "))
 	}
-	var turn turns
+	run := newStackRun(e, false)
 	outcomes := s.Config.Each(ctx, targets, 1, func(ctx context.Context, t *stack.Target) error {
-		view := newStackView(e, &turn, "")
-		ask := func(p *planfile.Plan) (bool, error) { return o.ask(e, p) }
-		p, d, err := s.Up(ctx, t, po, ask, view.emit)
-		view.end()
-		if p != nil && p.Empty {
-			fmt.Fprintf(e.stdout, "%s: no changes\n", p.StackName)
-		}
-		if d == nil {
-			return err
-		}
-		return e.deployed(&turn, false, d, err, "is deployed", "nothing to do, the plan has no changes")
+		return run.watch(t, deployedWords(), func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			p, d, err := s.Up(ctx, t, po, func(p *planfile.Plan) (bool, error) { return o.ask(e, p) }, emit)
+			if p != nil && p.Empty {
+				fmt.Fprintf(e.stdout, "%s: no changes\n", p.StackName)
+			}
+			return d, err
+		})
 	})
 	return e.outcomes(outcomes)
 }

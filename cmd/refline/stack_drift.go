@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
-
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stack/planfile"
+	"refline/internal/stackview"
 )
 
 func newStackDriftCmd(e *env) *cobra.Command {
@@ -25,9 +23,9 @@ Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
 --detailed-exitcode), 130 canceled.`,
 		Example: `  refline stack drift --env prod
   refline stack drift landing --env prod --detailed-exitcode`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackDrift(cmd.Context(), e, o, args, detailed)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackDrift(ctx, e, o, s, targets, detailed)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -36,18 +34,12 @@ Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
 	return cmd
 }
 
-func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
-	var turn turns
+func runStackDrift(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, detailed bool) error {
+	var turn stackview.Turns
 	found := map[string]stack.Drift{}
 	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
 		d, err := s.Drift(ctx, t)
-		turn.do(func() { found[t.Name] = d })
+		turn.Do(func() { found[t.Name] = d })
 		return err
 	})
 	drifted := false
@@ -56,10 +48,14 @@ func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string,
 		if out.Err != nil {
 			continue
 		}
-		drifted = drifted || d.Status == "DRIFTED"
-		if !o.json {
-			printDrift(e, out.Target, d)
+		drifted = drifted || d.Drifted()
+		if o.json {
+			continue
 		}
+		if d.Failed != "" {
+			e.notef("%s: not every resource could be looked at: %s", out.Target.StackName, planfile.Plain(d.Failed))
+		}
+		stackview.Drift(e.stdout, out.Target, d)
 	}
 	if o.json {
 		if err := e.printJSON(found); err != nil {
@@ -75,25 +71,6 @@ func runStackDrift(ctx context.Context, e *env, o *stackOptions, names []string,
 	return nil
 }
 
-func printDrift(e *env, t *stack.Target, d stack.Drift) {
-	if d.Failed != "" {
-		e.notef("%s: not every resource could be looked at: %s", t.StackName, planfile.Plain(d.Failed))
-	}
-	if d.Status != "DRIFTED" {
-		fmt.Fprintf(e.stdout, "%s: %s\n", t.StackName, strings.ToLower(strings.ReplaceAll(d.Status, "_", " ")))
-		return
-	}
-	fmt.Fprintf(e.stdout, "%s: drifted\n", t.StackName)
-	for _, r := range d.Resources {
-		fmt.Fprintf(e.stdout, "  ~ %s  %s  %s\n", planfile.Plain(r.LogicalID), planfile.Plain(r.Type), strings.ToLower(r.Status))
-		for _, x := range r.Differences {
-			fmt.Fprintf(e.stdout, "      %s  template %s, is %s\n", planfile.Plain(strings.TrimPrefix(x.Path, "/")),
-				firstOf(planfile.Plain(x.Expected), "none"), firstOf(planfile.Plain(x.Actual), "none"))
-		}
-	}
-	fmt.Fprintf(e.stdout, "to put it back: refline stack plan %s --env %s --revert-drift\n", t.Name, t.Env.Name)
-}
-
 func newStackDiffCmd(e *env) *cobra.Command {
 	o := &stackOptions{}
 	detailed := false
@@ -107,9 +84,9 @@ Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
 --detailed-exitcode).`,
 		Example: `  refline stack diff --env dev
   refline stack diff landing --env prod --detailed-exitcode`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackDiff(cmd.Context(), e, o, args, detailed)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackDiff(ctx, e, o, s, targets, detailed)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -117,11 +94,7 @@ Exit codes: 0 good, 1 error, 2 usage, 4 there are differences (with
 	return cmd
 }
 
-func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, detailed bool) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackDiff(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, detailed bool) error {
 	var all []*stack.TemplateDiff
 	different := false
 	for _, t := range targets {
@@ -130,22 +103,9 @@ func runStackDiff(ctx context.Context, e *env, o *stackOptions, names []string, 
 			return err
 		}
 		all = append(all, d)
-		same := len(d.Parts) == 0 && len(d.Parameters) == 0 && len(d.Tags) == 0
-		different = different || !same
-		if o.json {
-			continue
-		}
-		switch {
-		case !d.Exists:
-			fmt.Fprintf(e.stdout, "%s: does not exist yet\n", d.StackName)
-		case same:
-			fmt.Fprintf(e.stdout, "%s: the same\n", d.StackName)
-			continue
-		default:
-			fmt.Fprintf(e.stdout, "%s:\n", d.StackName)
-		}
-		for line := range strings.Lines(d.Text()) {
-			fmt.Fprint(e.stdout, "  "+line)
+		different = different || !d.Same()
+		if !o.json {
+			stackview.Diff(e.stdout, d)
 		}
 	}
 	if o.json {

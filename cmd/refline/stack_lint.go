@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -12,12 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/cfn"
 	"refline/internal/cfn/lint"
 	"refline/internal/diag"
 	"refline/internal/errs"
-	"refline/internal/jsonnet"
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 type stackLintOptions struct {
@@ -80,11 +78,7 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 	if format == diag.Text && len(found) == 0 {
 		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
-	failed, warned := found.Count()
-	if failed > 0 || o.strict && warned > 0 {
-		return errShown
-	}
-	return nil
+	return verdictOf(found, o.strict)
 }
 
 // lint checks template files, when that is what args name, else stacks.
@@ -99,7 +93,7 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 			if err != nil {
 				return nil, err
 			}
-			found, err := o.lintOne(ctx, in, lint.Options{Regions: o.regions})
+			found, err := stack.LintTemplate(ctx, in, lint.Options{Regions: o.regions, Ignore: o.ignore, Include: o.include})
 			if err != nil {
 				return nil, err
 			}
@@ -111,128 +105,11 @@ func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (dia
 	if err != nil {
 		return nil, err
 	}
-	targets, err := w.everywhere(o.env, args)
+	targets, err := w.Everywhere(o.env, w.ref(), args)
 	if err != nil {
 		return nil, err
 	}
-	return o.lintTargets(ctx, w, targets)
-}
-
-// lintTargets lints each target. What is found in some environments of a stack
-// only names them.
-func (o *stackLintOptions) lintTargets(ctx context.Context, w *stackWork, targets []*stack.Target) (diag.List, error) {
-	found := map[string][]environmentFindings{}
-	var names []string
-	for _, t := range targets {
-		list, err := o.lintTarget(ctx, w, t)
-		if err != nil {
-			return nil, err
-		}
-		if found[t.Name] == nil {
-			names = append(names, t.Name)
-		}
-		found[t.Name] = append(found[t.Name], environmentFindings{t.Env.Name, list})
-	}
-	var all diag.List
-	for _, name := range names {
-		all = append(all, mergeEnvironments(found[name], w.File)...)
-	}
-	return all, nil
-}
-
-// environmentFindings is what was found of a stack in one environment.
-type environmentFindings struct {
-	env  string
-	list diag.List
-}
-
-// mergeEnvironments makes one list. A finding in the configuration needs no
-// environment named: it is at the environment's line.
-func mergeEnvironments(all []environmentFindings, config string) diag.List {
-	type key struct {
-		place                  diag.Place
-		rule, subject, message string
-	}
-	envs := map[key][]string{}
-	var out diag.List
-	for _, one := range all {
-		for _, f := range one.list {
-			k := key{f.Place, f.Rule, f.Subject, f.Message}
-			if envs[k] == nil {
-				out = append(out, f)
-			}
-			if !slices.Contains(envs[k], one.env) {
-				envs[k] = append(envs[k], one.env)
-			}
-		}
-	}
-	for i, f := range out {
-		if in := envs[key{f.Place, f.Rule, f.Subject, f.Message}]; len(in) < len(all) && f.File != config {
-			out[i].Message += " (in " + strings.Join(in, ", ") + ")"
-		}
-	}
-	return out
-}
-
-// lintTarget lints a stack in one environment, nested templates included.
-func (o *stackLintOptions) lintTarget(ctx context.Context, w *stackWork, t *stack.Target) (diag.List, error) {
-	tmpl, err := w.Render(ctx, t, w.read)
-	if found, ok := findingsOf(err); ok {
-		return found, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	found, err := w.Check(ctx, t, tmpl, w.read)
-	if err != nil {
-		return nil, err
-	}
-	all := found
-	found, err = o.lintStack(ctx, w, t, tmpl)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, found...)
-	for _, file := range tmpl.NestedFiles() {
-		in := w.Input(t, w.read)
-		in.File = file
-		found, err := o.lintOne(ctx, in, lint.Options{Regions: []string{t.Env.Region}})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return all, nil
-}
-
-// lintStack lints a stack's own template with the values that it will be given.
-func (o *stackLintOptions) lintStack(ctx context.Context, w *stackWork, t *stack.Target, tmpl *stack.Template) (diag.List, error) {
-	given, unknown := t.Given(tmpl)
-	found, err := o.lintOne(ctx, w.Input(t, w.read), lint.Options{Regions: []string{t.Env.Region}, Parameters: given, Unknown: unknown})
-	for i, f := range found {
-		if f.Rule != "E2900" {
-			continue
-		}
-		if at, ok := t.ValuePlace(f.Subject); ok {
-			found[i].Place = at
-		} else {
-			found[i].Hint = "add it to parameters: of stack " + t.Name + " in " + w.File + ", or give it a Default"
-		}
-	}
-	return found, err
-}
-
-// lintOne gives a template's findings; one that cannot be read is a finding.
-func (o *stackLintOptions) lintOne(ctx context.Context, in jsonnet.Input, lo lint.Options) (diag.List, error) {
-	t, err := cfn.Load(ctx, in)
-	if list, ok := findingsOf(err); ok {
-		return list, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	lo.Ignore, lo.Include = o.ignore, o.include
-	return lint.Lint(ctx, t, lo)
+	return w.Lint(ctx, targets, stack.LintOptions{Ignore: o.ignore, Include: o.include}, w.read)
 }
 
 func isTemplateFile(arg string) bool {
@@ -275,16 +152,15 @@ func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []
 	if err != nil {
 		return err
 	}
-	found, err := o.lintTargets(ctx, w, targets)
+	found, err := w.Lint(ctx, targets, stack.LintOptions{}, w.read)
 	if err != nil {
 		return err
 	}
 	if err := e.printRuled(found); err != nil {
 		return err
 	}
-	failed, warned := found.Count()
-	if failed > 0 || o.strict && warned > 0 {
-		return errShown
+	if err := verdictOf(found, o.strict); err != nil {
+		return err
 	}
 	if offline {
 		return nil
@@ -301,42 +177,11 @@ func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []
 		}
 		answers[t.Name] = v
 		if !o.json {
-			printValidation(e, t, v)
+			stackview.Validation(e.stdout, t, v)
 		}
 	}
 	if o.json {
 		return e.printJSON(answers)
 	}
 	return nil
-}
-
-func printValidation(e *env, t *stack.Target, v stack.Validation) {
-	fmt.Fprintf(e.stdout, "%s: valid\n", t.StackName)
-	if len(v.Capabilities) > 0 {
-		fmt.Fprintf(e.stdout, "  needs %s: %s\n", strings.Join(v.Capabilities, ", "), v.CapabilitiesReason)
-		for _, c := range v.Capabilities {
-			if !slices.Contains(t.Capabilities, c) && !(c == "CAPABILITY_IAM" && slices.Contains(t.Capabilities, "CAPABILITY_NAMED_IAM")) {
-				fmt.Fprintf(e.stdout, "  add %s to capabilities: of stack %s\n", c, t.Name)
-			}
-		}
-	}
-	for _, p := range v.Parameters {
-		value := ""
-		if p.Default != "" {
-			value = " (default " + p.Default + ")"
-		}
-		if p.NoEcho {
-			value = " (not shown)"
-		}
-		fmt.Fprintf(e.stdout, "  parameter %s%s\n", p.Key, value)
-	}
-}
-
-// findingsOf gives the findings that an error holds.
-func findingsOf(err error) (diag.List, bool) {
-	var failure *diag.Failure
-	if !errors.As(err, &failure) {
-		return nil, false
-	}
-	return failure.Findings, true
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackListCmd(e *env) *cobra.Command {
@@ -29,89 +29,20 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-type listedEnvironment struct {
-	Name      string            `json:"name"`
-	Account   string            `json:"account"`
-	Region    string            `json:"region"`
-	Protected bool              `json:"protected"`
-	Refs      []string          `json:"refs"`
-	Mode      stack.Mode        `json:"does"` // what the ref one stands on does here
-	Stacks    map[string]string `json:"stacks"`
-	Order     []string          `json:"order"`
-}
-
 func runStackList(ctx context.Context, e *env, o *stackOptions) error {
 	w, err := o.load(ctx, e)
 	if err != nil {
 		return err
 	}
-	var list []listedEnvironment
-	for _, env := range w.Environments {
-		if o.env != "" && env.Name != o.env {
-			continue
-		}
-		item := listedEnvironment{Name: env.Name, Account: env.Account, Region: env.Region, Protected: env.Protected,
-			Refs: []string{}, Mode: stack.ModeLint, Stacks: map[string]string{}, Order: []string{}}
-		for _, r := range env.Refs {
-			item.Refs = append(item.Refs, r.String())
-		}
-		for _, s := range w.Select(w.ref()) {
-			if s.Env == env {
-				item.Mode = s.Mode
-			}
-		}
-		_, targets, err := w.Choose(env.Name, w.ref(), nil)
-		if err != nil {
-			return err
-		}
-		for _, t := range targets {
-			item.Stacks[t.Name] = t.StackName
-			item.Order = append(item.Order, t.Name)
-		}
-		list = append(list, item)
-	}
+	list := w.Overview(o.env, w.ref())
 	if o.json {
-		return e.printJSON(list)
+		return e.printJSON(list.Environments)
 	}
-	return w.printMatrix(list)
-}
-
-func (w *stackWork) printMatrix(list []listedEnvironment) error {
-	ref := "no ref"
+	ref := ""
 	if w.origin.Ref != "" {
 		ref = w.ref().String()
 	}
-	fmt.Fprintf(w.e.stdout, "%s · %s\n", w.File, ref)
-	tab := newTable()
-	row := func(cells ...string) { fmt.Fprintln(tab, "  "+strings.Join(cells, "\t")) }
-	head := []string{"stack"}
-	for _, env := range list {
-		head = append(head, env.Name)
-	}
-	row(head...)
-	for _, d := range w.Stacks {
-		cells := []string{d.Name}
-		for _, env := range list {
-			cells = append(cells, firstOf(env.Stacks[d.Name], "–"))
-		}
-		row(cells...)
-	}
-	for _, line := range []struct {
-		name string
-		of   func(listedEnvironment) string
-	}{
-		{"account", func(e listedEnvironment) string { return e.Account }},
-		{"region", func(e listedEnvironment) string { return e.Region }},
-		{"refs", func(e listedEnvironment) string { return firstOf(strings.Join(e.Refs, ", "), "none") }},
-		{"here", func(e listedEnvironment) string { return string(e.Mode) }},
-	} {
-		cells := []string{line.name}
-		for _, env := range list {
-			cells = append(cells, line.of(env))
-		}
-		row(cells...)
-	}
-	return tab.print(w.e.stdout)
+	return stackview.Matrix(e.stdout, list, ref)
 }
 
 func newStackSchemaCmd(e *env) *cobra.Command {

@@ -1,22 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-
-	"refline/internal/errs"
-	"refline/internal/stack/planfile"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stack/planfile"
+	"refline/internal/stackview"
 )
 
 type stackPlanOptions struct {
@@ -86,12 +80,8 @@ Exit codes: 0 good, 1 error or a refused plan, 2 usage, 4 changes are present
 func (p *planFlags) options(ctx context.Context, e *env, c *stack.Config) (stack.PlanOptions, error) {
 	o := stack.PlanOptions{AllowReplace: p.allow, RevertDrift: p.revertDrift, ImportExisting: p.importKept}
 	read := func(path string) ([]byte, error) { return readFrom(e.dir, path) }
-	rules := p.rules
-	if rules == "" && c.Rules != "" {
-		rules = filepath.ToSlash(filepath.Join(filepath.Dir(c.File), c.Rules))
-	}
 	var err error
-	if rules != "" {
+	if rules := cmp.Or(p.rules, c.RulesFile()); rules != "" {
 		if o.Rules, err = stack.LoadRules(ctx, rules, read); err != nil {
 			return o, err
 		}
@@ -125,52 +115,19 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 		return err
 	}
 	// Whatever comes of this plan, an earlier one must not pass for it.
-	if err := o.removeOld(e, env, targets, len(names) == 0); err != nil {
+	if err := o.folder(e).Remove(env, targets, len(names) == 0, []string{o.html, o.markdown}, w.read); err != nil {
 		return err
 	}
-	if err := w.Unset(targets, e.getenv).Err(); err != nil {
-		return err
-	}
-	s, err := w.connect(ctx, env)
+	s, po, err := o.reachToPlan(ctx, w, env, targets, &o.planFlags)
 	if err != nil {
 		return err
 	}
-	if err := o.sincere(s.Env); err != nil {
-		return err
-	}
-	po, err := o.planFlags.options(ctx, e, s.Config)
-	if err != nil {
-		return err
-	}
-	if len(targets) > 1 && (strings.HasSuffix(o.output, ".json") || len(po.Import) > 0) {
+	if len(targets) > 1 && (o.folder(e).Single() || len(po.Import) > 0) {
 		return usagef("%d stacks are planned; -o FILE and --import are for one: name it", len(targets))
 	}
-	plans := map[string]*planfile.Plan{}
-	var turn turns
-	outcomes := s.Config.EachAlone(ctx, targets, o.jobs, func(ctx context.Context, t *stack.Target) error {
-		p, err := s.Plan(ctx, t, po)
-		turn.do(func() { plans[t.Name] = p })
-		return err
-	})
-	r := &stack.Review{}
-	for i, out := range outcomes {
-		var notYet *stack.NotYetError
-		if errors.As(out.Err, &notYet) && slices.ContainsFunc(targets, func(t *stack.Target) bool { return t.Name == notYet.Output.Stack }) {
-			r.Waits(out.Target, notYet)
-			outcomes[i].Err = nil
-		} else if out.Err == nil {
-			r.Plans = append(r.Plans, plans[out.Target.Name])
-		}
-	}
-	r.Compare(s.Config, targets)
+	r, outcomes := s.PlanAll(ctx, targets, o.jobs, po)
 	if o.html != "" {
-		for _, t := range targets {
-			if p := plans[t.Name]; p != nil {
-				if err := r.AddTemplate(ctx, s, t); err != nil {
-					e.notef("%s: the page does not have the template: %v", t.StackName, err)
-				}
-			}
-		}
+		r.AddTemplates(ctx, s, targets)
 	}
 	if err := o.write(e, r); err != nil {
 		return err
@@ -194,11 +151,8 @@ func runStackPlan(ctx context.Context, e *env, o *stackPlanOptions, names []stri
 
 // write prints the plans and keeps them as files.
 func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
-	for i, p := range r.Plans {
-		if i > 0 && o.format == "text" {
-			fmt.Fprintln(e.stdout)
-		}
-		file := o.fileOf(p.StackName)
+	for _, p := range r.Plans {
+		file := o.folder(e).File(p.StackName)
 		text, err := p.Encode()
 		if err != nil {
 			return err
@@ -206,95 +160,50 @@ func (o *stackPlanOptions) write(e *env, r *stack.Review) error {
 		if err := e.writeFile(file, text); err != nil {
 			return err
 		}
-		if o.format == "text" {
-			if err := stack.WriteText(e.stdout, p, stack.TextOptions{File: filepath.ToSlash(file), Color: e.color()}); err != nil {
-				return err
-			}
-		}
-		e.tellPlan(p, file)
-	}
-	switch o.format {
-	case "json":
-		if err := e.printJSON(append([]*planfile.Plan{}, r.Plans...)); err != nil {
+		line, err := stackview.PlanEvent(p, file)
+		if err != nil {
 			return err
 		}
-		for _, text := range r.Later {
-			e.notef("later: %s", text)
-		}
-	case "markdown":
-		if err := r.WriteMarkdown(e.stdout); err != nil {
-			return err
-		}
-	default:
-		if len(r.Plans) > 0 && len(r.Later) > 0 {
-			fmt.Fprintln(e.stdout)
-		}
-		for _, text := range r.Later {
-			fmt.Fprintf(e.stdout, "later: %s\n", text)
+		if err := e.appendEvent(line); err != nil {
+			e.notef("the plan's event was not written: %v", unwrapPath(err))
 		}
 	}
-	if o.html != "" {
-		var b strings.Builder
-		if err := r.WriteHTML(&b); err != nil {
-			return err
-		}
-		if err := e.writeFile(o.html, []byte(b.String())); err != nil {
-			return err
-		}
+	if err := o.print(e, r); err != nil {
+		return err
 	}
-	if o.markdown != "" {
-		var b strings.Builder
-		if err := r.WriteMarkdown(&b); err != nil {
-			return err
-		}
-		return e.writeFile(o.markdown, []byte(b.String()))
-	}
-	return nil
-}
-
-func (o *stackPlanOptions) fileOf(stackName string) string {
-	if strings.HasSuffix(o.output, ".json") {
-		return o.output
-	}
-	return filepath.Join(o.output, planfile.FileName(stackName))
-}
-
-// removeOld removes what an earlier plan of the same stacks wrote. A plan of
-// all stacks also removes the plan files of stacks that the environment does
-// not have any more.
-func (o *stackPlanOptions) removeOld(e *env, env *stack.Environment, targets []*stack.Target, all bool) error {
-	old := []string{o.html, o.markdown}
-	for _, t := range targets {
-		old = append(old, o.fileOf(t.StackName))
-	}
-	if all && !strings.HasSuffix(o.output, ".json") {
-		entries, err := os.ReadDir(e.path(o.output))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errs.E(errs.Invalid, "folder %s: %w", o.output, unwrapPath(err))
-		}
-		for _, entry := range entries {
-			file := filepath.Join(o.output, entry.Name())
-			if !entry.Type().IsRegular() || !strings.HasSuffix(file, planfile.Suffix) {
-				continue
-			}
-			text, err := readFrom(e.dir, file)
-			if err != nil {
-				continue
-			}
-			if p, err := planfile.Decode(file, text); err == nil && p.Environment == env.Name && p.Account == env.Account && p.Region == env.Region {
-				old = append(old, file)
-			}
-		}
-	}
-	for _, file := range old {
-		if file == "" {
+	for _, f := range []struct {
+		file  string
+		write func(io.Writer) error
+	}{{o.html, r.WriteHTML}, {o.markdown, r.WriteMarkdown}} {
+		if f.file == "" {
 			continue
 		}
-		if err := os.Remove(e.path(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errs.E(errs.Invalid, "remove the earlier plan %s: %w", filepath.ToSlash(file), unwrapPath(err))
+		var b bytes.Buffer
+		if err := f.write(&b); err != nil {
+			return err
+		}
+		if err := e.writeFile(f.file, b.Bytes()); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// print writes the plans to stdout.
+func (o *stackPlanOptions) print(e *env, r *stack.Review) error {
+	switch o.format {
+	case "json":
+		stackview.Later(e.notes(), r)
+		return e.printJSON(append([]*planfile.Plan{}, r.Plans...))
+	case "markdown":
+		return r.WriteMarkdown(e.stdout)
+	default:
+		return stackview.Review(e.stdout, r, e.color(), o.folder(e).File)
+	}
+}
+
+func (o *stackPlanOptions) folder(e *env) stack.PlanFolder {
+	return stack.PlanFolder{Dir: e.dir, Output: o.output}
 }
 
 func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
@@ -309,30 +218,4 @@ func (o *stackPlanOptions) verdict(plans []*planfile.Plan) error {
 		return errChanges
 	}
 	return nil
-}
-
-// tellPlan writes the event of a plan to $REFLINE_EVENTS, where a run shows it.
-func (e *env) tellPlan(p *planfile.Plan, file string) {
-	path := e.getenv("REFLINE_EVENTS")
-	if path == "" {
-		return
-	}
-	var text strings.Builder
-	if err := stack.WriteMarkdown(&text, p); err != nil {
-		return
-	}
-	line, err := json.Marshal(map[string]any{"type": "plan", "title": p.StackName + ": " + p.Summary(), "text": text.String(),
-		"digest": p.Digest, "file": filepath.ToSlash(file), "environment": p.Environment, "refused": len(p.Refusals) > 0})
-	if err != nil {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		e.notef("the plan's event was not written: %v", unwrapPath(err))
-		return
-	}
-	defer f.Close()
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		e.notef("the plan's event was not written: %v", unwrapPath(err))
-	}
 }

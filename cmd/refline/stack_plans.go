@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 type stackPlansOptions struct {
@@ -28,7 +28,9 @@ stack that was planned but never deployed. Change sets of others are left alone.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack plans --env dev
   refline stack plans --env dev --prune --older-than 72h`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackPlans(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackPlans(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -46,37 +48,24 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
+func runStackPlans(ctx context.Context, e *env, o *stackPlansOptions, s *stack.Session, targets []*stack.Target) error {
+	list := s.AllPlans
+	what := "waiting"
+	if o.prune {
+		what = "deleted"
+		list = func(ctx context.Context, targets []*stack.Target) ([]stack.PendingPlan, error) {
+			return s.PruneAll(ctx, targets, o.older)
+		}
+	}
+	all, err := list(ctx, targets)
 	if err != nil {
 		return err
-	}
-	all := []stack.PendingPlan{}
-	for _, t := range targets {
-		var plans []stack.PendingPlan
-		if o.prune {
-			plans, err = s.Prune(ctx, t, o.older)
-		} else {
-			plans, err = s.Plans(ctx, t)
-		}
-		if err != nil {
-			return err
-		}
-		all = append(all, plans...)
 	}
 	if o.json {
 		return e.printJSON(all)
 	}
-	tab := newTable()
-	for _, p := range all {
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\n", p.Created.UTC().Format("2006-01-02 15:04:05Z"), p.Name, p.State(), p.Description)
-	}
-	if err := tab.print(e.stdout); err != nil {
+	if err := stackview.Plans(e.stdout, all); err != nil {
 		return err
-	}
-	what := "waiting"
-	if o.prune {
-		what = "deleted"
 	}
 	e.notef("%s %s", plural(len(all), "plan"), what)
 	return nil

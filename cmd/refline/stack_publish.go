@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
-
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackPublishCmd(e *env) *cobra.Command {
@@ -25,18 +21,16 @@ author. refline stack history lists what was published, planned and deployed.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack publish --env dev
   refline stack publish landing --env dev --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackPublish(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackPublish(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
 }
 
-func runStackPublish(ctx context.Context, e *env, o *stackOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackPublish(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
 	all := map[string]*stack.Staged{}
 	for _, t := range targets {
 		staged, err := s.Publish(ctx, t)
@@ -45,24 +39,13 @@ func runStackPublish(ctx context.Context, e *env, o *stackOptions, names []strin
 		}
 		all[t.Name] = staged
 		if !o.json {
-			printStaged(e, *staged, "")
+			stackview.Staged(e.stdout, *staged)
 		}
 	}
 	if o.json {
 		return e.printJSON(all)
 	}
 	return nil
-}
-
-func printStaged(e *env, s stack.Staged, indent string) {
-	state := "there already"
-	if s.New {
-		state = "new"
-	}
-	fmt.Fprintf(e.stdout, "%s%s → s3://%s/%s  %s\n", indent, s.File, s.Bucket, s.Key, state)
-	for _, n := range s.Nested {
-		printStaged(e, n, indent+"  ")
-	}
 }
 
 type stackHistoryOptions struct {
@@ -82,7 +65,9 @@ pipeline. Each is an object of its own that is never overwritten.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack history --env prod
   refline stack history landing --env prod -n 0 --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackHistory(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackHistory(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -97,22 +82,10 @@ func oneStack(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
+func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, s *stack.Session, targets []*stack.Target) error {
+	records, err := s.Histories(ctx, targets, o.limit)
 	if err != nil {
 		return err
-	}
-	records := []stack.Record{}
-	for _, t := range targets {
-		list, err := s.History(ctx, t.StackName, o.limit)
-		if err != nil {
-			return err
-		}
-		records = append(records, list...)
-	}
-	slices.SortStableFunc(records, func(a, b stack.Record) int { return b.Time.Compare(a.Time) })
-	if o.limit > 0 {
-		records = records[:min(len(records), o.limit)]
 	}
 	if o.json {
 		return e.printJSON(records)
@@ -121,15 +94,5 @@ func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, names 
 		e.notef("nothing was published or planned yet: refline stack plan --env %s", s.Env.Name)
 		return nil
 	}
-	tab := newTable()
-	for _, r := range records {
-		ref := r.Ref
-		if r.Commit != "" {
-			ref += " " + r.Commit[:min(len(r.Commit), 8)]
-		}
-		what := firstOf(r.Plan, r.Template)
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time.Format("2006-01-02 15:04:05Z"), firstOf(r.Stack, "–"), r.Event, strings.TrimSpace(ref),
-			planfile.Short(what), firstOf(r.Author, r.Caller))
-	}
-	return tab.print(e.stdout)
+	return stackview.History(e.stdout, records)
 }

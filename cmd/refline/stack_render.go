@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +43,7 @@ func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []
 	if chosen := w.Select(w.ref()); env == "" && len(chosen) == 1 {
 		env = chosen[0].Env.Name
 	}
-	targets, err := w.everywhere(env, names)
+	targets, err := w.Everywhere(env, w.ref(), names)
 	if err != nil {
 		return err
 	}
@@ -55,7 +53,7 @@ func runStackRender(ctx context.Context, e *env, o *stackRenderOptions, names []
 	var broken diag.List
 	for _, t := range targets {
 		tmpl, err := w.Render(ctx, t, w.read)
-		if found, ok := findingsOf(err); ok {
+		if found, ok := stack.FindingsOf(err); ok {
 			broken = append(broken, found...) // the others are rendered all the same
 			continue
 		}
@@ -84,43 +82,4 @@ func (e *env) writeRenderedTemplate(folder string, t *stack.Target, tmpl *stack.
 	}
 	fmt.Fprintln(e.stdout, filepath.ToSlash(file))
 	return nil
-}
-
-// writeFile writes below the folder one works in, which it makes.
-func (e *env) writeFile(path string, text []byte) error {
-	path = e.path(path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o644)
-}
-
-// everywhere gives the chosen stacks of an environment, or of all of them for "":
-// what needs no account works anywhere.
-func (w *stackWork) everywhere(env string, names []string) ([]*stack.Target, error) {
-	if env != "" {
-		_, targets, err := w.Choose(env, w.ref(), names)
-		return targets, err
-	}
-	var all []*stack.Target
-	known := map[string]bool{}
-	for _, e := range w.Environments {
-		_, targets, err := w.Choose(e.Name, w.ref(), nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range targets {
-			known[t.Name] = true
-			if len(names) == 0 || slices.Contains(names, t.Name) {
-				all = append(all, t)
-			}
-		}
-	}
-	for _, name := range names {
-		if !known[name] { // let it be told as everywhere else
-			_, _, err := w.Choose(w.Environments[0].Name, w.ref(), []string{name})
-			return nil, err
-		}
-	}
-	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackRollbackCmd(e *env) *cobra.Command {
@@ -21,11 +22,9 @@ goes away. A rollback that failed is gone on with by refline stack continue.
 Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed, 130 canceled.`,
 		Example: "  refline stack rollback landing --env dev",
 		Args:    oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.rollBack(cmd.Context(), e, args, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
-				return s.Rollback(ctx, t, emit)
-			})
-		},
+		RunE: o.rollBack(e, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
+			return s.Rollback(ctx, t, emit)
+		}),
 	}
 	o.bind(cmd)
 	return cmd
@@ -44,30 +43,23 @@ Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed again, 130 canceled.`,
 		Example: `  refline stack continue landing --env dev
   refline stack continue landing --env dev --skip Database`,
 		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.rollBack(cmd.Context(), e, args, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
-				return s.Continue(ctx, t, skip, emit)
-			})
-		},
+		RunE: o.rollBack(e, func(ctx context.Context, s *stack.Session, t *stack.Target, emit func(stack.Progress)) (*stack.Deployment, error) {
+			return s.Continue(ctx, t, skip, emit)
+		}),
 	}
 	o.bind(cmd)
 	cmd.Flags().StringArrayVar(&skip, "skip", nil, "id of a resource to leave as it is")
 	return cmd
 }
 
-// rollBack does one of the ways back and shows what happens.
-func (o *stackOptions) rollBack(ctx context.Context, e *env, names []string,
+// rollBack is a command that takes a stack back and shows what happens.
+func (o *stackOptions) rollBack(e *env,
 	back func(context.Context, *stack.Session, *stack.Target, func(stack.Progress)) (*stack.Deployment, error),
-) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
-	var turn turns
-	view := newStackView(e, &turn, "")
-	d, err := back(ctx, s, targets[0], view.emit)
-	view.end()
-	return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is rolled back", "")}})
+) func(*cobra.Command, []string) error {
+	return o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+		err := newStackRun(e, false).watch(targets[0], stackview.Words{Done: "is rolled back"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			return back(ctx, s, targets[0], emit)
+		})
+		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: err}})
+	})
 }

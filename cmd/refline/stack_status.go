@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
-
-	"refline/internal/stack/planfile"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
 	"refline/internal/stack"
+	"refline/internal/stackview"
 )
 
 func newStackStatusCmd(e *env) *cobra.Command {
@@ -24,75 +22,24 @@ that needs somebody what it means and which command leads out of it.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack status --env dev
   refline stack status landing --env prod --json`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackStatus(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackStatus(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
 }
 
-type stackState struct {
-	Stack     string              `json:"stack"`
-	StackName string              `json:"stackName"`
-	Exists    bool                `json:"exists"`
-	Status    stack.Status        `json:"status,omitempty"`
-	Reason    string              `json:"reason,omitempty"`
-	Resources int                 `json:"resources"`
-	Drift     string              `json:"drift,omitempty"`
-	Pending   []stack.PendingPlan `json:"pending,omitempty"`
-	Recovery  *stack.Recovery     `json:"recovery,omitempty"`
-}
-
-func runStackStatus(ctx context.Context, e *env, o *stackOptions, names []string) error {
-	s, targets, err := o.reach(ctx, e, names)
+func runStackStatus(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
+	list, err := s.StatusOf(ctx, targets)
 	if err != nil {
 		return err
-	}
-	var list []stackState
-	for _, t := range targets {
-		st, err := s.Status(ctx, t)
-		if err != nil {
-			return err
-		}
-		list = append(list, stackState{Stack: t.Name, StackName: t.StackName, Exists: st.Exists, Status: st.Stack.Status,
-			Reason: st.Stack.Reason, Resources: len(st.Resources), Drift: st.Stack.DriftStatus, Pending: st.Pending, Recovery: st.Recovery})
 	}
 	if o.json {
 		return e.printJSON(list)
 	}
-	tab := newTable()
-	for _, x := range list {
-		if !x.Exists {
-			fmt.Fprintf(tab, "  –\t%s\tdoes not exist\trefline stack plan %s --env %s\n", x.StackName, x.Stack, s.Env.Name)
-			continue
-		}
-		more := plural(x.Resources, "resource")
-		waiting := 0
-		for _, p := range x.Pending {
-			if p.Waits() {
-				waiting++
-			}
-		}
-		if waiting > 0 {
-			more += ", " + plural(waiting, "plan") + " waiting"
-		}
-		if stale := len(x.Pending) - waiting; stale > 0 {
-			more += ", " + strconv.Itoa(stale) + " stale"
-		}
-		if x.Drift == "DRIFTED" {
-			more += ", drifted"
-		}
-		fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\n", symbolOf(x.Status), x.StackName, x.Status, more)
-	}
-	if err := tab.print(e.stdout); err != nil {
-		return err
-	}
-	for _, x := range list {
-		if x.Recovery != nil {
-			fmt.Fprintf(e.stdout, "%s: %s\n", x.StackName, x.Recovery)
-		}
-	}
-	return nil
+	return stackview.Status(e.stdout, s.Env.Name, list)
 }
 
 type stackEventsOptions struct {
@@ -113,7 +60,9 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 		Example: `  refline stack events landing --env dev
   refline stack events landing --env prod --follow`,
 		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error { return runStackEvents(cmd.Context(), e, o, args) },
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackEvents(ctx, e, o, s, targets)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -128,19 +77,13 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	return cmd
 }
 
-func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []string) error {
-	ctx, cancel := e.orderly(ctx)
-	defer cancel()
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, s *stack.Session, targets []*stack.Target) error {
 	if o.follow {
-		var turn turns
-		view := newStackView(e, &turn, "")
-		d, err := s.Follow(ctx, targets[0], view.emit)
-		view.end()
-		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: e.deployed(&turn, false, d, err, "is at rest", "")}})
+		r := newStackRun(e, false)
+		err := r.watch(targets[0], stackview.Words{Done: "is at rest"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
+			return s.Follow(ctx, targets[0], emit)
+		})
+		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: err}})
 	}
 	events, err := s.Events(ctx, targets[0], o.limit)
 	if err != nil {
@@ -149,12 +92,7 @@ func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, names []
 	if o.json {
 		return e.printJSON(events)
 	}
-	tab := newTable()
-	for _, x := range events {
-		fmt.Fprintf(tab, "%s\t%s %s\t%s\t%s\t%s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), symbolOf(x.Status), planfile.Plain(x.LogicalID),
-			planfile.Plain(x.Type), x.Status, planfile.Plain(x.Reason))
-	}
-	return tab.print(e.stdout)
+	return stackview.Events(e.stdout, events)
 }
 
 func newStackOutputsCmd(e *env) *cobra.Command {
@@ -169,9 +107,9 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack outputs network --env dev
   refline stack outputs network --env dev --key VpcId`,
 		Args: oneStack,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackOutputs(cmd.Context(), e, o, args, key)
-		},
+		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
+			return runStackOutputs(ctx, e, o, s, targets, key)
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -179,11 +117,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []string, key string) error {
-	s, targets, err := o.reach(ctx, e, names)
-	if err != nil {
-		return err
-	}
+func runStackOutputs(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, key string) error {
 	outputs, err := s.Outputs(ctx, targets[0])
 	if err != nil {
 		return err
@@ -203,9 +137,5 @@ func runStackOutputs(ctx context.Context, e *env, o *stackOptions, names []strin
 		}
 		return e.printJSON(outputs)
 	}
-	tab := newTable()
-	for _, x := range outputs {
-		fmt.Fprintf(tab, "%s\t%s\t%s\n", planfile.Plain(x.Key), planfile.Plain(x.Value), planfile.Plain(x.Description))
-	}
-	return tab.print(e.stdout)
+	return stackview.Outputs(e.stdout, outputs)
 }

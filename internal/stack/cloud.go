@@ -224,6 +224,9 @@ type Drift struct {
 	Resources []ResourceDrift
 }
 
+// Drifted reports whether a resource was changed by hand.
+func (d Drift) Drifted() bool { return d.Status == "DRIFTED" }
+
 // ResourceDrift is a resource that is not as its template says, or (Status
 // UNKNOWN) that could not be compared.
 type ResourceDrift struct {

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"refline/internal/errs"
@@ -122,4 +123,13 @@ func (s *Session) operate(ctx context.Context, t *Target, st Stack, a Action, em
 		}
 	}
 	return d, nil
+}
+
+// SameNames reports whether a text with commas has these names, in any order.
+func SameNames(text string, want []string) bool {
+	got := strings.Split(text, ",")
+	for i := range got {
+		got[i] = strings.TrimSpace(got[i])
+	}
+	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
 }

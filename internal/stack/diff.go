@@ -26,6 +26,11 @@ type TemplateDiff struct {
 	Tags []planfile.PropertyChange `json:"tags,omitempty"`
 }
 
+// Same reports whether nothing differs.
+func (d *TemplateDiff) Same() bool {
+	return len(d.Parts) == 0 && len(d.Parameters) == 0 && len(d.Tags) == 0
+}
+
 // PartChange is a value that differs. Path is from the template's root.
 type PartChange struct {
 	Nested []string   `json:"nested,omitempty"` // logical ids of the nested stacks that lead to the template

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,35 @@ type TargetStatus struct {
 	Pending   []PendingPlan // plans that nobody executed yet
 }
 
-// Status tells how a target stands. A stack that does not exist is no error.
+// MarshalJSON writes what scripts read of a status.
+func (t *TargetStatus) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Stack     string        `json:"stack"`
+		StackName string        `json:"stackName"`
+		Exists    bool          `json:"exists"`
+		Status    Status        `json:"status,omitempty"`
+		Reason    string        `json:"reason,omitempty"`
+		Resources int           `json:"resources"`
+		Drift     string        `json:"drift,omitempty"`
+		Pending   []PendingPlan `json:"pending,omitempty"`
+		Recovery  *Recovery     `json:"recovery,omitempty"`
+	}{t.Target.Name, t.Target.StackName, t.Exists, t.Stack.Status, t.Stack.Reason, len(t.Resources), t.Stack.DriftStatus, t.Pending, t.Recovery})
+}
+
+// StatusOf gives the status of several targets.
+func (s *Session) StatusOf(ctx context.Context, targets []*Target) ([]*TargetStatus, error) {
+	var list []*TargetStatus
+	for _, t := range targets {
+		st, err := s.Status(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, st)
+	}
+	return list, nil
+}
+
+// Status gives the state of a target. A stack that does not exist is not an error.
 func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
@@ -165,6 +194,28 @@ func (p PendingPlan) State() string {
 		return "REPLACED"
 	}
 	return string(p.Execution)
+}
+
+// AllPlans lists what [Session.Plans] does, of several targets.
+func (s *Session) AllPlans(ctx context.Context, targets []*Target) ([]PendingPlan, error) {
+	return gather(targets, func(t *Target) ([]PendingPlan, error) { return s.Plans(ctx, t) })
+}
+
+// PruneAll prunes what [Session.Prune] does, of several targets.
+func (s *Session) PruneAll(ctx context.Context, targets []*Target, age time.Duration) ([]PendingPlan, error) {
+	return gather(targets, func(t *Target) ([]PendingPlan, error) { return s.Prune(ctx, t, age) })
+}
+
+func gather(targets []*Target, plans func(*Target) ([]PendingPlan, error)) ([]PendingPlan, error) {
+	all := []PendingPlan{}
+	for _, t := range targets {
+		list, err := plans(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
 }
 
 // Plans lists the change sets of a target that nobody executed.

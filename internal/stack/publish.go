@@ -177,6 +177,23 @@ func (s *Session) record(ctx context.Context, stackName string, r Record) error 
 	return nil
 }
 
+// Histories lists what happened to several stacks, as [Session.History] does.
+func (s *Session) Histories(ctx context.Context, targets []*Target, limit int) ([]Record, error) {
+	records := []Record{}
+	for _, t := range targets {
+		list, err := s.History(ctx, t.StackName, limit)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, list...)
+	}
+	slices.SortStableFunc(records, func(a, b Record) int { return b.Time.Compare(a.Time) })
+	if limit > 0 {
+		records = records[:min(len(records), limit)]
+	}
+	return records, nil
+}
+
 // History lists what happened to a stack, newest first, at most limit records
 // (0 is all).
 func (s *Session) History(ctx context.Context, stackName string, limit int) ([]Record, error) {

@@ -101,6 +101,20 @@ func (r *Review) WriteMarkdown(w io.Writer) error {
 	return nil
 }
 
+// Comment is the text of a comment on a merge request, and the marker in it by
+// which a later one replaces it: one comment for each environment of each
+// configuration.
+func (r *Review) Comment(c *Config, env string) (marker, text string, err error) {
+	marker = "<!-- refline stack plans " + env + " -->"
+	if !slices.Contains(FileNames(), c.File) { // one repository may have several
+		marker = "<!-- refline stack plans " + env + " of " + c.File + " -->"
+	}
+	var b strings.Builder
+	b.WriteString(marker + "\n")
+	err = r.WriteMarkdown(&b)
+	return marker, b.String(), err
+}
+
 // WriteHTML writes one self-contained page. It has no script and loads nothing.
 func (r *Review) WriteHTML(w io.Writer) error {
 	t, err := planTemplate()

@@ -3,6 +3,8 @@ package stack
 import (
 	"context"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -138,4 +140,12 @@ func (r Rule) forbids(c planfile.Change) bool {
 
 func fits(patterns []string, name string) bool {
 	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return like(p, name) })
+}
+
+// RulesFile is the path of the file of rules that the configuration names, or "".
+func (c *Config) RulesFile() string {
+	if c.Rules == "" {
+		return ""
+	}
+	return path.Join(path.Dir(filepath.ToSlash(c.File)), filepath.ToSlash(c.Rules))
 }
