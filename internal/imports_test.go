@@ -48,6 +48,7 @@ var imports = map[string]string{
 	"termview":              "pipeline",
 	"executor":              "",
 	"executor/process":      "executor lock",
+	"executor/choice":       "executor pipeline termview",
 	"executor/docker":       "executor executor/treecopy lock",
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",

@@ -23,7 +23,7 @@ func (s *session) startChild(ctx context.Context, trees *jobTrees, parent *defin
 	}
 	p := definition.WithDefaultImage(d.Pipeline, s.o.defaultImage)
 	plays := func(job string) bool { return s.plays(req.Job.Name + " / " + job) }
-	if err := s.runsOn.decide(ctx, p, plays, s.pausing(s.confirmer())); err != nil {
+	if err := s.runsOn.Decide(ctx, p, plays, s.pausing(s.confirmer())); err != nil {
 		return nil, err
 	}
 	return &localrun.Input{

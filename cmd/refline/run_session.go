@@ -20,6 +20,7 @@ import (
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/executor/choice"
 	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
@@ -45,7 +46,7 @@ type session struct {
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	runsOn  *jobExecutors
+	runsOn  *choice.Executors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
 	names   localrun.Names
@@ -179,7 +180,7 @@ func (s *session) run(ctx context.Context) error {
 	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
+	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.project.Name(), s.state), p, s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	trees, err := s.makeTrees(ctx)
@@ -362,7 +363,7 @@ func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.D
 		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.runsOn.forJob(ctx, j)
+		ex, err := s.runsOn.ForJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
@@ -498,7 +499,7 @@ func (s *session) close() {
 	}
 	s.keys.close()
 	if s.runsOn != nil {
-		s.runsOn.close()
+		s.runsOn.Close()
 	}
 	if s.release != nil {
 		s.release()

@@ -219,7 +219,7 @@ func jobList(r *history.Run) string {
 	for i := range r.Jobs {
 		names[i] = r.Jobs[i].Name
 	}
-	return nameSome(names)
+	return termview.Names(names)
 }
 
 func newRunsRemoveCmd(e *env) *cobra.Command {
