@@ -44,6 +44,7 @@ var imports = map[string]string{
 	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
 	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
 	"executor":              "",

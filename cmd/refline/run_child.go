@@ -4,18 +4,19 @@ import (
 	"context"
 	"strconv"
 
+	"refline/internal/checkout"
 	"refline/internal/definition"
 	"refline/internal/localrun"
 )
 
 // child compiles the pipeline of a trigger job.
-func (s *session) child(trees *jobTrees) func(context.Context, localrun.ChildRequest) (*localrun.Input, error) {
+func (s *session) child(trees *checkout.Trees) func(context.Context, localrun.ChildRequest) (*localrun.Input, error) {
 	return func(ctx context.Context, req localrun.ChildRequest) (*localrun.Input, error) {
 		return s.startChild(ctx, trees, s.c.Definition, req)
 	}
 }
 
-func (s *session) startChild(ctx context.Context, trees *jobTrees, parent *definition.Definition, req localrun.ChildRequest) (*localrun.Input, error) {
+func (s *session) startChild(ctx context.Context, trees *checkout.Trees, parent *definition.Definition, req localrun.ChildRequest) (*localrun.Input, error) {
 	id, _ := strconv.ParseInt(req.ID, 10, 64)
 	d, err := parent.Child(ctx, definition.ChildRequest{Job: req.Job, ID: id, Variables: req.Variables, Open: req.Open})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"refline/internal/artifact"
 	"refline/internal/cache"
+	"refline/internal/checkout"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/engine"
@@ -187,10 +188,10 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.record.Changed = s.c.checkout.changedFiles()
+	s.record.Changed = s.c.checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	s.c.notePretence(s.e, s.options)
-	if ready := s.c.checkout.ready(); ready > 0 {
+	if ready := s.c.checkout.Ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.Write(&s.record); err != nil {
@@ -289,10 +290,7 @@ func (s *session) alone() bool {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
-	if trees.tree != nil { // there is none in place
-		trees.tree.UsePool(filepath.Join(s.builds, "pool"))
-	}
+func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Input {
 	in := localrun.Input{
 		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
@@ -357,7 +355,7 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
+func (s *session) jobInput(ctx context.Context, trees *checkout.Trees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches cache.Store
 	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
 		caches = folder
@@ -367,7 +365,7 @@ func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.D
 		if err != nil {
 			return engine.JobInput{}, err
 		}
-		tree, err := trees.of(ctx, d, j, ex.Isolated())
+		tree, err := trees.Of(ctx, d, j, ex.Isolated())
 		if err != nil {
 			return engine.JobInput{}, err
 		}
@@ -375,7 +373,7 @@ func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.D
 			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			LogLimit:   s.o.logLimit << 20,
-			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.keys, s.tokens),
 			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
