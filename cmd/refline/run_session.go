@@ -56,7 +56,7 @@ type session struct {
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 
-	earlier   *earlierRun // results of jobs that are not run; nil: none
+	earlier   *localrun.EarlierRun // results of jobs that are not run; nil: none
 	screen    sync.RWMutex
 	keyReader *keyReader // nil before the first shell
 	cutLogs   []string   // jobs whose log has reached the limit
@@ -83,7 +83,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	sweepKilled(ctx, s.e, s.record.Number)
-	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
+	if s.builds, s.release, err = localrun.TakeBuilds(s.state); err != nil {
 		return err
 	}
 	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
@@ -95,7 +95,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
-	if err := s.earlier.check(s.c.project.Name()); err != nil {
+	if err := s.earlier.Check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -160,7 +160,7 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	}
 	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
 	if s.earlier != nil {
-		s.c.pipeline = s.chooseEarlier(s.c.pipeline, s.jobs)
+		s.c.pipeline = s.earlier.Choose(s.c.pipeline, s.jobs, s.o.only)
 	}
 	return s.checkManual()
 }
@@ -197,7 +197,7 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
-	if err := s.request().write(s.store, s.record.Number); err != nil {
+	if err := s.request().Write(s.store, s.record.Number); err != nil {
 		return err
 	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
@@ -250,8 +250,8 @@ func (s *session) begin() {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
-	if s.earlier != nil && s.earlier.retry {
-		r.RetryOf = s.earlier.run.Number
+	if s.earlier != nil && s.earlier.Retry {
+		r.RetryOf = s.earlier.Run.Number
 	}
 }
 
@@ -292,7 +292,7 @@ func (s *session) alone() bool {
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Input {
 	in := localrun.Input{
-		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
+		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, localrun.BuildsJobs),
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, trees, s.c.Definition),
@@ -304,7 +304,7 @@ func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Inp
 		Stop:  s.e.stop,
 	}
 	in.Child = s.child(trees)
-	s.useEarlier(&in)
+	s.earlier.Use(&in, &s.names, in.Dir)
 	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
@@ -452,7 +452,7 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			s.cutLogs = append(s.cutLogs, j.Name)
 		}
 		if rec.Earlier != 0 {
-			out = append(out, s.earlier.below(j.Name)...)
+			out = append(out, s.earlier.Below(j.Name)...)
 		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
