@@ -61,7 +61,7 @@ var imports = map[string]string{
 	"pythonenv":               "lock",
 	"engine":                  "pipeline executor workspace artifact cache mask",
 	"engine/enginetest":       "executor",
-	"localrun":                "engine definition pipeline executor artifact workspace history lock mask diag",
+	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
@@ -85,7 +85,7 @@ var planned = map[string]string{
 	"cache":      "blob",
 	"workspace":  "git",
 	"forge":      "netguard",
-	"localrun":   "source credential cache secret",
+	"localrun":   "source cache secret",
 
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",

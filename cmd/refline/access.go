@@ -15,7 +15,7 @@ import (
 type includeOptions struct {
 	projects, components, templates string
 	caFile                          string
-	keys                            *runKeys // nil: none
+	keys                            *credential.RunKeys // nil: none
 	tokens                          credential.Tokens
 	home                            homeServer // of the project itself
 }
@@ -65,7 +65,7 @@ func (o includeOptions) includes(e *env) source.Includes {
 // and the run's deploy key likewise.
 func (o includeOptions) access(e *env, repo string) git.Access {
 	return git.Access{
-		Trust: git.User, AllowFile: true, CAFile: o.caPath(e), Environ: o.keys.environ(e.environ(), repo),
+		Trust: git.User, AllowFile: true, CAFile: o.caPath(e), Environ: o.keys.Environ(e.environ(), repo),
 		Login:  o.login(e),
 		Notice: func(text string) { e.notef("%s", text) },
 	}

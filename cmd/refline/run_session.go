@@ -34,7 +34,7 @@ type session struct {
 	o       *runOptions
 	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *compiled
-	keys    *runKeys // nil: none
+	keys    *credential.RunKeys // nil: none
 	tokens  credential.Tokens
 	jobs    []string // named on the command line
 	runsOn  *choice.Executors
@@ -98,12 +98,12 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	for _, t := range s.tokens {
 		run.withheld = append(run.withheld, t.Name)
 	}
-	if err := maskEnvironment(s.e, &s.Secrets); err != nil {
+	if err := credential.MaskEnvironment(s.e.getenv, s.e.environ(), &s.Secrets); err != nil {
 		return err
 	}
 	s.options = s.o.pipelineOptions
 	s.options.includes.tokens, s.options.includes.keys = s.tokens, s.keys
-	withheld, err := s.keys.addTo(&s.Secrets)
+	withheld, err := s.keys.AddTo(&s.Secrets)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	if len(s.c.named) < len(words) {
 		s.options.file = words[0]
 	}
-	if name := s.keys.protected(); name != "" && !s.c.Facts.Protected {
+	if name := s.keys.Protected(); name != "" && !s.c.Facts.Protected {
 		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
 	}
 	return maskVariables(&s.Secrets, s.c.variables)
@@ -304,7 +304,7 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 	return localrun.Jobs{
 		Base: func(ctx context.Context) engine.JobInput {
 			in := engine.JobInput{
-				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Caches: caches, Project: s.c.project.Name(),
+				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.environ())), Caches: caches, Project: s.c.project.Name(),
 				LastCommit: s.lastCommit(ctx),
 				LogLimit:   s.o.logLimit << 20,
 				Secrets:    &s.Secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
@@ -316,7 +316,7 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 		},
 		Executor:     s.runsOn.ForJob,
 		Tree:         trees.Of,
-		Agent:        func(ex executor.Executor) engine.AgentStarter { return agentFor(ex, s.keys, s.tokens) },
+		Agent:        func(ex executor.Executor) engine.AgentStarter { return localrun.Agent(s.keys.Set(s.tokens), ex) },
 		Shell:        s.jobShell,
 		Keep:         s.keepWorkspace,
 		DefaultImage: s.o.defaultImage,
@@ -367,7 +367,7 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.close()
 	}
-	s.keys.close()
+	s.keys.Close()
 	if s.runsOn != nil {
 		s.runsOn.Close()
 	}

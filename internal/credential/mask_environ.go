@@ -1,22 +1,21 @@
-package main
+package credential
 
 import (
 	"errors"
 	"path"
 	"strings"
 
-	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/mask"
 	"refline/internal/sshagent"
 )
 
-// maskEnvironment masks what jobs on the host inherit: values that are private
+// MaskEnvironment masks what jobs on the host inherit: values that are private
 // keys, and the variables that REFLINE_MASK names.
-func maskEnvironment(e *env, set *mask.Set) error {
-	named := strings.FieldsFunc(e.getenv("REFLINE_MASK"), func(r rune) bool { return r == ',' || r == ' ' })
+func MaskEnvironment(getenv func(string) string, environ []string, set *mask.Set) error {
+	named := strings.FieldsFunc(getenv("REFLINE_MASK"), func(r rune) bool { return r == ',' || r == ' ' })
 	var refused []error
-	for _, kv := range e.environ() {
+	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
 		switch {
 		case value == "" || name == "REFLINE_MASK":
@@ -27,7 +26,7 @@ func maskEnvironment(e *env, set *mask.Set) error {
 		case looksLikeKey(value):
 			_ = set.Add(name, []byte(value)) // refused if nothing in it is secret
 		case strings.HasSuffix(name, "_1") && strings.HasPrefix(value, "b3BlbnNzaC1rZXk"): // a key that "key split" has split
-			if key, err := credential.JoinLines(e.getenv, strings.TrimSuffix(name, "_1")); err == nil {
+			if key, err := JoinLines(getenv, strings.TrimSuffix(name, "_1")); err == nil {
 				_ = set.Add(strings.TrimSuffix(name, "_1"), key)
 			}
 		}
