@@ -6,59 +6,29 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"refline/internal/errs"
 	"refline/internal/executor/choice"
-	"refline/internal/pipeline"
+	"refline/internal/localrun"
 	"refline/internal/termview"
 )
 
+// manual says which manual jobs are played.
+func (s *session) manual() localrun.Manual {
+	return localrun.Manual{Names: s.o.manual, Jobs: s.jobs, Pipeline: s.c.pipeline, Earlier: s.Earlier}
+}
+
 // checkManual refuses --manual for what is no manual job.
 func (s *session) checkManual() error {
-	for _, m := range s.o.manual {
-		if m == "all" {
-			continue
-		}
-		found := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool {
-			return (j.Name == m || j.Base == m) && j.When == pipeline.WhenManual
-		})
-		// The job may be one of a child pipeline, which nobody knows yet.
-		child := slices.ContainsFunc(s.c.pipeline.Jobs, func(j pipeline.Job) bool { return j.Downstream != nil })
-		if !found && !child {
-			return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", m, s.c.where(), didYouMean(m, s.manualNames()))
-		}
+	if name, ok := s.manual().Check(); !ok {
+		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.where(), didYouMean(name, s.manual().Known()))
 	}
 	return nil
 }
 
-func (s *session) manualNames() []string {
-	var names []string
-	for _, j := range s.c.pipeline.Jobs {
-		if j.When == pipeline.WhenManual {
-			names = append(names, j.Name)
-		}
-	}
-	return names
-}
-
-// plays tells whether a manual job is played when its turn comes.
-// In a child pipeline a job's name follows its trigger's: "trigger / job".
-func (s *session) plays(name string) bool {
-	root := s.c.pipeline.Job(name)
-	base := name[strings.LastIndex(name, " / ")+1:]
-	base = strings.TrimPrefix(base, "/ ")
-	if root != nil {
-		base = root.Base
-	}
-	for _, m := range s.o.manual {
-		if m == "all" || m == name || m == base {
-			return true
-		}
-	}
-	return root != nil && slices.Contains(s.jobs, name) || s.Earlier.Passed(name) || s.Earlier.Played(name)
-}
+// plays reports whether a manual job is played when its turn comes.
+func (s *session) plays(name string) bool { return s.manual().Plays(name) }
 
 // askManual asks on the terminal which manual job to play. An answer may mean
 // several; they are played one after the other without another question.
@@ -81,7 +51,7 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 		if err != nil || answer == "" {
 			return ""
 		}
-		chosen := s.chosen(answer, jobs)
+		chosen := s.manual().Answered(answer, jobs)
 		if len(chosen) == 0 {
 			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", answer, didYouMean(answer, jobs))
 			continue
@@ -91,21 +61,6 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 			return chosen[0]
 		}
 	}
-}
-
-// chosen are the waiting jobs that an answer means: a number of the list, a
-// name, what comes before the variables of a parallel job, or all.
-func (s *session) chosen(answer string, jobs []string) []string {
-	if slices.Contains(jobs, answer) {
-		return []string{answer}
-	}
-	if n, err := strconv.Atoi(answer); err == nil && n >= 1 && n <= len(jobs) {
-		return []string{jobs[n-1]}
-	}
-	return slices.DeleteFunc(slices.Clone(jobs), func(name string) bool {
-		j := s.c.pipeline.Job(name)
-		return answer != "all" && (j == nil || j.Base != answer)
-	})
 }
 
 // refused asks what the job wants confirmed.

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"refline/internal/errs"
-	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
@@ -18,7 +16,7 @@ func (s *session) why(res localrun.Result) func(int) string {
 	p := s.c.pipeline
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
-		if waiting := waitingIn(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
+		if waiting := localrun.Waiting(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
 			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.again(), shellWord(waiting[0]))
 		}
 		switch st := res.State.Jobs[i]; st.Status {
@@ -39,46 +37,13 @@ func (s *session) why(res localrun.Result) func(int) string {
 	}
 }
 
-// waitingIn names the manual jobs that wait in the child pipelines of a trigger
-// job, as "trigger / job".
-func waitingIn(res localrun.Result, trigger string) (names []string) {
-	for _, c := range res.Children {
-		if c.Trigger != trigger {
-			continue
-		}
-		jobs := c.Input.Pipeline.Jobs
-		for i, st := range c.Result.State.Jobs {
-			if st.Status == pipeline.StatusManual && jobs[i].When == pipeline.WhenManual && !st.AllowFailure {
-				names = append(names, trigger+" / "+jobs[i].Name)
-			}
-			for _, inner := range waitingIn(c.Result, jobs[i].Name) {
-				names = append(names, trigger+" / "+inner)
-			}
-		}
-	}
-	return names
-}
-
 // verdict prints the last lines of what failed and the sums, and says how the
 // run ended.
 func (s *session) verdict(res localrun.Result) error {
-	counts := map[string]int{}
-	for _, j := range s.Record.Jobs {
-		counts[verdictWord(j)]++
-	}
 	s.showFailures()
-	var parts []string
-	for _, w := range []string{"failed", "failed but allowed", "passed", "canceled", "waits", "skipped"} {
-		if n := counts[w]; n > 0 {
-			if w == "waits" && n > 1 {
-				w = "wait"
-			}
-			parts = append(parts, fmt.Sprintf("%d %s", n, w))
-		}
-	}
 	took := s.Record.Finished.Sub(s.Record.Started)
 	if !s.o.json {
-		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
+		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", localrun.Sums(s.Record.Jobs), termview.Seconds(took.Seconds()), s.logHint())
 		if len(s.CutLogs) > 0 {
 			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.CutLogs))
 		}
@@ -117,23 +82,6 @@ func (s *session) ranAll(res localrun.Result) error {
 		}
 	}
 	return nil
-}
-
-func verdictWord(j history.Job) string {
-	switch {
-	case j.Status == pipeline.StatusSuccess:
-		return "passed"
-	case j.Status == pipeline.StatusFailed && j.AllowFailure:
-		return "failed but allowed"
-	case j.Status == pipeline.StatusFailed:
-		return "failed"
-	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
-		return "canceled"
-	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
-		return "waits" // running: a trigger job whose child waits
-	default:
-		return "skipped"
-	}
 }
 
 // showFailures prints where the logs of failed jobs are, and their last lines

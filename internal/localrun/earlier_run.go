@@ -48,8 +48,8 @@ func (r *EarlierRun) Passed(name string) bool {
 	})
 }
 
-// Played reports whether a manual job was played in the run that is made again.
-func (r *EarlierRun) Played(name string) bool {
+// played reports whether a manual job was played in the run that is made again.
+func (r *EarlierRun) played(name string) bool {
 	j := r.job(name)
 	return j != nil && r.Retry && (j.Log != "" || j.Status == pipeline.StatusSuccess)
 }
