@@ -82,14 +82,15 @@ func runRuns(e *env, o *runsOptions) error {
 		e.notef("no runs yet; start one: refline run")
 		return nil
 	}
-	rows := [][]string{{"run", "status", "when", "took", "file", "ref", "project"}}
+	rows := [][]string{{"run", "result", "when", "took", "file", "ref", "project"}}
 	for _, r := range records {
 		took := ""
 		if !r.Finished.IsZero() {
 			took = termview.Seconds(r.Finished.Sub(r.Started).Seconds())
 		}
+		symbol, word := r.Outcome()
 		rows = append(rows, []string{
-			strconv.FormatInt(r.Number, 10), termview.Symbol(r.Status) + " " + string(r.Status),
+			strconv.FormatInt(r.Number, 10), termview.Symbol(symbol) + " " + word,
 			r.Started.Local().Format("2006-01-02 15:04"), took, r.File, refOf(r), r.Project,
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/lock"
+	"refline/internal/pipeline"
 )
 
 // Kept is how many runs are remembered; older ones make room for new ones.
@@ -175,7 +176,7 @@ func (s Store) Read(n int64) (*Run, error) {
 	if r.Finished.IsZero() {
 		r.Jobs = s.readJournal(n).jobs
 		if !s.Alive(n) {
-			r.Status = "interrupted"
+			r.Status, r.Result, r.Interrupted = pipeline.StatusFailed, pipeline.ResultFailed, true
 		}
 	}
 	return &r, nil
