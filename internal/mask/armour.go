@@ -43,15 +43,20 @@ const firstLine = "-----BEGIN"
 // already.
 func holdArmour(b []byte, held int) int {
 	to := len(b) - held
-	from := max(0, to-maxArmour)
-	for i := from; ; i++ {
-		at := bytes.Index(b[i:to], []byte(firstLine))
-		if at < 0 {
-			break
-		}
-		i += at
-		if end, _ := armourLine(b[:to], i, "BEGIN"); end > i && partBreak(b[end:to]) {
-			return len(b) - i
+	from := to
+	for from > max(0, to-maxArmour) && inArmour(b[from-1]) {
+		from--
+	}
+	if to-from >= len(firstLine) { // of few texts
+		for i := from; ; i++ {
+			at := bytes.Index(b[i:to], []byte(firstLine))
+			if at < 0 {
+				break
+			}
+			i += at
+			if end, _ := armourLine(b[:to], i, "BEGIN"); end > i && partBreak(b[end:to]) {
+				return len(b) - i
+			}
 		}
 	}
 	if to == 0 || strings.IndexByte(firstLine, b[to-1]) < 0 {
@@ -63,6 +68,15 @@ func holdArmour(b []byte, held int) int {
 		}
 	}
 	return held
+}
+
+// inArmour reports whether c can be in a first line or in a line break after it.
+func inArmour(c byte) bool {
+	switch c {
+	case '-', ' ', '+', '\\', '%', '\n', '\r', 'n', 'r', 'a', 'd', 'x', '&', '#', ';':
+		return true
+	}
+	return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
 // holdEnd returns where in b to wait for more: at keep, or before what may be
