@@ -19,7 +19,8 @@ func (x *pieceMatcher) addHead(p *part, at uint32, k int, lately []uint64) {
 		return
 	}
 	*slot = head
-	for size := 2; size <= headSize; size++ {
+	x.second[word>>6&(1<<10-1)] |= 1 << (word & 63)
+	for size := 3; size <= headSize; size++ {
 		w, bit := x.headBit(word, size)
 		x.heads[w] |= bit
 	}
@@ -51,13 +52,13 @@ func (x *pieceMatcher) hold(b []byte) int {
 	}
 	// A beginning of five bytes is asked for only when all shorter beginnings
 	// of it exist too, which makes a false hold by hash collision rare.
-	for size := min(headSize, n); size > 0; size-- {
-		var word uint64
-		for i, c := range b[n-size:] {
-			word |= uint64(c) << (8 * i)
-		}
-		ok := x.first[word&0xff]
-		for i := 2; i <= size && ok; i++ {
+	var word uint64
+	for i, c := range b[max(0, n-headSize):] {
+		word |= uint64(c) << (8 * i)
+	}
+	for size := min(headSize, n); size > 0; size, word = size-1, word>>8 {
+		ok := x.first[word&0xff] && (size < 2 || x.second[word>>6&(1<<10-1)]&(1<<(word&63)) != 0)
+		for i := 3; i <= size && ok; i++ {
 			w, bit := x.headBit(word, i)
 			ok = x.heads[w]&bit != 0
 		}

@@ -45,11 +45,12 @@ func soft[T string | []byte](text T, i int) bool {
 // pieceMatcher finds all pieces of its patterns in a text. It does not change: [grown]
 // makes another one that shares most of it.
 type pieceMatcher struct {
-	filter []uint64 // Bloom filter of all grams, two bits of one word each
-	shift  uint8    // hash >> shift is the word of filter
-	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
+	filter []uint64             // Bloom filter of all grams, two bits of one word each
+	shift  uint8                // hash >> shift is the word of filter
+	heads  []uint64             // bits of the hashed first 3 to 5 bytes of pieces
+	second [1 << 16 / 64]uint64 // bits of the first 2 bytes
 	first  [256]bool
-	grams  int
+	grams  int     // different ones for which filter and heads are large enough
 	parts  []*part // the larger ones first
 }
 
@@ -62,6 +63,21 @@ type part struct {
 	bshift uint8
 	place  []uint32 // places in arena of all grams, by bucket
 	grams  int      // before places that say the same were dropped
+	sample []uint64 // the different hashes of one gram in sampleRate
+}
+
+// sampleRate is how many grams there are for each one that is counted.
+const sampleRate = 64
+
+// different returns about how many grams of the parts differ. Of dumps in hex
+// there are many and few that differ.
+func different(parts []*part) int {
+	var all []uint64
+	for _, p := range parts {
+		all = append(all, p.sample...)
+	}
+	slices.Sort(all)
+	return sampleRate * len(slices.Compact(all))
 }
 
 // grown returns a matcher with the patterns of ids too; x may be nil. The cost is
@@ -78,9 +94,8 @@ func (x *pieceMatcher) grown(patterns []pattern, ids []int) *pieceMatcher {
 		return out.built(patterns, ids)
 	}
 	added := newPart(patterns, ids)
-	out.grams += added.grams
-	if log := bits.Len(uint(out.grams)); x == nil || log > bits.Len(uint(x.grams)) {
-		out.allocate()
+	if grams := different(append(out.parts, added)); x == nil || bits.Len(uint(grams)) > bits.Len(uint(x.grams)) {
+		out.allocate(grams)
 		for _, p := range out.parts {
 			out.note(p)
 		}
@@ -96,11 +111,12 @@ func (x *pieceMatcher) grown(patterns []pattern, ids []int) *pieceMatcher {
 	return out
 }
 
-// allocate makes filter and heads for the number of grams.
-func (x *pieceMatcher) allocate() {
-	log := bits.Len(uint(x.grams))
-	x.filter, x.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
-	x.heads = make([]uint64, 1<<max(9, log-2))
+// allocate makes filter and heads for so many different grams: 8 to 16 bits for
+// each, so that they fit into a cache as long as they can.
+func (x *pieceMatcher) allocate(grams int) {
+	log := max(10, bits.Len(uint(grams))-3)
+	x.grams, x.shift = grams, uint8(64-log)
+	x.filter, x.heads = make([]uint64, 1<<log), make([]uint64, 2<<log)
 }
 
 // manyPatterns is from how many patterns on several processors build a set.
@@ -121,10 +137,7 @@ func (x *pieceMatcher) built(patterns []pattern, ids []int) *pieceMatcher {
 			x.parts[i] = newPart(patterns, x.parts[i].id)
 		}
 	})
-	for _, p := range x.parts {
-		x.grams += p.grams
-	}
-	x.allocate()
+	x.allocate(different(x.parts))
 	noted := make([]*pieceMatcher, workers)
 	eachOf(workers, func(worker int) {
 		n := &pieceMatcher{filter: x.filter, shift: x.shift, heads: x.heads}
@@ -147,6 +160,9 @@ func (x *pieceMatcher) built(patterns []pattern, ids []int) *pieceMatcher {
 	for _, n := range noted {
 		for c, begins := range n.first {
 			x.first[c] = x.first[c] || begins
+		}
+		for i, w := range n.second {
+			x.second[i] |= w
 		}
 	}
 	return x
@@ -204,7 +220,14 @@ func (x *part) fill() {
 	x.bshift = uint8(64 - logGrams)
 	x.bucket = make([]uint32, 1<<logGrams+1)
 	x.place = make([]uint32, x.grams)
-	x.eachGram(func(_ uint32, hash uint64) { x.bucket[hash>>x.bshift]++ })
+	x.eachGram(func(_ uint32, hash uint64) {
+		x.bucket[hash>>x.bshift]++
+		if hash>>46%sampleRate == 0 {
+			x.sample = append(x.sample, hash)
+		}
+	})
+	slices.Sort(x.sample)
+	x.sample = slices.Clone(slices.Compact(x.sample))
 	var sum uint32
 	for i, n := range x.bucket {
 		sum += n
