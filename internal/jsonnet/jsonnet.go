@@ -70,6 +70,10 @@ type Input struct {
 	Arguments   []Binding // tla-str, tla-code
 
 	Read     Read      // nil reads the disk
+	// DataPlaces gives the places of the values in a file of YAML or JSON, for
+	// [Locate]: what std.parseYaml and std.parseJson make of a file that importstr
+	// read. It may be nil.
+	DataPlaces func(file string, text []byte) Locations
 	MaxStack int       // 0 is jsonnet's own, 500; more than 20,000 counts as that
 	MaxTrace int       // lines of an error's stack; 0 is jsonnet's own, 20; below 0 all
 	Trace    io.Writer // where std.trace writes; nil drops it

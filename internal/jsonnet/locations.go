@@ -114,6 +114,7 @@ func evaluateTelling(ctx context.Context, in Input) (telling, error) {
 	walk.File, walk.Name, walk.Snippet, walk.Trace = "", "<walk>", code, nil
 	walk.MaxStack = 4*max(in.MaxStack, 500) + 1000
 	vm, _ := newVM(walk, imp)
+	vm.NativeFunction(imp.dataFunction(in.DataPlaces))
 	return await(ctx, nil, func() (telling, error) {
 		if err := prepare(vm, imp, walk); err != nil {
 			return telling{}, err
