@@ -1,28 +1,36 @@
 package mask
 
+import "math/bits"
+
 // headSize is the longest beginning of a piece that heads knows; longer ones
 // hold a gram.
 const headSize = gramSize - 1
 
-// addHead notes the first bytes of the piece that starts at arena[at] of a part,
-// in its pattern k, if one may start there.
-func (x *pieceMatcher) addHead(p *part, at uint32, k int, lately []uint64) {
-	s, e := int(p.starts[k]), int(p.starts[k+1])
-	n, mayStart := p.softBefore(int(at), s)
-	if !mayStart || int(at)-n+minPiece > e {
-		return
-	}
-	x.first[p.arena[at]] = true
-	word := gramAt(p.arena, int(at))
-	slot, head := &lately[word&(1<<(8*headSize)-1)*multiplier>>51], word&(1<<(8*headSize)-1)|1<<63
-	if *slot == head {
-		return
-	}
-	*slot = head
-	x.second[word>>6&(1<<10-1)] |= 1 << (word & 63)
-	for size := 3; size <= headSize; size++ {
-		w, bit := x.headBit(word, size)
-		x.heads[w] |= bit
+// noteHeads puts the beginnings of pieces into heads. Hex and its like have few
+// different ones: those seen lately are passed over.
+func (x *pieceMatcher) noteHeads(p *part) {
+	lately := make([]uint64, 1<<min(16, max(8, bits.Len(uint(p.grams)))))
+	shift := 64 - bits.Len(uint(len(lately)-1))
+	for k := range len(p.starts) - 1 {
+		start, end := int(p.starts[k]), int(p.starts[k+1])
+		for at := start; at+minPiece-maxSoft <= end; at++ {
+			word := gramAt(p.arena, at)
+			head := word&(1<<(8*headSize)-1) | 1<<63
+			slot := &lately[head*multiplier>>shift]
+			if *slot == head {
+				continue
+			}
+			if n, mayStart := p.softBefore(at, start); !mayStart || at-n+minPiece > end {
+				continue
+			}
+			*slot = head
+			x.first[p.arena[at]] = true
+			x.second[word>>6&(1<<10-1)] |= 1 << (word & 63)
+			for size := 3; size <= headSize; size++ {
+				w, bit := x.headBit(word, size)
+				x.heads[w] |= bit
+			}
+		}
 	}
 }
 
