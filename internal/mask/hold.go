@@ -26,18 +26,26 @@ func (x *pieceMatcher) noteHeads(p *part) {
 			*slot = head
 			x.first[p.arena[at]] = true
 			x.second[word>>6&(1<<10-1)] |= 1 << (word & 63)
+			line := x.headLine(word)
 			for size := 3; size <= headSize; size++ {
-				w, bit := x.headBit(word, size)
-				x.heads[w] |= bit
+				w, bit := headBit(word, size)
+				line[w] |= bit
 			}
 		}
 	}
 }
 
-// headBit returns the bit of the size first bytes of word in heads.
-func (x *pieceMatcher) headBit(word uint64, size int) (index, bit uint64) {
+// headLine returns where in heads the bits of word are: one line of the cache
+// has those of all beginnings with the same three bytes.
+func (x *pieceMatcher) headLine(word uint64) *[8]uint64 {
+	h := word & (1<<24 - 1) * multiplier >> 38
+	return (*[8]uint64)(x.heads[h&uint64(len(x.heads)/8-1)*8:])
+}
+
+// headBit returns the bit of the size first bytes of word in its line.
+func headBit(word uint64, size int) (index, bit uint64) {
 	h := (word&(1<<(8*size)-1) | uint64(size)<<56) * multiplier
-	return h >> 40 & uint64(len(x.heads)-1), 1 << (h >> 34 & 63)
+	return h >> 61, 1 << (h >> 55 & 63)
 }
 
 // hold returns how many bytes at the end of b may be the beginning of a piece.
@@ -66,9 +74,12 @@ func (x *pieceMatcher) hold(b []byte) int {
 	}
 	for size := min(headSize, n); size > 0; size, word = size-1, word>>8 {
 		ok := x.first[word&0xff] && (size < 2 || x.second[word>>6&(1<<10-1)]&(1<<(word&63)) != 0)
-		for i := 3; i <= size && ok; i++ {
-			w, bit := x.headBit(word, i)
-			ok = x.heads[w]&bit != 0
+		if ok && size >= 3 {
+			line := x.headLine(word)
+			for i := 3; i <= size && ok; i++ {
+				w, bit := headBit(word, i)
+				ok = line[w]&bit != 0
+			}
 		}
 		if ok {
 			return size
