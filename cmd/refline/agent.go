@@ -10,6 +10,7 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/maskrun"
 )
 
 type agentOptions struct {
@@ -155,7 +156,7 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	cmd := &exec.Cmd{
 		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
 	}
-	wait, err := startCommand(cmd, false)
+	wait, err := maskrun.Start(cmd, false)
 	if err != nil {
 		return errors.Join(err, end())
 	}

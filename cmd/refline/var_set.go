@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/maskrun"
 	"refline/internal/secret"
 	"refline/internal/variable"
 )
@@ -149,7 +150,7 @@ func readAllValue(r io.Reader, shown string) (secret.Value, error) {
 // its end.
 func askValue(e *env, name string) (secret.Value, error) {
 	in, ok := e.stdin.(*os.File)
-	if !ok || !isTerminal(in) {
+	if !ok || !maskrun.IsTerminal(in) {
 		v, err := readAllValue(e.stdin, "standard input")
 		if err != nil {
 			return v, err
