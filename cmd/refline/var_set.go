@@ -13,6 +13,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/maskrun"
 	"refline/internal/secret"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -141,7 +142,7 @@ func readAllValue(r io.Reader, shown string) (secret.Value, error) {
 		return secret.Value{}, errs.E(errs.Unavailable, "%s: %w", shown, unwrapPath(err))
 	}
 	if len(data) > maxValue {
-		return secret.Value{}, errs.E(errs.Invalid, "%s: a variable holds at most %s", shown, byteSize(maxValue))
+		return secret.Value{}, errs.E(errs.Invalid, "%s: a variable holds at most %s", shown, termview.ByteSize(maxValue))
 	}
 	return secret.New(data), nil
 }
