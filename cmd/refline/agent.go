@@ -160,7 +160,7 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	if err != nil {
 		return errors.Join(err, end())
 	}
-	release := watchOver(cmd.Process.Pid, dir)
+	release := credential.WatchOver(cmd.Process.Pid, dir)
 	err = wait()
 	release()
 	return errors.Join(err, end())
