@@ -45,11 +45,13 @@ var imports = map[string]string{
 	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
 	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
 	"doctor":                "executor/docker git workspace termview",
 	"executor":              "",
 	"executor/process":      "executor lock",
+	"executor/choice":       "executor pipeline termview",
 	"executor/docker":       "executor executor/treecopy lock",
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
@@ -61,7 +63,7 @@ var imports = map[string]string{
 	"pythonenv":               "lock",
 	"engine":                  "pipeline executor workspace artifact cache mask",
 	"engine/enginetest":       "executor",
-	"localrun":                "engine pipeline artifact",
+	"localrun":                "engine pipeline artifact workspace history lock diag",
 
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
@@ -85,7 +87,7 @@ var planned = map[string]string{
 	"cache":      "blob",
 	"workspace":  "git",
 	"forge":      "netguard",
-	"localrun":   "definition source credential executor workspace cache history secret mask diag",
+	"localrun":   "definition source credential executor cache secret mask",
 
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
@@ -151,7 +153,7 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 var testImports = map[string]string{
 	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
 	"engine":         "executor/process", // what a shell makes of a job's script
-	"localrun":       "executor workspace lock mask",
+	"localrun":       "executor mask",
 	"stack/awscloud": "stack/planfile",
 	"pipeline":       "pipelinetest", // the published state cases
 	"sshagent":       "forge",        // what GitLab masks of a key

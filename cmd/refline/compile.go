@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
+	"refline/internal/checkout"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -18,14 +18,13 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/variable"
-	"refline/internal/workspace"
 )
 
 // compiled is a pipeline and what its jobs start from.
 type compiled struct {
 	*definition.Definition
 	project   source.Project // the working tree, or a commit of a repository
-	checkout  checkout
+	checkout  checkout.Checkout
 	pretence  *source.Pretence // nil: the code is that of the ref
 	root      string           // of the working tree; empty with --repo
 	named     []string         // jobs of the command line
@@ -138,23 +137,22 @@ func (c *compiled) openSource(ctx context.Context, e *env, o *pipelineOptions, r
 		o.repo = "." // a commit of this repository
 	}
 	if o.repo != "" {
-		began := time.Now()
-		r, err := openRepository(ctx, e, o)
+		r, files, err := checkout.OpenCommit(ctx, checkoutPlace(e, o), o.repo, o.namedRef(), o.depth)
 		if err != nil {
 			return err
 		}
-		c.project, c.checkout = r, &repositoryCheckout{e: e, from: r, began: began}
+		c.project, c.checkout = r, files
 		return nil
 	}
 	file := o.file
 	if file == "" && run != nil && len(run.words) > 0 {
 		file = run.words[0]
 	}
-	t, err := openWorkingTree(ctx, e, o, file)
+	t, files, err := openWorkingTree(ctx, e, o, file)
 	if err != nil {
 		return err
 	}
-	c.project, c.checkout, c.root = t, &worktreeCheckout{e: e, from: t}, t.Git().Root
+	c.project, c.checkout, c.root = t, files, t.Git().Root
 	if run != nil {
 		t.Prefetch()
 	}
@@ -295,7 +293,7 @@ func secretValue(e *env, spec string) (name, value string, err error) {
 	return "", "", usagef("--secret %s=…: a value on the command line would show in process lists; give it as NAME from the environment, or NAME=@FILE", name)
 }
 
-func (c *compiled) close() { c.checkout.close() }
+func (c *compiled) close() { c.checkout.Close() }
 
 // what names the commit and how many files differ from it.
 func (c *compiled) what() string {
@@ -307,7 +305,7 @@ func (c *compiled) what() string {
 		}
 		at = fmt.Sprintf("as if on %s %s (code of %s %s)", kind, c.Ref(), c.pretence.Code, short(c.Facts.SHA))
 	}
-	if n := c.checkout.changedFiles(); n > 0 {
+	if n := c.checkout.ChangedFiles(); n > 0 {
 		return at + " + " + plural(n, "changed file")
 	}
 	return at
@@ -320,16 +318,6 @@ func (c *compiled) notePretence(e *env, o pipelineOptions) {
 	}
 	o.repo = "."
 	e.notef("%s is at %s here; to run its own code: refline run%s", c.Ref(), short(c.pretence.Commit), o.again())
-}
-
-func (c *compiled) tree(ctx context.Context, dir string, inPlace bool, o checkoutOptions) (*workspace.Tree, error) {
-	if inPlace {
-		if c.root == "" {
-			return nil, usagef("--in-place needs a working tree; it excludes --repo")
-		}
-		return nil, nil
-	}
-	return c.checkout.tree(ctx, dir, o)
 }
 
 // where names the ref and event.

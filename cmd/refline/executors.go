@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"path"
 	"strings"
 
 	"refline/internal/executor"
+	"refline/internal/executor/choice"
 	"refline/internal/executor/docker"
 	"refline/internal/executor/process"
 )
@@ -82,20 +82,18 @@ func passedVariables(e *env, patterns []string) ([]string, error) {
 	return passed, nil
 }
 
-const executorAuto = "auto"
-
 // chooseExecutor applies $REFLINE_EXECUTOR where --executor is not given.
 func (o *runOptions) chooseExecutor(e *env) error {
 	source := "--executor"
 	if o.executor == "" {
 		source, o.executor = "REFLINE_EXECUTOR", e.getenv("REFLINE_EXECUTOR")
 	}
-	if o.executor == "" || o.executor == executorAuto {
-		o.executor = executorAuto
+	if o.executor == "" || o.executor == choice.Auto {
+		o.executor = choice.Auto
 		return nil
 	}
 	kinds := executorKinds(e, o)
-	known := executorAuto
+	known := choice.Auto
 	for _, k := range kinds {
 		if k.Name == o.executor {
 			return nil
@@ -116,11 +114,10 @@ func namedEngine(e *env) string {
 	return ""
 }
 
-// engineFault is why no container engine can be used. If the user has none, the
-// list of sockets that were tried does not help.
-func engineFault(err error) string {
-	if errors.Is(err, docker.ErrNoEngine) {
-		return "no container engine answers"
+// executorChoice is what the jobs of a project are run in.
+func (o *runOptions) executorChoice(e *env, project, state string) choice.Options {
+	return choice.Options{
+		Kinds: executorKinds(e, o), Named: o.executor, Strict: o.strict, Project: project, State: state,
+		Engine: namedEngine(e), NoEngine: docker.ErrNoEngine, Notice: func(text string) { e.notef("%s", text) },
 	}
-	return err.Error()
 }

@@ -8,6 +8,7 @@ import (
 
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
+	"refline/internal/localrun"
 )
 
 type runOptions struct {
@@ -40,8 +41,8 @@ type runOptions struct {
 	dry           bool // list the jobs instead
 
 	// Not flags: what refline runs retry sets.
-	earlier *earlierRun
-	request runRequest // what can be asked again
+	earlier *localrun.EarlierRun
+	request localrun.Request // what can be asked again
 }
 
 func newRunCmd(e *env) *cobra.Command {

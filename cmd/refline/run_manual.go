@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 
 	"refline/internal/errs"
+	"refline/internal/executor/choice"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
 )
@@ -54,7 +57,7 @@ func (s *session) plays(name string) bool {
 			return true
 		}
 	}
-	return root != nil && slices.Contains(s.jobs, name) || s.earlier.passed(name) || s.earlier.played(name)
+	return root != nil && slices.Contains(s.jobs, name) || s.earlier.Passed(name) || s.earlier.Played(name)
 }
 
 // askManual asks on the terminal which manual job to play. An answer may mean
@@ -113,4 +116,30 @@ func (s *session) refused(name string) bool {
 	}
 	yes, err := s.e.askYes(s.e.stdout, "  "+termview.Plain(name)+": "+j.ManualConfirmation+" (yes or no) ")
 	return err != nil || !yes
+}
+
+// confirmer asks on the terminal; nil without one.
+func (s *session) confirmer() choice.Ask {
+	if !s.e.interactive || s.o.json {
+		return nil
+	}
+	return func(text string) (bool, error) {
+		yes, err := s.e.askYes(s.e.stdout, text)
+		if errors.Is(err, io.EOF) {
+			err = nil // no answer is no
+		}
+		return yes, err
+	}
+}
+
+// pausing takes the live lines away while a question is asked.
+func (s *session) pausing(ask choice.Ask) choice.Ask {
+	if ask == nil {
+		return nil
+	}
+	return func(text string) (bool, error) {
+		s.view.Close()
+		defer s.view.Reopen()
+		return ask(text)
+	}
 }

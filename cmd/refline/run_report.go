@@ -77,7 +77,7 @@ func (s *session) verdict(res localrun.Result) error {
 	if !s.o.json {
 		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
 		if len(s.cutLogs) > 0 {
-			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, nameSome(s.cutLogs))
+			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.cutLogs))
 		}
 	}
 	switch {

@@ -16,10 +16,12 @@ import (
 
 	"refline/internal/artifact"
 	"refline/internal/cache"
+	"refline/internal/checkout"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/executor/choice"
 	"refline/internal/history"
 	"refline/internal/localrun"
 	"refline/internal/lock"
@@ -45,7 +47,7 @@ type session struct {
 	builds  string   // where the workspaces are
 	release func()   // gives builds back
 	jobs    []string // named on the command line
-	runsOn  *jobExecutors
+	runsOn  *choice.Executors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
 	names   localrun.Names
@@ -54,7 +56,7 @@ type session struct {
 	toPlay  []string // manual jobs that the last answer named
 	journal *history.Journal
 
-	earlier   *earlierRun // results of jobs that are not run; nil: none
+	earlier   *localrun.EarlierRun // results of jobs that are not run; nil: none
 	screen    sync.RWMutex
 	keyReader *keyReader // nil before the first shell
 	cutLogs   []string   // jobs whose log has reached the limit
@@ -81,7 +83,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	sweepKilled(ctx, s.e, s.record.Number)
-	if s.builds, s.release, err = takeBuilds(filepath.Join(s.state, buildsFolder)); err != nil {
+	if s.builds, s.release, err = localrun.TakeBuilds(s.state); err != nil {
 		return err
 	}
 	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
@@ -93,7 +95,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
-	if err := s.earlier.check(s.c.project.Name()); err != nil {
+	if err := s.earlier.Check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -158,7 +160,7 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	}
 	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
 	if s.earlier != nil {
-		s.c.pipeline = s.chooseEarlier(s.c.pipeline, s.jobs)
+		s.c.pipeline = s.earlier.Choose(s.c.pipeline, s.jobs, s.o.only)
 	}
 	return s.checkManual()
 }
@@ -179,23 +181,23 @@ func (s *session) run(ctx context.Context) error {
 	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.runsOn, err = openExecutors(ctx, s.e, s.o, p, s.c.project.Name(), s.plays, s.confirmer()); err != nil {
+	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.project.Name(), s.state), p, s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	trees, err := s.makeTrees(ctx)
 	if err != nil {
 		return err
 	}
-	s.record.Changed = s.c.checkout.changedFiles()
+	s.record.Changed = s.c.checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	s.c.notePretence(s.e, s.options)
-	if ready := s.c.checkout.ready(); ready > 0 {
+	if ready := s.c.checkout.Ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.store.Write(&s.record); err != nil {
 		return err
 	}
-	if err := s.request().write(s.store, s.record.Number); err != nil {
+	if err := s.request().Write(s.store, s.record.Number); err != nil {
 		return err
 	}
 	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
@@ -248,8 +250,8 @@ func (s *session) begin() {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
-	if s.earlier != nil && s.earlier.retry {
-		r.RetryOf = s.earlier.run.Number
+	if s.earlier != nil && s.earlier.Retry {
+		r.RetryOf = s.earlier.Run.Number
 	}
 }
 
@@ -288,12 +290,9 @@ func (s *session) alone() bool {
 }
 
 // input is what the engine needs to run the pipeline.
-func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
-	if trees.tree != nil { // there is none in place
-		trees.tree.UsePool(filepath.Join(s.builds, "pool"))
-	}
+func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Input {
 	in := localrun.Input{
-		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, buildsJobs),
+		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, localrun.BuildsJobs),
 		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
 		Job:   s.jobInput(ctx, trees, s.c.Definition),
@@ -305,7 +304,7 @@ func (s *session) input(ctx context.Context, trees *jobTrees) localrun.Input {
 		Stop:  s.e.stop,
 	}
 	in.Child = s.child(trees)
-	s.useEarlier(&in)
+	s.earlier.Use(&in, &s.names, in.Dir)
 	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
@@ -356,17 +355,17 @@ func (s *session) slots() int {
 }
 
 // jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
+func (s *session) jobInput(ctx context.Context, trees *checkout.Trees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
 	var caches cache.Store
 	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
 		caches = folder
 	}
 	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.runsOn.forJob(ctx, j)
+		ex, err := s.runsOn.ForJob(ctx, j)
 		if err != nil {
 			return engine.JobInput{}, err
 		}
-		tree, err := trees.of(ctx, d, j, ex.Isolated())
+		tree, err := trees.Of(ctx, d, j, ex.Isolated())
 		if err != nil {
 			return engine.JobInput{}, err
 		}
@@ -374,7 +373,7 @@ func (s *session) jobInput(ctx context.Context, trees *jobTrees, d *definition.D
 			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
 			LastCommit: s.lastCommit(ctx),
 			LogLimit:   s.o.logLimit << 20,
-			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.borrowed(), PythonEnv: pythonEnv(s.e),
+			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
 			Agent: agentFor(ex, s.keys, s.tokens),
 			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
 		}
@@ -453,7 +452,7 @@ func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 			s.cutLogs = append(s.cutLogs, j.Name)
 		}
 		if rec.Earlier != 0 {
-			out = append(out, s.earlier.below(j.Name)...)
+			out = append(out, s.earlier.Below(j.Name)...)
 		}
 		for _, c := range res.Children {
 			if c.Trigger == p.Jobs[i].Name {
@@ -498,7 +497,7 @@ func (s *session) close() {
 	}
 	s.keys.close()
 	if s.runsOn != nil {
-		s.runsOn.close()
+		s.runsOn.Close()
 	}
 	if s.release != nil {
 		s.release()

@@ -12,6 +12,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/history"
+	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
 )
@@ -161,7 +162,7 @@ func readRunJobs(ctx context.Context, e *env, args []string) (history.Store, *hi
 	if name == "" && len(r.Jobs) != 1 {
 		return store, nil, nil, usagef("run %d has %s; name one of them: %s", r.Number, plural(len(r.Jobs), "job"), jobList(r))
 	}
-	jobs, err := findJobs(r, name)
+	jobs, err := localrun.FindJobs(r, name)
 	return store, r, jobs, err
 }
 
@@ -178,41 +179,7 @@ func lastOfProject(ctx context.Context, e *env, store history.Store) *history.Ru
 	if err != nil {
 		return nil
 	}
-	all, err := store.Numbers()
-	if err != nil {
-		return nil
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if r, err := store.Read(all[i]); err == nil && (r.Project == w.Root || w.RemoteURL != "" && r.Project == w.RemoteURL) {
-			return r
-		}
-	}
-	return nil
-}
-
-// findJobs gives the job of a name, or all jobs of a parallel job; with no name
-// every job.
-func findJobs(r *history.Run, name string) ([]*history.Job, error) {
-	var exact, based []*history.Job
-	var names []string
-	for i := range r.Jobs {
-		j := &r.Jobs[i]
-		names = append(names, j.Name)
-		switch {
-		case name == "" || j.Name == name:
-			exact = append(exact, j)
-		case j.Base == name:
-			based = append(based, j)
-			names = append(names, j.Base)
-		}
-	}
-	if len(exact) > 0 {
-		return exact, nil
-	}
-	if len(based) > 0 {
-		return based, nil
-	}
-	return nil, errs.E(errs.NotFound, "run %d has no job %q%s; refline runs show %d lists them", r.Number, name, didYouMean(name, names), r.Number)
+	return store.LastOf(w.Root, w.RemoteURL)
 }
 
 func jobList(r *history.Run) string {
@@ -220,7 +187,7 @@ func jobList(r *history.Run) string {
 	for i := range r.Jobs {
 		names[i] = r.Jobs[i].Name
 	}
-	return nameSome(names)
+	return termview.Names(names)
 }
 
 func newRunsRemoveCmd(e *env) *cobra.Command {

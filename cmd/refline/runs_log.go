@@ -112,7 +112,7 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 				for i, j := range jobs {
 					names[i] = j.Name
 				}
-				return usagef("run %d has %d such jobs; name one of them: %s", r.Number, len(jobs), nameSome(names))
+				return usagef("run %d has %d such jobs; name one of them: %s", r.Number, len(jobs), termview.Names(names))
 			}
 			if jobs[0].Artifacts == "" {
 				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", jobs[0].Name, r.Number)

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
-	"refline/internal/history"
-	"refline/internal/pipeline"
+	"refline/internal/localrun"
 )
 
 type retryOptions struct {
@@ -64,17 +62,17 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	if store.Alive(r.Number) {
 		return errs.E(errs.Conflict, "run %d is still running", r.Number)
 	}
-	request, err := readRequest(store, r.Number)
+	request, err := localrun.ReadRequest(store, r.Number)
 	if err != nil {
 		return err
 	}
-	earlier := &earlierRun{store: store, run: r, retry: true}
+	earlier := &localrun.EarlierRun{Store: store, Run: r, Retry: true, Quote: shellWord}
 	if len(o.jobs) > 0 {
 		request.Jobs = o.jobs
-		if earlier.again, err = jobsOf(r, o.jobs); err != nil {
+		if earlier.Again, err = localrun.JobNames(r, o.jobs); err != nil {
 			return err
 		}
-	} else if !leftToDo(r) {
+	} else if !localrun.LeftToDo(r) {
 		return errs.E(errs.Conflict, "every job of run %d passed; to run one again: refline runs retry %d --job NAME", r.Number, r.Number)
 	}
 	again := &runOptions{}
@@ -92,26 +90,18 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	return runRun(ctx, e, again, request.Jobs)
 }
 
-// jobsOf are the full names of the jobs that names mean: a job, or all that are
-// made of a parallel one.
-func jobsOf(r *history.Run, names []string) ([]string, error) {
-	var out []string
-	for _, name := range names {
-		found, err := findJobs(r, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, j := range found {
-			out = append(out, j.Name)
-		}
+// openEarlier opens the run of --artifacts-from.
+func (s *session) openEarlier() error {
+	if s.o.artifactsFrom == "" {
+		return nil
 	}
-	return out, nil
-}
-
-// leftToDo reports whether something of a run did not pass. Manual jobs that
-// nobody played, and what rules skip after them, wait for no retry.
-func leftToDo(r *history.Run) bool {
-	return slices.ContainsFunc(r.Jobs, func(j history.Job) bool {
-		return j.Status != pipeline.StatusSuccess && j.Status != pipeline.StatusManual
-	})
+	store, r, err := readRun(s.e, []string{s.o.artifactsFrom})
+	if err != nil {
+		return err
+	}
+	if store.Alive(r.Number) {
+		return errs.E(errs.Conflict, "run %d is still running", r.Number)
+	}
+	s.earlier = &localrun.EarlierRun{Store: store, Run: r, Quote: shellWord}
+	return nil
 }

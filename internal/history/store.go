@@ -203,3 +203,17 @@ func (s Store) OthersAtWork(own int64) bool {
 func (s Store) Alive(n int64) bool {
 	return lock.InUse(s.WorkFolder(n))
 }
+
+// LastOf is the last run of a project, which has one of the names; nil for none.
+func (s Store) LastOf(names ...string) *Run {
+	all, err := s.Numbers()
+	if err != nil {
+		return nil
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if r, err := s.Read(all[i]); err == nil && r.Project != "" && slices.Contains(names, r.Project) {
+			return r
+		}
+	}
+	return nil
+}

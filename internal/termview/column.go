@@ -98,3 +98,19 @@ func Align(rows [][]string) []string {
 	}
 	return out
 }
+
+// maxNames is how many names a message has.
+const maxNames = 5
+
+// Names lists names for a message, the first few of many.
+func Names(names []string) string {
+	some := make([]string, 0, maxNames)
+	for _, name := range names[:min(len(names), maxNames)] {
+		some = append(some, Plain(name))
+	}
+	text := strings.Join(some, ", ")
+	if more := len(names) - maxNames; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

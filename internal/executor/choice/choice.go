@@ -1,12 +1,13 @@
-package main
+// Package choice decides in which executor each job of a run runs: what the user
+// named, else a container for a job with an image. Such a job runs on this computer
+// itself only if the user said so.
+package choice
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 
 	"refline/internal/errs"
@@ -15,31 +16,50 @@ import (
 	"refline/internal/termview"
 )
 
-// jobExecutors chooses where each job of a run runs. A container engine is
+// Auto is the choice by the job: one with an image runs in a container.
+const Auto = "auto"
+
+// Options say what is chosen from.
+type Options struct {
+	Kinds   []executor.Kind
+	Named   string // the kind that the user named, or Auto
+	Strict  bool   // a job with an image never runs on this computer
+	Project string // its folder, or the address of its repository
+	State   string // folder of the state, where answers are kept
+	// Engine is the variable by which the user chose a container engine, "" for none.
+	Engine string
+	// NoEngine is the error of a kind if the user has no container engine.
+	NoEngine error
+	Notice   func(text string)
+}
+
+// Ask puts a question that is answered by yes or no.
+type Ask func(question string) (bool, error)
+
+// Executors chooses where each job of a run runs. A container engine is
 // looked for only when a job wants one; a child pipeline may be the first.
-type jobExecutors struct {
-	e        *env
-	o        *runOptions
+type Executors struct {
+	o        Options
 	registry *executor.Registry
-	project  string
 	mu       sync.Mutex // of onHost, and of the question
 	onHost   onHost
 	noted    sync.Once // that jobs with an image run on this computer
 }
 
-// openExecutors decides for the run's own pipeline; see decide.
-func openExecutors(ctx context.Context, e *env, o *runOptions, p *pipeline.Pipeline, project string, plays func(job string) bool, ask func(question string) (bool, error)) (*jobExecutors, error) {
-	x := &jobExecutors{e: e, o: o, registry: executor.NewRegistry(executorKinds(e, o)...), project: project}
+// Open decides for the run's own pipeline; see Decide. The executors are to be
+// closed also after an error.
+func Open(ctx context.Context, o Options, p *pipeline.Pipeline, plays func(job string) bool, ask Ask) (*Executors, error) {
+	x := &Executors{o: o, registry: executor.NewRegistry(o.Kinds...)}
 	var err error
-	if x.onHost, err = openOnHost(e, project); err != nil {
+	if x.onHost, err = openOnHost(o.State, o.Project); err != nil {
 		return x, err
 	}
-	return x, x.decide(ctx, p, plays, ask)
+	return x, x.Decide(ctx, p, plays, ask)
 }
 
-// decide settles before a pipeline starts what can be settled: jobs that nothing
+// Decide settles before a pipeline starts what can be settled: jobs that nothing
 // can run end it here, with one error for all.
-func (x *jobExecutors) decide(ctx context.Context, p *pipeline.Pipeline, plays func(job string) bool, ask func(question string) (bool, error)) error {
+func (x *Executors) Decide(ctx context.Context, p *pipeline.Pipeline, plays func(job string) bool, ask Ask) error {
 	runs := func(j *pipeline.Job) bool {
 		return j.Downstream == nil && (j.When != pipeline.WhenManual || plays(j.Name))
 	}
@@ -69,68 +89,27 @@ func (x *jobExecutors) decide(ctx context.Context, p *pipeline.Pipeline, plays f
 	return err
 }
 
-// confirmer asks on the terminal; nil without one.
-func (s *session) confirmer() func(string) (bool, error) {
-	if !s.e.interactive || s.o.json {
-		return nil
-	}
-	return func(text string) (bool, error) {
-		yes, err := s.e.askYes(s.e.stdout, text)
-		if errors.Is(err, io.EOF) {
-			err = nil // no answer is no
-		}
-		return yes, err
-	}
-}
-
-// pausing takes the live lines away while a question is asked.
-func (s *session) pausing(ask func(string) (bool, error)) func(string) (bool, error) {
-	if ask == nil {
-		return nil
-	}
-	return func(text string) (bool, error) {
-		s.view.Close()
-		defer s.view.Reopen()
-		return ask(text)
-	}
-}
-
-// maxNamed is how many jobs an error names.
-const maxNamed = 5
-
-func nameSome(jobs []string) string {
-	some := make([]string, 0, maxNamed)
-	for _, name := range jobs[:min(len(jobs), maxNamed)] {
-		some = append(some, termview.Plain(name))
-	}
-	text := strings.Join(some, ", ")
-	if more := len(jobs) - maxNamed; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
 func lack(jobs []string) string {
 	if len(jobs) == 1 {
-		return "job " + nameSome(jobs) + " has no image"
+		return "job " + termview.Names(jobs) + " has no image"
 	}
-	return fmt.Sprintf("%d jobs have no image (%s)", len(jobs), nameSome(jobs))
+	return fmt.Sprintf("%d jobs have no image (%s)", len(jobs), termview.Names(jobs))
 }
 
 func hasImage(j *pipeline.Job) bool { return j.Image != nil && j.Image.Name != "" }
 
 // fixed is the kind that --executor names; false for auto.
-func (x *jobExecutors) fixed() (executor.Kind, bool) {
+func (x *Executors) fixed() (executor.Kind, bool) {
 	for _, k := range x.registry.Kinds() {
-		if k.Name == x.o.executor {
+		if k.Name == x.o.Named {
 			return k, true
 		}
 	}
 	return executor.Kind{}, false
 }
 
-// forJob returns the executor of a job.
-func (x *jobExecutors) forJob(ctx context.Context, j *pipeline.Job) (executor.Executor, error) {
+// ForJob returns the executor of a job.
+func (x *Executors) ForJob(ctx context.Context, j *pipeline.Job) (executor.Executor, error) {
 	if hasImage(j) {
 		return x.forImage(ctx, wanted{jobs: []string{j.Name}, image: j.Image.Name}, nil)
 	}
@@ -144,7 +123,7 @@ func (x *jobExecutors) forJob(ctx context.Context, j *pipeline.Job) (executor.Ex
 }
 
 // host opens the first kind that needs no image.
-func (x *jobExecutors) host(ctx context.Context) (executor.Executor, error) {
+func (x *Executors) host(ctx context.Context) (executor.Executor, error) {
 	for _, k := range x.registry.Kinds() {
 		if !k.Isolated {
 			return x.registry.Open(ctx, k.Name)
@@ -161,9 +140,9 @@ type wanted struct {
 
 func (w wanted) String() string {
 	if len(w.jobs) == 1 {
-		return fmt.Sprintf("job %s wants the image %s", nameSome(w.jobs), termview.Plain(w.image))
+		return fmt.Sprintf("job %s wants the image %s", termview.Names(w.jobs), termview.Plain(w.image))
 	}
-	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), nameSome(w.jobs))
+	return fmt.Sprintf("%d jobs want an image (%s)", len(w.jobs), termview.Names(w.jobs))
 }
 
 // orHost ends an error.
@@ -173,10 +152,10 @@ const orHost = "run such jobs on this computer without a container: --executor p
 // written for containers may remove files, install packages or stop services; so
 // it runs on this computer itself only if the user said so. ask is nil without a
 // terminal.
-func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) (bool, error)) (executor.Executor, error) {
+func (x *Executors) forImage(ctx context.Context, w wanted, ask Ask) (executor.Executor, error) {
 	fixed, isFixed := x.fixed()
 	if isFixed && !fixed.Isolated {
-		if x.o.strict {
+		if x.o.Strict {
 			return nil, errs.E(errs.Invalid, "%s, --executor %s has no containers, and --strict forbids the host", w, fixed.Name)
 		}
 		return x.registry.Open(ctx, fixed.Name)
@@ -195,42 +174,52 @@ func (x *jobExecutors) forImage(ctx context.Context, w wanted, ask func(string) 
 		}
 		fault = err
 	}
-	switch name := namedEngine(x.e); {
+	switch name := x.o.Engine; {
 	case isFixed:
 		return nil, fault
 	case name != "":
 		return nil, errs.E(errs.Unavailable, "%s: %w; unset %s, or %s", w, fault, name, orHost)
-	case x.o.strict:
+	case x.o.Strict:
 		return nil, errs.E(errs.Unavailable, "%s, and --strict forbids the host: %w", w, fault)
 	}
 	if err := x.allowHost(w, fault, ask); err != nil {
 		return nil, err
 	}
 	x.noted.Do(func() {
-		x.e.notef("%s, so jobs with an image run on this computer; remove %s to be asked again", engineFault(fault), x.onHost.file)
+		x.o.Notice(fmt.Sprintf("%s, so jobs with an image run on this computer; remove %s to be asked again", x.engineFault(fault), x.onHost.file))
 	})
 	return x.host(ctx)
 }
 
 // allowHost returns nil if jobs with an image may run on this computer.
-func (x *jobExecutors) allowHost(w wanted, fault error, ask func(string) (bool, error)) error {
+func (x *Executors) allowHost(w wanted, fault error, ask Ask) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.onHost.allowed {
 		return nil
 	}
 	if ask == nil {
-		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing), or %s", w, engineFault(fault), orHost)
+		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing), or %s", w, x.engineFault(fault), orHost)
 	}
 	yes, err := ask(fmt.Sprintf("%s, and %s.\nRun such jobs of %s on this computer, without a container? They can change your files. The answer yes is kept. (y or n) ",
-		w, engineFault(fault), termview.Plain(x.project)))
+		w, x.engineFault(fault), termview.Plain(x.o.Project)))
 	if err != nil {
 		return err
 	}
 	if !yes {
-		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing)", w, engineFault(fault))
+		return errs.E(errs.Unavailable, "%s, and %s; start one (refline doctor shows what is missing)", w, x.engineFault(fault))
 	}
 	return x.onHost.allow()
 }
 
-func (x *jobExecutors) close() { _ = x.registry.Close() }
+// engineFault is why no container engine can be used. If the user has none, the
+// list of sockets that were tried does not help.
+func (x *Executors) engineFault(err error) string {
+	if errors.Is(err, x.o.NoEngine) {
+		return "no container engine answers"
+	}
+	return err.Error()
+}
+
+// Close closes the executors that were opened.
+func (x *Executors) Close() { _ = x.registry.Close() }

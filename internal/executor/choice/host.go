@@ -1,4 +1,4 @@
-package main
+package choice
 
 import (
 	"crypto/sha256"
@@ -26,13 +26,9 @@ type hostAnswer struct {
 	Executor string `json:"executor"` // process
 }
 
-func openOnHost(e *env, project string) (onHost, error) {
-	dir, err := e.stateDir()
-	if err != nil {
-		return onHost{}, err
-	}
+func openOnHost(state, project string) (onHost, error) {
 	sum := sha256.Sum256([]byte(project))
-	h := onHost{file: filepath.Join(dir, "executors", hex.EncodeToString(sum[:8])+".json"), project: project}
+	h := onHost{file: filepath.Join(state, "executors", hex.EncodeToString(sum[:8])+".json"), project: project}
 	b, err := os.ReadFile(h.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, nil
