@@ -24,8 +24,8 @@ the address of its environment.
 Exit codes: 0 good, 1 no such run, 2 usage.`,
 		Example: "  refline runs show 7\n  refline runs show 7 --json",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, r, err := readRun(e, args)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, r, err := readRun(cmd.Context(), e, args)
 			if err != nil {
 				return err
 			}

@@ -160,8 +160,11 @@ func (s Store) Read(n int64) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(all)) <= -n {
+		if len(all) == 0 {
 			return nil, errs.E(errs.NotFound, "no runs are kept here yet; start one: refline run")
+		}
+		if int64(len(all)) <= -n {
+			return nil, errs.E(errs.NotFound, "no run ~%d: only %d are kept here; refline runs lists them", -n, len(all))
 		}
 		n = all[int64(len(all))-1+n]
 	}
