@@ -63,7 +63,7 @@ var imports = map[string]string{
 	"pythonenv":               "lock",
 	"engine":                  "pipeline executor workspace artifact cache mask",
 	"engine/enginetest":       "executor",
-	"localrun":                "engine pipeline artifact workspace history lock diag",
+	"localrun":                "engine definition pipeline executor artifact workspace history lock mask diag",
 
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
@@ -86,7 +86,7 @@ var planned = map[string]string{
 	"cache":      "blob",
 	"workspace":  "git",
 	"forge":      "netguard",
-	"localrun":   "definition source credential executor cache secret mask",
+	"localrun":   "source credential cache secret",
 
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
@@ -152,7 +152,6 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 var testImports = map[string]string{
 	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
 	"engine":         "executor/process", // what a shell makes of a job's script
-	"localrun":       "executor mask",
 	"stack/awscloud": "stack/planfile",
 	"pipeline":       "pipelinetest", // the published state cases
 	"sshagent":       "forge",        // what GitLab masks of a key

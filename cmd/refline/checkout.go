@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"path/filepath"
 
 	"refline/internal/checkout"
 	"refline/internal/git"
@@ -61,11 +60,11 @@ func (s *session) makeTrees(ctx context.Context) (*checkout.Trees, error) {
 	}
 	trees, err := checkout.MakeTrees(ctx, checkout.TreesInput{
 		Options: o, Definition: s.c.Definition, Pipeline: s.c.pipeline,
-		Folder: s.store.WorkFolder(s.record.Number), Make: s.makeTree,
+		Folder: s.Store.WorkFolder(s.Record.Number), Make: s.makeTree,
 		Repository: s.c.root == "", Notice: func(text string) { s.e.notef("%s", text) },
 	})
 	if err == nil {
-		trees.UsePool(filepath.Join(s.builds, "pool"))
+		trees.UsePool(s.Pool())
 	}
 	return trees, err
 }

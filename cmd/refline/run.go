@@ -146,7 +146,7 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := o.checkShell(e); err != nil {
 		return err
 	}
-	s := &session{e: e, o: o, earlier: o.earlier}
+	s := &session{e: e, o: o, Session: localrun.Session{Earlier: o.earlier}}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
 		return err

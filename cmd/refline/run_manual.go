@@ -57,7 +57,7 @@ func (s *session) plays(name string) bool {
 			return true
 		}
 	}
-	return root != nil && slices.Contains(s.jobs, name) || s.earlier.Passed(name) || s.earlier.Played(name)
+	return root != nil && slices.Contains(s.jobs, name) || s.Earlier.Passed(name) || s.Earlier.Played(name)
 }
 
 // askManual asks on the terminal which manual job to play. An answer may mean

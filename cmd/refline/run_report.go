@@ -63,7 +63,7 @@ func waitingIn(res localrun.Result, trigger string) (names []string) {
 // run ended.
 func (s *session) verdict(res localrun.Result) error {
 	counts := map[string]int{}
-	for _, j := range s.record.Jobs {
+	for _, j := range s.Record.Jobs {
 		counts[verdictWord(j)]++
 	}
 	s.showFailures()
@@ -73,11 +73,11 @@ func (s *session) verdict(res localrun.Result) error {
 			parts = append(parts, fmt.Sprintf("%d %s", n, w))
 		}
 	}
-	took := s.record.Finished.Sub(s.record.Started)
+	took := s.Record.Finished.Sub(s.Record.Started)
 	if !s.o.json {
 		fmt.Fprintf(s.e.stdout, "\n%s in %s%s\n", strings.Join(parts, ", "), termview.Seconds(took.Seconds()), s.logHint())
-		if len(s.cutLogs) > 0 {
-			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.cutLogs))
+		if len(s.CutLogs) > 0 {
+			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.CutLogs))
 		}
 	}
 	s.noteUncounted(res)
@@ -104,16 +104,16 @@ func (s *session) noteUncounted(res localrun.Result) {
 // logHint says how to read the logs.
 func (s *session) logHint() string {
 	job, some := " JOB", false
-	if len(s.record.Jobs) == 1 {
+	if len(s.Record.Jobs) == 1 {
 		job = ""
 	}
-	for _, j := range s.record.Jobs {
+	for _, j := range s.Record.Jobs {
 		some = some || j.Log != ""
 	}
 	if !some {
 		return ""
 	}
-	return fmt.Sprintf(" · logs: refline runs log %d%s", s.record.Number, job)
+	return fmt.Sprintf(" · logs: refline runs log %d%s", s.Record.Number, job)
 }
 
 // ranAll makes an error of a job that was asked for by name and did not run.
@@ -156,11 +156,11 @@ func (s *session) showFailures() {
 		return
 	}
 	var rows [][]string
-	for _, j := range s.record.Jobs {
+	for _, j := range s.Record.Jobs {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.record.Number, argument(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.Record.Number, argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})
@@ -176,7 +176,7 @@ func (s *session) showFailures() {
 	}
 	fmt.Fprintln(s.e.stdout, "\nlogs of what failed")
 	if more := len(rows) - mostFailures; more > 0 {
-		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.record.Number)})
+		rows = append(rows[:mostFailures], []string{fmt.Sprintf("  and %d more", more), fmt.Sprintf("refline runs show %d", s.Record.Number)})
 	}
 	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(s.e.stdout, line)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -21,45 +20,30 @@ import (
 	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/errs"
+	"refline/internal/executor"
 	"refline/internal/executor/choice"
-	"refline/internal/history"
 	"refline/internal/localrun"
-	"refline/internal/lock"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
-	"refline/internal/workspace"
 )
 
 // session is one refline run from its options to its record.
 type session struct {
+	localrun.Session
 	e       *env
 	o       *runOptions
 	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *compiled
 	keys    *runKeys // nil: none
 	tokens  credential.Tokens
-	secrets mask.Set // what logs do not show
-	store   history.Store
-	state   string // folder of the store and of the workspaces
-	record  history.Run
-	unlock  func()
-	builds  string   // where the workspaces are
-	release func()   // gives builds back
 	jobs    []string // named on the command line
 	runsOn  *choice.Executors
 	view    *termview.View
 	events  *jsonEvents // with --json; else nil
-	names   localrun.Names
-	created bool
-	kept    bool     // the run's folder is worth keeping
-	toPlay  []string // manual jobs that the last answer named
-	journal *history.Journal
+	toPlay  []string    // manual jobs that the last answer named
 
-	earlier   *localrun.EarlierRun // results of jobs that are not run; nil: none
 	screen    sync.RWMutex
 	keyReader *keyReader // nil before the first shell
-	cutLogs   []string   // jobs whose log has reached the limit
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -69,21 +53,15 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err != nil {
 		return err
 	}
-	if s.store, err = openHistory(s.e); err != nil {
+	store, err := openHistory(s.e)
+	if err != nil {
 		return err
 	}
-	if s.state, err = s.e.stateDir(); err != nil {
+	state, err := s.e.stateDir()
+	if err != nil {
 		return err
 	}
-	if s.record.Number, err = s.store.Create(); err != nil {
-		return err
-	}
-	s.created = true
-	if s.unlock, err = lock.Folder(s.store.WorkFolder(s.record.Number)); err != nil {
-		return err
-	}
-	sweepKilled(ctx, s.e, s.record.Number)
-	if s.builds, s.release, err = localrun.TakeBuilds(s.state); err != nil {
+	if err = s.Open(store, state, func() { sweepKilled(ctx, s.e, s.Record.Number) }); err != nil {
 		return err
 	}
 	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
@@ -95,7 +73,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
-	if err := s.earlier.Check(s.c.project.Name()); err != nil {
+	if err := s.Earlier.Check(s.c.project.Name()); err != nil {
 		return err
 	}
 	if s.c.pipeline == nil {
@@ -109,23 +87,23 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 
 // compile makes the pipeline, with the run's secrets and credentials.
 func (s *session) compile(ctx context.Context, words []string) error {
-	run := &forRun{number: s.record.Number, words: words}
+	run := &forRun{number: s.Record.Number, words: words}
 	var err error
-	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.secrets); err != nil {
+	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.Secrets); err != nil {
 		return err
 	}
-	if err := s.tokens.AddTo(&s.secrets); err != nil {
+	if err := s.tokens.AddTo(&s.Secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
 		run.withheld = append(run.withheld, t.Name)
 	}
-	if err := maskEnvironment(s.e, &s.secrets); err != nil {
+	if err := maskEnvironment(s.e, &s.Secrets); err != nil {
 		return err
 	}
 	s.options = s.o.pipelineOptions
 	s.options.includes.tokens, s.options.includes.keys = s.tokens, s.keys
-	withheld, err := s.keys.addTo(&s.secrets)
+	withheld, err := s.keys.addTo(&s.Secrets)
 	if err != nil {
 		return err
 	}
@@ -139,7 +117,7 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	if name := s.keys.protected(); name != "" && !s.c.Facts.Protected {
 		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
 	}
-	return maskVariables(&s.secrets, s.c.variables)
+	return maskVariables(&s.Secrets, s.c.variables)
 }
 
 // choose keeps the named jobs and what they need.
@@ -147,21 +125,11 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	if len(jobs) == 0 {
 		return s.checkManual()
 	}
-	for _, want := range jobs {
-		found := false
-		for i := range s.c.pipeline.Jobs {
-			if j := &s.c.pipeline.Jobs[i]; j.Name == want || j.Base == want {
-				s.jobs, found = append(s.jobs, j.Name), true
-			}
-		}
-		if !found {
-			return s.noJob(ctx, want)
-		}
+	p, named, known := localrun.Choose(s.c.pipeline, jobs, s.o.only, s.Earlier)
+	if known < len(jobs) {
+		return s.noJob(ctx, jobs[known])
 	}
-	s.c.pipeline = pipeline.Select(s.c.pipeline, s.jobs, !s.o.only || s.earlier != nil)
-	if s.earlier != nil {
-		s.c.pipeline = s.earlier.Choose(s.c.pipeline, s.jobs, s.o.only)
-	}
+	s.c.pipeline, s.jobs = p, named
 	return s.checkManual()
 }
 
@@ -181,30 +149,23 @@ func (s *session) run(ctx context.Context) error {
 	s.c.pipeline = p
 	s.begin()
 	var err error
-	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.project.Name(), s.state), p, s.plays, s.confirmer()); err != nil {
+	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.project.Name(), s.State), p, s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	trees, err := s.makeTrees(ctx)
 	if err != nil {
 		return err
 	}
-	s.record.Changed = s.c.checkout.ChangedFiles()
+	s.Record.Changed = s.c.checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	s.c.notePretence(s.e, s.options)
 	if ready := s.c.checkout.Ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
-	if err := s.store.Write(&s.record); err != nil {
+	if err := s.Start(s.request()); err != nil {
 		return err
 	}
-	if err := s.request().Write(s.store, s.record.Number); err != nil {
-		return err
-	}
-	if s.journal, err = s.store.Journal(s.record.Number); err != nil {
-		return err
-	}
-	defer s.journal.Close()
-	s.kept = true
+	defer s.EndJournal()
 	s.openView(p)
 	disorder := s.e.keepOrder()
 	res, err := localrun.Run(ctx, s.input(ctx, trees))
@@ -222,7 +183,7 @@ func (s *session) openView(p *pipeline.Pipeline) {
 	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
 	if s.o.json {
 		s.events = newJSONEvents(s.e.stdout)
-		s.events.started(&s.record)
+		s.events.started(&s.Record)
 	}
 }
 
@@ -243,15 +204,15 @@ func jobNames(p *pipeline.Pipeline) []string {
 }
 
 func (s *session) begin() {
-	r := &s.record
+	r := &s.Record
 	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
-	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.inputs, s.secrets.String(s.c.pipeline.Name)
+	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.inputs, s.Secrets.String(s.c.pipeline.Name)
 	if p := s.c.pretence; p != nil {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
-	if s.earlier != nil && s.earlier.Retry {
-		r.RetryOf = s.earlier.Run.Number
+	if s.Earlier != nil && s.Earlier.Retry {
+		r.RetryOf = s.Earlier.Run.Number
 	}
 }
 
@@ -259,8 +220,8 @@ func (s *session) begin() {
 func (s *session) header() string {
 	p := s.c.pipeline
 	again := ""
-	if s.record.RetryOf != 0 {
-		again = fmt.Sprintf(" · run %d again", s.record.RetryOf)
+	if s.Record.RetryOf != 0 {
+		again = fmt.Sprintf(" · run %d again", s.Record.RetryOf)
 	}
 	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
 }
@@ -291,20 +252,21 @@ func (s *session) alone() bool {
 
 // input is what the engine needs to run the pipeline.
 func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Input {
+	jobs := s.jobsInput(trees)
 	in := localrun.Input{
-		Number: s.record.Number, Dir: s.store.Folder(s.record.Number), Work: filepath.Join(s.builds, localrun.BuildsJobs),
-		Artifacts: artifact.NewFolder(s.store.Folder(s.record.Number)),
+		Number: s.Record.Number, Dir: s.Store.Folder(s.Record.Number), Work: s.Workspaces(),
+		Artifacts: artifact.NewFolder(s.Store.Folder(s.Record.Number)),
 		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
-		Job:   s.jobInput(ctx, trees, s.c.Definition),
-		Play:  func(run, job string) bool { return s.plays(s.names.Of(run, job)) },
+		Job:   jobs.Input(ctx, s.c.Definition),
+		Child: jobs.Child(s.c.Definition),
+		Play:  func(run, job string) bool { return s.plays(s.Names.Of(run, job)) },
 		Now:   s.o.now,
 		Slots: make(chan struct{}, s.slots()),
-		Lock:  s.lockGroup,
+		Lock:  s.LockGroup,
 		Emit:  s.emit,
 		Stop:  s.e.stop,
 	}
-	in.Child = s.child(trees)
-	s.earlier.Use(&in, &s.names, in.Dir)
+	s.Earlier.Use(&in, &s.Names, in.Dir)
 	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
@@ -316,35 +278,14 @@ func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Inp
 func (s *session) emit(ev pipeline.Report) {
 	s.screen.RLock() // while a shell has the terminal, reports wait
 	defer s.screen.RUnlock()
-	ev.Message, ev.Text = s.secrets.String(ev.Message), s.secrets.String(ev.Text)
-	s.names.Observe(ev)
+	ev = s.Observe(ev)
 	if s.events != nil {
 		s.events.emit(ev)
 	}
-	if ev.Job != "" {
-		ev.Job = s.names.Of(ev.Run, ev.Job) // for people
-	}
-	switch {
-	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
-		s.journal.Job(history.Job{
-			Run: s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
-			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
-			Message: ev.Message, Coverage: ev.Coverage,
-		})
-	case ev.Kind == pipeline.ReportStep:
-		s.journal.Step(ev.Job, ev.Step)
-	}
+	ev = s.Note(ev)
 	if s.events == nil {
 		s.view.Emit(ev)
 	}
-}
-
-// childRun is the id of a run unless it is the one that was asked for.
-func (s *session) childRun(id string) string {
-	if id == strconv.FormatInt(s.record.Number, 10) {
-		return ""
-	}
-	return id
 }
 
 func (s *session) slots() int {
@@ -354,33 +295,35 @@ func (s *session) slots() int {
 	return 2 * runtime.NumCPU()
 }
 
-// jobInput gives the engine where each job runs and what it starts from.
-func (s *session) jobInput(ctx context.Context, trees *checkout.Trees, d *definition.Definition) func(*pipeline.Job) (engine.JobInput, error) {
+// jobsInput says where each job runs and what it starts from.
+func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 	var caches cache.Store
 	if folder, err := openCaches(s.e); err == nil && !s.o.noCache {
 		caches = folder
 	}
-	return func(j *pipeline.Job) (engine.JobInput, error) {
-		ex, err := s.runsOn.ForJob(ctx, j)
-		if err != nil {
-			return engine.JobInput{}, err
-		}
-		tree, err := trees.Of(ctx, d, j, ex.Isolated())
-		if err != nil {
-			return engine.JobInput{}, err
-		}
-		in := engine.JobInput{
-			Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Tree: tree, Caches: caches, Project: s.c.project.Name(),
-			LastCommit: s.lastCommit(ctx),
-			LogLimit:   s.o.logLimit << 20,
-			Executor:   ex, Secrets: &s.secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
-			Agent: agentFor(ex, s.keys, s.tokens),
-			Shell: s.jobShell(j), KeepWorkspace: s.keepWorkspace(j),
-		}
-		if s.o.inPlace {
-			in.InPlace = s.c.root
-		}
-		return in, nil
+	return localrun.Jobs{
+		Base: func(ctx context.Context) engine.JobInput {
+			in := engine.JobInput{
+				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.jobEnviron(s.e.environ())), Caches: caches, Project: s.c.project.Name(),
+				LastCommit: s.lastCommit(ctx),
+				LogLimit:   s.o.logLimit << 20,
+				Secrets:    &s.Secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
+			}
+			if s.o.inPlace {
+				in.InPlace = s.c.root
+			}
+			return in
+		},
+		Executor:     s.runsOn.ForJob,
+		Tree:         trees.Of,
+		Agent:        func(ex executor.Executor) engine.AgentStarter { return agentFor(ex, s.keys, s.tokens) },
+		Shell:        s.jobShell,
+		Keep:         s.keepWorkspace,
+		DefaultImage: s.o.defaultImage,
+		Decide: func(ctx context.Context, p *pipeline.Pipeline, trigger string) error {
+			plays := func(job string) bool { return s.plays(trigger + " / " + job) }
+			return s.runsOn.Decide(ctx, p, plays, s.pausing(s.confirmer()))
+		},
 	}
 }
 
@@ -404,90 +347,19 @@ func (s *session) binary() string {
 	return path
 }
 
-func (s *session) lockGroup(ctx context.Context, group string) (func(), error) {
-	return lock.WaitName(ctx, filepath.Join(s.state, "groups"), s.c.project.Name()+"\x00"+group)
-}
-
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
-	r := &s.record
-	r.Finished, r.Status, r.Result = s.e.now(), res.Status, res.Result
-	if s.e.stop.Err() != nil {
-		r.Status, r.Result = pipeline.StatusCanceled, pipeline.ResultCanceled
-	}
-	r.Jobs = s.jobRecords("", "", s.c.pipeline, s.c.JobVariables, res)
+	r := &s.Record
+	s.Finish(res, s.c.pipeline, s.c.JobVariables, s.e.now(), s.e.stop.Err() != nil)
 	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
 		s.view.Rest(s.c.pipeline, res.State, s.why(res))
 	}
 	if s.events != nil {
 		s.events.finished(r)
 	}
-	if err := s.store.Write(r); err != nil {
+	if err := s.Store.Write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)
 	}
-}
-
-func (s *session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables jobVariables, res localrun.Result) []history.Job {
-	var out []history.Job
-	for i := range p.Jobs {
-		if i >= len(res.State.Jobs) {
-			break
-		}
-		st, rec := res.State.Jobs[i], res.Jobs[i]
-		j := history.Job{
-			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
-			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
-			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
-			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
-		}
-		if p.Jobs[i].Base != p.Jobs[i].Name {
-			j.Base = prefix + p.Jobs[i].Base
-		}
-		if rec.Result.Err != nil {
-			j.Message = s.secrets.String(rec.Result.Err.Error())
-		}
-		out = append(out, j)
-		if rec.Result.Log.Truncated {
-			s.cutLogs = append(s.cutLogs, j.Name)
-		}
-		if rec.Earlier != 0 {
-			out = append(out, s.earlier.Below(j.Name)...)
-		}
-		for _, c := range res.Children {
-			if c.Trigger == p.Jobs[i].Name {
-				out = append(out, s.jobRecords(c.Input.ID, j.Name+" / ", c.Input.Pipeline, c.Input.Variables, c.Result)...)
-			}
-		}
-	}
-	return out
-}
-
-// jobVariables gives a job's variables below and above those written for it.
-type jobVariables func(*pipeline.Job) (below, above []pipeline.Variable)
-
-// environment is what a job that ran deployed to; nil for nothing.
-func (s *session) environment(j *pipeline.Job, variables jobVariables, status pipeline.Status, dotenv []pipeline.Variable) *history.Environment {
-	if j.Environment == nil || status != pipeline.StatusSuccess && status != pipeline.StatusFailed {
-		return nil
-	}
-	below, above := variables(j)
-	name, url, err := pipeline.Deployment(j, pipeline.JobVariables(j, below, dotenv, above))
-	if err != nil {
-		return nil // the job has reported it
-	}
-	return &history.Environment{Name: s.secrets.String(name), URL: s.secrets.String(url)}
-}
-
-func (s *session) relative(path string) string {
-	if path == "" {
-		return ""
-	}
-	rel, err := filepath.Rel(s.store.Folder(s.record.Number), path)
-	if err != nil {
-		return path
-	}
-	return rel
 }
 
 // close removes what lives only as long as the run.
@@ -499,16 +371,7 @@ func (s *session) close() {
 	if s.runsOn != nil {
 		s.runsOn.Close()
 	}
-	if s.release != nil {
-		s.release()
-	}
-	if s.unlock != nil {
-		_ = workspace.Remove(s.store.WorkFolder(s.record.Number))
-		s.unlock()
-	}
-	if s.created && !s.kept {
-		_ = s.store.Discard(s.record.Number)
-	}
+	s.Close()
 }
 
 func shellWord(s string) string {

@@ -84,7 +84,7 @@ func (s *session) openShell(ctx context.Context, job string, res engine.JobResul
 		how = "failed"
 	}
 	fmt.Fprintf(s.e.stdout, "\n%s %s; this is a shell in it, exit ends the job\n", termview.Plain(job), how)
-	out := s.secrets.Writer(s.e.stdout)
+	out := s.Secrets.Writer(s.e.stdout)
 	err := s.onTerminal(func(keys io.Reader, size executor.Size, resize <-chan executor.Size) error {
 		_, err := run(ctx, &executor.Terminal{In: keys, Out: out, Size: size, Resize: resize})
 		return err
@@ -103,7 +103,7 @@ func (s *session) keepWorkspace(j *pipeline.Job) engine.KeepWorkspace {
 		return engine.KeepWorkspace{}
 	}
 	return engine.KeepWorkspace{
-		Dir:    filepath.Join(s.store.Folder(s.record.Number), "workspaces"),
+		Dir:    filepath.Join(s.Store.Folder(s.Record.Number), "workspaces"),
 		Passed: slices.Contains(s.jobs, j.Name),
 	}
 }

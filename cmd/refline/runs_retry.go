@@ -100,6 +100,6 @@ func (s *session) openEarlier() error {
 	if store.Alive(r.Number) {
 		return errs.E(errs.Conflict, "run %d is still running", r.Number)
 	}
-	s.earlier = &localrun.EarlierRun{Store: store, Run: r, Quote: shellWord}
+	s.Earlier = &localrun.EarlierRun{Store: store, Run: r, Quote: shellWord}
 	return nil
 }

@@ -54,8 +54,8 @@ func (r *EarlierRun) Played(name string) bool {
 	return j != nil && r.Retry && (j.Log != "" || j.Status == pipeline.StatusSuccess)
 }
 
-// Below gives the jobs of the child pipelines that a trigger job started.
-func (r *EarlierRun) Below(trigger string) []history.Job {
+// below gives the jobs of the child pipelines that a trigger job started.
+func (r *EarlierRun) below(trigger string) []history.Job {
 	var out []history.Job
 	for _, j := range r.Run.Jobs {
 		if strings.HasPrefix(j.Name, trigger+" / ") {
@@ -82,7 +82,7 @@ func (r *EarlierRun) Check(project string) error {
 // removed.
 func (r *EarlierRun) take(ctx context.Context, folder, name string) (Earlier, error) {
 	e, err := r.bring(ctx, folder, r.job(name))
-	for _, j := range r.Below(name) {
+	for _, j := range r.below(name) {
 		if err != nil {
 			break
 		}
@@ -141,9 +141,9 @@ func linkOrCopy(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// Choose leaves out, with only, what is neither named nor in the earlier run. What
+// choose leaves out, with only, what is neither named nor in the earlier run. What
 // is named is run again.
-func (r *EarlierRun) Choose(p *pipeline.Pipeline, names []string, only bool) *pipeline.Pipeline {
+func (r *EarlierRun) choose(p *pipeline.Pipeline, names []string, only bool) *pipeline.Pipeline {
 	if !r.Retry {
 		r.Again = names
 	}

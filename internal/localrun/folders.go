@@ -11,10 +11,10 @@ import (
 	"refline/internal/workspace"
 )
 
-// TakeBuilds takes the first folder for workspaces that no other run has, so
+// takeBuilds takes the first folder for workspaces that no other run has, so
 // that a run which is alone always has the same: tools and caches remember
 // paths.
-func TakeBuilds(state string) (dir string, release func(), err error) {
+func takeBuilds(state string) (dir string, release func(), err error) {
 	builds := filepath.Join(state, buildsFolder)
 	for place := 1; ; place++ {
 		dir = filepath.Join(builds, strconv.Itoa(place))
@@ -29,7 +29,7 @@ func TakeBuilds(state string) (dir string, release func(), err error) {
 			unlock()
 			_ = workspace.Sweep(builds, nil)
 		}
-		if _, err := os.Lstat(filepath.Join(dir, BuildsJobs)); os.IsNotExist(err) {
+		if _, err := os.Lstat(filepath.Join(dir, buildsJobs)); os.IsNotExist(err) {
 			return dir, release, nil
 		}
 		unlock() // a run that was killed left what could not be removed
@@ -39,8 +39,8 @@ func TakeBuilds(state string) (dir string, release func(), err error) {
 // buildsFolder is the folder of the state folder with the workspaces of all runs.
 const buildsFolder = "builds"
 
-// BuildsJobs is the folder of TakeBuilds that jobs have their folders in.
-const BuildsJobs = "jobs"
+// buildsJobs is the folder of takeBuilds that jobs have their folders in.
+const buildsJobs = "jobs"
 
 // SweepKilled removes what runs that were killed left behind: folders, mounts and
 // processes, which quiet ends. own is the number of the run that calls, 0 for
