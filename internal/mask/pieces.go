@@ -111,12 +111,14 @@ func (x *pieceMatcher) grown(patterns []pattern, ids []int) *pieceMatcher {
 	return out
 }
 
-// allocate makes filter and heads for so many different grams: 8 to 16 bits for
-// each, so that they fit into a cache as long as they can.
+// allocate makes filter and heads for so many different grams: 16 to 32 bits for
+// each, half of it where more would not fit into a cache.
 func (x *pieceMatcher) allocate(grams int) {
-	log := max(10, bits.Len(uint(grams))-3)
-	x.grams, x.shift = grams, uint8(64-log)
-	x.filter, x.heads = make([]uint64, 1<<log), make([]uint64, 2<<log)
+	const cached = 17 // a filter of 1 MiB
+	log := bits.Len(uint(grams))
+	words := max(10, min(log-2, cached), log-3)
+	x.grams, x.shift = grams, uint8(64-words)
+	x.filter, x.heads = make([]uint64, 1<<words), make([]uint64, 1<<max(10, log-2))
 }
 
 // eachOf calls do with 0 to n-1, at the same time.
