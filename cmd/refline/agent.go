@@ -10,6 +10,7 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/maskrun"
 )
 
 type agentOptions struct {
@@ -155,11 +156,11 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	cmd := &exec.Cmd{
 		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
 	}
-	wait, err := startCommand(cmd, false)
+	wait, err := maskrun.Start(cmd, false)
 	if err != nil {
 		return errors.Join(err, end())
 	}
-	release := watchOver(cmd.Process.Pid, dir)
+	release := credential.WatchOver(cmd.Process.Pid, dir)
 	err = wait()
 	release()
 	return errors.Join(err, end())

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"refline/internal/cache"
-	"refline/internal/termview"
-	"refline/internal/workspace"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"refline/internal/cache"
+	"refline/internal/termview"
+	"refline/internal/workspace"
 )
 
 func newCacheCmd(e *env) *cobra.Command {
@@ -42,7 +43,7 @@ func newCacheCmd(e *env) *cobra.Command {
 			}
 			rows := [][]string{{"project", "key", "files", "size", "last used"}}
 			for _, c := range entries {
-				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), byteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
+				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), termview.ByteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
 			}
 			for _, line := range termview.Align(rows) {
 				fmt.Fprintln(e.stdout, line)
@@ -75,7 +76,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			e.notef("%s removed, %s", plural(n, "cache"), byteSize(bytes))
+			e.notef("%s removed, %s", plural(n, "cache"), termview.ByteSize(bytes))
 			return nil
 		},
 	}
@@ -93,17 +94,4 @@ func openCaches(e *env) (*cache.Folder, error) {
 		return nil, err
 	}
 	return cache.NewFolder(filepath.Join(dir, "caches"), cacheLimit), nil
-}
-
-// byteSize is a size for people: 12 B, 3.4 kB, 1.2 MB.
-func byteSize(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	f, i := float64(n), 0
-	for f >= 1000 && i < len(units)-1 {
-		f, i = f/1000, i+1
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
 }

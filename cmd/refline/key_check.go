@@ -11,7 +11,6 @@ import (
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/forge"
-	"refline/internal/sshagent"
 	"refline/internal/termview"
 	"refline/internal/variable"
 )
@@ -61,23 +60,6 @@ func keyFromEnv(e *env, name string) ([]byte, error) {
 	return lines, err
 }
 
-// checkedKey is what is found out about the text of a key.
-type checkedKey struct {
-	File       string   `json:"file"`
-	Type       string   `json:"type,omitempty"`
-	Format     string   `json:"format"`
-	Lines      int      `json:"lines"`
-	Passphrase bool     `json:"passphrase"`
-	Mended     []string `json:"mended,omitempty"` // what is wrong with the text and can be put right
-	Maskable   bool     `json:"maskable"`         // by GitLab, as it is
-	Reason     string   `json:"reason,omitempty"`
-	OneLine    int      `json:"one_line"`              // characters of the body in one line
-	ShortLines []int    `json:"short_lines,omitempty"` // too short to be masked
-	Comments   []string `json:"comments,omitempty"`    // lengths of comments that avoid short lines
-
-	key *sshagent.KeyFile
-}
-
 func newKeyCheckCmd(e *env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -96,7 +78,7 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			var bad []error
-			all := []checkedKey{}
+			all := []credential.CheckedKey{}
 			for _, file := range args {
 				k, err := checkKey(e, file)
 				if err != nil {
@@ -105,7 +87,7 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 				}
 				all = append(all, k)
 				if !asJSON {
-					k.print(e)
+					printKey(e, &k)
 				}
 			}
 			if asJSON {
@@ -120,28 +102,15 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 	return cmd
 }
 
-func checkKey(e *env, file string) (checkedKey, error) {
+func checkKey(e *env, file string) (credential.CheckedKey, error) {
 	text, err := keyText(e, file, "")
 	if err != nil {
-		return checkedKey{}, err
+		return credential.CheckedKey{}, err
 	}
-	key, err := sshagent.ReadKeyFile(text)
-	if err != nil {
-		return checkedKey{}, fmt.Errorf("%s: %w", file, err)
-	}
-	c := checkedKey{
-		File: file, Type: key.Type, Format: key.Format, Lines: len(key.Lines), Passphrase: key.Passphrase,
-		Mended: key.Mended, OneLine: len(key.OneLine()), ShortLines: key.ShortLines(), key: key,
-	}
-	c.Reason = forge.GitLabMaskable(string(text), false)
-	c.Maskable = c.Reason == ""
-	for _, r := range key.CommentLengths() {
-		c.Comments = append(c.Comments, r.String())
-	}
-	return c, nil
+	return credential.CheckKey(file, text, forge.GitLabMaskable(string(text), false))
 }
 
-func (c *checkedKey) print(e *env) {
+func printKey(e *env, c *credential.CheckedKey) {
 	kind, phrase := c.Type, "no passphrase"
 	if c.Passphrase {
 		kind, phrase = "type hidden", "with a passphrase"
@@ -163,7 +132,7 @@ func (c *checkedKey) print(e *env) {
 	file := shellWord(c.File)
 	perLine := fmt.Sprintf("%s, all long enough to mask", plural(c.Lines, "variable"))
 	if len(c.ShortLines) > 0 {
-		perLine = c.shortLine()
+		perLine = shortLine(c)
 	}
 	for _, row := range termview.Align([][]string{
 		{"one variable", "refline key split --one-line " + file, fmt.Sprintf("(%d characters in one line, maskable)", c.OneLine)},
@@ -175,9 +144,9 @@ func (c *checkedKey) print(e *env) {
 }
 
 // shortLine says which line is too short and which comments would avoid it.
-func (c *checkedKey) shortLine() string {
+func shortLine(c *credential.CheckedKey) string {
 	n := c.ShortLines[0]
-	length := len(c.key.Lines[n-1])
+	length := len(c.Key.Lines[n-1])
 	text := fmt.Sprintf("line %d has %s: too short to mask", n, plural(length, "character"))
 	if len(c.Comments) > 0 {
 		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), shellWord(c.File))

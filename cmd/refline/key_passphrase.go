@@ -6,6 +6,7 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/maskrun"
 	"refline/internal/sshagent"
 	"refline/internal/variable"
 )
@@ -30,7 +31,7 @@ func unlockKey(e *env, text []byte, name string) ([]byte, error) {
 		}
 	}
 	in, ok := e.stdin.(*os.File)
-	if !ok || !isTerminal(in) {
+	if !ok || !maskrun.IsTerminal(in) {
 		return nil, errs.E(errs.Denied, "ssh key: it is protected by a passphrase; give that in the variable %s", from)
 	}
 	passphrase, err := e.askHidden(in, "passphrase of the key (not shown): ")

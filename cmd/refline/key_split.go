@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,29 +54,11 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-// keyVariable is one variable of a key that was split.
-type keyVariable struct{ name, value string }
-
-// split returns the variables. A key with a passphrase is refused.
-func (o *keySplitOptions) split(c *checkedKey) ([]keyVariable, error) {
+func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *credential.CheckedKey) error {
 	if !variable.ValidName(o.name) {
-		return nil, usagef("invalid variable name %q in --name", o.name)
+		return usagef("invalid variable name %q in --name", o.name)
 	}
-	if c.Passphrase {
-		return nil, errs.E(errs.Invalid, "%s: it has a passphrase, which a job cannot type; make a key for this purpose without one", c.File)
-	}
-	if o.oneLine {
-		return []keyVariable{{o.name, c.key.OneLine()}}, nil
-	}
-	out := make([]keyVariable, len(c.key.Lines))
-	for i, line := range c.key.Lines {
-		out[i] = keyVariable{credential.LineVariable(o.name, i+1), line}
-	}
-	return out, nil
-}
-
-func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *checkedKey) error {
-	vars, err := o.split(c)
+	vars, err := c.Split(o.name, o.oneLine)
 	if err != nil {
 		return err
 	}
@@ -85,7 +66,7 @@ func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *checkedKey)
 		e.notef("%s: %s; mended", c.File, m)
 	}
 	if !o.oneLine && len(c.ShortLines) > 0 {
-		e.notef("%s: %s", c.File, c.shortLine())
+		e.notef("%s: %s", c.File, shortLine(c))
 		e.notef("or take a single variable: refline key split --one-line %s", shellWord(c.File))
 	}
 	if o.project != "" {
@@ -94,23 +75,23 @@ func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *checkedKey)
 		}
 	} else {
 		for _, v := range vars {
-			fmt.Fprintf(e.stdout, "%s=%s\n", v.name, v.value)
+			fmt.Fprintf(e.stdout, "%s=%s\n", v.Name, v.Value)
 		}
 	}
-	e.notef("%s", o.advice(vars, c.key.Label()))
+	e.notef("%s", c.JobAdvice(o.name, vars))
 	return nil
 }
 
 // create makes the variables in a GitLab project, masked and protected: all of
 // them, or none when one could not be masked or is there already.
-func (o *keySplitOptions) create(ctx context.Context, e *env, vars []keyVariable) error {
+func (o *keySplitOptions) create(ctx context.Context, e *env, vars []credential.KeyVariable) error {
 	project, err := o.open(ctx, e)
 	if err != nil {
 		return err
 	}
 	list := make([]secret.Variable, len(vars))
 	for i, v := range vars {
-		list[i] = secret.Variable{Name: v.name, Value: secret.NewString(v.value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
+		list[i] = secret.Variable{Name: v.Name, Value: secret.NewString(v.Value), Environment: secret.AnyEnvironment, Masked: true, Protected: true}
 	}
 	err = variable.Create(ctx, project, o.project, list)
 	if errs.Is(err, errs.Conflict) {
@@ -123,21 +104,6 @@ func (o *keySplitOptions) create(ctx context.Context, e *env, vars []keyVariable
 		fmt.Fprintf(e.stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
 	}
 	return nil
-}
-
-// advice shows how a job makes a key of the variables again, with refline and
-// without.
-func (o *keySplitOptions) advice(vars []keyVariable, label string) string {
-	names := make([]string, len(vars))
-	for i, v := range vars {
-		names[i] = `"$` + v.name + `"`
-	}
-	return fmt.Sprintf(`in the job, with refline (the job never holds the key):
-  refline agent --key-env %s --host HOST -- git clone …
-in the job, without refline:
-  eval "$(ssh-agent -s)"
-  printf '%%s\n' '-----BEGIN %s-----' %s '-----END %s-----' | ssh-add -`,
-		o.name, label, strings.Join(names, " "), label)
 }
 
 func newKeyJoinCmd(e *env) *cobra.Command {

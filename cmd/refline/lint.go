@@ -60,8 +60,8 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 		return usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
 	}
 	l := linter{e: e, o: o, named: len(files) > 0, read: map[string]func() ([]byte, error){}}
-	if !l.named {
-		files = []string{o.file}
+	if !l.named || o.file != "" {
+		files = append([]string{o.file}, files...)
 	}
 	for _, file := range files {
 		if err := l.lint(ctx, file); err != nil {
@@ -111,6 +111,8 @@ func (l *linter) lint(ctx context.Context, file string) error {
 	c, err := compileAny(ctx, l.e, &opts)
 	var usage usageError
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case err == nil:
 		defer c.close()
 		read := func(name string) ([]byte, error) {

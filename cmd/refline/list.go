@@ -14,6 +14,10 @@ import (
 type listOptions struct {
 	pipelineOptions
 	json bool
+
+	// Of refline run --dry-run: the jobs to list, with only without what they need.
+	jobs []string
+	only bool
 }
 
 func newListCmd(e *env) *cobra.Command {
@@ -54,6 +58,11 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 	}
 	defer c.close()
 	p := c.pipeline
+	if len(o.jobs) > 0 {
+		if p, err = c.selectJobs(ctx, &o.pipelineOptions, o.jobs, o.only); err != nil {
+			return err
+		}
+	}
 	jobs := make([]listedJob, 0)
 	if p != nil {
 		for i := range p.Jobs {
@@ -83,6 +92,23 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
+}
+
+// selectJobs returns the pipeline of the named jobs and, without only, of what
+// they need.
+func (c *compiled) selectJobs(ctx context.Context, o *pipelineOptions, jobs []string, only bool) (*pipeline.Pipeline, error) {
+	if c.pipeline == nil {
+		return nil, c.noPipeline(ctx)
+	}
+	var names []string
+	for _, want := range jobs {
+		found := c.pipeline.Named(want)
+		if len(found) == 0 {
+			return nil, c.notInPipeline(ctx, o, want)
+		}
+		names = append(names, found...)
+	}
+	return pipeline.Select(c.pipeline, names, !only), nil
 }
 
 func listed(j *pipeline.Job) listedJob {

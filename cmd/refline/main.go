@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
+	"refline/internal/maskrun"
 )
 
 // version is set by the linker.
@@ -72,7 +73,7 @@ func run(args []string, e *env) int {
 		err = out.lost()
 	}
 	code := exitCode(err)
-	var child childExit
+	var child maskrun.ExitError
 	if stops.stop.Err() != nil && err != nil && !errors.As(err, &child) {
 		code = stops.exitCode()
 	}
@@ -82,7 +83,7 @@ func run(args []string, e *env) int {
 
 func exitCode(err error) int {
 	var usage usageError
-	var child childExit
+	var child maskrun.ExitError
 	switch {
 	case err == nil:
 		return exitGood
@@ -106,7 +107,7 @@ func report(e *env, err error) {
 	var list *diag.Failure
 	err = besideExit(err)
 	switch {
-	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, maskrun.ErrReaderGone), errors.Is(err, context.Canceled):
 	case errors.As(err, &list):
 		e.printFindings(list.Findings, sourceOf(err, e.source))
 	default:

@@ -14,10 +14,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"refline/internal/errs"
 	"refline/internal/mask"
+	"refline/internal/maskrun"
 	"refline/internal/secret"
 )
 
@@ -189,11 +189,11 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 	signal.Notify(term, syscall.SIGTERM)
 	defer signal.Stop(term)
 	var stop <-chan struct{}
-	if isTerminal(e.stdin) {
+	if maskrun.IsTerminal(e.stdin) {
 		stop = e.stop.Done()
 	}
 	done := make(chan error, 1)
-	go func() { done <- maskStream(set, e.stdout, e.stdin) }()
+	go func() { done <- maskrun.Copy(set, e.stdout, e.stdin) }()
 	select {
 	case err := <-done:
 		return err
@@ -204,38 +204,6 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 	return context.Canceled
 }
 
-// maskStream copies in to out as it comes, masked. An error of in is the end,
-// after what came before it.
-func maskStream(set *mask.Set, out io.Writer, in io.Reader) error {
-	w := set.CommandWriter(out)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := in.Read(buf)
-		if n > 0 {
-			if _, werr := w.Write(buf[:n]); werr != nil {
-				return writeError(werr)
-			}
-		}
-		if err != nil {
-			if cerr := w.Close(); cerr != nil {
-				return writeError(cerr)
-			}
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return errs.E(errs.Unavailable, "read: %w", err)
-		}
-	}
-}
-
-// writeError is silent if the reader has closed the pipe.
-func writeError(err error) error {
-	if errors.Is(err, syscall.EPIPE) {
-		return errShown
-	}
-	return errs.E(errs.Unavailable, "write: %w", err)
-}
-
 // maskCommand runs a command with its output masked.
 func maskCommand(e *env, set *mask.Set, args []string) error {
 	e.stdout = bare(e.stdout) // a terminal stays one
@@ -243,22 +211,6 @@ func maskCommand(e *env, set *mask.Set, args []string) error {
 	if err != nil {
 		return err
 	}
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: e.dir, Env: e.environ(), Stdin: e.stdin}
-	if isTerminal(e.stdout) || isTerminal(e.stderr) {
-		if done, err := maskOnTerminal(e, set, cmd); done {
-			return err
-		}
-	}
-	out, errOut := set.CommandWriter(e.stdout), set.CommandWriter(e.stderr)
-	cmd.Stdout, cmd.Stderr = out, errOut
-	wait, err := startCommand(cmd, false)
-	if err != nil {
-		return err
-	}
-	return errors.Join(wait(), out.Close(), errOut.Close())
-}
-
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: e.dir, Env: e.environ()}
+	return maskrun.Run(maskrun.Streams{In: e.stdin, Out: e.stdout, Err: e.stderr}, set, cmd)
 }

@@ -30,7 +30,7 @@ func TestInterruptAtQuestions(t *testing.T) {
 	}{
 		{"a manual job", "\x03", "", 130},
 		{"y means yes", "1\ny\n", "2 passed", 0},
-		{"n means no", "1\nn\n\n", "1 passed, 1 waits", 0},
+		{"n means no", "1\nn\n\n", "1 passed, 1 manual", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

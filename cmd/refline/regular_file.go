@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"refline/internal/errs"
+	"refline/internal/termview"
 )
 
 // readRegular reads a regular file of at most limit bytes: a device or a pipe
@@ -20,7 +21,7 @@ func readRegular(path, shown string, limit int64) ([]byte, error) {
 		return nil, errs.E(errs.Unavailable, "%s: %w", shown, unwrapPath(err))
 	}
 	if int64(len(data)) > limit {
-		return nil, errs.E(errs.Invalid, "%s: it has more than %s", shown, byteSize(limit))
+		return nil, errs.E(errs.Invalid, "%s: it has more than %s", shown, termview.ByteSize(limit))
 	}
 	return data, nil
 }

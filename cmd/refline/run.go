@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -75,8 +76,12 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
 				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
 			}
+			if slices.Contains(args, "") {
+				return usagef("JOB is empty; without JOB the whole pipeline runs")
+			}
 			if o.dry {
-				return runList(cmd.Context(), e, &listOptions{pipelineOptions: o.dryRun(e, args), json: o.json})
+				p, jobs := o.dryRun(e, args)
+				return runList(cmd.Context(), e, &listOptions{pipelineOptions: p, json: o.json, jobs: jobs, only: o.only})
 			}
 			o.request = requestOf(cmd, e.dir, args)
 			return runRun(cmd.Context(), e, o, args)
@@ -120,15 +125,15 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 	f.StringVar(&o.artifactsFrom, "artifacts-from", "", "do not run needed jobs that passed in this earlier `RUN` (its number, or ~1 for the one before the last): take their artifacts")
 }
 
-// dryRun are the options of refline list for the same pipeline.
-func (o *runOptions) dryRun(e *env, words []string) pipelineOptions {
-	p := o.pipelineOptions
+// dryRun are the options of refline list for the same pipeline and jobs.
+func (o *runOptions) dryRun(e *env, words []string) (p pipelineOptions, jobs []string) {
+	p = o.pipelineOptions
 	if p.file == "" && len(words) > 0 {
 		if info, err := os.Stat(e.path(words[0])); err == nil && info.Mode().IsRegular() {
-			p.file = words[0]
+			p.file, words = words[0], words[1:]
 		}
 	}
-	return p
+	return p, words
 }
 
 func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {

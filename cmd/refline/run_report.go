@@ -48,6 +48,7 @@ func (s *session) verdict(res localrun.Result) error {
 			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.CutLogs))
 		}
 	}
+	s.noteUncounted(res)
 	switch {
 	case s.e.stop.Err() != nil:
 		return context.Canceled
@@ -55,6 +56,17 @@ func (s *session) verdict(res localrun.Result) error {
 		return errRed
 	}
 	return s.ranAll(res)
+}
+
+// noteUncounted names trigger jobs whose child pipeline failed and does not count,
+// as on GitLab.
+func (s *session) noteUncounted(res localrun.Result) {
+	for _, c := range res.Children {
+		job := s.c.pipeline.Job(c.Trigger)
+		if !s.o.json && job != nil && job.Downstream != nil && !job.Downstream.Waits() && c.Result.Result == pipeline.ResultFailed {
+			fmt.Fprintf(s.e.stdout, "the child pipeline of %s failed; it does not count without strategy: depend\n", c.Trigger)
+		}
+	}
 }
 
 // logHint says how to read the logs.

@@ -83,14 +83,15 @@ func runRuns(e *env, o *runsOptions) error {
 		e.notef("no runs yet; start one: refline run")
 		return nil
 	}
-	rows := [][]string{{"run", "status", "when", "took", "file", "ref", "project"}}
+	rows := [][]string{{"run", "result", "when", "took", "file", "ref", "project"}}
 	for _, r := range records {
 		took := ""
 		if !r.Finished.IsZero() {
 			took = termview.Seconds(r.Finished.Sub(r.Started).Seconds())
 		}
+		symbol, word := r.Outcome()
 		rows = append(rows, []string{
-			strconv.FormatInt(r.Number, 10), termview.Symbol(r.Status) + " " + string(r.Status),
+			strconv.FormatInt(r.Number, 10), termview.Symbol(symbol) + " " + word,
 			r.Started.Local().Format("2006-01-02 15:04"), took, r.File, refOf(r), r.Project,
 		})
 	}
@@ -124,18 +125,27 @@ func runNumber(text string) (int64, bool) {
 	return n, true
 }
 
-// readRun reads the run that the first argument names, the last one without.
-func readRun(e *env, args []string) (history.Store, *history.Run, error) {
+// readRun reads the run that the first argument names, without one the last run
+// of this project. If this project has none, it is that of another, which a
+// notice names.
+func readRun(ctx context.Context, e *env, args []string) (history.Store, *history.Run, error) {
 	store, err := openHistory(e)
 	if err != nil {
 		return store, nil, err
 	}
-	var n int64
-	if len(args) > 0 {
-		var ok bool
-		if n, ok = runNumber(args[0]); !ok {
-			return store, nil, usagef("%q is not a run's number; refline runs lists them", args[0])
+	if len(args) == 0 {
+		if own := lastOfProject(ctx, e, store); own != nil {
+			return store, own, nil
 		}
+		r, err := store.Read(0)
+		if err == nil {
+			e.notef("no run of this project is kept; this is run %d of %s", r.Number, termview.Plain(r.Project))
+		}
+		return store, r, err
+	}
+	n, ok := runNumber(args[0])
+	if !ok {
+		return store, nil, usagef("%q is not a run's number; refline runs lists them", args[0])
 	}
 	r, err := store.Read(n)
 	return store, r, err
@@ -149,12 +159,7 @@ func readRunJobs(ctx context.Context, e *env, args []string) (history.Store, *hi
 	case len(args) == 2, len(args) == 1 && !number:
 		name, args = lastOf(args), args[:len(args)-1]
 	}
-	store, r, err := readRun(e, args)
-	if err == nil && len(args) == 0 {
-		if own := lastOfProject(ctx, e, store); own != nil {
-			r = own
-		}
-	}
+	store, r, err := readRun(ctx, e, args)
 	if err != nil {
 		return store, nil, nil, err
 	}
@@ -208,6 +213,9 @@ func runRunsRemove(e *env, args []string, all bool) error {
 		return err
 	}
 	var numbers []int64
+	if all && len(args) > 0 {
+		return usagef("--all and the numbers of runs exclude each other")
+	}
 	if all {
 		if numbers, err = store.Numbers(); err != nil {
 			return err

@@ -50,14 +50,12 @@ Exit codes: as of refline run.`,
 }
 
 func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error {
-	store, r, err := readRun(e, args)
+	store, r, err := readRun(ctx, e, args)
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		if own := lastOfProject(ctx, e, store); own != nil {
-			r = own
-		}
+	if len(args) == 0 && lastOfProject(ctx, e, store) == nil {
+		return errs.E(errs.NotFound, "no run of this project is kept; to run another project's again, name the run: refline runs retry %d", r.Number)
 	}
 	if store.Alive(r.Number) {
 		return errs.E(errs.Conflict, "run %d is still running", r.Number)
@@ -95,7 +93,7 @@ func (s *session) openEarlier() error {
 	if s.o.artifactsFrom == "" {
 		return nil
 	}
-	store, r, err := readRun(s.e, []string{s.o.artifactsFrom})
+	store, r, err := readRun(context.Background(), s.e, []string{s.o.artifactsFrom})
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ the address of its environment.
 Exit codes: 0 good, 1 no such run, 2 usage.`,
 		Example: "  refline runs show 7\n  refline runs show 7 --json",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, r, err := readRun(e, args)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, r, err := readRun(cmd.Context(), e, args)
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,8 @@ Exit codes: 0 good, 1 no such run, 2 usage.`,
 }
 
 func showRun(e *env, r *history.Run) {
-	fmt.Fprintf(e.stdout, "run %d · %s · %s · %s · %s\n", r.Number, termview.Plain(r.Project), termview.Plain(r.File), termview.Plain(refOf(r)),
+	symbol, word := r.Outcome()
+	fmt.Fprintf(e.stdout, "run %d · %s %s · %s · %s · %s · %s\n", r.Number, termview.Symbol(symbol), word, termview.Plain(r.Project), termview.Plain(r.File), termview.Plain(refOf(r)),
 		r.Started.Local().Format(time.DateTime))
 	if r.Title != "" {
 		fmt.Fprintf(e.stdout, "  name: %s\n", termview.Plain(r.Title))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -44,15 +43,8 @@ Exit codes: 0 nothing found, 1 found or error, 2 usage.`,
 	return cmd
 }
 
-// found is one place of a secret.
-type found struct {
-	File string `json:"file"`
-	Line int    `json:"line,omitempty"` // from 1; of a file that can be read twice
-	mask.Match
-}
-
 func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
-	all := []found{}
+	all := []mask.Found{}
 	for _, file := range files {
 		matches, err := scanFile(e, set, file)
 		if err != nil {
@@ -81,7 +73,7 @@ func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
 	return nil
 }
 
-func scanFile(e *env, set *mask.Set, file string) ([]found, error) {
+func scanFile(e *env, set *mask.Set, file string) ([]mask.Found, error) {
 	var in io.Reader = e.stdin
 	var f *os.File
 	if file != "-" {
@@ -96,38 +88,14 @@ func scanFile(e *env, set *mask.Set, file string) ([]found, error) {
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "%s: %w", file, unwrapPath(err))
 	}
-	out := make([]found, len(matches))
+	out := make([]mask.Found, len(matches))
 	for i, m := range matches {
-		out[i] = found{File: file, Match: m}
+		out[i] = mask.Found{File: file, Match: m}
 	}
 	if f != nil && len(out) > 0 {
 		if _, err := f.Seek(0, io.SeekStart); err == nil {
-			addLines(out, f)
+			mask.AddLines(out, f)
 		}
 	}
 	return out, nil
-}
-
-// addLines reads as far as the last match and fills in the lines of all, which
-// are in order.
-func addLines(out []found, r io.Reader) {
-	buf := make([]byte, 64<<10)
-	line, at := 1, int64(0)
-	for i := 0; i < len(out); {
-		n, err := r.Read(buf)
-		done := 0
-		for ; i < len(out) && out[i].Offset < at+int64(n); i++ {
-			upTo := int(out[i].Offset - at)
-			if upTo > done {
-				line += bytes.Count(buf[done:upTo], []byte("\n"))
-				done = upTo
-			}
-			out[i].Line = line
-		}
-		line += bytes.Count(buf[done:n], []byte("\n"))
-		at += int64(n)
-		if err != nil {
-			return
-		}
-	}
 }

@@ -84,7 +84,7 @@ func listVars(e *env, v *varFile, asJSON bool) error {
 	}
 	rows := [][]string{{"name", "environment", "size", "kind", "description"}}
 	for _, x := range list {
-		rows = append(rows, []string{x.Name, x.Environment, byteSize(int64(x.Bytes)), x.kind(), x.Description})
+		rows = append(rows, []string{x.Name, x.Environment, termview.ByteSize(int64(x.Bytes)), x.kind(), x.Description})
 	}
 	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)

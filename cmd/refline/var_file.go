@@ -2,18 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/credential"
 	"refline/internal/errs"
-	"refline/internal/git"
-	"refline/internal/lock"
 	"refline/internal/secret"
 	"refline/internal/variable"
 )
@@ -56,27 +49,18 @@ func varPath(ctx context.Context, e *env, o varOptions) (path string, named bool
 
 // projectID identifies a project: the same for every clone of a repository.
 func projectID(ctx context.Context, e *env, repo string) (string, error) {
-	id := repo
 	dir, local := e.dir, true
 	if repo != "" {
 		dir, local = localRepository(e, repo)
 	}
-	if local {
-		id = dir
-		w, err := git.Open(ctx, dir, e.environ())
-		switch {
-		case err == nil && w.RemoteURL != "":
-			id = w.RemoteURL
-		case err == nil:
-			id = w.Root
-		case repo == "":
-			return "", err
-		}
+	if !local {
+		return variable.ProjectOf(repo), nil
 	}
-	if h, err := credential.ParseHost(id); err == nil && h.Path != "" {
-		id = h.Name + "/" + strings.TrimSuffix(strings.Trim(h.Path, "/"), ".git")
+	project, err := variable.ProjectIn(ctx, dir, e.environ())
+	if err != nil && repo != "" {
+		return variable.ProjectOf(dir), nil
 	}
-	return id, nil
+	return project, err
 }
 
 // identityFile holds this user's key for encrypted files.
@@ -147,7 +131,13 @@ func changeVars(ctx context.Context, e *env, o varOptions, change func(*varFile)
 	if err != nil {
 		return err
 	}
-	unlock, err := lockVars(ctx, e, filepath.Join(state, "locks"), path)
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	release := context.AfterFunc(e.stop, cancel)
+	unlock, err := variable.Lock(waiting, filepath.Join(state, "locks"), path, func() {
+		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
+	})
+	release()
 	if err != nil {
 		return err
 	}
@@ -162,38 +152,9 @@ func changeVars(ctx context.Context, e *env, o varOptions, change func(*varFile)
 	return v.save(ctx, e)
 }
 
-// lockVars waits until no other refline changes the file, and says so when that
-// takes long: an editor may be open.
-func lockVars(ctx context.Context, e *env, dir, path string) (unlock func(), err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.stop, cancel)()
-	name := "variables\x00" + path
-	soon, giveUp := context.WithTimeout(ctx, time.Second)
-	defer giveUp()
-	unlock, err = lock.WaitName(soon, dir, name)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		e.notef("another refline is changing %s, perhaps in an editor; waiting for it", path)
-		return lock.WaitName(ctx, dir, name)
-	}
-	return unlock, err
-}
-
 func (v *varFile) save(ctx context.Context, e *env) error {
-	if v.named && len(v.Recipients) == 0 && wouldBeCommitted(ctx, e, v.Path) {
+	if v.named && len(v.Recipients) == 0 && variable.WouldBeCommitted(ctx, v.Path, e.environ()) {
 		return errs.E(errs.Denied, "%s would be committed in clear text: encrypt it (refline var encrypt --file %s), or let git ignore it", v.Path, shellWord(v.Path))
 	}
 	return v.Write()
-}
-
-// wouldBeCommitted reports whether a path is in a working tree and not ignored.
-func wouldBeCommitted(ctx context.Context, e *env, path string) bool {
-	dir := filepath.Dir(path)
-	w, err := git.Open(ctx, dir, e.environ())
-	if err != nil || !w.InRepository() {
-		return false
-	}
-	cmd := exec.CommandContext(ctx, "git", "check-ignore", "-q", "--", path)
-	cmd.Dir, cmd.Env = dir, e.environ()
-	return cmd.Run() != nil
 }

@@ -67,21 +67,9 @@ func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string
 	return "", "", usagef("on which GitLab is %s? Give its URL (--gitlab https://gitlab.example.com/%s) or set REFLINE_GITLAB_URL", project, project)
 }
 
-// gitlabToken finds a token: in the environment, in git's credential helper, at
-// last that of the job.
+// gitlabToken finds a token for the GitLab at base.
 func gitlabToken(ctx context.Context, e *env, base string) (secret.Value, forge.TokenKind, error) {
-	for _, name := range []string{"REFLINE_GITLAB_TOKEN", "GITLAB_TOKEN"} {
-		if t := e.getenv(name); t != "" {
-			return secret.NewString(t), forge.UserToken, nil
-		}
-	}
-	if t := credential.FromHelper(ctx, e.dir, e.environ(), base); t.Len() > 0 {
-		return t, forge.UserToken, nil
-	}
-	if t := e.getenv("CI_JOB_TOKEN"); t != "" {
-		return secret.NewString(t), forge.JobToken, nil
-	}
-	return secret.Value{}, 0, errs.E(errs.Denied, "no token for %s: set REFLINE_GITLAB_TOKEN to one with the scope api, or let git's credential helper know one", base)
+	return variable.GitLabToken(ctx, e.getenv, e.dir, e.environ(), base)
 }
 
 type varMoveOptions struct {

@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -53,7 +54,7 @@ func readImport(e *env, file string) ([]variable.Imported, error) {
 	case err != nil:
 		return nil, errs.E(errs.Unavailable, "standard input: %w", err)
 	case len(data) > maxImport:
-		return nil, errs.E(errs.Invalid, "standard input: it has more than %s", byteSize(maxImport))
+		return nil, errs.E(errs.Invalid, "standard input: it has more than %s", termview.ByteSize(maxImport))
 	}
 	return variable.ParseExport(data, "standard input")
 }

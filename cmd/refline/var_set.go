@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/maskrun"
 	"refline/internal/secret"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -140,7 +142,7 @@ func readAllValue(r io.Reader, shown string) (secret.Value, error) {
 		return secret.Value{}, errs.E(errs.Unavailable, "%s: %w", shown, unwrapPath(err))
 	}
 	if len(data) > maxValue {
-		return secret.Value{}, errs.E(errs.Invalid, "%s: a variable holds at most %s", shown, byteSize(maxValue))
+		return secret.Value{}, errs.E(errs.Invalid, "%s: a variable holds at most %s", shown, termview.ByteSize(maxValue))
 	}
 	return secret.New(data), nil
 }
@@ -149,7 +151,7 @@ func readAllValue(r io.Reader, shown string) (secret.Value, error) {
 // its end.
 func askValue(e *env, name string) (secret.Value, error) {
 	in, ok := e.stdin.(*os.File)
-	if !ok || !isTerminal(in) {
+	if !ok || !maskrun.IsTerminal(in) {
 		v, err := readAllValue(e.stdin, "standard input")
 		if err != nil {
 			return v, err

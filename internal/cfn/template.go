@@ -156,7 +156,7 @@ func IsJsonnet(file string) bool {
 // FromJsonnet renders a template. Its places are those of the Jsonnet files;
 // they are found out when the first is asked for.
 func FromJsonnet(ctx context.Context, in jsonnet.Input) (*Template, error) {
-	in.Output, in.NoTrailingNewline = jsonnet.JSON, false
+	in.Output, in.NoTrailingNewline, in.DataPlaces = jsonnet.JSON, false, dataPlaces
 	res, err := jsonnet.Evaluate(ctx, in)
 	if err != nil {
 		return nil, err
@@ -185,12 +185,7 @@ func FromJsonnet(ctx context.Context, in jsonnet.Input) (*Template, error) {
 // (errors.As with *[diag.Failure]), each with rule E0000.
 func Parse(file string, src []byte) (*Template, error) {
 	t := &Template{File: file, Size: len(src), Sources: []string{file}}
-	var found diag.List
-	if looksLikeJSON(src) {
-		t.Root, found = parseJSON(file, src)
-	} else {
-		found = t.parseYAML(src)
-	}
+	found := t.read(src)
 	if t.Root != nil && t.Root.Kind != Map && len(found) == 0 {
 		found = diag.List{syntax(file, t.Root.Pos.Line, t.Root.Pos.Column, "a template is a map, not a "+t.Root.Kind.String(), "")}
 	}
@@ -198,6 +193,15 @@ func Parse(file string, src []byte) (*Template, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// read parses one document of JSON or YAML into t.
+func (t *Template) read(src []byte) (found diag.List) {
+	if looksLikeJSON(src) {
+		t.Root, found = parseJSON(t.File, src)
+		return found
+	}
+	return t.parseYAML(src)
 }
 
 func looksLikeJSON(src []byte) bool {

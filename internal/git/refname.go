@@ -19,7 +19,7 @@ func (r Ref) check() error {
 		return nil
 	case KindCommit:
 		if !isHex(r.Name) || len(r.Name) < 4 || len(r.Name) > 64 {
-			return errs.E(errs.Invalid, "%q is not a commit: give its hexadecimal name, best all 40 characters", r.Name)
+			return errs.E(errs.Invalid, "no commit %q: give its hash, best all 40 characters (git log --oneline lists commits)", r.Name)
 		}
 		return nil
 	case KindMergeRequest:

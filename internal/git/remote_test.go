@@ -98,7 +98,7 @@ func TestResolveUnknown(t *testing.T) {
 		{"option", src.dir, Ref{KindBranch, "--upload-pack=touch x"}, errs.Invalid, "cannot be the name of a branch"},
 		{"empty", src.dir, Ref{KindBranch, ""}, errs.Invalid, "it is empty"},
 		{"short commit", src.dir, Ref{KindCommit, "0123456"}, errs.NotFound, "give all 40 characters"},
-		{"no commit", src.dir, Ref{KindCommit, "main"}, errs.Invalid, "is not a commit"},
+		{"no commit", src.dir, Ref{KindCommit, "main"}, errs.Invalid, `no commit "main"`},
 		{"empty repository", empty.dir, Ref{}, errs.NotFound, "no commit at its HEAD"},
 		{"no repository", t.TempDir(), Ref{}, errs.NotFound, "is not there"},
 	} {

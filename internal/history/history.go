@@ -32,8 +32,30 @@ type Run struct {
 	Started  time.Time        `json:"started"`
 	Finished time.Time        `json:"finished,omitzero"`
 	Status   pipeline.Status  `json:"status"`
-	Result   pipeline.Result  `json:"result,omitempty"` // empty while it runs, and if it was killed
-	Jobs     []Job            `json:"jobs,omitempty"`
+	Result   pipeline.Result  `json:"result,omitempty"` // empty while it runs
+	// Interrupted is set when the process ended before the run did, by kill -9 or
+	// a crash. Status and Result are failed then.
+	Interrupted bool  `json:"interrupted,omitempty"`
+	Jobs        []Job `json:"jobs,omitempty"`
+}
+
+// Outcome is what lists show of a run: its result, for which a failed job counts
+// whatever else waits, or its status while there is no result.
+func (r *Run) Outcome() (symbol pipeline.Status, word string) {
+	switch {
+	case r.Interrupted:
+		return pipeline.StatusFailed, "interrupted"
+	case r.Result == pipeline.ResultSuccess:
+		return pipeline.StatusSuccess, string(r.Result)
+	case r.Result == pipeline.ResultFailed:
+		return pipeline.StatusFailed, string(r.Result)
+	case r.Result == pipeline.ResultCanceled:
+		return pipeline.StatusCanceled, string(r.Result)
+	case r.Result == pipeline.ResultWaiting:
+		return pipeline.StatusManual, string(r.Result)
+	default:
+		return r.Status, string(r.Status)
+	}
 }
 
 // Job is a job of a run. Log is a path in the run's folder, Artifacts a key.

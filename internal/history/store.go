@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/lock"
+	"refline/internal/pipeline"
 )
 
 // Kept is how many runs are remembered; older ones make room for new ones.
@@ -159,8 +160,11 @@ func (s Store) Read(n int64) (*Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(all)) <= -n {
+		if len(all) == 0 {
 			return nil, errs.E(errs.NotFound, "no runs are kept here yet; start one: refline run")
+		}
+		if int64(len(all)) <= -n {
+			return nil, errs.E(errs.NotFound, "no run ~%d: only %d are kept here; refline runs lists them", -n, len(all))
 		}
 		n = all[int64(len(all))-1+n]
 	}
@@ -175,7 +179,7 @@ func (s Store) Read(n int64) (*Run, error) {
 	if r.Finished.IsZero() {
 		r.Jobs = s.readJournal(n).jobs
 		if !s.Alive(n) {
-			r.Status = "interrupted"
+			r.Status, r.Result, r.Interrupted = pipeline.StatusFailed, pipeline.ResultFailed, true
 		}
 	}
 	return &r, nil

@@ -148,7 +148,7 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("alive: %+v, %v", r, err)
 	}
 	unlock()
-	if r, err = s.Read(n); err != nil || r.Status != "interrupted" {
+	if r, err = s.Read(n); err != nil || !r.Interrupted || r.Status != pipeline.StatusFailed {
 		t.Errorf("dead: %+v, %v", r, err)
 	}
 	s.ReadSteps(r)

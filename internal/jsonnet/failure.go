@@ -1,6 +1,7 @@
 package jsonnet
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -37,20 +38,23 @@ type static interface {
 
 // explain turns an error of the machine into a finding. An error that already
 // has a kind passes.
-func explain(vm *gojsonnet.VM, imp *importer, err error, maxTrace int) error {
+func explain(ctx context.Context, vm *gojsonnet.VM, imp *importer, in Input, err error) error {
 	var runtime gojsonnet.RuntimeError
 	var fixed static
 	switch {
 	case errors.As(err, &fixed):
 		return diag.List{atStatic(fixed)}.Err()
 	case errors.As(err, &runtime):
-		f := atRuntime(runtime, maxTrace)
+		f, output := atRuntime(runtime, in.MaxTrace)
 		if inner := parseError(vm, imp, runtime.Msg); inner != nil {
 			g := atStatic(inner)
 			g.Related = append([]diag.Related{{Place: f.Place, Message: "imported here"}}, f.Related...)
 			f = g
 		}
 		f.Hint = hintFor(imp, runtime, f)
+		if f.Place.IsZero() {
+			f.Place = placeOfOutput(ctx, in, runtime.Msg, output)
+		}
 		return diag.List{f}.Err()
 	case errs.KindOf(err) != errs.Internal:
 		return err
@@ -74,9 +78,9 @@ func atStatic(err static) diag.Finding {
 // atRuntime puts the finding at the innermost frame that is in a file of the
 // user; the frames around it follow, the nearest first. Frames without a line
 // (an element that is being printed) are told with the nearest one that has.
-func atRuntime(err gojsonnet.RuntimeError, maxTrace int) diag.Finding {
-	f := diag.Finding{Level: diag.Error, Message: err.Msg}
-	var output []string // the path in the output that was being printed
+// output is the path in the output that was being printed.
+func atRuntime(err gojsonnet.RuntimeError, maxTrace int) (f diag.Finding, output []string) {
+	f = diag.Finding{Level: diag.Error, Message: err.Msg}
 	for i := len(err.StackTrace) - 1; i >= 0; i-- {
 		frame := err.StackTrace[i]
 		place, width := placeOf(frame.Loc)
@@ -102,12 +106,27 @@ func atRuntime(err gojsonnet.RuntimeError, maxTrace int) diag.Finding {
 	if len(output) > 0 {
 		slices.Reverse(output)
 		const most = 20
-		if len(output) > most {
-			output = append(output[:most], "…")
+		shown := output
+		if len(shown) > most {
+			shown = append(slices.Clone(shown[:most]), "…")
 		}
-		f.Related = append(f.Related, diag.Related{Message: "for " + strings.Join(output, ".") + " of the output"})
+		f.Related = append(f.Related, diag.Related{Message: "for " + strings.Join(shown, ".") + " of the output"})
 	}
-	return f
+	return f, output
+}
+
+// placeOfOutput is where a value of the output was written, else the beginning of
+// the program: for errors that are at no line because the value is only printed.
+func placeOfOutput(ctx context.Context, in Input, message string, output []string) diag.Place {
+	if strings.HasPrefix(message, "couldn't manifest") {
+		if place, ok := locateStep(ctx, in, output); ok {
+			return place
+		}
+	}
+	if in.File != "" {
+		return diag.Place{File: in.File, Line: 1}
+	}
+	return diag.Place{File: in.Name, Line: 1}
 }
 
 // outputStep reads a frame that stands for a field or an element of the output.

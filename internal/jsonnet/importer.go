@@ -83,6 +83,7 @@ func (imp *importer) Import(importedFrom, importedPath string) (gojsonnet.Conten
 	if importedPath == goOn || importedPath == carrier {
 		return imp.files[importedPath].contents, importedPath, nil
 	}
+	importedPath, asText := strings.CutPrefix(importedPath, textPrefix)
 	dir, _ := filepath.Split(importedFrom)
 	if !imp.disk {
 		dir, _ = path.Split(importedFrom)
@@ -92,11 +93,14 @@ func (imp *importer) Import(importedFrom, importedPath string) (gojsonnet.Conten
 			dir = imp.dirs[i]
 		}
 		name := imp.join(dir, importedPath)
-		e, err := imp.open(name)
+		e, err := imp.open(name, asText)
 		if err != nil {
 			return gojsonnet.Contents{}, "", err
 		}
 		if e.exists {
+			if asText {
+				name = textPrefix + name // the machine keeps one content for a name
+			}
 			return e.contents, name, nil
 		}
 	}
@@ -105,20 +109,28 @@ func (imp *importer) Import(importedFrom, importedPath string) (gojsonnet.Conten
 	return gojsonnet.Contents{}, "", err
 }
 
-func (imp *importer) open(name string) (entry, error) {
-	if e, ok := imp.files[name]; ok {
+// textPrefix begins the path of an import in an instrumented source that is for the
+// file's own text (importstr), not for its instrumented one.
+const textPrefix = "<text of>"
+
+func (imp *importer) open(name string, asText bool) (entry, error) {
+	key := name
+	if asText {
+		key = textPrefix + name
+	}
+	if e, ok := imp.files[key]; ok {
 		return e, nil
 	}
 	src, err := imp.readFile(name)
 	switch {
 	case err == nil:
-		if imp.transform != nil {
+		if imp.transform != nil && !asText {
 			src = imp.transform(name, src)
 		}
 		imp.read = append(imp.read, name)
-		imp.files[name] = entry{gojsonnet.MakeContentsRaw(src), true}
+		imp.files[key] = entry{gojsonnet.MakeContentsRaw(src), true}
 	case errors.Is(err, fs.ErrNotExist), errs.Is(err, errs.NotFound):
-		imp.files[name] = entry{}
+		imp.files[key] = entry{}
 	default:
 		var path *fs.PathError
 		if errors.As(err, &path) {
@@ -126,7 +138,7 @@ func (imp *importer) open(name string) (entry, error) {
 		}
 		return entry{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	return imp.files[name], nil
+	return imp.files[key], nil
 }
 
 func (imp *importer) hintLost(from, name string) string {

@@ -100,6 +100,8 @@ func (w *writer) walk(n ast.Node) {
 		if std, ok := carries(o); ok {
 			w.edits = append(w.edits, insertion{w.offset(std.Loc().Begin), "("}, insertion{w.offset(std.Loc().End), " + import " + quote(carrier) + ")"})
 		}
+	case *ast.ImportStr:
+		w.importText(o)
 	case *ast.ApplyBrace:
 		w.braced[o.Right] = true
 		if left, ok := o.Left.(*ast.ObjectComp); ok {
@@ -109,6 +111,21 @@ func (w *writer) walk(n ast.Node) {
 	for _, c := range children(n) {
 		w.walk(c)
 	}
+}
+
+// importText marks an importstr as one for the text as it is.
+func (w *writer) importText(o *ast.ImportStr) {
+	quoted := o.File.Loc()
+	begin := w.offset(quoted.Begin)
+	switch text := w.text(quoted); {
+	case strings.HasPrefix(text, "@"):
+		begin += len("@'")
+	case strings.HasPrefix(text, "'"), strings.HasPrefix(text, `"`):
+		begin += len("'")
+	default:
+		return
+	}
+	w.edits = append(w.edits, insertion{begin, textPrefix})
 }
 
 // comprehension turns { [k]: v for … } into ({ … } + { tell+:: { [k]: place for … } }).

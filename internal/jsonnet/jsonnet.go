@@ -69,10 +69,14 @@ type Input struct {
 	External    []Binding // ext-str, ext-code
 	Arguments   []Binding // tla-str, tla-code
 
-	Read     Read      // nil reads the disk
-	MaxStack int       // 0 is jsonnet's own, 500; more than 20,000 counts as that
-	MaxTrace int       // lines of an error's stack; 0 is jsonnet's own, 20; below 0 all
-	Trace    io.Writer // where std.trace writes; nil drops it
+	Read Read // nil reads the disk
+	// DataPlaces gives the places of the values in a file of YAML or JSON, for
+	// [Locate]: what std.parseYaml and std.parseJson make of a file that importstr
+	// read. It may be nil.
+	DataPlaces func(file string, text []byte) Locations
+	MaxStack   int       // 0 is jsonnet's own, 500; more than 20,000 counts as that
+	MaxTrace   int       // lines of an error's stack; 0 is jsonnet's own, 20; below 0 all
+	Trace      io.Writer // where std.trace writes; nil drops it
 
 	Limits Limits // of memory and time
 
@@ -109,7 +113,7 @@ func Evaluate(ctx context.Context, in Input) (Result, error) {
 	return await(ctx, imp.guard, func() (Result, error) {
 		res, err := run(vm, in, imp)
 		if err != nil {
-			return Result{}, explain(vm, imp, caught.or(err), in.MaxTrace)
+			return Result{}, explain(ctx, vm, imp, in, caught.or(err))
 		}
 		res.Sources = slices.Clone(imp.read)
 		return res, nil

@@ -188,17 +188,20 @@ func finding(t *testing.T, err error) diag.Finding {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	tree := map[string]string{
-		"static":   "local a = 1;\n  b",
-		"parse":    "{ a: 1,,\n}",
-		"runtime":  "local lib = import 'lib';\n{ 'ü': lib.f(1) }",
-		"lib":      "{\n  f(x): std.join(',', [error 'no ' + x]),\n}",
-		"imports":  "{\n  a: import 'parse',\n}",
-		"lost":     "{ a: import 'nowhere.libsonnet' }",
-		"ext":      "std.extVar('who')",
-		"tla":      "function(who) who",
-		"deep":     "local f(x) = 1 + f(x + 1);\nf(0)",
-		"brackets": strings.Repeat("[", 20000),
-		"assert":   "{\n  assert 1 == 2 : 'Not so',\n}",
+		"static":    "local a = 1;\n  b",
+		"parse":     "{ a: 1,,\n}",
+		"runtime":   "local lib = import 'lib';\n{ 'ü': lib.f(1) }",
+		"lib":       "{\n  f(x): std.join(',', [error 'no ' + x]),\n}",
+		"imports":   "{\n  a: import 'parse',\n}",
+		"lost":      "{ a: import 'nowhere.libsonnet' }",
+		"ext":       "std.extVar('who')",
+		"tla":       "function(who) who",
+		"deep":      "local f(x) = 1 + f(x + 1);\nf(0)",
+		"brackets":  strings.Repeat("[", 20000),
+		"m.jsonnet": "{\n  b: { c: error 'not on the way' },\n  a: [{ f: function(x) x }],\n}",
+		"l.jsonnet": "{ l: [1, function(x) x] }",
+		"whole":     "function() function(x) x",
+		"assert":    "{\n  assert 1 == 2 : 'Not so',\n}",
 	}
 	for _, tc := range []struct {
 		file string
@@ -217,10 +220,13 @@ func TestErrors(t *testing.T) {
 			Message: `couldn't open import "nowhere.libsonnet": no match locally or in the Jsonnet library paths`, Hint: "looked in ., inc; add a folder with -J"}},
 		{"ext", diag.Finding{Place: diag.Place{File: "ext", Line: 1, Column: 1}, Width: 17,
 			Message: "Undefined external variable: who", Hint: "give it a value: --ext-str who=… or --ext-code who=…"}},
-		{"tla", diag.Finding{Message: "Missing argument: who", Hint: "give it a value: --tla-str who=… or --tla-code who=…"}},
+		{"tla", diag.Finding{Place: diag.Place{File: "tla", Line: 1}, Message: "Missing argument: who", Hint: "give it a value: --tla-str who=… or --tla-code who=…"}},
 		{"deep", diag.Finding{Place: diag.Place{File: "deep", Line: 1, Column: 18}, Width: 8,
 			Message: "max stack frames exceeded.", Hint: "a recursion that does not end? if it does, allow more with --max-stack"}},
 		{"brackets", diag.Finding{Place: diag.Place{File: "brackets", Line: 1}, Message: "too much is nested in each other here"}},
+		{"m.jsonnet", diag.Finding{Place: diag.Place{File: "m.jsonnet", Line: 3, Column: 9}, Message: "couldn't manifest function as JSON"}},
+		{"l.jsonnet", diag.Finding{Place: diag.Place{File: "l.jsonnet", Line: 1, Column: 10}, Message: "couldn't manifest function as JSON"}},
+		{"whole", diag.Finding{Place: diag.Place{File: "whole", Line: 1}, Message: "couldn't manifest function as JSON"}},
 		{"assert", diag.Finding{Place: diag.Place{File: "assert", Line: 2, Column: 3}, Width: 24, Message: "Not so"}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {

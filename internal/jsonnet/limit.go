@@ -3,6 +3,7 @@ package jsonnet
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/metrics"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,10 @@ func (g *guard) check() error {
 		return nil
 	}
 	heap, stacks := used()
+	if stacks > mostStack {
+		runtime.GC() // the stack may be that of an evaluation that has ended
+		heap, stacks = used()
+	}
 	switch {
 	case stacks > mostStack:
 		return fmt.Errorf("calls are nested too deep here: does a function call itself without end?")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	gojsonnet "github.com/google/go-jsonnet"
 
@@ -50,7 +51,7 @@ func Locate(ctx context.Context, in Input, clean Result) (Locations, error) {
 	if in.Output != JSON {
 		return whole, ctx.Err()
 	}
-	told, err := evaluateTelling(ctx, in)
+	told, err := evaluateTelling[telling](ctx, in, "{ v: value, w: walk(value) }")
 	if err != nil {
 		return whole, ctx.Err()
 	}
@@ -81,11 +82,44 @@ local walk(x) =
     o: { [k]: walk(x[k]) for k in std.objectFields(x) if std.isObject(x[k]) || std.isArray(x[k]) },
   } else if std.isArray(x) then { a: [walk(e) for e in x] }
   else null;
+local follow(x, steps) =
+  [if std.isObject(x) && '` + tell + `' in x then x.` + tell + ` else {}] +
+  if std.length(steps) == 0 then []
+  else follow(x[if std.isArray(x) then std.parseInt(steps[0]) else steps[0]], steps[1:]);
 local main = import %s;
 local value = if std.isFunction(main) then main(%s) else main;
-{ v: value, w: walk(value) }`
+`
 
-func evaluateTelling(ctx context.Context, in Input) (telling, error) {
+// locateStep gives the place of the value that the steps lead to, or of its
+// nearest parent that has one. Nothing but the values on the way is evaluated, so
+// that it works for a program that fails elsewhere.
+func locateStep(ctx context.Context, in Input, steps []string) (diag.Place, bool) {
+	const deepest, patience = 100, 5 * time.Second
+	quoted, err := json.Marshal(steps)
+	if err != nil || in.Output != JSON || len(steps) == 0 || len(steps) > deepest {
+		return diag.Place{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	levels, err := evaluateTelling[[]map[string]json.RawMessage](ctx, in, fmt.Sprintf("follow(value, %s)", quoted))
+	if err != nil {
+		return diag.Place{}, false
+	}
+	where, pointer := Locations{}, ""
+	for i, fields := range levels {
+		if i > 0 {
+			pointer += "/" + Escape(steps[i-1])
+		}
+		where.add(pointer, &node{Fields: fields})
+	}
+	place := where.At(pointer)
+	return place, !place.IsZero()
+}
+
+// evaluateTelling evaluates in with every object telling its places, and gives what
+// the Jsonnet expression result makes of its value.
+func evaluateTelling[T any](ctx context.Context, in Input, result string) (T, error) {
+	var zero T
 	imp := newImporter(ctx, in)
 	imp.transform = instrument
 	imp.files[carrier] = entry{gojsonnet.MakeContents(carrying), true}
@@ -103,9 +137,9 @@ func evaluateTelling(ctx context.Context, in Input) (telling, error) {
 	}
 	quoted, err := json.Marshal(main)
 	if err != nil {
-		return telling{}, err
+		return zero, err
 	}
-	code := fmt.Sprintf(walker, quoted, strings.Join(args, ", "))
+	code := fmt.Sprintf(walker, quoted, strings.Join(args, ", ")) + result
 	if len(params) > 0 {
 		code = "function(" + strings.Join(params, ", ") + ")" + code
 	}
@@ -114,15 +148,16 @@ func evaluateTelling(ctx context.Context, in Input) (telling, error) {
 	walk.File, walk.Name, walk.Snippet, walk.Trace = "", "<walk>", code, nil
 	walk.MaxStack = 4*max(in.MaxStack, 500) + 1000
 	vm, _ := newVM(walk, imp)
-	return await(ctx, nil, func() (telling, error) {
+	vm.NativeFunction(imp.dataFunction(in.DataPlaces))
+	return await(ctx, nil, func() (T, error) {
 		if err := prepare(vm, imp, walk); err != nil {
-			return telling{}, err
+			return zero, err
 		}
 		text, err := vm.EvaluateAnonymousSnippet(walk.Name, code)
 		if err != nil {
-			return telling{}, err
+			return zero, err
 		}
-		var t telling
+		var t T
 		err = json.Unmarshal([]byte(text), &t)
 		return t, err
 	})

@@ -36,6 +36,7 @@ func TestLocate(t *testing.T) {
 		tree map[string]string
 		want map[string]string // pointer → mark
 		args []Binding
+		data map[string]map[string]string // file → pointer → mark
 	}{
 		{
 			name: "literal, elements, quoted names",
@@ -85,6 +86,21 @@ func TestLocate(t *testing.T) {
 			want: map[string]string{"/a/c": "c", "/d/e": "e"},
 		},
 		{
+			name: "data files",
+			tree: map[string]string{
+				"m.jsonnet": "local text = importstr 'd/rules.yml';\nlocal d = std.parseYaml(text);\n" +
+					"{ a: d, «b»b: { «n»n: d.list[1].x, «l»l: d.list }, c: std.parseJson(importstr 'd/c.json'), «e»e: std.parseYaml('{z: 1}') }",
+				"d/rules.yml": "«dn»name: x\n«dl»list:\n- «d0»1\n- «dx»x: {«dy»y/z: 1}\n",
+				"d/c.json":    "{«j»\"j\": [«j0»1]}",
+			},
+			data: map[string]map[string]string{
+				"d/rules.yml": {"/name": "dn", "/list": "dl", "/list/0": "d0", "/list/1": "dx", "/list/1/x": "dx", "/list/1/x/y~1z": "dy"},
+				"d/c.json":    {"/j": "j", "/j/0": "j0"},
+			},
+			want: map[string]string{"/a/name": "dn", "/a/list": "dl", "/a/list/0": "d0", "/a/list/1/x": "dx", "/a/list/1/x/y~1z": "dy", "/b/n": "n",
+				"/b/n/y~1z": "dy", "/b/l/0": "l", "/b/l/1/x": "dx", "/c/j": "j", "/c/j/0": "j0", "/e/z": "e"},
+		},
+		{
 			name: "JSON",
 			tree: map[string]string{"m.json": "{\n  «a»\"a\": {«b»\"b\": [«c»1]}\n}"},
 			want: map[string]string{"/a": "a", "/a/b": "b", "/a/b/0": "c"},
@@ -99,6 +115,13 @@ func TestLocate(t *testing.T) {
 			t.Parallel()
 			tree, places := marked(tc.tree)
 			in := Input{File: "m.jsonnet", Read: files(tree), Arguments: tc.args}
+			in.DataPlaces = func(file string, _ []byte) Locations {
+				out := Locations{}
+				for pointer, mark := range tc.data[file] {
+					out[pointer] = places[mark]
+				}
+				return out
+			}
 			if tree["m.json"] != "" {
 				in.File = "m.json"
 			}

@@ -15,11 +15,8 @@ func Sums(jobs []history.Job) string {
 		counts[verdictWord(j)]++
 	}
 	var parts []string
-	for _, w := range []string{"failed", "failed but allowed", "passed", "canceled", "waits", "skipped"} {
+	for _, w := range []string{"failed", "failed but allowed", "passed", "canceled", "manual", "delayed", "waiting", "skipped"} {
 		if n := counts[w]; n > 0 {
-			if w == "waits" && n > 1 {
-				w = "wait"
-			}
 			parts = append(parts, fmt.Sprintf("%d %s", n, w))
 		}
 	}
@@ -36,8 +33,12 @@ func verdictWord(j history.Job) string {
 		return "failed"
 	case j.Status == pipeline.StatusCanceled, j.Status == pipeline.StatusCanceling:
 		return "canceled"
-	case j.Status == pipeline.StatusManual, j.Status == pipeline.StatusScheduled, j.Status == pipeline.StatusRunning:
-		return "waits" // running: a trigger job whose child waits
+	case j.Status == pipeline.StatusManual:
+		return "manual"
+	case j.Status == pipeline.StatusScheduled:
+		return "delayed"
+	case j.Status == pipeline.StatusRunning: // a trigger job whose child waits
+		return "waiting"
 	default:
 		return "skipped"
 	}

@@ -43,26 +43,41 @@ const firstLine = "-----BEGIN"
 // already.
 func holdArmour(b []byte, held int) int {
 	to := len(b) - held
-	from := max(0, to-maxArmour)
-	for i := from; ; i++ {
-		at := bytes.Index(b[i:to], []byte(firstLine))
-		if at < 0 {
-			break
-		}
-		i += at
-		if end, _ := armourLine(b[:to], i, "BEGIN"); end > i && partBreak(b[end:to]) {
-			return len(b) - i
-		}
+	from, least := to, max(0, to-maxArmour)
+	for from > least && inArmour[b[from-1]] {
+		from--
 	}
-	if to == 0 || strings.IndexByte(firstLine, b[to-1]) < 0 {
+	if from == to {
 		return held
 	}
-	for n := min(to, len(firstLine)-1); n > 0; n-- {
-		if string(b[to-n:to]) == firstLine[:n] {
+	if to-from >= len(firstLine) { // of few texts
+		for i := from; ; i++ {
+			at := bytes.Index(b[i:to], []byte(firstLine))
+			if at < 0 {
+				break
+			}
+			i += at
+			if end, _ := armourLine(b[:to], i, "BEGIN"); end > i && partBreak(b[end:to]) {
+				return len(b) - i
+			}
+		}
+	}
+	for n := min(to-from, len(firstLine)-1); n > 0; n-- {
+		if b[to-n] == firstLine[0] && string(b[to-n:to]) == firstLine[:n] {
 			return held + n
 		}
 	}
 	return held
+}
+
+// inArmour holds the bytes that can be in a first line or in a line break after it.
+var inArmour = [256]bool{
+	'-': true, ' ': true, '+': true, '\\': true, '%': true, '\n': true, '\r': true,
+	'n': true, 'r': true, 'a': true, 'd': true, 'x': true, '&': true, '#': true, ';': true,
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'A': true, 'B': true, 'C': true, 'D': true, 'E': true, 'F': true, 'G': true, 'H': true, 'I': true,
+	'J': true, 'K': true, 'L': true, 'M': true, 'N': true, 'O': true, 'P': true, 'Q': true, 'R': true,
+	'S': true, 'T': true, 'U': true, 'V': true, 'W': true, 'X': true, 'Y': true, 'Z': true,
 }
 
 // holdEnd returns where in b to wait for more: at keep, or before what may be

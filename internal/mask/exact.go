@@ -22,7 +22,7 @@ type exactPlace struct{ text, offset int32 }
 
 const (
 	groupSize = 4
-	groupBits = 16 // size of the filter; 8 KiB stay in the fastest cache
+	groupBits = 17 // size of the filter; 16 KiB stay in the fastest cache
 )
 
 // groupHash hashes to groupBits bits.

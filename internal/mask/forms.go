@@ -285,15 +285,15 @@ func (f *forms) addHex(s segment) {
 			phases = 1
 		}
 		for phase := range phases {
-			text, phase := s.text, phase
+			text, at := s.text, phase
 			if style.words {
-				text, phase = style.reversed(text, phase), 0
+				text, at = style.reversed(text, phase), 0
 			}
 			if style.lower {
-				f.put(Hex, style.write(text, phase, "0123456789abcdef"))
+				f.put(Hex, style.write(text, at, "0123456789abcdef"))
 			}
 			if style.upper {
-				f.put(Hex, style.write(text, phase, "0123456789ABCDEF"))
+				f.put(Hex, style.write(text, at, "0123456789ABCDEF"))
 			}
 		}
 	}

@@ -45,11 +45,12 @@ func soft[T string | []byte](text T, i int) bool {
 // pieceMatcher finds all pieces of its patterns in a text. It does not change: [grown]
 // makes another one that shares most of it.
 type pieceMatcher struct {
-	filter []uint64 // Bloom filter of all grams, two bits of one word each
-	shift  uint8    // hash >> shift is the word of filter
-	heads  []uint64 // bits of the hashed first 2 to 5 bytes of pieces
+	filter []uint64             // Bloom filter of all grams, two bits of one word each
+	shift  uint8                // hash >> shift is the word of filter
+	heads  []uint64             // bits of the hashed first 3 to 5 bytes of pieces
+	second [1 << 16 / 64]uint64 // bits of the first 2 bytes
 	first  [256]bool
-	grams  int
+	grams  int     // different ones for which filter and heads are large enough
 	parts  []*part // the larger ones first
 }
 
@@ -60,8 +61,24 @@ type part struct {
 	id     []int    // of each pattern in the matcher
 	bucket []uint32 // hash >> bshift → first of its places in place
 	bshift uint8
-	place  []uint32 // places in arena of all grams, by bucket
-	grams  int      // before places that say the same were dropped
+	place  []uint32              // places in arena of all grams, by bucket
+	grams  int                   // before places that say the same were dropped
+	heaps  [1 << heapBits]uint32 // how many grams each heap has
+	sample []uint64              // the different hashes of one gram in sampleRate
+}
+
+// sampleRate is how many grams there are for each one that is counted.
+const sampleRate = 64
+
+// different returns about how many grams of the parts differ. Of dumps in hex
+// there are many and few that differ.
+func different(parts []*part) int {
+	var all []uint64
+	for _, p := range parts {
+		all = append(all, p.sample...)
+	}
+	slices.Sort(all)
+	return sampleRate * len(slices.Compact(all))
 }
 
 // grown returns a matcher with the patterns of ids too; x may be nil. The cost is
@@ -74,82 +91,34 @@ func (x *pieceMatcher) grown(patterns []pattern, ids []int) *pieceMatcher {
 		*out = *x
 		out.parts = slices.Clone(x.parts)
 	}
-	if x == nil && len(ids) > manyPatterns {
-		return out.built(patterns, ids)
-	}
-	added := newPart(patterns, ids)
-	out.grams += added.grams
-	if log := bits.Len(uint(out.grams)); x == nil || log > bits.Len(uint(x.grams)) {
-		out.allocate()
+	added := layOut(patterns, ids)
+	if grams := different(append(out.parts, added)); x == nil || bits.Len(uint(grams)) > bits.Len(uint(x.grams)) {
+		out.allocate(grams)
 		for _, p := range out.parts {
 			out.note(p)
 		}
 	} else {
 		out.filter, out.heads = slices.Clone(x.filter), slices.Clone(x.heads)
 	}
-	out.note(added)
+	added.fill(out)
+	out.noteHeads(added)
 	for n := len(out.parts); n > 0 && out.parts[n-1].grams < 2*added.grams; n-- {
-		added = newPart(patterns, slices.Concat(out.parts[n-1].id, added.id))
+		added = layOut(patterns, slices.Concat(out.parts[n-1].id, added.id))
+		added.fill(nil)
 		out.parts = out.parts[:n-1]
 	}
 	out.parts = append(out.parts, added)
 	return out
 }
 
-// allocate makes filter and heads for the number of grams.
-func (x *pieceMatcher) allocate() {
-	log := bits.Len(uint(x.grams))
-	x.filter, x.shift = make([]uint64, 1<<max(10, log-4)), uint8(64-max(10, log-4))
-	x.heads = make([]uint64, 1<<max(9, log-2))
-}
-
-// manyPatterns is from how many patterns on several processors build a set.
-const manyPatterns = 20_000
-
-// partSize is how many patterns a part of a large set has: its tables fit into
-// the cache of a processor while they are filled.
-const partSize = 2_000
-
-// built builds a large set from nothing, on all processors.
-func (x *pieceMatcher) built(patterns []pattern, ids []int) *pieceMatcher {
-	for chunk := range slices.Chunk(ids, partSize) {
-		x.parts = append(x.parts, &part{id: chunk})
-	}
-	workers := min(runtime.GOMAXPROCS(0), 4)
-	eachOf(workers, func(worker int) {
-		for i := worker; i < len(x.parts); i += workers {
-			x.parts[i] = newPart(patterns, x.parts[i].id)
-		}
-	})
-	for _, p := range x.parts {
-		x.grams += p.grams
-	}
-	x.allocate()
-	noted := make([]*pieceMatcher, workers)
-	eachOf(workers, func(worker int) {
-		n := &pieceMatcher{filter: x.filter, shift: x.shift, heads: x.heads}
-		if worker > 0 {
-			n.filter, n.heads = make([]uint64, len(x.filter)), make([]uint64, len(x.heads))
-		}
-		for i := worker; i < len(x.parts); i += workers {
-			n.note(x.parts[i])
-		}
-		noted[worker] = n
-	})
-	for _, n := range noted[1:] {
-		for i, w := range n.filter {
-			x.filter[i] |= w
-		}
-		for i, w := range n.heads {
-			x.heads[i] |= w
-		}
-	}
-	for _, n := range noted {
-		for c, begins := range n.first {
-			x.first[c] = x.first[c] || begins
-		}
-	}
-	return x
+// allocate makes filter and heads for so many different grams: 16 to 32 bits for
+// each, half of it where more would not fit into a cache.
+func (x *pieceMatcher) allocate(grams int) {
+	const cached = 17 // a filter of 1 MiB
+	log := bits.Len(uint(grams))
+	words := max(10, min(log-2, cached), log-3)
+	x.grams, x.shift = grams, uint8(64-words)
+	x.filter, x.heads = make([]uint64, 1<<words), make([]uint64, 1<<max(10, log-2))
 }
 
 // eachOf calls do with 0 to n-1, at the same time.
@@ -161,25 +130,14 @@ func eachOf(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// note puts the grams and the beginnings of a part into filter and heads. Hex
-// and its like have few different ones: those seen lately are passed over.
+// note puts the grams and the beginnings of a part into filter and heads.
 func (x *pieceMatcher) note(p *part) {
-	lately := make([]uint64, 1<<13)
-	p.eachGram(func(at uint32, hash uint64) {
-		if slot, gram := &lately[hash>>51], gramAt(p.arena, int(at)); *slot != gram+1 {
-			*slot = gram + 1
-			x.filter[hash>>x.shift] |= filterBits(hash)
-		}
-	})
-	clear(lately)
-	for k := range len(p.starts) - 1 {
-		for at := p.starts[k]; at+minPiece-maxSoft <= p.starts[k+1]; at++ {
-			x.addHead(p, at, k, lately)
-		}
-	}
+	p.eachGram(func(_ uint32, hash uint64) { x.filter[hash>>x.shift] |= filterBits(hash) })
+	x.noteHeads(p)
 }
 
-func newPart(patterns []pattern, ids []int) *part {
+// layOut returns a part that is not filled yet.
+func layOut(patterns []pattern, ids []int) *part {
 	x := &part{id: ids}
 	size := padding
 	for _, i := range ids {
@@ -194,28 +152,83 @@ func newPart(patterns []pattern, ids []int) *part {
 	}
 	x.starts = append(x.starts, uint32(len(x.arena)))
 	x.arena = append(x.arena, make([]byte, padding)...)
-	x.fill()
+	x.eachGram(func(_ uint32, hash uint64) {
+		x.heaps[hash>>(64-heapBits)]++
+		if hash>>46%sampleRate == 0 {
+			x.sample = append(x.sample, hash)
+		}
+	})
+	slices.Sort(x.sample)
+	x.sample = slices.Clone(slices.Compact(x.sample))
 	return x
 }
 
-// fill sorts the places of all grams into buckets, in two passes.
-func (x *part) fill() {
-	logGrams := bits.Len(uint(x.grams))
-	x.bshift = uint8(64 - logGrams)
-	x.bucket = make([]uint32, 1<<logGrams+1)
+// heapBits is how many bits of the hash say to which heap a gram belongs. The
+// tables for one heap fit into the fastest cache while they are filled.
+const heapBits = 8
+
+// heaped is a gram in its heap: its place, and the bits of its hash that follow
+// those of the heap.
+type heaped struct{ at, hash uint32 }
+
+// fill sorts the places of all grams into buckets, heap by heap, on several
+// processors, and notes the grams in the filter of m, which may be nil.
+func (x *part) fill(m *pieceMatcher) {
+	log := max(heapBits, bits.Len(uint(different([]*part{x}))))
+	x.bshift = uint8(64 - log)
+	x.bucket = make([]uint32, 1<<log+1)
 	x.place = make([]uint32, x.grams)
-	x.eachGram(func(_ uint32, hash uint64) { x.bucket[hash>>x.bshift]++ })
+	var ends [1 << heapBits]uint32
 	var sum uint32
-	for i, n := range x.bucket {
+	for i, n := range x.heaps {
+		ends[i] = sum
 		sum += n
-		x.bucket[i] = sum
 	}
+	all := make([]heaped, x.grams)
 	x.eachGram(func(at uint32, hash uint64) {
-		b := hash >> x.bshift
-		x.bucket[b]--
-		x.place[x.bucket[b]] = at
+		end := &ends[hash>>(64-heapBits)]
+		all[*end] = heaped{at, uint32(hash >> (32 - heapBits))}
+		*end++
 	})
+	workers := 1
+	if x.grams > 1<<20 {
+		workers = min(runtime.GOMAXPROCS(0), 4)
+	}
+	eachOf(workers, func(worker int) {
+		for i := worker; i < len(ends); i += workers {
+			x.fillHeap(i, ends[i]-x.heaps[i], all[ends[i]-x.heaps[i]:ends[i]], m)
+		}
+	})
+	x.bucket[len(x.bucket)-1] = sum
 	x.dedupe()
+}
+
+// fillHeap fills the buckets of one heap, whose places begin at from.
+func (x *part) fillHeap(heap int, from uint32, grams []heaped, m *pieceMatcher) {
+	top := uint64(heap) << (64 - heapBits)
+	bucket := x.bucket[top>>x.bshift:]
+	bucket = bucket[:1<<(64-heapBits-x.bshift)]
+	shift := (x.bshift - (32 - heapBits)) & 31
+	mask := uint32(len(bucket) - 1)
+	for _, g := range grams {
+		bucket[g.hash>>shift&mask]++
+	}
+	for i, n := range bucket {
+		from += n
+		bucket[i] = from
+	}
+	for _, g := range grams {
+		b := &bucket[g.hash>>shift&mask]
+		*b--
+		x.place[*b] = g.at
+	}
+	if m == nil {
+		return
+	}
+	for _, g := range grams {
+		hash := top | uint64(g.hash)<<(32-heapBits)
+		m.filter[hash>>m.shift] |= filterBits(hash)
+	}
 }
 
 func (x *part) eachGram(do func(at uint32, hash uint64)) {
@@ -238,35 +251,57 @@ func lastGram(b []byte, i int) uint64 {
 // gram, the high ones choose the word.
 func filterBits(hash uint64) uint64 { return 1<<(hash>>34&63) | 1<<(hash>>40&63) }
 
+// crowded is from how many places on a bucket slows lookups.
+const crowded = 512
+
 // dedupe drops places whose surroundings are the same as those of another
 // place in the bucket. Without it a pattern such as a long run of one byte,
 // or many secrets with the same beginning, would make lookups slow.
 func (x *part) dedupe() {
-	const crowded = 512
 	out := x.place[:0]
 	from := x.bucket[0]
 	for b := range len(x.bucket) - 1 {
 		to := x.bucket[b+1]
+		places := x.place[from:to]
 		x.bucket[b] = uint32(len(out))
-		if to-from < crowded {
-			out = append(out, x.place[from:to]...)
-		} else {
-			seen := make(map[surroundings]bool, to-from)
-			for _, at := range x.place[from:to] {
-				s, e := x.bounds(at)
-				left, right := max(s, int(at)-reach-maxSoft), min(e, int(at)+minPiece)
-				key := surroundings{before: byte(int(at) - left), after: byte(right - int(at))}
-				copy(key.text[:], x.arena[left:right])
-				if !seen[key] {
+		switch {
+		case len(places) >= crowded && x.alike(places):
+			seen := make(map[surroundings]bool, len(places))
+			for _, at := range places {
+				if key := x.around(at); !seen[key] {
 					seen[key] = true
 					out = append(out, at)
 				}
 			}
+		case len(out) == int(from): // nothing was dropped before
+			out = x.place[:to]
+		default:
+			out = append(out, places...)
 		}
 		from = to
 	}
 	x.bucket[len(x.bucket)-1] = uint32(len(out))
 	x.place = out
+}
+
+// alike reports whether many of the places have the same surroundings, as far
+// as some of them show.
+func (x *part) alike(places []uint32) bool {
+	const probes = 64
+	seen := make(map[surroundings]bool, probes)
+	for i := range probes {
+		seen[x.around(places[i*len(places)/probes])] = true
+	}
+	return len(seen) <= probes*3/4
+}
+
+// around returns the surroundings of a place.
+func (x *part) around(at uint32) surroundings {
+	s, e := x.bounds(at)
+	left, right := max(s, int(at)-reach-maxSoft), min(e, int(at)+minPiece)
+	out := surroundings{before: byte(int(at) - left), after: byte(right - int(at))}
+	copy(out.text[:], x.arena[left:right])
+	return out
 }
 
 // surroundings is what a lookup compares around a place.

@@ -139,8 +139,8 @@ const contextSize = 128
 
 // context is what is known of the text before the one that is looked at.
 type context struct {
-	before []byte // the last bytes
-	mask   bool   // they were masked
+	last []byte // the last bytes, and some before them
+	mask bool   // they were masked
 
 	// A public text that was being read: text[:pos] of it, up to offset at, which
 	// is negative when it is in before.
@@ -152,15 +152,15 @@ type context struct {
 func (c *context) forward(b []byte, n int) {
 	c.at -= n
 	c.reading = c.reading && -c.at <= maxGap
-	if n >= contextSize {
-		c.before = append(c.before[:0], b[n-contextSize:n]...)
-		return
+	b = b[max(0, n-contextSize):n]
+	if len(c.last)+len(b) > 8*contextSize { // rarely, so that most writes only append
+		c.last = append(c.last[:0], c.before()...)
 	}
-	if over := len(c.before) + n - contextSize; over > 0 {
-		c.before = c.before[:copy(c.before, c.before[over:])]
-	}
-	c.before = append(c.before, b[:n]...)
+	c.last = append(c.last, b...)
 }
+
+// before returns the last contextSize bytes.
+func (c *context) before() []byte { return c.last[max(0, len(c.last)-contextSize):] }
 
 // advance follows the public text that is being read through b[:to].
 func (x *publics) advance(b []byte, to int, c *context) {
@@ -191,7 +191,7 @@ func (x *publics) leaveOut(b []byte, keep, masked int, spans []span, c *context)
 			text, pos, at, ok := x.continues(b, s, &now)
 			if !ok {
 				at = s.start
-				text, pos, ok = x.begins(b, s, c.before, false)
+				text, pos, ok = x.begins(b, s, c.before(), false)
 			}
 			if !ok {
 				out = append(out, s)

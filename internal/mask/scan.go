@@ -65,7 +65,7 @@ func (sc *scanner) take(p []byte, final bool) {
 		sc.run = append(sc.run, piece[:min(len(piece), maxRun-len(sc.run))]...)
 	}
 	sc.given += int64(st.to - st.from)
-	sc.rest(st, final)
+	sc.rest(&st, final)
 }
 
 func (sc *scanner) endRun() {

@@ -108,7 +108,7 @@ func trimEnd(b []byte, start, end int) int {
 
 // rest ends the step: what is not given out, and masked bytes in which a
 // further match may begin, are kept.
-func (s *stream) rest(st step, final bool) {
+func (s *stream) rest(st *step, final bool) {
 	if n := len(st.spans); n > 0 {
 		s.inMask = st.spans[n-1].end == st.to
 	} else if st.to > st.from {

@@ -67,7 +67,13 @@ func (w *Writer) Close() error {
 
 func (w *Writer) pass(p []byte, final bool) error {
 	s := w.next(p, final)
-	defer w.rest(s, final)
+	err := w.give(&s)
+	w.rest(&s, final)
+	return err
+}
+
+// give passes on what a step gives out, masked.
+func (w *Writer) give(s *step) error {
 	if len(s.spans) == 0 {
 		if s.from == s.to {
 			return nil

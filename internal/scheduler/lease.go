@@ -63,17 +63,15 @@ func (t *turn) takeFinish(c *command) {
 		c.err = errs.E(errs.Conflict, "attempt %d is not the job's any more; the result is refused", f.fence)
 		return
 	}
-	job := r.c.pipeline.Jobs[a.Pos].Name
-	switch {
-	case r.jobs[a.Pos].Status == pipeline.StatusCanceling:
-		t.add(r.ID, pipeline.Event{Kind: pipeline.EventCanceled, Job: job}, c)
-	case f.result.Status == pipeline.StatusSuccess:
-		t.add(r.ID, pipeline.Event{Kind: pipeline.EventSucceed, Job: job}, c)
-	case f.result.Status == pipeline.StatusCanceled:
-		t.add(r.ID, pipeline.Event{Kind: pipeline.EventCancel, Job: job}, c)
-		t.add(r.ID, pipeline.Event{Kind: pipeline.EventCanceled, Job: job}, c)
+	switch f.result.Status {
+	case pipeline.StatusSuccess, pipeline.StatusFailed, pipeline.StatusCanceled:
 	default:
-		t.add(r.ID, pipeline.Event{Kind: pipeline.EventDrop, Job: job, Reason: f.result.Reason, ExitCode: f.result.ExitCode}, c)
+		c.err = errs.E(errs.Invalid, "attempt %d cannot end as %q: an attempt ends in success, failed or canceled", f.fence, f.result.Status)
+		return
+	}
+	job := r.jobs[a.Pos].JobState
+	for _, ev := range pipeline.EndEvents(r.c.pipeline.Jobs[a.Pos].Name, job, f.result.Status, f.result.Reason, f.result.ExitCode) {
+		t.add(r.ID, ev, c)
 	}
 	t.endAttempt(a, store.AttemptEnded, f.result.Digest)
 }

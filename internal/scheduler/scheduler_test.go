@@ -268,6 +268,9 @@ func TestLateResults(t *testing.T) {
 		if err := f.s.Finish(ctx, second, a.Fence, scheduler.Result{Status: pipeline.StatusFailed, Digest: "d2"}); !errs.Is(err, errs.Conflict) {
 			t.Errorf("another result: got %v, want a conflict", err)
 		}
+		if err := f.s.Finish(ctx, second, a.Fence, scheduler.Result{Status: pipeline.StatusRunning, Digest: "d3"}); !errs.Is(err, errs.Conflict) {
+			t.Errorf("no end at all: got %v, want a conflict", err)
+		}
 		if err := f.s.Finish(ctx, second, 999999, ok); !errs.Is(err, errs.NotFound) {
 			t.Errorf("no such attempt: got %v, want not found", err)
 		}

@@ -344,17 +344,44 @@ func TestSchemaKnowsTheSameKeys(t *testing.T) {
 	}
 }
 
+// FuzzLoad: a configuration is accepted with valid names and a complete order, or
+// every finding is at a line of it. The seeds are short: the fuzzer cuts each input
+// that it finds to its shortest form, which takes the square of its length.
 func FuzzLoad(f *testing.F) {
-	f.Add(twoStacks)
-	f.Add("stacks: {a: {template: [1]}}\nenvironments: []")
+	const env = "\nenvironments: {d: {account: '012345678901', region: r%s}}"
+	for _, seed := range []string{
+		"stacks: {a: {template: t.yml}}" + fmt.Sprintf(env, ""),
+		"stacks: {a: {template: t, parameters: {P: {output: b.O}}}, b: {template: u}}" + fmt.Sprintf(env, ""),
+		"stacks: {a: {template: t, depends_on: [b]}, b: {template: u}}" + fmt.Sprintf(env, ""),
+		"stacks: {a: {template: t, variables: {x: [1, null]}, tags: {k: {env: V}}}}" + fmt.Sprintf(env, ""),
+		"stacks: {a: {template: t, name: '{stack}-{environment}', environments: [d]}}" + fmt.Sprintf(env, ""),
+		"stacks: {a: {template: t}}" + fmt.Sprintf(env, ", refs: [{tag: 'v*', does: plan}, '/^a/']"),
+		"stacks: {a: {template: t}}" + fmt.Sprintf(env, ", stacks: {a: {on_failure: keep}}"),
+		"stacks: {a: {template: [1]}}\nenvironments: []",
+		"{",
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Load(t.Context(), "s.yml", files(map[string]string{"s.yml": text}))
 		if err != nil {
+			found, ok := FindingsOf(err)
+			if !ok || len(found) == 0 {
+				t.Fatalf("got %v, want findings", err)
+			}
+			for _, x := range found {
+				if x.File != "s.yml" || x.Line < 1 {
+					t.Errorf("%s is at no line of the configuration", x)
+				}
+			}
 			return
 		}
-		for _, e := range c.Environments {
-			for _, d := range c.ordered(e) {
-				if name := c.Target(d, e).StackName; !validName(name) {
+		for _, e := range c.Overview("", Ref{Name: "main"}).Environments {
+			if len(e.Order) != len(e.Stacks) {
+				t.Errorf("order %q of stacks %q", e.Order, e.Stacks)
+			}
+			for _, name := range e.Stacks {
+				if !validName(name) {
 					t.Errorf("accepted a configuration with the stack name %q", name)
 				}
 			}

@@ -22,6 +22,19 @@ func Seconds(s float64) string {
 	}
 }
 
+// ByteSize is a size for people: 12 B, 3.4 kB, 1.2 MB.
+func ByteSize(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	f, i := float64(n), 0
+	for f >= 1000 && i < len(units)-1 {
+		f, i = f/1000, i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
 // Cells is how many columns of a terminal a text takes: a letter of many
 // scripts and an emoji take two.
 func Cells(s string) int { return runewidth.StringWidth(s) }

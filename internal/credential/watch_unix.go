@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package credential
 
 import (
 	"os/exec"
@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// watchOver ends a command and removes a folder when this process is killed: a
+// WatchOver ends a command and removes a folder when this process is killed: a
 // shell waits for the end of a pipe that only this process holds.
-func watchOver(pid int, dir string) (release func()) {
+func WatchOver(pid int, dir string) (release func()) {
 	const script = `trap '' HUP INT TERM
 read -r done || { kill -TERM "$1"; sleep 1; kill -KILL "$1"; } 2>/dev/null
 rm -rf -- "$2"`

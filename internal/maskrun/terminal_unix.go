@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package maskrun
 
 import (
 	"bytes"
@@ -20,11 +20,11 @@ import (
 	"refline/internal/mask"
 )
 
-// maskOnTerminal runs a command on a terminal of its own, whose output goes to
+// onTerminal runs a command on a terminal of its own, whose output goes to
 // ours, masked. Of standard output and standard error the one that is not a
 // terminal is a pipe, masked on its own; done is false where no terminal can be
 // made.
-func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error) {
+func onTerminal(s Streams, set *mask.Set, cmd *exec.Cmd) (done bool, err error) {
 	master, slave, err := pty.Open()
 	if err != nil {
 		return false, nil
@@ -33,20 +33,20 @@ func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error)
 	defer slave.Close()
 	var piped []*mask.CommandWriter
 	place := func(stream io.Writer) io.Writer {
-		if isTerminal(stream) {
+		if IsTerminal(stream) {
 			return slave
 		}
 		w := set.CommandWriter(stream)
 		piped = append(piped, w)
 		return w
 	}
-	cmd.Stdout, cmd.Stderr = place(e.stdout), place(e.stderr)
+	cmd.Stdout, cmd.Stderr = place(s.Out), place(s.Err)
 	var keys *keyboard
-	shown := e.stdout
-	if !isTerminal(e.stdout) {
-		shown = e.stderr
+	shown := s.Out
+	if !IsTerminal(s.Out) {
+		shown = s.Err
 	}
-	if in, ok := e.stdin.(*os.File); ok && isTerminal(in) {
+	if in, ok := s.In.(*os.File); ok && IsTerminal(in) {
 		keys = &keyboard{master: master, in: in}
 		defer keys.restore()
 		if inForeground(int(in.Fd())) {
@@ -58,10 +58,10 @@ func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error)
 	// A session of its own: the keys' signals come from its terminal. Its
 	// number in the child is that of standard output or standard error.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 2}
-	if isTerminal(e.stdout) {
+	if IsTerminal(s.Out) {
 		cmd.SysProcAttr.Ctty = 1
 	}
-	wait, err := startCommand(cmd, true)
+	wait, err := Start(cmd, true)
 	if err != nil {
 		return true, err
 	}
@@ -71,7 +71,7 @@ func maskOnTerminal(e *env, set *mask.Set, cmd *exec.Cmd) (done bool, err error)
 		go keys.pass()
 	}
 	copied := make(chan error, 1)
-	go func() { copied <- maskStream(set, shown, terminalReader{master}) }()
+	go func() { copied <- Copy(set, shown, terminalReader{master}) }()
 	err = errors.Join(wait(), <-copied)
 	for _, w := range piped {
 		err = errors.Join(err, w.Close())
