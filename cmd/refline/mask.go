@@ -200,6 +200,9 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 	case <-ctx.Done():
 	case <-stop:
 	case <-term:
+		// The listener of all signals hears of it too, perhaps a moment later; the
+		// exit code, 143, is its.
+		<-e.stop.Done()
 	}
 	return context.Canceled
 }

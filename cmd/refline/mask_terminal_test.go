@@ -144,7 +144,7 @@ func TestMaskFilterEndsByTERM(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
-		t.Errorf("exit code %d, want %d", code, exitCanceled)
+	if code := cmd.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("exit code %d, want 143", code)
 	}
 }
