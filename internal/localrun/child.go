@@ -31,8 +31,15 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	if err != nil {
 		return fail(err)
 	}
-	making, made := engine.WithStop(ctx, stop)
-	defer made()
+	// Jobs of the child use this context too, those of one that nothing waits for
+	// after the trigger job has ended.
+	waits, until := job.Downstream.Waits(), stop
+	if !waits {
+		until = r.Stop
+	}
+	making, made := engine.WithStop(ctx, until)
+	release := made
+	defer func() { release() }()
 	in, err := r.Child(making, ChildRequest{
 		Job: job, Variables: vars, ID: id,
 		Open: func(from, path string) (io.ReadCloser, error) { return r.openArtifact(making, g, from, path) },
@@ -44,16 +51,14 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	in.Number, in.ID, in.Dir, in.Work, in.Artifacts = r.Number, r.childID(), r.Dir, r.Work, r.Artifacts
 	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
 	in.HasEarlier, in.TakeEarlier = r.HasEarlier, r.TakeEarlier
-	waits := job.Downstream.Waits()
-	in.Stop = stop
-	if !waits {
-		in.Stop = r.Stop
-	}
+	in.Stop = until
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild, Child: in.ID})
 	if !waits {
 		r.loose.Add(1)
+		release = func() {}
 		go func() {
 			defer r.loose.Done()
+			defer made()
 			if _, err := r.runChild(ctx, job.Name, *in); err != nil {
 				r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: err.Error()})
 			}
