@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -58,7 +60,7 @@ func (t *table) statement(size int) string {
 func (t *table) onConflict() string {
 	var set []string
 	for _, c := range t.columns {
-		if !contains(t.key, c) && !contains(t.keep, c) {
+		if !slices.Contains(t.key, c) && !slices.Contains(t.keep, c) {
 			set = append(set, c+" = excluded."+c)
 		}
 	}
@@ -66,15 +68,6 @@ func (t *table) onConflict() string {
 		return "NOTHING"
 	}
 	return "UPDATE SET " + strings.Join(set, ", ")
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // idList is a list of numbers for IN, written out: they are ours, not text from
@@ -86,7 +79,7 @@ func idList(ids []int64) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		writeInt(&b, id)
+		b.WriteString(strconv.FormatInt(id, 10))
 	}
 	b.WriteByte(')')
 	return b.String()
