@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
 )
@@ -100,15 +101,11 @@ func (c *compiled) selectJobs(ctx context.Context, o *pipelineOptions, jobs []st
 	if c.pipeline == nil {
 		return nil, c.noPipeline(ctx)
 	}
-	var names []string
-	for _, want := range jobs {
-		found := c.pipeline.Named(want)
-		if len(found) == 0 {
-			return nil, c.notInPipeline(ctx, o, want)
-		}
-		names = append(names, found...)
+	chosen, _, known := localrun.Choose(c.pipeline, jobs, only, nil)
+	if known < len(jobs) {
+		return nil, c.notInPipeline(ctx, o, jobs[known])
 	}
-	return pipeline.Select(c.pipeline, names, !only), nil
+	return chosen, nil
 }
 
 func listed(j *pipeline.Job) listedJob {

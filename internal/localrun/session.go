@@ -93,15 +93,11 @@ func (s *Session) Close() {
 // have a job; it ends at the first one that has none.
 func Choose(p *pipeline.Pipeline, names []string, only bool, earlier *EarlierRun) (chosen *pipeline.Pipeline, jobs []string, known int) {
 	for n, want := range names {
-		found := false
-		for i := range p.Jobs {
-			if j := &p.Jobs[i]; j.Name == want || j.Base == want {
-				jobs, found = append(jobs, j.Name), true
-			}
-		}
-		if !found {
+		found := p.Named(want)
+		if len(found) == 0 {
 			return p, jobs, n
 		}
+		jobs = append(jobs, found...)
 	}
 	p = pipeline.Select(p, jobs, !only || earlier != nil)
 	if earlier != nil {
