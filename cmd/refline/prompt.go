@@ -39,21 +39,31 @@ func (e *env) askYes(to io.Writer, question string) (bool, error) {
 	return answer == "y" || answer == "yes", err
 }
 
-// askHidden reads a line from a terminal without showing it.
+// askHidden reads a line from a terminal without showing it. The terminal is
+// switched before the question is printed and back in this goroutine, so an
+// interrupt at any moment leaves it as it was.
 func (e *env) askHidden(in *os.File, question string) ([]byte, error) {
 	fd := int(in.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "terminal: %w", err)
 	}
-	fmt.Fprint(e.stderr, question)
-	line, err := await(e, func() ([]byte, error) { return term.ReadPassword(fd) })
-	_ = term.Restore(fd, before) // ReadPassword may still wait
-	fmt.Fprintln(e.stderr)
-	if err != nil && err != context.Canceled { //nolint:errorlint // await returns it as it is
+	defer func() { _ = term.Restore(fd, before) }()
+	screen := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, e.stderr}, "")
+	line, err := await(e, func() (string, error) { return screen.ReadPassword(question) })
+	switch {
+	case errors.Is(err, io.EOF): // Ctrl-C is a byte now, Ctrl-D too
+		err = context.Canceled
+	case err != nil && !errors.Is(err, context.Canceled):
 		return nil, errs.E(errs.Unavailable, "terminal: %w", err)
 	}
-	return line, err
+	if err != nil {
+		fmt.Fprint(e.stderr, "\r\n")
+	}
+	return []byte(line), err
 }
 
 // await runs read, which cannot be interrupted itself, until it ends or an
