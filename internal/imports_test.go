@@ -65,6 +65,8 @@ var imports = map[string]string{
 	"engine/enginetest":       "executor",
 	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
+	"webhook": "",
+
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
 	"stack":           "cfn cfn/lint jsonnet stack/planfile diag",
@@ -91,7 +93,6 @@ var planned = map[string]string{
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
-	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"blob":                "",
