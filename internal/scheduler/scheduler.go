@@ -37,16 +37,17 @@ func New(s *store.Store, now func() time.Time) *Scheduler {
 
 // command is one thing that a turn does. Exactly one of the pointers is set.
 type command struct {
-	ctx    context.Context
-	create *NewRun
-	finish *finish
-	act    *act
-	poll   *poll
-	end    *endSession
-	done   chan struct{} // closed after the commit, or when it failed
-	run    store.Run     // answer to create
-	answer Answer        // to poll and finish
-	err    error
+	ctx     context.Context
+	create  *NewRun
+	finish  *finish
+	act     *act
+	poll    *poll
+	end     *endSession
+	confirm *confirm
+	done    chan struct{} // closed after the commit, or when it failed
+	run     store.Run     // answer to create
+	answer  Answer        // to poll and finish
+	err     error
 }
 
 // do hands a command to the next turn and waits until it is on disk.

@@ -125,6 +125,8 @@ func (t *turn) run(tx *store.Tx) error {
 			t.takeFinish(c)
 		case c.end != nil:
 			t.takeEnd(c)
+		case c.confirm != nil:
+			t.takeConfirm(c)
 		}
 	}
 	if err := t.advance(); err != nil {
@@ -159,6 +161,10 @@ func (t *turn) lockRuns(due []store.Timer) error {
 			want[c.act.run] = true
 		case c.finish != nil:
 			if a := t.memory.attempts[c.finish.fence]; a != nil {
+				want[a.Run] = true
+			}
+		case c.confirm != nil:
+			if a := t.memory.attempts[c.confirm.fence]; a != nil {
 				want[a.Run] = true
 			}
 		case c.end != nil, c.poll != nil:
