@@ -36,7 +36,7 @@ var imports = map[string]string{
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
 	"store/storetest":       "store",
-	"scheduler":             "store definition source git secret pipeline diag",
+	"scheduler":             "store webhook definition source git secret pipeline diag",
 	"api":                   "pipeline diag",
 	"server":                "api scheduler store definition source git logfile lock netguard secret pipeline diag",
 	"graphview":             "pipeline",

@@ -62,6 +62,7 @@ type cloudEvent struct {
 		Title       string    `json:"title"`
 		Description string    `json:"description"`
 		Draft       bool      `json:"draft"`
+		State       string    `json:"state"`
 		Source      cloudSide `json:"source"`
 		Destination cloudSide `json:"destination"`
 	} `json:"pullrequest"`
@@ -120,6 +121,10 @@ func readBitbucket(e *Event, body []byte) error {
 	return nil
 }
 
+// closedState reports whether a pull request of Bitbucket has ended. Old samples
+// have no state.
+func closedState(state string) bool { return state != "" && state != "OPEN" && state != "DRAFT" }
+
 func (in *cloudEvent) readChanges(e *Event) {
 	for _, c := range in.Push.Changes[:min(len(in.Push.Changes), maxChanges)] {
 		change := RefChange{Before: zeros, After: zeros, Forced: c.Forced}
@@ -148,7 +153,7 @@ func (in *cloudEvent) readPullRequest(e *Event, action Action) {
 	m := &MergeRequest{
 		Number: p.ID, Action: action, RawAction: e.Name, Ref: "refs/heads/" + p.Source.Branch.Name, Head: p.Source.Commit.Hash,
 		Source: p.Source.Branch.Name, Target: p.Destination.Branch.Name, Origin: OriginFork,
-		Draft: p.Draft, Title: p.Title, Description: p.Description,
+		Closed: closedState(p.State), Draft: p.Draft, Title: p.Title, Description: p.Description,
 	}
 	target := p.Destination.Repository
 	if target == nil || target.UUID == "" {

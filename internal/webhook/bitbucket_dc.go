@@ -54,6 +54,7 @@ type dcEvent struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
 		Draft       bool   `json:"draft"`
+		State       string `json:"state"`
 		From        dcRef  `json:"fromRef"`
 		To          dcRef  `json:"toRef"`
 	} `json:"pullRequest"`
@@ -119,7 +120,7 @@ func (in *dcEvent) readPullRequest(e *Event) {
 	m := &MergeRequest{
 		Number: p.ID, Action: in.pullAction(e.Name), RawAction: e.Name, Ref: "refs/pull-requests/" + strconv.FormatInt(p.ID, 10) + "/from",
 		Head: p.From.LatestCommit, Previous: in.PreviousFrom, Source: p.From.branch(), Target: p.To.branch(),
-		Origin: OriginFork, Draft: p.Draft, Title: p.Title, Description: p.Description,
+		Origin: OriginFork, Closed: closedState(p.State), Draft: p.Draft, Title: p.Title, Description: p.Description,
 	}
 	switch from, to := p.From.Repository, p.To.Repository; {
 	case to == nil || to.ID.id() == "":

@@ -64,7 +64,7 @@ func (in *hubPullRequest) event(number int64) *MergeRequest {
 	number = cmp.Or(in.Number, number)
 	m := &MergeRequest{
 		Number: number, Ref: pullRef(number), Head: in.Head.SHA, Source: in.Head.Ref, Target: in.Base.Ref,
-		Origin: OriginFork, Draft: in.Draft, Title: in.Title, Description: in.Body,
+		Origin: OriginFork, Closed: in.Merged || in.State == "closed", Draft: in.Draft, Title: in.Title, Description: in.Body,
 	}
 	if in.Head.Repo != nil {
 		m.SourcePath = in.Head.Repo.FullName

@@ -171,7 +171,7 @@ func (e *Event) setGitLabMergeRequest(in *gitlabMergeRequest, labels []gitlabLab
 	m := &MergeRequest{
 		Number: in.IID, RawAction: in.Action, Ref: "refs/merge-requests/" + strconv.FormatInt(in.IID, 10) + "/head",
 		Head: in.LastCommit.ID, Previous: in.OldRevision, Source: in.SourceBranch, Target: in.TargetBranch,
-		SourcePath: in.Source.Path, Origin: OriginFork, Draft: in.Draft || in.WorkInProgress, Title: in.Title, Description: in.Description,
+		SourcePath: in.Source.Path, Origin: OriginFork, Closed: in.State == "closed" || in.State == "merged", Draft: in.Draft || in.WorkInProgress, Title: in.Title, Description: in.Description,
 		Preparing: in.MergeStatus == "preparing" || in.DetailedStatus == "preparing",
 	}
 	switch { // the source of a deleted fork is null

@@ -137,6 +137,7 @@ type MergeRequest struct {
 	SourcePath string `json:"source_path,omitempty"` // of the repository with the source branch, if known
 	Origin     Origin `json:"origin"`
 
+	Closed      bool     `json:"closed,omitempty"` // or merged: labels change after that too
 	Draft       bool     `json:"draft,omitempty"`
 	Title       string   `json:"title,omitempty"`
 	Description string   `json:"description,omitempty"`
