@@ -72,6 +72,7 @@ var imports = map[string]string{
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
 	"stackview":       "stack stack/planfile termview",
+	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
 
 // planned are the imports that the design names and that no file needs yet, and

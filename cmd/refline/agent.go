@@ -148,6 +148,8 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	watch := credential.WatchOver(dir)
+	defer watch.Release()
 	refused := func(reason string) { e.notef("agent: refused %s", reason) }
 	more, end, err := set.Serve(credential.Place{Dir: dir, Seen: dir, Refused: refused})
 	if err != nil {
@@ -160,8 +162,6 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	if err != nil {
 		return errors.Join(err, end())
 	}
-	release := credential.WatchOver(cmd.Process.Pid, dir)
-	err = wait()
-	release()
-	return errors.Join(err, end())
+	watch.Command(cmd.Process.Pid)
+	return errors.Join(wait(), end())
 }

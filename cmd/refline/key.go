@@ -56,7 +56,7 @@ func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte,
 	for _, r := range o.repos {
 		h, err := credential.ParseHost(r)
 		if err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, usagef("%w", err)
 		}
 		hosts = append(hosts, h)
 	}
@@ -98,7 +98,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			}
 			text, err := credential.GenerateKey(kind, comment)
 			if errs.Is(err, errs.Invalid) {
-				return usageError{fmt.Errorf("--type: %w", err)}
+				return usagef("--type: %w", err)
 			}
 			if err != nil {
 				return err
