@@ -27,7 +27,9 @@ var imports = map[string]string{
 	"credential":            "sshagent secret mask",
 	"forge":                 "secret",
 	"forge/forgetest":       "",
-	"variable":              "credential git lock secret forge",
+	"inputfile":             "",
+	"variable":              "credential git inputfile lock secret forge",
+	"secretsource":          "credential sshagent variable inputfile mask secret pipeline diag",
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
@@ -80,6 +82,7 @@ var imports = map[string]string{
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
 	"stackview":       "stack stack/planfile termview",
+	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
 
 // planned are the imports that the design names and that no file needs yet, and
