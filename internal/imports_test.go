@@ -34,8 +34,11 @@ var imports = map[string]string{
 	"schedule":              "",
 	"logfile":               "",
 	"store":                 "pipeline secret",
+	"blob":                  "lock",
+	"blob/blobtest":         "blob",
+	"store":                 "pipeline",
 	"store/storetest":       "store",
-	"scheduler":             "store pipeline",
+	"scheduler":             "store definition source git secret pipeline",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -95,8 +98,9 @@ var planned = map[string]string{
 	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
-	"blob":                "",
 	"blob/s3":             "blob",
+	"store":               "secret",
+	"scheduler":           "credential schedule diag",
 	"scheduler":           "definition source git credential schedule secret diag",
 	"api":                 "pipeline diag",
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
@@ -126,7 +130,7 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "git netguard forge forge/forgetest source stack/stacktest",
+	"net/http":                        "blob/blobtest git netguard forge forge/forgetest source stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
@@ -147,6 +151,7 @@ var notYet = map[string]string{
 
 // testHelpers may be imported by tests of any package.
 var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "blob/blobtest"}
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
