@@ -139,7 +139,7 @@ type JobSpec struct {
 	Keep      string   `json:"keep,omitempty"`      // the key of this attempt's artifacts
 	Protected bool     `json:"protected,omitempty"` // caches of protected refs are apart
 
-	Runtime  Runtime           `json:"runtime,omitzero"`
+	Runtime  JobRuntime        `json:"runtime,omitzero"`
 	Timeout  pipeline.Duration `json:"timeout,omitempty"`   // of a job that has none
 	LogLimit int64             `json:"log_limit,omitempty"` // bytes; 0: the runner's default
 }
@@ -199,8 +199,8 @@ type DeployKey struct {
 	Repos      []string `json:"repos,omitempty"`
 }
 
-// Runtime says where a job runs if the job does not.
-type Runtime struct {
+// JobRuntime says where a job runs if the job does not.
+type JobRuntime struct {
 	Name     string              `json:"name,omitempty"`
 	Executor string              `json:"executor,omitempty"` // "": by the job, a container if it has an image
 	Image    string              `json:"image,omitempty"`

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"refline/internal/api"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -52,7 +53,7 @@ type Server struct {
 	guard     *netguard.Guard
 	hosts     hosts
 	handler   http.Handler
-	memory    *memoryListener
+	memory    *api.PipeListener
 	unlock    func()
 }
 
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s = &Server{options: o, memory: newMemoryListener()}
+	s = &Server{options: o, memory: api.ListenPipe()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -142,7 +143,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 // Transport carries requests to the server inside of this process.
 func (s *Server) Transport() http.RoundTripper {
 	return &http.Transport{
-		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return s.memory.dial(ctx) },
+		DialContext:         s.memory.Dial,
 		MaxIdleConnsPerHost: 64, DisableCompression: true,
 	}
 }
