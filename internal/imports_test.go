@@ -23,6 +23,7 @@ var imports = map[string]string{
 	"mask":                  "",
 	"maskrun":               "mask",
 	"secret":                "",
+	"secret/secrettest":     "",
 	"sshagent":              "",
 	"credential":            "sshagent secret mask",
 	"forge":                 "secret",
@@ -157,6 +158,7 @@ var notYet = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest"}
 var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "blob/blobtest"}
 
 // testImports says what else the tests of a package may import.
