@@ -32,11 +32,16 @@ var imports = map[string]string{
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "",
-	"store":                 "pipeline",
+	"store":                 "pipeline secret",
+	"blob":                  "lock",
+	"blob/blobtest":         "blob",
 	"store/storetest":       "store",
 	"api":                   "pipeline diag",
 	"server":                "api scheduler store logfile mask pipeline",
 	"scheduler":             "store definition source git secret pipeline",
+	"scheduler":             "store definition source git secret pipeline diag",
+	"api":                   "pipeline diag",
+	"server":                "api scheduler store definition source git logfile lock netguard secret pipeline diag",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -96,14 +101,14 @@ var planned = map[string]string{
 	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
-	"blob":                "",
 	"blob/s3":             "blob",
 	"store":               "secret",
 	"scheduler":           "credential schedule diag",
+	"scheduler":           "credential schedule",
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "api web scheduler store definition source git credential webhook notify logfile blob forge secret variable history stack/planfile telemetry mask pipeline diag",
+	"server":              "web credential webhook notify blob forge variable history stack/planfile telemetry mask",
 	"refltest":            "server runner",
 }
 
@@ -128,6 +133,7 @@ var outside = map[string]string{
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                        "git netguard forge forge/forgetest source stack/stacktest api server",
+	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
@@ -147,7 +153,7 @@ var notYet = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "blob/blobtest"}
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
