@@ -192,7 +192,7 @@ func (a *RunnerAPI) ownSession(c *runnerCall, id int64) (store.Session, error) {
 }
 
 func sessionEnded(id int64) error {
-	return problem(errs.NotFound, api.CodeSession, 0, "runner session %d has ended; open another", id)
+	return runnerProblem(errs.NotFound, api.CodeSession, 0, "runner session %d has ended; open another", id)
 }
 
 // poll is claim, heartbeat and cancel.
@@ -270,7 +270,7 @@ func (a *RunnerAPI) attempt(c *runnerCall) (store.Lease, error) {
 }
 
 func lostLease(fence int64) error {
-	return problem(errs.Conflict, api.CodeLostLease, 0, "attempt %d is not this runner's any more", fence)
+	return runnerProblem(errs.Conflict, api.CodeLostLease, 0, "attempt %d is not this runner's any more", fence)
 }
 
 // job confirms an attempt and says what it needs.
@@ -289,8 +289,8 @@ func (a *RunnerAPI) job(c *runnerCall) (any, error) {
 	return a.Dispatch.Job(c.ctx, l.ID)
 }
 
-// problem is an error that a runner acts on.
-func problem(kind errs.Kind, code string, next int64, format string, args ...any) error {
+// runnerProblem is an error that a runner acts on.
+func runnerProblem(kind errs.Kind, code string, next int64, format string, args ...any) error {
 	err := errs.E(kind, format, args...)
 	return errs.E(kind, "%w", &api.RunnerProblem{Kind: kind, Detail: err.Error(), Code: code, Next: next})
 }

@@ -62,7 +62,7 @@ func (a *RunnerAPI) addLog(ctx context.Context, l store.Lease, offset int64, dat
 	}
 	length, err := a.Logs.Append(logID(l.Attempt), offset, data)
 	if errs.Is(err, errs.Conflict) {
-		return length, problem(errs.Conflict, api.CodeGap, length, "%v", err)
+		return length, runnerProblem(errs.Conflict, api.CodeGap, length, "%v", err)
 	}
 	if err == nil && a.Changed != nil {
 		a.Changed(l.Run, l.ID)
@@ -142,7 +142,7 @@ func (a *RunnerAPI) appendEvents(c *runnerCall) (any, error) {
 		return nil, err
 	}
 	if seq > next && next < api.MaxEvents {
-		return nil, problem(errs.Conflict, api.CodeGap, next, "attempt %d has %d events; event %d leaves a gap", l.ID, next, seq)
+		return nil, runnerProblem(errs.Conflict, api.CodeGap, next, "attempt %d has %d events; event %d leaves a gap", l.ID, next, seq)
 	}
 	var list []store.AttemptEvent
 	for line := range bytes.Lines(body) {
