@@ -1,0 +1,2 @@
+// Package server answers requests: of runners, programs, forges and people.
+package server
