@@ -23,11 +23,14 @@ var imports = map[string]string{
 	"mask":                  "",
 	"maskrun":               "mask",
 	"secret":                "",
+	"secret/secrettest":     "",
 	"sshagent":              "",
 	"credential":            "sshagent secret mask",
 	"forge":                 "secret",
 	"forge/forgetest":       "",
-	"variable":              "credential git lock secret forge",
+	"inputfile":             "",
+	"variable":              "credential git inputfile lock secret forge",
+	"secretsource":          "credential sshagent variable inputfile mask secret pipeline diag",
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
@@ -35,8 +38,10 @@ var imports = map[string]string{
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
+	"blob/s3":               "blob",
+	"store":                 "pipeline",
 	"store/storetest":       "store",
-	"scheduler":             "store definition source git secret pipeline diag",
+	"scheduler":             "store webhook definition source git secret pipeline diag",
 	"api":                   "pipeline diag",
 	"server":                "api scheduler store definition source git logfile lock mask netguard secret pipeline diag",
 	"graphview":             "pipeline",
@@ -69,6 +74,8 @@ var imports = map[string]string{
 	"engine/enginetest":       "executor",
 	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
+	"webhook": "",
+
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
 	"stack":           "cfn cfn/lint jsonnet stack/planfile diag",
@@ -76,6 +83,7 @@ var imports = map[string]string{
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
 	"stackview":       "stack stack/planfile termview",
+	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
 
 // planned are the imports that the design names and that no file needs yet, and
@@ -95,11 +103,13 @@ var planned = map[string]string{
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
-	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"blob/s3":             "blob",
 	"scheduler":           "credential schedule",
+	"store":               "secret",
+	"scheduler":           "definition source git credential schedule secret diag",
+	"api":                 "pipeline diag",
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
@@ -120,7 +130,7 @@ var outside = map[string]string{
 	"filippo.io/age":                  "secret",
 	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent",
-	"github.com/aws/":                 "stack/awscloud",
+	"github.com/aws/":                 "stack/awscloud blob/s3",
 	"database/sql":                    "store store/storetest",
 	"modernc.org/sqlite":              "store",
 	"github.com/jackc/pgx":            "store",
@@ -128,6 +138,7 @@ var outside = map[string]string{
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest",
+	"net/http":                        "blob/s3 blob/blobtest git netguard forge forge/forgetest source stack/stacktest",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
@@ -147,6 +158,7 @@ var notYet = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest"}
 var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "blob/blobtest"}
 
 // testImports says what else the tests of a package may import.

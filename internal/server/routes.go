@@ -21,25 +21,32 @@ import (
 // answer is the body of an answer.
 type answer[T any] struct{ Body T }
 
-type byProject struct {
+// The embedded parameters are exported because huma finds them by reflection.
+
+// ByProject names a project in the path.
+type ByProject struct {
 	Project string `path:"project" doc:"name of the project, its slashes as %2F"`
 }
 
-type byFlow struct {
-	byProject
+// ByFlow names a flow in the path.
+type ByFlow struct {
+	ByProject
 	Flow string `path:"flow" doc:"name of the flow"`
 }
 
-type byRun struct {
+// ByRun names a run in the path.
+type ByRun struct {
 	Run int64 `path:"run" doc:"id of the run"`
 }
 
-type byJob struct {
-	byRun
+// ByJob names a job in the path.
+type ByJob struct {
+	ByRun
 	Job string `path:"job" doc:"name of the job"`
 }
 
-type byRuntime struct {
+// ByRuntime names a runtime in the path.
+type ByRuntime struct {
 	Runtime string `path:"runtime" doc:"name of the runtime"`
 }
 
@@ -72,12 +79,12 @@ func (s *Server) projectRoutes(a huma.API) {
 		p, err := s.addProject(ctx, in.Body)
 		return &answer[api.Project]{wireProject(p)}, err
 	})
-	op(s, a, "GET /api/v1/projects/{project}", actRead, "show a project", func(ctx context.Context, in *byProject) (*answer[api.Project], error) {
+	op(s, a, "GET /api/v1/projects/{project}", actRead, "show a project", func(ctx context.Context, in *ByProject) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		return &answer[api.Project]{wireProject(p)}, err
 	})
 	op(s, a, "PATCH /api/v1/projects/{project}", actAdmin, "change a project", func(ctx context.Context, in *struct {
-		byProject
+		ByProject
 		Body api.ProjectInput
 	}) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
@@ -95,14 +102,14 @@ func (s *Server) projectRoutes(a huma.API) {
 		}
 		return &answer[api.Project]{wireProject(p)}, err
 	})
-	op(s, a, "DELETE /api/v1/projects/{project}", actAdmin, "remove a project", func(ctx context.Context, in *byProject) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/projects/{project}", actAdmin, "remove a project", func(ctx context.Context, in *ByProject) (*struct{}, error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		if err == nil {
 			err = s.removeProject(ctx, p)
 		}
 		return nil, err
 	})
-	op(s, a, "POST /api/v1/projects/{project}/check", actRun, "look at a project's repository", func(ctx context.Context, in *byProject) (*answer[api.ProjectCheck], error) {
+	op(s, a, "POST /api/v1/projects/{project}/check", actRun, "look at a project's repository", func(ctx context.Context, in *ByProject) (*answer[api.ProjectCheck], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		if err != nil {
 			return nil, err
@@ -125,7 +132,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		list, err := s.listFlows(ctx, in.Project, in.Name, in.Archived)
 		return &answer[[]api.Flow]{list}, err
 	})
-	op(s, a, "GET /api/v1/projects/{project}/flows/{flow}", actRead, "show a flow", func(ctx context.Context, in *byFlow) (*answer[api.Flow], error) {
+	op(s, a, "GET /api/v1/projects/{project}/flows/{flow}", actRead, "show a flow", func(ctx context.Context, in *ByFlow) (*answer[api.Flow], error) {
 		p, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err != nil {
 			return nil, err
@@ -134,7 +141,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		return &answer[api.Flow]{out}, err
 	})
 	op(s, a, "PATCH /api/v1/projects/{project}/flows/{flow}", actRun, "change a flow", func(ctx context.Context, in *struct {
-		byFlow
+		ByFlow
 		Body api.FlowChange
 	}) (*answer[api.Flow], error) {
 		p, f, err := s.findFlow(ctx, in.Project, in.Flow)
@@ -143,14 +150,14 @@ func (s *Server) flowRoutes(a huma.API) {
 		}
 		return &answer[api.Flow]{wireFlow(p.Name, f)}, err
 	})
-	op(s, a, "DELETE /api/v1/projects/{project}/flows/{flow}", actRun, "remove a flow", func(ctx context.Context, in *byFlow) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/projects/{project}/flows/{flow}", actRun, "remove a flow", func(ctx context.Context, in *ByFlow) (*struct{}, error) {
 		_, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err == nil {
 			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveFlow(ctx, f.ID) })
 		}
 		return nil, err
 	})
-	op(s, a, "GET /api/v1/projects/{project}/flows/{flow}/history", actRead, "list the versions of a flow", func(ctx context.Context, in *byFlow) (*answer[[]api.FlowVersion], error) {
+	op(s, a, "GET /api/v1/projects/{project}/flows/{flow}/history", actRead, "list the versions of a flow", func(ctx context.Context, in *ByFlow) (*answer[[]api.FlowVersion], error) {
 		_, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err != nil {
 			return nil, err
@@ -204,7 +211,7 @@ func (s *Server) runRoutes(a huma.API) {
 		return &answer[api.Runs]{page}, err
 	})
 	op(s, a, "GET /api/v1/runs/{run}", actRead, "show a run", func(ctx context.Context, in *struct {
-		byRun
+		ByRun
 		Since int64 `query:"since" doc:"wait until the run's version is above, for 20 seconds at most"`
 	}) (*answer[api.Run], error) {
 		var r api.Run
@@ -217,15 +224,15 @@ func (s *Server) runRoutes(a huma.API) {
 		return &answer[api.Run]{r}, err
 	})
 	for verb, kind := range map[string]pipeline.EventKind{"cancel": pipeline.EventCancel, "retry": pipeline.EventRetry} {
-		op(s, a, "POST /api/v1/runs/{run}/"+verb, actRun, verb+" a run", func(ctx context.Context, in *byRun) (*struct{}, error) {
+		op(s, a, "POST /api/v1/runs/{run}/"+verb, actRun, verb+" a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
 			return nil, s.act(ctx, in.Run, "", kind)
 		})
-		op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/"+verb, actRun, verb+" a job", func(ctx context.Context, in *byJob) (*struct{}, error) {
+		op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/"+verb, actRun, verb+" a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
 			return nil, s.act(ctx, in.Run, in.Job, kind)
 		})
 	}
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
-		byJob
+		ByJob
 		Body struct {
 			Digest string `json:"digest,omitempty" doc:"of the plan that was reviewed"`
 		}
@@ -247,7 +254,7 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		}
 		return &answer[[]api.Runtime]{out}, err
 	})
-	op(s, a, "GET /api/v1/runtimes/{runtime}", actRead, "show a runtime", func(ctx context.Context, in *byRuntime) (*answer[api.Runtime], error) {
+	op(s, a, "GET /api/v1/runtimes/{runtime}", actRead, "show a runtime", func(ctx context.Context, in *ByRuntime) (*answer[api.Runtime], error) {
 		r, err := s.store.Runtime(ctx, in.Runtime)
 		if err != nil {
 			return nil, err
@@ -256,17 +263,17 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		return &answer[api.Runtime]{out}, err
 	})
 	op(s, a, "PUT /api/v1/runtimes/{runtime}", actAdmin, "make or replace a runtime", func(ctx context.Context, in *struct {
-		byRuntime
+		ByRuntime
 		Body api.Runtime
 	}) (*answer[api.Runtime], error) {
 		in.Body.Name = in.Runtime
 		out, err := s.setRuntime(ctx, actorOf(ctx), in.Body)
 		return &answer[api.Runtime]{out}, err
 	})
-	op(s, a, "DELETE /api/v1/runtimes/{runtime}", actAdmin, "remove a runtime that no flow uses", func(ctx context.Context, in *byRuntime) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/runtimes/{runtime}", actAdmin, "remove a runtime that no flow uses", func(ctx context.Context, in *ByRuntime) (*struct{}, error) {
 		return nil, s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveRuntime(ctx, in.Runtime) })
 	})
-	op(s, a, "GET /api/v1/runtimes/{runtime}/history", actRead, "list the versions of a runtime", func(ctx context.Context, in *byRuntime) (*answer[[]api.Runtime], error) {
+	op(s, a, "GET /api/v1/runtimes/{runtime}/history", actRead, "list the versions of a runtime", func(ctx context.Context, in *ByRuntime) (*answer[[]api.Runtime], error) {
 		list, err := s.store.RuntimeVersions(ctx, in.Runtime, 100)
 		out := []api.Runtime{}
 		for _, r := range list {

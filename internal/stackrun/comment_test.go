@@ -1,4 +1,4 @@
-package main
+package stackrun
 
 import (
 	"encoding/json"
@@ -85,7 +85,7 @@ func TestPlansAreCommented(t *testing.T) {
 			server := httptest.NewServer(forge)
 			t.Cleanup(server.Close)
 			var said strings.Builder
-			e := &env{environ: func() []string { return nil }, stderr: &said, getenv: func(key string) string {
+			p := &Place{Environ: func() []string { return nil }, Notes: &said, Getenv: func(key string) string {
 				if v, ok := tc.vars[key]; ok && v == "" {
 					return server.URL
 				}
@@ -95,7 +95,7 @@ func TestPlansAreCommented(t *testing.T) {
 			for i, digest := range []string{"sha256:1", "sha256:2"} {
 				plan := *plan
 				plan.Digest = digest
-				if err := commentPlans(t.Context(), e, s, &stack.Review{Plans: []*planfile.Plan{&plan}}); err != nil {
+				if err := commentPlans(t.Context(), p, s, &stack.Review{Plans: []*planfile.Plan{&plan}}); err != nil {
 					t.Fatalf("comment %d: %v", i, err)
 				}
 			}
@@ -117,7 +117,7 @@ func TestPlansAreCommented(t *testing.T) {
 				{Config: s.Config, Env: &stack.Environment{Name: "prod"}},
 				{Config: &stack.Config{File: "billing/refline.stacks.yml"}, Env: s.Env},
 			} {
-				if err := commentPlans(t.Context(), e, other, &stack.Review{Plans: []*planfile.Plan{plan}}); err != nil {
+				if err := commentPlans(t.Context(), p, other, &stack.Review{Plans: []*planfile.Plan{plan}}); err != nil {
 					t.Fatal(err)
 				}
 			}
