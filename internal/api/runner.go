@@ -236,7 +236,6 @@ type JobResult struct {
 	LogBytes  int64               `json:"log_bytes,omitempty"`
 	LogCut    bool                `json:"log_cut,omitempty"`     // the log reached its limit
 	LogClear  bool                `json:"log_cleared,omitempty"` // it could not be shown to hold no secret
-	Events    int64               `json:"events,omitempty"`      // that were sent
 	Image     string              `json:"image,omitempty"`       // with its digest, if it is known
 	Error     *JobError           `json:"error,omitempty"`       // what was in the way of running the job
 }
