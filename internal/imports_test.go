@@ -42,7 +42,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "api scheduler store definition source git logfile lock mask netguard secret pipeline diag",
+	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -107,7 +107,7 @@ var planned = map[string]string{
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "web credential webhook notify blob forge variable history stack/planfile telemetry",
+	"server":              "web webhook notify blob forge variable history stack/planfile telemetry",
 	"refltest":            "server runner",
 }
 
