@@ -65,7 +65,6 @@ func (r *runner) accept(j api.OfferedJob) bool {
 		return false
 	}
 	go a.work()
-	r.again()
 	return true
 }
 
@@ -320,7 +319,9 @@ func (a *attempt) send(result *api.JobResult) error {
 	}
 	req.Result = *result
 	req.Poll = a.r.hasWithout(a)
+	a.r.ending.Add(1)
 	answer, err := a.r.client.Finish(a.sending, a.fence, req)
+	a.r.ending.Add(-1)
 	if next, ok := api.GapAt(err); ok && a.log != nil {
 		a.log.goOn(next)
 		return err

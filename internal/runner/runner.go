@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"refline/internal/api"
@@ -86,6 +87,7 @@ type runner struct {
 	jobs   context.Context // of jobs; done when those that are left are ended
 
 	kick     chan struct{} // what the runner has changed: poll again
+	ending   atomic.Int64  // results on their way, which change what the runner has
 	warm     chan prepared
 	sources  knownSources
 	later    sync.WaitGroup // removal of folders
