@@ -105,7 +105,7 @@ func report(e *env, err error) {
 	switch {
 	case err == nil, wasShown(err):
 	case errors.As(err, &list):
-		e.printFindings(list.Findings, sourceOf(err, e.source))
+		e.printFindings(list.Findings, diag.SourceOf(err, e.source))
 	default:
 		fmt.Fprintf(e.stderr, "refline: %v%s\n", err, folderAdvice(e, err))
 	}
