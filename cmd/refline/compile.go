@@ -13,11 +13,10 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/gitlabci"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/secret"
+	"refline/internal/secretsource"
 	"refline/internal/source"
-	"refline/internal/variable"
 )
 
 // compiled is a pipeline and what its jobs start from.
@@ -169,12 +168,12 @@ func (c *compiled) compile(ctx context.Context, e *env, o *pipelineOptions, r de
 	if r.File, err = c.findFile(ctx, e, o); err != nil {
 		return err
 	}
-	v, err := openVars(ctx, e, varOptions{file: o.variables, repo: o.repo}, false)
+	v, err := e.secrets().Variables(ctx, secretsource.Variables{File: o.variables, Repo: o.repo})
 	if err != nil {
 		return err
 	}
-	r.Source, c.variables = c.project, v.Variables
-	r.Variables.Project, r.Variables.Protected = v.Variables, v.Protected
+	r.Source, c.variables = c.project, v.File.Variables
+	r.Variables.Project, r.Variables.Protected = v.File.Variables, v.Protected
 	if run != nil {
 		r.PipelineID, r.Variables.Job = run.number, run.secrets
 		r.Variables.Withheld, r.Variables.Reveal = run.withheld, true
@@ -253,44 +252,6 @@ func (c *compiled) source(ctx context.Context) func(file string) ([]byte, error)
 		data, _, err := loader.Read(ctx, gitlabci.Source{Kind: gitlabci.SourceLocal, Path: file})
 		return data, err
 	}
-}
-
-// openSecrets takes --secret NAME and NAME=@FILE, and masks the values.
-func openSecrets(e *env, specs []string, masked *mask.Set) ([]pipeline.Variable, error) {
-	var out []pipeline.Variable
-	for _, spec := range specs {
-		name, value, err := secretValue(e, spec)
-		if err != nil {
-			return nil, err
-		}
-		if err := masked.Add(name, []byte(value)); err != nil {
-			return nil, errs.E(errs.Invalid, "--secret %s: %w", name, err)
-		}
-		e.noteWeak(name, []byte(value))
-		out = append(out, pipeline.Variable{Name: name, Value: value, Masked: true, Raw: true})
-	}
-	return out, nil
-}
-
-func secretValue(e *env, spec string) (name, value string, err error) {
-	name, from, ok := strings.Cut(spec, "=")
-	switch {
-	case !variable.ValidName(name):
-		return "", "", usagef("--secret wants NAME or NAME=@FILE")
-	case !ok:
-		value = e.getenv(name)
-		if value == "" {
-			return "", "", errs.E(errs.NotFound, "--secret %s: the environment has no such variable, or an empty one; give a file instead: --secret %s=@FILE", name, name)
-		}
-		return name, value, nil
-	case strings.HasPrefix(from, "@"):
-		data, err := readRegular(e.path(from[1:]), "--secret "+name+": "+from[1:], mask.MaxSecret)
-		if err != nil {
-			return "", "", err
-		}
-		return name, string(data), nil
-	}
-	return "", "", usagef("--secret %s=…: a value on the command line would show in process lists; give it as NAME from the environment, or NAME=@FILE", name)
 }
 
 func (c *compiled) close() { c.checkout.Close() }

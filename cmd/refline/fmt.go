@@ -15,6 +15,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/jsonnet"
 )
 
@@ -120,7 +121,7 @@ func jsonnetFiles(e *env, args []string) ([]string, error) {
 	for _, arg := range args {
 		info, err := os.Stat(e.path(arg))
 		if err != nil {
-			return nil, errs.E(errs.NotFound, "%s: %w", arg, unwrapPath(err))
+			return nil, errs.E(errs.NotFound, "%s: %w", arg, inputfile.Pathless(err))
 		}
 		if !info.IsDir() {
 			files = append(files, arg)
@@ -155,7 +156,7 @@ func formatFile(e *env, file string, o *fmtOptions) (changed bool, err error) {
 	path := e.path(file)
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return false, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
+		return false, errs.E(errs.NotFound, "%s: %w", file, inputfile.Pathless(err))
 	}
 	out, err := jsonnet.Format(file, string(src), o.style)
 	if err != nil {

@@ -109,7 +109,7 @@ func (l *linter) lint(ctx context.Context, file string) error {
 		opts.dir = filepath.Dir(realFile(l.e.path(file)))
 	}
 	c, err := compileAny(ctx, l.e, &opts)
-	var usage usageError
+	var usage errs.UsageError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -130,7 +130,7 @@ func eventNamed(name string) (pipeline.Trigger, error) {
 	case "trigger":
 		return pipeline.TriggerToken, nil
 	}
-	return "", usagef("--event %q is none of push, merge_request, schedule, web, api, trigger", name)
+	return "", usagef("--event %q is not one of push, merge_request, schedule, web, api, trigger", name)
 }
 
 // pipelineVariables are those given for this run, the files' first.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,15 +48,6 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// unwrapPath drops the path that os puts into its errors.
-func unwrapPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // writeFile writes below the folder one works in, which it makes.
 func (e *env) writeFile(path string, text []byte) error {
 	path = e.path(path)
@@ -65,18 +55,4 @@ func (e *env) writeFile(path string, text []byte) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o644)
-}
-
-// appendEvent adds a line to $REFLINE_EVENTS, if that is set: a run shows it.
-func (e *env) appendEvent(line []byte) error {
-	path := e.getenv("REFLINE_EVENTS")
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(line)
-	return errors.Join(err, f.Close())
 }

@@ -24,6 +24,7 @@ import (
 	"refline/internal/executor/choice"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
+	"refline/internal/secretsource"
 	"refline/internal/termview"
 )
 
@@ -64,10 +65,12 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err = s.Open(store, state, func() { sweepKilled(ctx, s.e, s.Record.Number) }); err != nil {
 		return err
 	}
-	if s.keys, err = openRunKeys(ctx, s.e, s.o); err != nil {
+	if s.keys, err = s.e.secrets().OpenRunKeys(ctx, secretsource.RunKeys{
+		Specs: s.o.deployKey.specs, Hosts: s.o.deployKey.source(), Repo: s.o.repo, Variables: s.o.variables,
+	}); err != nil {
 		return err
 	}
-	if s.tokens, err = openGitTokens(s.e, s.o.gitTokens); err != nil {
+	if s.tokens, err = s.e.secrets().GitTokens(s.o.gitTokens); err != nil {
 		return err
 	}
 	if err := s.compile(ctx, jobs); err != nil {
@@ -89,7 +92,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 func (s *session) compile(ctx context.Context, words []string) error {
 	run := &forRun{number: s.Record.Number, words: words}
 	var err error
-	if run.secrets, err = openSecrets(s.e, s.o.secrets, &s.Secrets); err != nil {
+	if run.secrets, err = s.e.secrets().JobSecrets(s.o.secrets, &s.Secrets); err != nil {
 		return err
 	}
 	if err := s.tokens.AddTo(&s.Secrets); err != nil {
@@ -117,7 +120,7 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	if name := s.keys.Protected(); name != "" && !s.c.Facts.Protected {
 		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
 	}
-	return maskVariables(&s.Secrets, s.c.variables)
+	return secretsource.MaskVariables(&s.Secrets, s.c.variables)
 }
 
 // choose keeps the named jobs and what they need.

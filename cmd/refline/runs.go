@@ -45,6 +45,7 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 	}
 	o.bind(list)
 	cmd.AddCommand(list, newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRetryCmd(e), newRunsRemoveCmd(e))
+	addServerRuns(e, cmd)
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/pipelinetest"
 )
 
@@ -111,7 +112,7 @@ func testFiles(e *env, files []string) ([]string, error) {
 }
 
 func readTests(e *env, file string) ([]pipelinetest.Test, error) {
-	data, err := readRegular(e.path(file), "test file "+file, 16<<20)
+	data, err := inputfile.Read(e.path(file), "test file "+file, 16<<20)
 	if err != nil {
 		return nil, err
 	}

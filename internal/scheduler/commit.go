@@ -38,6 +38,9 @@ func (t *turn) write() error {
 	if err := t.writeAttempts(); err != nil {
 		return err
 	}
+	if err := t.writeReports(); err != nil {
+		return err
+	}
 	if err := t.postFromRuns(); err != nil {
 		return err
 	}
@@ -61,6 +64,23 @@ func (t *turn) writeAttempts() error {
 	}
 	slices.Sort(t.confirms)
 	return t.tx.ConfirmAttempts(t.ctx, slices.Compact(t.confirms))
+}
+
+// writeReports writes what came with the results that this turn accepts.
+func (t *turn) writeReports() error {
+	for _, c := range t.batch {
+		if c.finish == nil || c.err != nil || c.finish.result.Report == nil {
+			continue
+		}
+		a := t.attempts[c.finish.fence]
+		if a == nil || a.State != store.AttemptEnded || a.Digest != c.finish.result.Digest {
+			continue // an earlier turn has it
+		}
+		if err := c.finish.result.Report(t.ctx, t.tx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func ended(a *store.Attempt) int {
@@ -190,12 +210,11 @@ func (t *turn) publish() {
 		t.publishCommand(c)
 	}
 	for id, x := range m.standing {
-		drained := t.isDrained(id)
-		x.c.answer.Drain = x.c.answer.Drain || drained
+		x.c.answer.Drain = x.c.answer.Drain || x.c.poll.free > 0 && t.isDrained(id)
 		switch {
 		case slices.Contains(t.ended, id):
 			x.c.err = store.ErrNoSession(id)
-		case x.c.err != nil, !x.c.answer.empty(), !x.c.poll.wait, x.c.ctx.Err() != nil, drained:
+		case x.c.err != nil, !x.c.answer.empty(), !x.c.poll.wait, x.c.ctx.Err() != nil:
 		default:
 			continue
 		}

@@ -22,6 +22,10 @@ type Result struct {
 	ExitCode int
 	Digest   string // of all that the runner reports; the same again gets the same answer
 	Note     string // why it failed, in words; may be empty
+
+	// Report writes what else the runner reports, in the transaction of the result
+	// and only if that is accepted. It may be nil.
+	Report func(context.Context, *store.Tx) error
 }
 
 // Finish takes a result. It is on disk when Finish returns. The same result
@@ -66,6 +70,26 @@ func (t *turn) takeFinish(c *command) error {
 	}
 	t.endAttempt(a, store.AttemptEnded, f.result.Digest)
 	return nil
+}
+
+// confirm says that a runner is about to start an attempt.
+type confirm struct{ session, fence int64 }
+
+// Confirm notes that a runner has an attempt and may start it: from then on the
+// attempt counts. Errors: Conflict for an attempt that is not the session's any
+// more.
+func (s *Scheduler) Confirm(ctx context.Context, session, fence int64) error {
+	return s.do(ctx, &command{confirm: &confirm{session, fence}})
+}
+
+func (t *turn) takeConfirm(c *command) {
+	a, known := t.found[c.confirm.fence]
+	r := t.runs[a.Run]
+	if !known || a.Session != c.confirm.session || r == nil || r.jobs[a.Pos].AttemptID != a.ID || !hasAttempt(r.jobs[a.Pos].Status) || t.attempts[a.ID] != nil {
+		c.err = errs.E(errs.Conflict, "attempt %d is not the runner's any more", c.confirm.fence)
+		return
+	}
+	t.confirms = append(t.confirms, a.ID)
 }
 
 // hasAttempt reports whether a job in this status is with a runner.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"refline/internal/definition"
+	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/pipeline"
@@ -46,6 +48,9 @@ type Launch struct {
 	Variables []pipeline.Variable
 	Actor     string
 	Priority  int
+	// Register says that the flow is only looked at: inputs without a value may
+	// come with each run.
+	Register bool
 }
 
 // Resolved is a launch whose commit and pipeline are known.
@@ -82,7 +87,11 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Findings.Err(); err != nil {
+	findings := d.Findings
+	if n.Register {
+		findings = slices.DeleteFunc(slices.Clone(findings), func(f diag.Finding) bool { return f.Rule == "missing-input" })
+	}
+	if err := findings.Err(); err != nil {
 		return nil, err
 	}
 	return &Resolved{Commit: commit, Definition: d}, nil

@@ -11,7 +11,8 @@ import (
 
 // Have is an attempt that a runner holds.
 type Have struct {
-	Fence int64
+	Fence    int64
+	Stopping bool // the runner knows that it is to end
 }
 
 // poll is a runner's standing request: it says what it has, the server what it
@@ -29,10 +30,12 @@ type Answer struct {
 	Jobs   []Assignment // start these; those not confirmed are sent again
 	Cancel []int64      // end these attempts
 	Gone   []int64      // these attempts are not the runner's any more: end and forget them
-	Drain  bool         // take no more; this alone ends a standing poll only when it changes
+	Drain  bool         // take no more; not said to a poll that asks for nothing
 }
 
-func (a Answer) empty() bool { return len(a.Jobs) == 0 && len(a.Cancel) == 0 && len(a.Gone) == 0 }
+func (a Answer) empty() bool {
+	return len(a.Jobs) == 0 && len(a.Cancel) == 0 && len(a.Gone) == 0 && !a.Drain
+}
 
 // Assignment is one attempt for a runner.
 type Assignment struct {
@@ -102,7 +105,7 @@ func (t *turn) readSessions(ids []int64) error {
 		m.looked = t.now
 		for id, x := range m.standing {
 			if s, open := t.sessions[id]; open {
-				x.c.answer.Drain = x.c.answer.Drain || s.Draining
+				x.c.answer.Drain = x.c.answer.Drain || s.Draining && x.c.poll.free > 0
 				x.x = s
 				x.missed = true // looks at what it has and at the queue
 			} else {
@@ -135,7 +138,7 @@ func (t *turn) asks() []*asking {
 			continue
 		}
 		replaced[x.ID] = true
-		c.answer.Drain = t.draining(x)
+		c.answer.Drain = c.poll.free > 0 && t.draining(x)
 		list = append(list, &asking{c: t.batch[i], x: x, free: c.poll.free, fresh: true})
 	}
 	for id, old := range t.memory.standing {
@@ -194,7 +197,7 @@ func (t *turn) comparePoll(a *asking, should []store.HeldAttempt) error {
 			a.c.answer.Gone = append(a.c.answer.Gone, h.Fence)
 			continue
 		}
-		if t.isCanceling(&should[i]) {
+		if !h.Stopping && t.isCanceling(&should[i]) {
 			a.c.answer.Cancel = append(a.c.answer.Cancel, h.Fence)
 		}
 		if should[i].State == store.AttemptOffered {

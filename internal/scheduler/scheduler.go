@@ -61,20 +61,21 @@ func New(s *store.Store, now func() time.Time) *Scheduler {
 // command is one thing that a turn does. One of the pointers is set, or finish
 // and poll.
 type command struct {
-	ctx    context.Context
-	create *NewRun
-	finish *finish
-	act    *act
-	poll   *poll
-	end    *endSession
-	drain  *drain
-	failed *failedLaunch
-	slot   *store.Slot
-	done   chan struct{} // closed after the commit, or when it failed
-	runID  int64         // of create
-	run    store.Run     // answer to create
-	answer Answer        // to poll
-	err    error
+	ctx     context.Context
+	create  *NewRun
+	finish  *finish
+	act     *act
+	poll    *poll
+	end     *endSession
+	confirm *confirm
+	drain   *drain
+	failed  *failedLaunch
+	slot    *store.Slot
+	done    chan struct{} // closed after the commit, or when it failed
+	runID   int64         // of create
+	run     store.Run     // answer to create
+	answer  Answer        // to poll
+	err     error
 }
 
 // do hands a command to the next turn and waits until it is on disk.

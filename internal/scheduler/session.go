@@ -56,7 +56,7 @@ func (t *turn) takeEnd(c *command) error {
 		state := store.AttemptLost
 		if j := &r.jobs[a.Pos]; j.AttemptID == a.ID && t.attempts[a.ID] == nil {
 			ev := pipeline.Event{Kind: pipeline.EventDrop, Job: r.c.pipeline.Jobs[a.Pos].Name, Reason: pipeline.ReasonRunnerSystemFailure}
-			if a.State == store.AttemptOffered && j.Status == pipeline.StatusRunning {
+			if a.State == store.AttemptOffered && !slices.Contains(t.confirms, a.ID) && j.Status == pipeline.StatusRunning {
 				ev, state = pipeline.Event{Kind: pipeline.EventRequeue, Job: ev.Job}, store.AttemptUnstarted
 			} else {
 				j.Note = "the runner's session ended: it was silent for too long, or it was stopped"

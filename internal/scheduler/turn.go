@@ -180,6 +180,8 @@ func (t *turn) run(tx *store.Tx) error {
 			err = t.takeEnd(c)
 		case c.drain != nil:
 			err = t.takeDrain(c)
+		case c.confirm != nil:
+			t.takeConfirm(c)
 		case c.failed != nil:
 			t.takeFailedLaunch(c)
 		}
@@ -216,8 +218,11 @@ func (t *turn) read() (due []store.Timer, err error) {
 	}
 	var fences, sessions []int64
 	for _, c := range t.batch {
-		if c.finish != nil {
+		switch {
+		case c.finish != nil:
 			fences = append(fences, c.finish.fence)
+		case c.confirm != nil:
+			fences = append(fences, c.confirm.fence)
 		}
 		switch {
 		case c.poll != nil:

@@ -1,0 +1,17 @@
+//go:build unix
+
+package blob
+
+import (
+	"errors"
+	"os"
+)
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

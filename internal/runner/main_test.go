@@ -1,0 +1,15 @@
+package runner_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childFolder) != "" {
+		os.Exit(runChild())
+	}
+	goleak.VerifyTestMain(m)
+}
