@@ -46,7 +46,6 @@ var imports = map[string]string{
 	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag",
 	"runner":                "api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
-	"server":                "api scheduler store definition source git logfile lock mask netguard secret pipeline diag",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -108,14 +107,9 @@ var planned = map[string]string{
 	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"scheduler":           "credential schedule",
-	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
 	"server":              "web webhook notify blob forge variable history stack/planfile telemetry",
-	"refltest":            "server runner",
-	"web":                 "api graphview stack/planfile pipeline",
-	"telemetry":           "",
-	"server":              "web credential webhook notify blob forge variable history stack/planfile telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -138,7 +132,6 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3",
 	"net/http":                        "api blob/blobtest git netguard refltest runner server forge forge/forgetest source stack/stacktest blob/s3",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
@@ -159,7 +152,6 @@ var notYet = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest", "blob/blobtest"}
 var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest", "blob/blobtest", "refltest"}
 
 // testImports says what else the tests of a package may import.
