@@ -138,6 +138,7 @@ var outside = map[string]string{
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                        "api blob/blobtest git netguard refltest runner server forge forge/forgetest source stack/stacktest blob/s3",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
