@@ -25,7 +25,7 @@ var imports = map[string]string{
 	"secret":                "",
 	"sshagent":              "",
 	"credential":            "sshagent secret mask",
-	"forge":                 "secret",
+	"forge":                 "netguard secret",
 	"forge/forgetest":       "",
 	"variable":              "credential git lock secret forge",
 	"pipeline":              "diag",
@@ -91,7 +91,6 @@ var planned = map[string]string{
 	"artifact":   "blob lock",
 	"cache":      "blob",
 	"workspace":  "git",
-	"forge":      "netguard",
 	"localrun":   "source cache secret",
 
 	"pythoninputs":        "pipeline diag",
