@@ -214,7 +214,7 @@ func runLines(r api.Run) []string {
 		case j.Status == pipeline.StatusFailed:
 			detail = string(j.Reason)
 		case j.Status == pipeline.StatusManual:
-			detail = fmt.Sprintf("to run it: refline runs play %d %s", r.ID, shellWord(j.Name))
+			detail = fmt.Sprintf("to run it: refline runs play %d %s", r.ID, termview.ShellWord(j.Name))
 		}
 		rows = append(rows, []string{"  " + string(j.Status), termview.Plain(j.Name), took(j.Started, j.Finished), detail})
 	}

@@ -110,8 +110,6 @@ func refOf(r *history.Run) string {
 	return strings.TrimSpace(r.Ref + " " + short(r.Commit))
 }
 
-func short(sha string) string { return sha[:min(7, len(sha))] }
-
 // runNumber reads RUN: a number, or ~N for the Nth before the last, which is
 // negative or 0.
 func runNumber(text string) (int64, bool) {

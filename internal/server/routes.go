@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"refline/internal/api"
 	"refline/internal/errs"
@@ -52,18 +51,25 @@ type ByRuntime struct {
 
 // routes registers every route of the API with the action that it needs.
 func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	config := huma.DefaultConfig("Refline", s.options.Version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/v1/openapi", "", "/api/v1/schemas"
-	config.CreateHooks = nil // no $schema in answers
-	a := humago.New(mux, config)
+	s.router = newRouter(s.secrets.auth, s.projectFinders())
+	a := s.router.newAPI(huma.DefaultConfig("Refline", s.options.Version))
 	s.projectRoutes(a)
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
-	s.plain(mux, "GET /api/v1/runs/{run}/jobs/{job}/log", actRead, s.serveLog)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	return mux
+	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
+	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	s.signInRoutes()
+	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
+		text, err := a.OpenAPI().MarshalJSON()
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
+		_, _ = w.Write(text)
+		return nil
+	})
+	return s.router.handler(httpOptions{PublicURL: s.options.PublicURL, Proxies: s.options.proxies, Log: s.options.Log})
 }
 
 func (s *Server) projectRoutes(a huma.API) {

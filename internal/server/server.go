@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,9 +39,16 @@ type Options struct {
 	// owner of a server on loopback.
 	AllowFile bool
 	AllowNet  []string // networks that outgoing connections may reach beside public ones
+	// PublicURL is where others reach the server, nil for its own address. Its path
+	// is the base path.
+	PublicURL *url.URL
+	Proxies   []string // addresses and networks of proxies whose X-Forwarded headers count
+	KeyFile   string   // of encrypted values; "" for secret-keys in Data
 	Log       *slog.Logger
 	Now       func() time.Time
 	Environ   []string
+
+	proxies proxies
 }
 
 // Server is an open server. Make it with [Open], let it work with [Server.Run].
@@ -52,6 +60,8 @@ type Server struct {
 	logs      *logfile.Dir
 	guard     *netguard.Guard
 	hosts     hosts
+	secrets   *Access
+	router    *router
 	handler   http.Handler
 	memory    *api.PipeListener
 	unlock    func()
@@ -65,6 +75,9 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.proxies, err = parseProxies(o.Proxies); err != nil {
+		return nil, err
 	}
 	s = &Server{options: o, memory: api.ListenPipe()}
 	defer func() {
@@ -83,6 +96,12 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		database = filepath.Join(o.Data, "refline.db")
 	}
 	if s.store, err = store.Open(ctx, database); err != nil {
+		return s, err
+	}
+	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
+		return s, err
+	}
+	if _, err := s.secrets.OwnerToken(ctx); err != nil {
 		return s, err
 	}
 	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
@@ -113,10 +132,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	h := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return work },
-	}
+	h := newHTTPServer(s.handler)
+	h.BaseContext = func(net.Listener) context.Context { return work }
 	var group sync.WaitGroup
 	fail := func(err error) {
 		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -127,6 +144,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		group.Go(func() { fail(h.Serve(l)) })
 	}
 	group.Go(func() { fail(s.scheduler.Run(work)) })
+	group.Go(func() { s.secrets.Maintain(work) })
 	<-work.Done()
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
@@ -178,8 +196,11 @@ func (s *Server) access() git.Access {
 }
 
 // compileVariables are what a pipeline is compiled with: no values of masked ones.
-func (s *Server) compileVariables(context.Context, store.Project) (definition.Variables, error) {
-	return definition.Variables{Project: []secret.Variable{}, Pipeline: []pipeline.Variable{}}, nil
+func (s *Server) compileVariables(ctx context.Context, p store.Project) (definition.Variables, error) {
+	// The definition withholds protected ones by its ref.
+	r := secret.Request{Event: string(pipeline.TriggerPush), Level: secret.LevelProtected, ProtectedRef: true}
+	list, err := s.secrets.ForCompile(ctx, p.ID, r)
+	return definition.Variables{Project: list, Pipeline: []pipeline.Variable{}}, err
 }
 
 // includes says where files of other projects come from: repositories of this
