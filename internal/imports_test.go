@@ -23,21 +23,30 @@ var imports = map[string]string{
 	"mask":                  "",
 	"maskrun":               "mask",
 	"secret":                "",
+	"secret/secrettest":     "",
 	"sshagent":              "",
 	"credential":            "sshagent secret mask",
 	"forge":                 "secret",
 	"forge/forgetest":       "",
-	"variable":              "credential git lock secret forge",
+	"inputfile":             "",
+	"localpipeline":         "checkout credential definition diag git gitlabci pipeline pythonenv secret secretsource source termview variable",
+	"variable":              "credential git inputfile lock secret forge",
+	"secretsource":          "credential sshagent variable inputfile mask secret pipeline diag",
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "",
+	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
 	"blob/s3":               "blob",
-	"store":                 "pipeline",
 	"store/storetest":       "store",
-	"scheduler":             "store pipeline",
+	"scheduler":             "store webhook definition source git secret pipeline diag",
+	"api":                   "pipeline diag",
+	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag",
+	"runner":                "api artifact cache credential engine executor git lock mask pipeline secret workspace",
+	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
+	"server":                "api scheduler store definition source git logfile lock mask netguard secret pipeline diag",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -69,6 +78,8 @@ var imports = map[string]string{
 	"engine/enginetest":       "executor",
 	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
+	"webhook": "",
+
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
 	"stack":           "cfn cfn/lint jsonnet stack/planfile diag",
@@ -76,13 +87,13 @@ var imports = map[string]string{
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
 	"stackview":       "stack stack/planfile termview",
+	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
 
 // planned are the imports that the design names and that no file needs yet, and
 // the packages that are not there yet. Whoever writes the first such import
 // moves it to the table above.
 var planned = map[string]string{
-	"git":        "",
 	"source":     "diag",
 	"credential": "git",
 	"engine":     "pythonenv secret",
@@ -93,17 +104,17 @@ var planned = map[string]string{
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
-	"webhook":             "",
 	"notify":              "forge netguard secret",
 	"image":               "lock",
-	"store":               "secret",
-	"scheduler":           "definition source git credential schedule secret diag",
-	"api":                 "pipeline diag",
+	"scheduler":           "credential schedule",
 	"runner":              "api credential engine executor workspace artifact cache git lock secret mask pipeline",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "api web scheduler store definition source git credential webhook notify logfile blob forge secret variable history stack/planfile telemetry mask pipeline diag",
+	"server":              "web webhook notify blob forge variable history stack/planfile telemetry",
 	"refltest":            "server runner",
+	"web":                 "api graphview stack/planfile pipeline",
+	"telemetry":           "",
+	"server":              "web credential webhook notify blob forge variable history stack/planfile telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -127,7 +138,8 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "blob/s3 blob/blobtest git netguard forge forge/forgetest source stack/stacktest",
+	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3",
+	"net/http":                        "api blob/blobtest git netguard refltest runner server forge forge/forgetest source stack/stacktest blob/s3",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
@@ -147,7 +159,8 @@ var notYet = map[string]string{
 }
 
 // testHelpers may be imported by tests of any package.
-var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "blob/blobtest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest", "blob/blobtest"}
+var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "engine/enginetest", "forge/forgetest", "stack/stacktest", "store/storetest", "secret/secrettest", "blob/blobtest", "refltest"}
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/maskrun"
+	"refline/internal/secretsource"
 )
 
 type agentOptions struct {
@@ -60,68 +60,19 @@ Exit codes: that of COMMAND; else 1 error, 2 usage.`,
 	return cmd
 }
 
-// keySource says where one private key comes from and what it is for.
-type keySource struct {
-	hostOptions
-	key, keyFile, keyEnv string
-	text                 []byte // the key itself instead
-	name                 string // of its passphrase's variable
-}
-
 // sources are the keys that the flags name.
-func (o *agentOptions) sources() []keySource {
-	var out []keySource
+func (o *agentOptions) sources() []secretsource.Key {
+	var out []secretsource.Key
 	for _, name := range o.keys {
-		out = append(out, keySource{hostOptions: o.hostOptions, key: name, name: name})
+		out = append(out, secretsource.Key{Hosts: o.source(), Kept: name, Name: name})
 	}
 	for _, file := range o.keyFiles {
-		out = append(out, keySource{hostOptions: o.hostOptions, keyFile: file})
+		out = append(out, secretsource.Key{Hosts: o.source(), File: file})
 	}
 	for _, name := range o.keyEnvs {
-		out = append(out, keySource{hostOptions: o.hostOptions, keyEnv: name, name: name})
+		out = append(out, secretsource.Key{Hosts: o.source(), Env: name, Name: name})
 	}
 	return out
-}
-
-// load reads the key, without its passphrase, and its hosts' keys.
-func (o *keySource) load(e *env) (credential.Key, error) {
-	var k credential.Key
-	var err error
-	pinned := false
-	switch {
-	case o.key != "":
-		store, err := openKeyStore(e)
-		if err != nil {
-			return k, err
-		}
-		about, err := findKey(store, o.key)
-		if err != nil {
-			return k, err
-		}
-		if k, err = store.Key(o.key); err != nil {
-			return k, err
-		}
-		k.Hosts, k.Repos = about.Hosts, about.Repos
-		pinned = len(o.hosts) == 0 && o.knownHosts == ""
-	case o.text != nil:
-		k.Text = o.text
-	default:
-		if k.Text, err = keyText(e, o.keyFile, o.keyEnv); err != nil {
-			return k, err
-		}
-	}
-	if k.Text, err = unlockKey(e, k.Text, o.name); err != nil || pinned {
-		return k, err
-	}
-	k.Hosts = nil
-	for _, h := range o.hosts {
-		k.Hosts = append(k.Hosts, h.String())
-		if h.Path != "" {
-			k.Repos = append(k.Repos, "ssh://"+h.String()+"/"+strings.TrimPrefix(h.Path, "/"))
-		}
-	}
-	k.KnownHosts, err = hostKeys(e, o.hosts, o.knownHosts)
-	return k, err
 }
 
 func runAgent(e *env, o *agentOptions, args []string) error {
@@ -136,18 +87,20 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	}
 	set, environ := credential.Set{}, e.environ()
 	for _, source := range sources {
-		key, err := source.load(e)
+		key, err := e.secrets().Load(source)
 		if err != nil {
 			return err
 		}
 		set.Keys = append(set.Keys, &key)
-		environ = credential.WithoutKey(environ, source.keyEnv)
+		environ = credential.WithoutKey(environ, source.Env)
 	}
 	dir, err := os.MkdirTemp("", "refline-agent-")
 	if err != nil {
 		return errs.E(errs.Unavailable, "folder for the agent: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	watch := credential.WatchOver(dir)
+	defer watch.Release()
 	refused := func(reason string) { e.notef("agent: refused %s", reason) }
 	more, end, err := set.Serve(credential.Place{Dir: dir, Seen: dir, Refused: refused})
 	if err != nil {
@@ -160,8 +113,6 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	if err != nil {
 		return errors.Join(err, end())
 	}
-	release := credential.WatchOver(cmd.Process.Pid, dir)
-	err = wait()
-	release()
-	return errors.Join(err, end())
+	watch.Command(cmd.Process.Pid)
+	return errors.Join(wait(), end())
 }

@@ -15,7 +15,9 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/jsonnet"
+	"refline/internal/localpipeline"
 )
 
 func newFmtCmd(e *env) *cobra.Command {
@@ -98,7 +100,7 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 	for _, file := range files {
 		changed, err := formatFile(e, file, o)
 		if err != nil {
-			broken = append(broken, unreadable(file, err)...) // the others are formatted all the same
+			broken = append(broken, localpipeline.Unreadable(file, err)...) // the others are formatted all the same
 		}
 		if changed {
 			fmt.Fprintln(e.stdout, file)
@@ -120,7 +122,7 @@ func jsonnetFiles(e *env, args []string) ([]string, error) {
 	for _, arg := range args {
 		info, err := os.Stat(e.path(arg))
 		if err != nil {
-			return nil, errs.E(errs.NotFound, "%s: %w", arg, unwrapPath(err))
+			return nil, errs.E(errs.NotFound, "%s: %w", arg, inputfile.Pathless(err))
 		}
 		if !info.IsDir() {
 			files = append(files, arg)
@@ -155,7 +157,7 @@ func formatFile(e *env, file string, o *fmtOptions) (changed bool, err error) {
 	path := e.path(file)
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return false, errs.E(errs.NotFound, "%s: %w", file, unwrapPath(err))
+		return false, errs.E(errs.NotFound, "%s: %w", file, inputfile.Pathless(err))
 	}
 	out, err := jsonnet.Format(file, string(src), o.style)
 	if err != nil {

@@ -51,7 +51,7 @@ func (o *jsonnetFlags) input(e *env, file string) (jsonnet.Input, error) {
 		return jsonnet.Input{}, usagef("--max-memory and --max-time are 0 or more, got %d and %s", o.maxMemory, o.maxTime)
 	}
 	in := jsonnet.Input{File: filepath.ToSlash(file), External: o.external, Arguments: o.arguments, MaxStack: o.maxStack, MaxTrace: o.maxTrace,
-		Trace: e.stderr, Read: func(path string) ([]byte, error) { return readFrom(e.dir, path) }}
+		Trace: e.stderr, Read: jsonnet.FilesFrom(e.dir)}
 	in.Limits = jsonnet.Limits{Memory: int64(o.maxMemory) << 20, Time: o.maxTime}
 	if o.maxMemory == 0 {
 		in.Limits.Memory = -1

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/secretsource"
 	"refline/internal/sshagent"
 	"refline/internal/termview"
 )
@@ -56,14 +56,14 @@ func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte,
 	for _, r := range o.repos {
 		h, err := credential.ParseHost(r)
 		if err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, usagef("%w", err)
 		}
 		hosts = append(hosts, h)
 	}
 	if len(hosts) == 0 {
 		return nil, nil, usagef("say which host the key is for: --repo URL or --host HOST")
 	}
-	pinned, err := hostKeys(e, hosts, o.knownHosts)
+	pinned, err := e.secrets().HostKeys(secretsource.Hosts{Names: hosts, Known: o.knownHosts})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,7 +98,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			}
 			text, err := credential.GenerateKey(kind, comment)
 			if errs.Is(err, errs.Invalid) {
-				return usageError{fmt.Errorf("--type: %w", err)}
+				return usagef("--type: %w", err)
 			}
 			if err != nil {
 				return err
@@ -114,7 +114,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 
 // prepare makes the entry of a new key, whose name must be free.
 func (o *keyOptions) prepare(e *env, name string) (credential.Store, *credential.DeployKey, []byte, error) {
-	store, err := openKeyStore(e)
+	store, err := e.secrets().KeyStore()
 	if err != nil {
 		return store, nil, nil, err
 	}
@@ -144,12 +144,12 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			text, err := keyText(e, file, fromEnv)
+			text, err := e.secrets().KeyText(file, fromEnv)
 			if err != nil {
 				return err
 			}
 			if sshagent.Locked(text) {
-				if text, err = unlockKey(e, text, fromEnv); err != nil {
+				if text, err = e.secrets().Unlock(text, fromEnv); err != nil {
 					return err
 				}
 				e.notef("the key is kept without its passphrase, readable by you alone")
@@ -179,14 +179,14 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := openKeyStore(e)
+			store, err := e.secrets().KeyStore()
 			if err != nil {
 				return err
 			}
 			if len(args) == 0 {
 				return listKeys(e, store, asJSON)
 			}
-			k, err := findKey(store, args[0])
+			k, err := secretsource.FindKey(store, args[0])
 			if err != nil {
 				return err
 			}
@@ -221,26 +221,6 @@ func listKeys(e *env, store credential.Store, asJSON bool) error {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
-}
-
-// openKeyStore is the folder keys of refline's state folder.
-func openKeyStore(e *env) (credential.Store, error) {
-	dir, err := e.stateDir()
-	return credential.Store{Dir: filepath.Join(dir, "keys")}, err
-}
-
-// findKey returns what is known of a key, or an error that suggests a name.
-func findKey(store credential.Store, name string) (*credential.DeployKey, error) {
-	k, err := store.Get(name)
-	if !errs.Is(err, errs.NotFound) {
-		return k, err
-	}
-	keys, _ := store.List()
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.Name
-	}
-	return nil, errs.E(errs.NotFound, "no key %q is kept%s; all of them: refline key show", name, didYouMean(name, names))
 }
 
 // addKey stores a key and shows it.
@@ -282,11 +262,11 @@ func newKeyRmCmd(e *env) *cobra.Command {
 		Example: "  refline key rm flows",
 		Args:    oneArg("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := openKeyStore(e)
+			store, err := e.secrets().KeyStore()
 			if err != nil {
 				return err
 			}
-			k, err := findKey(store, args[0])
+			k, err := secretsource.FindKey(store, args[0])
 			if err != nil {
 				return err
 			}

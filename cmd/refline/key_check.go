@@ -3,16 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
-	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/termview"
-	"refline/internal/variable"
 )
 
 // bindKeySource adds the flags that say where a private key comes from.
@@ -22,42 +19,6 @@ func bindKeySource(cmd *cobra.Command, file, fromEnv *string) {
 	f.StringVar(fromEnv, "key-env", "", "the private key is in this variable (whole, in one line, in the file that it names, or split into NAME_1, NAME_2, …)")
 	cmd.MarkFlagsMutuallyExclusive("key-file", "key-env")
 	_ = cmd.MarkFlagFilename("key-file")
-}
-
-// maxKeyFile bounds the text of a private key.
-const maxKeyFile = 1 << 20
-
-// keyText reads a private key from where the flags say.
-func keyText(e *env, file, fromEnv string) ([]byte, error) {
-	switch {
-	case fromEnv != "":
-		return keyFromEnv(e, fromEnv)
-	case file == "-":
-		data, err := io.ReadAll(io.LimitReader(e.stdin, maxKeyFile))
-		if err != nil {
-			return nil, errs.E(errs.Unavailable, "standard input: %w", err)
-		}
-		return data, nil
-	case file != "":
-		return readRegular(e.path(file), file, maxKeyFile)
-	}
-	return nil, usagef("no private key is named: --key-file FILE or --key-env VARIABLE")
-}
-
-// keyFromEnv reads a key from a variable, or from the variables that "key
-// split" makes of it.
-func keyFromEnv(e *env, name string) ([]byte, error) {
-	if !variable.ValidName(name) {
-		return nil, usagef("invalid variable name %q", name)
-	}
-	if e.getenv(name) != "" {
-		return envSecret(e, "variable", name)
-	}
-	lines, err := credential.JoinLines(e.getenv, name)
-	if lines == nil && err == nil {
-		err = errs.E(errs.NotFound, "neither %s nor %s is set", name, credential.LineVariable(name, 1))
-	}
-	return lines, err
 }
 
 func newKeyCheckCmd(e *env) *cobra.Command {
@@ -103,7 +64,7 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 }
 
 func checkKey(e *env, file string) (credential.CheckedKey, error) {
-	text, err := keyText(e, file, "")
+	text, err := e.secrets().KeyText(file, "")
 	if err != nil {
 		return credential.CheckedKey{}, err
 	}
@@ -129,7 +90,7 @@ func printKey(e *env, c *credential.CheckedKey) {
 	}
 	fmt.Fprintf(e.stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
 	fmt.Fprintf(e.stdout, "  ways out\n")
-	file := shellWord(c.File)
+	file := termview.ShellWord(c.File)
 	perLine := fmt.Sprintf("%s, all long enough to mask", plural(c.Lines, "variable"))
 	if len(c.ShortLines) > 0 {
 		perLine = shortLine(c)
@@ -149,7 +110,7 @@ func shortLine(c *credential.CheckedKey) string {
 	length := len(c.Key.Lines[n-1])
 	text := fmt.Sprintf("line %d has %s: too short to mask", n, plural(length, "character"))
 	if len(c.Comments) > 0 {
-		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), shellWord(c.File))
+		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), termview.ShellWord(c.File))
 	}
 	return text
 }

@@ -9,8 +9,10 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/secret"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -67,7 +69,7 @@ func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *credential.
 	}
 	if !o.oneLine && len(c.ShortLines) > 0 {
 		e.notef("%s: %s", c.File, shortLine(c))
-		e.notef("or take a single variable: refline key split --one-line %s", shellWord(c.File))
+		e.notef("or take a single variable: refline key split --one-line %s", termview.ShellWord(c.File))
 	}
 	if o.project != "" {
 		if err := o.create(ctx, e, vars); err != nil {
@@ -120,7 +122,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
   refline key join | ssh-add -`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			text, err := keyFromEnv(e, name)
+			text, err := e.secrets().KeyFromEnv(name)
 			if err != nil {
 				return err
 			}
@@ -146,11 +148,11 @@ func writeKey(e *env, text []byte, output string) error {
 	}
 	f, err := os.OpenFile(e.path(output), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return errs.E(errs.Conflict, "%s: %w", output, unwrapPath(err))
+		return errs.E(errs.Conflict, "%s: %w", output, inputfile.Pathless(err))
 	}
 	if _, err := f.Write(text); err != nil {
 		f.Close()
-		return errs.E(errs.Unavailable, "%s: %w", output, unwrapPath(err))
+		return errs.E(errs.Unavailable, "%s: %w", output, inputfile.Pathless(err))
 	}
 	return f.Close()
 }

@@ -1,6 +1,6 @@
 // Command refline runs what is in a git repository at the ref you name.
 //
-// This package alone wires the rooms together: it reads flags and
+// This package alone wires the other packages together: it reads flags and
 // configuration, prints results, and turns an error's kind into an exit code.
 package main
 
@@ -12,13 +12,16 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/diag"
+	"refline/internal/errs"
 	"refline/internal/maskrun"
+	"refline/internal/stackrun"
 )
 
 // version is set by the linker.
@@ -39,18 +42,11 @@ const (
 // errRed says that a run ended red. It was shown already.
 var errRed = errors.New("the run is red")
 
-// errChanges says that there is something to deploy, to who asked for it.
-var errChanges = errors.New("changes are present")
-
 // errShown says that an error was shown already.
 var errShown = errors.New("shown")
 
-// usageError is a command line that makes no sense.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+// usagef returns the error for a command line that makes no sense.
+func usagef(format string, args ...any) error { return errs.Usage(format, args...) }
 
 func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -60,8 +56,8 @@ func run(args []string, e *env) int {
 	defer stops.stopped()
 	defer stops.listen()()
 	e.stop, e.interrupt = stops.stop, stops
-	// A closed pipe is told by the write, and the command ends in order. Not by
-	// Ignore: the programs of jobs would inherit that.
+	// The write to a closed pipe returns an error, and the command ends in order.
+	// signal.Ignore would be inherited by the programs of jobs.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	out := &watched{w: e.stdout, gone: stops.gone}
 	e.stdout = out
@@ -82,16 +78,16 @@ func run(args []string, e *env) int {
 }
 
 func exitCode(err error) int {
-	var usage usageError
+	var usage errs.UsageError
 	var child maskrun.ExitError
 	switch {
 	case err == nil:
 		return exitGood
 	case errors.As(err, &child):
 		return int(child)
-	case errors.Is(err, errRed):
+	case errors.Is(err, errRed), errors.Is(err, stackrun.ErrFailed):
 		return exitRed
-	case errors.Is(err, errChanges):
+	case errors.Is(err, stackrun.ErrChanges):
 		return exitChanges
 	case errors.As(err, &usage):
 		return exitUsage
@@ -107,12 +103,18 @@ func report(e *env, err error) {
 	var list *diag.Failure
 	err = besideExit(err)
 	switch {
-	case err == nil, errors.Is(err, errRed), errors.Is(err, errChanges), errors.Is(err, errShown), errors.Is(err, maskrun.ErrReaderGone), errors.Is(err, context.Canceled):
+	case err == nil, wasShown(err):
 	case errors.As(err, &list):
-		e.printFindings(list.Findings, sourceOf(err, e.source))
+		e.printFindings(list.Findings, diag.SourceOf(err, e.source))
 	default:
 		fmt.Fprintf(e.stderr, "refline: %v%s\n", err, folderAdvice(e, err))
 	}
+}
+
+// wasShown reports whether there is nothing more to say about an error.
+func wasShown(err error) bool {
+	return slices.ContainsFunc([]error{errRed, errShown, stackrun.ErrFailed, stackrun.ErrRefused, stackrun.ErrChanges, maskrun.ErrReaderGone, context.Canceled},
+		func(shown error) bool { return errors.Is(err, shown) })
 }
 
 // folderAdvice names the variable that moves a folder which cannot be written.
@@ -168,6 +170,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
+		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newRuntimeCmd(e), newLoginCmd(e), newLogoutCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	describeCompletion(root)

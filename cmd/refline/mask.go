@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,7 +14,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/mask"
 	"refline/internal/maskrun"
-	"refline/internal/secret"
+	"refline/internal/secretsource"
 )
 
 // secretSources say where the secrets of a command come from.
@@ -32,74 +28,6 @@ func (s *secretSources) bind(cmd *cobra.Command) {
 	f.StringArrayVar(&s.env, "env", nil, "a secret: the value of this environment variable, or what is in the file that it names")
 	f.StringArrayVar(&s.files, "file", nil, "a secret: what is in this file")
 	_ = cmd.MarkFlagFilename("file")
-}
-
-// load returns the secrets. One that cannot be read or cannot be masked is an
-// error: what is not masked must not pass as if it were.
-func (s *secretSources) load(e *env) (*mask.Set, error) {
-	if len(s.env)+len(s.files) == 0 {
-		return nil, usagef("no secret is named: --env NAME or --file FILE")
-	}
-	set := &mask.Set{}
-	var refused []error
-	add := func(name string, value []byte) {
-		if err := set.Add(name, value); err != nil {
-			refused = append(refused, errs.E(errs.Invalid, "%w", err))
-		} else {
-			e.noteWeak(name, value)
-		}
-	}
-	for _, name := range s.env {
-		value, err := envSecret(e, "--env", name)
-		if err != nil {
-			refused = append(refused, err)
-			continue
-		}
-		add(name, value)
-	}
-	for _, file := range s.files {
-		value, err := readRegular(e.path(file), "--file "+file, mask.MaxSecret)
-		if err != nil {
-			refused = append(refused, err)
-			continue
-		}
-		add(filepath.Base(file), value)
-	}
-	return set, errors.Join(refused...)
-}
-
-// noteWeak warns of a secret that looks like ordinary text, and of what in it is
-// too short to be masked.
-func (e *env) noteWeak(name string, value []byte) {
-	if why := mask.LooksCommon(value); why != "" {
-		e.notef("%s: %s: it is masked wherever it is printed, and each place shows what it is; use a longer, random one", name, why)
-	}
-	if short := mask.ShortStrings(value); len(short) > 0 {
-		more := ""
-		if len(short) > 5 {
-			more, short = fmt.Sprintf(" and %d more", len(short)-5), short[:5]
-		}
-		e.notef("%s: not masked, since they have fewer than %d bytes: %s%s", name, mask.MinSecret, strings.Join(short, ", "), more)
-	}
-}
-
-// envSecret returns the secret in an environment variable. If that names a file, as
-// GitLab's variables of type file do, the secret is the file's content.
-func envSecret(e *env, flag, name string) ([]byte, error) {
-	value := e.getenv(name)
-	if value == "" {
-		return nil, errs.E(errs.NotFound, "%s %s: the environment has no such variable, or an empty one", flag, name)
-	}
-	if filepath.IsAbs(value) && len(value) < 4096 && !bytes.ContainsAny([]byte(value), "\n\x00") {
-		if info, err := os.Stat(value); err == nil && info.Mode().IsRegular() {
-			data, err := readRegular(value, flag+" "+name+" names a file, which", mask.MaxSecret)
-			if errs.Is(err, errs.NotFound) {
-				return nil, errs.E(errs.Denied, "%w", err)
-			}
-			return data, err
-		}
-	}
-	return []byte(value), nil
 }
 
 func newMaskCmd(e *env) *cobra.Command {
@@ -127,7 +55,7 @@ Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
   ./release.sh 2>&1 | refline mask --file deploy_key --env API_TOKEN`,
 		Args: afterDashes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := secrets.load(e)
+			set, err := e.secrets().MaskSet(secrets.env, secrets.files)
 			if err != nil {
 				return err
 			}
@@ -158,15 +86,14 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if e.terminal {
 				return usagef("the value would be shown: this is for the output of a job, which refline reads")
 			}
-			v, err := readAllValue(e.stdin, "standard input")
+			value, err := e.secrets().Input()
 			if err != nil {
 				return err
 			}
-			value := bytes.TrimSuffix(bytes.TrimSuffix(v.Reveal(), []byte("\n")), []byte("\r"))
-			if err := maskable("standard input", secret.New(value)); err != nil {
+			if err := secretsource.Maskable("standard input", value); err != nil {
 				return errs.E(errs.Invalid, "%w", err)
 			}
-			_, err = io.WriteString(e.stdout, mask.AddLine(value))
+			_, err = io.WriteString(e.stdout, mask.AddLine(value.Reveal()))
 			return err
 		},
 	}

@@ -2,11 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+
+	"refline/internal/localpipeline"
 
 	"github.com/spf13/cobra"
 )
@@ -49,15 +50,6 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// unwrapPath drops the path that os puts into its errors.
-func unwrapPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // writeFile writes below the folder one works in, which it makes.
 func (e *env) writeFile(path string, text []byte) error {
 	path = e.path(path)
@@ -67,16 +59,5 @@ func (e *env) writeFile(path string, text []byte) error {
 	return os.WriteFile(path, text, 0o644)
 }
 
-// appendEvent adds a line to $REFLINE_EVENTS, if that is set: a run shows it.
-func (e *env) appendEvent(line []byte) error {
-	path := e.getenv("REFLINE_EVENTS")
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(line)
-	return errors.Join(err, f.Close())
-}
+// short is the part of a commit's name that people read.
+func short(sha string) string { return localpipeline.Short(sha) }

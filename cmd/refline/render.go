@@ -14,6 +14,7 @@ import (
 
 	"refline/internal/cfn"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/jsonnet"
 )
 
@@ -143,7 +144,7 @@ func (o *renderOptions) render(ctx context.Context, in jsonnet.Input) (jsonnet.R
 	res := jsonnet.Result{Sources: []string{in.File}}
 	text, err := in.Read(in.File)
 	if err != nil {
-		return res, errs.E(errs.NotFound, "%s: %w", in.File, unwrapPath(err))
+		return res, errs.E(errs.NotFound, "%s: %w", in.File, inputfile.Pathless(err))
 	}
 	tree, err := cfn.Parse(in.File, text)
 	if err != nil {

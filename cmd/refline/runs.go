@@ -45,6 +45,7 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 	}
 	o.bind(list)
 	cmd.AddCommand(list, newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRetryCmd(e), newRunsRemoveCmd(e))
+	addServerRuns(e, cmd)
 	return cmd
 }
 
@@ -108,8 +109,6 @@ func refOf(r *history.Run) string {
 	}
 	return strings.TrimSpace(r.Ref + " " + short(r.Commit))
 }
-
-func short(sha string) string { return sha[:min(7, len(sha))] }
 
 // runNumber reads RUN: a number, or ~N for the Nth before the last, which is
 // negative or 0.

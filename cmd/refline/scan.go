@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/mask"
 )
 
@@ -31,7 +32,7 @@ Exit codes: 0 nothing found, 1 found or error, 2 usage.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := secrets.load(e)
+			set, err := e.secrets().MaskSet(secrets.env, secrets.files)
 			if err != nil {
 				return err
 			}
@@ -78,7 +79,7 @@ func scanFile(e *env, set *mask.Set, file string) ([]mask.Found, error) {
 	var f *os.File
 	if file != "-" {
 		var err error
-		if f, err = openRegular(e.path(file), file); err != nil {
+		if f, err = inputfile.Open(e.path(file), file); err != nil {
 			return nil, err
 		}
 		defer f.Close()
@@ -86,7 +87,7 @@ func scanFile(e *env, set *mask.Set, file string) ([]mask.Found, error) {
 	}
 	matches, err := set.Scan(in)
 	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s: %w", file, unwrapPath(err))
+		return nil, errs.E(errs.Unavailable, "%s: %w", file, inputfile.Pathless(err))
 	}
 	out := make([]mask.Found, len(matches))
 	for i, m := range matches {

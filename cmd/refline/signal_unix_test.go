@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -46,6 +47,10 @@ func silentServer(t *testing.T) (address string, asked chan struct{}) {
 // answer, and while Jsonnet is evaluated.
 func TestFirstSignalEndsACommand(t *testing.T) {
 	t.Parallel()
+	// A test under nohup would hand its ignored HUP on, and refline honours that.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
 	for name, c := range map[string]struct {
 		signal syscall.Signal
 		code   int

@@ -3,19 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/cfn/lint"
 	"refline/internal/diag"
-	"refline/internal/errs"
+	"refline/internal/jsonnet"
 	"refline/internal/stack"
-	"refline/internal/stackview"
+	"refline/internal/stackrun"
 )
 
 type stackLintOptions struct {
@@ -37,7 +33,7 @@ func newStackLintCmd(e *env) *cobra.Command {
 configuration in all its environments, of the named ones, or template files. Each
 finding is at the line of the source, that of the Jsonnet file too; for Jsonnet files
 the flags of refline render say what they are evaluated with.
-docs/cloudformation-rules.md tells the rules.
+docs/cloudformation-rules.md lists the rules.
 
 Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 		Example: `  refline stack lint
@@ -63,61 +59,30 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 	}
 	format := diag.Format(o.format)
 	if !slices.Contains(diag.Formats(), format) {
-		return usagef("--format %q is none of text, json, sarif, junit, codequality", o.format)
+		return usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
 	}
-	found, err := o.lint(ctx, e, args)
+	p := stackPlace(e, false)
+	var found diag.List
+	var err error
+	if slices.ContainsFunc(args, stackrun.IsTemplateFile) {
+		input := func(file string) (jsonnet.Input, error) { return o.jsonnet.input(e, file) }
+		found, err = stackrun.LintFiles(ctx, p, args, input, lint.Options{Regions: o.regions, Ignore: o.ignore, Include: o.include})
+	} else {
+		found, err = stackrun.Lint(ctx, p, o.selection(), args, stack.LintOptions{Ignore: o.ignore, Include: o.include})
+	}
 	if err != nil {
 		return err
 	}
 	found = found.Sort()
-	p := e.printer()
-	p.Source, p.Rules = e.source, true
-	if err := p.Print(e.stdout, format, found); err != nil {
+	out := e.printer()
+	out.Source, out.Rules = e.source, true
+	if err := out.Print(e.stdout, format, found); err != nil {
 		return err
 	}
 	if format == diag.Text && len(found) == 0 {
 		fmt.Fprintln(e.stdout, "no errors, no warnings")
 	}
 	return verdictOf(found, o.strict)
-}
-
-// lint checks template files, when that is what args name, else stacks.
-func (o *stackLintOptions) lint(ctx context.Context, e *env, args []string) (diag.List, error) {
-	if len(args) > 0 && slices.ContainsFunc(args, isTemplateFile) {
-		var all diag.List
-		for _, file := range args {
-			if info, err := os.Stat(e.path(file)); err == nil && info.IsDir() {
-				return nil, errs.E(errs.Invalid, "%s is a folder; name the template files in it: %s/*.yml", file, strings.TrimRight(filepath.ToSlash(file), "/"))
-			}
-			in, err := o.jsonnet.input(e, file)
-			if err != nil {
-				return nil, err
-			}
-			found, err := stack.LintTemplate(ctx, in, lint.Options{Regions: o.regions, Ignore: o.ignore, Include: o.include})
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, found...)
-		}
-		return all, nil
-	}
-	w, err := o.load(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	targets, err := w.Everywhere(o.env, w.ref(), args)
-	if err != nil {
-		return nil, err
-	}
-	return w.Lint(ctx, targets, stack.LintOptions{Ignore: o.ignore, Include: o.include}, w.read)
-}
-
-func isTemplateFile(arg string) bool {
-	switch strings.ToLower(path.Ext(arg)) {
-	case ".yml", ".yaml", ".json", ".jsonnet", ".template":
-		return true
-	}
-	return strings.ContainsAny(arg, `/\`)
 }
 
 func newStackValidateCmd(e *env) *cobra.Command {
@@ -132,56 +97,18 @@ request is staged in the environment's bucket first.
 
 Exit codes: 0 valid, 1 not, 2 usage.`,
 		Example: `  refline stack validate --env dev`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runStackValidate(cmd.Context(), e, o, args, offline)
-		},
+		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, args []string) error {
+			return stackrun.Validate(ctx, p, o.selection(), args, offline, func(found diag.List) error {
+				if err := e.printRuled(found); err != nil {
+					return err
+				}
+				return verdictOf(found, o.strict)
+			})
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask AWS")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "warnings count as errors")
 	return cmd
-}
-
-func runStackValidate(ctx context.Context, e *env, o *stackLintOptions, names []string, offline bool) error {
-	w, err := o.load(ctx, e)
-	if err != nil {
-		return err
-	}
-	env, targets, err := w.choose(&o.stackOptions, names)
-	if err != nil {
-		return err
-	}
-	found, err := w.Lint(ctx, targets, stack.LintOptions{}, w.read)
-	if err != nil {
-		return err
-	}
-	if err := e.printRuled(found); err != nil {
-		return err
-	}
-	if err := verdictOf(found, o.strict); err != nil {
-		return err
-	}
-	if offline {
-		return nil
-	}
-	s, err := w.connect(ctx, env)
-	if err != nil {
-		return err
-	}
-	answers := map[string]stack.Validation{}
-	for _, t := range targets {
-		v, err := s.Validate(ctx, t)
-		if err != nil {
-			return err
-		}
-		answers[t.Name] = v
-		if !o.json {
-			stackview.Validation(e.stdout, t, v)
-		}
-	}
-	if o.json {
-		return e.printJSON(answers)
-	}
-	return nil
 }

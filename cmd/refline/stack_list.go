@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/stack"
-	"refline/internal/stackview"
+	"refline/internal/stackrun"
 )
 
 func newStackListCmd(e *env) *cobra.Command {
@@ -16,33 +15,19 @@ func newStackListCmd(e *env) *cobra.Command {
 		Use:   "list",
 		Short: "Show which stacks go to which environments, and what this ref does",
 		Long: `Show the matrix of stacks and environments: the name of each stack in each, the
-refs, accounts and regions, and what the ref one stands on does there.
+refs, accounts and regions, and what the current ref does there.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack list
   refline stack list --branch main --json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runStackList(cmd.Context(), e, o) },
+		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, _ []string) error {
+			return stackrun.List(ctx, p, o.selection())
+		}),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
-}
-
-func runStackList(ctx context.Context, e *env, o *stackOptions) error {
-	w, err := o.load(ctx, e)
-	if err != nil {
-		return err
-	}
-	list := w.Overview(o.env, w.ref())
-	if o.json {
-		return e.printJSON(list.Environments)
-	}
-	ref := ""
-	if w.origin.Ref != "" {
-		ref = w.ref().String()
-	}
-	return stackview.Matrix(e.stdout, list, ref)
 }
 
 func newStackSchemaCmd(e *env) *cobra.Command {
@@ -67,7 +52,7 @@ func newStackGraphCmd(e *env) *cobra.Command {
 	format := ""
 	cmd := &cobra.Command{
 		Use:   "graph",
-		Short: "Draw which stacks wait for which",
+		Short: "Draw which stacks depend on which",
 		Long: `Draw the stacks of an environment in the order of deployment, and by which
 outputs they depend on each other.
 
@@ -75,22 +60,9 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack graph --env dev
   refline stack graph --env dev --format dot | dot -Tsvg > stacks.svg`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			w, err := o.load(cmd.Context(), e)
-			if err != nil {
-				return err
-			}
-			f := stack.GraphFormat(format)
-			if f != stack.GraphText && f != stack.GraphDOT && f != stack.GraphMermaid {
-				return usagef("--format %q is none of text, dot, mermaid", format)
-			}
-			env, _, err := w.choose(o, nil)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(e.stdout, w.Graph(env, f))
-			return err
-		},
+		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, _ []string) error {
+			return stackrun.Graph(ctx, p, o.selection(), stack.GraphFormat(format))
+		}),
 	}
 	o.bind(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "text, dot or mermaid")

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
-	"refline/internal/stack"
-	"refline/internal/stackview"
+	"refline/internal/stackrun"
 )
 
 func newStackPublishCmd(e *env) *cobra.Command {
@@ -21,31 +18,11 @@ author. refline stack history lists what was published, planned and deployed.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack publish --env dev
   refline stack publish landing --env dev --json`,
-		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
-			return runStackPublish(ctx, e, o, s, targets)
-		}),
+		RunE: o.reached(e, stackrun.Publish),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
-}
-
-func runStackPublish(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
-	all := map[string]*stack.Staged{}
-	for _, t := range targets {
-		staged, err := s.Publish(ctx, t)
-		if err != nil {
-			return err
-		}
-		all[t.Name] = staged
-		if !o.json {
-			stackview.Staged(e.stdout, *staged)
-		}
-	}
-	if o.json {
-		return e.printJSON(all)
-	}
-	return nil
 }
 
 type stackHistoryOptions struct {
@@ -65,9 +42,7 @@ pipeline. Each is an object of its own that is never overwritten.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack history --env prod
   refline stack history landing --env prod -n 0 --json`,
-		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
-			return runStackHistory(ctx, e, o, s, targets)
-		}),
+		RunE: o.reached(e, func(p *stackrun.Place) stackrun.Operation { return stackrun.History(p, o.limit) }),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
@@ -80,19 +55,4 @@ func oneStack(cmd *cobra.Command, args []string) error {
 		return usagef("%s wants one STACK; refline stack list shows them", cmd.Name())
 	}
 	return nil
-}
-
-func runStackHistory(ctx context.Context, e *env, o *stackHistoryOptions, s *stack.Session, targets []*stack.Target) error {
-	records, err := s.Histories(ctx, targets, o.limit)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return e.printJSON(records)
-	}
-	if len(records) == 0 {
-		e.notef("nothing was published or planned yet: refline stack plan --env %s", s.Env.Name)
-		return nil
-	}
-	return stackview.History(e.stdout, records)
 }

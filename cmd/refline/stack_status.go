@@ -1,45 +1,27 @@
 package main
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
-	"refline/internal/stack"
-	"refline/internal/stackview"
+	"refline/internal/stackrun"
 )
 
 func newStackStatusCmd(e *env) *cobra.Command {
 	o := &stackOptions{}
 	cmd := &cobra.Command{
 		Use:   "status [STACK…]",
-		Short: "Show how stacks stand, and the way out of where they are stuck",
-		Long: `Show the state of an environment's stacks, plans that wait, and for each state
-that needs somebody what it means and which command leads out of it.
+		Short: "Show the states of stacks, and how to leave one that is stuck",
+		Long: `Show the states of an environment's stacks and the plans that wait. For each state
+that needs attention it shows what it means and which command leads out of it.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack status --env dev
   refline stack status landing --env prod --json`,
-		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
-			return runStackStatus(ctx, e, o, s, targets)
-		}),
+		RunE: o.reached(e, stackrun.Status),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	return cmd
-}
-
-func runStackStatus(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target) error {
-	list, err := s.StatusOf(ctx, targets)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return e.printJSON(list)
-	}
-	return stackview.Status(e.stdout, s.Env.Name, list)
 }
 
 type stackEventsOptions struct {
@@ -60,8 +42,11 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 		Example: `  refline stack events landing --env dev
   refline stack events landing --env prod --follow`,
 		Args: oneStack,
-		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
-			return runStackEvents(ctx, e, o, s, targets)
+		RunE: o.reached(e, func(p *stackrun.Place) stackrun.Operation {
+			if o.follow {
+				return stackrun.Follow(p)
+			}
+			return stackrun.Events(p, o.limit)
 		}),
 	}
 	o.bind(cmd)
@@ -77,24 +62,6 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	return cmd
 }
 
-func runStackEvents(ctx context.Context, e *env, o *stackEventsOptions, s *stack.Session, targets []*stack.Target) error {
-	if o.follow {
-		r := newStackRun(e, false)
-		err := r.watch(targets[0], stackview.Words{Done: "is at rest"}, func(emit func(stack.Progress)) (*stack.Deployment, error) {
-			return s.Follow(ctx, targets[0], emit)
-		})
-		return e.outcomes([]stack.Outcome{{Target: targets[0], Err: err}})
-	}
-	events, err := s.Events(ctx, targets[0], o.limit)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return e.printJSON(events)
-	}
-	return stackview.Events(e.stdout, events)
-}
-
 func newStackOutputsCmd(e *env) *cobra.Command {
 	o := &stackOptions{}
 	key := ""
@@ -107,35 +74,10 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack outputs network --env dev
   refline stack outputs network --env dev --key VpcId`,
 		Args: oneStack,
-		RunE: o.reached(e, func(ctx context.Context, s *stack.Session, targets []*stack.Target) error {
-			return runStackOutputs(ctx, e, o, s, targets, key)
-		}),
+		RunE: o.reached(e, func(p *stackrun.Place) stackrun.Operation { return stackrun.Outputs(p, key) }),
 	}
 	o.bind(cmd)
 	o.bindJSON(cmd)
 	cmd.Flags().StringVar(&key, "key", "", "print the value of this output alone")
 	return cmd
-}
-
-func runStackOutputs(ctx context.Context, e *env, o *stackOptions, s *stack.Session, targets []*stack.Target, key string) error {
-	outputs, err := s.Outputs(ctx, targets[0])
-	if err != nil {
-		return err
-	}
-	if key != "" {
-		for _, x := range outputs {
-			if x.Key == key {
-				fmt.Fprintln(e.stdout, x.Value)
-				return nil
-			}
-		}
-		return errs.E(errs.NotFound, "stack %s has no output %q", targets[0].StackName, key)
-	}
-	if o.json {
-		if outputs == nil {
-			outputs = []stack.Output{} // a list, whoever reads it
-		}
-		return e.printJSON(outputs)
-	}
-	return stackview.Outputs(e.stdout, outputs)
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"refline/internal/errs"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -16,7 +18,7 @@ func strict(cmd *cobra.Command) {
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(c *cobra.Command, words []string) error {
 			err := args(c, words)
-			var usage usageError
+			var usage errs.UsageError
 			if err == nil || errors.As(err, &usage) {
 				return err
 			}
@@ -87,7 +89,7 @@ func commandLine(err error) error {
 	text := err.Error()
 	switch {
 	case strings.HasPrefix(text, "unknown command "):
-		return usageError{err}
+		return usagef("%w", err)
 	case strings.HasPrefix(text, "if any flags in the group ["):
 		_, given, _ := strings.Cut(text, "; [")
 		given, _, _ = strings.Cut(given, "]")

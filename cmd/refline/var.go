@@ -1,15 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/mask"
+	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/secretsource"
 	"refline/internal/termview"
+	"refline/internal/variable"
 )
 
 func newVarCmd(e *env) *cobra.Command {
@@ -28,21 +29,9 @@ Exit codes: 0 good, 1 error, 2 usage.`,
   refline var set KUBECONFIG=@kubeconfig --env production --protected
   refline var pull --gitlab data/flows`,
 	}
-	cmd.AddCommand(newVarSetCmd(e), newVarListCmd(e), newVarRmCmd(e), newVarEditCmd(e), newVarImportCmd(e),
+	cmd.AddCommand(newVarSetCmd(e), newVarListCmd(e), newVarShowCmd(e), newVarGetCmd(e), newVarRmCmd(e), newVarEditCmd(e), newVarImportCmd(e),
 		newVarEncryptCmd(e), newVarPullCmd(e), newVarPushCmd(e))
 	return cmd
-}
-
-// listedVar is a variable without its value.
-type listedVar struct {
-	Name        string `json:"name"`
-	Environment string `json:"environment"`
-	Masked      bool   `json:"masked"`
-	Protected   bool   `json:"protected"`
-	Raw         bool   `json:"raw"`
-	File        bool   `json:"file"`
-	Bytes       int    `json:"bytes"`
-	Description string `json:"description,omitempty"`
 }
 
 func newVarListCmd(e *env) *cobra.Command {
@@ -55,11 +44,11 @@ func newVarListCmd(e *env) *cobra.Command {
 		Example: "  refline var list\n  refline var list --file team.yml.age --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, err := openVars(cmd.Context(), e, o, false)
+			v, err := e.secrets().Variables(cmd.Context(), o.Variables)
 			if err != nil {
 				return err
 			}
-			return listVars(e, v, asJSON)
+			return listVars(e, v.File.Variables, asJSON)
 		},
 	}
 	o.bind(cmd)
@@ -67,14 +56,8 @@ func newVarListCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func listVars(e *env, v *varFile, asJSON bool) error {
-	list := make([]listedVar, len(v.Variables))
-	for i, x := range v.Variables {
-		list[i] = listedVar{x.Name, x.Environment, x.Masked, x.Protected, x.Raw, x.File, x.Value.Len(), x.Description}
-	}
-	slices.SortStableFunc(list, func(a, b listedVar) int {
-		return strings.Compare(a.Name+"\x00"+a.Environment, b.Name+"\x00"+b.Environment)
-	})
+func listVars(e *env, variables []secret.Variable, asJSON bool) error {
+	list := variable.List(variables)
 	if asJSON {
 		return e.printJSON(list)
 	}
@@ -84,25 +67,12 @@ func listVars(e *env, v *varFile, asJSON bool) error {
 	}
 	rows := [][]string{{"name", "environment", "size", "kind", "description"}}
 	for _, x := range list {
-		rows = append(rows, []string{x.Name, x.Environment, termview.ByteSize(int64(x.Bytes)), x.kind(), x.Description})
+		rows = append(rows, []string{x.Name, x.Environment, termview.ByteSize(int64(x.Bytes)), x.Kind(), x.Description})
 	}
 	for _, line := range termview.Align(rows) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	return nil
-}
-
-func (x *listedVar) kind() string {
-	var words []string
-	for _, k := range []struct {
-		is   bool
-		word string
-	}{{x.Masked, "masked"}, {!x.Masked, "visible"}, {x.Protected, "protected"}, {!x.Raw, "expanded"}, {x.File, "file"}} {
-		if k.is {
-			words = append(words, k.word)
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 func newVarRmCmd(e *env) *cobra.Command {
@@ -115,7 +85,7 @@ func newVarRmCmd(e *env) *cobra.Command {
 		Example: "  refline var rm DEPLOY_TOKEN --env production",
 		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changeVars(cmd.Context(), e, o, func(v *varFile) error { return v.Remove(args[0], environment) })
+			return e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error { return v.Remove(args[0], environment) })
 		},
 	}
 	o.bind(cmd)
@@ -123,8 +93,75 @@ func newVarRmCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-// maskable says why a value cannot be masked, nil when it can.
-func maskable(name string, value secret.Value) error {
-	set := &mask.Set{}
-	return set.Add(name, value.Reveal())
+// find returns the variables of a name, with --env only that of this scope.
+func (o *varOptions) find(ctx context.Context, e *env, name, environment string) ([]secret.Variable, error) {
+	v, err := e.secrets().Variables(ctx, o.Variables)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNames([]string{name}, v.File.Variables, "here"); err != nil {
+		return nil, err
+	}
+	found := variable.Find(v.File.Variables, name, environment)
+	if len(found) == 0 {
+		return nil, errs.E(errs.NotFound, "variable %s has no value for environment %s; refline var show %s lists its environments", name, environment, name)
+	}
+	return found, nil
+}
+
+func newVarShowCmd(e *env) *cobra.Command {
+	o := varOptions{}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Show a variable's environments and settings, without its value",
+		Long:    "Show a variable in each of its environments; the value is not shown.\n\nExit codes: 0 good, 1 no such variable or error, 2 usage.",
+		Example: "  refline var show DEPLOY_TOKEN",
+		Args:    oneArg("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, err := o.find(cmd.Context(), e, args[0], "")
+			if err != nil {
+				return err
+			}
+			return listVars(e, found, asJSON)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func newVarGetCmd(e *env) *cobra.Command {
+	o := varOptions{}
+	var environment string
+	var reveal bool
+	cmd := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Print the value of a variable",
+		Long: `Print the value of a variable as it is, for a file or another program. A masked
+value is not printed on a terminal without --reveal.
+
+Exit codes: 0 good, 1 no such variable or error, 2 usage.`,
+		Example: "  refline var get KUBECONFIG --env production > kubeconfig\n  refline var get DEPLOY_TOKEN | pass insert -m token",
+		Args:    oneArg("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, err := o.find(cmd.Context(), e, args[0], environment)
+			if err != nil {
+				return err
+			}
+			x := found[0]
+			if e.terminal && x.Masked && !reveal {
+				return usagef("%s is masked and not for the screen; send it to a file or a program, or give --reveal", x.Name)
+			}
+			_, err = e.stdout.Write(x.Value.Reveal())
+			if err == nil && e.terminal {
+				fmt.Fprintln(e.stdout)
+			}
+			return err
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&environment, "env", secret.AnyEnvironment, "the environment scope")
+	cmd.Flags().BoolVar(&reveal, "reveal", false, "print a masked value on a terminal too")
+	return cmd
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
 	"refline/internal/secret"
+	"refline/internal/secretsource"
 )
 
 func newVarEditCmd(e *env) *cobra.Command {
@@ -21,8 +18,8 @@ func newVarEditCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit",
 		Short: "Edit the variables as YAML in your editor",
-		Long: `Edit the variables as YAML in VISUAL or EDITOR. The text lies in a file that only
-you can read, in memory where the system has such a folder, and is gone afterwards.
+		Long: `Edit the variables as YAML in VISUAL or EDITOR. The text is in a file that only
+you can read, in memory if the system has such a folder, and is removed afterwards.
 A text that cannot be read changes nothing.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
@@ -30,74 +27,22 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return changeVars(ctx, e, o, func(v *varFile) error { return editVars(ctx, e, v) })
+			return e.secrets().ChangeVariables(ctx, o.Variables, func(v *secretsource.VariableFile) error {
+				return v.Edit(
+					func(path string) error { return runEditor(ctx, e, path) },
+					func(x secret.Variable) error { return secretsource.Maskable(x.Name, x.Value) },
+					func(err error) bool { return e.interactive && askAgain(e, err) },
+				)
+			})
 		},
 	}
 	o.bind(cmd)
 	return cmd
 }
 
-func editVars(ctx context.Context, e *env, v *varFile) error {
-	dir, err := os.MkdirTemp(memoryFolder(), "refline-edit-")
-	if err != nil {
-		return errs.E(errs.Unavailable, "folder for the editor: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	text, err := v.Plain()
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(dir, "variables.yml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return errs.E(errs.Unavailable, "file for the editor: %w", err)
-	}
-	for {
-		if err := runEditor(ctx, e, file); err != nil {
-			return err
-		}
-		edited, err := os.ReadFile(file)
-		if err != nil {
-			return errs.E(errs.NotFound, "the editor left no file: %w", unwrapPath(err))
-		}
-		f, err := checkEdited(edited)
-		if err == nil {
-			v.File.File = f
-			return nil
-		}
-		if !e.interactive || !askAgain(e, err) {
-			return fmt.Errorf("nothing is changed: %w", err)
-		}
-	}
-}
-
-func checkEdited(text []byte) (*secret.File, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, errs.E(errs.Invalid, "the text is empty; to have no variables write: variables: []")
-	}
-	f, err := secret.Parse("variables.yml", text)
-	if err != nil {
-		return nil, err
-	}
-	var bad []error
-	for _, x := range f.Variables {
-		if x.Masked {
-			bad = append(bad, maskable(x.Name, x.Value))
-		}
-	}
-	return f, errors.Join(bad...)
-}
-
 func askAgain(e *env, err error) bool {
 	answer, asked := e.ask(e.stderr, fmt.Sprintf("refline: %v\nedit again? (Enter or y, or n to give up) ", err))
 	return asked == nil && !strings.HasPrefix(strings.ToLower(answer), "n")
-}
-
-// memoryFolder is a folder that is on no disk; "" where there is none.
-func memoryFolder() string {
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		return "/dev/shm"
-	}
-	return ""
 }
 
 func runEditor(ctx context.Context, e *env, file string) error {

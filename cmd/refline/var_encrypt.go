@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/spf13/cobra"
+	"refline/internal/secretsource"
 
-	"refline/internal/variable"
+	"github.com/spf13/cobra"
 )
 
 func newVarEncryptCmd(e *env) *cobra.Command {
@@ -24,13 +24,13 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline var encrypt --file team.yml.age --recipient age1…",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			own, err := ownRecipient(e)
+			own, err := e.secrets().OwnRecipient()
 			if err != nil {
 				return err
 			}
 			var path string
 			var keys int
-			err = changeVars(cmd.Context(), e, o, func(v *varFile) error {
+			err = e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error {
 				for _, r := range append([]string{own}, recipients...) {
 					if !slices.Contains(v.Recipients, r) {
 						v.Recipients = append(v.Recipients, r)
@@ -50,13 +50,4 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	o.bind(cmd)
 	cmd.Flags().StringArrayVar(&recipients, "recipient", nil, "a public key that opens the file too: age1…")
 	return cmd
-}
-
-// ownRecipient is the public half of this user's key, which is made if need be.
-func ownRecipient(e *env) (string, error) {
-	path, err := identityFile(e)
-	if err != nil {
-		return "", err
-	}
-	return variable.OwnRecipient(path)
 }

@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/forge"
-	"refline/internal/git"
 	"refline/internal/secret"
-	"refline/internal/source"
+	"refline/internal/secretsource"
 	"refline/internal/sshagent"
 	"refline/internal/termview"
 	"refline/internal/variable"
@@ -26,51 +22,13 @@ func (o *gitlabOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.project, "gitlab", "", "the project: its URL, or group/project on the GitLab of REFLINE_GITLAB_URL, CI_SERVER_URL or the origin remote")
 }
 
-const gitlabHelp = `The token is taken from REFLINE_GITLAB_TOKEN or GITLAB_TOKEN, else from git's
-credential helper for the host. It needs the scope api and a maintainer's role.`
-
 // open returns the project.
 func (o *gitlabOptions) open(ctx context.Context, e *env) (*forge.GitLab, error) {
-	if o.project == "" {
-		return nil, usagef("say which project: --gitlab group/project")
-	}
-	base, project, err := o.where(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	token, kind, err := gitlabToken(ctx, e, base)
-	if err != nil {
-		return nil, err
-	}
-	return forge.NewGitLab(forge.GitLabOptions{URL: base, Project: project, Token: token, Kind: kind, CAFile: e.getenv("REFLINE_CA_FILE")})
+	return variable.OpenGitLab(ctx, variable.Where{Dir: e.dir, Getenv: e.getenv, Environ: e.environ()}, o.project)
 }
 
-func (o *gitlabOptions) where(ctx context.Context, e *env) (base, project string, err error) {
-	if strings.Contains(o.project, "://") {
-		u, err := url.Parse(o.project)
-		if err != nil || u.Host == "" || u.User != nil {
-			return "", "", usagef("--gitlab: not the URL of a project")
-		}
-		return u.Scheme + "://" + u.Host, strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"), nil
-	}
-	project = strings.TrimSuffix(strings.Trim(o.project, "/"), ".git")
-	for _, name := range []string{"REFLINE_GITLAB_URL", "CI_SERVER_URL"} {
-		if base = e.getenv(name); base != "" {
-			return base, project, nil
-		}
-	}
-	if w, err := git.Open(ctx, e.dir, e.environ()); err == nil {
-		if h, err := credential.ParseHost(w.RemoteURL); err == nil && source.IsURL(w.RemoteURL) {
-			return "https://" + h.Name, project, nil
-		}
-	}
-	return "", "", usagef("on which GitLab is %s? Give its URL (--gitlab https://gitlab.example.com/%s) or set REFLINE_GITLAB_URL", project, project)
-}
-
-// gitlabToken finds a token for the GitLab at base.
-func gitlabToken(ctx context.Context, e *env, base string) (secret.Value, forge.TokenKind, error) {
-	return variable.GitLabToken(ctx, e.getenv, e.dir, e.environ(), base)
-}
+const gitlabHelp = `The token is taken from REFLINE_GITLAB_TOKEN or GITLAB_TOKEN, else from git's
+credential helper for the host. It needs the scope api and a maintainer's role.`
 
 type varMoveOptions struct {
 	varOptions
@@ -192,21 +150,21 @@ func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 		return err
 	}
 	var changes []variable.Change
-	var here *varFile
-	pull := func(v *varFile) (err error) {
+	var here *secretsource.VariableFile
+	pull := func(v *secretsource.VariableFile) (err error) {
 		here = v
 		changes, err = v.Pull(there, names)
 		return err
 	}
 	if o.dryRun {
-		v, err := openVars(ctx, e, o.varOptions, true)
+		v, err := e.secrets().NewVariables(ctx, o.Variables)
 		if err == nil {
 			err = pull(v)
 		}
 		if err != nil {
 			return err
 		}
-	} else if err := changeVars(ctx, e, o.varOptions, pull); err != nil {
+	} else if err := e.secrets().ChangeVariables(ctx, o.Variables, pull); err != nil {
 		return err
 	}
 	printChanges(e, changes, o.dryRun, func(c variable.Change) string {
@@ -219,18 +177,18 @@ func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 }
 
 func runVarPush(ctx context.Context, e *env, o *varMoveOptions, names []string) error {
-	v, err := openVars(ctx, e, o.varOptions, false)
+	v, err := e.secrets().Variables(ctx, o.Variables)
 	if err != nil {
 		return err
 	}
-	if err := checkNames(names, v.Variables, "here"); err != nil {
+	if err := checkNames(names, v.File.Variables, "here"); err != nil {
 		return err
 	}
 	project, err := o.gitlabOptions.open(ctx, e)
 	if err != nil {
 		return err
 	}
-	changes, err := variable.Push(ctx, project, v.Variables, names, o.dryRun)
+	changes, err := variable.Push(ctx, project, v.File.Variables, names, o.dryRun)
 	if changes == nil && err != nil {
 		return err
 	}

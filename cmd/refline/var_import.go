@@ -1,20 +1,18 @@
 package main
 
 import (
-	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/secret"
-	"refline/internal/termview"
+	"refline/internal/secretsource"
 	"refline/internal/variable"
 )
 
 func newVarImportCmd(e *env) *cobra.Command {
-	o := &varSetOptions{maskedWhenItCan: true}
+	o := &varSetOptions{}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Take variables over from a file",
@@ -31,7 +29,15 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			return changeVars(cmd.Context(), e, o.varOptions, func(v *varFile) error { return o.take(e, v, list) })
+			var taken variable.Taken
+			err = e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) (err error) {
+				taken, err = v.Take(list, o.environment, o.settings(), func(x secret.Variable) error { return secretsource.Maskable(x.Name, x.Value) })
+				return err
+			})
+			if err == nil {
+				noteTaken(e, taken)
+			}
+			return err
 		},
 	}
 	o.bind(cmd)
@@ -49,49 +55,22 @@ func readImport(e *env, file string) ([]variable.Imported, error) {
 	if file != "-" {
 		return variable.ReadExport(e.path(file), file)
 	}
-	data, err := io.ReadAll(io.LimitReader(e.stdin, maxImport+1))
-	switch {
-	case err != nil:
-		return nil, errs.E(errs.Unavailable, "standard input: %w", err)
-	case len(data) > maxImport:
-		return nil, errs.E(errs.Invalid, "standard input: it has more than %s", termview.ByteSize(maxImport))
+	data, err := inputfile.ReadAll(e.stdin, "standard input", maxImport)
+	if err != nil {
+		return nil, err
 	}
 	return variable.ParseExport(data, "standard input")
 }
 
-func (o *varSetOptions) take(e *env, v *varFile, list []variable.Imported) error {
-	var hidden, visible []string
-	taken := 0
-	for _, in := range list {
-		if in.Hidden {
-			hidden = append(hidden, in.Name)
-			continue
-		}
-		x := in.Variable
-		if in.Line {
-			var err error
-			if x, err = o.variable(v, in.Name, x.Value); err != nil {
-				return err
-			}
-			if !x.Masked && !o.visible {
-				visible = append(visible, in.Name)
-			}
-		}
-		if x.Masked {
-			e.noteWeak(in.Name, x.Value.Reveal())
-		}
-		if err := v.Put(x); err != nil {
-			return err
-		}
-		taken++
+func noteTaken(e *env, t variable.Taken) {
+	for _, x := range t.Masked {
+		e.secrets().WarnWeak(x.Name, x.Value.Reveal())
 	}
-	e.notef("%s taken over", plural(taken, "variable"))
-	slices.Sort(visible)
-	if len(visible) > 0 {
-		e.notef("not masked, since too little of them can be: %s", strings.Join(visible, ", "))
+	e.notef("%s taken over", plural(t.Count, "variable"))
+	if len(t.Visible) > 0 {
+		e.notef("not masked, since too little of them can be: %s", strings.Join(t.Visible, ", "))
 	}
-	if len(hidden) > 0 {
-		e.notef("not taken over, since GitLab does not give hidden values: %s", strings.Join(hidden, ", "))
+	if len(t.Hidden) > 0 {
+		e.notef("not taken over, since GitLab does not give hidden values: %s", strings.Join(t.Hidden, ", "))
 	}
-	return nil
 }

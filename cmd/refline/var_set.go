@@ -1,32 +1,26 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
-	"refline/internal/maskrun"
 	"refline/internal/secret"
-	"refline/internal/termview"
+	"refline/internal/secretsource"
 	"refline/internal/variable"
 )
 
 type varSetOptions struct {
 	varOptions
-	environment     string
-	description     string
-	visible         bool
-	protected       bool
-	expand          bool
-	fileType        bool
-	changed         func(flag string) bool
-	maskedWhenItCan bool // a value that cannot be masked is visible
+	environment string
+	description string
+	visible     bool
+	protected   bool
+	expand      bool
+	fileType    bool
+	changed     func(flag string) bool
 }
 
 func newVarSetCmd(e *env) *cobra.Command {
@@ -73,98 +67,39 @@ func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error
 	case hasFrom && (!at || file == ""):
 		return usagef("%s=…: a value on the command line shows in process lists; without it you are asked, or give a file: %s=@FILE", name, name)
 	case hasFrom:
-		value, err = readValue(e.path(file), file)
+		value, err = e.secrets().File(file)
 	default:
-		value, err = askValue(e, name)
+		value, err = e.secrets().Typed(name)
 	}
 	if err != nil {
 		return err
 	}
-	return changeVars(ctx, e, o.varOptions, func(v *varFile) error {
-		x, err := o.variable(v, name, value)
-		if err != nil {
-			return err
-		}
+	return e.secrets().ChangeVariables(ctx, o.Variables, func(v *secretsource.VariableFile) error {
+		x := v.With(name, o.environment, value, o.settings())
 		if x.Masked {
-			e.noteWeak(name, value.Reveal())
+			if err := secretsource.Maskable(name, value); err != nil {
+				return errs.E(errs.Invalid, "%w; to keep it unmasked: --visible", err)
+			}
+			e.secrets().WarnWeak(name, value.Reveal())
 		}
 		return v.Put(x)
 	})
 }
 
-// variable is the variable as it was, or a new one, with what the flags say.
-func (o *varSetOptions) variable(v *varFile, name string, value secret.Value) (secret.Variable, error) {
-	x := secret.Variable{Name: name, Environment: o.environment, Masked: true, Raw: true}
-	if i := slices.IndexFunc(v.Variables, func(have secret.Variable) bool {
-		return have.Name == name && have.Environment == o.environment
-	}); i >= 0 {
-		x = v.Variables[i]
-	}
-	x.Value = value
-	for flag, set := range map[string]func(){
-		"visible":     func() { x.Masked = !o.visible },
-		"protected":   func() { x.Protected = o.protected },
-		"expand":      func() { x.Raw = !o.expand },
-		"as-file":     func() { x.File = o.fileType },
-		"description": func() { x.Description = o.description },
-	} {
+// settings are what the flags that were given say.
+func (o *varSetOptions) settings() variable.Settings {
+	var s variable.Settings
+	set := func(flag string, to **bool, value bool) {
 		if o.changed(flag) {
-			set()
+			*to = &value
 		}
 	}
-	if x.Masked {
-		if err := maskable(name, value); err != nil {
-			if o.maskedWhenItCan {
-				x.Masked = false
-				return x, nil
-			}
-			return x, errs.E(errs.Invalid, "%w; to keep it unmasked: --visible", err)
-		}
+	set("visible", &s.Masked, !o.visible)
+	set("protected", &s.Protected, o.protected)
+	set("expand", &s.Raw, !o.expand)
+	set("as-file", &s.AsFile, o.fileType)
+	if o.changed("description") {
+		s.Description = &o.description
 	}
-	return x, nil
-}
-
-// maxValue bounds what a variable holds.
-const maxValue = 1 << 20
-
-func readValue(path, shown string) (secret.Value, error) {
-	f, err := openRegular(path, shown)
-	if err != nil {
-		return secret.Value{}, err
-	}
-	defer f.Close()
-	return readAllValue(f, shown)
-}
-
-func readAllValue(r io.Reader, shown string) (secret.Value, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxValue+1))
-	if err != nil {
-		return secret.Value{}, errs.E(errs.Unavailable, "%s: %w", shown, unwrapPath(err))
-	}
-	if len(data) > maxValue {
-		return secret.Value{}, errs.E(errs.Invalid, "%s: a variable holds at most %s", shown, termview.ByteSize(maxValue))
-	}
-	return secret.New(data), nil
-}
-
-// askValue reads a line from the terminal without echo, or standard input to
-// its end.
-func askValue(e *env, name string) (secret.Value, error) {
-	in, ok := e.stdin.(*os.File)
-	if !ok || !maskrun.IsTerminal(in) {
-		v, err := readAllValue(e.stdin, "standard input")
-		if err != nil {
-			return v, err
-		}
-		text := bytes.TrimSuffix(bytes.TrimSuffix(v.Reveal(), []byte("\n")), []byte("\r"))
-		return secret.New(text), nil
-	}
-	line, err := e.askHidden(in, "value of "+name+" (not shown): ")
-	if err != nil {
-		return secret.Value{}, err
-	}
-	if len(line) == 0 {
-		return secret.Value{}, errs.E(errs.Invalid, "no value was typed; nothing is changed")
-	}
-	return secret.New(line), nil
+	return s
 }

@@ -21,3 +21,19 @@ func WithDefaultImage(p *pipeline.Pipeline, image string) *pipeline.Pipeline {
 	}
 	return &out
 }
+
+// WithTags returns p with tags added to the jobs that runners run. It returns p
+// itself if there are none.
+func WithTags(p *pipeline.Pipeline, tags []string) *pipeline.Pipeline {
+	if p == nil || len(tags) == 0 {
+		return p
+	}
+	out := *p
+	out.Jobs = slices.Clone(p.Jobs)
+	for i := range out.Jobs {
+		if j := &out.Jobs[i]; j.Downstream == nil {
+			j.Tags = slices.Concat(j.Tags, tags)
+		}
+	}
+	return &out
+}

@@ -8,6 +8,47 @@ import (
 	"refline/internal/secret"
 )
 
+// RunFacts are what a run keeps of its definition beside the pipeline, in JSON.
+// With the project's variables of the moment they give each job's variables.
+type RunFacts struct {
+	Facts gitlabci.Facts `json:"facts"`
+	// Variables are those of this pipeline alone: of its trigger or schedule.
+	Variables []pipeline.Variable `json:"variables,omitempty"`
+	Depth     int                 `json:"depth,omitempty"` // of child pipelines; 0 for a root
+}
+
+// RunFacts returns what a run keeps of the definition.
+func (d *Definition) RunFacts() RunFacts {
+	return RunFacts{Facts: d.Facts, Variables: d.input.Pipeline, Depth: d.depth}
+}
+
+// JobVariables are [Definition.JobVariables] from what a run has kept and the
+// variables that it may have now.
+func (f RunFacts) JobVariables(p *pipeline.Pipeline, j *pipeline.Job, v Variables) (below, above []pipeline.Variable) {
+	d := f.definition(p, v)
+	return d.JobVariables(j)
+}
+
+// Environment is [Definition.Environment] from what a run has kept.
+func (f RunFacts) Environment(p *pipeline.Pipeline, j *pipeline.Job, v Variables) string {
+	d := f.definition(p, v)
+	return d.Environment(j)
+}
+
+// GitSettings are [Definition.GitSettings] from what a run has kept.
+func (f RunFacts) GitSettings(p *pipeline.Pipeline, j *pipeline.Job, v Variables) GitSettings {
+	return f.definition(p, v).GitSettings(j)
+}
+
+// definition has what the variables of jobs follow from, and nothing else.
+func (f RunFacts) definition(p *pipeline.Pipeline, v Variables) *Definition {
+	v.Pipeline = f.Variables
+	return &Definition{
+		Result: &gitlabci.Result{Pipeline: p}, Facts: f.Facts, variables: v, depth: f.Depth,
+		input: gitlabci.Input{Predefined: gitlabci.Predefined(f.Facts), Instance: v.Instance, Group: v.Group, Pipeline: f.Variables},
+	}
+}
+
 // JobVariables are a job's variables from outside of the configuration: those
 // below the ones that are written in it, and those above; see GitLab's order of
 // precedence.

@@ -13,37 +13,41 @@ import (
 // predefined variables that do not depend on a job. Zero fields are unknown and
 // their variables unset, as on GitLab.
 type Facts struct {
-	SHA string
+	SHA string `json:"sha,omitempty"`
 	// BeforeSHA is the commit that the branch had before the push. In a child
 	// pipeline it is that of the parent's pipeline, empty when it has none.
-	BeforeSHA     string
-	Branch, Tag   string // one of them is empty
-	TagMessage    string
-	Message       string
-	Author        string // "Name <mail>"
-	Committed     time.Time
-	DefaultBranch string
-	Protected     bool
-	Remote        string // the repository's URL without credentials, or empty
-	Registry      string // host of the container registry, empty for that of Remote's server as far as it is known
-	Folder        string // name of the project's folder, used without a remote
-	ConfigPath    string
-	Trigger       pipeline.Trigger
-	PipelineID    int64
-	Created       time.Time
-	UserName      string // who starts the pipeline
-	UserEmail     string
-	MergeRequest  *MergeRequest // with TriggerMergeRequest
+	BeforeSHA     string           `json:"before_sha,omitempty"`
+	Branch        string           `json:"branch,omitempty"` // this or Tag is empty
+	Tag           string           `json:"tag,omitempty"`
+	TagMessage    string           `json:"tag_message,omitempty"`
+	Message       string           `json:"message,omitempty"`
+	Author        string           `json:"author,omitempty"` // "Name <mail>"
+	Committed     time.Time        `json:"committed,omitzero"`
+	DefaultBranch string           `json:"default_branch,omitempty"`
+	Protected     bool             `json:"protected,omitempty"`
+	Remote        string           `json:"remote,omitempty"`   // the repository's URL without credentials, or empty
+	Registry      string           `json:"registry,omitempty"` // host of the container registry, empty for that of Remote's server as far as it is known
+	Folder        string           `json:"folder,omitempty"`   // name of the project's folder, used without a remote
+	ConfigPath    string           `json:"config_path,omitempty"`
+	Trigger       pipeline.Trigger `json:"trigger,omitempty"`
+	PipelineID    int64            `json:"pipeline_id,omitempty"`
+	Created       time.Time        `json:"created,omitzero"`
+	UserName      string           `json:"user_name,omitempty"` // who starts the pipeline
+	UserEmail     string           `json:"user_email,omitempty"`
+	MergeRequest  *MergeRequest    `json:"merge_request,omitempty"` // with TriggerMergeRequest
 	// Parent is set in a child pipeline.
-	Parent bool
+	Parent bool `json:"parent,omitempty"`
 }
 
 // MergeRequest is the little that a pipeline may ask about one.
 type MergeRequest struct {
-	IID                        int64
-	SourceBranch, TargetBranch string
-	SourceSHA, BaseSHA         string
-	Title, Labels              string
+	IID          int64  `json:"iid,omitempty"`
+	SourceBranch string `json:"source_branch,omitempty"`
+	TargetBranch string `json:"target_branch,omitempty"`
+	SourceSHA    string `json:"source_sha,omitempty"`
+	BaseSHA      string `json:"base_sha,omitempty"`
+	Title        string `json:"title,omitempty"`
+	Labels       string `json:"labels,omitempty"`
 }
 
 // Predefined gives the pipeline's own variables, in a stable order. See

@@ -52,6 +52,8 @@ func (t *transition) apply(ev Event) error {
 		return nil
 	case EventWait:
 		return t.move(i, ev, StatusManual, StatusRunning)
+	case EventResume:
+		return t.resume(i, ev)
 	case EventCanceled:
 		return t.move(i, ev, StatusCanceled, StatusCanceling)
 	case EventRetry:
@@ -137,6 +139,22 @@ func (t *transition) play(i int, ev Event) error {
 		return nil
 	case StatusSuccess, StatusFailed, StatusCanceled:
 		t.retry(i)
+		return nil
+	default:
+		return t.conflict(i, ev)
+	}
+}
+
+// resume starts the same attempt of a trigger job again, because jobs of the
+// pipeline that it started were retried or played.
+func (t *transition) resume(i int, ev Event) error {
+	if t.g.p.Jobs[i].Downstream == nil {
+		return errs.E(errs.Conflict, "job %q starts no pipeline, so event %q is not allowed", t.g.p.Jobs[i].Name, ev.Kind)
+	}
+	switch t.jobs[i].Status {
+	case StatusSuccess, StatusFailed, StatusCanceled, StatusManual:
+		t.enqueue(i)
+		t.resetSkipped(i)
 		return nil
 	default:
 		return t.conflict(i, ev)

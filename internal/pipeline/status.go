@@ -110,6 +110,7 @@ const (
 	EventWait     EventKind = "wait"     // running → manual: a trigger job that mirrors a pipeline that waits for a person
 	EventRetry    EventKind = "retry"    // a new attempt of a job that has ended, or of all that failed if Job is empty
 	EventRequeue  EventKind = "requeue"  // running → pending, the same attempt: it never began
+	EventResume   EventKind = "resume"   // ended or manual → pending, the same attempt: a trigger job whose pipeline was taken up again
 	EventRelease  EventKind = "release"  // Group has become free: waiting_for_resource → pending
 )
 

@@ -34,3 +34,36 @@ func TestWait(t *testing.T) {
 		t.Errorf("it does not go on: %+v, %v", s, err)
 	}
 }
+
+// TestResume: a trigger job goes on when the pipeline that it started does, with
+// the jobs after it that were skipped.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	p := &Pipeline{Stages: []string{"a", "b"}, Jobs: []Job{
+		{Name: "t", Stage: "a", When: WhenOnSuccess, Downstream: &Downstream{Strategy: "depend"}},
+		{Name: "after", Stage: "b", When: WhenOnSuccess},
+	}}
+	g, err := NewGraph(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s State
+	for _, kind := range []EventKind{EventCreate, EventStart, EventDrop} {
+		if s, _, err = g.Advance(s, Event{Kind: kind, Job: "t"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Jobs[1].Status != StatusSkipped {
+		t.Fatalf("got %+v, want after skipped", s)
+	}
+	s, _, err = g.Advance(s, Event{Kind: EventResume, Job: "t"})
+	if err != nil || s.Jobs[0].Status != StatusPending || s.Jobs[0].Attempt != 1 || s.Jobs[1].Status != StatusCreated {
+		t.Errorf("got %+v, %v; want t pending in attempt 1, after created", s, err)
+	}
+	if _, _, err := g.Advance(s, Event{Kind: EventResume, Job: "t"}); !errs.Is(err, errs.Conflict) {
+		t.Errorf("a pending job was resumed: %v", err)
+	}
+	if _, _, err := g.Advance(s, Event{Kind: EventResume, Job: "after"}); !errs.Is(err, errs.Conflict) {
+		t.Errorf("a job that starts no pipeline was resumed: %v", err)
+	}
+}

@@ -42,6 +42,11 @@ func (t *turn) write() error {
 		return err
 	}
 	for _, c := range t.batch {
+		if c.finish != nil && c.err == nil && c.finish.result.Report != nil && t.ends(c.finish) {
+			if err := c.finish.result.Report(t.ctx, t.tx); err != nil {
+				return err
+			}
+		}
 		if c.end == nil || c.err != nil {
 			continue
 		}
@@ -52,6 +57,13 @@ func (t *turn) write() error {
 		}
 	}
 	return t.writeTimers()
+}
+
+// ends reports whether this turn ends the attempt by this result, not an earlier
+// one.
+func (t *turn) ends(f *finish) bool {
+	a := t.attempts[f.fence]
+	return a != nil && a.State == store.AttemptEnded && a.Digest == f.result.Digest
 }
 
 func ended(a *store.Attempt) int {

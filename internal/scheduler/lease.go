@@ -23,6 +23,8 @@ func (t *turn) meetSessions() error {
 			id = c.finish.session
 		case c.end != nil:
 			id = c.end.session
+		case c.confirm != nil:
+			id = c.confirm.session
 		default:
 			continue
 		}
@@ -76,6 +78,27 @@ func (t *turn) takeFinish(c *command) {
 	t.endAttempt(a, store.AttemptEnded, f.result.Digest)
 }
 
+// takeConfirm notes that an attempt is about to start.
+func (t *turn) takeConfirm(c *command) {
+	if c.err != nil {
+		return
+	}
+	a := t.memory.attempts[c.confirm.fence]
+	r := (*run)(nil)
+	if a != nil {
+		r = t.runs[a.Run]
+	}
+	switch {
+	case r == nil || a.Session != c.confirm.session || t.attempts[a.ID] != nil && !t.attempts[a.ID].Finished.IsZero() ||
+		r.jobs[a.Pos].AttemptID != a.ID || !r.jobs[a.Pos].Status.Active():
+		c.err = errs.E(errs.Conflict, "attempt %d is not the runner's any more", c.confirm.fence)
+	case a.State == store.AttemptOffered && t.attempts[a.ID] == nil:
+		row := a.Attempt
+		row.State = store.AttemptConfirmed
+		t.attempts[a.ID] = &row
+	}
+}
+
 // lateResult answers for an attempt that has ended: the same result again is
 // fine, another one is refused.
 func (t *turn) lateResult(f *finish) error {
@@ -116,7 +139,8 @@ func (t *turn) takeEnd(c *command) {
 		state := store.AttemptLost
 		if r != nil && r.jobs[a.Pos].AttemptID == id {
 			ev := pipeline.Event{Kind: pipeline.EventDrop, Job: r.c.pipeline.Jobs[a.Pos].Name, Reason: pipeline.ReasonRunnerSystemFailure}
-			if a.State == store.AttemptOffered && r.jobs[a.Pos].Status == pipeline.StatusRunning {
+			confirmed := t.attempts[id] != nil && t.attempts[id].State == store.AttemptConfirmed // in this turn
+			if a.State == store.AttemptOffered && !confirmed && r.jobs[a.Pos].Status == pipeline.StatusRunning {
 				ev, state = pipeline.Event{Kind: pipeline.EventRequeue, Job: ev.Job}, store.AttemptUnstarted
 			}
 			t.add(r.ID, ev, c)
@@ -139,7 +163,7 @@ func (t *turn) answerPolls() error {
 			switch {
 			case a == nil || a.Session != x.ID || t.attempts[h.Fence] != nil && !t.attempts[h.Fence].Finished.IsZero():
 				c.answer.Gone = append(c.answer.Gone, h.Fence)
-			case t.isCanceling(a):
+			case t.isCanceling(a) && !h.Stopping:
 				c.answer.Cancel = append(c.answer.Cancel, h.Fence)
 			}
 			if a != nil && a.Session == x.ID && a.State == store.AttemptOffered && t.attempts[h.Fence] == nil {
@@ -154,7 +178,8 @@ func (t *turn) answerPolls() error {
 				c.answer.Jobs = append(c.answer.Jobs, t.assignment(&a.Attempt))
 			}
 		}
-		c.answer.Drain = x.Draining
+		// A runner that takes nothing anyway is not told again and again.
+		c.answer.Drain = x.Draining && c.poll.free > 0
 	}
 	return nil
 }

@@ -186,6 +186,9 @@ func encode(p *pipeline.Pipeline) (plain, packed []byte, err error) {
 	return plain, b.Bytes(), nil
 }
 
+// DecodePipeline reads a pipeline as the store has it.
+func DecodePipeline(packed []byte) (*pipeline.Pipeline, error) { return decode(packed) }
+
 func decode(packed []byte) (*pipeline.Pipeline, error) {
 	const most = 256 << 20
 	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), most))

@@ -37,16 +37,17 @@ func New(s *store.Store, now func() time.Time) *Scheduler {
 
 // command is one thing that a turn does. Exactly one of the pointers is set.
 type command struct {
-	ctx    context.Context
-	create *NewRun
-	finish *finish
-	act    *act
-	poll   *poll
-	end    *endSession
-	done   chan struct{} // closed after the commit, or when it failed
-	run    store.Run     // answer to create
-	answer Answer        // to poll and finish
-	err    error
+	ctx     context.Context
+	create  *NewRun
+	finish  *finish
+	act     *act
+	poll    *poll
+	end     *endSession
+	confirm *confirm
+	done    chan struct{} // closed after the commit, or when it failed
+	run     store.Run     // answer to create
+	answer  Answer        // to poll and finish
+	err     error
 }
 
 // do hands a command to the next turn and waits until it is on disk.
@@ -143,6 +144,7 @@ func (s *Scheduler) setTimer(ctx context.Context) {
 
 // NewRun is a run to make.
 type NewRun struct {
+	ID       int64 // one of the store's for "run"; 0: it gets one
 	Project  int64
 	Flow     int64 // 0 for none
 	Pipeline *pipeline.Pipeline
@@ -151,10 +153,11 @@ type NewRun struct {
 	Actor    string
 	Parent   int64
 	Priority int
+	Facts    []byte // what the run keeps of its definition; may be nil
 	// Protected says that the run's ref is: its jobs go to protected runners too.
 	Protected bool
 
-	ids []int64 // for the run and its pipeline
+	pipelineID int64 // for its pipeline, if that is new
 }
 
 // Create makes a run. It is on disk when Create returns.

@@ -10,7 +10,8 @@ import (
 
 // Have is an attempt that a runner holds.
 type Have struct {
-	Fence int64
+	Fence    int64
+	Stopping bool // the runner knows that it is to end
 }
 
 // poll is a runner's standing request: it says what it has, the server what it
@@ -77,6 +78,10 @@ type Result struct {
 	Reason   pipeline.Reason
 	ExitCode int
 	Digest   string // of all that the runner reports; the same again gets the same answer
+
+	// Report writes what else the runner reports, in the transaction of the result
+	// and only if that is accepted. It may be nil.
+	Report func(context.Context, *store.Tx) error
 }
 
 // Finish takes a result. It is on disk when Finish returns. The same result
@@ -84,6 +89,16 @@ type Result struct {
 // job's any more, NotFound for one that never was.
 func (s *Scheduler) Finish(ctx context.Context, session, fence int64, r Result) error {
 	return s.do(ctx, &command{finish: &finish{session, fence, r}})
+}
+
+// confirm says that a runner is about to start an attempt.
+type confirm struct{ session, fence int64 }
+
+// Confirm notes that a runner has an attempt and may start it: from then on the
+// attempt counts. Errors: Conflict for an attempt that is not the session's any
+// more.
+func (s *Scheduler) Confirm(ctx context.Context, session, fence int64) error {
+	return s.do(ctx, &command{confirm: &confirm{session, fence}})
 }
 
 // endSession ends a runner's lease with all its attempts.

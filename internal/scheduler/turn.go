@@ -90,12 +90,15 @@ func (s *Scheduler) reserve(ctx context.Context, t *turn) error {
 		if c.create == nil {
 			continue
 		}
-		for _, kind := range []string{"run", "pipeline"} {
+		for kind, id := range map[string]*int64{"run": &c.create.ID, "pipeline": &c.create.pipelineID} {
+			if *id != 0 {
+				continue
+			}
 			ids, err := s.store.NewIDs(ctx, kind, 1)
 			if err != nil {
 				return err
 			}
-			c.create.ids = append(c.create.ids, ids[0])
+			*id = ids[0]
 		}
 	}
 	return nil
@@ -122,6 +125,8 @@ func (t *turn) run(tx *store.Tx) error {
 			t.takeFinish(c)
 		case c.end != nil:
 			t.takeEnd(c)
+		case c.confirm != nil:
+			t.takeConfirm(c)
 		}
 	}
 	if err := t.advance(); err != nil {
@@ -156,6 +161,10 @@ func (t *turn) lockRuns(due []store.Timer) error {
 			want[c.act.run] = true
 		case c.finish != nil:
 			if a := t.memory.attempts[c.finish.fence]; a != nil {
+				want[a.Run] = true
+			}
+		case c.confirm != nil:
+			if a := t.memory.attempts[c.confirm.fence]; a != nil {
 				want[a.Run] = true
 			}
 		case c.end != nil, c.poll != nil:
@@ -351,7 +360,7 @@ func (t *turn) create(c *command) error {
 		return err
 	}
 	sum := sha256.Sum256(plain)
-	id, err := t.tx.PutPipeline(t.ctx, n.ids[1], hex.EncodeToString(sum[:]), packed)
+	id, err := t.tx.PutPipeline(t.ctx, n.pipelineID, hex.EncodeToString(sum[:]), packed)
 	if err != nil {
 		return err
 	}
@@ -377,7 +386,7 @@ func (t *turn) create(c *command) error {
 	}
 	r := &run{c: shared, jobs: make([]store.Job, len(shared.pipeline.Jobs))}
 	r.Run = store.Run{
-		ID: n.ids[0], Project: n.Project, Number: number, Flow: n.Flow, Pipeline: id, Source: n.Source, Ref: n.Ref, SHA: n.SHA,
+		ID: n.ID, Project: n.Project, Number: number, Flow: n.Flow, Pipeline: id, Source: n.Source, Ref: n.Ref, SHA: n.SHA,
 		Actor: n.Actor, Parent: n.Parent, Priority: n.Priority, Protected: n.Protected, Created: t.now,
 	}
 	for i := range r.jobs {
@@ -403,5 +412,8 @@ func (t *turn) create(c *command) error {
 		r.Finished = t.now
 	}
 	c.run = r.Run
-	return nil
+	if n.Facts == nil {
+		return nil
+	}
+	return t.tx.PutRunFacts(t.ctx, r.ID, n.Facts)
 }

@@ -33,7 +33,7 @@ func Status(w io.Writer, env string, list []*stack.TargetStatus) error {
 
 // contents are "3 resources, 1 plan waiting, drifted".
 func contents(x *stack.TargetStatus) string {
-	text := count(len(x.Resources), "resource")
+	text := Count(len(x.Resources), "resource")
 	waiting := 0
 	for _, p := range x.Pending {
 		if p.Waits() {
@@ -41,7 +41,7 @@ func contents(x *stack.TargetStatus) string {
 		}
 	}
 	if waiting > 0 {
-		text += ", " + count(waiting, "plan") + " waiting"
+		text += ", " + Count(waiting, "plan") + " waiting"
 	}
 	if stale := len(x.Pending) - waiting; stale > 0 {
 		text += ", " + strconv.Itoa(stale) + " stale"

@@ -67,8 +67,8 @@ func reason(text string) string {
 	return "  " + planfile.Plain(text)
 }
 
-// count gives "1 plan" or "3 plans".
-func count(n int, word string) string {
+// Count gives "1 plan" or "3 plans".
+func Count(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}

@@ -54,9 +54,9 @@ func (s *Store) migrate(ctx context.Context) error {
 // migrationFiles returns the migrations in the words of the database: a few
 // types have other names, all else is the same.
 func (s *Store) migrationFiles() (fs.FS, error) {
-	words := strings.NewReplacer("{{key}}", "INTEGER PRIMARY KEY", "{{bytes}}", "BLOB", "{{busy}}", "")
+	words := strings.NewReplacer("{{key}}", "INTEGER PRIMARY KEY", "{{serial}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{bytes}}", "BLOB", "{{busy}}", "")
 	if s.postgres {
-		words = strings.NewReplacer("{{key}}", "BIGINT PRIMARY KEY", "{{bytes}}", "BYTEA",
+		words = strings.NewReplacer("{{key}}", "BIGINT PRIMARY KEY", "{{serial}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{{bytes}}", "BYTEA",
 			// Rows of these tables come and go all the time.
 			"{{busy}}", " WITH (autovacuum_vacuum_scale_factor = 0.01)")
 	}

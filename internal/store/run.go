@@ -151,14 +151,16 @@ func (t *Tx) LockFreeRuns(ctx context.Context, ids []int64) ([]Run, error) {
 // Jobs returns the rows of a run's jobs with a version above since.
 func (t *Tx) Jobs(ctx context.Context, run, since int64) ([]Job, error) {
 	rows, err := t.query(ctx, "SELECT "+strings.Join(jobTable.columns, ", ")+" FROM jobs WHERE run = ? AND version > ? ORDER BY pos", run, since)
-	return collect(rows, err, func(rows *sql.Rows) (Job, error) {
-		var j Job
-		var flags, started, finished int64
-		err := rows.Scan(&j.Run, &j.Pos, &j.Version, &j.Status, &j.Attempt, &flags, &j.Reason, &j.ExitCode, &j.AttemptID, &started, &finished)
-		j.AllowFailure, j.Asked = flags&flagAllowFailure != 0, flags&flagAsked != 0
-		j.Started, j.Finished = fromMillis(started), fromMillis(finished)
-		return j, err
-	})
+	return collect(rows, err, scanJob)
+}
+
+func scanJob(rows *sql.Rows) (Job, error) {
+	var j Job
+	var flags, started, finished int64
+	err := rows.Scan(&j.Run, &j.Pos, &j.Version, &j.Status, &j.Attempt, &flags, &j.Reason, &j.ExitCode, &j.AttemptID, &started, &finished)
+	j.AllowFailure, j.Asked = flags&flagAllowFailure != 0, flags&flagAsked != 0
+	j.Started, j.Finished = fromMillis(started), fromMillis(finished)
+	return j, err
 }
 
 // PutJobs writes the rows of jobs.

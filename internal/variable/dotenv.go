@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"os"
 	"strings"
 
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/secret"
 )
 
@@ -34,40 +32,11 @@ const maxFile = 64 << 20
 // ReadFile reads the assignments in a file, which must be a regular one. shown
 // names it in messages.
 func ReadFile(path, shown string) ([]Assignment, error) {
-	data, err := readRegular(path, shown)
+	data, err := inputfile.Read(path, shown, maxFile)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(data, shown)
-}
-
-// readRegular reads a regular file of at most maxFile bytes.
-func readRegular(path, shown string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, errs.E(errs.NotFound, "%s: %w", shown, withoutPath(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errs.E(errs.Invalid, "%s is not a regular file", shown)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, errs.E(errs.Unavailable, "%s: %w", shown, withoutPath(err))
-	}
-	if len(data) > maxFile {
-		return nil, errs.E(errs.Invalid, "%s has more than %d MiB", shown, maxFile>>20)
-	}
-	return data, nil
-}
-
-// withoutPath drops the path that os puts into its errors.
-func withoutPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // Parse reads lines NAME=VALUE. Blank lines and those that start with # are
@@ -106,7 +75,7 @@ type Imported struct {
 
 // ReadExport is [ParseExport] for a file, which must be a regular one.
 func ReadExport(path, shown string) ([]Imported, error) {
-	data, err := readRegular(path, shown)
+	data, err := inputfile.Read(path, shown, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,7 @@ func differs() map[string]string {
 	return map[string]string{
 		"E0001": "of loops; other transforms are not run: serverless templates are checked as they are written",
 		"E2900": "when the parameters of the stack are known",
+		"E3040": "off unless it is included: the service ignores such values, and cfn-lint never reports them",
 		"E3024": "what a function gives is not asked for its keys",
 		"I3042": "the partition only",
 		"E3049": "a health check port that is not given is the port of the traffic",

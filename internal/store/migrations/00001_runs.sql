@@ -3,6 +3,8 @@ CREATE TABLE counters (
   name TEXT PRIMARY KEY,
   next BIGINT NOT NULL
 );
+-- The lock of all slots: who decides who gets one holds this row.
+INSERT INTO counters (name, next) VALUES ('slots', 0);
 
 CREATE TABLE projects (
   id {{key}},
@@ -19,6 +21,8 @@ CREATE TABLE pipelines (
   body {{bytes}} NOT NULL
 );
 
+-- held are the events that wait until the run has its slots; start_key makes a
+-- start that is repeated find the run that is there.
 CREATE TABLE runs (
   id {{key}},
   project BIGINT NOT NULL,
@@ -29,14 +33,19 @@ CREATE TABLE runs (
   status TEXT NOT NULL,
   result TEXT NOT NULL DEFAULT '',
   stages TEXT NOT NULL,
-  busy_groups TEXT NOT NULL DEFAULT '',
+  held TEXT NOT NULL DEFAULT '',
+  slots TEXT NOT NULL DEFAULT '',
   source TEXT NOT NULL DEFAULT '',
   ref TEXT NOT NULL DEFAULT '',
   sha TEXT NOT NULL DEFAULT '',
   actor TEXT NOT NULL DEFAULT '',
   parent BIGINT NOT NULL DEFAULT 0,
+  parent_pos INTEGER NOT NULL DEFAULT 0,
+  parent_attempt INTEGER NOT NULL DEFAULT 0,
+  start_key TEXT NOT NULL DEFAULT '',
   priority INTEGER NOT NULL DEFAULT 0,
   protected INTEGER NOT NULL DEFAULT 0,
+  note TEXT NOT NULL DEFAULT '',
   created_at BIGINT NOT NULL,
   started_at BIGINT NOT NULL DEFAULT 0,
   finished_at BIGINT NOT NULL DEFAULT 0,
@@ -48,6 +57,8 @@ CREATE INDEX runs_project_ref ON runs (project, ref, id);
 CREATE INDEX runs_flow ON runs (flow, id);
 CREATE INDEX runs_flow_status ON runs (flow, status, id);
 CREATE INDEX runs_status ON runs (status, id);
+CREATE INDEX runs_parent ON runs (parent) WHERE parent > 0;
+CREATE UNIQUE INDEX runs_start_key ON runs (start_key) WHERE start_key <> '';
 
 -- One row a job that is more than created; pos is its place in the pipeline.
 CREATE TABLE jobs (
@@ -60,6 +71,7 @@ CREATE TABLE jobs (
   reason TEXT NOT NULL DEFAULT '',
   exit_code INTEGER NOT NULL DEFAULT 0,
   attempt_id BIGINT NOT NULL DEFAULT 0,
+  note TEXT NOT NULL DEFAULT '',
   started_at BIGINT NOT NULL DEFAULT 0,
   finished_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (run, pos)
@@ -80,6 +92,7 @@ CREATE TABLE attempts (
 ){{busy}};
 -- Of a lost one that no runner had confirmed, the number is given again.
 CREATE UNIQUE INDEX attempts_once ON attempts (run, pos, attempt) WHERE state <> 'unstarted';
+CREATE INDEX attempts_run ON attempts (run, pos);
 CREATE INDEX attempts_open ON attempts (session) WHERE finished_at = 0;
 
 CREATE TABLE lanes (
@@ -99,13 +112,12 @@ CREATE TABLE queue (
   PRIMARY KEY (run, pos)
 ){{busy}};
 CREATE INDEX queue_lane ON queue (lane, priority DESC, rank, run, pos);
-CREATE INDEX queue_project ON queue (project, rank);
+CREATE INDEX queue_project ON queue (project, lane, priority, rank);
 
 -- A session is the lease of all attempts that were claimed in it.
 CREATE TABLE runner_sessions (
   id {{key}},
   runner BIGINT NOT NULL,
-  server BIGINT NOT NULL DEFAULT 0,
   tags TEXT NOT NULL,
   protected INTEGER NOT NULL DEFAULT 0,
   beat BIGINT NOT NULL DEFAULT 0,
@@ -123,7 +135,17 @@ CREATE TABLE timers (
 ){{busy}};
 CREATE INDEX timers_due ON timers (due_at);
 
+-- What happened to one run because of another: a later turn of the run takes it.
+CREATE TABLE inbox (
+  id {{serial}},
+  run BIGINT NOT NULL,
+  kind TEXT NOT NULL,
+  origin BIGINT NOT NULL DEFAULT 0
+){{busy}};
+CREATE INDEX inbox_run ON inbox (run);
+
 -- +goose Down
+DROP TABLE inbox;
 DROP TABLE timers;
 DROP TABLE runner_sessions;
 DROP TABLE queue;

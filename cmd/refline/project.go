@@ -1,0 +1,255 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/api"
+	"refline/internal/termview"
+)
+
+func newProjectCmd(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "project",
+		Short: "List and set up the repositories that a server runs",
+		Long:  "List and set up the repositories that a server runs pipelines and flows of.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: `  refline project add https://git.example.com/data/flows.git
+  refline project check data/flows
+  refline project list`,
+	}
+	cmd.AddCommand(newProjectAddCmd(e), newProjectListCmd(e), newProjectShowCmd(e), newProjectSetCmd(e), newProjectCheckCmd(e), newProjectRemoveCmd(e))
+	return cmd
+}
+
+// projectFields are the flags of what a project has.
+type projectFields struct {
+	connectOptions
+	name, url, file, key, tokenVariable, urlVariable string
+	protected                                        []string
+	poll                                             time.Duration
+	json                                             bool
+}
+
+func (o *projectFields) bind(cmd *cobra.Command) {
+	o.connectOptions.bind(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.name, "name", "", "name of the project (default: the last two parts of the URL)")
+	f.StringVar(&o.file, "file", "", "its pipeline file (default .gitlab-ci.yml)")
+	f.StringVar(&o.key, "key", "", "name of the deploy key that reaches the repository")
+	f.StringVar(&o.tokenVariable, "token-variable", "", "name of the variable that holds its token")
+	f.StringVar(&o.urlVariable, "url-variable", "", "name of the variable that holds its URL")
+	f.StringSliceVar(&o.protected, "protected", nil, "patterns of protected branches and tags, as 'main,release/*' (default: the default branch)")
+	f.DurationVar(&o.poll, "poll", 0, "look at the repository this often; 0 for never")
+	f.BoolVar(&o.json, "json", false, "print as JSON")
+}
+
+// input is what was given.
+func (o *projectFields) input(cmd *cobra.Command) api.ProjectInput {
+	in := api.ProjectInput{}
+	for name, field := range map[string]struct {
+		to   **string
+		from *string
+	}{
+		"name": {&in.Name, &o.name}, "file": {&in.File, &o.file}, "key": {&in.Key, &o.key}, "url": {&in.URL, &o.url},
+		"token-variable": {&in.TokenVariable, &o.tokenVariable}, "url-variable": {&in.URLVariable, &o.urlVariable},
+	} {
+		if cmd.Flags().Changed(name) {
+			*field.to = field.from
+		}
+	}
+	if cmd.Flags().Changed("protected") {
+		in.Protected = &o.protected
+	}
+	if cmd.Flags().Changed("poll") {
+		seconds := int64(o.poll / time.Second)
+		in.PollSeconds = &seconds
+	}
+	return in
+}
+
+func newProjectAddCmd(e *env) *cobra.Command {
+	o := &projectFields{}
+	cmd := &cobra.Command{
+		Use:   "add URL",
+		Short: "Add a repository",
+		Long: `Add a repository to the server. The URL holds no token: keep that as a variable or
+use a deploy key, and name it here.
+
+Exit codes: 0 good, 1 error, 2 usage.`,
+		Example: `  refline project add https://git.example.com/data/flows.git
+  refline project add git@git.example.com:data/flows.git --key flows --protected 'main,v*'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			in := o.input(cmd)
+			url := repositoryArgument(e, args[0])
+			in.URL = &url
+			p, err := c.AddProject(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return e.printJSON(p)
+			}
+			fmt.Fprintf(e.stdout, "added project %s\nnext: refline project check %s, then refline flow register PATH --project %s\n", p.Name, p.Name, p.Name)
+			return nil
+		},
+	}
+	o.bind(cmd)
+	return cmd
+}
+
+func newProjectListCmd(e *env) *cobra.Command {
+	o := &projectFields{}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the projects", Args: noArgs,
+		Long:    "List the projects of the server.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline project list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			list, err := c.Projects(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return e.printJSON(list)
+			}
+			if len(list) == 0 {
+				e.notef("no projects; add one: refline project add URL")
+				return nil
+			}
+			rows := [][]string{{"project", "repository", "protected"}}
+			for _, p := range list {
+				rows = append(rows, []string{p.Name, p.URL, protectedText(p.Protected)})
+			}
+			return e.printTable(rows)
+		},
+	}
+	o.connectOptions.bind(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	return cmd
+}
+
+func protectedText(patterns []string) string {
+	if len(patterns) == 0 {
+		return "the default branch"
+	}
+	return termview.Names(patterns)
+}
+
+func newProjectShowCmd(e *env) *cobra.Command {
+	o := &projectFields{}
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a project", Args: cobra.ExactArgs(1),
+		Long:    "Show a project: its repository, how it is reached, and what is protected.\n\nExit codes: 0 good, 1 no such project, 2 usage.",
+		Example: "  refline project show data/flows",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			p, err := c.Project(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return e.printJSON(p)
+			}
+			return e.printFields([][2]string{
+				{"project", p.Name}, {"repository", p.URL}, {"file", p.File}, {"key", p.Key}, {"token variable", p.TokenVariable},
+				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p.PollSeconds)},
+			})
+		},
+	}
+	o.connectOptions.bind(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	return cmd
+}
+
+func pollText(seconds int64) string {
+	if seconds == 0 {
+		return "never"
+	}
+	return "every " + (time.Duration(seconds) * time.Second).String()
+}
+
+func newProjectSetCmd(e *env) *cobra.Command {
+	o := &projectFields{}
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change a project", Args: cobra.ExactArgs(1),
+		Long:    "Change a project. What is not given stays as it is.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline project set data/flows --protected 'main,release/*,v*' --poll 5m",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			p, err := c.SetProject(cmd.Context(), args[0], o.input(cmd))
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return e.printJSON(p)
+			}
+			fmt.Fprintf(e.stdout, "changed project %s\n", p.Name)
+			return nil
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&o.url, "url", "", "another URL of the repository")
+	return cmd
+}
+
+func newProjectCheckCmd(e *env) *cobra.Command {
+	o := &projectFields{}
+	cmd := &cobra.Command{
+		Use: "check NAME", Short: "See whether the server reaches the repository", Args: cobra.ExactArgs(1),
+		Long:    "Let the server look at the repository of a project.\n\nExit codes: 0 reached, 1 not, 2 usage.",
+		Example: "  refline project check data/flows",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			k, err := c.CheckProject(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return e.printJSON(k)
+			}
+			fmt.Fprintf(e.stdout, "reached %s in %d ms: %s at %.7s, %s, %s\n", k.URL, k.Millis, k.DefaultBranch, k.Commit,
+				branches(k.Branches), plural(k.Tags, "tag"))
+			return nil
+		},
+	}
+	o.connectOptions.bind(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	return cmd
+}
+
+func newProjectRemoveCmd(e *env) *cobra.Command {
+	o := &connectOptions{}
+	cmd := &cobra.Command{
+		Use: "rm NAME", Short: "Remove a project without flows and runs", Args: cobra.ExactArgs(1),
+		Long:    "Remove a project. One with flows or runs is refused.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline project rm data/old",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			return c.RemoveProject(cmd.Context(), args[0])
+		},
+	}
+	o.bind(cmd)
+	return cmd
+}

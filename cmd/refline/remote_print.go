@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"refline/internal/api"
+	"refline/internal/checkout"
+	"refline/internal/git"
+	"refline/internal/pipeline"
+	"refline/internal/source"
+	"refline/internal/termview"
+)
+
+// printTable prints rows in columns; texts of others lose their control characters.
+func (e *env) printTable(rows [][]string) error {
+	for _, row := range rows {
+		for i := range row {
+			row[i] = termview.Plain(row[i])
+		}
+	}
+	for _, line := range termview.Align(rows) {
+		if _, err := fmt.Fprintln(e.stdout, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printFields prints names and values; those without a value are left out.
+func (e *env) printFields(fields [][2]string) error {
+	var rows [][]string
+	for _, f := range fields {
+		if f[1] != "" {
+			rows = append(rows, []string{f[0], f[1]})
+		}
+	}
+	return e.printTable(rows)
+}
+
+func branches(n int) string {
+	if n == 1 {
+		return "1 branch"
+	}
+	return fmt.Sprintf("%d branches", n)
+}
+
+// ago says how long ago a time was.
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
+	case t.IsZero():
+		return ""
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", max(int(d/time.Second), 0))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+	}
+}
+
+// took is how long something took, or has so far.
+func took(started, finished time.Time) string {
+	if started.IsZero() {
+		return ""
+	}
+	if finished.IsZero() {
+		finished = time.Now()
+	}
+	return termview.Seconds(finished.Sub(started).Seconds())
+}
+
+// stateText is a run's state for people: its result where it has one.
+func stateText(r api.Run) string {
+	if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+		return string(r.Result)
+	}
+	return string(r.Status)
+}
+
+// refText names a flow's ref and where it is pinned.
+func refText(f api.Flow) string {
+	text := f.RefKind + " " + f.Ref
+	switch {
+	case f.RefKind == string(git.KindCommit):
+		return fmt.Sprintf("commit %.12s", f.Pinned)
+	case f.FollowTag:
+		return text + " (followed)"
+	case f.Pinned != "":
+		return fmt.Sprintf("%s → %.7s", text, f.Pinned)
+	}
+	return text
+}
+
+// repositoryArgument is a repository as a server takes it: a folder by its whole
+// path.
+func repositoryArgument(e *env, repo string) string {
+	if source.IsURL(repo) {
+		return repo
+	}
+	if path, ok := checkout.LocalRepository(checkout.Place{Dir: e.dir, Environ: e.environ}, repo); ok {
+		return path
+	}
+	return repo
+}

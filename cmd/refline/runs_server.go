@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"refline/internal/api"
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+	"refline/internal/termview"
+)
+
+// found is the value of --server without a URL.
+const found = "found"
+
+// serverChoice says whether a command that exists for this computer is about a
+// server's runs.
+type serverChoice struct {
+	server string
+	local  bool
+}
+
+func (o *serverChoice) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.server, "server", "", "the runs of a server: with =URL of that one, else of the one found")
+	f.Lookup("server").NoOptDefVal = found
+	f.BoolVar(&o.local, "local", false, "the runs of this computer, although REFLINE_URL names a server")
+}
+
+// remote reports whether a server is meant.
+func (o *serverChoice) remote(e *env, args []string) (connect connectOptions, rest []string, is bool) {
+	if o.local || o.server == "" && e.getenv("REFLINE_URL") == "" {
+		return connectOptions{}, args, false
+	}
+	// --server URL: the word after a flag that may stand alone is an argument.
+	if i := slices.IndexFunc(args, func(a string) bool { return strings.Contains(a, "://") }); o.server == found && i >= 0 {
+		return connectOptions{server: args[i]}, slices.Delete(slices.Clone(args), i, i+1), true
+	}
+	if o.server != found {
+		connect.server = o.server
+	}
+	return connect, args, true
+}
+
+// orServer lets a command be about the runs of a server too.
+func orServer(e *env, cmd *cobra.Command, remote func(ctx context.Context, client *api.Client, args []string) error) {
+	o := &serverChoice{}
+	o.bind(cmd)
+	local, allowed := cmd.RunE, cmd.Args
+	cmd.Args = func(c *cobra.Command, args []string) error {
+		_, rest, _ := o.remote(e, args)
+		return allowed(c, rest)
+	}
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		connect, rest, is := o.remote(e, args)
+		if !is {
+			return local(c, args)
+		}
+		client, err := connect.connect(e)
+		if err != nil {
+			return err
+		}
+		return remote(c.Context(), client, rest)
+	}
+}
+
+// addServerRuns gives the commands about runs those of a server.
+func addServerRuns(e *env, runs *cobra.Command) {
+	for _, cmd := range append(runs.Commands(), runs) {
+		switch cmd.Name() {
+		case "runs", "list":
+			list := serverRunList{e: e}
+			list.bind(cmd)
+			orServer(e, cmd, func(ctx context.Context, client *api.Client, _ []string) error { return list.run(ctx, cmd, client) })
+		case "show":
+			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+				return showServerRun(ctx, e, client, args, boolFlag(cmd, "json"))
+			})
+		case "log":
+			follow := cmd.Flags().BoolP("follow", "f", false, "of a server: go on until the job ends")
+			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+				return serverLog(ctx, e, client, args, *follow, boolFlag(cmd, "raw"))
+			})
+		case "retry":
+			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+				id, err := serverRun(ctx, client, args)
+				if err != nil {
+					return err
+				}
+				jobs, _ := cmd.Flags().GetStringArray("job")
+				return retryServerRun(ctx, e, client, id, jobs)
+			})
+		}
+	}
+	runs.AddCommand(newRunsCancelCmd(e), newRunsPlayCmd(e), newRunsWaitCmd(e))
+}
+
+func boolFlag(cmd *cobra.Command, name string) bool {
+	v, _ := cmd.Flags().GetBool(name)
+	return v
+}
+
+// serverRunList lists the runs of a server.
+type serverRunList struct {
+	e                          *env
+	project, flow, ref, status string
+}
+
+func (o *serverRunList) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.project, "project", "", "of a server: those of this project")
+	f.StringVar(&o.flow, "flow", "", "of a server: those of this flow")
+	f.StringVar(&o.ref, "ref", "", "of a server: those of this branch or tag")
+	f.StringVar(&o.status, "status", "", "of a server: those in one of these states, with commas between")
+}
+
+func (o *serverRunList) run(ctx context.Context, cmd *cobra.Command, client *api.Client) error {
+	n, _ := cmd.Flags().GetInt("number")
+	if n < 1 {
+		return usagef("-n wants a number from 1")
+	}
+	if o.flow != "" && o.project == "" {
+		find := flowOptions{}
+		find.server = client.URL()
+		_, f, err := find.find(ctx, o.e, o.flow)
+		if err != nil {
+			return err
+		}
+		o.project = f.Project
+	}
+	list := []api.Run{}
+	q := api.RunQuery{Project: o.project, Flow: o.flow, Ref: o.ref, Limit: min(n, 200)}
+	if o.status != "" {
+		q.Statuses = strings.Split(o.status, ",")
+	}
+	for len(list) < n {
+		page, err := client.Runs(ctx, q)
+		if err != nil {
+			return err
+		}
+		list = append(list, page.Runs...)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+	list = list[:min(n, len(list))]
+	if boolFlag(cmd, "json") {
+		return o.e.printJSON(list)
+	}
+	if len(list) == 0 {
+		o.e.notef("no runs on %s", client.URL())
+		return nil
+	}
+	rows := [][]string{{"run", "state", "flow", "ref", "commit", "by", "when", "took"}}
+	for _, r := range list {
+		name := r.Flow
+		if name == "" {
+			name = r.Project
+		}
+		rows = append(rows, []string{fmt.Sprint(r.ID), stateText(r), name, r.Ref, fmt.Sprintf("%.7s", r.Commit), string(r.Trigger), ago(r.Created), took(r.Started, r.Finished)})
+	}
+	return o.e.printTable(rows)
+}
+
+// serverRun reads RUN; without it the last run is meant.
+func serverRun(ctx context.Context, client *api.Client, args []string) (int64, error) {
+	if len(args) == 0 {
+		page, err := client.Runs(ctx, api.RunQuery{Limit: 1})
+		if err != nil {
+			return 0, err
+		}
+		if len(page.Runs) == 0 {
+			return 0, errs.E(errs.NotFound, "there are no runs on %s", client.URL())
+		}
+		return page.Runs[0].ID, nil
+	}
+	id, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil || id < 1 {
+		return 0, usagef("%q is not the number of a run", args[0])
+	}
+	return id, nil
+}
+
+func showServerRun(ctx context.Context, e *env, client *api.Client, args []string, asJSON bool) error {
+	id, err := serverRun(ctx, client, args)
+	if err != nil {
+		return err
+	}
+	r, err := client.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return e.printJSON(r)
+	}
+	name := r.Flow
+	if name == "" {
+		name = r.Project
+	}
+	fmt.Fprintf(e.stdout, "run %d of %s · %s · %s at %.7s · %s by %s\n", r.ID, termview.Plain(name), stateText(r), termview.Plain(r.Ref), r.Commit, r.Trigger, termview.Plain(r.Actor))
+	if r.Title != "" {
+		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(r.Title))
+	}
+	if r.Why != "" {
+		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(r.Why))
+	}
+	for _, line := range runLines(r) {
+		fmt.Fprintln(e.stdout, line)
+	}
+	return nil
+}
+
+// serverLog prints the log of a job. JOB may be left out if the run has one job.
+func serverLog(ctx context.Context, e *env, client *api.Client, args []string, follow, raw bool) error {
+	id, err := serverRun(ctx, client, args)
+	if err != nil {
+		return err
+	}
+	job := ""
+	if len(args) > 1 {
+		job = args[1]
+	} else {
+		r, err := client.Run(ctx, id)
+		if err != nil {
+			return err
+		}
+		if follow && len(r.Jobs) > 1 {
+			return watchRun(ctx, e, client, id, false)
+		}
+		if len(r.Jobs) != 1 {
+			names := make([]string, len(r.Jobs))
+			for i, j := range r.Jobs {
+				names[i] = j.Name
+			}
+			return errs.E(errs.Invalid, "run %d has %d jobs; name one: %s", id, len(r.Jobs), termview.Names(names))
+		}
+		job = r.Jobs[0].Name
+	}
+	log, err := client.Log(ctx, id, job, 0, 0, follow)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if raw {
+		_, err = io.Copy(e.stdout, log)
+		return err
+	}
+	lines := &termview.LogLines{Plain: !e.color(), Line: func(s string) { fmt.Fprintln(e.stdout, s) }}
+	if _, err := io.Copy(lines, log); err != nil {
+		return err
+	}
+	lines.Flush()
+	return nil
+}
+
+func retryServerRun(ctx context.Context, e *env, client *api.Client, id int64, jobs []string) error {
+	if len(jobs) == 0 {
+		jobs = []string{""} // all that failed
+	}
+	for _, job := range jobs {
+		if err := client.RetryRun(ctx, id, job); err != nil {
+			return err
+		}
+	}
+	e.notef("run %d goes on; watch it: refline runs wait %d", id, id)
+	return nil
+}
+
+func newRunsCancelCmd(e *env) *cobra.Command {
+	o := &connectOptions{}
+	var job string
+	cmd := &cobra.Command{
+		Use: "cancel RUN", Short: "Cancel a run of a server, or one of its jobs", Args: cobra.ExactArgs(1),
+		Long:    "Cancel a run of a server, or one of its jobs. Jobs that run are stopped; their\nafter_script still runs.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Example: "  refline runs cancel 42\n  refline runs cancel 42 --job load",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			id, err := serverRun(cmd.Context(), client, args)
+			if err != nil {
+				return err
+			}
+			return client.CancelRun(cmd.Context(), id, job)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&job, "job", "", "cancel only this job")
+	return cmd
+}
+
+func newRunsPlayCmd(e *env) *cobra.Command {
+	o := &connectOptions{}
+	var digest string
+	cmd := &cobra.Command{
+		Use: "play RUN JOB", Short: "Start a job of a server's run that waits for a person", Args: cobra.ExactArgs(2),
+		Long: `Start a job of a server's run that waits for a person. A job that deploys a plan
+takes the plan's digest, and is refused if the plan is another by now.
+
+Exit codes: 0 started, 1 error, 2 usage.`,
+		Example: "  refline runs play 42 deploy\n  refline runs play 42 deploy --digest sha256:9c1f0a…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			id, err := serverRun(cmd.Context(), client, args)
+			if err != nil {
+				return err
+			}
+			return client.PlayJob(cmd.Context(), id, args[1], digest)
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().StringVar(&digest, "digest", "", "digest of the plan that was reviewed")
+	return cmd
+}
+
+func newRunsWaitCmd(e *env) *cobra.Command {
+	o := &connectOptions{}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "wait RUN", Short: "Wait until a run of a server ends", Args: cobra.ExactArgs(1),
+		Long:    "Wait until a run of a server ends, or waits for a person.\n\nExit codes: 0 green or waiting, 1 error, 2 usage, 3 the run is red.",
+		Example: "  refline runs wait 42",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			id, err := serverRun(ctx, client, args)
+			if err != nil {
+				return err
+			}
+			var version int64
+			for {
+				r, err := client.WaitRun(ctx, id, version)
+				if err != nil {
+					return err
+				}
+				version = r.Version
+				if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+					return (&watcher{e: e}).end(r, asJSON)
+				}
+			}
+		},
+	}
+	o.bind(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the run as JSON")
+	return cmd
+}

@@ -1,0 +1,218 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"refline/internal/definition"
+	"refline/internal/diag"
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/pipeline"
+	"refline/internal/secret"
+	"refline/internal/source"
+	"refline/internal/store"
+)
+
+// Launcher makes runs: it turns a ref into a commit, compiles the pipeline there
+// and hands it to the scheduler. All of that is outside of a turn.
+type Launcher struct {
+	Scheduler *Scheduler
+	Store     *store.Store
+	Now       func() time.Time
+	// Remote opens the repository of a project with the project's credentials.
+	Remote func(context.Context, store.Project) (*git.Remote, error)
+	// Variables are those of the project and of the server, for compiling: masked
+	// ones need not have their value.
+	Variables func(context.Context, store.Project) (definition.Variables, error)
+	// Includes says where files of other projects come from.
+	Includes func(context.Context, store.Project) source.Includes
+}
+
+// Launch says which run is wanted.
+type Launch struct {
+	Project store.Project
+	Flow    *store.Flow // nil: the project's pipeline file
+	File    string      // "" for that of the flow or the project
+	Ref     git.Ref     // the zero value for that of the flow, else the default branch
+	// Commit, when set, is taken instead of where the ref is now.
+	Commit    string
+	Before    string // the commit that the push replaced; "" if there was none
+	Trigger   pipeline.Trigger
+	Target    string // branch of a merge request
+	Inputs    map[string]any
+	Variables []pipeline.Variable
+	Actor     string
+	Priority  int
+	// Register says that the flow is only looked at: inputs without a value may
+	// come with each run.
+	Register bool
+}
+
+// Resolved is a launch whose commit and pipeline are known.
+type Resolved struct {
+	Commit     git.Resolved
+	Definition *definition.Definition
+}
+
+// Resolve finds the commit and compiles the pipeline there, and makes no run. id
+// is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
+// that moved, and a [diag.Failure] with the findings of the configuration.
+func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
+	remote, err := l.Remote(ctx, n.Project)
+	if err != nil {
+		return nil, err
+	}
+	commit, err := n.resolve(ctx, remote)
+	if err != nil {
+		return nil, err
+	}
+	variables, err := l.Variables(ctx, n.Project)
+	if err != nil {
+		return nil, err
+	}
+	variables.Pipeline = n.Variables
+	variables.Protected = secret.ProtectedRefs{Branches: n.Project.ProtectedBranches, Tags: n.Project.ProtectedTags}
+	const zeros = "0000000000000000000000000000000000000000"
+	code := source.NewCommit(ctx, remote, commit, source.Options{Includes: l.Includes(ctx, n.Project), Before: cmp.Or(n.Before, zeros), Origin: n.Project.URL})
+	defer code.Close()
+	d, err := definition.Compile(ctx, definition.Request{
+		Source: code, File: n.file(), Trigger: n.Trigger, Target: n.Target, PipelineID: id, Created: l.Now(),
+		Inputs: n.inputs(), Variables: variables,
+	})
+	if err != nil {
+		return nil, err
+	}
+	findings := d.Findings
+	if n.Register {
+		findings = slices.DeleteFunc(slices.Clone(findings), func(f diag.Finding) bool { return f.Rule == "missing-input" })
+	}
+	if err := findings.Err(); err != nil {
+		return nil, err
+	}
+	return &Resolved{Commit: commit, Definition: d}, nil
+}
+
+// Launch makes a run. It is on disk when Launch returns. Beside the errors of
+// [Launcher.Resolve]: NotFound if the rules let no job in.
+func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
+	ids, err := l.Store.NewIDs(ctx, "run", 1)
+	if err != nil {
+		return store.Run{}, err
+	}
+	r, err := l.Resolve(ctx, n, ids[0])
+	if err != nil {
+		return store.Run{}, err
+	}
+	d := r.Definition
+	if d.Pipeline == nil {
+		return store.Run{}, errs.E(errs.NotFound, "no run of %s: %s", n.name(), d.WhyNone())
+	}
+	p, err := l.prepare(ctx, n, d)
+	if err != nil {
+		return store.Run{}, err
+	}
+	facts, err := json.Marshal(d.RunFacts())
+	if err != nil {
+		return store.Run{}, err
+	}
+	run := NewRun{
+		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
+		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected,
+	}
+	if n.Flow != nil {
+		run.Flow, run.Priority = n.Flow.ID, cmp.Or(n.Priority, n.Flow.Priority)
+	}
+	return l.Scheduler.Create(ctx, run)
+}
+
+// prepare adds what is not in the configuration: names of resource groups and
+// the tags of the flow's runtime, which lead to its runners.
+func (l *Launcher) prepare(ctx context.Context, n Launch, d *definition.Definition) (*pipeline.Pipeline, error) {
+	p, err := pipeline.WithGroupNames(d.Pipeline, func(j *pipeline.Job) []pipeline.Variable {
+		below, above := d.JobVariables(j)
+		return pipeline.Merge(below, j.Variables, above)
+	})
+	if err != nil || n.Flow == nil || n.Flow.Runtime == "" {
+		return p, err
+	}
+	runtime, err := l.Store.Runtime(ctx, n.Flow.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	return definition.WithTags(p, runtime.Tags), nil
+}
+
+// resolve turns the ref into a commit that the mirror has.
+func (n Launch) resolve(ctx context.Context, remote *git.Remote) (git.Resolved, error) {
+	ref, pinned, follow := n.Ref, n.Commit, false
+	if f := n.Flow; f != nil && ref == (git.Ref{}) {
+		ref = git.Ref{Kind: git.Kind(f.RefKind), Name: f.Ref}
+		follow = f.FollowTag
+		if ref.Kind == git.KindCommit {
+			ref.Name = cmp.Or(f.Pinned, f.Ref)
+		}
+	}
+	if pinned != "" {
+		c, err := remote.Resolve(ctx, git.Ref{Kind: git.KindCommit, Name: pinned})
+		if err != nil {
+			return c, err
+		}
+		if ref.Kind == git.KindBranch || ref.Kind == git.KindTag {
+			c.Kind, c.Name = ref.Kind, ref.Name
+		}
+		return c, remote.Fetch(ctx, c, 1)
+	}
+	// Two steps: Update would hold the mirror's lock while it is connected.
+	c, err := remote.Resolve(ctx, ref)
+	if err != nil {
+		return c, n.moved(err)
+	}
+	if f := n.Flow; f != nil && c.Kind == git.KindTag && f.Ref == c.Name && !follow {
+		if err := c.Expect(f.Pinned); err != nil {
+			return c, errs.E(errs.Conflict, "%w: refline flow register %s --tag %s; or let it follow the tag: refline flow set %s --follow-tag", err, f.Path, f.Ref, f.Name)
+		}
+	}
+	return c, remote.Fetch(ctx, c, 1)
+}
+
+// moved says at which commit a tag was that is gone.
+func (n Launch) moved(err error) error {
+	if f := n.Flow; f != nil && f.RefKind == string(git.KindTag) && f.Pinned != "" && errs.Is(err, errs.NotFound) {
+		return errs.E(errs.Conflict, "tag %q of flow %s was at %.12s when it was registered and is deleted now: %w", f.Ref, f.Name, f.Pinned, err)
+	}
+	return err
+}
+
+func (n Launch) file() string {
+	if n.Flow != nil {
+		return cmp.Or(n.File, n.Flow.Path, n.Project.File)
+	}
+	return cmp.Or(n.File, n.Project.File)
+}
+
+// inputs are those of the flow with those of this run above.
+func (n Launch) inputs() map[string]any {
+	if n.Flow == nil || len(n.Flow.Inputs) == 0 {
+		return n.Inputs
+	}
+	all := make(map[string]any, len(n.Inputs)+len(n.Flow.Inputs))
+	for k, v := range n.Flow.Inputs {
+		all[k] = v
+	}
+	for k, v := range n.Inputs {
+		all[k] = v
+	}
+	return all
+}
+
+func (n Launch) name() string {
+	if n.Flow != nil {
+		return fmt.Sprintf("flow %s", n.Flow.Name)
+	}
+	return fmt.Sprintf("project %s", n.Project.Name)
+}

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"refline/internal/api"
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/pipeline"
+	"refline/internal/scheduler"
+	"refline/internal/store"
+)
+
+var flowName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_][\pL\pN_.+@/-]*$`) })
+
+// registerFlow checks the ref and the file, and then makes the flow or changes
+// the one of its name.
+func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInput) (api.Registered, error) {
+	var out api.Registered
+	project, err := s.projectFor(ctx, in.Project, in.Repository, !in.DryRun)
+	if err != nil {
+		return out, err
+	}
+	if in.Runtime != "" {
+		if _, err := s.store.Runtime(ctx, in.Runtime); err != nil {
+			return out, err
+		}
+	}
+	f := store.Flow{
+		Project: project.ID, Path: cleanPath(in.Path), RefKind: in.RefKind, Ref: in.Ref, FollowTag: in.FollowTag, Runtime: in.Runtime, Inputs: in.Inputs,
+		Concurrency: in.Concurrency, WhenBusy: in.WhenBusy, Slots: in.Slots, Priority: in.Priority, Actor: actor,
+	}
+	if f.WhenBusy == "" && f.Concurrency > 0 {
+		f.WhenBusy = "queue"
+	}
+	found, err := s.launcher.Resolve(ctx, scheduler.Launch{
+		Project: project, File: f.Path, Ref: git.Ref{Kind: git.Kind(in.RefKind), Name: in.Ref},
+		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Register: true,
+	}, 0)
+	if err != nil {
+		return out, err
+	}
+	d := found.Definition
+	if f.Path == "" {
+		f.Path = d.File
+	}
+	f.RefKind, f.Ref = string(found.Commit.Kind), cmp.Or(found.Commit.Name, found.Commit.Commit)
+	if f.RefKind != string(git.KindBranch) {
+		f.Pinned = found.Commit.Commit
+	}
+	if f.Name, f.Named = in.Name, in.Name != ""; f.Name == "" {
+		f.Name = defaultFlowName(f, d.Facts.DefaultBranch)
+	}
+	if len(f.Name) > 200 || !flowName().MatchString(f.Name) {
+		return out, errs.E(errs.Invalid, "%q cannot be the name of a flow: letters, digits and _ . + @ / -; give another with --name", f.Name)
+	}
+	out.Commit, out.Findings = found.Commit.Commit, api.Findings(d.Findings)
+	if d.Pipeline != nil {
+		out.Jobs = len(d.Pipeline.Jobs)
+	}
+	before, err := s.flowNamed(ctx, project, f.Name)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return out, err
+	}
+	out.Created = err != nil
+	f.ID, f.Version, f.Paused, f.Created = before.ID, before.Version+1, before.Paused, before.Created
+	if !out.Created {
+		out.Changes = flowChanges(before, f)
+	}
+	if !in.DryRun && (out.Created || len(out.Changes) > 0 || !before.Archived.IsZero()) {
+		if err := s.putFlow(ctx, &f); err != nil {
+			return out, err
+		}
+	}
+	out.Flow = wireFlow(project.Name, f)
+	return out, nil
+}
+
+// putFlow writes a flow, which gets an id if it is new.
+func (s *Server) putFlow(ctx context.Context, f *store.Flow) error {
+	f.Updated = s.options.Now().UTC().Truncate(time.Millisecond)
+	if f.ID == 0 {
+		ids, err := s.store.NewIDs(ctx, "flow", 1)
+		if err != nil {
+			return err
+		}
+		f.ID, f.Created = ids[0], f.Updated
+	}
+	err := s.store.Update(ctx, func(tx *store.Tx) error { return tx.PutFlow(ctx, *f) })
+	if errs.Is(err, errs.Conflict) {
+		err = errs.E(errs.Conflict, "flow %s was changed at the same time; look at it and try again: refline flow show %s", f.Name, f.Name)
+	}
+	return err
+}
+
+func cleanPath(p string) string {
+	if p == "" {
+		return ""
+	}
+	return strings.TrimPrefix(path.Clean(filepathToSlash(p)), "/")
+}
+
+// defaultFlowName is the file's name, with the branch if that is not the default.
+func defaultFlowName(f store.Flow, defaultBranch string) string {
+	base := path.Base(f.Path)
+	name := strings.TrimSuffix(base, path.Ext(base))
+	if name == ".gitlab-ci" || name == "" || name[0] == '.' {
+		name = cmp.Or(path.Base(path.Dir(f.Path)), "pipeline")
+		if name == "." || name == "/" {
+			name = "pipeline"
+		}
+	}
+	if f.RefKind == string(git.KindBranch) && f.Ref != defaultBranch {
+		name += "@" + f.Ref
+	}
+	return name
+}
+
+// flowNamed finds a flow of a project.
+func (s *Server) flowNamed(ctx context.Context, project store.Project, name string) (store.Flow, error) {
+	if project.ID == 0 {
+		return store.Flow{}, errs.E(errs.NotFound, "no flow %q", name)
+	}
+	list, err := s.store.Flows(ctx, store.FlowFilter{Project: project.ID, Name: name, Archived: true})
+	if err == nil && len(list) == 0 {
+		err = errs.E(errs.NotFound, "project %s has no flow %q; list them: refline flow list", project.Name, name)
+	}
+	if err != nil {
+		return store.Flow{}, err
+	}
+	return list[0], nil
+}
+
+// changeFlow takes over what is given.
+func (s *Server) changeFlow(ctx context.Context, actor string, f store.Flow, in api.FlowChange) (store.Flow, error) {
+	before := f
+	if in.Runtime != nil && *in.Runtime != "" {
+		if _, err := s.store.Runtime(ctx, *in.Runtime); err != nil {
+			return f, err
+		}
+	}
+	take(&f.Runtime, in.Runtime)
+	take(&f.Inputs, in.Inputs)
+	take(&f.Concurrency, in.Concurrency)
+	take(&f.WhenBusy, in.WhenBusy)
+	take(&f.Slots, in.Slots)
+	take(&f.Priority, in.Priority)
+	take(&f.FollowTag, in.FollowTag)
+	take(&f.Paused, in.Paused)
+	if len(flowChanges(before, f)) == 0 {
+		return f, nil
+	}
+	f.Version, f.Actor = f.Version+1, actor
+	return f, s.putFlow(ctx, &f)
+}
+
+func take[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// flowChanges lists what differs, in the words of the command line.
+func flowChanges(a, b store.Flow) []api.Change {
+	var out []api.Change
+	add := func(field string, from, to any) {
+		if x, y := fmt.Sprint(from), fmt.Sprint(to); x != y {
+			out = append(out, api.Change{Field: field, From: x, To: y})
+		}
+	}
+	ref := func(f store.Flow) string { return f.RefKind + " " + f.Ref }
+	inputs := func(f store.Flow) string {
+		var list []string
+		for k, v := range f.Inputs {
+			list = append(list, fmt.Sprintf("%s=%v", k, v))
+		}
+		slices.Sort(list)
+		return strings.Join(list, " ")
+	}
+	add("path", a.Path, b.Path)
+	add("ref", ref(a), ref(b))
+	add("commit", a.Pinned, b.Pinned)
+	add("follow tag", a.FollowTag, b.FollowTag)
+	add("runtime", a.Runtime, b.Runtime)
+	add("inputs", inputs(a), inputs(b))
+	add("concurrency", a.Concurrency, b.Concurrency)
+	add("when busy", a.WhenBusy, b.WhenBusy)
+	add("slots", strings.Join(a.Slots, ","), strings.Join(b.Slots, ","))
+	add("priority", a.Priority, b.Priority)
+	add("paused", a.Paused, b.Paused)
+	return out
+}
+
+// flowHistory lists the versions of a flow with what each changed.
+func (s *Server) flowHistory(ctx context.Context, f store.Flow) ([]api.FlowVersion, error) {
+	const most = 100
+	list, err := s.store.FlowVersions(ctx, f.ID, most+1)
+	if err != nil {
+		return nil, err
+	}
+	out := []api.FlowVersion{}
+	for i, v := range list[:min(most, len(list))] {
+		w := api.FlowVersion{Version: v.Version, Actor: v.Actor, Created: v.Created}
+		if i+1 < len(list) {
+			w.Changes = flowChanges(list[i+1].Flow, v.Flow)
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+// storage says where a flow's code comes from.
+func (s *Server) storage(p store.Project, f store.Flow, last *store.Run) *api.Storage {
+	st := &api.Storage{
+		Repository: p.URL, Host: cmp.Or(hostOf(p.URL), "this computer"), Transport: transportOf(p.URL),
+		RefKind: f.RefKind, Ref: f.Ref, Path: f.Path, Flow: f.Name, Submodules: "none", Depth: defaultDepth,
+	}
+	for _, name := range []string{p.DeployKey, p.TokenVariable, p.URLVariable} {
+		if name != "" {
+			st.Secrets = append(st.Secrets, name)
+		}
+	}
+	if p.TokenVariable != "" {
+		st.TokenUser = "oauth2"
+	}
+	if st.Commit = f.Pinned; st.Commit == "" && last != nil {
+		st.Commit = last.SHA
+	}
+	return st
+}
+
+// defaultDepth is how many commits of history a checkout has, as on GitLab.
+const defaultDepth = 20
+
+func wireFlow(project string, f store.Flow) api.Flow {
+	out := api.Flow{
+		ID: f.ID, Project: project, Name: f.Name, Path: f.Path, RefKind: f.RefKind, Ref: f.Ref, Pinned: f.Pinned, FollowTag: f.FollowTag,
+		Runtime: f.Runtime, Inputs: f.Inputs, Concurrency: f.Concurrency, WhenBusy: f.WhenBusy, Slots: f.Slots, Priority: f.Priority,
+		Paused: f.Paused, Version: f.Version, Actor: f.Actor, Created: f.Created, Updated: f.Updated,
+	}
+	if !f.Archived.IsZero() {
+		out.Archived = &f.Archived
+	}
+	return out
+}

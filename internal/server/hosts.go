@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"sync"
+
+	"refline/internal/store"
+)
+
+// hosts are those of the registered projects: outgoing connections may reach
+// them wherever they are.
+type hosts struct {
+	mu    sync.RWMutex
+	names map[string]int // how many projects
+}
+
+func (h *hosts) has(host string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.names[host] > 0
+}
+
+func (h *hosts) set(projects []store.Project) {
+	names := map[string]int{}
+	for _, p := range projects {
+		if host := hostOf(p.URL); host != "" {
+			names[host]++
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names = names
+}
+
+// loadHosts reads them again after projects changed.
+func (s *Server) loadHosts(ctx context.Context) error {
+	projects, err := s.store.Projects(ctx)
+	if err == nil {
+		s.hosts.set(projects)
+	}
+	return err
+}
+
+// hostOf is the host of a repository's URL in lower case, "" for a folder.
+func hostOf(repository string) string {
+	if u, err := url.Parse(repository); err == nil && u.Host != "" {
+		return strings.ToLower(u.Hostname())
+	}
+	before, _, found := strings.Cut(repository, ":")
+	if !found || strings.ContainsAny(before, "/\\") {
+		return ""
+	}
+	return strings.ToLower(before[strings.LastIndexByte(before, '@')+1:])
+}
+
+// transportOf names how a repository is reached.
+func transportOf(repository string) string {
+	if scheme, _, found := strings.Cut(repository, "://"); found {
+		return scheme
+	}
+	if hostOf(repository) != "" {
+		return "ssh"
+	}
+	return "file"
+}

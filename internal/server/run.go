@@ -1,0 +1,229 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"refline/internal/api"
+	"refline/internal/definition"
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/pipeline"
+	"refline/internal/scheduler"
+	"refline/internal/store"
+)
+
+// startRun starts a run of a flow or of a project's pipeline file.
+func (s *Server) startRun(ctx context.Context, actor string, in api.RunInput) (api.Run, error) {
+	project, err := s.projectFor(ctx, in.Project, "", false)
+	if err != nil {
+		return api.Run{}, err
+	}
+	n := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor}
+	if in.Ref != "" {
+		n.Ref = git.Ref{Kind: git.Kind(cmp.Or(in.RefKind, string(git.KindBranch))), Name: in.Ref}
+	}
+	for name, value := range in.Variables {
+		n.Variables = append(n.Variables, pipeline.Variable{Name: name, Value: value})
+	}
+	if in.Flow != "" {
+		f, err := s.flowNamed(ctx, project, in.Flow)
+		if err != nil {
+			return api.Run{}, err
+		}
+		if !f.Archived.IsZero() {
+			return api.Run{}, errs.E(errs.Conflict, "flow %s is archived: its branch %s is deleted; register it again", f.Name, f.Ref)
+		}
+		n.Flow = &f
+	}
+	run, err := s.launcher.Launch(ctx, n)
+	if err != nil {
+		return api.Run{}, err
+	}
+	return s.wireRun(ctx, run)
+}
+
+// listRuns returns a page of runs.
+func (s *Server) listRuns(ctx context.Context, f store.RunFilter) (api.Runs, error) {
+	list, err := s.store.Runs(ctx, f)
+	if err != nil {
+		return api.Runs{}, err
+	}
+	page := api.Runs{Runs: make([]api.Run, len(list))}
+	names := s.newNames()
+	for i, r := range list {
+		if page.Runs[i], err = names.run(ctx, r); err != nil {
+			return page, err
+		}
+	}
+	if limit := min(cmp.Or(f.Limit, 50), 200); len(list) == limit && limit > 0 {
+		page.Next = strconv.FormatInt(list[len(list)-1].ID, 36)
+	}
+	return page, nil
+}
+
+// names looks up projects and flows once for a page of runs.
+type names struct {
+	s        *Server
+	projects map[int64]string
+	flows    map[int64]string
+}
+
+func (s *Server) newNames() *names {
+	return &names{s: s, projects: map[int64]string{}, flows: map[int64]string{}}
+}
+
+func (n *names) run(ctx context.Context, r store.Run) (api.Run, error) {
+	if _, known := n.projects[r.Project]; !known {
+		p, err := n.s.store.Project(ctx, r.Project)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return api.Run{}, err
+		}
+		n.projects[r.Project] = p.Name
+	}
+	if _, known := n.flows[r.Flow]; !known && r.Flow != 0 {
+		f, err := n.s.store.Flow(ctx, r.Flow)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return api.Run{}, err
+		}
+		n.flows[r.Flow] = f.Name
+	}
+	return api.Run{
+		ID: r.ID, Number: r.Number, Project: n.projects[r.Project], Flow: n.flows[r.Flow], Status: r.Status, Result: r.Result, Stages: r.Stages,
+		Trigger: r.Source, Ref: r.Ref, Commit: r.SHA, Actor: r.Actor, Parent: r.Parent, Version: r.Version,
+		Created: r.Created, Started: r.Started, Finished: r.Finished,
+	}, nil
+}
+
+func (s *Server) wireRun(ctx context.Context, r store.Run) (api.Run, error) {
+	return s.newNames().run(ctx, r)
+}
+
+// showRun returns a run with its jobs.
+func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
+	r, err := s.store.Run(ctx, id)
+	if err != nil {
+		return api.Run{}, err
+	}
+	out, err := s.wireRun(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	p, err := s.pipelineOf(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	rows, err := s.store.RunJobs(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Jobs = make([]api.Job, len(p.Jobs))
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		out.Jobs[i] = api.Job{Name: j.Name, Stage: j.Stage, Status: pipeline.StatusCreated, Manual: j.When == pipeline.WhenManual, AllowFailure: j.AllowFailure}
+		if j.Environment != nil {
+			out.Jobs[i].Environment = j.Environment.Name
+		}
+		for _, need := range j.Needs {
+			out.Jobs[i].Needs = append(out.Jobs[i].Needs, need.Job)
+		}
+	}
+	for _, row := range rows {
+		j := &out.Jobs[row.Pos]
+		j.Status, j.Reason, j.ExitCode, j.AllowFailure = row.Status, row.Reason, row.ExitCode, row.AllowFailure
+		j.Started, j.Finished = row.Started, row.Finished
+		if row.AttemptID != 0 {
+			j.Attempt = row.Attempt
+		}
+	}
+	if facts, err := s.runFacts(ctx, id); err == nil {
+		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
+		out.Path = facts.Facts.ConfigPath
+	} else if !errs.Is(err, errs.NotFound) {
+		return out, err
+	}
+	return out, nil
+}
+
+func (s *Server) pipelineOf(ctx context.Context, r store.Run) (*pipeline.Pipeline, error) {
+	body, err := s.store.PipelineBody(ctx, r.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return scheduler.DecodePipeline(body)
+}
+
+func (s *Server) runFacts(ctx context.Context, id int64) (definition.RunFacts, error) {
+	var facts definition.RunFacts
+	body, err := s.store.RunFacts(ctx, id)
+	if err == nil {
+		err = json.Unmarshal(body, &facts)
+	}
+	return facts, err
+}
+
+// waitRun returns a run when its version is above since, or after hold.
+func (s *Server) waitRun(ctx context.Context, id, since int64, hold time.Duration) (api.Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, hold)
+	defer cancel()
+	for {
+		r, err := s.store.Run(ctx, id)
+		if err != nil && ctx.Err() == nil {
+			return api.Run{}, err
+		}
+		if err == nil && r.Version > since {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return s.showRun(context.WithoutCancel(ctx), id)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return s.showRun(ctx, id)
+}
+
+// act applies what a person asks of a run or of one of its jobs.
+func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.EventKind) error {
+	r, err := s.store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	if job != "" {
+		_, p, err := s.findJob(ctx, r, job)
+		if err != nil {
+			return err
+		}
+		job = p.Name
+	}
+	return s.scheduler.Act(ctx, id, pipeline.Event{Kind: kind, Job: job})
+}
+
+// findJob finds a job of a run by its name, or by its base name if that means
+// one job.
+func (s *Server) findJob(ctx context.Context, r store.Run, name string) (int, *pipeline.Job, error) {
+	p, err := s.pipelineOf(ctx, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	var found []int
+	for i := range p.Jobs {
+		if p.Jobs[i].Name == name {
+			return i, &p.Jobs[i], nil
+		}
+		if p.Jobs[i].Base == name {
+			found = append(found, i)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], &p.Jobs[found[0]], nil
+	case len(found) > 1:
+		return 0, nil, errs.E(errs.Invalid, "run %d has %d jobs %q; name one: %s", r.ID, len(found), name, p.Jobs[found[0]].Name)
+	}
+	return 0, nil, errs.E(errs.NotFound, "run %d has no job %q; list them: refline runs show %d", r.ID, name, r.ID)
+}

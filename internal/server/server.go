@@ -1,0 +1,213 @@
+// Package server is the program that keeps flows and runs: its HTTP interface and
+// what happens between a request and the scheduler.
+//
+// It promises that what it answers with success is kept. It decides no states
+// (scheduler), runs no jobs (runner), and writes no SQL (store).
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"refline/internal/api"
+	"refline/internal/definition"
+	"refline/internal/errs"
+	"refline/internal/git"
+	"refline/internal/logfile"
+	"refline/internal/netguard"
+	"refline/internal/pipeline"
+	"refline/internal/scheduler"
+	"refline/internal/secret"
+	"refline/internal/source"
+	"refline/internal/store"
+)
+
+// Options are the configuration of a server.
+type Options struct {
+	Data     string // folder of the database, logs, mirrors; made if it is not there
+	Database string // postgres:// URL; "" for SQLite in Data
+	Version  string // of the program
+	// AllowFile admits repositories that are folders of this computer: for the
+	// owner of a server on loopback.
+	AllowFile bool
+	AllowNet  []string // networks that outgoing connections may reach beside public ones
+	// PublicURL is where others reach the server, nil for its own address. Its path
+	// is the base path.
+	PublicURL *url.URL
+	Proxies   []string // addresses and networks of proxies whose X-Forwarded headers count
+	KeyFile   string   // of encrypted values; "" for secret-keys in Data
+	Log       *slog.Logger
+	Now       func() time.Time
+	Environ   []string
+
+	proxies proxies
+}
+
+// Server is an open server. Make it with [Open], let it work with [Server.Run].
+type Server struct {
+	options   Options
+	store     *store.Store
+	scheduler *scheduler.Scheduler
+	launcher  *scheduler.Launcher
+	logs      *logfile.Dir
+	guard     *netguard.Guard
+	hosts     hosts
+	secrets   *Access
+	router    *router
+	handler   http.Handler
+	memory    *api.PipeListener
+	unlock    func()
+}
+
+// Open opens the data folder and the database. Conflict if another server uses
+// the folder.
+func Open(ctx context.Context, o Options) (s *Server, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.proxies, err = parseProxies(o.Proxies); err != nil {
+		return nil, err
+	}
+	s = &Server{options: o, memory: api.ListenPipe()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return s, errs.E(errs.Unavailable, "the data folder: %w", err)
+	}
+	if err := s.lock(); err != nil {
+		return s, err
+	}
+	database := o.Database
+	if database == "" {
+		database = filepath.Join(o.Data, "refline.db")
+	}
+	if s.store, err = store.Open(ctx, database); err != nil {
+		return s, err
+	}
+	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
+		return s, err
+	}
+	if _, err := s.secrets.OwnerToken(ctx); err != nil {
+		return s, err
+	}
+	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
+		return s, err
+	}
+	networks, err := netguard.ParseNetworks(o.AllowNet)
+	if err != nil {
+		return s, err
+	}
+	s.guard = netguard.New(netguard.Options{Allow: networks, Trusted: s.hosts.has})
+	if err := s.loadHosts(ctx); err != nil {
+		return s, err
+	}
+	s.scheduler = scheduler.New(s.store, o.Now)
+	s.launcher = &scheduler.Launcher{
+		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
+		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
+	}
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Handler answers all requests.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run works until ctx is done: it takes turns and serves the listeners, and a
+// connection of this process (see [Server.Transport]).
+func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	h := newHTTPServer(s.handler)
+	h.BaseContext = func(net.Listener) context.Context { return work }
+	var group sync.WaitGroup
+	fail := func(err error) {
+		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			cancel(err)
+		}
+	}
+	for _, l := range append(listeners, s.memory) {
+		group.Go(func() { fail(h.Serve(l)) })
+	}
+	group.Go(func() { fail(s.scheduler.Run(work)) })
+	group.Go(func() { s.secrets.Maintain(work) })
+	<-work.Done()
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	if err := h.Shutdown(end); err != nil {
+		_ = h.Close()
+	}
+	group.Wait()
+	if err := context.Cause(work); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Transport carries requests to the server inside of this process.
+func (s *Server) Transport() http.RoundTripper {
+	return &http.Transport{
+		DialContext:         s.memory.Dial,
+		MaxIdleConnsPerHost: 64, DisableCompression: true,
+	}
+}
+
+// Close gives everything back.
+func (s *Server) Close() error {
+	var all []error
+	if s.memory != nil {
+		all = append(all, s.memory.Close())
+	}
+	if s.logs != nil {
+		all = append(all, s.logs.Close())
+	}
+	if s.store != nil {
+		all = append(all, s.store.Close())
+	}
+	if s.unlock != nil {
+		s.unlock()
+	}
+	return errors.Join(all...)
+}
+
+// remote opens the repository of a project with its credentials.
+func (s *Server) remote(_ context.Context, p store.Project) (*git.Remote, error) {
+	return git.NewRemote(p.URL, s.mirrors(), s.access())
+}
+
+func (s *Server) mirrors() string { return filepath.Join(s.options.Data, "mirrors") }
+
+func (s *Server) access() git.Access {
+	return git.Access{Trust: git.Server, AllowFile: s.options.AllowFile, Guard: s.guard, Environ: s.options.Environ}
+}
+
+// compileVariables are what a pipeline is compiled with: no values of masked ones.
+func (s *Server) compileVariables(ctx context.Context, p store.Project) (definition.Variables, error) {
+	// The definition withholds protected ones by its ref.
+	r := secret.Request{Event: string(pipeline.TriggerPush), Level: secret.LevelProtected, ProtectedRef: true}
+	list, err := s.secrets.ForCompile(ctx, p.ID, r)
+	return definition.Variables{Project: list, Pipeline: []pipeline.Variable{}}, err
+}
+
+// includes says where files of other projects come from: repositories of this
+// server's projects, templates and URLs through the guard.
+func (s *Server) includes(_ context.Context, p store.Project) source.Includes {
+	return source.Includes{
+		Guard: s.guard, Now: s.options.Now, Copies: filepath.Join(s.options.Data, "includes"),
+		Remote: func(url string) (*git.Remote, error) { return git.NewRemote(url, s.mirrors(), s.access()) },
+	}
+}

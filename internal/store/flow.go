@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"refline/internal/errs"
+)
+
+// Flow is a row of flows: a registered definition.
+type Flow struct {
+	ID, Project int64
+	Name        string
+	Named       bool   // by a person; else the name follows from path and branch
+	Path        string // of the file in the repository; "" for the project's pipeline file
+	RefKind     string // branch, tag or commit
+	Ref         string
+	Pinned      string // the commit of a tag or commit when it was registered
+	FollowTag   bool   // a moved tag is taken as it is
+	Runtime     string // "" for none
+	Inputs      map[string]any
+	Concurrency int    // runs at the same time; 0 for any
+	WhenBusy    string // queue, skip or cancel-old
+	Slots       []string
+	Priority    int
+	Paused      bool
+	Archived    time.Time // zero if it is not
+	Version     int64
+	Actor       string
+	Created     time.Time
+	Updated     time.Time
+}
+
+const flowColumns = `id, project, name, named, path, ref_kind, ref, pinned, follow_tag, runtime, inputs,
+	concurrency, when_busy, slots, priority, paused, archived_at, version, actor, created_at, updated_at`
+
+var flowTable = table{name: "flows", key: []string{"id"}, keep: []string{"project", "created_at"},
+	columns: []string{"id", "project", "name", "named", "path", "ref_kind", "ref", "pinned", "follow_tag", "runtime", "inputs",
+		"concurrency", "when_busy", "slots", "priority", "paused", "archived_at", "version", "actor", "created_at", "updated_at"}}
+
+// PutFlow writes a flow and keeps what it is as a version.
+func (t *Tx) PutFlow(ctx context.Context, f Flow) error {
+	inputs := ""
+	if len(f.Inputs) > 0 {
+		text, err := json.Marshal(f.Inputs)
+		if err != nil {
+			return err
+		}
+		inputs = string(text)
+	}
+	err := t.putMany(ctx, &flowTable, [][]any{{f.ID, f.Project, f.Name, bit(f.Named), f.Path, f.RefKind, f.Ref, f.Pinned, bit(f.FollowTag), f.Runtime, inputs,
+		f.Concurrency, f.WhenBusy, joinLines(f.Slots), f.Priority, bit(f.Paused), millis(f.Archived), f.Version, f.Actor, millis(f.Created), millis(f.Updated)}})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "INSERT INTO flow_versions (flow, version, body, actor, created_at) VALUES (?, ?, ?, ?, ?)",
+		f.ID, f.Version, string(body), f.Actor, millis(f.Updated))
+	return err
+}
+
+// RemoveFlow removes a flow with its versions; its runs stay.
+func (t *Tx) RemoveFlow(ctx context.Context, id int64) error {
+	if _, err := t.exec(ctx, "DELETE FROM flow_versions WHERE flow = ?", id); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM flows WHERE id = ?", id)
+	return err
+}
+
+func scanFlow(rows *sql.Rows) (Flow, error) {
+	var f Flow
+	var inputs, slots string
+	var named, follow, paused int
+	var archived, created, updated int64
+	err := rows.Scan(&f.ID, &f.Project, &f.Name, &named, &f.Path, &f.RefKind, &f.Ref, &f.Pinned, &follow, &f.Runtime, &inputs,
+		&f.Concurrency, &f.WhenBusy, &slots, &f.Priority, &paused, &archived, &f.Version, &f.Actor, &created, &updated)
+	if err != nil {
+		return f, err
+	}
+	f.Named, f.FollowTag, f.Paused, f.Slots = named != 0, follow != 0, paused != 0, splitLines(slots)
+	f.Archived, f.Created, f.Updated = fromMillis(archived), fromMillis(created), fromMillis(updated)
+	if inputs != "" {
+		err = json.Unmarshal([]byte(inputs), &f.Inputs)
+	}
+	return f, err
+}
+
+// Flow returns a flow by its id.
+func (s *Store) Flow(ctx context.Context, id int64) (Flow, error) {
+	rows, err := s.query(ctx, "SELECT "+flowColumns+" FROM flows WHERE id = ?", id)
+	return first(rows, err, scanFlow, "no flow %d", id)
+}
+
+// FlowFilter says which flows are listed. Zero values do not filter.
+type FlowFilter struct {
+	Project  int64
+	Name     string
+	Runtime  string
+	Archived bool // those too
+}
+
+// Flows lists flows by project and name.
+func (s *Store) Flows(ctx context.Context, f FlowFilter) ([]Flow, error) {
+	text, args := "SELECT "+flowColumns+" FROM flows WHERE 1 = 1", []any(nil)
+	add := func(condition string, value any) { text, args = text+" AND "+condition, append(args, value) }
+	if f.Project != 0 {
+		add("project = ?", f.Project)
+	}
+	if f.Name != "" {
+		add("name = ?", f.Name)
+	}
+	if f.Runtime != "" {
+		add("runtime = ?", f.Runtime)
+	}
+	if !f.Archived {
+		text += " AND archived_at = 0"
+	}
+	rows, err := s.query(ctx, text+" ORDER BY project, name", args...)
+	return collect(rows, err, scanFlow)
+}
+
+// FlowVersion is what a flow was.
+type FlowVersion struct {
+	Version int64
+	Flow    Flow
+	Actor   string
+	Created time.Time
+}
+
+// FlowVersions returns the last n versions of a flow, newest first.
+func (s *Store) FlowVersions(ctx context.Context, flow int64, n int) ([]FlowVersion, error) {
+	rows, err := s.query(ctx, "SELECT version, body, actor, created_at FROM flow_versions WHERE flow = ? ORDER BY version DESC LIMIT ?", flow, n)
+	return collect(rows, err, func(rows *sql.Rows) (FlowVersion, error) {
+		var v FlowVersion
+		var body string
+		var created int64
+		err := rows.Scan(&v.Version, &body, &v.Actor, &created)
+		v.Created = fromMillis(created)
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &v.Flow)
+		}
+		return v, err
+	})
+}
+
+// PutRunFacts keeps what a run's definition was made from.
+func (t *Tx) PutRunFacts(ctx context.Context, run int64, body []byte) error {
+	_, err := t.exec(ctx, "INSERT INTO run_facts (run, body) VALUES (?, ?)", run, body)
+	return err
+}
+
+// RunFacts returns what [Tx.PutRunFacts] kept.
+func (s *Store) RunFacts(ctx context.Context, run int64) ([]byte, error) {
+	var body []byte
+	err := s.read.QueryRowContext(ctx, s.rebind("SELECT body FROM run_facts WHERE run = ?"), run).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errs.E(errs.NotFound, "no run %d", run)
+	}
+	return body, storageError(err)
+}

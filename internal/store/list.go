@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"refline/internal/pipeline"
+)
+
+// RunFilter says which runs are listed. Zero values do not filter.
+type RunFilter struct {
+	Project, Flow, Parent int64
+	Ref                   string
+	Statuses              []pipeline.Status
+	Before                int64 // runs with a smaller id only: the cursor
+	Limit                 int   // default 50, at most 200
+}
+
+const maxPage = 200
+
+// Runs lists runs, newest first. It pages downward by id: an offset would read
+// what it skips.
+func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
+	if f.Limit <= 0 {
+		f.Limit = 50
+	}
+	f.Limit = min(f.Limit, maxPage)
+	var where []string
+	var args []any
+	add := func(condition string, value any) { where, args = append(where, condition), append(args, value) }
+	if f.Project != 0 {
+		add("project = ?", f.Project)
+	}
+	if f.Flow != 0 {
+		add("flow = ?", f.Flow)
+	}
+	if f.Parent != 0 {
+		add("parent = ?", f.Parent)
+	}
+	if f.Ref != "" {
+		add("ref = ?", f.Ref)
+	}
+	if f.Before != 0 {
+		add("id < ?", f.Before)
+	}
+	columns := strings.Join(runTable.columns, ", ")
+	one := func(extra string) string {
+		conditions := where
+		if extra != "" {
+			conditions = append(append([]string(nil), where...), extra)
+		}
+		text := "SELECT " + columns + " FROM runs"
+		if len(conditions) > 0 {
+			text += " WHERE " + strings.Join(conditions, " AND ")
+		}
+		return text + " ORDER BY id DESC LIMIT ?"
+	}
+	var text string
+	var all []any
+	switch len(f.Statuses) {
+	case 0:
+		text, all = one(""), append(args, f.Limit)
+	default: // a range of an index for each status
+		var parts []string
+		for _, status := range f.Statuses {
+			parts = append(parts, "SELECT * FROM ("+one("status = ?")+") AS r")
+			all = append(append(all, args...), string(status), f.Limit)
+		}
+		text = "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS runs ORDER BY id DESC LIMIT ?"
+		all = append(all, f.Limit)
+	}
+	rows, err := s.query(ctx, text, all...)
+	return collect(rows, err, scanRun)
+}
+
+// Run returns a run by its id.
+func (s *Store) Run(ctx context.Context, id int64) (Run, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id = ?", id)
+	return first(rows, err, scanRun, "no run %d; list them: refline runs list", id)
+}
+
+// RunJobs returns the rows of a run's jobs; those still created have none.
+func (s *Store) RunJobs(ctx context.Context, run int64) ([]Job, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(jobTable.columns, ", ")+" FROM jobs WHERE run = ? ORDER BY pos", run)
+	return collect(rows, err, scanJob)
+}
+
+// RunAttempts returns the attempts of a run's jobs, by job and number.
+func (s *Store) RunAttempts(ctx context.Context, run int64) ([]Attempt, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE run = ? ORDER BY pos, attempt, id", run)
+	return collect(rows, err, scanAttempt)
+}
+
+// Attempt returns an attempt by its id.
+func (s *Store) Attempt(ctx context.Context, id int64) (Attempt, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE id = ?", id)
+	return first(rows, err, scanAttempt, "no attempt %d", id)
+}
+
+// PipelineBody returns a compiled pipeline as it is stored.
+func (s *Store) PipelineBody(ctx context.Context, id int64) ([]byte, error) {
+	rows, err := s.query(ctx, "SELECT body FROM pipelines WHERE id = ?", id)
+	return first(rows, err, func(rows *sql.Rows) ([]byte, error) {
+		var body []byte
+		return body, rows.Scan(&body)
+	}, "no pipeline %d", id)
+}
