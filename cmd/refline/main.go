@@ -173,6 +173,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newRuntimeCmd(e), newRunnerCmd(e), newDemoCmd(e), newLoginCmd(e), newLogoutCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
+	root.SetHelpCommand(newHelpCmd())
 	describeCompletion(root)
 	oneGrammar(root)
 	strict(root)
