@@ -17,6 +17,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/inputfile"
 	"refline/internal/jsonnet"
+	"refline/internal/localpipeline"
 )
 
 func newFmtCmd(e *env) *cobra.Command {
@@ -99,7 +100,7 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 	for _, file := range files {
 		changed, err := formatFile(e, file, o)
 		if err != nil {
-			broken = append(broken, unreadable(file, err)...) // the others are formatted all the same
+			broken = append(broken, localpipeline.Unreadable(file, err)...) // the others are formatted all the same
 		}
 		if changed {
 			fmt.Fprintln(e.stdout, file)

@@ -24,8 +24,9 @@ type Launcher struct {
 	Scheduler *Scheduler
 	Store     *store.Store
 	Now       func() time.Time
-	// Remote opens the repository of a project with the project's credentials.
-	Remote func(context.Context, store.Project) (*git.Remote, error)
+	// Remote opens the repository of a project with the project's credentials; end
+	// gives them back.
+	Remote func(context.Context, store.Project) (remote *git.Remote, end func(), err error)
 	// Variables are those of the project and of the server, for compiling: masked
 	// ones need not have their value.
 	Variables func(context.Context, store.Project) (definition.Variables, error)
@@ -63,10 +64,11 @@ type Resolved struct {
 // is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
 // that moved, and a [diag.Failure] with the findings of the configuration.
 func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
-	remote, err := l.Remote(ctx, n.Project)
+	remote, end, err := l.Remote(ctx, n.Project)
 	if err != nil {
 		return nil, err
 	}
+	defer end()
 	commit, err := n.resolve(ctx, remote)
 	if err != nil {
 		return nil, err

@@ -1,2 +1,0 @@
-// Package server answers requests: of runners, programs, forges and people.
-package server
