@@ -82,11 +82,7 @@ func TestStoppedPastLease(t *testing.T) {
 	logged := s.Log(r.ID, old.ID)
 	asleep.signal(syscall.SIGCONT)
 	s.Until("the runner that slept begins another session", func() bool {
-		var open []store.Session
-		err := s.Store.Update(t.Context(), func(tx *store.Tx) (err error) {
-			open, err = tx.OpenSessions(t.Context())
-			return err
-		})
+		open, err := s.Store.OpenSessions(t.Context())
 		return err == nil && len(open) == 1
 	})
 	s.Until("the attempt is forgotten", func() bool {

@@ -123,6 +123,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
 	}
+	s.scheduler.Starter = s.launcher
 	s.handler = s.routes()
 	return s, nil
 }
