@@ -76,7 +76,8 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// A change of a library renders again, and an error does not end the watch.
+// A change of a library renders again, and an error does not end the watch. A
+// result that is not a map was reported as not rendered.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	dir := newFolder(t, map[string]string{"a.jsonnet": "import 'b.libsonnet'", "b.libsonnet": "1"})

@@ -75,7 +75,7 @@ func lintTemplate(ctx context.Context, in jsonnet.Input) (found diag.List, is bo
 	}
 	t, err := cfn.Load(ctx, in)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil // it was rendered, so it is only not a template
 	}
 	if r := t.Root.Get("Resources"); r == nil || r.Kind != cfn.Map {
 		return nil, false, nil
