@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"refline/internal/api"
-	"refline/internal/errs"
 	"refline/internal/pipeline"
 	"refline/internal/refltest"
-	"refline/internal/runner"
 	"refline/internal/store"
 )
 
@@ -292,51 +290,10 @@ func TestDrain(t *testing.T) {
 	s.Check()
 }
 
-// drain sets a session to drain; the scheduler reads it when it starts.
+// drain sets a session to drain, or lets it go on.
 func drain(t *testing.T, s *refltest.Server, session int64, on bool) {
 	t.Helper()
-	err := s.Store.Update(t.Context(), func(tx *store.Tx) error {
-		x, err := tx.Session(t.Context(), session)
-		if err != nil {
-			return err
-		}
-		x.Draining = on
-		return tx.PutSession(t.Context(), x)
-	})
-	if err != nil {
+	if err := s.Scheduler.Drain(t.Context(), session, on); err != nil {
 		t.Fatal(err)
-	}
-	s.Restart()
-}
-
-// TestRefused: a runner that cannot work ends with the reason.
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	s := refltest.Start(t, refltest.Options{Wrap: func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") != "Bearer good" {
-				w.WriteHeader(http.StatusForbidden)
-				_, _ = io.WriteString(w, `{"kind": "denied", "detail": "the token is not valid"}`)
-				return
-			}
-			h.ServeHTTP(w, r)
-		})
-	}})
-	bad := s.RunnerOptions()
-	bad.Token = func() string { return "bad" }
-	if err := runner.Run(t.Context(), bad); !errs.Is(err, errs.Denied) || !strings.Contains(err.Error(), "the token is not valid") {
-		t.Errorf("a bad token: got %v, want denied", err)
-	}
-	good := s.RunnerOptions()
-	good.Token = func() string { return "good" }
-	stop := s.Runner(good)
-	if got := s.Wait(s.Create(refltest.Script("true")).ID).Status; got != pipeline.StatusSuccess {
-		t.Errorf("status %s, want success", got)
-	}
-	if err := runner.Run(t.Context(), good); !errs.Is(err, errs.Conflict) {
-		t.Errorf("a second runner in the folder: got %v, want a conflict", err)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
 	}
 }
