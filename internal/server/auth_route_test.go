@@ -20,7 +20,6 @@ import (
 func TestEveryRouteHasAnAction(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
-	s.mountRunner(http.NotFoundHandler())
 	if len(s.router.needs) < 20 {
 		t.Fatalf("%d routes: the walk sees too little", len(s.router.needs))
 	}
