@@ -29,6 +29,7 @@ var imports = map[string]string{
 	"forge":                 "secret netguard",
 	"forge/forgetest":       "",
 	"inputfile":             "",
+	"jsonnetfile":           "cfn cfn/lint diag inputfile jsonnet",
 	"localpipeline":         "checkout credential definition diag git gitlabci pipeline pythonenv secret secretsource source termview variable",
 	"variable":              "credential git inputfile lock secret forge",
 	"secretsource":          "credential sshagent variable inputfile mask secret pipeline diag",

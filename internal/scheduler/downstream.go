@@ -76,12 +76,13 @@ func (t *turn) stopTrigger(at place) error {
 	return nil
 }
 
-// dropLaunches removes the launches of trigger jobs that have ended.
+// dropLaunches removes the launches of trigger jobs that have ended. One that
+// mirrors a pipeline that waits for a person keeps it.
 func (t *turn) dropLaunches() error {
 	for id, positions := range t.changed {
 		r := t.runs[id]
 		for pos := range positions {
-			if r.c.pipeline.Jobs[pos].Downstream != nil && !hasAttempt(r.jobs[pos].Status) {
+			if r.c.pipeline.Jobs[pos].Downstream != nil && !hasAttempt(r.jobs[pos].Status) && r.jobs[pos].Status != pipeline.StatusManual {
 				if err := t.tx.DropLaunch(t.ctx, id, pos); err != nil {
 					return err
 				}

@@ -82,7 +82,7 @@ func newRun(row store.Run, c *compiled) *run {
 // one by an event.
 func (r *run) state() pipeline.State {
 	if !r.created() {
-		return pipeline.State{}
+		return pipeline.State{BusyGroups: r.c.groups}
 	}
 	s := pipeline.State{Status: r.Status, Stages: r.Stages, BusyGroups: r.c.groups, Jobs: make([]pipeline.JobState, len(r.jobs))}
 	for i := range r.jobs {

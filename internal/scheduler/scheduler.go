@@ -35,6 +35,7 @@ type Scheduler struct {
 	store    *store.Store
 	now      func() time.Time
 	commands chan *command
+	stopped  chan struct{} // closed when no more turns are taken
 	nudge    chan struct{} // something to look for in the store
 	work     chan struct{} // a start to make
 	due      chan struct{} // a schedule or backfill changed
@@ -54,7 +55,7 @@ func New(s *store.Store, now func() time.Time) *Scheduler {
 	return &Scheduler{
 		Lease: DefaultLease, Log: slog.New(slog.DiscardHandler),
 		store: s, now: now, commands: make(chan *command, maxBatch), memory: newMemory(), hub: newHub(),
-		nudge: make(chan struct{}, 1), work: make(chan struct{}, 1), due: make(chan struct{}, 1),
+		stopped: make(chan struct{}), nudge: make(chan struct{}, 1), work: make(chan struct{}, 1), due: make(chan struct{}, 1),
 	}
 }
 
@@ -83,21 +84,32 @@ func (s *Scheduler) do(ctx context.Context, c *command) error {
 	c.ctx, c.done = ctx, make(chan struct{})
 	select {
 	case s.commands <- c:
+	case <-s.stopped:
+		return errStopped
 	case <-ctx.Done():
 		return errs.E(errs.Unavailable, "the server is busy: %w", context.Cause(ctx))
 	}
+	over := ctx.Done()
 	if c.poll == nil || c.finish != nil {
-		<-c.done // also when ctx is done: what is committed is answered
-		return c.err
+		over = nil // what is committed is answered
 	}
 	select {
 	case <-c.done:
 		return c.err
-	case <-ctx.Done():
+	case <-s.stopped:
+		select {
+		case <-c.done:
+			return c.err
+		default:
+			return errStopped
+		}
+	case <-over:
 		// Jobs that a turn gives to this poll now are offered again to the next.
 		return errHoldOver
 	}
 }
+
+var errStopped = errs.E(errs.Unavailable, "the server is stopping")
 
 var errHoldOver = errs.E(errs.Unavailable, "nothing to do")
 
@@ -106,7 +118,7 @@ var errHoldOver = errs.E(errs.Unavailable, "nothing to do")
 // a store that cannot be read at the start.
 func (s *Scheduler) Run(ctx context.Context) error {
 	if err := s.restore(ctx); err != nil {
-		s.refuse(ctx)
+		close(s.stopped)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -118,17 +130,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		beside.Go(func() { loop(within) })
 	}
 	s.takeTurns(ctx)
+	close(s.stopped)
 	stop()
-	for waiting := true; waiting; { // the loops may wait for a turn that never comes
-		ended := make(chan struct{})
-		go func() { beside.Wait(); close(ended) }()
-		select {
-		case <-ended:
-			waiting = false
-		case <-time.After(10 * time.Millisecond):
-		}
-		s.refuse(ctx)
-	}
+	beside.Wait()
 	s.hub.close()
 	return nil
 }
@@ -140,7 +144,7 @@ func (s *Scheduler) takeTurns(ctx context.Context) {
 		var batch []*command
 		select {
 		case <-ctx.Done():
-			s.refuse(ctx)
+			s.refuse()
 			return
 		case c := <-s.commands:
 			batch = append(batch, c)
@@ -157,13 +161,12 @@ func (s *Scheduler) takeTurns(ctx context.Context) {
 }
 
 // refuse answers what is still waiting when the server ends.
-func (s *Scheduler) refuse(ctx context.Context) {
-	stopped := errs.E(errs.Unavailable, "the server is stopping: %w", context.Cause(ctx))
-	s.memory.endPolls(stopped)
+func (s *Scheduler) refuse() {
+	s.memory.endPolls(errStopped)
 	for {
 		select {
 		case c := <-s.commands:
-			c.err = stopped
+			c.err = errStopped
 			close(c.done)
 		default:
 			return
