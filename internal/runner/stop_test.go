@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/errs"
 	"refline/internal/pipeline"
 	"refline/internal/refltest"
+	"refline/internal/runner"
 	"refline/internal/store"
 )
 
@@ -275,7 +277,10 @@ func TestDrain(t *testing.T) {
 	r := s.Create(refltest.Script("echo $$ >"+in, "while [ ! -e "+end+" ]; do sleep 0.02; done"))
 	s.Runner(s.RunnerOptions())
 	waitFile(t, in)
-	drain(t, s, s.Attempts(r.ID)[0].Session, true)
+	session := s.Attempts(r.ID)[0].Session
+	if err := s.Scheduler.Drain(t.Context(), session, true); err != nil {
+		t.Fatal(err)
+	}
 	later := s.Create(refltest.Script("true"))
 	if err := os.WriteFile(end, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -287,13 +292,44 @@ func TestDrain(t *testing.T) {
 	if got := s.WaitFor(later.ID, func(store.Run) bool { return true }).Status; got != pipeline.StatusPending {
 		t.Errorf("the later run: %s, want pending", got)
 	}
+	if err := s.Scheduler.Drain(t.Context(), session, false); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart() // ends the poll that asks for nothing, which else ends after 20 seconds
+	if got := s.Wait(later.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("the later run: %s, want success", got)
+	}
 	s.Check()
 }
 
-// drain sets a session to drain, or lets it go on.
-func drain(t *testing.T, s *refltest.Server, session int64, on bool) {
-	t.Helper()
-	if err := s.Scheduler.Drain(t.Context(), session, on); err != nil {
-		t.Fatal(err)
+// TestRefused: a runner that cannot work ends with the reason.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	s := refltest.Start(t, refltest.Options{Wrap: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer good" {
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, `{"kind": "denied", "detail": "the token is not valid"}`)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}})
+	bad := s.RunnerOptions()
+	bad.Token = func() string { return "bad" }
+	if err := runner.Run(t.Context(), bad); !errs.Is(err, errs.Denied) || !strings.Contains(err.Error(), "the token is not valid") {
+		t.Errorf("a bad token: got %v, want denied", err)
+	}
+	good := s.RunnerOptions()
+	good.Token = func() string { return "good" }
+	stop := s.Runner(good)
+	if got := s.Wait(s.Create(refltest.Script("true")).ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("status %s, want success", got)
+	}
+	if err := runner.Run(t.Context(), good); !errs.Is(err, errs.Conflict) {
+		t.Errorf("a second runner in the folder: got %v, want a conflict", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
