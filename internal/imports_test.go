@@ -44,7 +44,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
+	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
