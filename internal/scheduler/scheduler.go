@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"refline/internal/errs"
@@ -40,8 +41,10 @@ type Scheduler struct {
 	work     chan struct{} // a start to make
 	due      chan struct{} // a schedule or backfill changed
 	memory   *memory
-	hub      *hub
-	timer    *time.Timer
+	// forgetRuns makes the next turn read its runs again; tests set it.
+	forgetRuns atomic.Bool
+	hub        *hub
+	timer      *time.Timer
 }
 
 // maxBatch bounds the commands of a turn.

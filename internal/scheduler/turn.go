@@ -70,6 +70,10 @@ var errAgain = errors.New("the state changed meanwhile")
 // fails nothing happened, and all of the batch gets the error.
 func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
 	const tries = 5
+	if s.forgetRuns.CompareAndSwap(true, false) {
+		clear(s.memory.runs)
+		clear(s.memory.graphs)
+	}
 	for try := 1; ; try++ {
 		t := s.newTurn(ctx, batch)
 		err := s.reserve(ctx, t)
