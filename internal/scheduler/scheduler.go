@@ -41,8 +41,11 @@ type Scheduler struct {
 	work     chan struct{} // a start to make
 	due      chan struct{} // a schedule or backfill changed
 	memory   *memory
-	// forgetRuns makes the next turn read its runs again; tests set it.
+	// Tests set these: the next turn reads its runs again; each change of a run is
+	// reported after its commit; other servers get no hints.
 	forgetRuns atomic.Bool
+	applied    func(applied)
+	noHints    bool
 	hub        *hub
 	timer      *time.Timer
 }

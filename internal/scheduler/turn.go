@@ -48,6 +48,7 @@ type turn struct {
 	bridges     []place         // trigger jobs that are pending
 	stops       []place         // trigger jobs that are to be canceled
 	cascade     map[int64]bool  // runs whose children are canceled too
+	log         []applied       // for tests
 	startsMade  bool            // there is work for makeStarts
 }
 
