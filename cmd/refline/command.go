@@ -8,6 +8,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/maskrun"
+	"refline/internal/termview"
 )
 
 // besideExit is what there is to say of an error: of a command's exit code
@@ -34,7 +35,7 @@ func lookCommand(args []string) (string, error) {
 	case err == nil || errors.Is(err, exec.ErrDot):
 		return path, nil
 	case errors.Is(err, fs.ErrPermission):
-		return "", errs.E(errs.Denied, "%s may not be executed; chmod +x %s", args[0], shellWord(args[0]))
+		return "", errs.E(errs.Denied, "%s may not be executed; chmod +x %s", args[0], termview.ShellWord(args[0]))
 	case filepath.Base(args[0]) != args[0]:
 		return "", errs.E(errs.NotFound, "no command %s: no such file", args[0])
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 
+	"refline/internal/localpipeline"
+
 	"github.com/spf13/cobra"
 )
 
@@ -26,16 +28,16 @@ func describeCompletion(root *cobra.Command) {
 // completeJobs offers the names of the pipeline's jobs.
 func completeJobs(e *env, o *pipelineOptions) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if e.enter() != nil || o.repo != "" {
+		if e.enter() != nil || o.Repo != "" {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		c, err := compileAny(cmd.Context(), e, o)
-		if err != nil || c.result == nil {
+		c, err := localpipeline.CompileAny(cmd.Context(), e.local(), &o.Options)
+		if err != nil || c.Result == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		defer c.close()
+		defer c.Close()
 		var names []string
-		for _, j := range c.result.Jobs {
+		for _, j := range c.Result.Jobs {
 			names = append(names, j.Job)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp

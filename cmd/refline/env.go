@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/localpipeline"
 )
 
 // env is what a command may touch of the world, so that tests can give another.
@@ -118,28 +118,6 @@ func (e *env) printFindings(list diag.List, source func(file string) ([]byte, er
 	_ = p.Print(e.stderr, diag.Text, list)
 }
 
-// sourcedError is an error whose findings name files of a source.
-type sourcedError struct {
-	error
-	read func(file string) ([]byte, error)
-}
-
-func (s sourcedError) Unwrap() error { return s.error }
-
-func withSource(err error, read func(file string) ([]byte, error)) error {
-	return sourcedError{err, read}
-}
-
-// sourceOf reads the files that an error's findings name, otherwise if it does
-// not know them.
-func sourceOf(err error, otherwise func(file string) ([]byte, error)) func(file string) ([]byte, error) {
-	var s sourcedError
-	if errors.As(err, &s) {
-		return s.read
-	}
-	return otherwise
-}
-
 // printRuled writes findings as text to stderr, each with its rule.
 func (e *env) printRuled(list diag.List) error {
 	p := e.printer()
@@ -153,4 +131,12 @@ func (e *env) path(p string) string {
 		return p
 	}
 	return filepath.Join(e.dir, p)
+}
+
+// local is where pipelines of this computer are opened.
+func (e *env) local() *localpipeline.Place {
+	return &localpipeline.Place{
+		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, Now: e.now, Stdin: e.stdin, State: e.stateDir, Cache: e.cacheDir,
+		Notice: func(text string) { e.notef("%s", text) }, Secrets: e.secrets(),
+	}
 }

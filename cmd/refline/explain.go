@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/gitlabci"
+	"refline/internal/localpipeline"
 	"refline/internal/termview"
 )
 
@@ -38,30 +39,30 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 }
 
 func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) error {
-	c, err := compile(ctx, e, &o.pipelineOptions)
+	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if c.script {
-		fmt.Fprintf(e.stdout, "%s is a script: a pipeline of one job, %s, that always runs\n", c.file, c.pipeline.Jobs[0].Name)
+	defer c.Close()
+	if c.Script {
+		fmt.Fprintf(e.stdout, "%s is a script: a pipeline of one job, %s, that always runs\n", c.File, c.Pipeline.Jobs[0].Name)
 		return nil
 	}
 	var chosen []gitlabci.Explanation
 	if len(names) == 0 {
-		chosen = c.result.Jobs
+		chosen = c.Result.Jobs
 	}
 	for _, name := range names {
-		x := c.result.Explain(name)
+		x := c.Result.Explain(name)
 		if x == nil {
-			return c.notWritten(name)
+			return c.NotWritten(name)
 		}
 		chosen = append(chosen, *x)
 	}
 	if o.json {
-		return e.printJSON(map[string]any{"workflow": c.result.Workflow, "not_created": c.notCreated, "jobs": chosen})
+		return e.printJSON(map[string]any{"workflow": c.Result.Workflow, "not_created": c.NotCreated, "jobs": chosen})
 	}
-	if c.pipeline == nil || len(names) == 0 {
+	if c.Pipeline == nil || len(names) == 0 {
 		printWorkflow(e, c)
 	}
 	for i, x := range chosen {
@@ -80,25 +81,25 @@ func didYouMean(name string, known []string) string {
 	return ""
 }
 
-func printWorkflow(e *env, c *compiled) {
-	if c.pipeline == nil {
-		fmt.Fprintf(e.stdout, "no pipeline for %s: %s\n", c.where(), c.result.WhyNone())
+func printWorkflow(e *env, c *localpipeline.Compiled) {
+	if c.Pipeline == nil {
+		fmt.Fprintf(e.stdout, "no pipeline for %s: %s\n", c.Where(), c.Result.WhyNone())
 	}
-	if len(c.result.Workflow) > 0 {
+	if len(c.Result.Workflow) > 0 {
 		fmt.Fprintln(e.stdout, "workflow")
-		printRules(e, c.result.Workflow)
+		printRules(e, c.Result.Workflow)
 		fmt.Fprintln(e.stdout)
 	}
 }
 
-func printExplanation(e *env, c *compiled, x gitlabci.Explanation, keys bool) {
+func printExplanation(e *env, c *localpipeline.Compiled, x gitlabci.Explanation, keys bool) {
 	switch {
 	case x.In:
-		fmt.Fprintf(e.stdout, "%s is in the pipeline of %s, when: %s\n", x.Job, c.where(), x.When)
+		fmt.Fprintf(e.stdout, "%s is in the pipeline of %s, when: %s\n", x.Job, c.Where(), x.When)
 	case x.Allowed: // and there is no pipeline
-		fmt.Fprintf(e.stdout, "%s does not run: no pipeline is created for %s; its own rules let it in, when: %s\n", x.Job, c.where(), x.When)
+		fmt.Fprintf(e.stdout, "%s does not run: no pipeline is created for %s; its own rules let it in, when: %s\n", x.Job, c.Where(), x.When)
 	default:
-		fmt.Fprintf(e.stdout, "%s is not in the pipeline of %s\n", x.Job, c.where())
+		fmt.Fprintf(e.stdout, "%s is not in the pipeline of %s\n", x.Job, c.Where())
 	}
 	if len(x.Rules) > 0 {
 		fmt.Fprintf(e.stdout, "  rules (%s)\n", x.Rules[0].Place)

@@ -151,7 +151,7 @@ func (o *flowRegisterOptions) print(e *env, r api.Registered) {
 		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(changesText(r.Changes)))
 	}
 	if !o.dryRun {
-		fmt.Fprintf(e.stdout, "  run it: refline flow run %s --watch\n", shellWord(f.Name))
+		fmt.Fprintf(e.stdout, "  run it: refline flow run %s --watch\n", termview.ShellWord(f.Name))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/graphview"
+	"refline/internal/localpipeline"
 	"refline/internal/pipeline"
 )
 
@@ -32,15 +33,15 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 			if !ok {
 				return usagef("--format must be svg, dot or mermaid, not %q", format)
 			}
-			c, err := compile(cmd.Context(), e, o)
+			c, err := localpipeline.Compile(cmd.Context(), e.local(), &o.Options)
 			if err != nil {
 				return err
 			}
-			defer c.close()
-			if c.pipeline == nil {
-				return c.noPipeline(cmd.Context())
+			defer c.Close()
+			if c.Pipeline == nil {
+				return c.NoPipeline(cmd.Context())
 			}
-			text, err := draw(c.pipeline)
+			text, err := draw(c.Pipeline)
 			if err != nil {
 				return err
 			}

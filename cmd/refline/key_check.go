@@ -90,7 +90,7 @@ func printKey(e *env, c *credential.CheckedKey) {
 	}
 	fmt.Fprintf(e.stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
 	fmt.Fprintf(e.stdout, "  ways out\n")
-	file := shellWord(c.File)
+	file := termview.ShellWord(c.File)
 	perLine := fmt.Sprintf("%s, all long enough to mask", plural(c.Lines, "variable"))
 	if len(c.ShortLines) > 0 {
 		perLine = shortLine(c)
@@ -110,7 +110,7 @@ func shortLine(c *credential.CheckedKey) string {
 	length := len(c.Key.Lines[n-1])
 	text := fmt.Sprintf("line %d has %s: too short to mask", n, plural(length, "character"))
 	if len(c.Comments) > 0 {
-		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), shellWord(c.File))
+		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), termview.ShellWord(c.File))
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 	"refline/internal/inputfile"
 	"refline/internal/secret"
 	"refline/internal/sshagent"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -68,7 +69,7 @@ func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *credential.
 	}
 	if !o.oneLine && len(c.ShortLines) > 0 {
 		e.notef("%s: %s", c.File, shortLine(c))
-		e.notef("or take a single variable: refline key split --one-line %s", shellWord(c.File))
+		e.notef("or take a single variable: refline key split --one-line %s", termview.ShellWord(c.File))
 	}
 	if o.project != "" {
 		if err := o.create(ctx, e, vars); err != nil {

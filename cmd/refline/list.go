@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/localpipeline"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/termview"
@@ -53,14 +54,14 @@ type listedJob struct {
 }
 
 func runList(ctx context.Context, e *env, o *listOptions) error {
-	c, err := compile(ctx, e, &o.pipelineOptions)
+	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	p := c.pipeline
+	defer c.Close()
+	p := c.Pipeline
 	if len(o.jobs) > 0 {
-		if p, err = c.selectJobs(ctx, &o.pipelineOptions, o.jobs, o.only); err != nil {
+		if p, err = selectJobs(ctx, c, &o.Options, o.jobs, o.only); err != nil {
 			return err
 		}
 	}
@@ -74,7 +75,7 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		return e.printJSON(jobs)
 	}
 	if p == nil {
-		e.notef("%s", c.noPipeline(ctx))
+		e.notef("%s", c.NoPipeline(ctx))
 		return nil
 	}
 	rows := [][]string{{"job", "stage", "when", "needs"}}
@@ -97,13 +98,13 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 
 // selectJobs returns the pipeline of the named jobs and, without only, of what
 // they need.
-func (c *compiled) selectJobs(ctx context.Context, o *pipelineOptions, jobs []string, only bool) (*pipeline.Pipeline, error) {
-	if c.pipeline == nil {
-		return nil, c.noPipeline(ctx)
+func selectJobs(ctx context.Context, c *localpipeline.Compiled, o *localpipeline.Options, jobs []string, only bool) (*pipeline.Pipeline, error) {
+	if c.Pipeline == nil {
+		return nil, c.NoPipeline(ctx)
 	}
-	chosen, _, known := localrun.Choose(c.pipeline, jobs, only, nil)
+	chosen, _, known := localrun.Choose(c.Pipeline, jobs, only, nil)
 	if known < len(jobs) {
-		return nil, c.notInPipeline(ctx, o, jobs[known])
+		return nil, c.NotInPipeline(ctx, o, jobs[known])
 	}
 	return chosen, nil
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"refline/internal/localpipeline"
+
 	"github.com/spf13/cobra"
 )
 
@@ -56,3 +58,6 @@ func (e *env) writeFile(path string, text []byte) error {
 	}
 	return os.WriteFile(path, text, 0o644)
 }
+
+// short is the part of a commit's name that people read.
+func short(sha string) string { return localpipeline.Short(sha) }

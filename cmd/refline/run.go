@@ -119,7 +119,7 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 	f.BoolVar(&o.submodules, "submodules", false, "take submodules along; GIT_SUBMODULE_STRATEGY does the same")
 	f.BoolVar(&o.lfs, "lfs", false, "with --repo: fetch LFS files too")
 	f.StringArrayVar(&o.sparse, "sparse", nil, "with --repo: check out only this path")
-	f.IntVar(&o.depth, "depth", 0, "with --repo: commits of history to fetch at least, where the cache has none yet (default all)")
+	f.IntVar(&o.Depth, "depth", 0, "with --repo: commits of history to fetch at least, where the cache has none yet (default all)")
 	bindShell(f, &o.shell)
 	f.BoolVar(&o.keep, "keep", false, keepHelp)
 	f.StringVar(&o.artifactsFrom, "artifacts-from", "", "do not run needed jobs that passed in this earlier `RUN` (its number, or ~1 for the one before the last): take their artifacts")
@@ -128,9 +128,9 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 // dryRun are the options of refline list for the same pipeline and jobs.
 func (o *runOptions) dryRun(e *env, words []string) (p pipelineOptions, jobs []string) {
 	p = o.pipelineOptions
-	if p.file == "" && len(words) > 0 {
+	if p.File == "" && len(words) > 0 {
 		if info, err := os.Stat(e.path(words[0])); err == nil && info.Mode().IsRegular() {
-			p.file, words = words[0], words[1:]
+			p.File, words = words[0], words[1:]
 		}
 	}
 	return p, words
@@ -151,8 +151,8 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := s.open(ctx, jobs); err != nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		e.notef("%v", s.c.noPipeline(ctx))
+	if s.p == nil {
+		e.notef("%v", s.c.NoPipeline(ctx))
 		return nil
 	}
 	return s.run(ctx)
@@ -162,13 +162,13 @@ func (o *runOptions) check() error {
 	if o.defaultImage != "" && o.executor != "docker" {
 		return usagef("--default-image is for --executor docker")
 	}
-	if o.repo+o.commit == "" && (o.lfs || len(o.sparse) > 0 || o.depth != 0) {
+	if o.Repo+o.Commit == "" && (o.lfs || len(o.sparse) > 0 || o.Depth != 0) {
 		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
 	}
 	if o.logLimit < 1 || o.logLimit > 1<<20 {
 		return usagef("--log-limit wants MiB, a number from 1 to %d", 1<<20)
 	}
-	if o.depth < 0 {
+	if o.Depth < 0 {
 		return usagef("--depth wants a number from 1, or 0 for all")
 	}
 	for _, pattern := range o.privileged {

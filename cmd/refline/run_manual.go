@@ -16,13 +16,13 @@ import (
 
 // manual says which manual jobs are played.
 func (s *session) manual() localrun.Manual {
-	return localrun.Manual{Names: s.o.manual, Jobs: s.jobs, Pipeline: s.c.pipeline, Earlier: s.Earlier}
+	return localrun.Manual{Names: s.o.manual, Jobs: s.jobs, Pipeline: s.p, Earlier: s.Earlier}
 }
 
 // checkManual refuses --manual for what is no manual job.
 func (s *session) checkManual() error {
 	if name, ok := s.manual().Check(); !ok {
-		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.where(), didYouMean(name, s.manual().Known()))
+		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.Where(), didYouMean(name, s.manual().Known()))
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 
 // refused asks what the job wants confirmed.
 func (s *session) refused(name string) bool {
-	j := s.c.pipeline.Job(name)
+	j := s.p.Job(name)
 	if j == nil || j.ManualConfirmation == "" {
 		return false
 	}

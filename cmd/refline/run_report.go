@@ -13,17 +13,17 @@ import (
 
 // why says behind a job that never ran what it waits for or why it was skipped.
 func (s *session) why(res localrun.Result) func(int) string {
-	p := s.c.pipeline
+	p := s.p
 	causes := pipeline.SkipCauses(p, res.State)
 	return func(i int) string {
 		if waiting := localrun.Waiting(res, p.Jobs[i].Name); len(waiting) > 0 && res.State.Jobs[i].Status != pipeline.StatusSuccess {
-			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.again(), shellWord(waiting[0]))
+			return fmt.Sprintf("waits for %s; to run it: refline run%s --manual %s", waiting[0], s.options.Again(), termview.ShellWord(waiting[0]))
 		}
 		switch st := res.State.Jobs[i]; st.Status {
 		case pipeline.StatusManual:
-			return "manual; to run it: refline run" + s.options.again() + " --manual " + shellWord(p.Jobs[i].Base)
+			return "manual; to run it: refline run" + s.options.Again() + " --manual " + termview.ShellWord(p.Jobs[i].Base)
 		case pipeline.StatusScheduled:
-			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.options.again())
+			return fmt.Sprintf("delayed by %s; not to wait: refline run%s --now", p.Jobs[i].StartIn, s.options.Again())
 		case pipeline.StatusSkipped:
 			if causes[i] != "" {
 				return "skipped: " + causes[i]
@@ -62,7 +62,7 @@ func (s *session) verdict(res localrun.Result) error {
 // as on GitLab.
 func (s *session) noteUncounted(res localrun.Result) {
 	for _, c := range res.Children {
-		job := s.c.pipeline.Job(c.Trigger)
+		job := s.p.Job(c.Trigger)
 		if !s.o.json && job != nil && job.Downstream != nil && !job.Downstream.Waits() && c.Result.Result == pipeline.ResultFailed {
 			fmt.Fprintf(s.e.stdout, "the child pipeline of %s failed; it does not count without strategy: depend\n", c.Trigger)
 		}
@@ -87,8 +87,8 @@ func (s *session) logHint() string {
 // ranAll makes an error of a job that was asked for by name and did not run.
 func (s *session) ranAll(res localrun.Result) error {
 	why := s.why(res)
-	for i := range s.c.pipeline.Jobs {
-		name := s.c.pipeline.Jobs[i].Name
+	for i := range s.p.Jobs {
+		name := s.p.Jobs[i].Name
 		if st := res.State.Jobs[i].Status; slices.Contains(s.jobs, name) && st != pipeline.StatusSuccess && st != pipeline.StatusFailed {
 			return errs.E(errs.Conflict, "job %q did not run: %s", name, why(i))
 		}
@@ -107,7 +107,7 @@ func (s *session) showFailures() {
 		if j.Status != pipeline.StatusFailed || j.AllowFailure || j.Log == "" {
 			continue
 		}
-		all := fmt.Sprintf("refline runs log %d %s", s.Record.Number, argument(j.Name))
+		all := fmt.Sprintf("refline runs log %d %s", s.Record.Number, termview.Argument(j.Name))
 		tail := s.view.Tail(j.Name)
 		if s.view.Mode() != termview.ModeLive || tail == nil {
 			rows = append(rows, []string{"  " + j.Name, all})

@@ -36,9 +36,9 @@ func requestOf(cmd *cobra.Command, dir string, jobs []string) localrun.Request {
 // request is what this run was asked for, with the file that a word named.
 func (s *session) request() localrun.Request {
 	r := s.o.request
-	if s.o.file == "" && s.options.file != "" {
-		r.Flags = append(slices.Clone(r.Flags), "--file="+s.options.file)
-		r.Jobs = s.c.named
+	if s.o.File == "" && s.options.File != "" {
+		r.Flags = append(slices.Clone(r.Flags), "--file="+s.options.File)
+		r.Jobs = s.c.Named
 	}
 	return r
 }

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -22,6 +19,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/executor/choice"
+	"refline/internal/localpipeline"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/secretsource"
@@ -34,7 +32,8 @@ type session struct {
 	e       *env
 	o       *runOptions
 	options pipelineOptions // of o, with the file that the command line names without -f
-	c       *compiled
+	c       *localpipeline.Compiled
+	p       *pipeline.Pipeline  // of c, as far as it runs
 	keys    *credential.RunKeys // nil: none
 	tokens  credential.Tokens
 	jobs    []string // named on the command line
@@ -66,7 +65,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 		return err
 	}
 	if s.keys, err = s.e.secrets().OpenRunKeys(ctx, secretsource.RunKeys{
-		Specs: s.o.deployKey.specs, Hosts: s.o.deployKey.source(), Repo: s.o.repo, Variables: s.o.variables,
+		Specs: s.o.deployKey.specs, Hosts: s.o.deployKey.source(), Repo: s.o.Repo, Variables: s.o.Variables,
 	}); err != nil {
 		return err
 	}
@@ -76,51 +75,51 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err := s.compile(ctx, jobs); err != nil {
 		return err
 	}
-	if err := s.Earlier.Check(s.c.project.Name()); err != nil {
+	if err := s.Earlier.Check(s.c.Project.Name()); err != nil {
 		return err
 	}
-	if s.c.pipeline == nil {
-		if len(s.c.named) > 0 {
-			return s.noJob(ctx, s.c.named[0])
+	if s.p = s.c.Pipeline; s.p == nil {
+		if len(s.c.Named) > 0 {
+			return s.c.NoJob(ctx, s.e.local(), &s.options.Options, s.c.Named[0])
 		}
 		return nil
 	}
-	return s.choose(ctx, s.c.named)
+	return s.choose(ctx, s.c.Named)
 }
 
 // compile makes the pipeline, with the run's secrets and credentials.
 func (s *session) compile(ctx context.Context, words []string) error {
-	run := &forRun{number: s.Record.Number, words: words}
+	run := &localpipeline.Run{Number: s.Record.Number, Words: words}
 	var err error
-	if run.secrets, err = s.e.secrets().JobSecrets(s.o.secrets, &s.Secrets); err != nil {
+	if run.Secrets, err = s.e.secrets().JobSecrets(s.o.secrets, &s.Secrets); err != nil {
 		return err
 	}
 	if err := s.tokens.AddTo(&s.Secrets); err != nil {
 		return err
 	}
 	for _, t := range s.tokens {
-		run.withheld = append(run.withheld, t.Name)
+		run.Withheld = append(run.Withheld, t.Name)
 	}
 	if err := credential.MaskEnvironment(s.e.getenv, s.e.environ(), &s.Secrets); err != nil {
 		return err
 	}
 	s.options = s.o.pipelineOptions
-	s.options.includes.tokens, s.options.includes.keys = s.tokens, s.keys
+	s.options.Includes.Tokens, s.options.Includes.Keys = s.tokens, s.keys
 	withheld, err := s.keys.AddTo(&s.Secrets)
 	if err != nil {
 		return err
 	}
-	run.withheld = append(run.withheld, withheld...)
-	if s.c, err = compileRun(ctx, s.e, &s.options, run); err != nil {
+	run.Withheld = append(run.Withheld, withheld...)
+	if s.c, err = localpipeline.CompileRun(ctx, s.e.local(), &s.options.Options, run); err != nil {
 		return err
 	}
-	if len(s.c.named) < len(words) {
-		s.options.file = words[0]
+	if len(s.c.Named) < len(words) {
+		s.options.File = words[0]
 	}
 	if name := s.keys.Protected(); name != "" && !s.c.Facts.Protected {
-		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.where())
+		return errs.E(errs.Denied, "--deploy-key %s is a protected variable, and %s is not protected", name, s.c.Where())
 	}
-	return secretsource.MaskVariables(&s.Secrets, s.c.variables)
+	return secretsource.MaskVariables(&s.Secrets, s.c.ProjectVariables)
 }
 
 // choose keeps the named jobs and what they need.
@@ -128,41 +127,35 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	if len(jobs) == 0 {
 		return s.checkManual()
 	}
-	p, named, known := localrun.Choose(s.c.pipeline, jobs, s.o.only, s.Earlier)
+	p, named, known := localrun.Choose(s.p, jobs, s.o.only, s.Earlier)
 	if known < len(jobs) {
-		return s.noJob(ctx, jobs[known])
+		return s.c.NoJob(ctx, s.e.local(), &s.options.Options, jobs[known])
 	}
-	s.c.pipeline, s.jobs = p, named
+	s.p, s.jobs = p, named
 	return s.checkManual()
 }
 
-// noJob is the error for a word of the command line that is no job.
-func (s *session) noJob(ctx context.Context, word string) error {
-	if s.c.result.Explain(word) == nil && (strings.ContainsRune(word, '/') || slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, filepath.Ext(word))) {
-		return errs.E(errs.NotFound, "%q is neither a file of %s nor a job of %s", word, s.c.project.Name(), s.c.file)
-	}
-	return s.c.notInPipeline(ctx, &s.options, word)
-}
-
 func (s *session) run(ctx context.Context) error {
-	p := definition.WithDefaultImage(s.c.pipeline, s.o.defaultImage)
+	p := definition.WithDefaultImage(s.p, s.o.defaultImage)
 	if s.o.shell != "" {
 		p = s.withoutRetries(p)
 	}
-	s.c.pipeline = p
+	s.p = p
 	s.begin()
 	var err error
-	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.project.Name(), s.State), p, s.plays, s.confirmer()); err != nil {
+	if s.runsOn, err = choice.Open(ctx, s.o.executorChoice(s.e, s.c.Project.Name(), s.State), p, s.plays, s.confirmer()); err != nil {
 		return err
 	}
 	trees, err := s.makeTrees(ctx)
 	if err != nil {
 		return err
 	}
-	s.Record.Changed = s.c.checkout.ChangedFiles()
+	s.Record.Changed = s.c.Checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
-	s.c.notePretence(s.e, s.options)
-	if ready := s.c.checkout.Ready(); ready > 0 {
+	if note := s.c.PretenceNote(s.options.Options); note != "" {
+		s.e.notef("%s", note)
+	}
+	if ready := s.c.Checkout.Ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
 	}
 	if err := s.Start(s.request()); err != nil {
@@ -208,9 +201,9 @@ func jobNames(p *pipeline.Pipeline) []string {
 
 func (s *session) begin() {
 	r := &s.Record
-	r.Project, r.File, r.Commit = s.c.project.Name(), s.c.file, s.c.Facts.SHA
-	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.inputs, s.Secrets.String(s.c.pipeline.Name)
-	if p := s.c.pretence; p != nil {
+	r.Project, r.File, r.Commit = s.c.Project.Name(), s.c.File, s.c.Facts.SHA
+	r.Ref, r.Event, r.Inputs, r.Title = s.c.Ref(), s.c.Trigger, s.c.Inputs, s.Secrets.String(s.p.Name)
+	if p := s.c.Pretence; p != nil {
 		r.CodeOf = p.Code
 	}
 	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
@@ -221,12 +214,12 @@ func (s *session) begin() {
 
 // header is the run's first line: what runs, at which commit.
 func (s *session) header() string {
-	p := s.c.pipeline
+	p := s.p
 	again := ""
 	if s.Record.RetryOf != 0 {
 		again = fmt.Sprintf(" · run %d again", s.Record.RetryOf)
 	}
-	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.file, s.c.what(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
+	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.File, s.c.What(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
 }
 
 func (s *session) headerTo() io.Writer {
@@ -249,7 +242,7 @@ func (s *session) mode() termview.Mode {
 
 // alone reports whether one job runs by itself, so that its output is the run's.
 func (s *session) alone() bool {
-	jobs := s.c.pipeline.Jobs
+	jobs := s.p.Jobs
 	return len(jobs) == 1 && jobs[0].Downstream == nil
 }
 
@@ -259,7 +252,7 @@ func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Inp
 	in := localrun.Input{
 		Number: s.Record.Number, Dir: s.Store.Folder(s.Record.Number), Work: s.Workspaces(),
 		Artifacts: artifact.NewFolder(s.Store.Folder(s.Record.Number)),
-		Pipeline:  s.c.pipeline, Variables: s.c.JobVariables,
+		Pipeline:  s.p, Variables: s.c.JobVariables,
 		Job:   jobs.Input(ctx, s.c.Definition),
 		Child: jobs.Child(s.c.Definition),
 		Play:  func(run, job string) bool { return s.plays(s.Names.Of(run, job)) },
@@ -307,13 +300,13 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 	return localrun.Jobs{
 		Base: func(ctx context.Context) engine.JobInput {
 			in := engine.JobInput{
-				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.environ())), Caches: caches, Project: s.c.project.Name(),
+				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.environ())), Caches: caches, Project: s.c.Project.Name(),
 				LastCommit: s.lastCommit(ctx),
 				LogLimit:   s.o.logLimit << 20,
-				Secrets:    &s.Secrets, ReadOnly: s.c.checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
+				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
 			}
 			if s.o.inPlace {
-				in.InPlace = s.c.root
+				in.InPlace = s.c.Root
 			}
 			return in
 		},
@@ -333,7 +326,7 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 // lastCommit finds the commit that last changed a path; a failure is a notice.
 func (s *session) lastCommit(ctx context.Context) func(string) string {
 	return func(path string) string {
-		commit, err := s.c.project.LastCommit(ctx, path)
+		commit, err := s.c.Project.LastCommit(ctx, path)
 		if err != nil {
 			s.e.notef("%v", err)
 		}
@@ -353,9 +346,9 @@ func (s *session) binary() string {
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
 	r := &s.Record
-	s.Finish(res, s.c.pipeline, s.c.JobVariables, s.e.now(), s.e.stop.Err() != nil)
-	if len(res.State.Jobs) == len(s.c.pipeline.Jobs) {
-		s.view.Rest(s.c.pipeline, res.State, s.why(res))
+	s.Finish(res, s.p, s.c.JobVariables, s.e.now(), s.e.stop.Err() != nil)
+	if len(res.State.Jobs) == len(s.p.Jobs) {
+		s.view.Rest(s.p, res.State, s.why(res))
 	}
 	if s.events != nil {
 		s.events.finished(r)
@@ -368,20 +361,11 @@ func (s *session) finish(res localrun.Result) {
 // close removes what lives only as long as the run.
 func (s *session) close() {
 	if s.c != nil {
-		s.c.close()
+		s.c.Close()
 	}
 	s.keys.Close()
 	if s.runsOn != nil {
 		s.runsOn.Close()
 	}
 	s.Close()
-}
-
-func shellWord(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,", r)
-	}) < 0 && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

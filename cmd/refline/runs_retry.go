@@ -7,6 +7,7 @@ import (
 
 	"refline/internal/errs"
 	"refline/internal/localrun"
+	"refline/internal/termview"
 )
 
 type retryOptions struct {
@@ -64,7 +65,7 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	earlier := &localrun.EarlierRun{Store: store, Run: r, Retry: true, Quote: shellWord}
+	earlier := &localrun.EarlierRun{Store: store, Run: r, Retry: true, Quote: termview.ShellWord}
 	if len(o.jobs) > 0 {
 		request.Jobs = o.jobs
 		if earlier.Again, err = localrun.JobNames(r, o.jobs); err != nil {
@@ -81,8 +82,8 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	}
 	again.shell, again.keep, again.log, again.json = o.shell, o.keep, o.log, o.json
 	again.earlier, again.request = earlier, request
-	if again.repo != "" {
-		again.pinned, again.pinnedRef = r.Commit, r.Ref
+	if again.Repo != "" {
+		again.Pinned, again.PinnedRef = r.Commit, r.Ref
 	}
 	e.dir = request.Dir
 	return runRun(ctx, e, again, request.Jobs)
@@ -100,6 +101,6 @@ func (s *session) openEarlier() error {
 	if store.Alive(r.Number) {
 		return errs.E(errs.Conflict, "run %d is still running", r.Number)
 	}
-	s.Earlier = &localrun.EarlierRun{Store: store, Run: r, Quote: shellWord}
+	s.Earlier = &localrun.EarlierRun{Store: store, Run: r, Quote: termview.ShellWord}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
+	"refline/internal/localpipeline"
 	"refline/internal/maskrun"
 	"refline/internal/secretsource"
 )
@@ -15,7 +16,7 @@ func (e *env) secrets() *secretsource.Source {
 	s := &secretsource.Source{
 		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, State: e.stateDir, Stdin: e.stdin, Stop: e.stop,
 		Note:  func(text string) { e.notef("%s", text) },
-		Local: func(repo string) (string, bool) { return localRepository(e, repo) },
+		Local: func(repo string) (string, bool) { return localpipeline.LocalRepository(e.local(), repo) },
 	}
 	if in, ok := e.stdin.(*os.File); ok && maskrun.IsTerminal(in) {
 		s.Hidden = func(question string) ([]byte, error) { return e.askHidden(in, question) }

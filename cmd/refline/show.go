@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/gitlabci"
+	"refline/internal/localpipeline"
 	"refline/internal/pipeline"
 )
 
@@ -36,22 +37,22 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 }
 
 func runShow(ctx context.Context, e *env, o *showOptions) error {
-	c, err := compile(ctx, e, &o.pipelineOptions)
+	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if c.pipeline == nil {
+	defer c.Close()
+	if c.Pipeline == nil {
 		if o.job != "" {
-			return c.notInPipeline(ctx, &o.pipelineOptions, o.job)
+			return c.NotInPipeline(ctx, &o.Options, o.job)
 		}
-		return c.noPipeline(ctx)
+		return c.NoPipeline(ctx)
 	}
-	p := c.pipeline
+	p := c.Pipeline
 	if o.job != "" {
 		jobs := jobsNamed(p, o.job)
 		if len(jobs) == 0 {
-			return c.notInPipeline(ctx, &o.pipelineOptions, o.job)
+			return c.NotInPipeline(ctx, &o.Options, o.job)
 		}
 		if o.json && len(jobs) == 1 {
 			return e.printJSON(jobs[0])

@@ -14,6 +14,7 @@ import (
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/inputfile"
+	"refline/internal/localpipeline"
 	"refline/internal/pipelinetest"
 )
 
@@ -122,9 +123,9 @@ func readTests(e *env, file string) ([]pipelinetest.Test, error) {
 // runPipelineTest compiles one test's pipeline and compares it with what is
 // expected.
 func runPipelineTest(ctx context.Context, e *env, file string, t pipelinetest.Test) ([]string, error) {
-	opts := pipelineOptions{file: t.Pipeline, branch: t.Branch, tag: t.Tag, event: t.Event, changed: t.Changed, values: t.Inputs}
+	opts := localpipeline.Options{File: t.Pipeline, Branch: t.Branch, Tag: t.Tag, Event: t.Event, Changed: t.Changed, Values: t.Inputs}
 	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
-		opts.vars = append(opts.vars, name+"="+t.Variables[name])
+		opts.Vars = append(opts.Vars, name+"="+t.Variables[name])
 	}
 	if !t.Config.IsZero() {
 		if t.Pipeline != "" {
@@ -134,14 +135,14 @@ func runPipelineTest(ctx context.Context, e *env, file string, t pipelinetest.Te
 		if err != nil {
 			return nil, err
 		}
-		opts.content, opts.file = content, file
+		opts.Content, opts.File = content, file
 	}
-	c, err := compileAny(ctx, e, &opts)
+	c, err := localpipeline.CompileAny(ctx, e.local(), &opts)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
-	return t.Check(pipelinetest.Outcome{Pipeline: c.pipeline, NotCreated: c.notCreated, Findings: c.result.Findings}), nil
+	defer c.Close()
+	return t.Check(pipelinetest.Outcome{Pipeline: c.Pipeline, NotCreated: c.NotCreated, Findings: c.Result.Findings}), nil
 }
 
 func printTests(e *env, results []testResult) {

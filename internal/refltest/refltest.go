@@ -32,16 +32,31 @@ type Options struct {
 	Database string        // "" for SQLite in Dir
 	Lease    time.Duration // that runners are told
 	LogMax   int64
-	TCP      bool // runners of other processes can reach it
+	TCP      bool   // runners of other processes can reach it
+	URL      string // with TCP: the address to listen at again
 	// Wrap stands between runners and the server; may be nil.
 	Wrap func(http.Handler) http.Handler
 	// Spec completes what an attempt is given; may be nil.
 	Spec func(*api.JobSpec)
 }
 
+// T is what a test gives; a process of its own that a test starts has one too.
+type T interface {
+	Helper()
+	Log(args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	TempDir() string
+}
+
+var _ T = testing.TB(nil)
+
 // Server is a server's core.
 type Server struct {
-	T         testing.TB
+	T         T
 	Store     *store.Store
 	Scheduler *scheduler.Scheduler
 	Logs      *logfile.Dir
@@ -52,13 +67,10 @@ type Server struct {
 	options Options
 	memory  *api.PipeListener
 	stop    func()
-
-	mu        sync.Mutex
-	pipelines map[int64]*pipeline.Pipeline // by run
 }
 
 // Start starts a server that ends with the test.
-func Start(t testing.TB, o Options) *Server {
+func Start(t T, o Options) *Server {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -66,7 +78,7 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Database == "" {
 		o.Database = filepath.Join(o.Dir, "refline.db")
 	}
-	s := &Server{T: t, options: o, pipelines: map[int64]*pipeline.Pipeline{}}
+	s := &Server{T: t, options: o, URL: o.URL}
 	s.open()
 	t.Cleanup(func() { s.stop() })
 	s.makeProject()
@@ -173,9 +185,10 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	if err != nil {
 		return api.JobSpec{}, err
 	}
-	s.mu.Lock()
-	p := s.pipelines[a.Run]
-	s.mu.Unlock()
+	p, err := s.pipeline(ctx, a.Run)
+	if err != nil {
+		return api.JobSpec{}, err
+	}
 	spec := api.JobSpec{
 		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos],
 		Variables: api.JobVariables{Below: []pipeline.Variable{{Name: "GIT_STRATEGY", Value: "none"}}},
@@ -186,16 +199,25 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	return spec, nil
 }
 
+func (s *Server) pipeline(ctx context.Context, run int64) (*pipeline.Pipeline, error) {
+	r, err := s.Store.Run(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.Store.PipelineBody(ctx, r.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return scheduler.DecodePipeline(body)
+}
+
 // Create makes a run.
 func (s *Server) Create(p *pipeline.Pipeline) store.Run {
 	s.T.Helper()
-	s.mu.Lock() // a job may be asked for before Create returns
-	defer s.mu.Unlock()
 	r, err := s.Scheduler.Create(context.Background(), scheduler.NewRun{Project: s.Project, Pipeline: p, Source: pipeline.TriggerPush, Ref: "main"})
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	s.pipelines[r.ID] = p
 	return r
 }
 

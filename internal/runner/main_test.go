@@ -1,3 +1,5 @@
+//go:build unix
+
 package runner_test
 
 import (
@@ -8,8 +10,16 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childFolder) != "" {
-		os.Exit(runChild())
+	if mode := os.Getenv(childMode); mode != "" {
+		os.Exit(runChild(mode))
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// soak makes tests longer: REFLINE_SOAK=1.
+func soak(short, long int) int {
+	if os.Getenv("REFLINE_SOAK") != "" {
+		return long
+	}
+	return short
 }

@@ -34,6 +34,9 @@ func (r *runner) pollLoop(ctx context.Context) error {
 	}()
 	for {
 		if len(standing) == 0 || again && len(standing) == 1 {
+			if !again && r.ending.Load() > 0 {
+				r.awaitChange(ctx) // the answer to a result has ended the poll before
+			}
 			again = false
 			standing = append(standing, r.startPoll(ctx, results))
 		}
@@ -52,6 +55,17 @@ func (r *runner) pollLoop(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// awaitChange waits a moment for what is about to change.
+func (r *runner) awaitChange(ctx context.Context) {
+	timer := time.NewTimer(20 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.kick:
+	case <-timer.C:
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package localpipeline
 
 import (
 	"net/url"
@@ -11,51 +11,52 @@ import (
 	"refline/internal/source"
 )
 
-// includeOptions say where includes of other places come from, and with what.
-type includeOptions struct {
-	projects, components, templates string
-	caFile                          string
-	keys                            *credential.RunKeys // nil: none
-	tokens                          credential.Tokens
-	home                            homeServer // of the project itself
+// Includes says where includes of other places come from, and with what.
+type Includes struct {
+	Projects, Components, Templates string
+	CAFile                          string
+	Keys                            *credential.RunKeys // nil: none
+	Tokens                          credential.Tokens
+
+	home homeServer // of the project itself
 }
 
 // withDefaults takes from the environment what no flag says.
-func (o includeOptions) withDefaults(getenv func(string) string) includeOptions {
+func (o Includes) withDefaults(getenv func(string) string) Includes {
 	first := func(a, b string) string {
 		if a != "" {
 			return a
 		}
 		return b
 	}
-	o.projects = first(o.projects, getenv("REFLINE_PROJECTS"))
-	o.components = first(o.components, getenv("REFLINE_COMPONENTS"))
-	o.templates = first(o.templates, getenv("REFLINE_TEMPLATES"))
-	o.caFile = first(o.caFile, getenv("REFLINE_CA_FILE"))
+	o.Projects = first(o.Projects, getenv("REFLINE_PROJECTS"))
+	o.Components = first(o.Components, getenv("REFLINE_COMPONENTS"))
+	o.Templates = first(o.Templates, getenv("REFLINE_TEMPLATES"))
+	o.CAFile = first(o.CAFile, getenv("REFLINE_CA_FILE"))
 	return o
 }
 
 // caPath is absolute: git reads it from another folder.
-func (o includeOptions) caPath(e *env) string {
-	if o.caFile == "" {
+func (o Includes) caPath(p *Place) string {
+	if o.CAFile == "" {
 		return ""
 	}
-	return e.path(o.caFile)
+	return p.path(o.CAFile)
 }
 
 // includes gives the places of includes, reached as the user reaches them.
-func (o includeOptions) includes(e *env) source.Includes {
+func (o Includes) includes(p *Place) source.Includes {
 	copies := ""
-	if dir, err := e.cacheDir(); err == nil {
+	if dir, err := p.Cache(); err == nil {
 		copies = filepath.Join(dir, "includes")
 	}
 	return source.Includes{
-		Projects: o.projects, Components: o.components, Templates: o.templates, CAFile: o.caPath(e),
-		Copies: copies, Notice: func(text string) { e.notef("%s", text) }, Now: e.now,
+		Projects: o.Projects, Components: o.Components, Templates: o.Templates, CAFile: o.caPath(p),
+		Copies: copies, Notice: func(text string) { p.notef("%s", text) }, Now: p.Now,
 		Remote: func(url string) (*git.Remote, error) {
-			access := o.access(e, url)
+			access := o.access(p, url)
 			access.Attempts, access.Wait = 2, 200*time.Millisecond // somebody waits for a lint
-			return openRemote(e, url, access)
+			return openRemote(p, url, access)
 		},
 	}
 }
@@ -63,16 +64,16 @@ func (o includeOptions) includes(e *env) source.Includes {
 // access is how the person who runs this program reaches repositories: with
 // their own git and ssh configuration, tokens for the hosts that they are for,
 // and the run's deploy key likewise.
-func (o includeOptions) access(e *env, repo string) git.Access {
+func (o Includes) access(p *Place, repo string) git.Access {
 	return git.Access{
-		Trust: git.User, AllowFile: true, CAFile: o.caPath(e), Environ: o.keys.Environ(e.environ(), repo),
-		Login:  o.login(e),
-		Notice: func(text string) { e.notef("%s", text) },
+		Trust: git.User, AllowFile: true, CAFile: o.caPath(p), Environ: o.Keys.Environ(p.Environ(), repo),
+		Login:  o.login(p),
+		Notice: func(text string) { p.notef("%s", text) },
 	}
 }
 
-func openRemote(e *env, url string, access git.Access) (*git.Remote, error) {
-	cache, err := e.cacheDir()
+func openRemote(p *Place, url string, access git.Access) (*git.Remote, error) {
+	cache, err := p.Cache()
 	if err != nil {
 		return nil, err
 	}
@@ -99,13 +100,13 @@ func homeOf(repo string) homeServer {
 // serves reports whether a token without a host may be sent to a site. It is for
 // the project's own server and for servers that the user named by options, never
 // for one that a pipeline or .gitmodules names.
-func (o includeOptions) serves(scheme, host string) bool {
+func (o Includes) serves(scheme, host string) bool {
 	if scheme == "https" || scheme == o.home.scheme {
 		if host == o.home.host {
 			return true
 		}
 	}
-	for _, named := range []string{o.projects, o.components} {
+	for _, named := range []string{o.Projects, o.Components} {
 		if u, err := url.Parse(named); err == nil && u.Scheme == scheme && u.Host == host {
 			return true
 		}
@@ -115,17 +116,17 @@ func (o includeOptions) serves(scheme, host string) bool {
 
 // login returns the credentials for a site: those of --git-token for its host,
 // else REFLINE_GIT_TOKEN, else those in the URL of --repo.
-func (o includeOptions) login(e *env) func(site string) (user, password string) {
+func (o Includes) login(p *Place) func(site string) (user, password string) {
 	return func(site string) (string, string) {
-		if t := o.tokens.For(site + "/"); t != nil {
+		if t := o.Tokens.For(site + "/"); t != nil {
 			return t.User, t.Text.RevealString()
 		}
 		scheme, host, _ := strings.Cut(site, "://")
-		switch token := e.getenv("REFLINE_GIT_TOKEN"); {
+		switch token := p.Getenv("REFLINE_GIT_TOKEN"); {
 		case !o.serves(scheme, host):
 			return "", ""
 		case token != "":
-			return e.getenv("REFLINE_GIT_USERNAME"), token
+			return p.Getenv("REFLINE_GIT_USERNAME"), token
 		case scheme == o.home.scheme && host == o.home.host:
 			return o.home.user, o.home.password
 		}
