@@ -47,6 +47,9 @@ var imports = map[string]string{
 	"server":                "api artifact blob credential definition diag git lock logfile mask netguard pipeline scheduler secret source store",
 	"runner":                "api artifact blob cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
+	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
+	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
+	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -79,6 +82,7 @@ var imports = map[string]string{
 	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
 	"webhook": "",
+	"notify":  "forge webhook secret",
 
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
@@ -103,7 +107,6 @@ var planned = map[string]string{
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
-	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
@@ -132,8 +135,10 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
 	"gitlab.com/gitlab-org/api":       "forge",
+	"github.com/wneessen/go-mail":     "notify",
+	"github.com/emersion/":            "", // tests only
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
 	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
@@ -160,8 +165,9 @@ var testImports = map[string]string{
 	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
 	"engine":         "executor/process", // what a shell makes of a job's script
 	"stack/awscloud": "stack/planfile",
-	"pipeline":       "pipelinetest", // the published state cases
-	"sshagent":       "forge",        // what GitLab masks of a key
+	"pipeline":       "pipelinetest",   // the published state cases
+	"sshagent":       "forge",          // what GitLab masks of a key
+	"notify":         "store netguard", // rows of a real store
 }
 
 func TestImports(t *testing.T) {
