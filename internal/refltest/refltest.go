@@ -207,7 +207,7 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 		return api.JobSpec{}, err
 	}
 	spec := api.JobSpec{
-		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos], Keep: strconv.FormatInt(fence, 10), KeepCaches: true,
+		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos], Keep: artifactKey(fence), KeepCaches: true,
 		Variables: api.JobVariables{Below: []pipeline.Variable{{Name: "GIT_STRATEGY", Value: "none"}}},
 	}
 	if err := s.take(ctx, p, a, &spec); err != nil {
@@ -218,6 +218,8 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	}
 	return spec, nil
 }
+
+func artifactKey(attempt int64) string { return "artifact/" + strconv.FormatInt(attempt, 10) }
 
 // take adds what the jobs left that this one needs.
 func (s *Server) take(ctx context.Context, p *pipeline.Pipeline, a store.Attempt, spec *api.JobSpec) error {
@@ -244,7 +246,7 @@ func (s *Server) take(ctx context.Context, p *pipeline.Pipeline, a store.Attempt
 					return err
 				}
 				if result.Artifacts {
-					spec.Take = append(spec.Take, strconv.FormatInt(row.AttemptID, 10))
+					spec.Take = append(spec.Take, artifactKey(row.AttemptID))
 				}
 				spec.Variables.Dotenv = append(spec.Variables.Dotenv, result.Dotenv...)
 			}
