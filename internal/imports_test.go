@@ -46,7 +46,7 @@ var imports = map[string]string{
 	"api":                   "pipeline diag",
 	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
-	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
+	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
