@@ -19,7 +19,6 @@ func askRefline(program string, files []string) (map[string][]string, error) {
 	for batch := range slices.Chunk(files, 200) {
 		var found []struct {
 			Level, File, Rule string
-			Places            []struct{ File string }
 		}
 		if err := ask(&found, program, append([]string{"stack", "lint", "--json", "--"}, batch...)...); err != nil {
 			return nil, err

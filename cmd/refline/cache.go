@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/cache"
+	"refline/internal/errs"
 	"refline/internal/termview"
 	"refline/internal/workspace"
 )
@@ -15,8 +17,8 @@ import (
 func newCacheCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
-		Short: "List or clear what jobs cached on this computer",
-		Long:  "List or clear what jobs cached on this computer by cache:.\n\nExit codes: 0 good, 1 error, 2 usage.",
+		Short: "List and remove what jobs cached on this computer",
+		Long:  "List and remove what jobs cached on this computer by cache:.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: `  refline cache list
   refline cache clear`,
 	}
@@ -81,7 +83,57 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		},
 	}
 	clear.Flags().BoolVar(&everything, "all", false, "remove mirrors and environments too")
-	cmd.AddCommand(list, clear)
+	cmd.AddCommand(list, clear, newCacheRmCmd(e))
+	return cmd
+}
+
+func newCacheRmCmd(e *env) *cobra.Command {
+	var project string
+	cmd := &cobra.Command{
+		Use:   "rm KEY…",
+		Short: "Remove caches by their keys",
+		Long: `Remove caches by the keys that refline cache list shows, of every project or with
+--project of one.
+
+Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
+		Example: "  refline cache rm node-modules-1a2b\n  refline cache rm default --project /src/flows",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || slices.Contains(args, "") {
+				return usagef("rm wants a KEY; refline cache list shows them")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, keys []string) error {
+			caches, err := openCaches(e)
+			if err != nil {
+				return err
+			}
+			entries, err := caches.List()
+			if err != nil {
+				return err
+			}
+			var known []string
+			for _, c := range entries {
+				if project == "" || c.Project == project {
+					known = append(known, c.Key)
+				}
+			}
+			for _, key := range keys {
+				if !slices.Contains(known, key) {
+					return errs.E(errs.NotFound, "no cache %q%s; refline cache list shows them", key, didYouMean(key, known))
+				}
+			}
+			for _, key := range keys {
+				n, bytes, err := caches.Clear(project, key)
+				if err != nil {
+					return err
+				}
+				e.notef("%s removed, %s", plural(n, "cache"), termview.ByteSize(bytes))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&project, "project", "", "only of this project")
 	return cmd
 }
 

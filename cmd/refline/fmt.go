@@ -1,22 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"refline/internal/diag"
-	"refline/internal/errs"
-	"refline/internal/inputfile"
 	"refline/internal/jsonnet"
+	"refline/internal/jsonnetfile"
 	"refline/internal/localpipeline"
 )
 
@@ -91,14 +85,14 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 		_, err = io.WriteString(e.stdout, out)
 		return err
 	}
-	files, err := jsonnetFiles(e, args)
+	files, err := jsonnetfile.Find(e.dir, args)
 	if err != nil {
 		return err
 	}
 	unformatted := false
 	var broken diag.List
 	for _, file := range files {
-		changed, err := formatFile(e, file, o)
+		changed, err := jsonnetfile.Format(e.dir, file, o.style, o.check)
 		if err != nil {
 			broken = append(broken, localpipeline.Unreadable(file, err)...) // the others are formatted all the same
 		}
@@ -114,70 +108,4 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 		return errShown
 	}
 	return nil
-}
-
-// jsonnetFiles are the files named, and those below the folders named.
-func jsonnetFiles(e *env, args []string) ([]string, error) {
-	var files []string
-	for _, arg := range args {
-		info, err := os.Stat(e.path(arg))
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "%s: %w", arg, inputfile.Pathless(err))
-		}
-		if !info.IsDir() {
-			files = append(files, arg)
-			continue
-		}
-		err = filepath.WalkDir(e.path(arg), func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if d.IsDir() && (d.Name() == "vendor" || d.Name() == ".git") {
-				return filepath.SkipDir
-			}
-			if ext := filepath.Ext(path); d.Type().IsRegular() && (ext == ".jsonnet" || ext == ".libsonnet") {
-				rel, err := filepath.Rel(e.dir, path)
-				if err != nil {
-					return err
-				}
-				files = append(files, rel)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-}
-
-// formatFile tells whether a file was not formatted, and writes it unless only
-// asked.
-func formatFile(e *env, file string, o *fmtOptions) (changed bool, err error) {
-	path := e.path(file)
-	src, err := os.ReadFile(path)
-	if err != nil {
-		return false, errs.E(errs.NotFound, "%s: %w", file, inputfile.Pathless(err))
-	}
-	out, err := jsonnet.Format(file, string(src), o.style)
-	if err != nil {
-		return false, err
-	}
-	if bytes.Equal(src, []byte(out)) {
-		return false, nil
-	}
-	if filepath.Ext(file) == ".json" && json.Valid(src) && !json.Valid([]byte(out)) {
-		return false, errs.E(errs.Invalid, "it is JSON, and would be none in this style; left as it is")
-	}
-	if o.check {
-		return true, nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return false, err
-	}
-	if err := os.WriteFile(path+".new", []byte(out), info.Mode().Perm()); err != nil {
-		return false, err
-	}
-	return true, os.Rename(path+".new", path)
 }

@@ -24,7 +24,7 @@ func (o *pipelineOptions) bind(cmd *cobra.Command) {
 	f.StringVar(&o.Ref, "ref", "", "a branch, or a tag where no branch has this name")
 	f.StringVar(&o.Event, "event", "push", "why the pipeline starts: push, merge_request, schedule, web, api")
 	f.StringVar(&o.Target, "target", "", "with --event merge_request: the target branch (default: the default branch)")
-	f.StringVar(&o.Before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA (default: its first parent; zeros: a new branch)")
+	f.StringVar(&o.Before, "before", "", "the commit before the push, for rules:changes and CI_COMMIT_BEFORE_SHA: any revision of this repository, else the whole name (default: its first parent; zeros: a new branch)")
 	f.StringArrayVar(&o.Changed, "changed", nil, "for rules:changes: pretend that just these files changed")
 	f.StringVar(&o.Includes.Projects, "projects", "", "where include:project finds other projects: a URL prefix or folder (REFLINE_PROJECTS)")
 	f.StringVar(&o.Includes.Components, "components", "", "the same for include:component (REFLINE_COMPONENTS)")

@@ -2,33 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
+
+	"refline/internal/jsonnetfile"
 
 	"github.com/spf13/cobra"
-
-	"refline/internal/cfn"
-	"refline/internal/errs"
-	"refline/internal/inputfile"
-	"refline/internal/jsonnet"
 )
 
 type renderOptions struct {
 	jsonnetFlags
-	exec       bool
-	output     string
-	multi      string
-	stream     bool
-	text       bool
-	noNewline  bool
-	createDirs bool
-	expand     bool
-	watch      bool
+	jsonnetfile.Render
+	exec      bool
+	noNewline bool
+	watch     bool
 }
 
 func newRenderCmd(e *env) *cobra.Command {
@@ -66,14 +52,14 @@ Exit codes: 0 good, 1 the program has an error, 2 usage.`,
 	o.bind(e, cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&o.exec, "exec", "e", false, "FILE is the code itself")
-	f.StringVarP(&o.output, "output", "o", "", "write to this file; with --multi the list of files")
-	f.StringVar(&o.output, "output-file", "", "the same as --output")
-	f.StringVarP(&o.multi, "multi", "m", "", "write each field of the result to a file in this folder")
-	f.BoolVarP(&o.createDirs, "create-output-dirs", "c", false, "make the folders of what is written")
-	f.BoolVarP(&o.stream, "yaml-stream", "y", false, "write an array as a YAML stream")
-	f.BoolVarP(&o.text, "string", "S", false, "the result is a text; write it as it is")
+	f.StringVarP(&o.Output, "output", "o", "", "write to this file; with --multi the list of files")
+	f.StringVar(&o.Output, "output-file", "", "the same as --output")
+	f.StringVarP(&o.Multi, "multi", "m", "", "write each field of the result to a file in this folder")
+	f.BoolVarP(&o.CreateDirs, "create-output-dirs", "c", false, "make the folders of what is written")
+	f.BoolVarP(&o.Stream, "yaml-stream", "y", false, "write an array as a YAML stream")
+	f.BoolVarP(&o.Text, "string", "S", false, "the result is a text; write it as it is")
 	f.BoolVar(&o.noNewline, "no-trailing-newline", false, "no newline after the result")
-	f.BoolVar(&o.expand, "expand", false, "write a YAML file as JSON, its short forms in full")
+	f.BoolVar(&o.Expand, "expand", false, "write a YAML file as JSON, its short forms in full")
 	f.BoolVar(&o.watch, "watch", false, "render and check again whenever a file that was read changes")
 	cmd.MarkFlagsMutuallyExclusive("output", "output-file")
 	return cmd
@@ -85,11 +71,11 @@ func runRender(ctx context.Context, e *env, o *renderOptions, file string) error
 		return err
 	}
 	switch {
-	case o.stream && o.noNewline:
+	case o.Stream && o.noNewline:
 		return usagef("a YAML stream always ends with a newline; leave out --no-trailing-newline")
 	case o.watch && (o.exec || file == "-"):
 		return usagef("--watch needs a FILE")
-	case o.expand && !o.passes(file):
+	case o.Expand && (o.exec || !jsonnetfile.IsData(file)):
 		return usagef("--expand is for YAML and JSON files")
 	case o.exec:
 		in.File, in.Snippet, in.Name = "", file, "<cmdline>"
@@ -100,100 +86,14 @@ func runRender(ctx context.Context, e *env, o *renderOptions, file string) error
 		}
 		in.File, in.Snippet, in.Name = "", string(data), "<stdin>"
 	}
-	in.Output, in.NoTrailingNewline = o.form(), o.noNewline
-	if o.watch {
-		return watchRender(ctx, e, o, in)
+	in.Output, in.NoTrailingNewline = o.Form(), o.noNewline
+	o.Render.Dir, o.Render.Out = e.dir, e.stdout
+	if !o.watch {
+		return o.Do(ctx, in)
 	}
-	res, err := o.render(ctx, in)
-	if err != nil {
-		return err
-	}
-	return o.write(e, res)
-}
-
-func (o *renderOptions) form() jsonnet.Output {
-	switch {
-	case o.multi != "" && o.text:
-		return jsonnet.MultiString
-	case o.multi != "":
-		return jsonnet.Multi
-	case o.stream:
-		return jsonnet.Stream
-	case o.text:
-		return jsonnet.String
-	}
-	return jsonnet.JSON
-}
-
-// passes reports whether a file is no Jsonnet, and goes through as it is.
-func (o *renderOptions) passes(file string) bool {
-	if o.exec {
-		return false
-	}
-	switch strings.ToLower(path.Ext(file)) {
-	case ".yml", ".yaml", ".json", ".template":
-		return true
-	}
-	return false
-}
-
-func (o *renderOptions) render(ctx context.Context, in jsonnet.Input) (jsonnet.Result, error) {
-	if in.File == "" || !o.passes(in.File) {
-		return jsonnet.Evaluate(ctx, in)
-	}
-	res := jsonnet.Result{Sources: []string{in.File}}
-	text, err := in.Read(in.File)
-	if err != nil {
-		return res, errs.E(errs.NotFound, "%s: %w", in.File, inputfile.Pathless(err))
-	}
-	tree, err := cfn.Parse(in.File, text)
-	if err != nil {
-		return res, err
-	}
-	if o.expand {
-		text = tree.Root.JSON()
-	}
-	res.Text = string(text)
-	return res, nil
-}
-
-// write puts a result where the flags say.
-func (o *renderOptions) write(e *env, res jsonnet.Result) error {
-	if o.multi == "" {
-		return o.writeTo(e, o.output, res.Text)
-	}
-	var list strings.Builder
-	for _, f := range res.Files {
-		name := strings.TrimLeft(path.Clean(filepath.ToSlash(f.Name)), "/") // a name is below the folder, as jsonnet has it
-		if !filepath.IsLocal(name) {
-			return errs.E(errs.Invalid, "the result names a file outside of the folder: %s", f.Name)
-		}
-		name = filepath.Join(o.multi, name)
-		list.WriteString(name + "\n")
-		// A file that is as it should be keeps its time: others look at that.
-		if have, err := os.ReadFile(e.path(name)); err == nil && string(have) == f.Text {
-			continue
-		}
-		if err := o.writeTo(e, name, f.Text); err != nil {
-			return err
-		}
-	}
-	return o.writeTo(e, o.output, list.String())
-}
-
-func (o *renderOptions) writeTo(e *env, file, text string) error {
-	if file == "" || file == "-" {
-		_, err := io.WriteString(e.stdout, text)
-		return err
-	}
-	if o.createDirs {
-		if err := os.MkdirAll(filepath.Dir(e.path(file)), 0o755); err != nil {
-			return err
-		}
-	}
-	err := os.WriteFile(e.path(file), []byte(text), 0o644)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errs.E(errs.NotFound, "%s: no such folder; make it, or give --create-output-dirs", filepath.Dir(file))
-	}
-	return err
+	ctx, cancel := e.orderly(ctx)
+	defer cancel()
+	return o.Watch(ctx, in, jsonnetfile.Watcher{
+		Failed: func(err error) { report(e, err) }, Findings: e.printRuled, Note: func(text string) { e.notef("%s", text) }, Now: e.now,
+	})
 }

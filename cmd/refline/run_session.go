@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -83,7 +80,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	if s.p = s.c.Pipeline; s.p == nil {
 		if len(s.c.Named) > 0 {
-			return s.noJob(ctx, s.c.Named[0])
+			return s.c.NoJob(ctx, s.e.local(), &s.options.Options, s.c.Named[0])
 		}
 		return nil
 	}
@@ -132,18 +129,10 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	}
 	p, named, known := localrun.Choose(s.p, jobs, s.o.only, s.Earlier)
 	if known < len(jobs) {
-		return s.noJob(ctx, jobs[known])
+		return s.c.NoJob(ctx, s.e.local(), &s.options.Options, jobs[known])
 	}
 	s.p, s.jobs = p, named
 	return s.checkManual()
-}
-
-// noJob is the error for a word of the command line that is no job.
-func (s *session) noJob(ctx context.Context, word string) error {
-	if s.c.Result.Explain(word) == nil && (strings.ContainsRune(word, '/') || slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, filepath.Ext(word))) {
-		return errs.E(errs.NotFound, "%q is neither a file of %s nor a job of %s", word, s.c.Project.Name(), s.c.File)
-	}
-	return s.c.NotInPipeline(ctx, &s.options.Options, word)
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -163,7 +152,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.Record.Changed = s.c.Checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
-	if note := s.c.OwnCode(s.options.Options); note != "" {
+	if note := s.c.PretenceNote(s.options.Options); note != "" {
 		s.e.notef("%s", note)
 	}
 	if ready := s.c.Checkout.Ready(); ready > 0 {

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/history"
 	"refline/internal/localrun"
@@ -199,7 +197,7 @@ func newRunsRemoveCmd(e *env) *cobra.Command {
 		Use:     "rm [RUN…]",
 		Short:   "Remove runs with their logs and artifacts",
 		Long:    "Remove runs with their logs and artifacts. A run that is still running stays. A\nnumber is never used again.\n\nExit codes: 0 good, 1 a run could not be removed, 2 usage.",
-		Example: "  refline runs rm 7 8\n  refline runs rm --all",
+		Example: "  refline runs rm 7 ~1\n  refline runs rm --all",
 		RunE:    func(_ *cobra.Command, args []string) error { return runRunsRemove(e, args, all) },
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "remove every run")
@@ -223,12 +221,12 @@ func runRunsRemove(e *env, args []string, all bool) error {
 		return usagef("name the runs to remove, or give --all")
 	}
 	for _, a := range args {
-		n, err := strconv.ParseInt(a, 10, 64)
-		if err != nil {
-			return usagef("%q is not a run's number", a)
+		n, ok := runNumber(a)
+		if !ok {
+			return usagef("%q is not a run's number; refline runs lists them", a)
 		}
-		if _, err := os.Stat(store.Folder(n)); err != nil {
-			return errs.E(errs.NotFound, "no run %d is kept here; refline runs lists them", n)
+		if n, err = store.Find(n); err != nil {
+			return err
 		}
 		numbers = append(numbers, n)
 	}

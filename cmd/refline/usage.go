@@ -116,9 +116,15 @@ func flagError(c *cobra.Command, err error) error {
 		}
 		return usagef("%sunknown flag: %s%s; see %s --help", ofCommand(c), name, near, c.CommandPath())
 	}
-	text := regexp.MustCompile(`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`).
-		ReplaceAllString(err.Error(), ": not a number")
-	return usagef("%s", text)
+	text := err.Error()
+	for _, p := range []struct{ pattern, with string }{
+		{`: strconv\.ParseBool: parsing "[^"]*": invalid syntax`, ": want true, false or no value"},
+		{`: strconv\.\w+: parsing "[^"]*": (invalid syntax|value out of range)`, ": not a number"},
+		{`^unknown shorthand flag: '(.)' in .*`, "unknown flag: -$1"},
+	} {
+		text = regexp.MustCompile(p.pattern).ReplaceAllString(text, p.with)
+	}
+	return usagef("%s%s; see %s --help", ofCommand(c), text, c.CommandPath())
 }
 
 // ofCommand begins a message about a command line with the command's name;
@@ -128,4 +134,26 @@ func ofCommand(c *cobra.Command) string {
 		return ""
 	}
 	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + ": "
+}
+
+// newHelpCmd is the help of a command, by its name.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Long:    "Show the help of a command.\n\nExit codes: 0 good, 2 no such command.",
+		Example: "  refline help run",
+		RunE: func(cmd *cobra.Command, words []string) error {
+			c := cmd.Root()
+			for _, word := range words {
+				next, _, err := c.Find([]string{word})
+				if err != nil || next == c {
+					return usagef("help: %sno command %q%s; see %s --help", ofCommand(c), word, nearCommand(c, word), c.CommandPath())
+				}
+				c = next
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }

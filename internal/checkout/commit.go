@@ -111,7 +111,7 @@ func (p Place) commitRef(ctx context.Context, remote *git.Remote, repo string, n
 	case n.Tag != "":
 		return git.Ref{Kind: git.KindTag, Name: n.Tag}, nil
 	case n.Commit != "":
-		return git.Ref{Kind: git.KindCommit, Name: p.localRevision(ctx, repo, n.Commit)}, nil
+		return git.Ref{Kind: git.KindCommit, Name: p.LocalRevision(ctx, repo, n.Commit)}, nil
 	case n.Name != "":
 		branch := git.Ref{Kind: git.KindBranch, Name: n.Name}
 		_, err := remote.Resolve(ctx, branch)
@@ -133,9 +133,10 @@ func (p Place) commitRef(ctx context.Context, remote *git.Remote, repo string, n
 	return git.DefaultRef(p.Getenv, current), nil
 }
 
-// localRevision is the commit that a revision means in a repository of this
-// computer (HEAD~1, main@{yesterday}); what it does not know stays as it is.
-func (p Place) localRevision(ctx context.Context, repo, revision string) string {
+// LocalRevision is the commit that a revision means in a repository of this
+// computer (HEAD~1, main@{yesterday}). A revision that it does not know is returned
+// as it is.
+func (p Place) LocalRevision(ctx context.Context, repo, revision string) string {
 	path, ok := LocalRepository(p, repo)
 	if !ok {
 		return revision

@@ -155,18 +155,9 @@ func (s Store) Write(r *Run) error {
 // Read returns one run, n counted back from the last when it is not positive
 // (0 is the last run).
 func (s Store) Read(n int64) (*Run, error) {
-	if n <= 0 {
-		all, err := s.Numbers()
-		if err != nil {
-			return nil, err
-		}
-		if len(all) == 0 {
-			return nil, errs.E(errs.NotFound, "no runs are kept here yet; start one: refline run")
-		}
-		if int64(len(all)) <= -n {
-			return nil, errs.E(errs.NotFound, "no run ~%d: only %d are kept here; refline runs lists them", -n, len(all))
-		}
-		n = all[int64(len(all))-1+n]
+	n, err := s.number(n)
+	if err != nil {
+		return nil, err
 	}
 	data, err := os.ReadFile(filepath.Join(s.Folder(n), "run.json"))
 	if err != nil {
@@ -219,4 +210,34 @@ func (s Store) LastOf(names ...string) *Run {
 		}
 	}
 	return nil
+}
+
+// Find returns the number of a run that is kept: n itself, or for 0 the last one
+// and for -1 the one before. The run may have no record.
+func (s Store) Find(n int64) (int64, error) {
+	n, err := s.number(n)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := os.Stat(s.Folder(n)); err != nil {
+		return 0, errs.E(errs.NotFound, "no run %d is kept here; refline runs lists them", n)
+	}
+	return n, nil
+}
+
+func (s Store) number(n int64) (int64, error) {
+	if n > 0 {
+		return n, nil
+	}
+	all, err := s.Numbers()
+	if err != nil {
+		return 0, err
+	}
+	if len(all) == 0 {
+		return 0, errs.E(errs.NotFound, "no runs are kept here yet; start one: refline run")
+	}
+	if int64(len(all)) <= -n {
+		return 0, errs.E(errs.NotFound, "no run ~%d: only %d are kept here; refline runs lists them", -n, len(all))
+	}
+	return all[int64(len(all))-1+n], nil
 }

@@ -114,9 +114,6 @@ func (o *Options) request(p *Place) (r definition.Request, err error) {
 		return r, errs.Usage("--target %s is for --event merge_request", o.Target)
 	}
 	r.Target, r.Registry = o.Target, p.Getenv("REFLINE_REGISTRY")
-	if err = o.checkBefore(); err != nil {
-		return r, err
-	}
 	if r.Variables.Pipeline, err = o.pipelineVariables(p); err != nil {
 		return r, err
 	}
@@ -125,6 +122,9 @@ func (o *Options) request(p *Place) (r definition.Request, err error) {
 }
 
 func (c *Compiled) openSource(ctx context.Context, p *Place, o *Options, run *Run) error {
+	if err := o.resolveBefore(ctx, p); err != nil {
+		return err
+	}
 	if o.Repo == "" && o.Commit != "" {
 		if w, err := git.Open(ctx, p.Dir, p.Environ()); err == nil && !w.InRepository() {
 			return errs.E(errs.Invalid, "--commit %s: %s is not in a git repository; name one: --repo URL", o.Commit, w.Root)
@@ -197,35 +197,29 @@ func (c *Compiled) findFile(ctx context.Context, p *Place, o *Options) (string, 
 		name, where = filepath.ToSlash(rel), c.Project.Name()
 	}
 	name = strings.TrimPrefix(name, "./")
-	if info, err := os.Stat(filepath.Join(c.Root, filepath.FromSlash(name))); c.Root != "" && err == nil && !info.Mode().IsRegular() {
-		return "", errs.E(errs.Invalid, "%s is no regular file; name the pipeline or script: -f FILE", o.File)
+	if err := c.checkRegular(o.File, filepath.Join(c.Root, filepath.FromSlash(name))); err != nil {
+		return "", err
 	}
 	found, err := c.Project.Exists(ctx, name)
 	if err == nil && !found {
-		err = errs.E(errs.NotFound, "no file %s in %s", name, where)
+		err = errs.E(errs.NotFound, "no file %s in %s%s", name, where, c.nearFile(p, o.File))
 	}
 	return name, err
 }
 
-// takeFile takes the first word of the command line as the file to run, if no
-// option names one, it is a file, and no job of the default pipeline has this
-// name.
-func (c *Compiled) takeFile(ctx context.Context, p *Place, o *Options, r definition.Request, words []string) (file string, jobs []string, err error) {
-	if o.File != "" || o.Content != nil || len(words) == 0 {
-		return r.File, words, nil
+// checkRegular refuses what cannot be read as a file of the working tree.
+func (c *Compiled) checkRegular(shown, path string) error {
+	if c.Root == "" {
+		return nil
 	}
-	named := *o
-	named.File = words[0]
-	if file, err = c.findFile(ctx, p, &named); err != nil {
-		if _, missing := os.Stat(p.path(words[0])); errs.Is(err, errs.Invalid) && missing == nil && strings.ContainsRune(words[0], filepath.Separator) {
-			return "", nil, err
-		}
-		return r.File, words, nil // a job, or a mistake that is reported as one
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return errs.E(errs.Invalid, "%s is not a regular file; name the pipeline or script: -f FILE", shown)
 	}
-	if d, err := definition.Compile(ctx, r); err == nil && d.Explain(words[0]) != nil {
-		return r.File, words, nil
+	if target, lerr := os.Readlink(path); err != nil && lerr == nil {
+		return errs.E(errs.Invalid, "%s is a symbolic link to %s, which does not exist; mend the link, or name another file: -f FILE", shown, target)
 	}
-	return file, words[1:], nil
+	return nil
 }
 
 // realFile follows the links of a path, but not that of a configuration itself: as
@@ -265,11 +259,14 @@ func (c *Compiled) What() string {
 	return at
 }
 
-// OwnCode is the note that names the command which runs the code of the ref itself,
-// if the pipeline only pretends to be on it; "" if not.
-func (c *Compiled) OwnCode(o Options) string {
-	if c.Pretence == nil || c.Pretence.Commit == "" {
+// PretenceNote says of a pipeline that only pretends to be on a ref how to run the
+// code of the ref itself, or that there is no such ref; "" if nothing is pretended.
+func (c *Compiled) PretenceNote(o Options) string {
+	switch {
+	case c.Pretence == nil:
 		return ""
+	case c.Pretence.Commit == "":
+		return fmt.Sprintf("%s is not in this repository: rules and variables are those of such a ref, the code is that of %s", c.Ref(), c.Pretence.Code)
 	}
 	o.Repo = "."
 	return fmt.Sprintf("%s is at %s here; to run its own code: refline run%s", c.Ref(), Short(c.Pretence.Commit), o.Again())

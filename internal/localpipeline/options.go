@@ -1,6 +1,8 @@
 package localpipeline
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
@@ -58,13 +60,21 @@ func (o *Options) Again() string {
 	return b.String()
 }
 
-// checkBefore wants the whole name of a commit.
-func (o *Options) checkBefore() error {
-	hex := strings.Trim(strings.ToLower(o.Before), "0123456789abcdef") == ""
-	if o.Before == "" || hex && (len(o.Before) == 40 || len(o.Before) == 64) {
+// resolveBefore makes a commit of any revision, in a repository of this computer.
+// For another repository it wants the whole name.
+func (o *Options) resolveBefore(ctx context.Context, p *Place) error {
+	whole := func() bool {
+		hex := strings.Trim(strings.ToLower(o.Before), "0123456789abcdef") == ""
+		return hex && (len(o.Before) == 40 || len(o.Before) == 64)
+	}
+	if o.Before == "" || whole() {
 		return nil
 	}
-	return errs.Usage("--before %s: give the whole name of the commit, or zeros for a new branch", o.Before)
+	given := o.Before
+	if o.Before = o.checkoutPlace(p).LocalRevision(ctx, cmp.Or(o.Repo, cmp.Or(o.Dir, p.Dir)), given); !whole() {
+		return errs.E(errs.NotFound, "--before %s: not a commit of this repository; of another one give the whole name, and zeros for a new branch", given)
+	}
+	return nil
 }
 
 // sourceOptions are what a source needs of the flags.

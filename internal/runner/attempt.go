@@ -44,10 +44,11 @@ type attempt struct {
 }
 
 // accept takes an attempt that the server offers, if there is a slot. The journal
-// says so before the server hears of it.
+// says so before the server hears of it. A runner that is to stop takes what was
+// offered to its last poll too.
 func (r *runner) accept(j api.OfferedJob) bool {
 	r.mu.Lock()
-	if r.stopping || r.attempts[j.Fence] != nil || len(r.attempts) >= r.o.Slots {
+	if r.closed || r.attempts[j.Fence] != nil || len(r.attempts) >= r.o.Slots {
 		r.mu.Unlock()
 		return false
 	}
@@ -75,7 +76,7 @@ func (r *runner) newAttempt(j journal) *attempt {
 	a.asked, a.askStop = context.WithCancel(context.Background())
 	a.sending, a.endSend = context.WithCancelCause(r.calls)
 	r.attempts[j.Fence] = a
-	r.attemptsDone.Add(1)
+	r.working++
 	return a
 }
 
@@ -96,9 +97,10 @@ func (r *runner) drop(a *attempt) {
 	}
 	r.mu.Lock()
 	delete(r.attempts, a.fence)
+	r.working--
+	r.closeIfIdle()
 	r.mu.Unlock()
 	r.again()
-	r.attemptsDone.Done()
 }
 
 func (r *runner) forget(fence int64) {

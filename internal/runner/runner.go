@@ -94,13 +94,15 @@ type runner struct {
 	lease    time.Duration
 	lastSeen time.Time // of an answer to a poll; only the poll loop uses it
 
-	mu           sync.Mutex
-	session      int64
-	attempts     map[int64]*attempt
-	attemptsDone sync.WaitGroup
-	stopping     bool // no new jobs: this process ends
-	draining     bool // no new jobs: the server says so
-	probing      bool // the next poll asks whether that is still so
+	mu       sync.Mutex
+	session  int64
+	attempts map[int64]*attempt // for which a slot is taken
+	working  int                // attempts whose goroutine has not ended
+	stopping bool               // no new jobs: this process ends
+	closed   bool               // and nothing is left to do
+	idle     chan struct{}      // closed when it is
+	draining bool               // no new jobs: the server says so
+	probing  bool               // the next poll asks whether that is still so
 }
 
 func newRunner(o Options) *runner {
@@ -113,7 +115,7 @@ func newRunner(o Options) *runner {
 		},
 		caches: cache.NewFolder(filepath.Join(o.Dir, "caches"), o.CacheLimit),
 		kick:   make(chan struct{}, 1), warm: make(chan prepared, 16),
-		attempts: map[int64]*attempt{},
+		attempts: map[int64]*attempt{}, idle: make(chan struct{}),
 	}
 }
 
@@ -126,7 +128,7 @@ func (r *runner) takeFolder(context.Context) (unlock func(), err error) {
 	if r.o.Dir, err = filepath.Abs(r.o.Dir); err != nil {
 		return nil, errs.E(errs.Invalid, "%w", err)
 	}
-	for _, name := range []string{"attempts", "builds", "checkouts"} {
+	for _, name := range []string{"attempts", "builds", "checkouts", "transfers"} {
 		if err := os.MkdirAll(r.folder(name), 0o700); err != nil {
 			return nil, errs.E(errs.Unavailable, "the runner's folder: %w", err)
 		}
@@ -150,19 +152,18 @@ const sendTime = 30 * time.Second
 func (r *runner) drain(endJobs context.CancelCauseFunc, grace time.Duration) (whole bool) {
 	r.mu.Lock()
 	r.stopping = true
-	n := len(r.attempts)
+	n := r.working
+	r.closeIfIdle()
 	r.mu.Unlock()
 	r.again()
 	if n > 0 && grace > 0 {
 		r.o.Notice(fmt.Sprintf("%s running; waiting up to %s", plural(n, "job"), grace))
 	}
-	done := make(chan struct{})
-	go func() { r.attemptsDone.Wait(); close(done) }()
-	if waitFor(done, grace) {
+	if waitFor(r.idle, grace) {
 		return true
 	}
 	endJobs(errStopped)
-	if waitFor(done, sendTime) {
+	if waitFor(r.idle, sendTime) {
 		return true
 	}
 	r.mu.Lock()
@@ -170,8 +171,17 @@ func (r *runner) drain(endJobs context.CancelCauseFunc, grace time.Duration) (wh
 		a.endSend(errStopped)
 	}
 	r.mu.Unlock()
-	<-done
+	<-r.idle
 	return false
+}
+
+// closeIfIdle ends the taking of jobs once a runner that stops has none left. The mu
+// is held.
+func (r *runner) closeIfIdle() {
+	if r.stopping && r.working == 0 && !r.closed {
+		r.closed = true
+		close(r.idle)
+	}
 }
 
 func waitFor(done <-chan struct{}, limit time.Duration) bool {

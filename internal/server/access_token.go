@@ -178,16 +178,6 @@ func (a *Access) NewAttemptToken(ctx context.Context, project, fence int64, unti
 	return text, err
 }
 
-// BindRunner notes which runner uses a token, so that the next session is its own.
-func (a *Access) BindRunner(ctx context.Context, actor Actor, runner int64) error {
-	t, err := a.store.Token(ctx, actor.ID)
-	if err != nil || t.Runner == runner {
-		return err
-	}
-	t.Runner = runner
-	return a.store.Update(ctx, func(tx *store.Tx) error { return tx.PutToken(ctx, t) })
-}
-
 // OwnerTokenFile is the name of the file with the owner's token in the data folder.
 const OwnerTokenFile = "owner-token"
 

@@ -39,8 +39,8 @@ type need struct {
 const (
 	unbounded   = -1
 	defaultBody = 1 << 20
-	readTime    = 30 * time.Second // for a body; of a stream for each read
-	writeTime   = 2 * time.Minute  // for an answer that is not a stream
+	bodyTime    = 30 * time.Second
+	writeTime   = 2 * time.Minute // for an answer that is not a stream
 )
 
 // requirement is a need, or an action alone.
@@ -56,15 +56,17 @@ type router struct {
 	auth *authenticator
 
 	projects projectFinders
-	needs    map[string]need // by pattern
-	pending  *need           // of the operation that huma registers now
+	readTime time.Duration // for a body; of a stream for each read
+
+	needs   map[string]need // by pattern
+	pending *need           // of the operation that huma registers now
 }
 
 // projectFinders find the project of a path's parameter, by the parameter's name.
 type projectFinders map[string]func(ctx context.Context, value string) (int64, error)
 
 func newRouter(auth *authenticator, projects projectFinders) *router {
-	return &router{mux: http.NewServeMux(), auth: auth, projects: projects, needs: map[string]need{}}
+	return &router{mux: http.NewServeMux(), auth: auth, projects: projects, readTime: bodyTime, needs: map[string]need{}}
 }
 
 // newAPI makes an API whose operations are registered with [op].
@@ -99,7 +101,7 @@ func (r *router) handle(pattern string, needs requirement, h http.HandlerFunc) {
 	r.needs[pattern] = n
 	r.mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) {
 		infoOf(q.Context()).route = pattern
-		end := limit(w, q, n)
+		end := r.limit(w, q, n)
 		defer end()
 		if q, err := r.admit(q, n); err != nil {
 			r.refuse(w, q, err)
@@ -237,7 +239,7 @@ func wantsPage(q *http.Request) bool {
 
 // limit bounds what is read of a request and how long that and the answer take.
 // What it returns is called at the end.
-func limit(w http.ResponseWriter, q *http.Request, n need) func() {
+func (r *router) limit(w http.ResponseWriter, q *http.Request, n need) func() {
 	control := http.NewResponseController(w)
 	// The errors are those of tests, whose writers have no deadlines.
 	if n.stream {
@@ -254,7 +256,7 @@ func limit(w http.ResponseWriter, q *http.Request, n need) func() {
 	case n.body > 0:
 		q.Body = http.MaxBytesReader(w, q.Body, n.body)
 	}
-	b := &timedBody{ReadCloser: q.Body, control: control, each: n.stream}
+	b := &timedBody{ReadCloser: q.Body, control: control, time: r.readTime, each: n.stream}
 	q.Body = b
 	return b.finish
 }
@@ -263,22 +265,21 @@ func limit(w http.ResponseWriter, q *http.Request, n need) func() {
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	time    time.Duration
 	each    bool
 	begun   bool
 	done    bool
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
-	if b.each || !b.begun {
-		_ = b.control.SetReadDeadline(time.Now().Add(readTime))
+	// At its end net/http drops the deadline. Another one would pass while the
+	// caller waits for its answer, and cancel the request.
+	if !b.done && (b.each || !b.begun) {
+		_ = b.control.SetReadDeadline(time.Now().Add(b.time))
 		b.begun = true
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !b.done {
-		// A deadline that passes later would cancel the request's context.
-		b.done = errors.Is(err, io.EOF)
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
+	b.done = b.done || errors.Is(err, io.EOF)
 	return n, err
 }
 

@@ -14,10 +14,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -64,6 +66,7 @@ type Server struct {
 	router    *router
 	handler   http.Handler
 	memory    *api.PipeListener
+	compiled  compiledRuns
 	unlock    func()
 }
 
@@ -120,6 +123,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
 	}
+	s.scheduler.Starter = s.launcher
 	s.handler = s.routes()
 	return s, nil
 }
@@ -184,9 +188,36 @@ func (s *Server) Close() error {
 	return errors.Join(all...)
 }
 
-// remote opens the repository of a project with its credentials.
-func (s *Server) remote(_ context.Context, p store.Project) (*git.Remote, error) {
-	return git.NewRemote(p.URL, s.mirrors(), s.access())
+// remote opens the repository of a project with its credentials. end gives back
+// what serves them.
+func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, end func(), err error) {
+	access := s.access()
+	end = func() {}
+	given, err := s.credentials(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(given.Logins) > 0 {
+		login := given.Logins[0]
+		access.Login = func(site string) (user, password string) {
+			if strings.HasSuffix(site, "://"+login.Host) {
+				return login.User, login.Token
+			}
+			return "", ""
+		}
+	}
+	var keys []*credential.Key
+	for _, k := range given.Keys {
+		keys = append(keys, &credential.Key{Text: []byte(k.Key), KnownHosts: []byte(k.KnownHosts), Hosts: k.Hosts, Repos: k.Repos})
+	}
+	if access, end, err = credential.Reach(p.URL, keys, access); err != nil {
+		return nil, nil, err
+	}
+	remote, err := git.NewRemote(p.URL, s.mirrors(), access)
+	if err != nil {
+		end()
+	}
+	return remote, end, err
 }
 
 func (s *Server) mirrors() string { return filepath.Join(s.options.Data, "mirrors") }

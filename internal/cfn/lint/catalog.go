@@ -57,7 +57,8 @@ func notDone() map[string]string {
 	return map[string]string{
 		"E0002": own, "E0003": own, "E1101": own,
 		"E0100": deploy, "E0200": deploy,
-		"E3011": "reported as E3001, as cfn-lint does",
+		"E1103": "reported as E3002, as cfn-lint does", "E3008": "reported by the rule that the item breaks, as cfn-lint does",
+		"E2003": "reported as E2001, as cfn-lint does", "E3011": "reported as E3001, as cfn-lint does", "E6004": "reported as E6001, as cfn-lint does",
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
