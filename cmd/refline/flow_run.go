@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -155,33 +154,17 @@ func (w *watcher) follow(ctx context.Context, job string, attempt int, prefix st
 
 // copy writes whole lines, so that those of several jobs do not mix.
 func (w *watcher) copy(log io.Reader, prefix string) (read int64, err error) {
-	var held []byte
-	buf := make([]byte, 32<<10)
-	flush := func(text []byte) {
+	lines := &termview.LogLines{Plain: !w.e.color(), Line: func(line string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		for line := range bytes.Lines(text) {
-			fmt.Fprintf(w.e.stdout, "%s%s", prefix, line)
-		}
+		fmt.Fprintf(w.e.stdout, "%s%s\n", prefix, line)
+	}}
+	read, err = io.Copy(lines, log)
+	lines.Flush()
+	if err != nil {
+		err = errs.E(errs.Unavailable, "%w", err)
 	}
-	for {
-		n, rerr := log.Read(buf)
-		read += int64(n)
-		held = append(held, buf[:n]...)
-		if end := bytes.LastIndexByte(held, '\n'); end >= 0 {
-			flush(held[:end+1])
-			held = append(held[:0], held[end+1:]...)
-		}
-		if rerr != nil {
-			if len(held) > 0 {
-				flush(append(held, '\n'))
-			}
-			if rerr == io.EOF {
-				return read, nil
-			}
-			return read, errs.E(errs.Unavailable, "%w", rerr)
-		}
-	}
+	return read, err
 }
 
 // end prints how the run ended.

@@ -129,23 +129,31 @@ func checkListen(listen string, insecure bool) (local bool, err error) {
 	return false, usagef("others reach %s, and tokens would travel in clear; listen on 127.0.0.1 behind a proxy with TLS, or allow it with --insecure", listen)
 }
 
-// run serves until the first interrupt.
+// run serves until the first interrupt or until ctx is done. The runner ends
+// first, while there is a server to report to.
 func (s *openedServer) run(ctx context.Context, e *env) error {
 	defer s.Close()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(e.stop, func() { cancel(context.Canceled) })
-	defer stop()
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	jobs, stopJobs := context.WithCancel(ctx)
+	defer stopJobs()
+	defer context.AfterFunc(e.stop, stopJobs)()
 	if err := s.announce(); err != nil {
 		return err
 	}
 	defer os.Remove(filepath.Join(s.data, serverFile))
-	runner, err := s.startRunner(ctx, e)
+	endRunner, err := s.startRunner(jobs, e)
 	if err != nil {
 		return err
 	}
-	defer runner()
-	return s.Run(ctx, s.listener)
+	defer context.AfterFunc(jobs, func() {
+		endRunner()
+		cancel()
+	})()
+	err = s.Run(work, s.listener)
+	stopJobs()
+	endRunner()
+	return err
 }
 
 // announce writes where the server is, for commands on this computer.
@@ -159,9 +167,4 @@ func (s *openedServer) announce() error {
 		return err
 	}
 	return os.Rename(path+".part", path)
-}
-
-// startRunner starts the runner of this computer.
-func (s *openedServer) startRunner(context.Context, *env) (end func(), err error) {
-	return func() {}, nil
 }

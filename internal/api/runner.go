@@ -42,8 +42,8 @@ func AgreeProtocol(runner, server int) (int, error) {
 	return min(runner, server), nil
 }
 
-// SessionRequest opens the session of a runner: POST sessions.
-type SessionRequest struct {
+// RunnerSessionRequest opens the session of a runner: POST sessions.
+type RunnerSessionRequest struct {
 	Protocol  int      `json:"protocol"`
 	Name      string   `json:"name"`                // for people, such as the name of the computer
 	Version   string   `json:"version,omitempty"`   // of the program
@@ -58,8 +58,8 @@ type SessionRequest struct {
 	Have   []HeldJob `json:"have,omitempty"`
 }
 
-// Session is a lease: as long as the runner polls, its attempts are its own.
-type Session struct {
+// RunnerSession is a lease: as long as the runner polls, its attempts are its own.
+type RunnerSession struct {
 	Session  int64    `json:"session"`
 	Protocol int      `json:"protocol"`
 	Lease    int      `json:"lease_s"`           // seconds without a poll until the session ends
@@ -69,20 +69,22 @@ type Session struct {
 	Tags     []string `json:"tags,omitempty"`
 }
 
-// Phase is how far a runner is with an attempt.
-type Phase string
+// JobPhase is how far a runner is with an attempt.
+type JobPhase string
 
 // The phases.
 const (
-	PhaseAccepted  Phase = "accepted"  // nothing of it has started
-	PhaseRunning   Phase = "running"   // its script may run
-	PhaseFinishing Phase = "finishing" // it has a result, which is being sent
+	PhaseAccepted  JobPhase = "accepted"  // nothing of it has started
+	PhaseRunning   JobPhase = "running"   // its script may run
+	PhaseFinishing JobPhase = "finishing" // it has a result, which is being sent
 )
 
 // HeldJob is an attempt that a runner has.
 type HeldJob struct {
-	Fence int64 `json:"fence"`
-	Phase Phase `json:"phase,omitempty"`
+	Fence int64    `json:"fence"`
+	Phase JobPhase `json:"phase,omitempty"`
+	// Stopping says that the runner knows that it is to end.
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // PollRequest says what a runner has: POST poll. The server answers when there is
@@ -100,11 +102,11 @@ type PollRequest struct {
 // PollAnswer says what the runner should have. It may hold what was said before:
 // jobs that the runner has, attempts that it has given up.
 type PollAnswer struct {
-	Jobs   []OfferedJob `json:"jobs,omitempty"`
-	Cancel []int64      `json:"cancel,omitempty"` // stop these gracefully and report
-	Gone   []int64      `json:"gone,omitempty"`   // end these: another result counts
-	Drain  bool         `json:"drain,omitempty"`
-	Warm   []Repository `json:"warm,omitempty"` // prepare checkouts of these
+	Jobs   []OfferedJob     `json:"jobs,omitempty"`
+	Cancel []int64          `json:"cancel,omitempty"` // stop these gracefully and report
+	Gone   []int64          `json:"gone,omitempty"`   // end these: another result counts
+	Drain  bool             `json:"drain,omitempty"`
+	Warm   []WarmRepository `json:"warm,omitempty"` // prepare checkouts of these
 }
 
 // OfferedJob is an attempt for the runner. It is the runner's until its session ends.
@@ -113,8 +115,8 @@ type OfferedJob struct {
 	Run   int64 `json:"run"`
 }
 
-// Repository is a commit of a repository that jobs are expected of.
-type Repository struct {
+// WarmRepository is a commit of a repository that jobs are expected of.
+type WarmRepository struct {
 	URL    string `json:"url"`
 	Commit string `json:"commit"`
 }
@@ -132,12 +134,13 @@ type JobSpec struct {
 	Secrets   []JobSecret  `json:"secrets,omitempty"` // masked beside the variables that say so
 	Environ   []string     `json:"environ,omitempty"` // KEY=value that a job on the host inherits too
 
-	Source *JobSource   `json:"source,omitempty"` // nil: the job starts from an empty folder
-	Agent  *Credentials `json:"agent,omitempty"`  // what the job logs in with; it never holds them
+	Source *JobSource      `json:"source,omitempty"` // nil: the job starts from an empty folder
+	Agent  *JobCredentials `json:"agent,omitempty"`  // what the job logs in with; it never holds them
 
-	Take      []string `json:"take,omitempty"`      // keys of artifacts, in order
-	Keep      string   `json:"keep,omitempty"`      // the key of this attempt's artifacts
-	Protected bool     `json:"protected,omitempty"` // caches of protected refs are apart
+	Take       []string `json:"take,omitempty"`        // keys of artifacts, in order
+	Keep       string   `json:"keep,omitempty"`        // the key of this attempt's artifacts
+	Protected  bool     `json:"protected,omitempty"`   // its ref is: caches of others are apart
+	KeepCaches bool     `json:"keep_caches,omitempty"` // the server keeps caches, else the runner does
 
 	Runtime  JobRuntime        `json:"runtime,omitzero"`
 	Timeout  pipeline.Duration `json:"timeout,omitempty"`   // of a job that has none
@@ -173,25 +176,25 @@ type JobSource struct {
 	Sparse     []string `json:"sparse,omitempty"`
 	NoFiles    bool     `json:"no_files,omitempty"` // only .git: GIT_CHECKOUT=false
 
-	Access Credentials `json:"access,omitzero"`
-	CA     string      `json:"ca,omitempty"` // certificates of a private authority, PEM
+	Access JobCredentials `json:"access,omitzero"`
+	CA     string         `json:"ca,omitempty"` // certificates of a private authority, PEM
 }
 
-// Credentials log in to repositories.
-type Credentials struct {
-	Logins []Login     `json:"logins,omitempty"`
-	Keys   []DeployKey `json:"keys,omitempty"`
+// JobCredentials log in to repositories.
+type JobCredentials struct {
+	Logins []JobLogin `json:"logins,omitempty"`
+	Keys   []JobKey   `json:"keys,omitempty"`
 }
 
-// Login is a user name and a token for https.
-type Login struct {
+// JobLogin is a user name and a token for https.
+type JobLogin struct {
 	Host  string `json:"host"` // HOST or HOST:PORT
 	User  string `json:"user,omitempty"`
 	Token string `json:"token"`
 }
 
-// DeployKey is a private key with the hosts that it is for.
-type DeployKey struct {
+// JobKey is a private key with the hosts that it is for.
+type JobKey struct {
 	Name       string   `json:"name"`
 	Key        string   `json:"key"`
 	KnownHosts string   `json:"known_hosts"` // lines of known_hosts
@@ -234,7 +237,6 @@ type JobResult struct {
 	LogBytes  int64               `json:"log_bytes,omitempty"`
 	LogCut    bool                `json:"log_cut,omitempty"`     // the log reached its limit
 	LogClear  bool                `json:"log_cleared,omitempty"` // it could not be shown to hold no secret
-	Events    int64               `json:"events,omitempty"`      // that were sent
 	Image     string              `json:"image,omitempty"`       // with its digest, if it is known
 	Error     *JobError           `json:"error,omitempty"`       // what was in the way of running the job
 }
@@ -256,9 +258,9 @@ type EventsAnswer struct {
 	Seq int64 `json:"seq"`
 }
 
-// Event is one line of POST attempts/FENCE/events: a step of the job, or a note
+// JobEvent is one line of POST attempts/FENCE/events: a step of the job, or a note
 // about it.
-type Event struct {
+type JobEvent struct {
 	Kind pipeline.ReportKind `json:"event"` // step, job_note
 	Time int64               `json:"time"`  // Unix milliseconds
 	Step json.RawMessage     `json:"step,omitempty"`

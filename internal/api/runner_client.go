@@ -28,11 +28,11 @@ type RunnerClient struct {
 	Timeout time.Duration
 }
 
-// Hold is how long a server holds a poll at most.
-const Hold = 20 * time.Second
+// MaxHold is how long a server holds a poll at most.
+const MaxHold = 20 * time.Second
 
 // OpenSession begins or resumes a lease.
-func (c *RunnerClient) OpenSession(ctx context.Context, req SessionRequest) (s Session, err error) {
+func (c *RunnerClient) OpenSession(ctx context.Context, req RunnerSessionRequest) (s RunnerSession, err error) {
 	err = c.call(ctx, call{method: http.MethodPost, path: "/sessions", in: req, out: &s})
 	return s, err
 }
@@ -44,7 +44,7 @@ func (c *RunnerClient) CloseSession(ctx context.Context, session int64) error {
 
 // Poll says what the runner has and returns what it should have.
 func (c *RunnerClient) Poll(ctx context.Context, req PollRequest) (a PollAnswer, err error) {
-	hold := Hold
+	hold := MaxHold
 	if req.HoldMS > 0 {
 		hold = time.Duration(req.HoldMS) * time.Millisecond
 	}
@@ -96,14 +96,18 @@ type call struct {
 	extra        time.Duration // beside the timeout of any call
 }
 
+func (c *RunnerClient) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return 30 * time.Second
+	}
+	return c.Timeout
+}
+
 // packFrom is the size from which on a body is worth compressing.
 const packFrom = 1 << 10
 
 func (c *RunnerClient) call(ctx context.Context, k call) error {
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = 30 * time.Second
-	}
+	timeout := c.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout+k.extra, errs.E(errs.Unavailable, "the server at %s does not answer within %s", c.URL, timeout+k.extra))
 	defer cancel()
 	req, err := c.request(ctx, k)

@@ -18,7 +18,7 @@ func BenchmarkArtifacts(b *testing.B) {
 	}
 	workspace, parent := plant(b, tree), b.TempDir()
 	req := Request{Workspace: workspace, Artifacts: &pipeline.Artifacts{Paths: []string{"out"}}}
-	dst := filepath.Join(parent, "a")
+	dst := inFolder(filepath.Join(parent, "a"))
 	b.Run("collect", func(b *testing.B) {
 		for b.Loop() {
 			_, err := keep(b.Context(), req, dst)
@@ -40,7 +40,7 @@ func BenchmarkArtifacts(b *testing.B) {
 		for b.Loop() {
 			_, err := keep(b.Context(), move, dst)
 			must(b, err)
-			must(b, os.Rename(filepath.Join(dst, filesDir, "out"), filepath.Join(workspace, "out")))
+			must(b, os.Rename(filepath.Join(parent, "a", filesDir, "out"), filepath.Join(workspace, "out")))
 		}
 	})
 	b.Run("tar", func(b *testing.B) {

@@ -19,21 +19,36 @@ import (
 	"refline/internal/workspace"
 )
 
-// keep keeps artifacts in the folder dst.
-func keep(ctx context.Context, req Request, dst string) (*Collection, error) {
-	return Keep(ctx, NewFolder(filepath.Dir(dst)), filepath.Base(dst), req)
-}
-
-// opened are the artifacts in a folder.
+// opened are the artifacts of a key, there or not.
 type opened struct {
-	store *Folder
+	store Store
 	key   string
 }
 
-func open(dst string) (opened, error) {
-	a := opened{NewFolder(filepath.Dir(dst)), filepath.Base(dst)}
-	_, err := a.store.Info(context.Background(), a.key)
-	return a, err
+// each runs a test over every kind of store.
+func each(t *testing.T, test func(t *testing.T, place func(t *testing.T) opened)) {
+	t.Parallel()
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(t *testing.T) opened { return opened{NewFolder(filepath.Join(t.TempDir(), "artifacts")), "job"} })
+	})
+	t.Run("remote", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(t *testing.T) opened { r, _ := newRemote(t); return opened{r, "job"} })
+	})
+}
+
+// inFolder are the artifacts in the folder dst.
+func inFolder(dst string) opened { return opened{NewFolder(filepath.Dir(dst)), filepath.Base(dst)} }
+
+// keep keeps artifacts.
+func keep(ctx context.Context, req Request, dst opened) (*Collection, error) {
+	return Keep(ctx, dst.store, dst.key, req)
+}
+
+func open(dst opened) (opened, error) {
+	_, err := dst.store.Info(context.Background(), dst.key)
+	return dst, err
 }
 
 func (a opened) restore(dir string) error {
@@ -54,9 +69,8 @@ func (a opened) readReport(kind, path string) (io.ReadCloser, error) {
 }
 
 // kept collects and restores into an empty workspace, and gives what came.
-func kept(t *testing.T, req Request) (files, *Collection) {
+func kept(t *testing.T, req Request, dst opened) (files, *Collection) {
 	t.Helper()
-	dst := filepath.Join(t.TempDir(), "artifacts", "job")
 	report, err := keep(t.Context(), req, dst)
 	must(t, err)
 	a, err := open(dst)
@@ -69,14 +83,19 @@ func kept(t *testing.T, req Request) (files, *Collection) {
 	must(t, err)
 	fresh := t.TempDir()
 	must(t, a.restore(fresh))
-	if left, _ := os.ReadDir(filepath.Dir(dst)); len(left) != 1 {
-		t.Errorf("beside the artifacts is left: %v", left)
+	if f, ok := dst.store.(*Folder); ok {
+		if left, _ := os.ReadDir(f.dir); len(left) != 1 {
+			t.Errorf("beside the artifacts is left: %v", left)
+		}
 	}
 	return harvest(t, fresh), report
 }
 
 func TestCollectSelects(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectSelects)
+}
+
+func testCollectSelects(t *testing.T, place func(t *testing.T) opened) {
 	workspace := files{
 		"README":             "tracked",
 		"dist/app":           "!bin",
@@ -148,7 +167,7 @@ func TestCollectSelects(t *testing.T) {
 					Expand: func(s string) string {
 						return strings.NewReplacer("$CI_PROJECT_DIR", "/builds/project", "$DIR", "dist").Replace(s)
 					},
-				})
+				}, place(t))
 				same(t, got, c.want)
 				if len(report.Warnings) != c.warnings {
 					t.Errorf("warnings %q, want %d", report.Warnings, c.warnings)
@@ -162,7 +181,10 @@ func TestCollectSelects(t *testing.T) {
 }
 
 func TestCollectByResult(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectByResult)
+}
+
+func testCollectByResult(t *testing.T, place func(t *testing.T) opened) {
 	for _, c := range []struct {
 		when   pipeline.When
 		failed bool
@@ -175,7 +197,7 @@ func TestCollectByResult(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s failed=%v", c.when, c.failed), func(t *testing.T) {
 			t.Parallel()
-			dst := filepath.Join(t.TempDir(), "a")
+			dst := place(t)
 			report, err := keep(t.Context(), Request{
 				Workspace: plant(t, files{"out.txt": "x", "report.xml": "<r/>", "build.env": "A=1\n"}), Failed: c.failed, Move: true,
 				Artifacts: &pipeline.Artifacts{
@@ -205,7 +227,10 @@ func TestCollectByResult(t *testing.T) {
 }
 
 func TestCollectUntracked(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectUntracked)
+}
+
+func testCollectUntracked(t *testing.T, place func(t *testing.T) opened) {
 	for _, move := range []bool{false, true} {
 		tree := workspace.NewTree(plant(t, files{"src/main.c": "x", ".gitignore": "*.o", ".git/HEAD": "y"}))
 		w, err := tree.Clone(t.Context(), filepath.Join(t.TempDir(), "w"))
@@ -215,20 +240,23 @@ func TestCollectUntracked(t *testing.T) {
 		got, _ := kept(t, Request{
 			Workspace: w.Dir, Base: tree, Move: move,
 			Artifacts: &pipeline.Artifacts{Untracked: true, Exclude: []string{"*.me"}},
-		})
+		}, place(t))
 		same(t, got, files{"src/main.o": "ignored", "target/deep/a": "1", "target/b": "2"})
 	}
 }
 
 func TestCollectLeavesOutWhatIsNoFile(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectLeavesOutWhatIsNoFile)
+}
+
+func testCollectLeavesOutWhatIsNoFile(t *testing.T, place func(t *testing.T) opened) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no named pipes in folders on Windows")
 	}
 	for _, move := range []bool{false, true} {
 		dir := plant(t, files{"d/f": "x"})
 		makePipe(t, filepath.Join(dir, "d", "pipe"))
-		got, report := kept(t, Request{Workspace: dir, Move: move, Artifacts: &pipeline.Artifacts{Paths: []string{"d"}}})
+		got, report := kept(t, Request{Workspace: dir, Move: move, Artifacts: &pipeline.Artifacts{Paths: []string{"d"}}}, place(t))
 		same(t, got, files{"d/f": "x"})
 		if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "pipes") {
 			t.Errorf("warnings: %q", report.Warnings)
@@ -239,11 +267,14 @@ func TestCollectLeavesOutWhatIsNoFile(t *testing.T) {
 // A file that also has a name outside the workspace can be written through
 // that name later.
 func TestCollectCopiesHardLinks(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectCopiesHardLinks)
+}
+
+func testCollectCopiesHardLinks(t *testing.T, place func(t *testing.T) opened) {
 	dir := plant(t, files{"d/f": "before"})
 	outside := filepath.Join(filepath.Dir(dir), "outside")
 	must(t, os.Link(filepath.Join(dir, "d", "f"), outside))
-	dst := filepath.Join(t.TempDir(), "a")
+	dst := place(t)
 	_, err := keep(t.Context(), Request{Workspace: dir, Move: true, Artifacts: &pipeline.Artifacts{Paths: []string{"d"}}}, dst)
 	must(t, err)
 	must(t, os.WriteFile(outside, []byte("after!"), 0o644))
@@ -258,12 +289,15 @@ func TestCollectCopiesHardLinks(t *testing.T) {
 }
 
 func TestCollectOddNamesAndSealedFolders(t *testing.T) {
-	t.Parallel()
+	each(t, testCollectOddNamesAndSealedFolders)
+}
+
+func testCollectOddNamesAndSealedFolders(t *testing.T, place func(t *testing.T) opened) {
 	for _, move := range []bool{false, true} {
 		dir := plant(t, files{"keep": "x"})
 		plantIn(t, filepath.Join(dir, "odd"), oddNames)
 		must(t, os.Chmod(filepath.Join(dir, "odd", "deep", "er"), 0o555))
-		dst := filepath.Join(t.TempDir(), "a")
+		dst := place(t)
 		_, err := keep(t.Context(), Request{Workspace: dir, Move: move, Artifacts: &pipeline.Artifacts{Paths: []string{"odd"}}}, dst)
 		must(t, err)
 		a, err := open(dst)
@@ -278,15 +312,20 @@ func TestCollectOddNamesAndSealedFolders(t *testing.T) {
 			same(t, info.Mode().Perm(), fs.FileMode(0o555))
 		}
 		must(t, workspace.RemoveAll(fresh))
-		must(t, workspace.RemoveAll(dst))
+		if f, ok := dst.store.(*Folder); ok {
+			must(t, workspace.RemoveAll(f.dir))
+		}
 		must(t, workspace.RemoveAll(dir))
 	}
 }
 
 func TestRestoreStaysInside(t *testing.T) {
-	t.Parallel()
+	each(t, testRestoreStaysInside)
+}
+
+func testRestoreStaysInside(t *testing.T, place func(t *testing.T) opened) {
 	dir := plant(t, files{"public/index.html": "page", "out/f": "f"})
-	dst := filepath.Join(t.TempDir(), "a")
+	dst := place(t)
 	_, err := keep(t.Context(), Request{Workspace: dir, Artifacts: &pipeline.Artifacts{Paths: []string{"public", "out"}}}, dst)
 	must(t, err)
 	a, err := open(dst)
@@ -303,10 +342,13 @@ func TestRestoreStaysInside(t *testing.T) {
 	same(t, harvest(t, filepath.Join(outer, "victim")), files{"index.html": "mine"})
 }
 
-func TestArtifactFolderReads(t *testing.T) {
-	t.Parallel()
+func TestArtifactReads(t *testing.T) {
+	each(t, testArtifactReads)
+}
+
+func testArtifactReads(t *testing.T, place func(t *testing.T) opened) {
 	dir := plant(t, files{"a/b.txt": "text", "a/c": "!x", "l": "-> a/b.txt", "evil": "-> /etc/hostname"})
-	dst := filepath.Join(t.TempDir(), "a")
+	dst := place(t)
 	report, err := keep(t.Context(), Request{
 		Workspace: dir, Move: true,
 		Artifacts: &pipeline.Artifacts{Paths: []string{"a", "l", "evil"}, ExpireIn: "3 days", Name: "n"},
@@ -344,8 +386,11 @@ func TestArtifactFolderReads(t *testing.T) {
 }
 
 func TestCollectReplacesTheLastAttempt(t *testing.T) {
-	t.Parallel()
-	dst := filepath.Join(t.TempDir(), "a")
+	each(t, testCollectReplacesTheLastAttempt)
+}
+
+func testCollectReplacesTheLastAttempt(t *testing.T, place func(t *testing.T) opened) {
+	dst := place(t)
 	for _, content := range []string{"first", "second"} {
 		_, err := keep(t.Context(), Request{Workspace: plant(t, files{"only-" + content: content}), Artifacts: &pipeline.Artifacts{Paths: []string{"only-*"}}}, dst)
 		must(t, err)
@@ -368,7 +413,7 @@ func TestKilledCollectLeavesNothingHalf(t *testing.T) {
 		time.Sleep(time.Duration(try*7) * time.Millisecond) // anywhere in the middle
 		must(t, p.Process.Kill())
 		_ = p.Wait()
-		a, err := open(filepath.Join(dir, "a"))
+		a, err := open(inFolder(filepath.Join(dir, "a")))
 		if errs.Is(err, errs.NotFound) {
 			continue
 		}
@@ -380,9 +425,9 @@ func TestKilledCollectLeavesNothingHalf(t *testing.T) {
 		}
 	}
 	// And the next one is not disturbed by what is left.
-	_, err := keep(t.Context(), Request{Workspace: filepath.Join(dir, "w"), Artifacts: &pipeline.Artifacts{Paths: []string{"**"}}}, filepath.Join(dir, "a"))
+	_, err := keep(t.Context(), Request{Workspace: filepath.Join(dir, "w"), Artifacts: &pipeline.Artifacts{Paths: []string{"**"}}}, inFolder(filepath.Join(dir, "a")))
 	must(t, err)
-	a, err := open(filepath.Join(dir, "a"))
+	a, err := open(inFolder(filepath.Join(dir, "a")))
 	must(t, err)
 	list, err := a.store.List(t.Context(), a.key)
 	must(t, err)
@@ -390,8 +435,11 @@ func TestKilledCollectLeavesNothingHalf(t *testing.T) {
 }
 
 func TestRestoreOverWhatIsThere(t *testing.T) {
-	t.Parallel()
-	dst := filepath.Join(t.TempDir(), "a")
+	each(t, testRestoreOverWhatIsThere)
+}
+
+func testRestoreOverWhatIsThere(t *testing.T, place func(t *testing.T) opened) {
+	dst := place(t)
 	_, err := keep(t.Context(), Request{
 		Workspace: plant(t, files{"out/d/f": "new", "out/g": "new"}), Artifacts: &pipeline.Artifacts{Paths: []string{"out"}},
 	}, dst)

@@ -80,6 +80,7 @@ type resumed struct {
 	read  int64
 	tries int
 	pause time.Duration
+	err   error
 }
 
 func (r *resumed) Close() error {
@@ -91,19 +92,24 @@ func (r *resumed) Close() error {
 	return body.Close()
 }
 
-func (r *resumed) Read(p []byte) (int, error) {
+// Read implements [io.Reader]. An error stays.
+func (r *resumed) Read(p []byte) (n int, err error) {
+	if r.err == nil {
+		n, r.err = r.more(p)
+	}
+	return n, r.err
+}
+
+func (r *resumed) more(p []byte) (int, error) {
 	for {
-		if r.read == r.want.Size {
+		if r.read == r.want.Size && r.body != nil {
 			return 0, r.end()
 		}
-		n, err := r.next(p)
+		n, err := r.next(p[:min(int64(len(p)), r.want.Size-r.read)])
 		if n > 0 {
 			r.tries = 0
 			r.hash.Write(p[:n])
 			r.read += int64(n)
-			if r.read > r.want.Size {
-				return 0, fmt.Errorf("%w: it has more than %d bytes", ErrDamaged, r.want.Size)
-			}
 			return n, nil
 		}
 		if err := r.again(err); err != nil {
@@ -120,6 +126,9 @@ func (r *resumed) next(p []byte) (int, error) {
 			return 0, err
 		}
 		r.body = body
+	}
+	if len(p) == 0 { // of an empty blob
+		return 0, nil
 	}
 	return r.body.Read(p)
 }
@@ -150,7 +159,12 @@ func (r *resumed) again(err error) error {
 	}
 }
 
+// end checks the whole. A connection that is lost behind the last byte does not
+// matter.
 func (r *resumed) end() error {
+	if n, _ := io.ReadFull(r.body, make([]byte, 1)); n > 0 {
+		return fmt.Errorf("%w: it has more than %d bytes", ErrDamaged, r.want.Size)
+	}
 	if hex.EncodeToString(r.hash.Sum(nil)) != r.want.SHA256 {
 		return fmt.Errorf("%w: its SHA-256 differs", ErrDamaged)
 	}

@@ -85,8 +85,21 @@ func sha1Of(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// each runs a test over every kind of store.
+func each(t *testing.T, test func(t *testing.T, newStore func(t *testing.T) Store)) {
+	t.Parallel()
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(t *testing.T) Store { return NewFolder(filepath.Join(t.TempDir(), "caches"), 0) })
+	})
+	t.Run("remote", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(t *testing.T) Store { r, _ := newRemote(t); return r })
+	})
+}
+
 // job is what a cache sees of one: restore into a new workspace, do, save.
-func job(t *testing.T, c *Folder, req Request, do func(dir string)) (restored files, saved Report) {
+func job(t *testing.T, c Store, req Request, do func(dir string)) (restored files, saved Report) {
 	t.Helper()
 	req.Workspace = t.TempDir()
 	before, err := Restore(t.Context(), c, req)
@@ -110,9 +123,12 @@ func write(t *testing.T, content files) func(dir string) {
 func nothing(string) {}
 
 func TestCacheComesBack(t *testing.T) {
-	t.Parallel()
+	each(t, testCacheComesBack)
+}
+
+func testCacheComesBack(t *testing.T, newStore func(t *testing.T) Store) {
 	for _, move := range []bool{false, true} {
-		c := NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
+		c := newStore(t)
 		req := cacheOf("k", "deps/", "*.lock")
 		req.Move = move
 		odd := files{"x.lock": "1"}
@@ -135,8 +151,11 @@ func TestCacheComesBack(t *testing.T) {
 }
 
 func TestCachePolicyWhenAndFallback(t *testing.T) {
-	t.Parallel()
-	c := NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
+	each(t, testCachePolicyWhenAndFallback)
+}
+
+func testCachePolicyWhenAndFallback(t *testing.T, newStore func(t *testing.T) Store) {
+	c := newStore(t)
 	req := func(policy string, when pipeline.When, failed bool, keys ...string) Request {
 		r := cacheOf(keys[0], "d")
 		r.Keys.Fallback, r.Cache.Policy, r.Cache.When, r.Failed = keys[1:], policy, when, failed
@@ -169,14 +188,28 @@ func TestCachePolicyWhenAndFallback(t *testing.T) {
 }
 
 func TestCacheUntracked(t *testing.T) {
-	t.Parallel()
-	c := NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
+	each(t, testCacheUntracked)
+}
+
+func testCacheUntracked(t *testing.T, newStore func(t *testing.T) Store) {
+	c := newStore(t)
 	req := cacheOf("k")
 	req.Cache.Untracked = true
 	req.Base = workspace.NewTree(plant(t, files{"tracked": "x"}))
 	job(t, c, req, write(t, files{"tracked": "changed", "made": "1", "sub/made": "2"}))
 	got, _ := job(t, c, req, nothing)
 	same(t, got, files{"made": "1", "sub/made": "2"})
+}
+
+// version is what the store has for p and k.
+func version(t *testing.T, c Store) string {
+	t.Helper()
+	into, err := os.OpenRoot(t.TempDir())
+	must(t, err)
+	defer into.Close()
+	e, err := c.Get(t.Context(), ID{"p", "k"}, into, nil)
+	must(t, err)
+	return e.Version
 }
 
 func entriesOf(t *testing.T, c *Folder) []string {
@@ -193,12 +226,15 @@ func entriesOf(t *testing.T, c *Folder) []string {
 }
 
 func TestSavingWhatDidNotChangeIsNoWork(t *testing.T) {
-	t.Parallel()
-	c := NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
+	each(t, testSavingWhatDidNotChangeIsNoWork)
+}
+
+func testSavingWhatDidNotChangeIsNoWork(t *testing.T, newStore func(t *testing.T) Store) {
+	c := newStore(t)
 	req := cacheOf("k", "d")
 	tree := files{"d/a": "1", "d/b": "2", "d/l": "-> a", "d/e/": "", "d/s/c": "!3"}
 	job(t, c, req, write(t, tree))
-	first := entriesOf(t, c)
+	first := version(t, c)
 	for _, change := range []struct {
 		name string
 		do   func(dir string)
@@ -228,12 +264,12 @@ func TestSavingWhatDidNotChangeIsNoWork(t *testing.T) {
 		{"a directory more", func(dir string) { must(t, os.Mkdir(filepath.Join(dir, "d/e2"), 0o755)) }, false, files{"d/a": "X", "d/b": "2", "d/l": "-> b", "d/e/": "", "d/e2/": "", "d/s/c": "!3"}},
 	} {
 		_, saved := job(t, c, req, change.do)
-		now := entriesOf(t, c)
-		if len(now) != 1 {
-			t.Errorf("%s: %d entries are kept", change.name, len(now))
+		now := version(t, c)
+		if f, ok := c.(*Folder); ok && len(entriesOf(t, f)) != 1 {
+			t.Errorf("%s: %d entries are kept", change.name, len(entriesOf(t, f)))
 		}
-		if (now[0] == first[0]) != change.same {
-			t.Errorf("%s: a new entry was made: %v (%q)", change.name, now[0] != first[0], saved.Notes)
+		if (now == first) != change.same {
+			t.Errorf("%s: a new entry was made: %v (%q)", change.name, now != first, saved.Notes)
 		}
 		first = now
 		got, _ := job(t, c, func() Request { r := req; r.Cache.Policy = "pull"; return r }(), nothing)
@@ -245,8 +281,11 @@ func TestSavingWhatDidNotChangeIsNoWork(t *testing.T) {
 
 // Files that a job got are its own: what it does to them is not in the store.
 func TestRestoredFilesAreNotShared(t *testing.T) {
-	t.Parallel()
-	c := NewFolder(filepath.Join(t.TempDir(), "caches"), 0)
+	each(t, testRestoredFilesAreNotShared)
+}
+
+func testRestoredFilesAreNotShared(t *testing.T, newStore func(t *testing.T) Store) {
+	c := newStore(t)
 	req := cacheOf("k", "d")
 	job(t, c, req, write(t, files{"d/a": "1", "d/b": "2"}))
 	job(t, c, req, write(t, files{"d/b": "changed"})) // a is taken over from the first entry

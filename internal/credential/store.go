@@ -33,6 +33,21 @@ func (k *DeployKey) AddHost(h Host) {
 	}
 }
 
+// SetPublic fills in the public half and the fingerprint of a private key.
+func (k *DeployKey) SetPublic(private []byte) error {
+	signer, err := sshagent.ParseKey(private)
+	if err != nil {
+		return err
+	}
+	comment := ""
+	if file, err := sshagent.ReadKeyFile(private); err == nil && file.Comment != "" {
+		comment = " " + strings.Join(strings.Fields(file.Comment), " ")
+	}
+	k.Public = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + comment
+	k.Fingerprint = ssh.FingerprintSHA256(signer.PublicKey())
+	return nil
+}
+
 // Access returns "read" or "read and write".
 func (k *DeployKey) Access() string {
 	if k.Write {
@@ -83,16 +98,9 @@ func (s Store) Has(name string) bool {
 // Add stores a new key whole or not at all. It fills in the public half and
 // the fingerprint.
 func (s Store) Add(k *DeployKey, key Key) error {
-	signer, err := sshagent.ParseKey(key.Text)
-	if err != nil {
+	if err := k.SetPublic(key.Text); err != nil {
 		return err
 	}
-	comment := ""
-	if file, err := sshagent.ReadKeyFile(key.Text); err == nil && file.Comment != "" {
-		comment = " " + strings.Join(strings.Fields(file.Comment), " ")
-	}
-	k.Public = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + comment
-	k.Fingerprint = ssh.FingerprintSHA256(signer.PublicKey())
 	record, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return err

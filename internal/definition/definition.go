@@ -83,6 +83,26 @@ func Compile(ctx context.Context, r Request) (*Definition, error) {
 		return nil, err
 	}
 	d.completeFacts(ctx, r)
+	d.takeSource(ctx, r)
+	if err := d.compile(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Resume makes the definition of a run again from what it has kept, to compile
+// the pipelines that its trigger jobs start. The request's source is at the run's
+// commit; of the rest of it only the variables count.
+func Resume(ctx context.Context, r Request, kept RunFacts, p *pipeline.Pipeline) *Definition {
+	r.Variables.Pipeline = kept.Variables
+	d := &Definition{File: kept.Facts.ConfigPath, Trigger: kept.Facts.Trigger, Facts: kept.Facts, variables: r.Variables, depth: kept.Depth}
+	d.takeSource(ctx, r)
+	d.Result = &gitlabci.Result{Pipeline: p}
+	return d
+}
+
+// takeSource prepares to read what the request names.
+func (d *Definition) takeSource(ctx context.Context, r Request) {
 	d.loader = r.Source.Loader(d.Facts)
 	d.input = gitlabci.Input{
 		Root: gitlabci.Source{Kind: gitlabci.SourceLocal, Path: d.File}, Content: r.Content, Loader: d.loader,
@@ -97,10 +117,6 @@ func Compile(ctx context.Context, r Request) (*Definition, error) {
 			CompareTo: func(string) ([]string, error) { return r.Changed, nil },
 		}
 	}
-	if err := d.compile(ctx); err != nil {
-		return nil, err
-	}
-	return d, nil
 }
 
 // completeFacts adds to what the source knows what only the request does.

@@ -9,6 +9,8 @@ import (
 // GitSettings are the runner's git variables of one job that decide which files it
 // starts from.
 type GitSettings struct {
+	Strategy   string // GIT_STRATEGY: "", fetch, clone, none, empty
+	Depth      string // GIT_DEPTH as written; "" if it is not set
 	Submodules string // GIT_SUBMODULE_STRATEGY: "", none, normal, recursive
 	NoCheckout bool   // GIT_CHECKOUT: "false"
 	// The others, by name, if they are set and ask for something.
@@ -27,7 +29,7 @@ func (d *Definition) GitSettings(j *pipeline.Job) GitSettings {
 		v, _ := lookup(name)
 		return pipeline.Resolve(v, lookup)
 	}
-	g := GitSettings{Submodules: value("GIT_SUBMODULE_STRATEGY"), Others: map[string]string{}}
+	g := GitSettings{Strategy: value("GIT_STRATEGY"), Depth: value("GIT_DEPTH"), Submodules: value("GIT_SUBMODULE_STRATEGY"), Others: map[string]string{}}
 	checkout, err := strconv.ParseBool(value("GIT_CHECKOUT"))
 	g.NoCheckout = err == nil && !checkout
 	for _, name := range []string{"GIT_SUBMODULE_FORCE_HTTPS", "GIT_LFS_SKIP_SMUDGE"} {

@@ -35,6 +35,11 @@ func (f RunFacts) Environment(p *pipeline.Pipeline, j *pipeline.Job, v Variables
 	return d.Environment(j)
 }
 
+// GitSettings are [Definition.GitSettings] from what a run has kept.
+func (f RunFacts) GitSettings(p *pipeline.Pipeline, j *pipeline.Job, v Variables) GitSettings {
+	return f.definition(p, v).GitSettings(j)
+}
+
 // definition has what the variables of jobs follow from, and nothing else.
 func (f RunFacts) definition(p *pipeline.Pipeline, v Variables) *Definition {
 	v.Pipeline = f.Variables

@@ -1,11 +1,12 @@
-// Package forge asks the places where repositories live (GitLab so far) for
-// what is not in the repository: the variables of a project.
+// Package forge asks the places where repositories live (GitLab, GitHub, Gitea,
+// Forgejo, Bitbucket) for what is not in the repository: commit statuses,
+// comments, webhooks, and the variables of a GitLab project.
 //
 // It promises that a token and the values of variables are in requests only,
 // never in an error, and that tokens go to https, or to this computer.
 //
-// It refuses to know where tokens come from, where variables are kept, and what
-// a job is.
+// It does not know where tokens come from, where variables are kept, what a job
+// is, and when to try again.
 package forge
 
 import (
@@ -20,11 +21,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go"
 
 	"refline/internal/errs"
+	"refline/internal/netguard"
 	"refline/internal/secret"
 )
 
@@ -44,6 +45,7 @@ type GitLabOptions struct {
 	Token   secret.Value
 	Kind    TokenKind
 	CAFile  string // certificates of a private authority, PEM; may be empty
+	Guard   *netguard.Guard
 }
 
 // GitLab is one project of a GitLab.
@@ -52,6 +54,7 @@ type GitLab struct {
 	project string
 	where   string // for messages
 	kind    TokenKind
+	token   secret.Value
 }
 
 // NewGitLab checks the options. It does not ask GitLab anything.
@@ -63,19 +66,22 @@ func NewGitLab(o GitLabOptions) (*GitLab, error) {
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
 		return nil, errs.E(errs.Denied, "%s: a token is sent by https only", u.Redacted())
 	}
-	transport, err := newTransport(o.CAFile)
+	httpClient, err := newClient(o.CAFile, o.Guard)
 	if err != nil {
 		return nil, err
 	}
+	retries := 0 // a server has its own back-off
+	if o.Guard == nil {
+		httpClient.CheckRedirect, retries = nil, 2 // a project that was renamed redirects
+	}
 	options := []gitlab.ClientOptionFunc{
-		gitlab.WithBaseURL(o.URL), gitlab.WithHTTPClient(&http.Client{Transport: transport, Timeout: time.Minute}),
-		gitlab.WithCustomRetryMax(2),
+		gitlab.WithBaseURL(o.URL), gitlab.WithHTTPClient(httpClient), gitlab.WithCustomRetryMax(retries),
 	}
 	client, err := gitlab.NewAuthSourceClient(credential{o.Token, o.Kind}, options...)
 	if err != nil {
 		return nil, errs.E(errs.Invalid, "%s: not the URL of a GitLab", u.Redacted())
 	}
-	return &GitLab{client: client, project: o.Project, where: o.Project + " on " + u.Host, kind: o.Kind}, nil
+	return &GitLab{client: client, project: o.Project, where: o.Project + " on " + u.Host, kind: o.Kind, token: o.Token}, nil
 }
 
 // credential shows the token with each request.

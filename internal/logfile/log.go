@@ -150,6 +150,16 @@ func (l *log) append(offset int64, data []byte) (int64, error) {
 	return l.size, nil
 }
 
+func (l *log) clear() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return os.ErrClosed
+	}
+	l.size, l.lines, l.next = 0, 0, 0
+	return errors.Join(l.file.Truncate(0), l.file.Sync(), l.index.Truncate(0))
+}
+
 func (l *log) sync() (int64, error) {
 	l.mu.Lock()
 	size := l.size

@@ -120,6 +120,20 @@ func (d *Dir) Cut(id ID, durable int64) error {
 	return storageError(err)
 }
 
+// Clear empties a log that may hold what nobody must see. Its followers wait for
+// what is written after.
+func (d *Dir) Clear(id ID) error {
+	for {
+		l, err := d.writer(id)
+		if err != nil {
+			return err
+		}
+		if err := l.clear(); !errors.Is(err, os.ErrClosed) { // finished in between: open it again
+			return storageError(err)
+		}
+	}
+}
+
 // Remove deletes all logs of a run.
 func (d *Dir) Remove(run int64) error {
 	d.mu.Lock()

@@ -11,5 +11,6 @@ const (
 	TriggerWeb          Trigger = "web"
 	TriggerAPI          Trigger = "api"
 	TriggerToken        Trigger = "trigger"         // a trigger token
+	TriggerPipeline     Trigger = "pipeline"        // a trigger job of another project
 	TriggerParent       Trigger = "parent_pipeline" // a trigger job with include
 )

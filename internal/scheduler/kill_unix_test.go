@@ -44,11 +44,7 @@ func serveUntilKilled(address string) {
 	s := scheduler.New(db, time.Now)
 	go func() { fail(s.Run(ctx)) }()
 	// What the killed one's runners had is lost.
-	var open []store.Session
-	err = db.Update(ctx, func(tx *store.Tx) (err error) {
-		open, err = tx.OpenSessions(ctx)
-		return err
-	})
+	open, err := db.OpenSessions(ctx)
 	if err != nil {
 		fail(err)
 	}

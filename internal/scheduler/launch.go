@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -24,13 +25,19 @@ type Launcher struct {
 	Scheduler *Scheduler
 	Store     *store.Store
 	Now       func() time.Time
-	// Remote opens the repository of a project with the project's credentials.
-	Remote func(context.Context, store.Project) (*git.Remote, error)
+	// Remote opens the repository of a project with the project's credentials; end
+	// gives them back.
+	Remote func(context.Context, store.Project) (remote *git.Remote, end func(), err error)
 	// Variables are those of the project and of the server, for compiling: masked
 	// ones need not have their value.
 	Variables func(context.Context, store.Project) (definition.Variables, error)
 	// Includes says where files of other projects come from.
 	Includes func(context.Context, store.Project) source.Includes
+	// Artifact opens a file of the artifacts of a run's job; nil: there are none.
+	Artifact func(ctx context.Context, run store.Run, job, path string) (io.ReadCloser, error)
+	// Dotenv gives the variables that a trigger job gets from the jobs before it; may
+	// be nil.
+	Dotenv func(ctx context.Context, run store.Run, pos int) ([]pipeline.Variable, error)
 }
 
 // Launch says which run is wanted.
@@ -51,6 +58,10 @@ type Launch struct {
 	// Register says that the flow is only looked at: inputs without a value may
 	// come with each run.
 	Register bool
+	Key      string // for NewRun.Key
+
+	parent                   int64 // the run whose trigger job starts this one
+	parentPos, parentAttempt int
 }
 
 // Resolved is a launch whose commit and pipeline are known.
@@ -63,10 +74,11 @@ type Resolved struct {
 // is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
 // that moved, and a [diag.Failure] with the findings of the configuration.
 func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
-	remote, err := l.Remote(ctx, n.Project)
+	remote, end, err := l.Remote(ctx, n.Project)
 	if err != nil {
 		return nil, err
 	}
+	defer end()
 	commit, err := n.resolve(ctx, remote)
 	if err != nil {
 		return nil, err
@@ -123,9 +135,11 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	run := NewRun{
 		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
 		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected,
+		Parent: n.parent, ParentPos: n.parentPos, ParentAttempt: n.parentAttempt, Key: n.Key,
 	}
 	if n.Flow != nil {
 		run.Flow, run.Priority = n.Flow.ID, cmp.Or(n.Priority, n.Flow.Priority)
+		run.Concurrency, run.WhenBusy, run.Slots = n.Flow.Concurrency, WhenBusy(n.Flow.WhenBusy), n.Flow.Slots
 	}
 	return l.Scheduler.Create(ctx, run)
 }

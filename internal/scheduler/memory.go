@@ -15,30 +15,50 @@ import (
 )
 
 // memory is what the scheduler knows without asking the store. All of it can be
-// made again from there. Only the goroutine of Run uses it.
+// made again from there, but for the requests that wait. Only the goroutine that
+// takes turns uses it.
 type memory struct {
 	runs     map[int64]*run
 	graphs   map[int64]*compiled // by pipeline
 	lanes    map[int64]store.Lane
-	laneIDs  map[string]int64 // by laneKey
-	sessions map[int64]*session
-	attempts map[int64]*attempt // those of this server's sessions that have not ended
-	spare    []int64            // ids for attempts
+	laneIDs  map[string]int64    // by laneKey
+	standing map[int64]*standing // polls that wait, by session
+	spare    []int64             // ids for attempts
+
+	nextTimer  time.Time // when the first timer is due, if timerKnown; zero for none
+	timerKnown bool
+	inbox      bool      // there may be messages
+	looked     time.Time // when everything was looked at that other servers change
+	faulty     bool      // the last turn failed
 }
 
 func newMemory() *memory {
 	return &memory{
 		runs: map[int64]*run{}, graphs: map[int64]*compiled{}, lanes: map[int64]store.Lane{}, laneIDs: map[string]int64{},
-		sessions: map[int64]*session{}, attempts: map[int64]*attempt{},
+		standing: map[int64]*standing{}, inbox: true,
 	}
 }
+
+// look makes the next turn look at everything that other servers change.
+func (m *memory) look() { m.looked = time.Time{} }
 
 // compiled is a pipeline that runs share.
 type compiled struct {
 	id       int64
 	pipeline *pipeline.Pipeline
 	graph    *pipeline.Graph
+	groups   []string         // its resource groups
 	lanes    map[bool][]int64 // by protected: the lane of each job
+}
+
+func newCompiled(id int64, p *pipeline.Pipeline, graph *pipeline.Graph) *compiled {
+	c := &compiled{id: id, pipeline: p, graph: graph, lanes: map[bool][]int64{}}
+	for i := range p.Jobs {
+		if group := p.Jobs[i].ResourceGroup; group != "" && !slices.Contains(c.groups, group) {
+			c.groups = append(c.groups, group)
+		}
+	}
+	return c
 }
 
 // run is a run with all its jobs.
@@ -48,33 +68,57 @@ type run struct {
 	jobs []store.Job // by position
 }
 
-// state is what Advance works on.
+func newRun(row store.Run, c *compiled) *run {
+	r := &run{Run: row, c: c, jobs: make([]store.Job, len(c.pipeline.Jobs))}
+	for i := range r.jobs {
+		r.jobs[i] = store.Job{Run: row.ID, Pos: i}
+		r.jobs[i].Status, r.jobs[i].Attempt = pipeline.StatusCreated, 1
+		r.jobs[i].AllowFailure = c.pipeline.Jobs[i].AllowFailure
+	}
+	return r
+}
+
+// state is what Advance works on. All resource groups are busy for it: a job gets
+// one by an event.
 func (r *run) state() pipeline.State {
-	s := pipeline.State{Status: r.Status, Stages: r.Stages, BusyGroups: r.BusyGroups, Jobs: make([]pipeline.JobState, len(r.jobs))}
+	if !r.created() {
+		return pipeline.State{BusyGroups: r.c.groups}
+	}
+	s := pipeline.State{Status: r.Status, Stages: r.Stages, BusyGroups: r.c.groups, Jobs: make([]pipeline.JobState, len(r.jobs))}
 	for i := range r.jobs {
 		s.Jobs[i] = r.jobs[i].JobState
 	}
 	return s
 }
 
-// session is a runner's lease.
-type session struct {
-	store.Session
-	waiting *command  // its standing poll
-	looked  time.Time // when a poll of it last looked at the queue
-	missed  bool      // it saw a job there that it could not lock
+// created reports whether the run had its first event.
+func (r *run) created() bool { return len(r.Stages) > 0 }
+
+// underWay reports whether something is going on or will by itself.
+func (r *run) underWay() bool { return r.created() && len(r.Held) == 0 && r.Result == "" }
+
+// hold keeps events until the run has its slots.
+func (r *run) hold(events []pipeline.Event) {
+	r.Held, r.Result, r.Finished = events, "", time.Time{}
+	if !r.created() {
+		r.Status = pipeline.StatusWaitingForResource
+	}
 }
 
-// takes reports whether the runner may have jobs of a lane.
-func (s *session) takes(l store.Lane) bool {
+// standing is a poll that waits for something to say.
+type standing struct {
+	c      *command
+	x      store.Session
+	missed bool // it saw a job that it could not lock
+}
+
+// takes reports whether a runner may have jobs of a lane.
+func takes(s *store.Session, l store.Lane) bool {
 	if s.Protected && !l.Protected {
 		return false
 	}
 	return !slices.ContainsFunc(l.Tags, func(tag string) bool { return !slices.Contains(s.Tags, tag) })
 }
-
-// attempt is one that has not ended.
-type attempt struct{ store.Attempt }
 
 const (
 	maxRuns   = 2000
@@ -86,6 +130,7 @@ func (m *memory) forget(ids []int64) {
 	for _, id := range ids {
 		delete(m.runs, id)
 	}
+	m.timerKnown, m.inbox = false, true
 }
 
 // trim keeps the memory bounded; any run can be read again.
@@ -107,48 +152,24 @@ func (m *memory) trim(used map[int64]*run) {
 }
 
 func (m *memory) endPolls(err error) {
-	for _, s := range m.sessions {
-		if s.waiting != nil {
-			s.waiting.err = err
-			close(s.waiting.done)
-			s.waiting = nil
-		}
+	for id, x := range m.standing {
+		x.c.err = err
+		close(x.c.done)
+		delete(m.standing, id)
 	}
 }
 
-// restore reads the open leases when a server starts.
+// restore reads the lanes when a server starts.
 func (s *Scheduler) restore(ctx context.Context) error {
-	return s.store.Update(ctx, func(tx *store.Tx) error {
-		lanes, err := tx.Lanes(ctx)
-		if err != nil {
-			return err
-		}
-		for _, l := range lanes {
-			s.memory.addLane(l)
-		}
-		open, err := tx.OpenSessions(ctx)
-		if err != nil {
-			return err
-		}
-		for _, x := range open {
-			if err := s.addSession(ctx, tx, x); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s.store.Update(ctx, func(tx *store.Tx) error { return s.memory.readLanes(ctx, tx) })
 }
 
-func (s *Scheduler) addSession(ctx context.Context, tx *store.Tx, x store.Session) error {
-	list, err := tx.OpenAttempts(ctx, x.ID)
-	if err != nil {
-		return err
+func (m *memory) readLanes(ctx context.Context, tx *store.Tx) error {
+	lanes, err := tx.Lanes(ctx)
+	for _, l := range lanes {
+		m.addLane(l)
 	}
-	s.memory.sessions[x.ID] = &session{Session: x}
-	for _, a := range list {
-		s.memory.attempts[a.ID] = &attempt{Attempt: a}
-	}
-	return nil
+	return err
 }
 
 func (m *memory) addLane(l store.Lane) {

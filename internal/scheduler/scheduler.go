@@ -3,39 +3,64 @@
 // in turns.
 //
 // A turn is one transaction that takes all commands that wait. It promises that
-// what was acknowledged is on disk, that an attempt starts and ends once, and
-// that states are what [pipeline.Graph.Advance] says: nothing else decides. It
-// does not know how a pipeline is written, how a job runs, or who may ask.
+// what was acknowledged is on disk, that an attempt starts and ends once, that
+// nothing waits for a slot that is free, and that states are what
+// [pipeline.Graph.Advance] says: nothing else decides. It does not know how a
+// pipeline is written, how a job runs, or who may ask.
 package scheduler
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 
 	"refline/internal/errs"
-	"refline/internal/pipeline"
 	"refline/internal/store"
 )
 
-// Scheduler is the one that commits turns of a server. Make it with [New] and
-// let it work with [Scheduler.Run].
+// Scheduler is the one that commits turns of a server. Make it with [New], set
+// what is to be other than the default, and let it work with [Scheduler.Run].
 type Scheduler struct {
+	// Starter makes the runs of schedules and trigger jobs. Without one these wait.
+	Starter Starter
+	// Lease is how long a runner session may be silent before it ends.
+	Lease time.Duration
+	// Log gets what nobody waits for: faults of the janitor, of schedules and timers.
+	Log *slog.Logger
+	// Removing is called in the transaction that removes old runs, before their
+	// rows go: it removes or marks what else belongs to them. It may be nil.
+	Removing func(context.Context, *store.Tx, []store.Run) error
+
 	store    *store.Store
 	now      func() time.Time
 	commands chan *command
+	stopped  chan struct{} // closed when no more turns are taken
+	nudge    chan struct{} // something to look for in the store
+	work     chan struct{} // a start to make
+	due      chan struct{} // a schedule or backfill changed
 	memory   *memory
+	hub      *hub
 	timer    *time.Timer
 }
 
 // maxBatch bounds the commands of a turn.
 const maxBatch = 256
 
+// DefaultLease is how long a runner session may be silent.
+const DefaultLease = time.Minute
+
 // New prepares a scheduler on an open store.
 func New(s *store.Store, now func() time.Time) *Scheduler {
-	return &Scheduler{store: s, now: now, commands: make(chan *command, maxBatch), memory: newMemory()}
+	return &Scheduler{
+		Lease: DefaultLease, Log: slog.New(slog.DiscardHandler),
+		store: s, now: now, commands: make(chan *command, maxBatch), memory: newMemory(), hub: newHub(),
+		stopped: make(chan struct{}), nudge: make(chan struct{}, 1), work: make(chan struct{}, 1), due: make(chan struct{}, 1),
+	}
 }
 
-// command is one thing that a turn does. Exactly one of the pointers is set.
+// command is one thing that a turn does. One of the pointers is set, or finish
+// and poll.
 type command struct {
 	ctx     context.Context
 	create  *NewRun
@@ -44,9 +69,13 @@ type command struct {
 	poll    *poll
 	end     *endSession
 	confirm *confirm
+	drain   *drain
+	failed  *failedLaunch
+	slot    *store.Slot
 	done    chan struct{} // closed after the commit, or when it failed
+	runID   int64         // of create
 	run     store.Run     // answer to create
-	answer  Answer        // to poll and finish
+	answer  Answer        // to poll
 	err     error
 }
 
@@ -55,63 +84,89 @@ func (s *Scheduler) do(ctx context.Context, c *command) error {
 	c.ctx, c.done = ctx, make(chan struct{})
 	select {
 	case s.commands <- c:
+	case <-s.stopped:
+		return errStopped
 	case <-ctx.Done():
 		return errs.E(errs.Unavailable, "the server is busy: %w", context.Cause(ctx))
 	}
-	if c.poll == nil {
-		<-c.done // also when ctx is done: what is committed is answered
-		return c.err
+	over := ctx.Done()
+	if c.poll == nil || c.finish != nil {
+		over = nil // what is committed is answered
 	}
 	select {
 	case <-c.done:
 		return c.err
-	case <-ctx.Done():
+	case <-s.stopped:
+		select {
+		case <-c.done:
+			return c.err
+		default:
+			return errStopped
+		}
+	case <-over:
 		// Jobs that a turn gives to this poll now are offered again to the next.
 		return errHoldOver
 	}
 }
 
+var errStopped = errs.E(errs.Unavailable, "the server is stopping")
+
 var errHoldOver = errs.E(errs.Unavailable, "nothing to do")
 
-// Run takes turns until ctx is done. The error is that of a store that cannot
-// be read at the start.
+// Run takes turns until ctx is done, and does beside them what needs no turn:
+// schedules, starts, the end of silent sessions, retention. The error is that of
+// a store that cannot be read at the start.
 func (s *Scheduler) Run(ctx context.Context) error {
 	if err := s.restore(ctx); err != nil {
-		s.refuse(ctx)
+		close(s.stopped)
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	s.timer = time.NewTimer(time.Hour)
+	var beside sync.WaitGroup
+	within, stop := context.WithCancel(ctx)
+	for _, loop := range []func(context.Context){s.endSilentSessions, s.fireSchedules, s.makeStarts, s.retain, s.exchangeHints} {
+		beside.Go(func() { loop(within) })
+	}
+	s.takeTurns(ctx)
+	close(s.stopped)
+	stop()
+	beside.Wait()
+	s.hub.close()
+	return nil
+}
+
+func (s *Scheduler) takeTurns(ctx context.Context) {
+	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
-	s.setTimer(ctx)
 	for {
 		var batch []*command
 		select {
 		case <-ctx.Done():
-			s.refuse(ctx)
-			return nil
+			s.refuse()
+			return
 		case c := <-s.commands:
 			batch = append(batch, c)
+		case <-s.nudge:
+			s.memory.look()
 		case <-s.timer.C:
 		}
 		for len(batch) < maxBatch && len(s.commands) > 0 {
 			batch = append(batch, <-s.commands)
 		}
 		s.takeTurn(ctx, batch)
-		s.setTimer(ctx)
+		s.setTimer()
 	}
 }
 
 // refuse answers what is still waiting when the server ends.
-func (s *Scheduler) refuse(ctx context.Context) {
-	stopped := errs.E(errs.Unavailable, "the server is stopping: %w", context.Cause(ctx))
-	s.memory.endPolls(stopped)
+func (s *Scheduler) refuse() {
+	s.memory.endPolls(errStopped)
 	for {
 		select {
 		case c := <-s.commands:
-			c.err = stopped
+			c.err = errStopped
 			close(c.done)
 		default:
 			return
@@ -120,66 +175,45 @@ func (s *Scheduler) refuse(ctx context.Context) {
 }
 
 // maxSleep bounds how long the scheduler trusts a timer: the wall clock may be
-// set meanwhile, and another server may have added one.
-const maxSleep = 30 * time.Second
+// set meanwhile. The other two are how soon a standing poll looks at the queue
+// once more, if a run in it was locked, and how often everything that another
+// server may have changed is looked at.
+const (
+	maxSleep   = 30 * time.Second
+	lookAgain  = 20 * time.Millisecond
+	secondLook = time.Second
+	afterFault = 100 * time.Millisecond
+)
 
 // setTimer sleeps until there is something to do without a command: the timer of
-// a delayed job, or a poll that looks at the queue once more.
-func (s *Scheduler) setTimer(ctx context.Context) {
+// a delayed job, a message, or a poll that looks at the queue once more.
+func (s *Scheduler) setTimer() {
+	m := s.memory
 	wait := maxSleep
-	if next, err := s.store.NextTimer(ctx); err == nil && !next.IsZero() {
-		wait = min(wait, max(next.Sub(s.now()), 0))
+	if !m.nextTimer.IsZero() {
+		wait = min(wait, max(m.nextTimer.Sub(s.now()), 0))
 	}
-	for _, x := range s.memory.sessions {
-		switch {
-		case x.waiting == nil:
-		case x.missed:
+	if s.store.Shared() {
+		wait = min(wait, secondLook)
+	}
+	if m.inbox || !m.timerKnown {
+		wait = 0
+	}
+	for _, x := range m.standing {
+		if x.missed {
 			wait = min(wait, lookAgain)
-		case s.store.Shared():
-			wait = min(wait, secondLook)
 		}
+	}
+	if m.faulty {
+		wait = max(wait, afterFault)
 	}
 	s.timer.Reset(wait)
 }
 
-// NewRun is a run to make.
-type NewRun struct {
-	ID       int64 // one of the store's for "run"; 0: it gets one
-	Project  int64
-	Flow     int64 // 0 for none
-	Pipeline *pipeline.Pipeline
-	Source   pipeline.Trigger
-	Ref, SHA string
-	Actor    string
-	Parent   int64
-	Priority int
-	Facts    []byte // what the run keeps of its definition; may be nil
-	// Protected says that the run's ref is: its jobs go to protected runners too.
-	Protected bool
-
-	pipelineID int64 // for its pipeline, if that is new
-}
-
-// Create makes a run. It is on disk when Create returns.
-func (s *Scheduler) Create(ctx context.Context, n NewRun) (store.Run, error) {
-	c := &command{create: &n}
-	err := s.do(ctx, c)
-	return c.run, err
-}
-
-// act is an event that a person asks for.
-type act struct {
-	run   int64
-	event pipeline.Event
-}
-
-// Act applies an event that a person asks for: play, cancel, retry. Errors are
-// those of [pipeline.Graph.Advance], and NotFound for a run that is not there.
-func (s *Scheduler) Act(ctx context.Context, run int64, event pipeline.Event) error {
-	switch event.Kind {
-	case pipeline.EventPlay, pipeline.EventCancel, pipeline.EventRetry:
+// wake makes a channel of one place ready.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
 	default:
-		return errs.E(errs.Invalid, "%q cannot be asked for", event.Kind)
 	}
-	return s.do(ctx, &command{act: &act{run, event}})
 }

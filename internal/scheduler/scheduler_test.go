@@ -24,11 +24,18 @@ type fixture struct {
 	s       *scheduler.Scheduler
 	project int64
 	stop    func()
+	lease   time.Duration // 0: the default
+	starter scheduler.Starter
+	now     func() time.Time
+	swap    sync.Mutex // of s, where a server is started again beside its use
 }
 
-func newFixture(t testing.TB, address string) *fixture {
+func newFixture(t testing.TB, address string, set ...func(*fixture)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: storetest.Open(t, address)}
+	for _, s := range set {
+		s(f)
+	}
 	ids, err := f.store.NewIDs(t.Context(), "project", 1)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +54,15 @@ func newFixture(t testing.TB, address string) *fixture {
 
 func (f *fixture) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	f.s = scheduler.New(f.store, time.Now)
+	now := f.now
+	if now == nil {
+		now = time.Now
+	}
+	f.s = scheduler.New(f.store, now)
+	if f.lease > 0 {
+		f.s.Lease = f.lease
+	}
+	f.s.Starter = f.starter
 	done := make(chan error, 1)
 	go func() { done <- f.s.Run(ctx) }()
 	f.stop = sync.OnceFunc(func() {
@@ -427,35 +442,47 @@ func TestRandom(t *testing.T) {
 
 // unreliable is one session of a runner that sometimes dies.
 func (f *fixture) unreliable(ctx context.Context, random *rand.Rand, ended func(scheduler.Assignment)) {
-	session, err := f.s.OpenSession(ctx, 1, nil, false)
+	s := f.current()
+	session, err := s.OpenSession(ctx, 1, nil, false)
 	if err != nil {
+		sleep(ctx)
 		return
 	}
 	for ctx.Err() == nil {
-		a, err := f.s.Poll(ctx, session, 1+random.IntN(4), nil, time.Second)
+		a, err := s.Poll(ctx, session, 1+random.IntN(4), nil, time.Second)
 		if err != nil {
 			return
 		}
 		for _, job := range a.Jobs {
 			if random.IntN(30) == 0 { // died: somebody notices
-				_ = f.s.EndSession(ctx, session)
-				_ = f.s.Finish(ctx, session, job.Fence, scheduler.Result{Status: pipeline.StatusSuccess, Digest: "late"})
+				_ = s.EndSession(ctx, session)
+				_ = s.Finish(ctx, session, job.Fence, scheduler.Result{Status: pipeline.StatusSuccess, Digest: "late"})
 				return
 			}
 			result := scheduler.Result{Status: pipeline.StatusSuccess, Digest: "ok"}
 			if random.IntN(10) == 0 {
 				result = scheduler.Result{Status: pipeline.StatusFailed, Reason: pipeline.ReasonScriptFailure, ExitCode: 1, Digest: "red"}
 			}
-			err := f.s.Finish(ctx, session, job.Fence, result)
+			err := s.Finish(ctx, session, job.Fence, result)
 			if err == nil {
 				ended(job)
+			} else if errs.Is(err, errs.Unavailable) {
+				return // the server was stopped, with what the runner has
 			} else if !errs.Is(err, errs.Conflict) && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
 				f.t.Error(err)
 			}
 			if random.IntN(5) == 0 {
-				_ = f.s.Finish(ctx, session, job.Fence, result)
+				_ = s.Finish(ctx, session, job.Fence, result)
 			}
 		}
+	}
+}
+
+// sleep waits a moment before the next try.
+func sleep(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Millisecond):
 	}
 }
 

@@ -2,8 +2,7 @@ package scheduler
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -22,15 +21,40 @@ type turn struct {
 	batch []*command
 
 	runs     map[int64]*run // locked, as they become
+	fresh    []*run         // made in this turn
 	changed  map[int64]map[int]bool
+	before   map[int64]pipeline.Status  // of changed runs
 	ready    []store.Queued             // became pending in this turn
 	dequeue  map[int64]map[int]bool     // left pending, or found stale
 	timers   map[int64]map[int]bool     // of jobs that are not scheduled any more
 	delays   []store.Timer              // of jobs that are now
+	ended    []int64                    // sessions that this turn ends
 	attempts map[int64]*store.Attempt   // that this turn changes
-	canceled []int64                    // fences whose runners are to be told
+	confirms []int64                    // attempts that runners say they have
+	canceled []int64                    // fences whose runners hear of it
 	given    map[int64][]*store.Attempt // by session
+	lanes    []store.Lane               // new ones
 	events   map[int64][]event
+
+	found    map[int64]store.Attempt // those of results
+	sessions map[int64]store.Session // those of commands, open
+	messages []store.Message         // taken
+	posts    []store.Message
+
+	slotsLocked bool
+	resized     []store.SlotKey // slots with another number of places
+	slotDirty   map[int64]bool  // runs whose claims may differ from their state
+	granted     map[int64]bool  // runs that have their slots although they are held
+	bridges     []place         // trigger jobs that are pending
+	stops       []place         // trigger jobs that are to be canceled
+	cascade     map[int64]bool  // runs whose children are canceled too
+	startsMade  bool            // there is work for makeStarts
+}
+
+// place is a job of a run.
+type place struct {
+	run int64
+	pos int
 }
 
 // event is one event of a run and the command that brought it, if any.
@@ -39,45 +63,70 @@ type event struct {
 	from *command
 }
 
+// errAgain makes a turn start anew: another server changed what it relied on.
+var errAgain = errors.New("the state changed meanwhile")
+
 // takeTurn commits what a batch asks for, then answers. If the transaction
-// fails nothing happened, and all of the batch is told so.
+// fails nothing happened, and all of the batch gets the error.
 func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
-	t := &turn{
-		Scheduler: s, ctx: ctx, now: s.now(), batch: batch,
-		runs: map[int64]*run{}, changed: map[int64]map[int]bool{}, dequeue: map[int64]map[int]bool{},
-		timers: map[int64]map[int]bool{}, attempts: map[int64]*store.Attempt{}, given: map[int64][]*store.Attempt{}, events: map[int64][]event{},
-	}
-	err := s.reserve(ctx, t)
-	if err == nil {
-		err = s.store.Update(ctx, t.run)
-	}
-	if err != nil {
+	const tries = 5
+	for try := 1; ; try++ {
+		t := s.newTurn(ctx, batch)
+		err := s.reserve(ctx, t)
+		if err == nil {
+			err = s.store.Update(ctx, t.run)
+		}
+		if err == nil {
+			s.memory.faulty = false
+			t.publish()
+			s.memory.trim(t.runs)
+			return
+		}
 		s.memory.forget(slices.Collect(maps.Keys(t.runs)))
+		for _, c := range batch {
+			c.answer, c.run, c.runID, c.err = Answer{}, store.Run{}, 0, nil
+		}
+		for _, x := range s.memory.standing {
+			x.c.answer, x.c.err, x.missed = Answer{}, nil, true
+		}
+		if try < tries && ctx.Err() == nil && (errors.Is(err, errAgain) || store.Retryable(err)) {
+			continue
+		}
+		if errors.Is(err, errAgain) {
+			err = errs.E(errs.Unavailable, "other servers change the same runs; try again: %w", err)
+		}
+		s.memory.faulty = true
+		if len(batch) == 0 && ctx.Err() == nil {
+			s.Log.Error("a turn of the scheduler failed", "error", err)
+		}
 		for _, c := range batch {
 			c.err = err
 			close(c.done)
 		}
 		return
 	}
-	t.publish()
-	s.memory.trim(t.runs)
+}
+
+func (s *Scheduler) newTurn(ctx context.Context, batch []*command) *turn {
+	return &turn{
+		Scheduler: s, ctx: ctx, now: s.now(), batch: batch,
+		runs: map[int64]*run{}, changed: map[int64]map[int]bool{}, before: map[int64]pipeline.Status{}, dequeue: map[int64]map[int]bool{},
+		timers: map[int64]map[int]bool{}, attempts: map[int64]*store.Attempt{}, given: map[int64][]*store.Attempt{}, events: map[int64][]event{},
+		sessions: map[int64]store.Session{}, found: map[int64]store.Attempt{},
+		slotDirty: map[int64]bool{}, granted: map[int64]bool{}, cascade: map[int64]bool{},
+	}
 }
 
 // reserve takes the ids that the turn may need: they cannot be had inside of it.
 func (s *Scheduler) reserve(ctx context.Context, t *turn) error {
-	need, runs := 0, 0
+	need := 0
 	for _, c := range t.batch {
-		switch {
-		case c.poll != nil:
+		if c.poll != nil {
 			need += c.poll.free
-		case c.create != nil:
-			runs++
 		}
 	}
-	for _, x := range s.memory.sessions {
-		if x.waiting != nil {
-			need += x.waiting.poll.free
-		}
+	for _, x := range s.memory.standing {
+		need += x.c.poll.free
 	}
 	if need = min(need, 1000) - len(s.memory.spare); need > 0 {
 		ids, err := s.store.NewIDs(ctx, "attempt", need)
@@ -104,42 +153,47 @@ func (s *Scheduler) reserve(ctx context.Context, t *turn) error {
 	return nil
 }
 
+// run is the turn. Rows are locked in one order, so that no two servers wait for
+// each other: runs by their ids, pipelines, projects, slots, lanes, attempts,
+// sessions.
 func (t *turn) run(tx *store.Tx) error {
 	t.tx = tx
-	due, err := tx.DueTimers(t.ctx, t.now, maxBatch)
+	due, err := t.read()
 	if err != nil {
-		return err
-	}
-	if err := t.meetSessions(); err != nil {
 		return err
 	}
 	if err := t.lockRuns(due); err != nil {
 		return err
 	}
 	t.takeTimers(due)
-	for _, c := range t.batch {
-		switch {
-		case c.act != nil:
-			t.takeAct(c)
-		case c.finish != nil:
-			t.takeFinish(c)
-		case c.end != nil:
-			t.takeEnd(c)
-		case c.confirm != nil:
-			t.takeConfirm(c)
-		}
-	}
-	if err := t.advance(); err != nil {
+	if err := t.takeMessages(); err != nil {
 		return err
 	}
 	for _, c := range t.batch {
-		if c.create != nil {
-			if err := t.create(c); err != nil {
-				return err
-			}
+		switch {
+		case c.err != nil:
+		case c.act != nil:
+			t.takeAct(c)
+		case c.finish != nil:
+			err = t.takeFinish(c)
+		case c.end != nil:
+			err = t.takeEnd(c)
+		case c.drain != nil:
+			err = t.takeDrain(c)
+		case c.confirm != nil:
+			t.takeConfirm(c)
+		case c.failed != nil:
+			t.takeFailedLaunch(c)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if err := t.answerPolls(); err != nil {
+	t.advance()
+	if err := t.createRuns(); err != nil {
+		return err
+	}
+	if err := t.settle(); err != nil {
 		return err
 	}
 	if err := t.assign(); err != nil {
@@ -148,30 +202,78 @@ func (t *turn) run(tx *store.Tx) error {
 	return t.write()
 }
 
+// read looks at what needs no lock: timers that are due, messages, and the
+// sessions and attempts of commands.
+func (t *turn) read() (due []store.Timer, err error) {
+	if m := t.memory; !m.timerKnown || !m.nextTimer.IsZero() && !m.nextTimer.After(t.now) || t.looksEverywhere() {
+		if due, err = t.tx.DueTimers(t.ctx, t.now, maxBatch); err != nil {
+			return nil, err
+		}
+		m.timerKnown = false
+	}
+	if t.memory.inbox || t.looksEverywhere() {
+		if t.messages, err = t.tx.Inbox(t.ctx, maxBatch); err != nil {
+			return nil, err
+		}
+	}
+	var fences, sessions []int64
+	for _, c := range t.batch {
+		switch {
+		case c.finish != nil:
+			fences = append(fences, c.finish.fence)
+		case c.confirm != nil:
+			fences = append(fences, c.confirm.fence)
+		}
+		switch {
+		case c.poll != nil:
+			sessions = append(sessions, c.poll.session)
+		case c.end != nil:
+			sessions = append(sessions, c.end.session)
+		}
+	}
+	list, err := t.tx.Attempts(t.ctx, fences)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		t.found[a.ID] = a
+	}
+	return due, t.readSessions(sessions)
+}
+
+// looksEverywhere reports whether the turn looks for what other servers did.
+func (t *turn) looksEverywhere() bool {
+	return t.store.Shared() && t.now.Sub(t.memory.looked).Abs() >= secondLook
+}
+
 // lockRuns locks and reads every run that a command is about, in the order of
-// their ids, so that no two servers wait for each other.
+// their ids.
 func (t *turn) lockRuns(due []store.Timer) error {
 	want := map[int64]bool{}
 	for _, x := range due {
 		want[x.Run] = true
 	}
+	for _, m := range t.messages {
+		want[m.Run] = true
+	}
+	for _, a := range t.found {
+		want[a.Run] = true
+	}
 	for _, c := range t.batch {
 		switch {
 		case c.act != nil:
 			want[c.act.run] = true
-		case c.finish != nil:
-			if a := t.memory.attempts[c.finish.fence]; a != nil {
-				want[a.Run] = true
+		case c.create != nil && c.create.Parent != 0:
+			want[c.create.Parent] = true
+		case c.failed != nil:
+			want[c.failed.Run] = true
+		case c.end != nil:
+			held, err := t.tx.HeldAttempts(t.ctx, []int64{c.end.session})
+			if err != nil {
+				return err
 			}
-		case c.confirm != nil:
-			if a := t.memory.attempts[c.confirm.fence]; a != nil {
+			for _, a := range held {
 				want[a.Run] = true
-			}
-		case c.end != nil, c.poll != nil:
-			for _, a := range t.memory.attempts {
-				if c.end != nil && a.Session == c.end.session || c.poll != nil && a.Session == c.poll.session {
-					want[a.Run] = true
-				}
 			}
 		}
 	}
@@ -194,12 +296,7 @@ func (t *turn) load(rows []store.Run) error {
 			if err != nil {
 				return err
 			}
-			r = &run{c: c, jobs: make([]store.Job, len(c.pipeline.Jobs))}
-			for i := range r.jobs {
-				r.jobs[i] = store.Job{Run: row.ID, Pos: i}
-				r.jobs[i].Status, r.jobs[i].Attempt = pipeline.StatusCreated, 1
-				r.jobs[i].AllowFailure = c.pipeline.Jobs[i].AllowFailure
-			}
+			r = newRun(row, c)
 		}
 		if since != row.Version {
 			jobs, err := t.tx.Jobs(t.ctx, row.ID, since)
@@ -236,7 +333,7 @@ func (t *turn) remember(id int64, p *pipeline.Pipeline) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiled{id: id, pipeline: p, graph: graph, lanes: map[bool][]int64{}}
+	c := newCompiled(id, p, graph)
 	t.memory.graphs[id] = c
 	return c, nil
 }
@@ -252,168 +349,9 @@ func (t *turn) takeTimers(due []store.Timer) {
 	}
 }
 
-func (t *turn) takeAct(c *command) {
-	if t.runs[c.act.run] == nil {
-		c.err = errs.E(errs.NotFound, "no run %d", c.act.run)
-		return
-	}
-	t.add(c.act.run, c.act.event, c)
-}
-
-func (t *turn) add(run int64, ev pipeline.Event, from *command) {
-	t.events[run] = append(t.events[run], event{ev, from})
-}
-
-// advance applies all events of each run at once or, if one of them is refused,
-// one by one, so that a command fails only for its own event.
-func (t *turn) advance() error {
-	for id, list := range t.events {
-		r := t.runs[id]
-		together := make([]pipeline.Event, len(list))
-		for i, ev := range list {
-			together[i] = ev.Event
-		}
-		if err := t.apply(r, together...); err == nil {
-			continue
-		}
-		for _, ev := range list {
-			// A result ends its attempt whatever else this turn did to the job.
-			if err := t.apply(r, ev.Event); err != nil && ev.from != nil && ev.from.finish == nil && ev.from.end == nil {
-				ev.from.err = err
-			}
-		}
-	}
-	clear(t.events)
-	return nil
-}
-
-// apply advances a run and notes what follows from it.
-func (t *turn) apply(r *run, events ...pipeline.Event) error {
-	next, changes, err := r.c.graph.Advance(r.state(), events...)
-	if err != nil {
-		return err
-	}
-	r.Status, r.Result, r.Stages, r.BusyGroups = next.Status, pipeline.ResultOf(next), next.Stages, next.BusyGroups
-	for _, c := range changes {
-		j := &r.jobs[c.Pos]
-		j.JobState = next.Jobs[c.Pos]
-		t.follow(r, j, c)
-	}
-	if t.changed[r.ID] == nil {
-		t.changed[r.ID] = map[int]bool{}
-		r.Version++
-	}
-	for _, c := range changes {
-		t.changed[r.ID][c.Pos] = true
-	}
-	switch {
-	case next.Status.Done() && r.Finished.IsZero():
-		r.Finished = t.now
-	case !next.Status.Done():
-		r.Finished = time.Time{}
-	}
-	return nil
-}
-
-// follow notes what one change means for the queue, timers and runners.
-func (t *turn) follow(r *run, j *store.Job, c pipeline.Change) {
-	if c.From == pipeline.StatusPending {
-		mark(t.dequeue, r.ID, c.Pos)
-		t.ready = slices.DeleteFunc(t.ready, func(q store.Queued) bool { return q.Run == r.ID && q.Pos == c.Pos })
-	}
-	if c.From == pipeline.StatusScheduled {
-		mark(t.timers, r.ID, c.Pos)
-		t.delays = slices.DeleteFunc(t.delays, func(x store.Timer) bool { return x.Run == r.ID && x.Pos == c.Pos })
-	}
-	switch c.To {
-	case pipeline.StatusPending:
-		delete(t.dequeue[r.ID], c.Pos)
-		t.ready = append(t.ready, store.Queued{Run: r.ID, Pos: c.Pos, Project: r.Project, Priority: r.Priority})
-	case pipeline.StatusScheduled:
-		delete(t.timers[r.ID], c.Pos)
-		t.delays = append(t.delays, store.Timer{Run: r.ID, Pos: c.Pos, Attempt: j.Attempt, Due: t.now.Add(r.c.pipeline.Jobs[c.Pos].StartIn.D())})
-	case pipeline.StatusCanceling:
-		t.canceled = append(t.canceled, j.AttemptID)
-	case pipeline.StatusRunning:
-		j.Started, j.Finished = t.now, time.Time{}
-		if r.Started.IsZero() {
-			r.Started = t.now
-		}
-	}
-	if c.To.Done() {
-		j.Finished = t.now
-	}
-}
-
 func mark(set map[int64]map[int]bool, run int64, pos int) {
 	if set[run] == nil {
 		set[run] = map[int]bool{}
 	}
 	set[run][pos] = true
-}
-
-// create makes a run in its first state.
-func (t *turn) create(c *command) error {
-	n := c.create
-	plain, packed, err := encode(n.Pipeline)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(plain)
-	id, err := t.tx.PutPipeline(t.ctx, n.pipelineID, hex.EncodeToString(sum[:]), packed)
-	if err != nil {
-		return err
-	}
-	shared := t.memory.graphs[id]
-	if shared == nil {
-		// A copy of its own: the caller may go on to use the one it gave.
-		p, err := decode(packed)
-		if err == nil {
-			shared, err = t.remember(id, p)
-		}
-		if err != nil {
-			c.err = err
-			return nil
-		}
-	}
-	number, err := t.tx.TakeNumbers(t.ctx, n.Project, 1)
-	if errs.Is(err, errs.NotFound) {
-		c.err = err
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r := &run{c: shared, jobs: make([]store.Job, len(shared.pipeline.Jobs))}
-	r.Run = store.Run{
-		ID: n.ID, Project: n.Project, Number: number, Flow: n.Flow, Pipeline: id, Source: n.Source, Ref: n.Ref, SHA: n.SHA,
-		Actor: n.Actor, Parent: n.Parent, Priority: n.Priority, Protected: n.Protected, Created: t.now,
-	}
-	for i := range r.jobs {
-		r.jobs[i] = store.Job{Run: r.ID, Pos: i}
-		r.jobs[i].Status, r.jobs[i].Attempt = pipeline.StatusCreated, 1
-		r.jobs[i].AllowFailure = shared.pipeline.Jobs[i].AllowFailure
-	}
-	t.runs[r.ID] = r
-	next, changes, err := shared.graph.Advance(pipeline.State{}, pipeline.Event{Kind: pipeline.EventCreate})
-	if err != nil {
-		c.err = err
-		delete(t.runs, r.ID)
-		return nil
-	}
-	r.Status, r.Result, r.Stages, r.Version = next.Status, pipeline.ResultOf(next), next.Stages, 1
-	t.changed[r.ID] = map[int]bool{}
-	for _, ch := range changes {
-		r.jobs[ch.Pos].JobState = next.Jobs[ch.Pos]
-		t.follow(r, &r.jobs[ch.Pos], ch)
-		t.changed[r.ID][ch.Pos] = true
-	}
-	if r.Status.Done() {
-		r.Finished = t.now
-	}
-	c.run = r.Run
-	if n.Facts == nil {
-		return nil
-	}
-	return t.tx.PutRunFacts(t.ctx, r.ID, n.Facts)
 }

@@ -38,20 +38,17 @@ func (r Request) job() Job {
 	return Job{Environment: r.Environment, ProtectedRef: r.ProtectedRef && r.Level >= LevelProtected}
 }
 
-// Variables returns the variables that the attempt gets, one of each name. Those
-// of the project win over those of the whole server.
-func (r Request) Variables(server, project []Variable) []Variable {
+// Variables returns the variables that the attempt gets, one of each name: those of
+// the project, and those of the whole server that the project has none for.
+func (r Request) Variables(server, project []Variable) (fromServer, fromProject []Variable) {
 	if !r.Any() {
-		return nil
+		return nil, nil
 	}
-	list := Select(project, r.job())
-	own := len(list)
-	for _, v := range Select(server, r.job()) {
-		if !slices.ContainsFunc(list[:own], func(have Variable) bool { return have.Name == v.Name }) {
-			list = append(list, v)
-		}
-	}
-	return list
+	fromProject = Select(project, r.job())
+	fromServer = slices.DeleteFunc(Select(server, r.job()), func(v Variable) bool {
+		return slices.ContainsFunc(fromProject, func(own Variable) bool { return own.Name == v.Name })
+	})
+	return fromServer, fromProject
 }
 
 // Allows reports whether the attempt gets the use of something with these flags,

@@ -36,7 +36,8 @@ type Place struct {
 	Scope       int64  // project, 0 for the instance
 	Name        string
 	Environment string
-	Version     int64 // of the row, so that an older value does not come back
+	Version     int64  // of the row, so that an older value does not come back
+	Flags       string // of the row, such as "protected", so that they are not changed from outside
 }
 
 // Sealed is an encrypted value.
@@ -49,7 +50,7 @@ type Sealed struct {
 // that no two places have the same.
 func (p Place) bound(key string) []byte {
 	var b []byte
-	for _, s := range []string{"refline/1", p.Kind, p.Name, p.Environment, key} {
+	for _, s := range []string{"refline/1", p.Kind, p.Name, p.Environment, p.Flags, key} {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 		b = append(b, s...)
 	}

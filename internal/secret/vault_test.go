@@ -11,7 +11,7 @@ import (
 	"refline/internal/errs"
 )
 
-var vaultPlace = Place{Kind: "variable", Scope: 7, Name: "DEPLOY_TOKEN", Environment: "production/*", Version: 3}
+var vaultPlace = Place{Kind: "variable", Scope: 7, Name: "DEPLOY_TOKEN", Environment: "production/*", Version: 3, Flags: "protected"}
 
 func newTestVault(t *testing.T) (*Vault, string) {
 	t.Helper()
@@ -64,6 +64,7 @@ func TestVaultRefusesAnotherPlace(t *testing.T) {
 		"name":                    func(p *Place, _ *Sealed) { p.Name = "DEPLOY_TOKEN2" },
 		"environment":             func(p *Place, _ *Sealed) { p.Environment = "*" },
 		"version":                 func(p *Place, _ *Sealed) { p.Version = 2 },
+		"flags":                   func(p *Place, _ *Sealed) { p.Flags = "" },
 		"name and environment":    func(p *Place, _ *Sealed) { p.Name, p.Environment = "DEPLOY_TOKENp", "roduction/*" },
 		"first byte":              func(_ *Place, s *Sealed) { s.Data[0] ^= 1 },
 		"last byte":               func(_ *Place, s *Sealed) { s.Data[len(s.Data)-1] ^= 1 },

@@ -65,3 +65,12 @@ func transportOf(repository string) string {
 	}
 	return "file"
 }
+
+// hostPortOf is the host and, if it is written, the port of a repository's URL.
+func hostPortOf(repository string) string {
+	u, err := url.Parse(repository)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}

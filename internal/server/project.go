@@ -159,10 +159,11 @@ func sameRepository(a, b string) bool {
 // checkProject looks at the repository.
 func (s *Server) checkProject(ctx context.Context, p store.Project) (api.ProjectCheck, error) {
 	began := s.options.Now()
-	remote, err := s.remote(ctx, p)
+	remote, end, err := s.remote(ctx, p)
 	if err != nil {
 		return api.ProjectCheck{}, err
 	}
+	defer end()
 	head, err := remote.Resolve(ctx, git.Ref{})
 	if err != nil {
 		return api.ProjectCheck{}, err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"refline/internal/api"
 	"refline/internal/errs"
@@ -52,18 +51,26 @@ type ByRuntime struct {
 
 // routes registers every route of the API with the action that it needs.
 func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	config := huma.DefaultConfig("Refline", s.options.Version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/v1/openapi", "", "/api/v1/schemas"
-	config.CreateHooks = nil // no $schema in answers
-	a := humago.New(mux, config)
+	s.router = newRouter(s.secrets.auth, s.projectFinders())
+	a := s.router.newAPI(huma.DefaultConfig("Refline", s.options.Version))
 	s.projectRoutes(a)
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
-	s.plain(mux, "GET /api/v1/runs/{run}/jobs/{job}/log", actRead, s.serveLog)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	return mux
+	s.runnerRoutes()
+	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
+	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	s.signInRoutes()
+	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
+		text, err := a.OpenAPI().MarshalJSON()
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json")
+		_, _ = w.Write(text)
+		return nil
+	})
+	return s.router.handler(httpOptions{PublicURL: s.options.PublicURL, Proxies: s.options.proxies, Log: s.options.Log})
 }
 
 func (s *Server) projectRoutes(a huma.API) {
@@ -316,13 +323,36 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := http.NewResponseController(w)
 	_ = out.Flush() // the headers, before there is a line
-	return s.logs.Follow(ctx, log, number("offset"), func(_ int64, data []byte) error {
-		if _, err := w.Write(data); err != nil {
+	offset := number("offset")
+	for {
+		err := s.logs.Follow(ctx, log, offset, func(at int64, data []byte) error {
+			offset = at + int64(len(data))
+			if _, err := w.Write(data); err != nil {
+				return err
+			}
+			return out.Flush()
+		})
+		if err != nil && !errs.Is(err, errs.NotFound) || ctx.Err() != nil {
 			return err
 		}
-		return out.Flush()
-	})
+		// Nothing is printed yet, or the server was restarted under the attempt.
+		ended := !attempt.Finished.IsZero()
+		if ended {
+			return nil // what was written before its end was read after it
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(logLook):
+		}
+		if attempt, err = s.store.Attempt(ctx, attempt.ID); err != nil {
+			return err
+		}
+	}
 }
+
+// logLook is how often a log that is not written to is looked at.
+const logLook = 20 * time.Millisecond
 
 // findAttempt finds an attempt of a job, 0 for the last one. If there is none
 // yet and wait is set, it waits until there is.

@@ -140,6 +140,9 @@ func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
 			j.Attempt = row.Attempt
 		}
 	}
+	if err := s.explain(ctx, r, &out); err != nil {
+		return out, err
+	}
 	if facts, err := s.runFacts(ctx, id); err == nil {
 		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
 		out.Path = facts.Facts.ConfigPath
@@ -147,6 +150,28 @@ func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
 		return out, err
 	}
 	return out, nil
+}
+
+// explain says why a run or its jobs do not start. Of many jobs only the first
+// ones are explained.
+func (s *Server) explain(ctx context.Context, r store.Run, out *api.Run) (err error) {
+	const most = 20
+	if out.Why, err = s.scheduler.Why(ctx, r.ID, -1); err != nil || r.Status.Done() {
+		return err
+	}
+	left := most
+	for i := range out.Jobs {
+		switch j := &out.Jobs[i]; j.Status {
+		case pipeline.StatusPending, pipeline.StatusWaitingForResource, pipeline.StatusScheduled, pipeline.StatusPreparing:
+			if left--; left < 0 {
+				return nil
+			}
+			if j.Why, err = s.scheduler.Why(ctx, r.ID, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) pipelineOf(ctx context.Context, r store.Run) (*pipeline.Pipeline, error) {
@@ -168,23 +193,27 @@ func (s *Server) runFacts(ctx context.Context, id int64) (definition.RunFacts, e
 
 // waitRun returns a run when its version is above since, or after hold.
 func (s *Server) waitRun(ctx context.Context, id, since int64, hold time.Duration) (api.Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, hold)
+	within, cancel := context.WithTimeout(ctx, hold)
 	defer cancel()
+	watch := s.scheduler.Watch(id)
+	defer watch.Close()
 	for {
 		r, err := s.store.Run(ctx, id)
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			return api.Run{}, err
 		}
-		if err == nil && r.Version > since {
-			break
+		if r.Version > since || within.Err() != nil {
+			return s.showRun(ctx, id)
 		}
 		select {
-		case <-ctx.Done():
-			return s.showRun(context.WithoutCancel(ctx), id)
-		case <-time.After(50 * time.Millisecond):
+		case <-within.Done():
+		case _, ok := <-watch.Ready:
+			if !ok {
+				return api.Run{}, errs.E(errs.Unavailable, "the server is stopping")
+			}
+			watch.Take()
 		}
 	}
-	return s.showRun(ctx, id)
 }
 
 // act applies what a person asks of a run or of one of its jobs.

@@ -11,12 +11,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/blob"
+	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -31,16 +35,24 @@ import (
 
 // Options are the configuration of a server.
 type Options struct {
-	Data     string // folder of the database, logs, mirrors; made if it is not there
-	Database string // postgres:// URL; "" for SQLite in Data
-	Version  string // of the program
+	Data     string     // folder of the database, logs, mirrors; made if it is not there
+	Database string     // postgres:// URL; "" for SQLite in Data
+	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
+	Version  string     // of the program
 	// AllowFile admits repositories that are folders of this computer: for the
 	// owner of a server on loopback.
 	AllowFile bool
 	AllowNet  []string // networks that outgoing connections may reach beside public ones
+	// PublicURL is where others reach the server, nil for its own address. Its path
+	// is the base path.
+	PublicURL *url.URL
+	Proxies   []string // addresses and networks of proxies whose X-Forwarded headers count
+	KeyFile   string   // of encrypted values; "" for secret-keys in Data
 	Log       *slog.Logger
 	Now       func() time.Time
 	Environ   []string
+
+	proxies proxies
 }
 
 // Server is an open server. Make it with [Open], let it work with [Server.Run].
@@ -52,8 +64,13 @@ type Server struct {
 	logs      *logfile.Dir
 	guard     *netguard.Guard
 	hosts     hosts
+	secrets   *Access
+	router    *router
 	handler   http.Handler
 	memory    *api.PipeListener
+	compiled  compiledRuns
+	blobs     blob.Store
+	files     *files
 	unlock    func()
 }
 
@@ -65,6 +82,9 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.proxies, err = parseProxies(o.Proxies); err != nil {
+		return nil, err
 	}
 	s = &Server{options: o, memory: api.ListenPipe()}
 	defer func() {
@@ -85,8 +105,20 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if s.store, err = store.Open(ctx, database); err != nil {
 		return s, err
 	}
+	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
+		return s, err
+	}
+	if _, err := s.secrets.OwnerToken(ctx); err != nil {
+		return s, err
+	}
 	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
 		return s, err
+	}
+	s.files = &files{s: s}
+	if s.blobs = o.Blobs; s.blobs == nil {
+		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
+			return s, err
+		}
 	}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
@@ -99,8 +131,9 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler = scheduler.New(s.store, o.Now)
 	s.launcher = &scheduler.Launcher{
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
-		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
+		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
+	s.scheduler.Starter = s.launcher
 	s.handler = s.routes()
 	return s, nil
 }
@@ -113,10 +146,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	h := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return work },
-	}
+	h := newHTTPServer(s.handler)
+	h.BaseContext = func(net.Listener) context.Context { return work }
 	var group sync.WaitGroup
 	fail := func(err error) {
 		if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -127,6 +158,8 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		group.Go(func() { fail(h.Serve(l)) })
 	}
 	group.Go(func() { fail(s.scheduler.Run(work)) })
+	group.Go(func() { s.secrets.Maintain(work) })
+	group.Go(func() { s.sweepBlobs(work) })
 	<-work.Done()
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
@@ -166,9 +199,36 @@ func (s *Server) Close() error {
 	return errors.Join(all...)
 }
 
-// remote opens the repository of a project with its credentials.
-func (s *Server) remote(_ context.Context, p store.Project) (*git.Remote, error) {
-	return git.NewRemote(p.URL, s.mirrors(), s.access())
+// remote opens the repository of a project with its credentials. end gives back
+// what serves them.
+func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, end func(), err error) {
+	access := s.access()
+	end = func() {}
+	given, err := s.credentials(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(given.Logins) > 0 {
+		login := given.Logins[0]
+		access.Login = func(site string) (user, password string) {
+			if strings.HasSuffix(site, "://"+login.Host) {
+				return login.User, login.Token
+			}
+			return "", ""
+		}
+	}
+	var keys []*credential.Key
+	for _, k := range given.Keys {
+		keys = append(keys, &credential.Key{Text: []byte(k.Key), KnownHosts: []byte(k.KnownHosts), Hosts: k.Hosts, Repos: k.Repos})
+	}
+	if access, end, err = credential.Reach(p.URL, keys, access); err != nil {
+		return nil, nil, err
+	}
+	remote, err := git.NewRemote(p.URL, s.mirrors(), access)
+	if err != nil {
+		end()
+	}
+	return remote, end, err
 }
 
 func (s *Server) mirrors() string { return filepath.Join(s.options.Data, "mirrors") }
@@ -178,8 +238,11 @@ func (s *Server) access() git.Access {
 }
 
 // compileVariables are what a pipeline is compiled with: no values of masked ones.
-func (s *Server) compileVariables(context.Context, store.Project) (definition.Variables, error) {
-	return definition.Variables{Project: []secret.Variable{}, Pipeline: []pipeline.Variable{}}, nil
+func (s *Server) compileVariables(ctx context.Context, p store.Project) (definition.Variables, error) {
+	// The definition withholds protected ones by its ref.
+	r := secret.Request{Event: string(pipeline.TriggerPush), Level: secret.LevelProtected, ProtectedRef: true}
+	list, err := s.secrets.ForCompile(ctx, p.ID, r)
+	return definition.Variables{Project: list, Pipeline: []pipeline.Variable{}}, err
 }
 
 // includes says where files of other projects come from: repositories of this

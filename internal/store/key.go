@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"refline/internal/secret"
@@ -28,7 +29,8 @@ type Key struct {
 
 // Place is what the encrypted key is bound to.
 func (k Key) Place() secret.Place {
-	return secret.Place{Kind: "key", Scope: k.Project, Name: k.Name, Environment: k.Environment, Version: k.Version}
+	return secret.Place{Kind: "key", Scope: k.Project, Name: k.Name, Environment: k.Environment, Version: k.Version,
+		Flags: fmt.Sprintf("protected %t known hosts %s", k.Protected, k.KnownHosts)}
 }
 
 const keyColumns = `id, project, name, version, can_push, protected, environment, public_half, fingerprint, repos, hosts, known_hosts,

@@ -74,13 +74,13 @@ func (t *Tx) Heads(ctx context.Context, lanes []int64, n int) ([]Queued, error) 
 	})
 }
 
-// NextRank returns the rank that the next job of a project gets: behind the
-// project's own, but not behind those of others that came in a burst.
-func (t *Tx) NextRank(ctx context.Context, project int64) (int64, error) {
+// NextRank returns the rank that the next job of a project gets in a lane: behind
+// the project's own, but not behind those of others that came in a burst.
+func (t *Tx) NextRank(ctx context.Context, project, lane int64, priority int) (int64, error) {
 	var lowest, own int64
 	row := t.tx.QueryRowContext(ctx, t.s.rebind(`SELECT
-		(SELECT COALESCE(MIN(rank), 0) FROM (SELECT rank FROM queue ORDER BY lane, priority DESC, rank LIMIT 1) AS first),
-		(SELECT COALESCE(MAX(rank), 0) FROM queue WHERE project = ?)`), project)
+		(SELECT COALESCE(MIN(rank), 0) FROM queue WHERE lane = ? AND priority = ?),
+		(SELECT COALESCE(MAX(rank), 0) FROM queue WHERE project = ? AND lane = ? AND priority = ?)`), lane, priority, project, lane, priority)
 	if err := row.Scan(&lowest, &own); err != nil {
 		return 0, storageError(err)
 	}
@@ -107,15 +107,18 @@ func (t *Tx) Lanes(ctx context.Context) ([]Lane, error) {
 	})
 }
 
-// LaneOf finds or makes the lane of tags. Its id follows from them, so that
-// servers agree on it without asking each other.
-func (t *Tx) LaneOf(ctx context.Context, tags []string, protected bool) (Lane, error) {
+// LaneOf returns the lane of tags, which [Tx.AddLane] keeps. Its id follows from
+// them, so that servers agree on it without asking each other.
+func LaneOf(tags []string, protected bool) Lane {
 	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
-	text := strings.Join(tags, "\n")
-	sum := sha256.Sum256(fmt.Appendf(nil, "%v\x00%s", protected, text))
-	lane := Lane{ID: int64(binary.BigEndian.Uint64(sum[:]) >> 1), Tags: tags, Protected: protected}
-	_, err := t.exec(ctx, "INSERT INTO lanes (id, tags, protected) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", lane.ID, text, bit(protected))
-	return lane, err
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v\x00%s", protected, strings.Join(tags, "\n")))
+	return Lane{ID: int64(binary.BigEndian.Uint64(sum[:]) >> 1), Tags: tags, Protected: protected}
+}
+
+// AddLane keeps a lane, whether it is there or not.
+func (t *Tx) AddLane(ctx context.Context, l Lane) error {
+	_, err := t.exec(ctx, "INSERT INTO lanes (id, tags, protected) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", l.ID, strings.Join(l.Tags, "\n"), bit(l.Protected))
+	return err
 }
 
 func splitLines(text string) []string {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"strings"
-
-	"refline/internal/errs"
 )
 
 // Lease is an attempt with the session that it belongs to.
@@ -17,16 +15,9 @@ type Lease struct {
 
 // Lease returns an attempt and whose it is; NotFound if there is none.
 func (s *Store) Lease(ctx context.Context, fence int64) (Lease, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind("SELECT a."+strings.Join(attemptTable.columns, ", a.")+
-		", s.runner, s.ended_at FROM attempts a JOIN runner_sessions s ON s.id = a.session WHERE a.id = ?"), fence)
-	list, err := collect(rows, storageError(err), scanLease)
-	if err == nil && len(list) == 0 {
-		err = errs.E(errs.NotFound, "no attempt %d", fence)
-	}
-	if err != nil {
-		return Lease{}, err
-	}
-	return list[0], nil
+	rows, err := s.query(ctx, "SELECT a."+strings.Join(attemptTable.columns, ", a.")+
+		", s.runner, s.ended_at FROM attempts a JOIN runner_sessions s ON s.id = a.session WHERE a.id = ?", fence)
+	return first(rows, err, scanLease, "no attempt %d", fence)
 }
 
 func scanLease(rows *sql.Rows) (Lease, error) {
@@ -67,8 +58,8 @@ func (s *Store) NextEvent(ctx context.Context, attempt int64) (int64, error) {
 
 // Events returns up to n events of an attempt from number from on.
 func (s *Store) Events(ctx context.Context, attempt, from int64, n int) ([]AttemptEvent, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind("SELECT attempt, seq, body FROM attempt_events WHERE attempt = ? AND seq >= ? ORDER BY seq LIMIT ?"), attempt, from, n)
-	return collect(rows, storageError(err), func(rows *sql.Rows) (e AttemptEvent, err error) {
+	rows, err := s.query(ctx, "SELECT attempt, seq, body FROM attempt_events WHERE attempt = ? AND seq >= ? ORDER BY seq LIMIT ?", attempt, from, n)
+	return collect(rows, err, func(rows *sql.Rows) (e AttemptEvent, err error) {
 		err = rows.Scan(&e.Attempt, &e.Seq, &e.Body)
 		return e, err
 	})
@@ -93,8 +84,8 @@ func (s *Store) AttemptResults(ctx context.Context, attempts []int64) ([]Attempt
 	if len(attempts) == 0 {
 		return nil, nil
 	}
-	rows, err := s.read.QueryContext(ctx, "SELECT attempt, run, body FROM attempt_results WHERE attempt IN "+idList(attempts)+" ORDER BY attempt")
-	return collect(rows, storageError(err), func(rows *sql.Rows) (r AttemptResult, err error) {
+	rows, err := s.query(ctx, "SELECT attempt, run, body FROM attempt_results WHERE attempt IN "+idList(attempts)+" ORDER BY attempt")
+	return collect(rows, err, func(rows *sql.Rows) (r AttemptResult, err error) {
 		err = rows.Scan(&r.Attempt, &r.Run, &r.Body)
 		return r, err
 	})
@@ -102,20 +93,13 @@ func (s *Store) AttemptResults(ctx context.Context, attempts []int64) ([]Attempt
 
 // SessionLeases returns the attempts of a session that have not ended.
 func (s *Store) SessionLeases(ctx context.Context, session int64) ([]Attempt, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind("SELECT "+strings.Join(attemptTable.columns, ", ")+
-		" FROM attempts WHERE session = ? AND finished_at = 0 ORDER BY id"), session)
-	return collect(rows, storageError(err), scanAttempt)
+	rows, err := s.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+
+		" FROM attempts WHERE session = ? AND finished_at = 0 ORDER BY id", session)
+	return collect(rows, err, scanAttempt)
 }
 
 // LiveSession returns a session that has not ended, else NotFound.
 func (s *Store) LiveSession(ctx context.Context, id int64) (Session, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind("SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE id = ? AND ended_at = 0"), id)
-	list, err := collect(rows, storageError(err), scanSession)
-	if err == nil && len(list) == 0 {
-		err = errs.E(errs.NotFound, "runner session %d has ended; open another", id)
-	}
-	if err != nil {
-		return Session{}, err
-	}
-	return list[0], nil
+	rows, err := s.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE id = ? AND ended_at = 0", id)
+	return first(rows, err, scanSession, "runner session %d has ended; open another", id)
 }

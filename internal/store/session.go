@@ -19,40 +19,65 @@ type Session struct {
 	Ended      time.Time
 }
 
-var sessionTable = table{name: "runner_sessions", key: []string{"id"}, keep: []string{"runner", "beat"},
+var sessionTable = table{name: "runner_sessions", key: []string{"id"},
 	columns: []string{"id", "runner", "tags", "protected", "beat", "draining", "ended_at"}}
 
-// PutSession writes a session; its beat only grows by [Tx.Beat].
-func (t *Tx) PutSession(ctx context.Context, s Session) error {
+// AddSession begins a session.
+func (t *Tx) AddSession(ctx context.Context, s Session) error {
 	return t.putMany(ctx, &sessionTable, [][]any{{s.ID, s.Runner, strings.Join(s.Tags, "\n"), bit(s.Protected), s.Beat, bit(s.Draining), millis(s.Ended)}})
 }
 
-// Beat counts a sign of life of sessions.
-func (t *Tx) Beat(ctx context.Context, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
+// Beat counts a sign of life of sessions and returns the ids of those of all that
+// are open; their rows are locked until the transaction ends.
+func (t *Tx) Beat(ctx context.Context, all, alive []int64) (open []int64, err error) {
+	if len(all) == 0 {
+		return nil, nil
 	}
-	_, err := t.exec(ctx, "UPDATE runner_sessions SET beat = beat + 1 WHERE id IN "+idList(ids))
-	return err
+	rows, err := t.query(ctx, "SELECT id FROM runner_sessions WHERE ended_at = 0 AND id IN "+idList(all)+" ORDER BY id"+t.forUpdate())
+	open, err = collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
+	if err != nil || len(alive) == 0 {
+		return open, err
+	}
+	_, err = t.exec(ctx, "UPDATE runner_sessions SET beat = beat + 1 WHERE id IN "+idList(alive))
+	return open, err
 }
 
 // OpenSessions returns the sessions that have not ended.
-func (t *Tx) OpenSessions(ctx context.Context) ([]Session, error) {
-	rows, err := t.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE ended_at = 0 ORDER BY id")
+func (s *Store) OpenSessions(ctx context.Context) ([]Session, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE ended_at = 0 ORDER BY id")
 	return collect(rows, err, scanSession)
 }
 
-// Session returns a session that has not ended, else NotFound.
-func (t *Tx) Session(ctx context.Context, id int64) (Session, error) {
-	rows, err := t.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE id = ? AND ended_at = 0", id)
-	list, err := collect(rows, err, scanSession)
-	if err == nil && len(list) == 0 {
-		err = errs.E(errs.NotFound, "no runner session %d: it ended, begin another", id)
+// Sessions returns the sessions with these ids that have not ended.
+func (t *Tx) Sessions(ctx context.Context, ids []int64) ([]Session, error) {
+	if len(ids) == 0 {
+		return nil, nil
 	}
+	rows, err := t.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE ended_at = 0 AND id IN "+idList(ids)+" ORDER BY id")
+	return collect(rows, err, scanSession)
+}
+
+// DrainSession says whether a session takes more jobs. NotFound if it has ended.
+func (t *Tx) DrainSession(ctx context.Context, id int64, on bool) error {
+	res, err := t.exec(ctx, "UPDATE runner_sessions SET draining = ? WHERE id = ? AND ended_at = 0", bit(on), id)
 	if err != nil {
-		return Session{}, err
+		return err
 	}
-	return list[0], nil
+	if n, err := res.RowsAffected(); err == nil && n == 0 {
+		return ErrNoSession(id)
+	}
+	return nil
+}
+
+// EndSession ends a session whose attempts have been ended.
+func (t *Tx) EndSession(ctx context.Context, id int64, at time.Time) error {
+	_, err := t.exec(ctx, "UPDATE runner_sessions SET ended_at = ? WHERE id = ?", millis(at), id)
+	return err
+}
+
+// ErrNoSession is the error for a session that ended or never was.
+func ErrNoSession(id int64) error {
+	return errs.E(errs.NotFound, "no runner session %d: it ended, begin another", id)
 }
 
 func scanSession(rows *sql.Rows) (Session, error) {
@@ -109,16 +134,15 @@ func (t *Tx) DueTimers(ctx context.Context, now time.Time, n int) ([]Timer, erro
 	})
 }
 
-// NextTimer returns when the first timer is due, zero if there is none.
-func (s *Store) NextTimer(ctx context.Context) (time.Time, error) {
-	var due sql.NullInt64
-	err := s.read.QueryRowContext(ctx, "SELECT MIN(due_at) FROM timers").Scan(&due)
-	return fromMillis(due.Int64), storageError(err)
-}
-
 func bit(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
+}
+
+// NextTimer returns when the first timer is due, zero if there is none.
+func (t *Tx) NextTimer(ctx context.Context) (time.Time, error) {
+	due, err := t.number(ctx, "SELECT MIN(due_at) FROM timers")
+	return fromMillis(due), err
 }

@@ -261,3 +261,10 @@ func storageError(err error) error {
 	}
 	return fmt.Errorf("database: %w", err)
 }
+
+// Retryable reports whether an error is that of a transaction that another one
+// got in the way of: a deadlock, or the same new key.
+func Retryable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "40") || pg.Code == "23505")
+}

@@ -70,6 +70,16 @@ func (t *Tx) SpendToken(ctx context.Context, hash string, kind TokenKind, at tim
 	return nil
 }
 
+// BindRunnerToken notes which runner uses a token, if none does yet, and returns
+// the one that does.
+func (t *Tx) BindRunnerToken(ctx context.Context, id, runner int64) (int64, error) {
+	if _, err := t.exec(ctx, "UPDATE tokens SET runner = ? WHERE id = ? AND runner = 0", runner, id); err != nil {
+		return 0, err
+	}
+	rows, err := t.query(ctx, "SELECT runner FROM tokens WHERE id = ?", id)
+	return first(rows, err, func(rows *sql.Rows) (n int64, err error) { return n, rows.Scan(&n) }, "no token %d", id)
+}
+
 // RevokeToken revokes a token and all that were made with it.
 func (t *Tx) RevokeToken(ctx context.Context, id int64, at time.Time) error {
 	_, err := t.exec(ctx, "UPDATE tokens SET revoked_at = ? WHERE revoked_at = 0 AND (id = ? OR parent = ?)", millis(at), id, id)

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
+	"refline/internal/errs"
 	"refline/internal/secret"
 )
 
@@ -23,7 +25,8 @@ type Variable struct {
 
 // Place is what the encrypted value is bound to.
 func (v Variable) Place() secret.Place {
-	return secret.Place{Kind: "variable", Scope: v.Project, Name: v.Name, Environment: v.Environment, Version: v.Version}
+	return secret.Place{Kind: "variable", Scope: v.Project, Name: v.Name, Environment: v.Environment, Version: v.Version,
+		Flags: fmt.Sprintf("protected %t masked %t", v.Protected, v.Masked)}
 }
 
 var variableTable = table{name: "variables", key: []string{"id"}, keep: []string{"project", "name", "environment", "created_at"},
@@ -126,6 +129,22 @@ func (t *Tx) ForgetVaultKey(ctx context.Context, id string) (lost int64, err err
 	}
 	_, err = t.exec(ctx, "DELETE FROM vault_keys WHERE id = ?", id)
 	return lost, err
+}
+
+// DropVaultKeys removes the announcements of all keys but one. Conflict if
+// something is encrypted with another.
+func (t *Tx) DropVaultKeys(ctx context.Context, keep string) error {
+	var n int64
+	row := t.tx.QueryRowContext(ctx, t.s.rebind(`SELECT (SELECT COUNT(*) FROM variables WHERE sealed_with <> ?) +
+		(SELECT COUNT(*) FROM keys WHERE sealed_with <> ?)`), keep, keep)
+	if err := row.Scan(&n); err != nil {
+		return storageError(err)
+	}
+	if n > 0 {
+		return errs.E(errs.Conflict, "%d values are encrypted with older keys; rotate the keys again first", n)
+	}
+	_, err := t.exec(ctx, "DELETE FROM vault_keys WHERE id <> ?", keep)
+	return err
 }
 
 // RemoveProjectAccess removes what belongs to a project alone: its variables, its

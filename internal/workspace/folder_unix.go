@@ -153,6 +153,52 @@ func (f folder) read(name string, size int64) ([]byte, error) {
 	}
 }
 
+// open opens a regular file for reading; the caller checks that it is one.
+func (f folder) open(name string) (*os.File, error) {
+	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// writeFrom makes a regular file that is not there yet, with what a reader
+// gives: exactly n.size bytes.
+func (f folder) writeFrom(n *fileNode, content io.Reader) error {
+	fd, err := f.create(n)
+	if err != nil {
+		return err
+	}
+	size, err := readInto(fd, content)
+	if err == nil && size != n.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return f.finish(fd, n, fs.ModePerm, err)
+}
+
+// readInto writes all that a reader gives.
+func readInto(to int, content io.Reader) (total int64, err error) {
+	space := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(space)
+	for {
+		n, rerr := content.Read(space[:])
+		for rest := space[:n]; len(rest) > 0; {
+			k, err := ignoreEINTR(func() (int, error) { return unix.Write(to, rest) })
+			if err != nil {
+				return total, err
+			}
+			rest = rest[k:]
+			total += int64(k)
+		}
+		if errors.Is(rerr, io.EOF) {
+			return total, nil
+		}
+		if rerr != nil {
+			return total, rerr
+		}
+	}
+}
+
 // write makes a regular file that is not there yet. Bits of n.mode that a new
 // file may not have (see folder.mode of a new directory) are in extra.
 func (f folder) write(n *fileNode, data []byte, extra fs.FileMode) error {

@@ -86,6 +86,20 @@ func (f folder) mayRead(name string) error {
 
 func (f folder) read(name string, _ int64) ([]byte, error) { return f.root.ReadFile(name) }
 
+func (f folder) open(name string) (*os.File, error) { return f.root.Open(name) }
+
+func (f folder) writeFrom(n *fileNode, content io.Reader) error {
+	to, err := f.create(n)
+	if err != nil {
+		return err
+	}
+	size, err := io.Copy(to, content)
+	if err == nil && size != n.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return f.finish(to, n, err)
+}
+
 func (f folder) write(n *fileNode, data []byte, _ fs.FileMode) error {
 	to, err := f.create(n)
 	if err != nil {

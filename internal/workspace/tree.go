@@ -37,6 +37,9 @@ type Tree struct {
 	folders func() map[string]bool
 	noMount atomic.Bool // an overlay was tried and refused
 
+	moves  bool // the first clone is the checkout itself
+	listed bool // after the files were listed
+
 	poolDir   string // for released workspaces; "": no pool
 	poolMu    sync.Mutex
 	pool      []*Workspace
@@ -138,6 +141,9 @@ func (t *Tree) CloneFiles(ctx context.Context, dst string) (*Workspace, error) {
 }
 
 func (t *Tree) clone(ctx context.Context, dst string, mayMount bool) (*Workspace, error) {
+	if t.moves {
+		return t.moveTo(dst)
+	}
 	if mayMount {
 		if w := t.reused(ctx, dst); w != nil {
 			return w, nil

@@ -249,6 +249,28 @@ func list(t *testing.T, s blob.Store) {
 	}
 }
 
+// Send sends a request as somebody without credentials does.
+func Send(t testing.TB, r *blob.Request, body []byte) (status int, answer []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), r.Method, r.URL, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range r.Header {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, answer
+}
+
 // requests plays a runner, which has the requests and no credentials.
 func requests(t *testing.T, s blob.Store) {
 	data, sum := Content(70_000)
@@ -263,34 +285,14 @@ func requests(t *testing.T, s blob.Store) {
 	if up == nil && down == nil {
 		return // a folder
 	}
-	send := func(r *blob.Request, body []byte) (int, []byte) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), r.Method, r.URL, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, value := range r.Header {
-			req.Header.Set(name, value)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		got, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, got
-	}
-	if status, answer := send(up, data); status != http.StatusOK {
+	if status, answer := Send(t, up, data); status != http.StatusOK {
 		t.Fatalf("upload: %d %s", status, answer)
 	}
 	info, err := s.Stat(t.Context(), "r/up")
 	if err != nil || info.Sum != sum {
 		t.Errorf("stat: %+v, %v; want %+v", info, err, sum)
 	}
-	if status, got := send(down, nil); status != http.StatusOK || !bytes.Equal(got, data) {
+	if status, got := Send(t, down, nil); status != http.StatusOK || !bytes.Equal(got, data) {
 		t.Errorf("download: %d, %d bytes", status, len(got))
 	}
 }

@@ -57,7 +57,8 @@ func notDone() map[string]string {
 	return map[string]string{
 		"E0002": own, "E0003": own, "E1101": own,
 		"E0100": deploy, "E0200": deploy,
-		"E3011": "reported as E3001, as cfn-lint does",
+		"E1103": "reported as E3002, as cfn-lint does", "E3008": "reported by the rule that the item breaks, as cfn-lint does",
+		"E2003": "reported as E2001, as cfn-lint does", "E3011": "reported as E3001, as cfn-lint does", "E6004": "reported as E6001, as cfn-lint does",
 		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
@@ -69,6 +70,7 @@ func differs() map[string]string {
 	return map[string]string{
 		"E0001": "of loops; other transforms are not run: serverless templates are checked as they are written",
 		"E2900": "when the parameters of the stack are known",
+		"E3040": "off unless it is included: the service ignores such values, and cfn-lint never reports them",
 		"E3024": "what a function gives is not asked for its keys",
 		"I3042": "the partition only",
 		"E3049": "a health check port that is not given is the port of the traffic",

@@ -78,6 +78,21 @@ func unknownValue(pos cfn.Pos) *cfn.Node {
 	return &cfn.Node{Kind: cfn.Map, Pos: pos, Fields: []cfn.Field{{Name: "Ref", Pos: pos, Value: text2node(loopValue, pos)}}}
 }
 
+// attributeOf is the attribute in the argument of Fn::GetAtt: what follows the
+// resource; nil when there is none.
+func attributeOf(arg *cfn.Node) *cfn.Node {
+	if arg.IsString() {
+		if _, attribute, ok := strings.Cut(arg.Text, "."); ok {
+			return text2node(attribute, arg.Pos)
+		}
+		return nil
+	}
+	if arg.Kind == cfn.List && len(arg.Items) == 2 {
+		return arg.Items[1]
+	}
+	return nil
+}
+
 // keepsNames are the keys whose texts name something in the template, or are
 // only read by people. A guess is good enough there: whatever a loop may make
 // counts as there.
@@ -182,12 +197,16 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 		} else if v != nil {
 			return text2node(v.value, n.Pos)
 		}
-	case bit == fnSub && arg.IsString() && !keepsNames(at.last()) && vars.opens(arg.Text), bit == fnFindInMap && vars.opensBelow(arg):
+	case bit == fnSub && arg.IsString() && !keepsNames(at.last()) && vars.opens(arg.Text), bit == fnFindInMap && vars.opensBelow(arg),
+		bit == fnGetAtt && vars.opensBelow(attributeOf(arg)):
 		return unknownValue(n.Pos)
-	case bit == fnSub && arg.IsString() && at.last() == "DependsOn":
+	case bit == fnSub && arg.IsString() && keepsNames(at.last()) && (at.last() == "DependsOn" || vars.opens(arg.Text)):
 		// A name, once the identifiers are put in.
 		if text := vars.replace(arg.Text); text != arg.Text && !strings.Contains(text, "${") {
 			return text2node(text, n.Pos)
+		}
+		if vars.opens(arg.Text) {
+			return unknownValue(n.Pos)
 		}
 	}
 	if at.first(0) == "Resources" && at.has("Properties") && slices.ContainsFunc(n.Fields, func(f cfn.Field) bool { return vars.opens(f.Name) }) {

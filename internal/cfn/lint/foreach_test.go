@@ -87,6 +87,31 @@ func TestLoopsOverUnknownCollections(t *testing.T) {
     - "${P}T": {Type: AWS::SNS::Topic}
       "${P}Q": {Type: AWS::SQS::Queue, DependsOn: !Sub "${P}T"}
 `,
+		"attributes of what a loop makes (E6101)": `  Fn::ForEach::Buckets:
+    - N
+    - {Ref: Names}
+    - Bucket&{N}: {Type: AWS::S3::Bucket}
+Outputs:
+  Fn::ForEach::Outputs:
+    - N
+    - {Ref: Names}
+    - "A&{N}": {Value: !GetAtt [!Sub "Bucket${N}", Arn]}
+      "B&{N}": {Value: !GetAtt [!Join ["", [Bucket, !Ref N]], Arn]}
+      "C&{N}": {Value: {Ref: !Sub "Bucket${N}"}}
+      "D&{N}": {Value: {Ref: !Join ["", [Bucket, !Ref N]]}}
+      "E&{N}": {Value: !GetAtt [!Sub "Bucket${N}${AWS::Region}", Arn]}
+      "F&{N}": {Value: !Sub ["${X}", {X: !GetAtt [!Sub "Bucket${N}", Arn]}]}
+`,
+		"attributes that a loop names (E6101)": `  Bucket: {Type: AWS::S3::Bucket}
+Outputs:
+  Fn::ForEach::Outputs:
+    - N
+    - {Ref: Names}
+    - "A&{N}": {Value: !GetAtt [Bucket, !Ref N]}
+      "B&{N}": {Value: !GetAtt [Bucket, !Sub "${N}"]}
+      "C&{N}": {Value: !GetAtt "Bucket.${N}"}
+      "D&{N}": {Value: {"Fn::GetAtt": [Bucket, "${N}"]}}
+`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

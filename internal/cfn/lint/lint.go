@@ -27,7 +27,7 @@ type Options struct {
 	Regions []string
 	// Ignore drops findings by rule: E3012, or the beginning of many, W2.
 	Ignore []string
-	// Include brings in rules that are off by default, those of level info.
+	// Include turns on rules that are off by default: those of level info, and E3040.
 	Include []string
 	// Parameters are the values that the stack will be given. With them the rules
 	// look at these instead of defaults, and E2900 checks that they are all there
@@ -143,7 +143,7 @@ func (e *engine) findings(set settings) diag.List {
 		if p.origin != nil {
 			at = p.origin
 		}
-		if p.rule[0] == 'I' && !begins(p.rule, set.include) || begins(p.rule, set.ignore) || begins(p.rule, ignored[at.resource()]) {
+		if optional(p.rule) && !begins(p.rule, set.include) || begins(p.rule, set.ignore) || begins(p.rule, ignored[at.resource()]) {
 			return
 		}
 		f := diag.Finding{Place: e.placeOf(at), Level: levelOf(p.rule), Rule: p.rule, Subject: at.path().String(), Message: p.message, Hint: p.hint}
@@ -174,6 +174,11 @@ func (s *step) resource() string {
 	}
 	return s.first(1)
 }
+
+// optional reports whether a rule is off unless it is asked for. The service
+// ignores a value of a read-only property (E3040), and cfn-lint has the rule
+// but never reports it.
+func optional(rule string) bool { return rule[0] == 'I' || rule == "E3040" }
 
 func levelOf(rule string) diag.Level {
 	switch rule[0] {

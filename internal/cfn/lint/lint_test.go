@@ -360,6 +360,12 @@ Resources:
       BucketName: [x]
   C:
     Type: AWS::SQS::Queue
+  D:
+    Type: AWS::Neptune::DBCluster
+    Properties: {Port: "8182"}
+  E:
+    Type: AWS::AppStream::Stack
+    Properties: {StorageConnectors: [{ConnectorType: HOMEFOLDERS, ResourceIdentifier: x}]}
 `
 	for _, tc := range []struct {
 		name string
@@ -369,7 +375,8 @@ Resources:
 		{"what the template says", lint.Options{}, []string{"E3002:16", "E3012:17"}},
 		{"by number", lint.Options{Ignore: []string{"E3012"}}, []string{"E3002:16"}},
 		{"by beginning", lint.Options{Ignore: []string{"E3"}}, []string{}},
-		{"notes are asked for", lint.Options{Ignore: []string{"E"}, Include: []string{"I3011"}}, []string{"I3011:18"}},
+		{"read-only values are asked for", lint.Options{Ignore: []string{"E3002", "E3012"}, Include: []string{"E3040"}}, []string{"E3040:22", "E3040:25"}},
+		{"notes are asked for", lint.Options{Ignore: []string{"E"}, Include: []string{"I3011"}}, []string{"I3011:18", "I3011:20"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -192,7 +192,7 @@ func (e *engine) routeTables() {
 // launch template (E3673).
 func instanceImage(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	for _, image := range e.follow(sc, at, n, []string{"ImageId"}) {
-		if image.value != nil {
+		if image.value != nil && (!image.value.IsString() || image.value.Text != "") {
 			continue
 		}
 		missing := true

@@ -30,14 +30,15 @@ func (e *engine) byName(sc *scope, at place, name string, s *schema, n *cfn.Node
 	}
 }
 
-// readOnly warns of a property that only the service sets (E3040).
+// readOnly finds values of properties that only the service sets (E3040), nested
+// ones too.
 func (e *engine) readOnly(sc *scope, at place, n *cfn.Node, out *problems) {
 	if at.kind.len() <= 3 || strings.HasPrefix(sc.resource.name, "AWS::Serverless::") {
 		return
 	}
 	path := at.kind.path()[3:]
 	if sc.resource.readOnly[strings.Join(path, "/")] {
-		out.add(problem{path: at.path, rule: "E3040", fixed: true, message: strconv.Quote(path[len(path)-1]) + " is set by the service and cannot be given"})
+		out.add(problem{path: at.path, rule: "E3040", fixed: true, message: strconv.Quote(path[len(path)-1]) + " is read-only: the service sets it and ignores this value"})
 	}
 }
 

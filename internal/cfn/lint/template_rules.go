@@ -13,6 +13,7 @@ import (
 // wholeTemplate checks what needs all of the template at once.
 func (e *engine) wholeTemplate() {
 	e.size()
+	e.entries()
 	e.subNeeded()
 	e.parameterDefaults()
 	e.uniqueNames()
@@ -69,6 +70,25 @@ func (e *engine) size() {
 		e.add("E1002", nil, "the template has "+strconv.Itoa(size)+" bytes; CloudFormation takes "+strconv.Itoa(mostBytes), "nested stacks split it")
 	case size > mostBytes/10*9:
 		e.add("I1002", nil, "the template has "+strconv.Itoa(size)+" bytes, near the "+strconv.Itoa(mostBytes)+" that CloudFormation takes", "")
+	}
+}
+
+// mostEntries is how many parameters and mappings a template may have. The
+// schemas of these sections do not have the limit.
+const mostEntries = 200
+
+func (e *engine) entries() {
+	for _, section := range []struct{ name, over, near string }{{"Parameters", "E2010", "I2010"}, {"Mappings", "E7010", "I7010"}} {
+		at := fieldIndex(e.root, section.name)
+		if at < 0 || e.root.Fields[at].Value.Kind != cfn.Map {
+			continue
+		}
+		switch number := len(e.root.Fields[at].Value.Fields); {
+		case number > mostEntries:
+			e.add(section.over, e.stepTo(section.name), "at most "+strconv.Itoa(mostEntries)+" entries, found "+strconv.Itoa(number), "nested stacks split the template")
+		case near(number, mostEntries):
+			e.add(section.near, e.stepTo(section.name), strconv.Itoa(number)+" entries, near the "+strconv.Itoa(mostEntries)+" that are allowed", "")
+		}
 	}
 }
 

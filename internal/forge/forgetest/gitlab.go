@@ -1,6 +1,6 @@
-// Package forgetest is a stand-in for a forge's API, for tests: it answers as
-// the forge's published documentation says, and keeps what it is given in
-// memory. It refuses to know of anything but variables.
+// Package forgetest is a stand-in for the APIs of forges, for tests: it answers as
+// their published documentation says, and keeps what it is given in memory. It
+// knows statuses, comments, webhooks, and the variables of a GitLab project.
 package forgetest
 
 import (

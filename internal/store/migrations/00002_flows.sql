@@ -1,5 +1,4 @@
 -- +goose Up
-ALTER TABLE runs ADD COLUMN busy_groups TEXT NOT NULL DEFAULT '';
 ALTER TABLE projects ADD COLUMN file TEXT NOT NULL DEFAULT '';
 ALTER TABLE projects ADD COLUMN protected_branches TEXT NOT NULL DEFAULT '';
 ALTER TABLE projects ADD COLUMN protected_tags TEXT NOT NULL DEFAULT '';

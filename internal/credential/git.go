@@ -1,0 +1,59 @@
+package credential
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"refline/internal/errs"
+	"refline/internal/git"
+)
+
+// ForRepository returns the key for a repository: the one that names it, else one
+// for its host, else the first; nil if there are none.
+func ForRepository(keys []*Key, url string) *Key {
+	if len(keys) == 0 {
+		return nil
+	}
+	host, err := ParseHost(url)
+	for _, k := range keys {
+		if slices.Contains(k.Repos, url) {
+			return k
+		}
+	}
+	for _, k := range keys {
+		if err == nil && slices.Contains(k.Hosts, host.String()) {
+			return k
+		}
+	}
+	return keys[0]
+}
+
+// Reach lets git use the key for a repository by an agent, if there is a key. end
+// stops the agent, once git is done.
+func Reach(url string, keys []*Key, access git.Access) (_ git.Access, end func(), err error) {
+	k := ForRepository(keys, url)
+	if k == nil {
+		return access, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "refline-git-") // sockets need a short path
+	if err != nil {
+		return access, nil, errs.E(errs.Unavailable, "folder for the access to %s: %w", url, err)
+	}
+	env, stop, err := Set{Keys: []*Key{k}}.Serve(Place{Dir: dir, Seen: dir})
+	if err != nil {
+		return access, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	for _, kv := range env {
+		if socket, ok := strings.CutPrefix(kv, "SSH_AUTH_SOCK="); ok {
+			access.IdentityAgent = socket
+			access.KnownHosts = filepath.Join(filepath.Dir(socket), "known_hosts")
+		}
+	}
+	return access, func() {
+		_ = stop()
+		_ = os.RemoveAll(dir)
+	}, nil
+}

@@ -1,0 +1,354 @@
+// Package refltest has a server's core and runners in one process, for tests: the
+// real store, scheduler, logs, runner protocol and runners, on a connection in memory
+// or over TCP. What a test wants to go wrong is put between them.
+package refltest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"refline/internal/api"
+	"refline/internal/executor"
+	"refline/internal/executor/process"
+	"refline/internal/logfile"
+	"refline/internal/pipeline"
+	"refline/internal/runner"
+	"refline/internal/scheduler"
+	"refline/internal/server"
+	"refline/internal/store"
+)
+
+// Options change a server.
+type Options struct {
+	Dir      string        // "" for a folder of the test
+	Database string        // "" for SQLite in Dir
+	Lease    time.Duration // that runners are told
+	LogMax   int64
+	TCP      bool   // runners of other processes can reach it
+	URL      string // with TCP: the address to listen at again
+	// Wrap stands between runners and the server; may be nil.
+	Wrap func(http.Handler) http.Handler
+	// Spec completes what an attempt is given; may be nil.
+	Spec func(*api.JobSpec)
+}
+
+// T is what a test gives; a process of its own that a test starts has one too.
+type T interface {
+	Helper()
+	Log(args ...any)
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	TempDir() string
+}
+
+var _ T = testing.TB(nil)
+
+// Server is a server's core.
+type Server struct {
+	T         T
+	Store     *store.Store
+	Scheduler *scheduler.Scheduler
+	Logs      *logfile.Dir
+	API       *server.RunnerAPI
+	URL       string
+	Project   int64
+
+	options Options
+	memory  *api.PipeListener
+	stop    func()
+}
+
+// Start starts a server that ends with the test.
+func Start(t T, o Options) *Server {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	if o.Database == "" {
+		o.Database = filepath.Join(o.Dir, "refline.db")
+	}
+	s := &Server{T: t, options: o, URL: o.URL}
+	s.open()
+	t.Cleanup(func() { s.stop() })
+	s.makeProject()
+	return s
+}
+
+// Restart stops the server and starts it again on the same folder.
+func (s *Server) Restart() {
+	s.T.Helper()
+	s.stop()
+	s.open()
+}
+
+// Stop ends the server; runners do not reach it then.
+func (s *Server) Stop() { s.stop() }
+
+func (s *Server) open() {
+	s.T.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var err error
+	if s.Store, err = store.Open(ctx, s.options.Database); err != nil {
+		s.T.Fatal(err)
+	}
+	if s.Logs, err = logfile.Open(filepath.Join(s.options.Dir, "logs"), s.options.LogMax, time.Now); err != nil {
+		s.T.Fatal(err)
+	}
+	s.Scheduler = scheduler.New(s.Store, time.Now)
+	s.API = &server.RunnerAPI{
+		Scheduler: s.Scheduler, Store: s.Store, Logs: s.Logs, Dispatch: s, Lease: s.options.Lease,
+		Authenticate: func(*http.Request) (server.RunnerIdentity, error) {
+			return server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}, nil
+		},
+	}
+	handler := s.API.Handler()
+	if s.options.Wrap != nil {
+		handler = s.options.Wrap(handler)
+	}
+	web := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := s.Scheduler.Run(ctx); err != nil {
+			s.T.Error(err)
+		}
+	})
+	s.listen(web, &group)
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		_ = web.Close()
+		group.Wait()
+		if err := s.Logs.Close(); err != nil {
+			s.T.Error(err)
+		}
+		if err := s.Store.Close(); err != nil {
+			s.T.Error(err)
+		}
+	})
+}
+
+// listen serves in memory, or by TCP at the address that it had before.
+func (s *Server) listen(web *http.Server, group *sync.WaitGroup) {
+	var l net.Listener
+	if s.options.TCP {
+		address := "127.0.0.1:0"
+		if s.URL != "" {
+			address = strings.TrimPrefix(s.URL, "http://")
+		}
+		var err error
+		for range 100 { // the port of a server that just ended
+			if l, err = net.Listen("tcp", address); err == nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		s.URL = "http://" + l.Addr().String()
+	} else {
+		s.memory = api.ListenPipe()
+		l, s.URL = s.memory, "http://memory"
+	}
+	group.Go(func() { _ = web.Serve(l) })
+}
+
+func (s *Server) makeProject() {
+	s.T.Helper()
+	ctx := context.Background()
+	ids, err := s.Store.NewIDs(ctx, "project", 1)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.Project = ids[0]
+	err = s.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddProject(ctx, store.Project{ID: s.Project, Name: fmt.Sprint("p", s.Project), Created: time.Now()})
+	})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// Job implements [server.Dispatcher]: the job as it is written, with no sources.
+func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
+	a, err := s.Store.Attempt(ctx, fence)
+	if err != nil {
+		return api.JobSpec{}, err
+	}
+	p, err := s.pipeline(ctx, a.Run)
+	if err != nil {
+		return api.JobSpec{}, err
+	}
+	spec := api.JobSpec{
+		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos],
+		Variables: api.JobVariables{Below: []pipeline.Variable{{Name: "GIT_STRATEGY", Value: "none"}}},
+	}
+	if s.options.Spec != nil {
+		s.options.Spec(&spec)
+	}
+	return spec, nil
+}
+
+func (s *Server) pipeline(ctx context.Context, run int64) (*pipeline.Pipeline, error) {
+	r, err := s.Store.Run(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.Store.PipelineBody(ctx, r.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return scheduler.DecodePipeline(body)
+}
+
+// Create makes a run.
+func (s *Server) Create(p *pipeline.Pipeline) store.Run {
+	s.T.Helper()
+	r, err := s.Scheduler.Create(context.Background(), scheduler.NewRun{Project: s.Project, Pipeline: p, Source: pipeline.TriggerPush, Ref: "main"})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return r
+}
+
+// Jobs makes a pipeline of jobs in one stage; those without a script do nothing.
+func Jobs(list ...pipeline.Job) *pipeline.Pipeline {
+	p := &pipeline.Pipeline{Stages: []string{"test"}}
+	for _, j := range list {
+		if j.Stage == "" {
+			j.Stage = "test"
+		}
+		if j.When == "" {
+			j.When = pipeline.WhenOnSuccess
+		}
+		if len(j.Script) == 0 {
+			j.Script = []string{":"}
+		}
+		p.Jobs = append(p.Jobs, j)
+	}
+	return p
+}
+
+// Script makes a pipeline of one job.
+func Script(lines ...string) *pipeline.Pipeline {
+	return Jobs(pipeline.Job{Name: "job", Script: lines})
+}
+
+// Wait waits until a run has ended, and returns it.
+func (s *Server) Wait(run int64) store.Run {
+	s.T.Helper()
+	return s.WaitFor(run, func(r store.Run) bool { return r.Status.Done() })
+}
+
+// WaitFor waits until a run is as it should be.
+func (s *Server) WaitFor(run int64, good func(store.Run) bool) store.Run {
+	s.T.Helper()
+	var r store.Run
+	s.Until(fmt.Sprintf("run %d", run), func() bool {
+		var err error
+		if r, err = s.Store.Run(context.Background(), run); err != nil {
+			s.T.Fatal(err)
+		}
+		return good(r)
+	})
+	return r
+}
+
+// Until waits until something is so, at most a minute.
+func (s *Server) Until(what string, good func() bool) {
+	s.T.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !good() {
+		if time.Now().After(deadline) {
+			s.T.Fatalf("%s is not as it should be within a minute", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// Attempts returns the attempts of a run in order.
+func (s *Server) Attempts(run int64) []store.Attempt {
+	s.T.Helper()
+	list, err := s.Store.RunAttempts(context.Background(), run)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return list
+}
+
+// Log returns the log of an attempt; "" if there is none.
+func (s *Server) Log(run, fence int64) string {
+	s.T.Helper()
+	r, err := s.Logs.Reader(logfile.ID{Run: run, Attempt: fence}, 0)
+	if err != nil {
+		return ""
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return string(text)
+}
+
+// Check fails the test if the database is not consistent.
+func (s *Server) Check() {
+	s.T.Helper()
+	broken, err := s.Store.Check(context.Background())
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	if len(broken) > 0 {
+		s.T.Errorf("the database is not consistent:\n%s", strings.Join(broken, "\n"))
+	}
+}
+
+// Process is the executor of this computer.
+func Process() executor.Kind {
+	return executor.Kind{Name: "process", Open: func(context.Context) (executor.Executor, error) { return process.New(), nil }}
+}
+
+// RunnerOptions are those of a runner of the server in this process.
+func (s *Server) RunnerOptions() runner.Options {
+	o := runner.Options{
+		URL: s.URL, Name: "test", Slots: 1, Dir: s.T.TempDir(), Kinds: []executor.Kind{Process()},
+		Notice: func(text string) { s.T.Log("runner: " + text) },
+	}
+	if !s.options.TCP {
+		o.Embedded, o.Transport = true, &http.Transport{
+			// The server may have been restarted, with another listener.
+			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Dial(ctx, n, a) },
+			MaxIdleConnsPerHost: 16, DisableCompression: true,
+		}
+	}
+	return o
+}
+
+// Runner starts a runner in this process. stop ends it and returns its error; it
+// ends with the test.
+func (s *Server) Runner(o runner.Options) (stop func() error) {
+	s.T.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- runner.Run(ctx, o) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		err := <-done
+		if t, ok := o.Transport.(*http.Transport); ok {
+			t.CloseIdleConnections()
+		}
+		return err
+	})
+	s.T.Cleanup(func() { _ = stop() })
+	return stop
+}

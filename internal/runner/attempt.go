@@ -1,0 +1,367 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+
+	"refline/internal/api"
+	"refline/internal/engine"
+	"refline/internal/errs"
+	"refline/internal/pipeline"
+	"refline/internal/workspace"
+)
+
+// errLost is the cause when an attempt is ended because its lease is lost.
+var errLost = errs.E(errs.Conflict, "the lease of the attempt is lost")
+
+// attempt is one attempt of this runner.
+type attempt struct {
+	r       *runner
+	fence   int64
+	dir     string
+	journal journal // only its goroutine changes it, but for the session
+	adopted bool    // by a runner that was started after the one which had it
+
+	job     context.Context // of the job; ended at once when done
+	endJob  context.CancelCauseFunc
+	asked   context.Context // done when the job is to stop gracefully
+	askStop context.CancelFunc
+	sending context.Context // of its calls; done when the lease is lost
+	endSend context.CancelCauseFunc
+
+	log     *attemptLog
+	events  *events
+	senders sync.WaitGroup
+	stopLog context.CancelFunc
+
+	// guarded by the runner's mu
+	phase    api.JobPhase
+	stopping bool
+}
+
+// accept takes an attempt that the server offers, if there is a slot. The journal
+// says so before the server hears of it. A runner that is to stop takes what was
+// offered to its last poll too.
+func (r *runner) accept(j api.OfferedJob) bool {
+	r.mu.Lock()
+	if r.closed || r.attempts[j.Fence] != nil || len(r.attempts) >= r.o.Slots {
+		r.mu.Unlock()
+		return false
+	}
+	a := r.newAttempt(journal{Fence: j.Fence, Run: j.Run, Session: r.session, Phase: api.PhaseAccepted})
+	r.mu.Unlock()
+	err := os.Mkdir(a.dir, 0o700)
+	if err == nil {
+		err = a.journal.write(a.dir)
+	}
+	if err != nil {
+		// It is offered again, or fails with the lease; a full disk does not take the
+		// runner down.
+		r.o.Notice(fmt.Sprintf("attempt %d of run %d is not taken: %v", j.Fence, j.Run, err))
+		r.drop(a)
+		return false
+	}
+	go a.work()
+	return true
+}
+
+// newAttempt makes an attempt known. The runner's mu is held.
+func (r *runner) newAttempt(j journal) *attempt {
+	a := &attempt{r: r, fence: j.Fence, dir: r.folder("attempts", strconv.FormatInt(j.Fence, 10)), journal: j, phase: j.Phase}
+	a.job, a.endJob = context.WithCancelCause(r.jobs)
+	a.asked, a.askStop = context.WithCancel(context.Background())
+	a.sending, a.endSend = context.WithCancelCause(r.calls)
+	r.attempts[j.Fence] = a
+	r.working++
+	return a
+}
+
+// drop forgets an attempt with all that is kept of it.
+func (r *runner) drop(a *attempt) {
+	a.endJob(nil)
+	a.askStop()
+	a.endSend(nil) // keeps the cause of an earlier end
+	a.senders.Wait()
+	if a.log != nil {
+		a.log.close()
+	}
+	if a.events != nil {
+		a.events.close()
+	}
+	if !errors.Is(context.Cause(a.sending), errStopped) { // else the next runner in this folder sends it
+		r.forget(a.fence)
+	}
+	r.mu.Lock()
+	delete(r.attempts, a.fence)
+	r.working--
+	r.closeIfIdle()
+	r.mu.Unlock()
+	r.again()
+}
+
+func (r *runner) forget(fence int64) {
+	_ = workspace.RemoveAll(r.folder("attempts", strconv.FormatInt(fence, 10)))
+}
+
+// adopt goes on with an attempt of the runner that was in this folder before.
+func (r *runner) adopt(j journal) {
+	r.mu.Lock()
+	a := r.newAttempt(j)
+	r.mu.Unlock()
+	a.adopted = j.Phase != api.PhaseAccepted
+	go a.work()
+}
+
+// stop asks the job for a graceful end. It reports whether that is new.
+func (a *attempt) stop() bool {
+	a.r.mu.Lock()
+	known := a.stopping
+	a.stopping = true
+	a.r.mu.Unlock()
+	a.askStop()
+	return !known
+}
+
+// lose ends the job at once; its result is not sent.
+func (a *attempt) lose() {
+	a.endJob(errLost)
+	a.endSend(errLost)
+}
+
+func (a *attempt) lost() bool { return errors.Is(context.Cause(a.sending), errLost) }
+
+func (a *attempt) finishing() bool {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	return a.phase == api.PhaseFinishing
+}
+
+// enter notes a phase, in the journal first.
+func (a *attempt) enter(p api.JobPhase) error {
+	a.journal.Phase = p
+	err := a.journal.write(a.dir)
+	a.r.mu.Lock()
+	a.phase = p
+	a.r.mu.Unlock()
+	return err
+}
+
+// work is the whole attempt.
+func (a *attempt) work() {
+	defer a.r.drop(a)
+	if err := a.openStreams(); err != nil {
+		a.finish(failed(err))
+		return
+	}
+	if a.adopted {
+		a.finish(a.interrupted())
+		return
+	}
+	result, err := a.run()
+	if a.lost() {
+		return
+	}
+	if err != nil {
+		result = failed(err)
+	}
+	a.finish(result)
+}
+
+func (a *attempt) openStreams() (err error) {
+	if a.log, err = openLog(a); err != nil {
+		return err
+	}
+	a.log.cleared.Store(a.journal.Cleared)
+	if a.events, err = openEvents(a); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(a.sending)
+	a.stopLog = cancel
+	a.senders.Go(func() { _ = a.log.follow(ctx) }) // an error is met again at the end
+	return nil
+}
+
+// interrupted is the result of an attempt whose runner was killed. Its processes and
+// containers were ended when this one started.
+func (a *attempt) interrupted() api.JobResult {
+	if a.journal.Result != nil {
+		return *a.journal.Result
+	}
+	return failed(errs.E(errs.Unavailable, "the runner %s was killed while the job ran", a.r.o.Name))
+}
+
+// failed is the result of an attempt that could not be run.
+func failed(err error) api.JobResult {
+	return api.JobResult{
+		Status: pipeline.StatusFailed, Reason: reasonOf(err),
+		Error: &api.JobError{Kind: errs.KindOf(err), Text: err.Error()},
+	}
+}
+
+func reasonOf(err error) pipeline.Reason {
+	if r, ok := errors.AsType[*reasonError](err); ok {
+		return r.reason
+	}
+	return pipeline.ReasonRunnerSystemFailure
+}
+
+type reasonError struct {
+	reason pipeline.Reason
+	err    error
+}
+
+func (e *reasonError) Error() string { return e.err.Error() }
+func (e *reasonError) Unwrap() error { return e.err }
+
+// run asks for what the attempt needs and runs it. The error is of what came before
+// the job; it is in the log too.
+func (a *attempt) run() (api.JobResult, error) {
+	var spec api.JobSpec
+	err := a.r.retry(a.sending, func() (err error) {
+		spec, err = a.r.client.Job(a.sending, a.journal.Session, a.fence)
+		return err
+	})
+	switch {
+	case api.ProblemCode(err) == api.CodeLostLease:
+		a.lose()
+		return api.JobResult{}, nil
+	case err != nil:
+		return api.JobResult{}, fmt.Errorf("ask for the job: %w", err)
+	case spec.Job == nil:
+		return api.JobResult{}, errs.E(errs.Internal, "the server sent no job for attempt %d", a.fence)
+	}
+	in := input{a: a, spec: &spec}
+	defer in.close()
+	err = in.prepare()
+	if err == nil {
+		err = a.enter(api.PhaseRunning)
+	}
+	switch {
+	case a.asked.Err() != nil:
+		return api.JobResult{Status: pipeline.StatusCanceled}, nil
+	case err != nil && a.job.Err() != nil:
+		return api.JobResult{}, context.Cause(a.job)
+	case err != nil:
+		return api.JobResult{}, in.masked(err)
+	}
+	result := wireResult(in.run())
+	if errors.Is(context.Cause(a.job), errStopped) && result.Status == pipeline.StatusCanceled && a.asked.Err() == nil {
+		result = failed(errStopped)
+	}
+	return result, nil
+}
+
+// wireResult is the form in which a result is sent.
+func wireResult(res engine.JobResult) api.JobResult {
+	out := api.JobResult{
+		Status: res.Status, Reason: res.Reason, ExitCode: res.ExitCode, Coverage: res.Coverage, Dotenv: res.Dotenv,
+		Artifacts: res.Artifacts, LogBytes: res.Log.Bytes, LogCut: res.Log.Truncated, LogClear: res.Log.Cleared,
+	}
+	if res.Err != nil {
+		out.Error = &api.JobError{Kind: errs.KindOf(res.Err), Text: res.Err.Error()}
+	}
+	return out
+}
+
+// finish sends what the attempt ended with, until the server has it or the lease is
+// lost.
+func (a *attempt) finish(result api.JobResult) {
+	if a.log != nil && result.Error != nil && !a.adoptedResult() && result.LogBytes == 0 && !result.LogClear {
+		_ = a.log.add(fmt.Appendf(nil, "the job could not be run as it should: %s\n", result.Error.Text)) // it is in the result too
+	}
+	a.journal.Result = &result
+	a.journal.Cleared = a.log != nil && a.log.cleared.Load()
+	if err := a.enter(api.PhaseFinishing); err != nil {
+		a.r.o.Notice(fmt.Sprintf("attempt %d of run %d: the result is not kept on disk: %v", a.fence, a.journal.Run, err))
+	}
+	if a.stopLog != nil {
+		a.stopLog()
+	}
+	var wait backoff
+	noted := false
+	for a.sending.Err() == nil {
+		err := a.send(&result)
+		switch {
+		case err == nil, api.ProblemCode(err) == api.CodeLostLease, api.ProblemCode(err) == api.CodeSession:
+			return
+		case wait.wait == mostWait && !noted:
+			noted = true
+			a.r.o.Notice(fmt.Sprintf("the result of attempt %d of run %d cannot be sent, trying again: %v", a.fence, a.journal.Run, err))
+		}
+		wait.sleep(a.sending)
+	}
+}
+
+func (a *attempt) adoptedResult() bool { return a.adopted && a.journal.Result != nil }
+
+// send sends the rest of events and log, and the result.
+func (a *attempt) send(result *api.JobResult) error {
+	req := api.FinishRequest{Result: *result}
+	if a.events != nil {
+		if err := a.events.finish(a.sending, a.adopted); err != nil && !a.refused(err, result, "events") {
+			return err
+		}
+	}
+	if a.log != nil {
+		if err := a.log.push(a.sending, api.MaxLogTail); err != nil && !a.refused(err, result, "log") {
+			return err
+		}
+		offset, data, err := a.log.rest()
+		if err != nil || len(data) > api.MaxLogTail {
+			offset, data = 0, nil // the server refuses it, or the disk does
+		}
+		req.Log = api.LogTail{Offset: offset, Data: data, Clear: a.log.cleared.Load()}
+		if req.Log.Clear {
+			req.Log.Offset = 0
+		}
+	}
+	req.Result = *result
+	req.Poll = a.r.hasWithout(a)
+	a.r.ending.Add(1)
+	answer, err := a.r.client.Finish(a.sending, a.fence, req)
+	a.r.ending.Add(-1)
+	if next, ok := api.GapAt(err); ok && a.log != nil {
+		a.log.goOn(next)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	a.r.mu.Lock()
+	delete(a.r.attempts, a.fence) // its slot is free for what the answer brings
+	a.r.mu.Unlock()
+	a.r.handle(answer, req.Poll.Free)
+	return nil
+}
+
+// refused reports whether the server does not want a part of what the attempt
+// reports, whatever is tried again. Then the result says so.
+func (a *attempt) refused(err error, result *api.JobResult, what string) bool {
+	if mayPass(err) || api.ProblemCode(err) != "" || a.sending.Err() != nil {
+		return false
+	}
+	if result.Error == nil {
+		result.Error = &api.JobError{Kind: errs.KindOf(err), Text: fmt.Sprintf("the server does not take the %s: %v", what, err)}
+		if result.Status == pipeline.StatusSuccess {
+			result.Status, result.Reason = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure
+		}
+	}
+	return true
+}
+
+// hasWithout is what the runner has once an attempt is over.
+func (r *runner) hasWithout(a *attempt) api.PollRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.attempts[a.fence]
+	delete(r.attempts, a.fence)
+	req := r.hasLocked()
+	if known != nil {
+		r.attempts[a.fence] = known
+	}
+	return req
+}

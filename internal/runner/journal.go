@@ -1,0 +1,83 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"refline/internal/api"
+)
+
+// journal says how far an attempt is, for a runner that is started after this one
+// was killed. It is a file in the attempt's folder, written before each step.
+type journal struct {
+	Fence    int64          `json:"fence"`
+	Run      int64          `json:"run"`
+	Session  int64          `json:"session"`
+	Phase    api.JobPhase   `json:"phase"`
+	Executor string         `json:"executor,omitempty"` // what it may have made things in
+	Result   *api.JobResult `json:"result,omitempty"`
+	Cleared  bool           `json:"cleared,omitempty"` // the log was emptied
+}
+
+const journalFile = "attempt.json"
+
+// write replaces the file. It need not be synced: a crash of the machine ends all
+// that it could say.
+func (j *journal) write(dir string) error { return writeJSON(filepath.Join(dir, journalFile), j) }
+
+func writeJSON(path string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+// readJournals reads what a runner left. A folder without a journal is of an attempt
+// that had not been accepted.
+func readJournals(parent string) ([]journal, error) {
+	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []journal
+	for _, e := range entries {
+		var j journal
+		text, err := os.ReadFile(filepath.Join(parent, e.Name(), journalFile))
+		if err != nil || json.Unmarshal(text, &j) != nil || strconv.FormatInt(j.Fence, 10) != e.Name() {
+			if err := os.RemoveAll(filepath.Join(parent, e.Name())); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		list = append(list, j)
+	}
+	return list, nil
+}
+
+// sessionNote is the session that the runner has, for the next one in this folder.
+type sessionNote struct {
+	Server  string `json:"server"`
+	Session int64  `json:"session"`
+}
+
+const sessionFile = "session.json"
+
+func readSession(dir string) (n sessionNote) {
+	text, err := os.ReadFile(filepath.Join(dir, sessionFile))
+	if err != nil || json.Unmarshal(text, &n) != nil {
+		return sessionNote{}
+	}
+	return n
+}

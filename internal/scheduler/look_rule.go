@@ -1,0 +1,45 @@
+package scheduler
+
+import (
+	"strings"
+	"time"
+)
+
+// SkipsCI reports whether the message of a head commit asks for no pipeline:
+// [ci skip] or [skip ci], in any case, also with - or _. The run is made all the
+// same, as skipped. It does not hold for schedules, the API and manual runs.
+func SkipsCI(message string) bool {
+	message = strings.ToLower(message)
+	for _, separator := range []string{" ", "-", "_"} {
+		if strings.Contains(message, "[ci"+separator+"skip]") || strings.Contains(message, "[skip"+separator+"ci]") {
+			return true
+		}
+	}
+	return false
+}
+
+// Times between looks.
+const (
+	PollEvery    = 5 * time.Minute // without a hook, unless the project says otherwise
+	HealEvery    = time.Hour       // beside a hook, for what it did not report
+	minPollEvery = time.Minute
+	maxPollDelay = 30 * time.Minute
+)
+
+// NextPoll returns when a project is looked at again without an event. After
+// failures in a row the delay grows from 1 to 30 minutes. Projects that are due
+// at the same time drift apart, by up to a tenth.
+func NextPoll(now time.Time, project int64, every time.Duration, hooked bool, failures int) time.Time {
+	delay := PollEvery
+	if every > 0 {
+		delay = max(every, minPollEvery)
+	}
+	if hooked {
+		delay = max(delay, HealEvery)
+	}
+	if failures > 0 {
+		delay = min(minPollEvery<<min(failures-1, 5), maxPollDelay)
+	}
+	spread := uint64(project) * 0x9e3779b97f4a7c15 >> 54 // 0 to 1023
+	return now.Add(delay + delay*time.Duration(spread)/10240)
+}
