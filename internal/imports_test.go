@@ -44,8 +44,8 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag",
-	"runner":                "api artifact cache credential engine executor git lock mask pipeline secret workspace",
+	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
+	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
@@ -108,7 +108,7 @@ var planned = map[string]string{
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "web webhook notify blob forge variable history stack/planfile telemetry",
+	"server":              "web webhook notify forge variable history stack/planfile telemetry",
 }
 
 // command is the package that wires the others together. It may import all but

@@ -43,6 +43,7 @@ func bothWays(t *testing.T, url string, ref Ref, check func(t *testing.T, r *Rem
 // to refs/tags/refs/heads/x, so that a branch could replace
 // for a tag that is gone.
 func TestExactRef(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	good := src.commit("one", "a", "good")
@@ -176,6 +177,7 @@ func TestNoCommit(t *testing.T) {
 
 // TestShallowRemote: a working tree made by another CI has no whole history.
 func TestShallowRemote(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	for i := range 8 {
@@ -272,6 +274,7 @@ func TestSparsePathsThatAreNotThere(t *testing.T) {
 // TestReaderMends: a mirror that a crash left half written is read, not only
 // checked out.
 func TestReaderMends(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, tc := range []struct {
 		name string

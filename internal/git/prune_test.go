@@ -11,6 +11,7 @@ import (
 )
 
 func TestPrune(t *testing.T) {
+	long(t)
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "cache")
 	ctx := context.Background()

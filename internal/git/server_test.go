@@ -454,7 +454,7 @@ func TestSSH(t *testing.T) {
 				{"changed host key", Access{KnownHosts: s.wrongKey, IdentityAgent: good}, url, errs.Denied, "another ssh host key"},
 				{"no repository", Access{KnownHosts: s.knownHosts, IdentityAgent: good}, url + "x", errs.NotFound, "is not there"},
 			} {
-				if testing.Short() && tc.name != "server" && tc.name != "user" && tc.name != "unknown host" {
+				if testing.Short() && tc.name != "server" && tc.name != "unknown host" {
 					continue // ssh is slow
 				}
 				t.Run(tc.name, func(t *testing.T) {

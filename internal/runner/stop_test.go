@@ -277,7 +277,10 @@ func TestDrain(t *testing.T) {
 	r := s.Create(refltest.Script("echo $$ >"+in, "while [ ! -e "+end+" ]; do sleep 0.02; done"))
 	s.Runner(s.RunnerOptions())
 	waitFile(t, in)
-	drain(t, s, s.Attempts(r.ID)[0].Session, true)
+	session := s.Attempts(r.ID)[0].Session
+	if err := s.Scheduler.Drain(t.Context(), session, true); err != nil {
+		t.Fatal(err)
+	}
 	later := s.Create(refltest.Script("true"))
 	if err := os.WriteFile(end, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -289,24 +292,14 @@ func TestDrain(t *testing.T) {
 	if got := s.WaitFor(later.ID, func(store.Run) bool { return true }).Status; got != pipeline.StatusPending {
 		t.Errorf("the later run: %s, want pending", got)
 	}
-	s.Check()
-}
-
-// drain sets a session to drain; the scheduler reads it when it starts.
-func drain(t *testing.T, s *refltest.Server, session int64, on bool) {
-	t.Helper()
-	err := s.Store.Update(t.Context(), func(tx *store.Tx) error {
-		x, err := tx.Session(t.Context(), session)
-		if err != nil {
-			return err
-		}
-		x.Draining = on
-		return tx.PutSession(t.Context(), x)
-	})
-	if err != nil {
+	if err := s.Scheduler.Drain(t.Context(), session, false); err != nil {
 		t.Fatal(err)
 	}
-	s.Restart()
+	s.Restart() // ends the poll that asks for nothing, which else ends after 20 seconds
+	if got := s.Wait(later.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("the later run: %s, want success", got)
+	}
+	s.Check()
 }
 
 // TestRefused: a runner that cannot work ends with the reason.

@@ -26,6 +26,9 @@ func (a *RunnerAPI) serve(w http.ResponseWriter, r *http.Request, f func(*runner
 		return
 	}
 	out, err := f(&runnerCall{ctx: r.Context(), r: r, w: w, who: who})
+	if out == (streamed{}) && err == nil {
+		return
+	}
 	writeRunner(w, out, err)
 }
 

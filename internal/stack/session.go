@@ -84,7 +84,7 @@ func Connect(ctx context.Context, open Open, c *Config, e *Environment, w Deps) 
 	}
 	caller, err := cloud.Caller(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("environment %s: who calls: %w", e.Name, err)
+		return nil, fmt.Errorf("environment %s: sign in to AWS: %w", e.Name, err)
 	}
 	if caller.Account != e.Account {
 		return nil, errs.E(errs.Denied, "environment %s is account %s, but these credentials are of account %s (%s); nothing was done",
