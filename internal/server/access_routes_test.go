@@ -175,3 +175,27 @@ func TestKeyInUse(t *testing.T) {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
+
+// What belongs to a project alone goes with it.
+func TestSecretsGoWithTheirProject(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	s.addTestProject(7, "data/flows")
+	s.setVariable(7, kept("TOKEN", "project-token", "*", false))
+	s.setVariable(0, kept("SHARED", "server-token", "*", false))
+	s.newKey(7, "read", false)
+	bound := s.token(TokenInput{Scopes: []string{"read"}, Project: 7})
+	if got := s.do(request{method: "DELETE", path: "/api/v1/projects/data%2Fflows", token: s.owner}); got.StatusCode >= 300 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	if got := s.do(request{path: "/api/v1/projects", token: bound}); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the project's token: %d", got.StatusCode)
+	}
+	variables, err := s.store.Variables(t.Context(), 7, 0)
+	if err != nil || len(variables) != 1 || variables[0].Name != "SHARED" {
+		t.Errorf("%d variables, %v", len(variables), err)
+	}
+	if keys, err := s.store.Keys(t.Context(), 7); err != nil || len(keys) != 0 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
