@@ -29,6 +29,9 @@ var imports = map[string]string{
 	"forge":                 "secret netguard",
 	"forge/forgetest":       "",
 	"inputfile":             "",
+	"runview":               "gitlabci history localrun pipeline termview",
+	"interrupt":             "",
+	"terminal":              "executor",
 	"jsonnetfile":           "cfn cfn/lint diag inputfile jsonnet",
 	"localpipeline":         "checkout credential definition diag git gitlabci pipeline pythonenv secret secretsource source termview variable",
 	"variable":              "credential git inputfile lock secret forge",
@@ -36,7 +39,7 @@ var imports = map[string]string{
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
-	"logfile":               "",
+	"logfile":               "blob",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -161,6 +164,10 @@ var testImports = map[string]string{
 	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
 	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
 	"engine":         "executor/process",      // what a shell makes of a job's script
+	"runner":         "store",
+	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
+	"logfile":        "blob/s3",          // its logs are kept there too
+	"engine":         "executor/process", // what a shell makes of a job's script
 	"stack/awscloud": "stack/planfile",
 	"pipeline":       "pipelinetest",   // the published state cases
 	"sshagent":       "forge",          // what GitLab masks of a key
