@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/blob"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
@@ -34,9 +35,10 @@ import (
 
 // Options are the configuration of a server.
 type Options struct {
-	Data     string // folder of the database, logs, mirrors; made if it is not there
-	Database string // postgres:// URL; "" for SQLite in Data
-	Version  string // of the program
+	Data     string     // folder of the database, logs, mirrors; made if it is not there
+	Database string     // postgres:// URL; "" for SQLite in Data
+	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
+	Version  string     // of the program
 	// AllowFile admits repositories that are folders of this computer: for the
 	// owner of a server on loopback.
 	AllowFile bool
@@ -67,6 +69,8 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	blobs     blob.Store
+	files     *Files
 	unlock    func()
 }
 
@@ -110,6 +114,12 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
 		return s, err
 	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
+	if s.blobs = o.Blobs; s.blobs == nil {
+		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
+			return s, err
+		}
+	}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
@@ -121,7 +131,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler = scheduler.New(s.store, o.Now)
 	s.launcher = &scheduler.Launcher{
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
-		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
+		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter = s.launcher
 	s.handler = s.routes()
@@ -149,6 +159,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
+	group.Go(func() { s.sweepBlobs(work) })
 	<-work.Done()
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
