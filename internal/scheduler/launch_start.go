@@ -11,6 +11,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/pipeline"
+	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
 )
@@ -27,7 +28,8 @@ func (l *Launcher) StartFlow(ctx context.Context, start FlowStart) (store.Run, e
 	if err != nil {
 		return store.Run{}, err
 	}
-	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key}
+	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key,
+		Trust: secret.Trust{Level: secret.LevelProtected}} // who set the schedule may
 	if !start.Due.IsZero() {
 		n.Variables = append(n.Variables, pipeline.Variable{Name: "REFLINE_LOGICAL_DATE", Value: start.Due.UTC().Format(time.RFC3339), Raw: true})
 	}
@@ -81,7 +83,9 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 	if err != nil {
 		return store.Run{}, err
 	}
-	facts, err := json.Marshal(d.RunFacts())
+	kept := d.RunFacts()
+	kept.Trust = parent.facts.Trust
+	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}
@@ -130,6 +134,7 @@ func (l *Launcher) parent(ctx context.Context, start ChildStart) (*parentRun, er
 	if p.variables, err = l.Variables(ctx, p.project); err != nil {
 		return nil, err
 	}
+	p.variables.Project = p.facts.Trust.Visible(p.variables.Project)
 	var dotenv []pipeline.Variable
 	if l.Dotenv != nil {
 		if dotenv, err = l.Dotenv(ctx, p.run, start.Pos); err != nil {
@@ -153,7 +158,7 @@ func (l *Launcher) startProject(ctx context.Context, start ChildStart, parent *p
 	}
 	n := Launch{
 		Project: project, Trigger: pipeline.TriggerPipeline, Variables: parent.forwarded, Actor: parent.run.Actor, Inputs: t.Inputs, Key: start.Key,
-		parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
+		Trust: parent.facts.Trust, parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
 	}
 	if t.Branch != "" {
 		n.Ref = git.Ref{Kind: git.KindBranch, Name: t.Branch}

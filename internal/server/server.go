@@ -70,7 +70,7 @@ type Server struct {
 	memory    *api.PipeListener
 	compiled  compiledRuns
 	blobs     blob.Store
-	files     *files
+	files     *Files
 	unlock    func()
 }
 
@@ -114,7 +114,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
 		return s, err
 	}
-	s.files = &files{s: s}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	if s.blobs = o.Blobs; s.blobs == nil {
 		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
 			return s, err
