@@ -67,9 +67,9 @@ type LookResult struct {
 	Project webhook.Project        // path and default branch as events have them last
 	Reruns  []webhook.RefChange    // a person asked for them again
 	Unsaid  []string               // changed refs that no event announced
-	// LookAgain says that an event announced what the repository does not show
-	// yet, as replicas do for a moment.
-	LookAgain bool
+	// Unseen are the events (by index) that announced what the repository does not
+	// show yet, as replicas do for a moment: keep them and look again.
+	Unseen []int
 	// Vanished says that a repository with refs lists none: more likely a fault
 	// of the forge than a repository without branches, so nothing is decided.
 	Vanished bool
@@ -201,18 +201,16 @@ func (l *look) compareRefs() {
 	for full, all := range l.hints {
 		now, there := l.listed[full]
 		_, moved := l.moved[full]
-		if last := all[len(all)-1]; !moved && !last.change.Deleted() && objectNamed(last.change) && (!there || !last.names(now)) {
-			l.out.LookAgain = true
+		if last := all[len(all)-1]; !moved && !last.change.Deleted() && last.change.After != "" && (!there || !last.names(now)) {
+			l.out.Unseen = append(l.out.Unseen, last.event)
 		}
 	}
+	slices.Sort(l.out.Unseen)
+	l.out.Unseen = slices.Compact(l.out.Unseen)
 	slices.Sort(l.out.Unsaid)
 	slices.SortFunc(l.out.MovedTags, compareMoves)
 	slices.SortFunc(l.out.Deleted, compareMoves)
 }
-
-// objectNamed reports whether a change says where its ref is now; events that
-// only announce a new ref may not.
-func objectNamed(c webhook.RefChange) bool { return c.After != "" }
 
 func compareMoves(a, b RefMove) int { return strings.Compare(a.Ref, b.Ref) }
 

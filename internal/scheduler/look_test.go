@@ -125,8 +125,8 @@ func lines(r LookResult) []string {
 	for _, ref := range r.Unsaid {
 		out = append(out, "unsaid "+ref)
 	}
-	if r.LookAgain {
-		out = append(out, "look again")
+	for _, i := range r.Unseen {
+		out = append(out, fmt.Sprintf("unseen %d", i))
 	}
 	if r.Vanished {
 		out = append(out, "vanished")
@@ -176,8 +176,8 @@ func TestDecideLook(t *testing.T) {
 		{"push and create of GitHub", LookInput{}, "main=a", "main=a new=a", nil, []webhook.Event{announced, push("new", "0", "a")}, []string{"push branch new a by ann"}},
 		{"forced", LookInput{}, "main=a", "main=b", nil, []webhook.Event{forced}, []string{"push branch main b before a forced by ann"}},
 		{"a deleted branch", LookInput{}, "main=a dev=b", "main=a", nil, []webhook.Event{push("dev", "b", "0")}, []string{"deleted refs/heads/dev at b"}},
-		{"the forge is behind its event", LookInput{}, "main=a", "main=a", nil, []webhook.Event{push("main", "a", "b")}, []string{"look again"}},
-		{"the new branch is not there yet", LookInput{}, "main=a", "main=a", nil, []webhook.Event{push("new", "0", "b")}, []string{"look again"}},
+		{"the forge is behind its event", LookInput{}, "main=a", "main=a", nil, []webhook.Event{push("main", "a", "b")}, []string{"unseen 0"}},
+		{"the new branch is not there yet", LookInput{}, "main=a", "main=a", nil, []webhook.Event{push("new", "0", "b")}, []string{"unseen 0"}},
 		{"all refs gone", LookInput{}, "main=a dev=b", "", nil, []webhook.Event{push("dev", "b", "0")}, []string{"vanished"}},
 		{"an empty repository", LookInput{First: true}, "", "", nil, nil, nil},
 

@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 	"refline/internal/secret"
 	"refline/internal/secret/secrettest"
 	"refline/internal/store"
@@ -574,5 +576,40 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	}
 	if again, err := restored.ForAttempt(t.Context(), onMain(7)); err != nil || len(again.Variables) != 3 || !again.Variables[2].Value.Equal(secret.NewString(value)) {
 		t.Errorf("from the backup: %d variables, %v", len(again.Variables), err)
+	}
+}
+
+// A retry asks again: what the project protects now counts.
+func TestStillProtected(t *testing.T) {
+	t.Parallel()
+	facts := func(branch, tag, target string) definition.RunFacts {
+		var f definition.RunFacts
+		f.Facts.DefaultBranch, f.Facts.Branch, f.Facts.Tag = "main", branch, tag
+		if target != "" {
+			f.Facts = f.Facts.As(pipeline.TriggerMergeRequest)
+			f.Facts.MergeRequest.TargetBranch = target
+		}
+		return f
+	}
+	p := store.Project{ProtectedBranches: []string{"release/*"}, ProtectedTags: []string{"v*"}}
+	for name, tt := range map[string]struct {
+		facts definition.RunFacts
+		want  bool
+	}{
+		"default branch": {facts("main", "", ""), true},
+		"release":        {facts("release/1", "", ""), true},
+		"feature":        {facts("feature", "", ""), false},
+		"tag":            {facts("", "v1", ""), true},
+		"other tag":      {facts("", "x1", ""), false},
+		"commit":         {facts("", "", ""), false},
+		"merge request":  {facts("feature", "", "main"), false},
+		"of a release":   {facts("release/1", "", "main"), true},
+	} {
+		if got := stillProtected(p, tt.facts); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	if stillProtected(store.Project{}, facts("release/1", "", "")) {
+		t.Error("a branch that is not protected any more is")
 	}
 }
