@@ -22,6 +22,28 @@ func (s *Server) projectFinders() projectFinders {
 			r, err := s.store.Run(ctx, id)
 			return r.Project, err
 		},
+		"schedule": func(ctx context.Context, value string) (int64, error) {
+			id, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return 0, errs.E(errs.Invalid, "%q is not the id of a schedule", value)
+			}
+			n, err := s.store.Schedule(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			return s.projectOfFlow(ctx, n.Flow)
+		},
+		"backfill": func(ctx context.Context, value string) (int64, error) {
+			id, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return 0, errs.E(errs.Invalid, "%q is not the id of a backfill", value)
+			}
+			b, err := s.store.Backfill(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			return s.projectOfFlow(ctx, b.Flow)
+		},
 	}
 }
 

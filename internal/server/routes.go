@@ -57,6 +57,9 @@ func (s *Server) routes() http.Handler {
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
+	s.scheduleRoutes(a)
+	s.backfillRoutes(a)
+	s.slotRoutes(a)
 	s.runnerRoutes()
 	s.accessRoutes(a)
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
@@ -157,6 +160,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		p, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err == nil {
 			f, err = s.changeFlow(ctx, actorOf(ctx), f, in.Body)
+			s.scheduler.WakeSchedules()
 		}
 		return &answer[api.Flow]{wireFlow(p.Name, f)}, err
 	})
@@ -460,5 +464,6 @@ func (s *Server) showFlow(ctx context.Context, p store.Project, f store.Flow) (a
 		out.LastRun = &run
 	}
 	out.Storage = s.storage(p, f, last)
-	return out, nil
+	out.Schedules, err = s.listSchedules(ctx, p.Name, f, 3)
+	return out, err
 }

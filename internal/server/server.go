@@ -112,15 +112,16 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if _, err := s.secrets.OwnerToken(ctx); err != nil {
 		return s, err
 	}
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
+	// A runner keeps MaxBytes, and then says what it left out.
+	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
-	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	if s.blobs = o.Blobs; s.blobs == nil {
 		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
 			return s, err
 		}
 	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
