@@ -83,6 +83,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.PublicURL != nil {
+		if o.PublicURL, err = parsePublicURL(o.PublicURL.String()); err != nil {
+			return nil, err
+		}
+	}
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
