@@ -114,12 +114,12 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
 		return s, err
 	}
-	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	if s.blobs = o.Blobs; s.blobs == nil {
 		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
 			return s, err
 		}
 	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
@@ -134,6 +134,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter = s.launcher
+	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
 }
@@ -189,6 +190,9 @@ func (s *Server) Close() error {
 	}
 	if s.logs != nil {
 		all = append(all, s.logs.Close())
+	}
+	if f, ok := s.blobs.(*blob.Folder); ok && f != nil && s.options.Blobs == nil {
+		all = append(all, f.Close())
 	}
 	if s.store != nil {
 		all = append(all, s.store.Close())
