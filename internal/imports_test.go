@@ -161,6 +161,9 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
+	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
+	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
+	"engine":         "executor/process",      // what a shell makes of a job's script
 	"runner":         "store",
 	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
 	"logfile":        "blob/s3",          // its logs are kept there too

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -216,16 +217,19 @@ func (n Launch) file() string {
 
 // inputs are those of the flow with those of this run above.
 func (n Launch) inputs() map[string]any {
-	if n.Flow == nil || len(n.Flow.Inputs) == 0 {
+	if n.Flow == nil {
 		return n.Inputs
 	}
-	all := make(map[string]any, len(n.Inputs)+len(n.Flow.Inputs))
-	for k, v := range n.Flow.Inputs {
-		all[k] = v
+	return MergeInputs(n.Flow.Inputs, n.Inputs)
+}
+
+// MergeInputs returns inputs with others above them.
+func MergeInputs(below, above map[string]any) map[string]any {
+	if len(below) == 0 {
+		return above
 	}
-	for k, v := range n.Inputs {
-		all[k] = v
-	}
+	all := maps.Clone(below)
+	maps.Copy(all, above)
 	return all
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"strings"
 	"time"
 
 	"refline/internal/definition"
@@ -31,9 +33,36 @@ func (l *Launcher) StartFlow(ctx context.Context, start FlowStart) (store.Run, e
 	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key,
 		Trust: secret.Trust{Level: secret.LevelProtected}} // who set the schedule may
 	if !start.Due.IsZero() {
-		n.Variables = append(n.Variables, pipeline.Variable{Name: "REFLINE_LOGICAL_DATE", Value: start.Due.UTC().Format(time.RFC3339), Raw: true})
+		n.Variables = logicalDate(start.Due)
+		n.Inputs = DatedInputs(n.inputs(), start.Due)
 	}
 	return l.Launch(ctx, n)
+}
+
+// logicalDate are the variables with the date that a run is for, in the time zone
+// of its schedule.
+func logicalDate(due time.Time) []pipeline.Variable {
+	return []pipeline.Variable{
+		{Name: "REFLINE_LOGICAL_DATE", Value: due.Format(time.RFC3339), Raw: true},
+		{Name: "REFLINE_LOGICAL_DAY", Value: due.Format(time.DateOnly), Raw: true},
+	}
+}
+
+// DatedInputs puts the date that a run is for into the inputs that name it by
+// $REFLINE_LOGICAL_DATE or $REFLINE_LOGICAL_DAY.
+func DatedInputs(inputs map[string]any, due time.Time) map[string]any {
+	out := maps.Clone(inputs)
+	for name, value := range out {
+		text, ok := value.(string)
+		if !ok {
+			continue
+		}
+		for _, v := range logicalDate(due) {
+			text = strings.NewReplacer("${"+v.Name+"}", v.Value, "$"+v.Name, v.Value).Replace(text)
+		}
+		out[name] = text
+	}
+	return out
 }
 
 // StartChild implements [Starter]. A trigger of another project runs that

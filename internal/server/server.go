@@ -83,6 +83,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.PublicURL != nil {
+		if o.PublicURL, err = parsePublicURL(o.PublicURL.String()); err != nil {
+			return nil, err
+		}
+	}
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
@@ -111,7 +116,8 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if _, err := s.secrets.OwnerToken(ctx); err != nil {
 		return s, err
 	}
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
+	// A runner keeps MaxBytes, and then says what it left out.
+	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
 	if s.blobs = o.Blobs; s.blobs == nil {
