@@ -164,10 +164,7 @@ var testImports = map[string]string{
 	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
 	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
 	"engine":         "executor/process",      // what a shell makes of a job's script
-	"runner":         "store",
-	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
-	"logfile":        "blob/s3",          // its logs are kept there too
-	"engine":         "executor/process", // what a shell makes of a job's script
+	"logfile":        "blob/s3",               // its logs are kept there too
 	"stack/awscloud": "stack/planfile",
 	"pipeline":       "pipelinetest",   // the published state cases
 	"sshagent":       "forge",          // what GitLab masks of a key
