@@ -276,9 +276,9 @@ type Listing struct {
 	Missing    []string // submodules that are wanted but not checked out
 }
 
-// Listing lists the files that git knows or would add, with those of submodules
-// that are checked out as deep as asked for. environ is the user's environment.
-func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, environ []string) (Listing, error) {
+// Listing lists the files that git knows or would add, with those of the submodules
+// with the paths that are checked out, as deep as asked for. environ is the user's environment.
+func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, paths git.SubmodulePaths, environ []string) (Listing, error) {
 	files, err := t.files()
 	if err != nil {
 		return Listing{}, err
@@ -288,7 +288,7 @@ func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, en
 		Changed: len(files.Changed), Submodules: len(files.Submodules),
 	}
 	if submodules != git.SubmodulesNone {
-		err = t.addSubmodules(ctx, &l, files.Submodules, submodules == git.SubmodulesRecursive, environ)
+		err = t.addSubmodules(ctx, &l, slices.DeleteFunc(slices.Clone(files.Submodules), func(p string) bool { return !paths.Has(p) }), submodules == git.SubmodulesRecursive, environ)
 	}
 	return l, err
 }
