@@ -224,6 +224,6 @@ func (c *commit) Close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	// Not being able to is no loss: the next run makes its own.
+	// A failure costs nothing: the next run makes its own.
 	_ = c.from.Remote().Recycle(ctx, c.from.Resolved(), c.base)
 }

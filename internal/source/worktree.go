@@ -28,7 +28,7 @@ type WorkingTree struct {
 	files   func() (git.Files, error)
 }
 
-// NewWorkingTree reads from w as if ref were checked out; git.Ref{} is no ref.
+// NewWorkingTree reads from w as if ref were checked out; git.Ref{} means none.
 func NewWorkingTree(ctx context.Context, w *git.Worktree, ref git.Ref, o Options) *WorkingTree {
 	return &WorkingTree{
 		tree: w, ref: ref, options: o, others: newOtherProjects(o.Includes, w.RemoteURL),
@@ -57,7 +57,7 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 	}
 	// A pipe in the place of a file would hold up everything.
 	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
-		return nil, errs.E(errs.Invalid, "%s is no regular file", path)
+		return nil, errs.E(errs.Invalid, "%s is not a regular file", path)
 	}
 	if err := brokenLink(root, path); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ type Pretence struct {
 	Commit string // that the ref has in this repository; "" for a ref that is not there
 }
 
-// Pretence tells whether the ref is another one than what is checked out, so
+// Pretence reports whether the ref is another one than what is checked out, so
 // that its name goes with a commit that is not its own. It is nil if not.
 func (t *WorkingTree) Pretence(ctx context.Context) *Pretence {
 	if t.ref.Name == "" || t.tree.SHA == "" || t.ref.Kind == git.KindBranch && t.ref.Name == t.tree.Branch {
