@@ -14,8 +14,8 @@ build: ## build bin/refline
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/refline ./cmd/refline
 
 .PHONY: demo
-demo: build ## run an example pipeline and show its log
-	./bin/refline run --log -f examples/hello/.gitlab-ci.yml
+demo: build ## show a server, a flow and its runs in a temporary folder
+	./bin/refline demo
 
 .PHONY: setup
 setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)
@@ -37,7 +37,7 @@ lint: ## run the linters of .golangci.yml
 
 .PHONY: test
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
-	scripts/with-docker scripts/with-moto scripts/with-postgres go test -race -timeout 15m ./...
+	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres go test -race -timeout 15m ./...
 
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)

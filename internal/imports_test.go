@@ -29,6 +29,9 @@ var imports = map[string]string{
 	"forge":                 "secret netguard",
 	"forge/forgetest":       "",
 	"inputfile":             "",
+	"runview":               "gitlabci history localrun pipeline termview",
+	"interrupt":             "",
+	"terminal":              "executor",
 	"jsonnetfile":           "cfn cfn/lint diag inputfile jsonnet",
 	"localpipeline":         "checkout credential definition diag git gitlabci pipeline pythonenv secret secretsource source termview variable",
 	"variable":              "credential git inputfile lock secret forge",
@@ -36,7 +39,7 @@ var imports = map[string]string{
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
-	"logfile":               "",
+	"logfile":               "blob",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -44,9 +47,9 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag",
-	"runner":                "api artifact cache credential engine executor git lock mask pipeline secret workspace",
-	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
+	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
+	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
+	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -79,6 +82,7 @@ var imports = map[string]string{
 	"localrun":                "engine definition credential pipeline executor artifact workspace history lock mask diag",
 
 	"webhook": "",
+	"notify":  "forge webhook secret",
 
 	"cfn":             "jsonnet diag",
 	"cfn/lint":        "cfn diag",
@@ -103,12 +107,11 @@ var planned = map[string]string{
 	"pythoninputs":        "pipeline diag",
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
-	"notify":              "forge netguard secret",
 	"image":               "lock",
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "web webhook notify blob forge variable history stack/planfile telemetry",
+	"server":              "web webhook notify forge variable history stack/planfile telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -132,8 +135,10 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
 	"gitlab.com/gitlab-org/api":       "forge",
+	"github.com/wneessen/go-mail":     "notify",
+	"github.com/emersion/":            "", // tests only
 	"github.com/spf13/":               "cmd/refline",
 	"github.com/creack/pty":           "maskrun executor/process",
 	"github.com/dlclark/regexp2":      "cfn/lint gitlabci",
@@ -156,12 +161,15 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
-	"runner":         "store",
-	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
-	"engine":         "executor/process", // what a shell makes of a job's script
+	"checkout":       "gitlabci",
+	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
+	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
+	"engine":         "executor/process",      // what a shell makes of a job's script
+	"logfile":        "blob/s3",               // its logs are kept there too
 	"stack/awscloud": "stack/planfile",
-	"pipeline":       "pipelinetest", // the published state cases
-	"sshagent":       "forge",        // what GitLab masks of a key
+	"pipeline":       "pipelinetest",   // the published state cases
+	"sshagent":       "forge",          // what GitLab masks of a key
+	"notify":         "store netguard", // rows of a real store
 }
 
 func TestImports(t *testing.T) {

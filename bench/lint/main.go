@@ -99,7 +99,7 @@ func median(dir string, rounds int, args ...string) (taken, error) {
 		}
 		use, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 		if !ok {
-			return taken{}, errors.New("the system does not tell what a process used")
+			return taken{}, errors.New("the system does not report what a process used")
 		}
 		all = append(all, taken{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), use.Maxrss * 1024}) // kilobytes on Linux
 	}

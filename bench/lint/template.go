@@ -115,7 +115,7 @@ local service(i) = local n = '%03d' % i; {
 }
 `
 
-// writeTemplates writes the templates and tells how many lines the large one has
+// writeTemplates writes the templates and returns how many lines the large one has
 // as YAML.
 func writeTemplates(dir, refline string, lines int) (int, error) {
 	if err := os.WriteFile(filepath.Join(dir, "small.yaml"), []byte(small), 0o644); err != nil {

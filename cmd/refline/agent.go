@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/credential"
 	"refline/internal/errs"
+	"refline/internal/interrupt"
 	"refline/internal/maskrun"
 	"refline/internal/secretsource"
 )
@@ -107,7 +108,7 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 		return err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
+		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: interrupt.Bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
 	}
 	wait, err := maskrun.Start(cmd, false)
 	if err != nil {

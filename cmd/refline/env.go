@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"os"
@@ -12,7 +11,9 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/interrupt"
 	"refline/internal/localpipeline"
+	"refline/internal/terminal"
 )
 
 // env is what a command may touch of the world, so that tests can give another.
@@ -26,14 +27,14 @@ type env struct {
 	terminal       bool   // stdout is one
 	interactive    bool   // stdin is a terminal too: questions can be asked
 
-	answers *bufio.Reader // of stdin, for questions
+	answers *terminal.Asker
 
 	chdir   string
 	noColor bool
 	quiet   bool
 	stop    context.Context // done when an orderly end is asked for
 	// interrupt is what signals do; nil in tests that run no command line.
-	interrupt *interrupt
+	interrupt *interrupt.Interrupt
 	source    func(file string) ([]byte, error) // of the files that findings name; set by commands of stacks and templates
 }
 
@@ -53,7 +54,7 @@ func (e *env) keepOrder() (release func()) {
 	if e.interrupt == nil {
 		return func() {}
 	}
-	return e.interrupt.keepOrder()
+	return e.interrupt.KeepOrder()
 }
 
 // enter settles the folder to work in.
@@ -139,4 +140,37 @@ func (e *env) local() *localpipeline.Place {
 		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, Now: e.now, Stdin: e.stdin, State: e.stateDir, Cache: e.cacheDir,
 		Notice: func(text string) { e.notef("%s", text) }, Secrets: e.secrets(),
 	}
+}
+
+// afterCtrlC takes the cursor back to where it was before the terminal showed
+// ^C: what comes next keeps its columns.
+func (e *env) afterCtrlC() func() {
+	out := e.stdout
+	if !e.terminal {
+		return func() {}
+	}
+	return func() { _, _ = io.WriteString(out, "\r") }
+}
+
+// ask prints a question and reads a line of standard input; see [terminal.Asker].
+func (e *env) ask(to io.Writer, question string) (string, error) {
+	return e.asker().Ask(to, question)
+}
+
+// askYes asks a question whose answer is yes or no.
+func (e *env) askYes(to io.Writer, question string) (bool, error) {
+	return e.asker().AskYes(to, question)
+}
+
+// askHidden reads a line from a terminal without showing it.
+func (e *env) askHidden(in *os.File, question string) ([]byte, error) {
+	return e.asker().AskHidden(in, e.stderr, question)
+}
+
+// asker is one for all questions: it may have read ahead.
+func (e *env) asker() *terminal.Asker {
+	if e.answers == nil {
+		e.answers = &terminal.Asker{In: e.stdin, Stop: e.stop}
+	}
+	return e.answers
 }

@@ -69,7 +69,7 @@ func (o *serverKeys) add(ctx context.Context, c *api.Client, args []string) erro
 	if err != nil {
 		return err
 	}
-	in := api.KeyInput{Name: k.Name, Write: o.write, Environment: o.environment, Repos: k.Repos, KnownHosts: string(pinned)}
+	in := api.DeployKeyInput{Name: k.Name, Write: o.write, Environment: o.environment, Repos: k.Repos, KnownHosts: string(pinned)}
 	for _, h := range o.hosts {
 		in.Hosts = append(in.Hosts, h.String())
 	}
@@ -81,7 +81,7 @@ func (o *serverKeys) add(ctx context.Context, c *api.Client, args []string) erro
 		if err != nil {
 			return err
 		}
-		in.Private = &text
+		in.Key = &text
 	} else {
 		in.Type, _ = o.cmd.Flags().GetString("type")
 	}
@@ -105,7 +105,7 @@ func (o *serverKeys) private() (string, error) {
 }
 
 // print shows what the owner of the repository needs.
-func (o *serverKeys) print(k api.Key) {
+func (o *serverKeys) print(k api.DeployKey) {
 	fmt.Fprintln(o.e.stdout, k.Public)
 	words := []string{k.Fingerprint, "for " + strings.Join(k.Hosts, ", ")}
 	if k.Write {
@@ -145,8 +145,8 @@ func (o *serverKeys) show(ctx context.Context, c *api.Client, args []string) err
 			if k.Write {
 				access = "write"
 			}
-			if !k.Used.IsZero() {
-				used = ago(k.Used)
+			if k.Used != nil {
+				used = ago(*k.Used)
 			}
 			rows = append(rows, []string{k.Name, access, strings.Join(k.Hosts, ", "), k.Fingerprint, used})
 		}

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"refline/internal/localpipeline"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
-	"refline/internal/termview"
+	"refline/internal/runview"
 )
 
 type listOptions struct {
@@ -41,18 +39,6 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 	return cmd
 }
 
-// listedJob is a job in list --json.
-type listedJob struct {
-	Name         string   `json:"name"`
-	Stage        string   `json:"stage"`
-	When         string   `json:"when"`
-	AllowFailure bool     `json:"allow_failure"`
-	Needs        []string `json:"needs,omitzero"` // empty: starts at once; left out: waits for the stages before
-	Image        string   `json:"image,omitempty"`
-	Environment  string   `json:"environment,omitempty"`
-	Trigger      bool     `json:"trigger,omitempty"`
-}
-
 func runList(ctx context.Context, e *env, o *listOptions) error {
 	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
 	if err != nil {
@@ -65,12 +51,7 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 			return err
 		}
 	}
-	jobs := make([]listedJob, 0)
-	if p != nil {
-		for i := range p.Jobs {
-			jobs = append(jobs, listed(&p.Jobs[i]))
-		}
-	}
+	jobs := runview.List(p)
 	if o.json {
 		return e.printJSON(jobs)
 	}
@@ -78,21 +59,7 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 		e.notef("%s", c.NoPipeline(ctx))
 		return nil
 	}
-	rows := [][]string{{"job", "stage", "when", "needs"}}
-	for i, j := range jobs {
-		when := j.When
-		if j.AllowFailure {
-			when += ", may fail"
-		}
-		needs := strings.Join(j.Needs, ", ")
-		if p.Jobs[i].DAG && len(j.Needs) == 0 {
-			needs = "nothing"
-		}
-		rows = append(rows, []string{j.Name, j.Stage, when, needs})
-	}
-	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
-	}
+	runview.Jobs(e.stdout, jobs)
 	return nil
 }
 
@@ -107,28 +74,4 @@ func selectJobs(ctx context.Context, c *localpipeline.Compiled, o *localpipeline
 		return nil, c.NotInPipeline(ctx, o, jobs[known])
 	}
 	return chosen, nil
-}
-
-func listed(j *pipeline.Job) listedJob {
-	l := listedJob{
-		Name: j.Name, Stage: j.Stage, When: string(j.When),
-		AllowFailure: j.AllowFailure, Trigger: j.Downstream != nil,
-	}
-	if j.DAG {
-		l.Needs = []string{}
-	}
-	for _, n := range j.Needs {
-		name := n.Job
-		if n.Project != "" {
-			name = n.Project + ":" + n.Job
-		}
-		l.Needs = append(l.Needs, name)
-	}
-	if j.Image != nil {
-		l.Image = j.Image.Name
-	}
-	if j.Environment != nil {
-		l.Environment = j.Environment.Name
-	}
-	return l
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/interrupt"
 	"refline/internal/maskrun"
 	"refline/internal/stackrun"
 )
@@ -51,27 +53,26 @@ func usagef(format string, args ...any) error { return errs.Usage(format, args..
 func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	stops := newInterrupt(ctx, cancel)
-	stops.echoed = e.afterCtrlC()
-	defer stops.stopped()
-	defer stops.listen()()
-	e.stop, e.interrupt = stops.stop, stops
+	stops := interrupt.New(ctx, cancel, e.afterCtrlC())
+	defer stops.Close()
+	defer stops.Listen()()
+	e.stop, e.interrupt = stops.Stop, stops
 	// The write to a closed pipe returns an error, and the command ends in order.
 	// signal.Ignore would be inherited by the programs of jobs.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	out := &watched{w: e.stdout, gone: stops.gone}
+	out := &interrupt.Output{To: e.stdout, Gone: stops.ReaderGone}
 	e.stdout = out
 
 	root := newRootCmd(e)
 	root.SetArgs(args)
 	err := commandLine(root.ExecuteContext(ctx))
 	if err == nil {
-		err = out.lost()
+		err = out.Lost()
 	}
 	code := exitCode(err)
 	var child maskrun.ExitError
-	if stops.stop.Err() != nil && err != nil && !errors.As(err, &child) {
-		code = stops.exitCode()
+	if stops.Stop.Err() != nil && err != nil && !errors.As(err, &child) {
+		code = cmp.Or(stops.ExitCode(), exitCanceled)
 	}
 	report(e, err)
 	return code
@@ -113,7 +114,7 @@ func report(e *env, err error) {
 
 // wasShown reports whether there is nothing more to say about an error.
 func wasShown(err error) bool {
-	return slices.ContainsFunc([]error{errRed, errShown, stackrun.ErrFailed, stackrun.ErrRefused, stackrun.ErrChanges, maskrun.ErrReaderGone, context.Canceled},
+	return slices.ContainsFunc([]error{errRed, errShown, stackrun.ErrFailed, stackrun.ErrRefused, stackrun.ErrChanges, maskrun.ErrReaderGone, interrupt.ErrReaderGone, context.Canceled},
 		func(shown error) bool { return errors.Is(err, shown) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/errs"
+	"refline/internal/interrupt"
 	"refline/internal/mask"
 	"refline/internal/maskrun"
 	"refline/internal/secretsource"
@@ -136,7 +137,7 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 
 // maskCommand runs a command with its output masked.
 func maskCommand(e *env, set *mask.Set, args []string) error {
-	e.stdout = bare(e.stdout) // a terminal stays one
+	e.stdout = interrupt.Bare(e.stdout) // a terminal stays one
 	path, err := lookCommand(args)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"refline/internal/diag"
 	"refline/internal/localpipeline"
 
 	"github.com/spf13/cobra"
@@ -61,3 +62,7 @@ func (e *env) writeFile(path string, text []byte) error {
 
 // short is the part of a commit's name that people read.
 func short(sha string) string { return localpipeline.Short(sha) }
+
+func didYouMean(name string, known []string) string {
+	return diag.DidYouMean(name, known)
+}

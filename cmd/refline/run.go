@@ -10,6 +10,7 @@ import (
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/localrun"
+	"refline/internal/terminal"
 )
 
 type runOptions struct {
@@ -146,7 +147,7 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := o.checkShell(e); err != nil {
 		return err
 	}
-	s := &session{e: e, o: o, Session: localrun.Session{Earlier: o.earlier}}
+	s := &session{e: e, o: o, Session: localrun.Session{Earlier: o.earlier}, terminal: terminal.Shared{In: e.stdin}}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
 		return err

@@ -22,7 +22,9 @@ import (
 	"refline/internal/localpipeline"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
+	"refline/internal/runview"
 	"refline/internal/secretsource"
+	"refline/internal/terminal"
 	"refline/internal/termview"
 )
 
@@ -39,11 +41,11 @@ type session struct {
 	jobs    []string // named on the command line
 	runsOn  *choice.Executors
 	view    *termview.View
-	events  *jsonEvents // with --json; else nil
-	toPlay  []string    // manual jobs that the last answer named
+	events  *runview.JSONEvents // with --json; else nil
+	toPlay  []string            // manual jobs that the last answer named
 
-	screen    sync.RWMutex
-	keyReader *keyReader // nil before the first shell
+	screen   sync.RWMutex
+	terminal terminal.Shared
 }
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
@@ -178,8 +180,8 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) openView(p *pipeline.Pipeline) {
 	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
 	if s.o.json {
-		s.events = newJSONEvents(s.e.stdout)
-		s.events.started(&s.Record)
+		s.events = runview.NewJSONEvents(s.e.stdout)
+		s.events.Started(&s.Record)
 	}
 }
 
@@ -276,7 +278,7 @@ func (s *session) emit(ev pipeline.Report) {
 	defer s.screen.RUnlock()
 	ev = s.Observe(ev)
 	if s.events != nil {
-		s.events.emit(ev)
+		s.events.Emit(ev)
 	}
 	ev = s.Note(ev)
 	if s.events == nil {
@@ -348,10 +350,10 @@ func (s *session) finish(res localrun.Result) {
 	r := &s.Record
 	s.Finish(res, s.p, s.c.JobVariables, s.e.now(), s.e.stop.Err() != nil)
 	if len(res.State.Jobs) == len(s.p.Jobs) {
-		s.view.Rest(s.p, res.State, s.why(res))
+		s.view.Rest(s.p, res.State, s.end(res).Why())
 	}
 	if s.events != nil {
-		s.events.finished(r)
+		s.events.Finished(r)
 	}
 	if err := s.Store.Write(r); err != nil {
 		s.e.notef("the run's record could not be written: %v", err)

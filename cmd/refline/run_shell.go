@@ -85,7 +85,7 @@ func (s *session) openShell(ctx context.Context, job string, res engine.JobResul
 	}
 	fmt.Fprintf(s.e.stdout, "\n%s %s; this is a shell in it, exit ends the job\n", termview.Plain(job), how)
 	out := s.Secrets.Writer(s.e.stdout)
-	err := s.onTerminal(func(keys io.Reader, size executor.Size, resize <-chan executor.Size) error {
+	err := s.terminal.Use(func(keys io.Reader, size executor.Size, resize <-chan executor.Size) error {
 		_, err := run(ctx, &executor.Terminal{In: keys, Out: out, Size: size, Resize: resize})
 		return err
 	})
@@ -106,50 +106,4 @@ func (s *session) keepWorkspace(j *pipeline.Job) engine.KeepWorkspace {
 		Dir:    filepath.Join(s.Store.Folder(s.Record.Number), "workspaces"),
 		Passed: slices.Contains(s.jobs, j.Name),
 	}
-}
-
-// keyReader reads the terminal for one shell after the other: a read that still
-// waits when a shell has ended must not take the next one's first key.
-type keyReader struct{ pressed chan []byte }
-
-func newKeySource(in io.Reader) *keyReader {
-	k := &keyReader{pressed: make(chan []byte)}
-	go func() {
-		defer close(k.pressed)
-		for {
-			buf := make([]byte, 256)
-			n, err := in.Read(buf)
-			if n > 0 {
-				k.pressed <- buf[:n]
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return k
-}
-
-// keys are those pressed until done is closed.
-type keys struct {
-	*keyReader
-	done <-chan struct{}
-	rest []byte
-}
-
-func (k *keys) Read(p []byte) (int, error) {
-	if len(k.rest) == 0 {
-		select {
-		case <-k.done:
-			return 0, io.ErrClosedPipe
-		case pressed, ok := <-k.pressed:
-			if !ok {
-				return 0, io.EOF
-			}
-			k.rest = pressed
-		}
-	}
-	n := copy(p, k.rest)
-	k.rest = k.rest[n:]
-	return n, nil
 }

@@ -15,42 +15,6 @@ func addRunnerCmds(e *env, runner *cobra.Command) {
 	runner.AddCommand(newRunnerTokenCmd(e), newRunnerListCmd(e), newRunnerShowCmd(e), newRunnerDrainCmd(e), newRunnerRemoveCmd(e))
 }
 
-func newRunnerTokenCmd(e *env) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "token", Short: "Make the token of a runner",
-		Long:    "Make the token of a runner. Tokens are listed by refline token list, and ended by\nrefline token rm.\n\nExit codes: 0 good, 1 error, 2 usage.",
-		Example: "  refline runner token create --tags docker,gpu",
-	}
-	o := &slotOptions{}
-	in := api.TokenInput{Runner: true}
-	create := &cobra.Command{
-		Use: "create", Short: "Make the token of a runner; it is printed once", Args: noArgs,
-		Long: `Make the token of a runner. It is printed once, to standard output. The runner takes
-jobs whose tags are among those of its token, and jobs without tags; with --protected
-only those of protected refs.
-
-Exit codes: 0 good, 1 error, 2 usage.`,
-		Example: "  refline runner token create --tags docker,gpu > runner-token\n  refline runner token create --name deploy --tags deploy --protected",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.connect(e)
-			if err != nil {
-				return err
-			}
-			if !o.json {
-				defer e.notef("start it: refline runner --url %s --token-file FILE", c.URL())
-			}
-			return addToken(cmd, e, c, in, o.json)
-		},
-	}
-	o.bind(create)
-	f := create.Flags()
-	f.StringVar(&in.Name, "name", "runner", "name of the runner")
-	f.StringSliceVar(&in.Tags, "tags", nil, "tags whose jobs it may take; * for any")
-	f.BoolVar(&in.Protected, "protected", false, "it takes jobs of protected refs only")
-	cmd.AddCommand(create)
-	return cmd
-}
-
 func newRunnerListCmd(e *env) *cobra.Command {
 	o := &slotOptions{}
 	cmd := &cobra.Command{

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 	"refline/internal/git"
 	"refline/internal/history"
 	"refline/internal/localrun"
-	"refline/internal/pipeline"
+	"refline/internal/runview"
 	"refline/internal/termview"
 )
 
@@ -82,30 +81,8 @@ func runRuns(e *env, o *runsOptions) error {
 		e.notef("no runs yet; start one: refline run")
 		return nil
 	}
-	rows := [][]string{{"run", "result", "when", "took", "file", "ref", "project"}}
-	for _, r := range records {
-		took := ""
-		if !r.Finished.IsZero() {
-			took = termview.Seconds(r.Finished.Sub(r.Started).Seconds())
-		}
-		symbol, word := r.Outcome()
-		rows = append(rows, []string{
-			strconv.FormatInt(r.Number, 10), termview.Symbol(symbol) + " " + word,
-			r.Started.Local().Format("2006-01-02 15:04"), took, r.File, refOf(r), r.Project,
-		})
-	}
-	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
-	}
+	runview.Runs(e.stdout, records)
 	return nil
-}
-
-// refOf is a run's ref and commit; a run that was only as if on the ref says so.
-func refOf(r *history.Run) string {
-	if r.CodeOf != "" {
-		return fmt.Sprintf("as if on %s (code of %s %s)", r.Ref, r.CodeOf, short(r.Commit))
-	}
-	return strings.TrimSpace(r.Ref + " " + short(r.Commit))
 }
 
 // runNumber reads RUN: a number, or ~N for the Nth before the last, which is
@@ -237,27 +214,4 @@ func runRunsRemove(e *env, args []string, all bool) error {
 	}
 	e.notef("%s removed", plural(len(numbers), "run"))
 	return nil
-}
-
-// jobRemark is why a job ended as it did, in a few words.
-func jobRemark(j *history.Job) string {
-	var parts []string
-	switch {
-	case j.Status == pipeline.StatusFailed && j.Message != "" && j.ExitCode == 0:
-		parts = append(parts, termview.FirstLine(j.Message))
-	case j.ExitCode != 0:
-		parts = append(parts, termview.ExitCode(j.ExitCode))
-	case j.Reason != "":
-		parts = append(parts, strings.ReplaceAll(string(j.Reason), "_", " "))
-	}
-	if j.Status == pipeline.StatusFailed && j.AllowFailure {
-		parts = append(parts, "allowed")
-	}
-	if j.Coverage != nil {
-		parts = append(parts, fmt.Sprintf("coverage %g %%", *j.Coverage))
-	}
-	if j.Artifacts != "" {
-		parts = append(parts, "artifacts")
-	}
-	return strings.Join(parts, ", ")
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -11,6 +10,7 @@ import (
 
 	"refline/internal/artifact"
 	"refline/internal/errs"
+	"refline/internal/runview"
 	"refline/internal/termview"
 	"refline/internal/workspace"
 )
@@ -51,7 +51,7 @@ func runRunsLog(ctx context.Context, e *env, args []string, raw, path bool) erro
 	}
 	for i, j := range jobs {
 		if j.Log == "" {
-			return errs.E(errs.NotFound, "job %q of run %d was %s and has no log", j.Name, r.Number, j.Status)
+			return errs.E(errs.NotFound, "job %q of run %d has no log: %s", j.Name, r.Number, termview.StatusWord(j.Status))
 		}
 		file := filepath.Join(store.Folder(r.Number), j.Log)
 		if path {
@@ -64,28 +64,10 @@ func runRunsLog(ctx context.Context, e *env, args []string, raw, path bool) erro
 			}
 			fmt.Fprintf(e.stdout, "%s\n", termview.Plain(j.Name))
 		}
-		if err := printLog(e, file, raw); err != nil {
+		if err := runview.Log(e.stdout, file, raw, e.color()); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func printLog(e *env, file string, raw bool) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if raw {
-		_, err = io.Copy(e.stdout, f)
-		return err
-	}
-	lines := &termview.LogLines{Plain: !e.color(), Line: func(s string) { fmt.Fprintln(e.stdout, s) }}
-	if _, err := io.Copy(lines, f); err != nil {
-		return err
-	}
-	lines.Flush()
 	return nil
 }
 

@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 			if cond == "moto" {
 				return os.Getenv("REFLINE_TEST_MOTO") != "", nil
 			}
+			if cond == "ministack" {
+				return os.Getenv("REFLINE_TEST_MINISTACK") != "", nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: scriptCmds(),

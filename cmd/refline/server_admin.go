@@ -11,38 +11,6 @@ import (
 	"refline/internal/termview"
 )
 
-// addServerCmds are the commands about a server that runs.
-func addServerCmds(e *env, server *cobra.Command) {
-	server.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e))
-}
-
-func newServerLinkCmd(e *env) *cobra.Command {
-	o := &slotOptions{}
-	cmd := &cobra.Command{
-		Use: "link", Short: "Print an address that signs a browser in once", Args: noArgs,
-		Long:    "Print an address that signs a browser in as you, once and within ten minutes.\n\nExit codes: 0 good, 1 error, 2 usage.",
-		Example: "  refline server link",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.connect(e)
-			if err != nil {
-				return err
-			}
-			l, err := c.SignInLink(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.printJSON(l)
-			}
-			fmt.Fprintln(e.stdout, l.URL)
-			e.notef("it works once, until %s", l.Expires.Local().Format("15:04"))
-			return nil
-		},
-	}
-	o.bind(cmd)
-	return cmd
-}
-
 func newServerStatusCmd(e *env) *cobra.Command {
 	o := &slotOptions{}
 	cmd := &cobra.Command{
@@ -178,12 +146,12 @@ func newAuditCmd(e *env) *cobra.Command {
 			}
 			events := []api.AuditEvent{}
 			for cursor := ""; len(events) < n; {
-				page, err := c.AuditEvents(cmd.Context(), project, min(n, 200), cursor)
+				page, err := c.Audit(cmd.Context(), project, cursor, min(n, 200))
 				if err != nil {
 					return err
 				}
 				events = append(events, page.Events...)
-				if cursor = page.Next; cursor == "" {
+				if cursor = page.Cursor; cursor == "" {
 					break
 				}
 			}
@@ -193,7 +161,7 @@ func newAuditCmd(e *env) *cobra.Command {
 			}
 			rows := [][]string{{"time", "by", "did", "to", "project", "detail"}}
 			for _, x := range events {
-				rows = append(rows, []string{x.Time.Local().Format("2006-01-02 15:04:05"), x.Actor, x.Action, x.Object, x.Project, x.Detail})
+				rows = append(rows, []string{x.At.Local().Format("2006-01-02 15:04:05"), x.Actor, x.Action, x.Object, x.Project, x.Detail})
 			}
 			return e.printTable(rows)
 		},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -17,6 +18,13 @@ import (
 func startCloud(env *testscript.Env) error {
 	if strings.HasPrefix(filepath.Base(env.WorkDir), "script-moto_") {
 		return reachMoto(env)
+	}
+	if strings.HasPrefix(filepath.Base(env.WorkDir), "script-ministack_") {
+		// A key of 12 digits is an account there: each run has its own.
+		account := fmt.Sprintf("6%011d", time.Now().UnixMicro()%100_000_000_000)
+		env.Vars = append(env.Vars, "ACCOUNT="+account, "AWS_ENDPOINT_URL="+os.Getenv("REFLINE_TEST_MINISTACK"), "AWS_ACCESS_KEY_ID="+account,
+			"AWS_SECRET_ACCESS_KEY=testing", "AWS_PROFILE=", "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent")
+		return nil
 	}
 	if !strings.HasPrefix(filepath.Base(env.WorkDir), "script-stack_") {
 		return nil

@@ -102,8 +102,11 @@ func (o *serverVars) set(ctx context.Context, c *api.Client, args []string) erro
 	if err != nil {
 		return err
 	}
-	in := api.VariableInput{Environment: o.environment()}
-	setVarValue(&in, value)
+	if !utf8.Valid(value.Reveal()) {
+		return errs.E(errs.Invalid, "the value of %s is not text (UTF-8), which a server does not take; encode it, such as by base64", name)
+	}
+	text := value.RevealString()
+	in := api.VariableInput{Value: &text}
 	changed := o.cmd.Flags().Changed
 	for flag, to := range map[string]**bool{"visible": &in.Masked, "protected": &in.Protected, "expand": &in.Raw, "as-file": &in.File} {
 		if changed(flag) {
@@ -118,7 +121,7 @@ func (o *serverVars) set(ctx context.Context, c *api.Client, args []string) erro
 		text, _ := o.cmd.Flags().GetString("description")
 		in.Description = &text
 	}
-	v, err := c.SetVariable(ctx, o.project, name, in)
+	v, err := c.SetVariable(ctx, o.project, name, o.environment(), in)
 	if err != nil {
 		return err
 	}
@@ -132,15 +135,4 @@ func environmentText(environment string) string {
 		return "all environments"
 	}
 	return termview.Plain(environment)
-}
-
-// setVarValue puts a value into a request, as text if it is.
-func setVarValue(in *api.VariableInput, value secret.Value) {
-	bytes := value.Reveal()
-	if utf8.Valid(bytes) {
-		text := string(bytes)
-		in.Value = &text
-		return
-	}
-	in.ValueBase64 = &bytes
 }

@@ -96,14 +96,18 @@ type call struct {
 	extra        time.Duration // beside the timeout of any call
 }
 
+func (c *RunnerClient) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return 30 * time.Second
+	}
+	return c.Timeout
+}
+
 // packFrom is the size from which on a body is worth compressing.
 const packFrom = 1 << 10
 
 func (c *RunnerClient) call(ctx context.Context, k call) error {
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = 30 * time.Second
-	}
+	timeout := c.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout+k.extra, errs.E(errs.Unavailable, "the server at %s does not answer within %s", c.URL, timeout+k.extra))
 	defer cancel()
 	req, err := c.request(ctx, k)

@@ -39,10 +39,10 @@ type Answer struct {
 	Status int
 	// After is when the forge wants to be asked again; 0 if it does not say.
 	After time.Duration
-	text  string
+	Text  string // for people
 }
 
-func (a *Answer) Error() string { return a.text }
+func (a *Answer) Error() string { return a.Text }
 
 // Retry reports whether a call that failed may succeed later, and how long the
 // forge asks to wait; 0 if it does not say.
@@ -114,7 +114,7 @@ func (r *rest) unanswered(ctx context.Context, doing string, err error) error {
 func (r *rest) refused(doing string, res *http.Response, body io.Reader) error {
 	text, _ := io.ReadAll(io.LimitReader(body, 64<<10))
 	reason := r.redact(reasonOf(text))
-	a := &Answer{Status: res.StatusCode, After: retryAfter(res.Header, time.Now())}
+	a := &Answer{Status: res.StatusCode, After: RetryAfter(res.Header, time.Now())}
 	kind, hint := errs.Unavailable, ""
 	limited := res.StatusCode == http.StatusForbidden && (a.After > 0 || strings.Contains(strings.ToLower(reason), "rate limit"))
 	switch code := res.StatusCode; {
@@ -137,7 +137,7 @@ func (r *rest) refused(doing string, res *http.Response, body io.Reader) error {
 	if reason != "" {
 		reason = ": " + reason
 	}
-	a.text = fmt.Sprintf("%s: %s answers %d %s%s%s", doing, r.name, res.StatusCode, http.StatusText(res.StatusCode), reason, hint)
+	a.Text = fmt.Sprintf("%s: %s answers %d %s%s%s", doing, r.name, res.StatusCode, http.StatusText(res.StatusCode), reason, hint)
 	return errs.E(kind, "%w", a)
 }
 
@@ -200,8 +200,9 @@ func collectTexts(v any, into *[]string, depth int) {
 // maxAfter bounds what a forge may ask to wait.
 const maxAfter = time.Hour
 
-// retryAfter reads when a forge wants to be asked again.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+// RetryAfter reads when a server wants to be asked again: 0 if it does not say, an
+// hour at most.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
 	after := time.Duration(0)
 	if text := h.Get("Retry-After"); text != "" {
 		if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {

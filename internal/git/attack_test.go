@@ -272,6 +272,7 @@ func TestSubmodulesOfAServerAreNoFolders(t *testing.T) {
 // TestAttackFolder: the folder that the program is started in, or that the cache
 // lies in, is a repository whose configuration sends git elsewhere.
 func TestAttackFolder(t *testing.T) {
+	long(t)
 	src := newRepo(t)
 	src.commit("one", "a", "good")
 	evil := newRepo(t)

@@ -12,6 +12,7 @@ import (
 // A damaged repository gets a message of ours that says how to repair it, in a
 // working tree and as a folder given as a repository.
 func TestBrokenRepository(t *testing.T) {
+	long(t)
 	t.Parallel()
 	object := func(r *repo, rev string) string {
 		id := r.git("rev-parse", rev)

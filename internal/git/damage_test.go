@@ -14,6 +14,7 @@ import (
 // the pack or of its index changed, or the file was cut, the file is read in the
 // end and the damage is reported once.
 func TestDamageIsNotAMissingFile(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	for i := range 6 {

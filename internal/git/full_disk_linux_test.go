@@ -42,6 +42,7 @@ func fill(t *testing.T, dir string) {
 // A full disk is reported as such, and the mirror on it stays: what it has is
 // still served, and all works again once there is room.
 func TestFullDisk(t *testing.T) {
+	long(t)
 	t.Parallel()
 	noise := make([]byte, 3<<20) // does not compress
 	_, _ = rand.Read(noise)

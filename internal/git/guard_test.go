@@ -127,6 +127,7 @@ func TestGuard(t *testing.T) {
 // What a trusted host says does not lead git elsewhere: by a redirect, by the
 // alternates of the dumb protocol, or by a submodule.
 func TestGuardedHostLeadsNowhere(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "a", "1")
@@ -183,6 +184,7 @@ func TestGuardedHostLeadsNowhere(t *testing.T) {
 
 // An LFS server names the URLs of its objects; they pass the guard too.
 func TestGuardedLFS(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src, oid, object := lfsRepo(t)
 	var seen sync.Map
@@ -260,6 +262,7 @@ func TestGuardedLFS(t *testing.T) {
 
 // ssh connects to the address that was checked and knows the host by its name.
 func TestGuardedSSH(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "a", "1")

@@ -137,6 +137,7 @@ func lfsRepo(t *testing.T) (src *repo, oid, object string) {
 
 // The LFS objects of a folder are in the folder itself, or at its origin.
 func TestLFSOfFolders(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src, oid, object := lfsRepo(t)
 	bare := filepath.Join(t.TempDir(), "bare.git")
@@ -183,6 +184,7 @@ func TestLFSOfFolders(t *testing.T) {
 
 // By ssh git-lfs asks the server's git-lfs-authenticate for a URL and a token.
 func TestLFSBySSH(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src, oid, object := lfsRepo(t)
 	var seen sync.Map

@@ -17,6 +17,7 @@ import (
 // A server's own look at refs agrees with git's, in both protocols, and starts no
 // git: every request is ours.
 func TestLookWithoutGit(t *testing.T) {
+	long(t)
 	t.Parallel()
 	plain := newRepo(t)
 	plain.commit("one", "a", "1")

@@ -61,6 +61,7 @@ func child(t *testing.T, url, cache, dst string) (*exec.Cmd, *bytes.Buffer) {
 // TestKilled kills a checkout at a random moment, again and again; what comes
 // after must find nothing that misleads it.
 func TestKilled(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	for i := range 150 {
@@ -245,6 +246,7 @@ func TestDamaged(t *testing.T) {
 }
 
 func TestDepth(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	for i := range 30 {
@@ -312,6 +314,7 @@ func TestMovedTagIsSeenInAWholeMirror(t *testing.T) {
 }
 
 func TestTidy(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	r := remote(t, src.dir, localAccess(t))

@@ -66,6 +66,7 @@ func TestFolderIsAClone(t *testing.T) {
 
 // A repository that lacks objects is reported at once, without another attempt.
 func TestRemoteLacksObjects(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	src.commit("one", "f", "1", "d/g", "2")

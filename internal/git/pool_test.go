@@ -13,6 +13,7 @@ import (
 // TestPoolMoves goes through kinds of change that a moved checkout could get
 // wrong, with a pooled checkout from each commit to every other.
 func TestPoolMoves(t *testing.T) {
+	long(t)
 	t.Parallel()
 	src := newRepo(t)
 	remove := func(names ...string) {

@@ -43,12 +43,14 @@ func newRepoAt(t testing.TB, dir string) *repo {
 	t.Helper()
 	r := &repo{t, dir, append(environ(t),
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com", "GIT_COMMITTER_NAME=Grace", "GIT_COMMITTER_EMAIL=grace@example.com",
-		"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_0=protocol.file.allow", "GIT_CONFIG_VALUE_0=always",
-		"GIT_CONFIG_KEY_1=init.defaultBranch", "GIT_CONFIG_VALUE_1=main", "GIT_CONFIG_KEY_2=advice.detachedHead", "GIT_CONFIG_VALUE_2=false")}
+		"GIT_CONFIG_COUNT=5", "GIT_CONFIG_KEY_0=protocol.file.allow", "GIT_CONFIG_VALUE_0=always",
+		"GIT_CONFIG_KEY_1=init.defaultBranch", "GIT_CONFIG_VALUE_1=main", "GIT_CONFIG_KEY_2=advice.detachedHead", "GIT_CONFIG_VALUE_2=false",
+		// Without them each commit starts one more process.
+		"GIT_CONFIG_KEY_3=maintenance.auto", "GIT_CONFIG_VALUE_3=false", "GIT_CONFIG_KEY_4=gc.auto", "GIT_CONFIG_VALUE_4=0")}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.git("init", "-q")
+	r.git("init", "-q", "--template=")
 	return r
 }
 
@@ -88,6 +90,24 @@ func (r *repo) commit(message string, files ...string) string {
 	}
 	r.git("add", "-A")
 	r.git("commit", "-q", "--allow-empty", "-m", message)
+	return r.head()
+}
+
+// head is the commit that HEAD has, without a process where a file says it.
+func (r *repo) head() string {
+	r.t.Helper()
+	name := "HEAD"
+	for range 3 {
+		text, err := os.ReadFile(filepath.Join(r.dir, ".git", filepath.FromSlash(name)))
+		if err != nil {
+			break
+		}
+		ref, symbolic := strings.CutPrefix(strings.TrimSpace(string(text)), "ref: ")
+		if !symbolic {
+			return ref
+		}
+		name = ref
+	}
 	return r.git("rev-parse", "HEAD")
 }
 
@@ -109,6 +129,15 @@ func backend(t testing.TB, root string) http.Handler {
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+}
+
+// long leaves a test to the long mode: it starts many processes of git, and the
+// quick mode has another test of the same part.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not in the quick mode")
 	}
 }
 

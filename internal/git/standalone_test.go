@@ -12,6 +12,7 @@ import (
 
 // A standalone checkout works after its mirror is gone.
 func TestStandalone(t *testing.T) {
+	long(t)
 	t.Parallel()
 	root := t.TempDir()
 	sub := newRepoAt(t, filepath.Join(root, "sub"))

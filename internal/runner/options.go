@@ -20,9 +20,6 @@ import (
 	"strings"
 	"time"
 
-	"refline/internal/api"
-	"refline/internal/artifact"
-	"refline/internal/cache"
 	"refline/internal/errs"
 	"refline/internal/executor"
 )
@@ -59,10 +56,8 @@ type Options struct {
 	// those reached by http.
 	AllowFile, AllowHTTP bool
 
-	// Stores gives an attempt what keeps its artifacts and caches; nil keeps caches
-	// in a folder and no artifacts.
-	Stores func(session int64, spec *api.JobSpec) (artifact.Store, cache.Store)
-	// CacheLimit bounds the folder of caches in bytes; 0: no limit.
+	// CacheLimit bounds the folder of caches in bytes, for servers that keep none; 0:
+	// no limit.
 	CacheLimit int64
 	// PythonEnv makes the environment of a Python script; see engine.JobInput.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)

@@ -31,7 +31,7 @@ func (r *runner) recover(ctx context.Context) ([]journal, error) {
 			r.o.Notice(fmt.Sprintf("what the last runner left in %s could not be ended: %v", name, err))
 		}
 	}
-	if err := errors.Join(clearFolder(r.folder("builds")), clearFolder(r.folder("checkouts"))); err != nil {
+	if err := errors.Join(clearFolder(r.folder("builds")), clearFolder(r.folder("checkouts")), clearFolder(r.folder("transfers"))); err != nil {
 		r.o.Notice(fmt.Sprintf("workspaces of the last runner could not be removed: %v", err))
 	}
 	return left, nil

@@ -37,6 +37,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer unlock()
 	defer func() { _ = r.kinds.Close() }()
+	defer r.client.HTTP.CloseIdleConnections()
 	left, err := r.recover(ctx)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func (r *runner) takeFolder(context.Context) (unlock func(), err error) {
 	if r.o.Dir, err = filepath.Abs(r.o.Dir); err != nil {
 		return nil, errs.E(errs.Invalid, "%w", err)
 	}
-	for _, name := range []string{"attempts", "builds", "checkouts"} {
+	for _, name := range []string{"attempts", "builds", "checkouts", "transfers"} {
 		if err := os.MkdirAll(r.folder(name), 0o700); err != nil {
 			return nil, errs.E(errs.Unavailable, "the runner's folder: %w", err)
 		}

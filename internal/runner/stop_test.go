@@ -277,7 +277,10 @@ func TestDrain(t *testing.T) {
 	r := s.Create(refltest.Script("echo $$ >"+in, "while [ ! -e "+end+" ]; do sleep 0.02; done"))
 	s.Runner(s.RunnerOptions())
 	waitFile(t, in)
-	drain(t, s, s.Attempts(r.ID)[0].Session, true)
+	session := s.Attempts(r.ID)[0].Session
+	if err := s.Scheduler.Drain(t.Context(), session, true); err != nil {
+		t.Fatal(err)
+	}
 	later := s.Create(refltest.Script("true"))
 	if err := os.WriteFile(end, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -289,24 +292,42 @@ func TestDrain(t *testing.T) {
 	if got := s.WaitFor(later.ID, func(store.Run) bool { return true }).Status; got != pipeline.StatusPending {
 		t.Errorf("the later run: %s, want pending", got)
 	}
+	if err := s.Scheduler.Drain(t.Context(), session, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Wait(later.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("the later run: %s, want success", got)
+	}
 	s.Check()
 }
 
-// drain sets a session to drain; the scheduler reads it when it starts.
-func drain(t *testing.T, s *refltest.Server, session int64, on bool) {
-	t.Helper()
-	err := s.Store.Update(t.Context(), func(tx *store.Tx) error {
-		x, err := tx.Session(t.Context(), session)
-		if err != nil {
-			return err
-		}
-		x.Draining = on
-		return tx.PutSession(t.Context(), x)
-	})
-	if err != nil {
+// TestFullDisk: a job that cannot be written down waits, and runs when it can.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := refltest.Start(t, refltest.Options{})
+	o := s.RunnerOptions()
+	waits := make(chan string, 10)
+	o.Notice = func(text string) { waits <- text }
+	s.Runner(o)
+	if got := s.Wait(s.Create(refltest.Script("true")).ID).Status; got != pipeline.StatusSuccess {
+		t.Fatalf("status %s", got)
+	}
+	attempts := filepath.Join(o.Dir, "attempts") // as if nothing could be made in it
+	s.Until("it is empty", func() bool { return os.Remove(attempts) == nil })
+	r := s.Create(refltest.Script("true"))
+	if text := <-waits; !strings.Contains(text, "waits for the runner's folder") {
+		t.Errorf("notice %q", text)
+	}
+	if err := os.Mkdir(attempts, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.Restart()
+	if got := s.Wait(r.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("status %s, want success", got)
+	}
+	if n := len(waits); n > 0 {
+		t.Errorf("%d more notices", n)
+	}
+	s.Check()
 }
 
 // TestRefused: a runner that cannot work ends with the reason.

@@ -55,7 +55,9 @@ type Launch struct {
 	Inputs    map[string]any
 	Variables []pipeline.Variable
 	Actor     string
-	Priority  int
+	// Trust decides which variables and secrets the run gets; the zero value: none.
+	Trust    secret.Trust
+	Priority int
 	// Register says that the flow is only looked at: inputs without a value may
 	// come with each run.
 	Register bool
@@ -88,6 +90,7 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	if err != nil {
 		return nil, err
 	}
+	variables.Project = n.Trust.Visible(variables.Project)
 	variables.Pipeline = n.Variables
 	variables.Protected = secret.ProtectedRefs{Branches: n.Project.ProtectedBranches, Tags: n.Project.ProtectedTags}
 	const zeros = "0000000000000000000000000000000000000000"
@@ -129,7 +132,9 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	if err != nil {
 		return store.Run{}, err
 	}
-	facts, err := json.Marshal(d.RunFacts())
+	kept := d.RunFacts()
+	kept.Trust = n.Trust
+	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/pipeline"
+	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
 )
@@ -29,7 +30,8 @@ func (l *Launcher) StartFlow(ctx context.Context, start FlowStart) (store.Run, e
 	if err != nil {
 		return store.Run{}, err
 	}
-	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key}
+	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key,
+		Trust: secret.Trust{Level: secret.LevelProtected}} // who set the schedule may
 	if !start.Due.IsZero() {
 		n.Variables = logicalDate(start.Due)
 		n.Inputs = DatedInputs(n.inputs(), start.Due)
@@ -110,7 +112,9 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 	if err != nil {
 		return store.Run{}, err
 	}
-	facts, err := json.Marshal(d.RunFacts())
+	kept := d.RunFacts()
+	kept.Trust = parent.facts.Trust
+	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}
@@ -159,6 +163,7 @@ func (l *Launcher) parent(ctx context.Context, start ChildStart) (*parentRun, er
 	if p.variables, err = l.Variables(ctx, p.project); err != nil {
 		return nil, err
 	}
+	p.variables.Project = p.facts.Trust.Visible(p.variables.Project)
 	var dotenv []pipeline.Variable
 	if l.Dotenv != nil {
 		if dotenv, err = l.Dotenv(ctx, p.run, start.Pos); err != nil {
@@ -182,7 +187,7 @@ func (l *Launcher) startProject(ctx context.Context, start ChildStart, parent *p
 	}
 	n := Launch{
 		Project: project, Trigger: pipeline.TriggerPipeline, Variables: parent.forwarded, Actor: parent.run.Actor, Inputs: t.Inputs, Key: start.Key,
-		parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
+		Trust: parent.facts.Trust, parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
 	}
 	if t.Branch != "" {
 		n.Ref = git.Ref{Kind: git.KindBranch, Name: t.Branch}

@@ -51,7 +51,10 @@ func (s *Scheduler) makeStarts(ctx context.Context) {
 				return
 			}
 			busy.Go(func() {
-				defer func() { <-places }()
+				defer func() {
+					<-places
+					wake(s.work) // it may be to try again, sooner than the claim ends
+				}()
 				if err := start(ctx); err != nil && ctx.Err() == nil {
 					s.Log.Error("a start cannot be recorded", "error", err)
 				}

@@ -64,7 +64,7 @@ func TestProxies(t *testing.T) {
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(o *Options) {
-		o.PublicURL, o.Proxies = mustURL(t, "https://example.com/ci/"), []string{"10.0.0.5"}
+		o.PublicURL, o.Proxies = &url.URL{Scheme: "https", Host: "example.com", Path: "/ci/"}, []string{"10.0.0.5"}
 	})
 	echo(s)
 	for path, want := range map[string]string{
@@ -324,18 +324,19 @@ func TestLimitsOfBodies(t *testing.T) {
 	}
 }
 
-// Regression: a deadline for reading that passes after the body was read cancels
-// the request's context, and with it calls that wait long for an answer.
+// A deadline for reading that passes after the body was read would cancel the
+// request's context, and with it calls that wait long for an answer.
 func TestDeadlineEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
 	s.router.readTime = 100 * time.Millisecond
 	s.router.plain("POST /wait", need{action: actPublic, stream: true}, func(w http.ResponseWriter, r *http.Request) error {
 		control := http.NewResponseController(w)
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			return err
+		for range 2 { // a decoder may read past the end
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return err
+			}
 		}
-		// The deadline of the body is gone: nothing is left that could fire.
 		select {
 		case <-r.Context().Done():
 			return context.Cause(r.Context())

@@ -40,7 +40,7 @@ const (
 	unbounded   = -1
 	defaultBody = 1 << 20
 	bodyTime    = 30 * time.Second
-	writeTime   = 2 * time.Minute  // for an answer that is not a stream
+	writeTime   = 2 * time.Minute // for an answer that is not a stream
 )
 
 // requirement is a need, or an action alone.
@@ -58,8 +58,8 @@ type router struct {
 	projects projectFinders
 	readTime time.Duration // for a body; of a stream for each read
 
-	needs    map[string]need // by pattern
-	pending  *need           // of the operation that huma registers now
+	needs   map[string]need // by pattern
+	pending *need           // of the operation that huma registers now
 }
 
 // projectFinders find the project of a path's parameter, by the parameter's name.
@@ -212,7 +212,7 @@ func (r *router) checkProject(q *http.Request, actor Actor, n need) error {
 			return err
 		}
 		if err != nil || project != actor.Project {
-			return errs.E(errs.NotFound, "no %s %q that this token can see: it is for one project only", parameter, value)
+			return unseen(parameter, value)
 		}
 	}
 	if !found && !n.filtered {
@@ -272,16 +272,14 @@ type timedBody struct {
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
-	if b.each || !b.begun {
+	// At its end net/http drops the deadline. Another one would pass while the
+	// caller waits for its answer, and cancel the request.
+	if !b.done && (b.each || !b.begun) {
 		_ = b.control.SetReadDeadline(time.Now().Add(b.time))
 		b.begun = true
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !b.done {
-		// A deadline that passes later would cancel the request's context.
-		b.done = errors.Is(err, io.EOF)
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
+	b.done = b.done || errors.Is(err, io.EOF)
 	return n, err
 }
 

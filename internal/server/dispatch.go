@@ -31,7 +31,7 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	}
 	spec = api.JobSpec{
 		Fence: fence, Run: w.run.ID, Attempt: w.attempt.Attempt.Attempt, Project: w.project.Name, Job: w.job,
-		Protected: w.run.Protected, Keep: strconv.FormatInt(fence, 10),
+		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true,
 	}
 	if err := d.secrets(ctx, w, &spec); err != nil {
 		return spec, err
@@ -97,7 +97,8 @@ func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec) err
 	environment := w.facts.Environment(w.compiled.Pipeline, w.job, definition.Variables{})
 	got, err := d.s.secrets.ForAttempt(ctx, Attempt{
 		Fence: w.attempt.ID, Run: w.run.ID, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
-		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected, Environment: environment, Level: secret.LevelProtected},
+		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected && stillProtected(w.project, w.facts), Environment: environment,
+			Level: w.facts.Trust.Level, Fork: w.facts.Trust.Fork},
 	})
 	if err != nil {
 		return err
@@ -170,6 +171,17 @@ func (d dispatcher) sources(ctx context.Context, w *work, spec *api.JobSpec) err
 	return nil
 }
 
+// dotenv are the variables that the jobs before one reported.
+func (d dispatcher) dotenv(ctx context.Context, run store.Run, pos int) ([]pipeline.Variable, error) {
+	c, err := d.s.compiledRun(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	var spec api.JobSpec
+	err = d.fromRun(ctx, run.ID, c.Graph.ArtifactSources(pos).Jobs, &spec)
+	return spec.Variables.Dotenv, err
+}
+
 // fromRun adds what the last attempts of jobs left.
 func (d dispatcher) fromRun(ctx context.Context, run int64, positions []int, spec *api.JobSpec) error {
 	if len(positions) == 0 {
@@ -207,7 +219,7 @@ func (d dispatcher) fromRun(ctx context.Context, run int64, positions []int, spe
 			continue
 		}
 		if r.Artifacts {
-			spec.Take = append(spec.Take, strconv.FormatInt(attempt[pos], 10))
+			spec.Take = append(spec.Take, artifactKey(attempt[pos]))
 		}
 		spec.Variables.Dotenv = append(spec.Variables.Dotenv, r.Dotenv...)
 	}

@@ -43,7 +43,7 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	}
 	found, err := s.launcher.Resolve(ctx, scheduler.Launch{
 		Project: project, File: f.Path, Ref: git.Ref{Kind: git.Kind(in.RefKind), Name: in.Ref},
-		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Register: true,
+		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx), Register: true,
 	}, 0)
 	if err != nil {
 		return out, err

@@ -112,7 +112,11 @@ func (s *Server) setProject(p *store.Project, in api.ProjectInput) error {
 // repository.
 func (s *Server) projectFor(ctx context.Context, name, repository string, make bool) (store.Project, error) {
 	if name != "" && repository == "" {
-		return s.seenProject(ctx, name)
+		p, err := s.store.ProjectNamed(ctx, name)
+		if err == nil && !Caller(ctx).Sees(p.ID) {
+			err = unseen("project", name)
+		}
+		return p, err
 	}
 	list, err := s.store.Projects(ctx)
 	if err != nil {

@@ -38,6 +38,12 @@ type ByRun struct {
 	Run int64 `path:"run" doc:"id of the run"`
 }
 
+// Page says which part of a list is wanted.
+type Page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" doc:"of the page before; bound to the filters"`
+}
+
 // ByJob names a job in the path.
 type ByJob struct {
 	ByRun
@@ -205,13 +211,8 @@ func (s *Server) runRoutes(a huma.API) {
 				f.Statuses = append(f.Statuses, pipeline.Status(status))
 			}
 		}
-		f.Project = Caller(ctx).Project
-		if in.Project != "" {
-			p, err := s.seenProject(ctx, in.Project)
-			if err != nil {
-				return nil, err
-			}
-			f.Project = p.ID
+		if f.Project, err = s.listedProject(ctx, in.Project); err != nil {
+			return nil, err
 		}
 		if in.Flow != "" {
 			_, flow, err := s.findFlow(ctx, in.Project, in.Flow)
@@ -408,13 +409,10 @@ func (s *Server) findFlow(ctx context.Context, project, flow string) (store.Proj
 
 // listFlows lists flows with their last run.
 func (s *Server) listFlows(ctx context.Context, project, name string, archived bool) ([]api.Flow, error) {
-	filter := store.FlowFilter{Project: Caller(ctx).Project, Name: name, Archived: archived}
-	if project != "" {
-		p, err := s.seenProject(ctx, project)
-		if err != nil {
-			return nil, err
-		}
-		filter.Project = p.ID
+	filter := store.FlowFilter{Name: name, Archived: archived}
+	var err error
+	if filter.Project, err = s.listedProject(ctx, project); err != nil {
+		return nil, err
 	}
 	list, err := s.store.Flows(ctx, filter)
 	if err != nil {

@@ -8,6 +8,11 @@ import (
 	"refline/internal/api"
 )
 
+// ByRunner names a runner in the path.
+type ByRunner struct {
+	Runner string `path:"runner" doc:"name of the runner"`
+}
+
 func (s *Server) statusRoutes(a huma.API) {
 	op(s, a, "GET /api/v1/status", actRead, "show how the server does", func(ctx context.Context, _ *struct{}) (*answer[api.Status], error) {
 		out, err := s.status(ctx)

@@ -36,6 +36,8 @@ type RunnerAPI struct {
 	// Secrets are what the log of an attempt must not hold, for masking once more;
 	// nil if there are none.
 	Secrets func(ctx context.Context, fence int64) *mask.Set
+	// Files keeps artifacts and caches; nil: the server keeps none.
+	Files AttemptFiles
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
 	Warm func(ctx context.Context, session store.Session) []api.WarmRepository
 	// Changed is called after log bytes or events of an attempt were added; may be nil.
@@ -75,6 +77,12 @@ func (a *RunnerAPI) Handler() http.Handler {
 		"DELETE /attempts/{fence}/log":  a.clearLog,
 		"POST /attempts/{fence}/events": a.appendEvents,
 		"POST /attempts/{fence}/finish": a.finish,
+
+		"GET /attempts/{fence}/files/{key...}":    a.fileInfo,
+		"POST /attempts/{fence}/files/{key...}":   a.beginFile,
+		"PUT /attempts/{fence}/files/{key...}":    a.putFile,
+		"DELETE /attempts/{fence}/files/{key...}": a.discardFile,
+		"GET /attempts/{fence}/content/{key...}":  a.readFile,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, f) })
 	}

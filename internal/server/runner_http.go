@@ -26,6 +26,12 @@ func (a *RunnerAPI) serve(w http.ResponseWriter, r *http.Request, f func(*runner
 		return
 	}
 	out, err := f(&runnerCall{ctx: r.Context(), r: r, w: w, who: who})
+	if out == (streamed{}) && err == nil {
+		return
+	}
+	if err != nil && r.Context().Err() != nil {
+		return // the runner did not wait for the answer
+	}
 	writeRunner(w, out, err)
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/blob"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
@@ -34,9 +35,10 @@ import (
 
 // Options are the configuration of a server.
 type Options struct {
-	Data     string // folder of the database, logs, mirrors; made if it is not there
-	Database string // postgres:// URL; "" for SQLite in Data
-	Version  string // of the program
+	Data     string     // folder of the database, logs, mirrors; made if it is not there
+	Database string     // postgres:// URL; "" for SQLite in Data
+	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
+	Version  string     // of the program
 	// AllowFile admits repositories that are folders of this computer: for the
 	// owner of a server on loopback.
 	AllowFile bool
@@ -67,6 +69,8 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	blobs     blob.Store
+	files     *Files
 	unlock    func()
 	started   time.Time
 }
@@ -79,6 +83,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.PublicURL != nil {
+		if o.PublicURL, err = parsePublicURL(o.PublicURL.String()); err != nil {
+			return nil, err
+		}
 	}
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
@@ -95,11 +104,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := s.lock(); err != nil {
 		return s, err
 	}
-	database := o.Database
-	if database == "" {
-		database = filepath.Join(o.Data, "refline.db")
-	}
-	if s.store, err = store.Open(ctx, database); err != nil {
+	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
 		return s, err
 	}
 	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
@@ -108,9 +113,16 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if _, err := s.secrets.OwnerToken(ctx); err != nil {
 		return s, err
 	}
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
+	// A runner keeps MaxBytes, and then says what it left out.
+	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
+	if s.blobs = o.Blobs; s.blobs == nil {
+		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
+			return s, err
+		}
+	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
@@ -122,11 +134,20 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler = scheduler.New(s.store, o.Now)
 	s.launcher = &scheduler.Launcher{
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
-		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes,
+		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter = s.launcher
+	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
+}
+
+// databaseOf is the address of the database.
+func databaseOf(o Options) string {
+	if o.Database == "" {
+		return filepath.Join(o.Data, "refline.db")
+	}
+	return o.Database
 }
 
 // Handler answers all requests.
@@ -150,6 +171,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
+	group.Go(func() { s.sweepBlobs(work) })
 	<-work.Done()
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
@@ -179,6 +201,9 @@ func (s *Server) Close() error {
 	}
 	if s.logs != nil {
 		all = append(all, s.logs.Close())
+	}
+	if f, ok := s.blobs.(*blob.Folder); ok && f != nil && s.options.Blobs == nil {
+		all = append(all, f.Close())
 	}
 	if s.store != nil {
 		all = append(all, s.store.Close())

@@ -2,6 +2,7 @@ package termview
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 
@@ -113,4 +114,11 @@ func Names(names []string) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
+}
+
+// Table writes rows in columns that line up.
+func Table(w io.Writer, rows [][]string) {
+	for _, line := range Align(rows) {
+		fmt.Fprintln(w, line)
+	}
 }

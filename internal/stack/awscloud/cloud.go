@@ -44,7 +44,7 @@ var (
 )
 
 const (
-	// attempts is how often a call is made before its error is told, unless
+	// attempts is how often a call is made before its error is returned, unless
 	// the user's configuration says otherwise. The SDK waits up to 20 s between
 	// them, with jitter, and slows down when it is throttled.
 	attempts = 5
@@ -54,7 +54,7 @@ const (
 )
 
 // Open reads the configuration of the SDK. A profile that does not exist, a
-// file that cannot be read and a region that nobody names are Invalid;
+// file that cannot be read and a missing region are Invalid;
 // credentials that are wrong show at the first call.
 func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
@@ -64,7 +64,7 @@ func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(patience)),
 		config.WithAPIOptions([]func(*middleware.Stack) error{onlyRead}))
 	if missing := (config.SharedConfigProfileNotExistError{}); errors.As(err, &missing) {
-		return nil, errs.E(errs.Invalid, "profile %q is not in the AWS configuration files", missing.Profile)
+		return nil, errs.E(errs.Invalid, "profile %q is not in the AWS configuration files (~/.aws/config, ~/.aws/credentials)", missing.Profile)
 	}
 	if err != nil {
 		return nil, errs.E(errs.Invalid, "AWS configuration: %w", err)
@@ -82,7 +82,7 @@ func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 	c := &Cloud{region: cfg.Region, cfn: cloudformation.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg)}
 	c.s3 = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		if o.BaseEndpoint != nil {
-			// Names of buckets are no hosts there.
+			// Bucket names are not host names there.
 			o.UsePathStyle, c.endpoint = true, strings.TrimSuffix(*o.BaseEndpoint, "/")
 		}
 	})
@@ -118,15 +118,15 @@ func sessionName(s string) string {
 func describe(a stack.Access) string {
 	switch {
 	case a.Role != "":
-		return "role " + a.Role
+		return " from role " + a.Role
 	case a.Profile != "":
-		return "profile " + a.Profile
+		return " from profile " + a.Profile
 	default:
-		return "AWS_PROFILE, AWS_ACCESS_KEY_ID or the machine's role"
+		return ""
 	}
 }
 
-// honest tells credentials that cannot be had from any other failure of a call.
+// honest makes missing credentials differ from any other failure of a call.
 type honest struct {
 	aws.CredentialsProvider
 	whose string
@@ -140,15 +140,18 @@ func (h honest) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if errs.Is(err, errs.Denied) {
 		return got, err
 	}
+	if h.whose == "" && machineRole(err) {
+		return got, errs.E(errs.Denied, "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile: or role: in the environment's configuration")
+	}
 	kind := errs.Denied
 	if errs.KindOf(translate(err)) == errs.Unavailable && !machineRole(err) {
 		kind = errs.Unavailable
 	}
-	return got, errs.E(kind, "no credentials from %s: %s", h.whose, sentence(err))
+	return got, errs.E(kind, "no AWS credentials%s: %s", h.whose, sentence(err))
 }
 
-// machineRole says whether an error is of the last resort, the metadata server
-// of a machine in the cloud. That it does not answer means that there is none.
+// machineRole reports whether an error comes from the last resort, the metadata
+// server of a machine in the cloud. No answer means that there is none.
 func machineRole(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "IMDS") || strings.Contains(text, "169.254.")

@@ -301,7 +301,7 @@ func TestObjects(t *testing.T) {
 	if !errs.Is(err, errs.NotFound) || err.Error() != "s3://staging/none: The specified key does not exist" {
 		t.Errorf("an object that is not there: %v", err)
 	}
-	if _, err = c.ListObjects(t.Context(), "elsewhere", ""); !errs.Is(err, errs.NotFound) || err.Error() != "bucket elsewhere does not exist" {
+	if _, err = c.ListObjects(t.Context(), "elsewhere", ""); !errs.Is(err, errs.NotFound) || err.Error() != "bucket elsewhere does not exist; create it, or correct bucket: in the configuration" {
 		t.Errorf("a bucket that is not there: %v", err)
 	}
 	server.CreateBucket("theirs", "222222222222")
@@ -353,7 +353,7 @@ func TestProfiles(t *testing.T) {
 		t.Errorf("caller: %v %v", who, err)
 	}
 	_, err = awscloud.Open(t.Context(), stack.Access{Profile: "nobody"})
-	if !errs.Is(err, errs.Invalid) || err.Error() != `profile "nobody" is not in the AWS configuration files` {
+	if !errs.Is(err, errs.Invalid) || err.Error() != `profile "nobody" is not in the AWS configuration files (~/.aws/config, ~/.aws/credentials)` {
 		t.Errorf("a profile that is not there: %v", err)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
@@ -365,7 +365,7 @@ func TestProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Caller(t.Context()); !errs.Is(err, errs.Denied) {
+	if _, err := c.Caller(t.Context()); !errs.Is(err, errs.Denied) || !strings.HasPrefix(err.Error(), "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") {
 		t.Errorf("no credentials: %v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (c *Cloud) objectFailure(ctx context.Context, err error, bucket, key string
 	told := failure(ctx, err)
 	switch codeOf(err) {
 	case "NoSuchBucket":
-		return errs.E(errs.NotFound, "bucket %s does not exist", bucket)
+		return errs.E(errs.NotFound, "bucket %s does not exist; create it, or correct bucket: in the configuration", bucket)
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return errs.E(errs.Invalid, "bucket %s is not in region %s", bucket, c.region)
 	}

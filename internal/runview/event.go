@@ -1,4 +1,4 @@
-package main
+package runview
 
 import (
 	"encoding/json"
@@ -12,20 +12,22 @@ import (
 	"refline/internal/termview"
 )
 
-// jsonEvents prints a run as JSON lines.
-type jsonEvents struct {
+// JSONEvents writes a run as JSON lines.
+type JSONEvents struct {
 	mu   sync.Mutex
 	out  *json.Encoder
 	logs map[string]*termview.LogLines
 }
 
-func newJSONEvents(out io.Writer) *jsonEvents {
-	v := &jsonEvents{out: json.NewEncoder(out), logs: map[string]*termview.LogLines{}}
+// NewJSONEvents writes to out.
+func NewJSONEvents(out io.Writer) *JSONEvents {
+	v := &JSONEvents{out: json.NewEncoder(out), logs: map[string]*termview.LogLines{}}
 	v.out.SetEscapeHTML(false)
 	return v
 }
 
-func (v *jsonEvents) emit(ev pipeline.Report) {
+// Emit writes a report. A log comes line by line.
+func (v *JSONEvents) Emit(ev pipeline.Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	of := ev.Run + " " + ev.Job
@@ -63,12 +65,14 @@ type runEvent struct {
 	Seconds float64             `json:"seconds,omitempty"`
 }
 
-func (v *jsonEvents) started(r *history.Run) {
+// Started writes the first line of a run.
+func (v *JSONEvents) Started(r *history.Run) {
 	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunStarted, Time: r.Started, Run: strconv.FormatInt(r.Number, 10), Project: r.Project,
 		File: r.File, Ref: r.Ref, Commit: r.Commit, Status: r.Status})
 }
 
-func (v *jsonEvents) finished(r *history.Run) {
+// Finished writes the last line of a run.
+func (v *JSONEvents) Finished(r *history.Run) {
 	_ = v.out.Encode(runEvent{Event: pipeline.ReportRunFinished, Time: r.Finished, Run: strconv.FormatInt(r.Number, 10), Status: r.Status, Result: r.Result,
 		Seconds: r.Finished.Sub(r.Started).Seconds()})
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package terminal
 
 import (
 	"io"
@@ -14,9 +14,9 @@ import (
 	"refline/internal/executor"
 )
 
-// onTerminal makes the terminal raw while use runs, and follows its size.
-func (s *session) onTerminal(use func(in io.Reader, size executor.Size, resize <-chan executor.Size) error) error {
-	in, ok := s.e.stdin.(*os.File)
+// Use makes the terminal raw while use runs, and follows its size.
+func (s *Shared) Use(use func(in io.Reader, size executor.Size, resize <-chan executor.Size) error) error {
+	in, ok := s.In.(*os.File)
 	if !ok {
 		return errs.E(errs.Invalid, "standard input is not a terminal")
 	}
@@ -25,8 +25,8 @@ func (s *session) onTerminal(use func(in io.Reader, size executor.Size, resize <
 		return errs.E(errs.Unavailable, "terminal: %w", err)
 	}
 	defer func() { _ = term.Restore(int(in.Fd()), state) }()
-	if s.keyReader == nil {
-		s.keyReader = newKeySource(in)
+	if s.keys == nil {
+		s.keys = newKeyReader(in)
 	}
 	done := make(chan struct{})
 	defer close(done)
@@ -47,7 +47,7 @@ func (s *session) onTerminal(use func(in io.Reader, size executor.Size, resize <
 			}
 		}
 	}()
-	return use(&keys{keyReader: s.keyReader, done: done}, sizeOf(in), resize)
+	return use(&keys{keyReader: s.keys, done: done}, sizeOf(in), resize)
 }
 
 func sizeOf(terminal *os.File) executor.Size {
