@@ -68,6 +68,7 @@ func (s *Server) routes() http.Handler {
 	s.slotRoutes(a)
 	s.accessRoutes(a)
 	s.statusRoutes(a)
+	s.environmentRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
