@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ type Server struct {
 	Project   int64
 
 	options Options
-	memory  *api.PipeListener
+	memory  atomic.Pointer[api.PipeListener] // another one after each start
 	stop    func()
 }
 
@@ -173,8 +174,9 @@ func (s *Server) listen(web *http.Server, group *sync.WaitGroup) {
 		}
 		s.URL = "http://" + l.Addr().String()
 	} else {
-		s.memory = api.ListenPipe()
-		l, s.URL = s.memory, "http://memory"
+		pipe := api.ListenPipe()
+		s.memory.Store(pipe)
+		l, s.URL = pipe, "http://memory"
 	}
 	group.Go(func() { _ = web.Serve(l) })
 }
@@ -382,8 +384,7 @@ func (s *Server) RunnerOptions() runner.Options {
 	}
 	if !s.options.TCP {
 		o.Embedded, o.Transport = true, &http.Transport{
-			// The server may have been restarted, with another listener.
-			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Dial(ctx, n, a) },
+			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Load().Dial(ctx, n, a) },
 			MaxIdleConnsPerHost: 16, DisableCompression: true,
 		}
 	}

@@ -136,6 +136,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter = s.launcher
+	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
 }
@@ -199,6 +200,9 @@ func (s *Server) Close() error {
 	}
 	if s.logs != nil {
 		all = append(all, s.logs.Close())
+	}
+	if f, ok := s.blobs.(*blob.Folder); ok && f != nil && s.options.Blobs == nil {
+		all = append(all, f.Close())
 	}
 	if s.store != nil {
 		all = append(all, s.store.Close())
