@@ -14,8 +14,8 @@ build: ## build bin/refline
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/refline ./cmd/refline
 
 .PHONY: demo
-demo: build ## run an example pipeline and show its log
-	./bin/refline run --log -f examples/hello/.gitlab-ci.yml
+demo: build ## show a server, a flow and its runs in a temporary folder
+	./bin/refline demo
 
 .PHONY: setup
 setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)

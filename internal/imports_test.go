@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"pipeline":              "diag",
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
-	"logfile":               "",
+	"logfile":               "blob",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -49,7 +49,7 @@ var imports = map[string]string{
 	"api":                   "pipeline diag",
 	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
-	"refltest":              "api executor executor/process logfile pipeline runner scheduler server store",
+	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
 	"gitlabci":              "gitlabci/expr gitlabci/jobexpr pipeline diag",
 	"gitlabci/expr":         "",
@@ -161,9 +161,11 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
-	"runner":         "store",
-	"cfn/lint":       "jsonnet",          // templates of examples are rendered and linted
-	"engine":         "executor/process", // what a shell makes of a job's script
+	"checkout":       "gitlabci",
+	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
+	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
+	"engine":         "executor/process",      // what a shell makes of a job's script
+	"logfile":        "blob/s3",               // its logs are kept there too
 	"stack/awscloud": "stack/planfile",
 	"pipeline":       "pipelinetest",   // the published state cases
 	"sshagent":       "forge",          // what GitLab masks of a key

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red (flow run --watch).`,
   refline flow list`,
 	}
 	cmd.AddCommand(newFlowRegisterCmd(e), newFlowListCmd(e), newFlowShowCmd(e), newFlowRunCmd(e), newFlowSetCmd(e),
-		newFlowPauseCmd(e, "pause", true), newFlowPauseCmd(e, "resume", false), newFlowRemoveCmd(e), newFlowHistoryCmd(e))
+		newFlowPauseCmd(e, "pause", true), newFlowPauseCmd(e, "resume", false), newFlowBackfillCmd(e), newFlowRemoveCmd(e), newFlowHistoryCmd(e))
 	return cmd
 }
 
@@ -160,18 +161,34 @@ func flowFields(f api.Flow) [][2]string {
 	if f.Concurrency > 0 {
 		limit = fmt.Sprintf("%d at a time, then %s", f.Concurrency, f.WhenBusy)
 	}
-	var inputs []string
-	for k, v := range f.Inputs {
-		inputs = append(inputs, fmt.Sprintf("%s=%v", k, v))
-	}
 	last := "none"
 	if r := f.LastRun; r != nil {
 		last = fmt.Sprintf("%d %s at %.7s, %s", r.ID, stateText(*r), r.Commit, ago(r.Created))
 	}
+	for _, n := range f.Schedules {
+		fields = append(fields, [2]string{fmt.Sprintf("schedule %d", n.ID), whenText(n)})
+		if n.Paused {
+			fields = append(fields, [2]string{"", nextText(n)})
+			continue
+		}
+		for _, t := range n.Next {
+			fields = append(fields, [2]string{"", zoned(t)})
+		}
+	}
 	return append(fields, [][2]string{
-		{"runtime", cmp.Or(f.Runtime, "by the job")}, {"inputs", strings.Join(inputs, " ")}, {"limit", limit}, {"slots", strings.Join(f.Slots, ", ")},
+		{"runtime", cmp.Or(f.Runtime, "by the job")}, {"inputs", inputsText(f.Inputs)}, {"limit", limit}, {"slots", strings.Join(f.Slots, ", ")},
 		{"last run", last}, {"registered", fmt.Sprintf("version %d by %s, %s", f.Version, f.Actor, ago(f.Updated))},
 	}...)
+}
+
+// inputsText writes inputs as --input has them.
+func inputsText(inputs map[string]any) string {
+	var list []string
+	for k, v := range inputs {
+		list = append(list, fmt.Sprintf("%s=%v", k, v))
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 func newFlowPauseCmd(e *env, verb string, paused bool) *cobra.Command {

@@ -20,6 +20,7 @@ import (
 type flowRegisterOptions struct {
 	flowOptions
 	flowLimits
+	scheduleFlags
 	repo, name          string
 	branch, tag, commit string
 	followTag, dryRun   bool
@@ -56,6 +57,8 @@ and a tag that moves stops the run; of a commit that commit. Without --branch, -
 or --commit the tag is BUILD_TAG if the repository has it, else the branch is
 GIT_BRANCH, else the one that is checked out.
 
+With --cron or --every that becomes the flow's schedule; others of it are removed.
+
 The name is the file's, with @BRANCH for another branch than the default. A flow of
 the same name is changed and keeps its history. Nothing is registered when a file
 has errors.
@@ -69,6 +72,7 @@ Exit codes: 0 registered, 1 error, 2 usage.`,
 	}
 	o.flowOptions.bind(cmd)
 	o.flowLimits.bind(cmd)
+	o.scheduleFlags.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.repo, "repo", "", "URL of the repository (default: the remote of the checkout)")
 	f.StringVar(&o.name, "name", "", "name of the flow (default: the file's)")
@@ -105,6 +109,13 @@ func runFlowRegister(ctx context.Context, e *env, o *flowRegisterOptions, paths 
 		Concurrency: o.concurrency, WhenBusy: o.whenBusy, Slots: o.slots, Priority: o.priority, DryRun: true,
 	}
 	in.RefKind, in.Ref = string(here.ref.Kind), here.ref.Name
+	if o.given() {
+		when, err := o.scheduleFlags.input()
+		if err != nil {
+			return err
+		}
+		in.Schedules = &[]api.ScheduleInput{when}
+	}
 	// All are checked before the first is kept.
 	var failed []error
 	for _, path := range paths {
@@ -149,6 +160,11 @@ func (o *flowRegisterOptions) print(e *env, r api.Registered) {
 	fmt.Fprintf(e.stdout, "%s %s: %s of %s, %s, now at %.7s\n", did, termview.Plain(f.Name), termview.Plain(f.Path), termview.Plain(f.Project), termview.Plain(refText(f)), r.Commit)
 	if len(r.Changes) > 0 {
 		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(changesText(r.Changes)))
+	}
+	for _, n := range f.Schedules {
+		if len(n.Next) > 0 {
+			fmt.Fprintf(e.stdout, "  %s: next %s\n", whenText(n), zoned(n.Next[0]))
+		}
 	}
 	if !o.dryRun {
 		fmt.Fprintf(e.stdout, "  run it: refline flow run %s --watch\n", termview.ShellWord(f.Name))

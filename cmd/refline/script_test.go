@@ -19,6 +19,12 @@ func TestMain(m *testing.M) {
 	})
 }
 
+func scriptCmds() map[string]func(*testscript.TestScript, bool, []string) {
+	cmds := serverCmds()
+	cmds["cloud"] = cloudOrder
+	return cmds
+}
+
 // TestScripts drives the real main by the scripts in testdata. Each has a home
 // of its own, and a commit identity for git.
 func TestScripts(t *testing.T) {
@@ -40,7 +46,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"cloud": cloudOrder},
+		Cmds: scriptCmds(),
 		Setup: func(env *testscript.Env) error {
 			if err := startCloud(env); err != nil {
 				return err
@@ -55,7 +61,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Vars = append(env.Vars, "HOME="+home, "GIT_CONFIG_NOSYSTEM=1",
-				"REFLINE_STATE_DIR="+filepath.Join(home, "state"), "REFLINE_CACHE_DIR="+filepath.Join(home, "cache"),
+				"REFLINE_STATE_DIR="+filepath.Join(home, "state"), "REFLINE_CACHE_DIR="+filepath.Join(home, "cache"), "REFLINE_DATA="+filepath.Join(home, "data"),
 				"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
 				"REFLINE_CONFORMANCE="+os.Getenv("REFLINE_CONFORMANCE"), "DOCKER_HOST=unix:///nowhere/docker.sock")
 			return nil

@@ -2,26 +2,31 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/blob/s3"
 	"refline/internal/errs"
 	"refline/internal/server"
 )
 
 type serverOptions struct {
-	data, listen, database string
-	allowNet               []string
-	insecure, noRunner     bool
-	jobs                   int
+	config                          string
+	data, listen, database, blobs   string
+	publicURL, tlsCert, tlsKey, key string
+	allowNet, proxies               []string
+	insecure, noRunner              bool
+	jobs                            int
 }
 
 func newServerCmd(e *env) *cobra.Command {
@@ -38,16 +43,29 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
   refline server --data /var/lib/refline --listen 127.0.0.1:7400
   REFLINE_DATABASE=postgres://refline@db/refline refline server`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runServer(cmd.Context(), e, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := settings(e, cmd, o.config); err != nil {
+				return err
+			}
+			return runServer(cmd.Context(), e, o)
+		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.config, "config", e.getenv("REFLINE_CONFIG"), "YAML file with these settings by the names of the flags (REFLINE_CONFIG)")
 	f.StringVar(&o.data, "data", "", "folder of the server (default REFLINE_DATA, else the user's data folder)")
-	f.StringVar(&o.listen, "listen", e.setting("REFLINE_LISTEN", "127.0.0.1:7400"), "address to listen on (REFLINE_LISTEN)")
-	f.StringVar(&o.database, "database", "", "PostgreSQL by postgres://USER@HOST/DATABASE; a password comes from REFLINE_DATABASE or PGPASSWORD (default SQLite in the data folder)")
-	f.StringArrayVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:7400", "address to listen on")
+	f.StringVar(&o.database, "database", "", "PostgreSQL, as postgres://USER@HOST/DATABASE; a password belongs into REFLINE_DATABASE or PGPASSWORD (default SQLite in the data folder)")
+	f.StringVar(&o.blobs, "blobs", "", "where artifacts and caches are kept, as s3://BUCKET/PREFIX?endpoint=…&region=… (default in the data folder)")
+	f.StringVar(&o.publicURL, "public-url", "", "address by which others reach the server, as https://host/prefix behind a proxy")
+	f.StringSliceVar(&o.proxies, "proxy", nil, "address or network of a proxy whose X-Forwarded headers count; repeatable")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "file with the TLS certificate and its chain; read again when it changes")
+	f.StringVar(&o.tlsKey, "tls-key", "", "file with the key of the TLS certificate")
+	f.StringVar(&o.key, "key-file", "", "file with the keys of encrypted values (default secret-keys in the data folder)")
+	f.StringSliceVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
+	cmd.AddCommand(newServerLinkCmd(e), newServerKeyCmd(e))
 	return cmd
 }
 
@@ -89,19 +107,31 @@ func openServer(ctx context.Context, e *env, o *serverOptions) (*openedServer, e
 	} else {
 		s.data = e.path(s.data)
 	}
-	local, err := checkListen(o.listen, o.insecure)
+	local, err := checkListen(o)
 	if err != nil {
 		return nil, err
 	}
-	database := o.database
-	if database == "" {
-		database = e.getenv("REFLINE_DATABASE")
-	}
-	s.Server, err = server.Open(ctx, server.Options{
-		Data: s.data, Database: database, Version: version, AllowNet: o.allowNet, AllowFile: local && !o.noRunner,
+	options := server.Options{
+		Data: s.data, Database: o.database, Version: version, AllowNet: o.allowNet, AllowFile: local && !o.noRunner, KeyFile: o.key, Proxies: o.proxies,
 		Now: time.Now, Environ: e.environ(), Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	if err != nil {
+	}
+	var secure *tls.Config
+	if o.tlsCert != "" || o.tlsKey != "" {
+		if secure, err = server.TLS(e.path(o.tlsCert), e.path(o.tlsKey)); err != nil {
+			return nil, err
+		}
+	}
+	if o.blobs != "" {
+		if options.Blobs, err = s3.Open(ctx, o.blobs); err != nil {
+			return nil, err
+		}
+	}
+	if o.publicURL != "" {
+		if options.PublicURL, err = url.Parse(o.publicURL); err != nil || options.PublicURL.Host == "" {
+			return nil, usagef("--public-url %q is not an address such as https://refline.example.com", o.publicURL)
+		}
+	}
+	if s.Server, err = server.Open(ctx, options); err != nil {
 		return nil, err
 	}
 	var config net.ListenConfig
@@ -110,23 +140,27 @@ func openServer(ctx context.Context, e *env, o *serverOptions) (*openedServer, e
 		return nil, errs.E(errs.Unavailable, "listen on %s: %w; another address: --listen 127.0.0.1:0", o.listen, err)
 	}
 	s.url = "http://" + s.listener.Addr().String()
+	if secure != nil {
+		s.listener = tls.NewListener(s.listener, secure)
+		s.url = "https://" + s.listener.Addr().String()
+	}
 	return s, nil
 }
 
-// checkListen reports whether an address is reached from this computer alone.
-func checkListen(listen string, insecure bool) (local bool, err error) {
-	host, _, err := net.SplitHostPort(listen)
+// checkListen reports whether the server is reached from this computer alone.
+func checkListen(o *serverOptions) (local bool, err error) {
+	host, _, err := net.SplitHostPort(o.listen)
 	if err != nil {
-		return false, usagef("--listen %q is not HOST:PORT: %v", listen, err)
+		return false, usagef("--listen %q is not HOST:PORT: %v", o.listen, err)
 	}
 	ip, err := netip.ParseAddr(host)
-	if host == "localhost" || err == nil && ip.IsLoopback() {
-		return true, nil
-	}
-	if insecure {
+	switch {
+	case host == "localhost" || err == nil && ip.IsLoopback():
+		return len(o.proxies) == 0 && o.publicURL == "", nil
+	case o.insecure || o.tlsCert != "" || len(o.proxies) > 0:
 		return false, nil
 	}
-	return false, usagef("others reach %s, and tokens would travel in clear; listen on 127.0.0.1 behind a proxy with TLS, or allow it with --insecure", listen)
+	return false, usagef("others reach %s, and tokens would travel in clear: give --tls-cert and --tls-key, name the proxy that has TLS with --proxy, or allow it with --insecure", o.listen)
 }
 
 // run serves until the first interrupt or until ctx is done. The runner ends

@@ -62,6 +62,7 @@ type Flow struct {
 	Updated     time.Time      `json:"updated"`
 	LastRun     *Run           `json:"last_run,omitempty"`
 	Storage     *Storage       `json:"storage,omitempty" doc:"with one flow"`
+	Schedules   []Schedule     `json:"schedules,omitempty" doc:"with one flow"`
 }
 
 // Storage is where a flow's code comes from.
@@ -95,7 +96,9 @@ type FlowInput struct {
 	WhenBusy    string         `json:"when_busy,omitempty" enum:"queue,skip,cancel-old"`
 	Slots       []string       `json:"slots,omitempty"`
 	Priority    int            `json:"priority,omitempty" minimum:"-100" maximum:"100"`
-	DryRun      bool           `json:"dry_run,omitempty" doc:"check and compile, keep nothing"`
+	// Schedules, when not nil, become the schedules of the flow: others are removed.
+	Schedules *[]ScheduleInput `json:"schedules,omitempty" doc:"become the flow's schedules, others are removed; absent: they stay as they are"`
+	DryRun    bool             `json:"dry_run,omitempty" doc:"check and compile, keep nothing"`
 }
 
 // FlowChange changes a flow. Fields that are absent stay as they are.

@@ -33,7 +33,7 @@ func workers() int { return min(runtime.GOMAXPROCS(0), 4) }
 // Invalid if they are beyond the limits.
 func Write(ctx context.Context, w io.Writer, parts []Part, info []byte, limits Limits) error {
 	f := newFrames(w)
-	p := packer{out: tar.NewWriter(f), frames: f, limits: limits, index: index{info: info}}
+	p := packer{out: tar.NewWriter(f), frames: f, limits: limits, index: index{info: info}, buffer: make([]byte, 64<<10)}
 	err := p.parts(ctx, parts)
 	if err == nil {
 		err = p.out.Close()
@@ -54,6 +54,7 @@ type packer struct {
 	frames *frames
 	limits Limits
 	index  index
+	buffer []byte // that contents are copied through
 }
 
 func (p *packer) parts(ctx context.Context, parts []Part) error {
@@ -89,7 +90,7 @@ func (p *packer) add(part string, e workspace.Entry, content io.Reader) error {
 	if content == nil {
 		return nil
 	}
-	_, err := io.Copy(p.out, content)
+	_, err := io.CopyBuffer(struct{ io.Writer }{p.out}, struct{ io.Reader }{content}, p.buffer)
 	return err
 }
 

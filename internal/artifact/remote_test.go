@@ -3,10 +3,8 @@ package artifact
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -132,33 +130,5 @@ func TestRestoreOfWhatIsNotWell(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		same(t, harvest(t, fresh), files{"mine": "stays"})
-	}
-}
-
-// BenchmarkRemote packs and restores what jobs keep.
-func BenchmarkRemote(b *testing.B) {
-	many := files{}
-	for i := range 10_000 {
-		many[fmt.Sprintf("out/d%d/f%d", i/50, i)] = strings.Repeat(fmt.Sprint("line ", i, "\n"), 50+i%300)
-	}
-	random, _ := blobtest.Content(512 << 20)
-	text := strings.Repeat("the log line of some length, with a number in it\n", 512<<20/49)
-	for name, tree := range map[string]files{"10000 files": many, "1 GiB": {"out/random": string(random), "out/text": text}} {
-		b.Run(name, func(b *testing.B) {
-			r, transfer := newRemote(b)
-			req := Request{Workspace: plant(b, tree), Artifacts: paths("out")}
-			b.Run("put", func(b *testing.B) {
-				for i := 0; b.Loop(); i++ {
-					transfer.Store.Delete(b.Context(), blobtest.Place(blob.Sum{}))
-					_, err := Keep(b.Context(), r, fmt.Sprint("job", i%2), req)
-					must(b, err)
-				}
-			})
-			b.Run("restore", func(b *testing.B) {
-				for i := 0; b.Loop(); i++ {
-					must(b, opened{r, "job0"}.restore(b.TempDir()))
-				}
-			})
-		})
 	}
 }

@@ -114,17 +114,17 @@ func TestSyntaxErrors(t *testing.T) {
 		{"JSON that ends", `{"a": [1, `, 1, 11, "the end of the file"},
 		{"JSON comma", `{"a": 1,}`, 1, 9, "expected a key"},
 		{"JSON more", `{} {}`, 1, 4, "after the template"},
-		{"JSON number", `{"a": 01}`, 1, 9, "not a number"},
-		{"JSON escape", `{"a": "\q"}`, 1, 8, "not an escape"},
-		{"JSON twice", "{\"a\": 1,\n \"a\": 2}", 1, 2, "stands twice"},
-		{"YAML twice", "a: 1\nb: 2\na: 3\n", 1, 1, "stands twice"},
+		{"JSON number", `{"a": 01}`, 1, 9, "not a JSON number"},
+		{"JSON escape", `{"a": "\q"}`, 1, 8, "not a JSON escape"},
+		{"JSON twice", "{\"a\": 1,\n \"a\": 2}", 1, 2, "duplicate key"},
+		{"YAML twice", "a: 1\nb: 2\na: 3\n", 1, 1, "duplicate key"},
 		{"YAML indentation", "a:\n  b: 1\n c: 2\n", 3, 0, "not YAML"},
 		{"a list", "[1, 2]", 1, 1, "a map, not a list"},
 		{"short form as a key", "a: [ !ImportValue Fn::Sub: x ]\n", 1, 6, "a key must be a string"},
 		{"YAML key", "? [a, b]\n: 1\n", 1, 3, "a key must be a string"},
 		{"YAML null as a key", "Condition:\n  Null: {a: true}\n", 2, 3, "not null"},
-		{"deep JSON", `{"a":` + strings.Repeat("[", 300), 1, 205, "in each other"},
-		{"deep YAML", "a: " + strings.Repeat("[", 9000), 1, 0, "in each other"},
+		{"deep JSON", `{"a":` + strings.Repeat("[", 300), 1, 205, "nested more than 200 levels deep"},
+		{"deep YAML", "a: " + strings.Repeat("[", 9000), 1, 0, "brackets are nested too deeply"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -35,7 +35,7 @@ func parseJSON(file string, src []byte) (*Node, diag.List) {
 	return n, r.found
 }
 
-// pos is where the reader stands. Lines of plain ASCII, which are most, need no
+// pos is the place of the reader. Lines of plain ASCII, which are most, need no
 // counting of characters.
 func (r *jsonReader) pos() Pos {
 	return Pos{r.line, utf8.RuneCountInString(r.src[r.start:r.at]) + 1}
@@ -47,7 +47,7 @@ func (r *jsonReader) fail(message string) bool {
 	return false
 }
 
-// here names what stands at the reader.
+// here names what the reader is at.
 func (r *jsonReader) here() string {
 	if r.at >= len(r.src) {
 		return "the end of the file"
@@ -83,7 +83,7 @@ func (r *jsonReader) value() (*Node, bool) {
 	switch c := r.peek(); {
 	case c == '{' || c == '[':
 		if r.depth++; r.depth > deepest {
-			return n, r.fail("more than 200 values in each other")
+			return n, r.fail("values are nested more than 200 levels deep")
 		}
 		ok := false
 		if c == '{' {
@@ -155,12 +155,12 @@ func (r *jsonReader) object(n *Node) bool {
 	}
 }
 
-// duplicate tells of a key that n has already, at both places.
+// duplicate reports a key that n already has, with both places.
 func duplicate(file string, n *Node, f Field) []diag.Finding {
-	message := "the key " + strconv.Quote(f.Name) + " stands twice"
+	message := "duplicate key " + strconv.Quote(f.Name)
 	first := n.Fields[n.find(f.Name)].Pos
 	return []diag.Finding{syntax(file, first.Line, first.Column, message, "also at line "+strconv.Itoa(f.Pos.Line)),
-		syntax(file, f.Pos.Line, f.Pos.Column, message, "only one would count; remove or rename one")}
+		syntax(file, f.Pos.Line, f.Pos.Column, message, "CloudFormation would use only one; remove or rename one")}
 }
 
 func (r *jsonReader) array(n *Node) bool {
@@ -204,7 +204,7 @@ func (r *jsonReader) number(n *Node) bool {
 	}
 	zero := r.peek() == '0'
 	if whole := r.at; !digits() || zero && r.at > whole+1 {
-		return r.fail("not a number of JSON")
+		return r.fail("not a JSON number")
 	}
 	if r.peek() == '.' {
 		n.Kind = Float
@@ -225,7 +225,7 @@ func (r *jsonReader) number(n *Node) bool {
 	return true
 }
 
-// text reads a string; the reader stands on the opening quote.
+// text reads a string; the reader is at the opening quote.
 func (r *jsonReader) text() (string, bool) {
 	r.at++
 	begin := r.at
@@ -244,7 +244,7 @@ func (r *jsonReader) text() (string, bool) {
 			r.at++
 			return b.String(), true
 		case c < ' ':
-			return "", r.fail("a string ends on its line; write a line break as \\n")
+			return "", r.fail("a string must end on its line; write a line break as \\n")
 		case c != '\\':
 			b.WriteByte(c)
 			r.at++
@@ -254,12 +254,12 @@ func (r *jsonReader) text() (string, bool) {
 			}
 		}
 	}
-	return "", r.fail("the string does not end")
+	return "", r.fail("unterminated string")
 }
 
 func (r *jsonReader) escape(b *strings.Builder) bool {
 	if r.at+1 >= len(r.src) {
-		return r.fail("the string does not end")
+		return r.fail("unterminated string")
 	}
 	c := r.src[r.at+1]
 	if i := strings.IndexByte(`"\/bfnrt`, c); i >= 0 {
@@ -269,7 +269,7 @@ func (r *jsonReader) escape(b *strings.Builder) bool {
 	}
 	first, ok := r.hex(r.at)
 	if c != 'u' || !ok {
-		return r.fail("not an escape of JSON: \\" + string(rune(c)))
+		return r.fail("not a JSON escape: \\" + string(rune(c)))
 	}
 	r.at += 6
 	if utf16.IsSurrogate(first) {

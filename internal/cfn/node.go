@@ -63,7 +63,7 @@ type Node struct {
 	Text   string
 	Fields []Field // of a Map, in the order of the source
 	Items  []*Node // of a List
-	// Short is set on the map that a YAML tag stands for (!Ref a is {Ref: a}).
+	// Short is set on the map that a YAML tag means (!Ref a is {Ref: a}).
 	Short bool
 	Pos   Pos // zero for an item that a short form was split into
 

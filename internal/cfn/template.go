@@ -57,7 +57,7 @@ type Alias struct {
 	Merged bool
 }
 
-// Place tells where the value at a path was written: its key when it has one (the
+// Place returns where the value at a path was written: its key when it has one (the
 // function of a short form has that of the value it stands for). When there is
 // no such value it is the nearest parent's.
 func (t *Template) Place(to Path) diag.Place {

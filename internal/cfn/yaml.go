@@ -57,7 +57,7 @@ func (t *Template) parseYAML(src []byte) diag.List {
 	t.Root = r.read(doc.Content[0], 0)
 	t.Aliases = r.aliases
 	if r.count > most {
-		return diag.List{syntax(t.File, 1, 1, "the aliases of this template stand for more than 200,000 values", "")}
+		return diag.List{syntax(t.File, 1, 1, "the aliases of this template expand to more than 200,000 values", "")}
 	}
 	return r.found
 }
@@ -93,7 +93,7 @@ func (r *yamlReader) read(y *yaml.Node, depth int) *Node {
 		return n
 	}
 	if depth > deepest {
-		r.found = append(r.found, syntax(r.file, y.Line, y.Column, "more than 200 values in each other", ""))
+		r.found = append(r.found, syntax(r.file, y.Line, y.Column, "values are nested more than 200 levels deep", ""))
 		return n
 	}
 	if y.Kind == yaml.AliasNode {
@@ -119,7 +119,7 @@ func (r *yamlReader) read(y *yaml.Node, depth int) *Node {
 
 func (r *yamlReader) alias(y *yaml.Node, depth int) *Node {
 	if r.using[y.Alias] {
-		r.found = append(r.found, syntax(r.file, y.Line, y.Column, "the alias *"+y.Value+" stands inside its own anchor", ""))
+		r.found = append(r.found, syntax(r.file, y.Line, y.Column, "the alias *"+y.Value+" is inside its own anchor", ""))
 		return &Node{Pos: Pos{y.Line, y.Column}}
 	}
 	r.using[y.Alias] = true
@@ -145,7 +145,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *Node, depth int) {
 		}
 		kind, _ := scalar(key)
 		if kind == Null {
-			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string, not null", "put it into quotes"))
+			r.found = append(r.found, syntax(r.file, key.Line, key.Column, "a key must be a string, not null", "put it in quotes"))
 			continue
 		}
 		value := r.read(y.Content[i+1], depth+1)
@@ -203,7 +203,7 @@ func (r *yamlReader) short(y *yaml.Node, name string, depth int) *Node {
 	return &Node{Kind: Map, Short: true, Pos: Pos{y.Line, y.Column}, Fields: []Field{{Name: name, Value: value}}}
 }
 
-// shortForm gives the function that a tag stands for.
+// shortForm returns the function that a tag means.
 func shortForm(tag string) (string, bool) {
 	switch {
 	case len(tag) < 2 || tag[0] != '!' || tag[1] == '!':
@@ -261,7 +261,7 @@ func tooDeep(file string, src []byte) diag.List {
 			depth = max(depth-1, 0)
 		}
 		if depth > 5000 {
-			return diag.List{syntax(file, line, 0, "too many brackets in each other", "")}
+			return diag.List{syntax(file, line, 0, "brackets are nested too deeply", "")}
 		}
 	}
 	return nil

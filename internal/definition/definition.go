@@ -131,6 +131,8 @@ func (d *Definition) completeFacts(ctx context.Context, r Request) {
 		if base, err := r.Source.MergeBase(ctx, m.TargetBranch); err == nil {
 			m.BaseSHA = base
 		}
+		// As in GitLab, both branches are, or the merge request is not.
+		f.Protected = f.Protected && (m.TargetBranch == f.DefaultBranch || protected.Branch(m.TargetBranch))
 	}
 	f.Registry = r.Registry
 }

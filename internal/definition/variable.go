@@ -15,11 +15,21 @@ type RunFacts struct {
 	// Variables are those of this pipeline alone: of its trigger or schedule.
 	Variables []pipeline.Variable `json:"variables,omitempty"`
 	Depth     int                 `json:"depth,omitempty"` // of child pipelines; 0 for a root
+	Trust     secret.Trust        `json:"trust"`           // decides which secrets its attempts get
 }
 
 // RunFacts returns what a run keeps of the definition.
 func (d *Definition) RunFacts() RunFacts {
 	return RunFacts{Facts: d.Facts, Variables: d.input.Pipeline, Depth: d.depth}
+}
+
+// Ref is what the run is made for, for the rule of protected refs.
+func (f RunFacts) Ref() secret.Ref {
+	ref := secret.Ref{Branch: f.Facts.Branch, Tag: f.Facts.Tag}
+	if m := f.Facts.MergeRequest; m != nil {
+		ref.Target = m.TargetBranch
+	}
+	return ref
 }
 
 // JobVariables are [Definition.JobVariables] from what a run has kept and the

@@ -7,10 +7,15 @@
 // of any length. It does not know what a run is, who may read, or how a log is
 // shown: bytes are masked before they come here.
 //
-// A folder belongs to one process at a time.
+// A folder belongs to one process at a time. With [Dir.UseBlobs] logs are also
+// in a blob store, as gzip files of 4 MiB of text each: finished ones instead of
+// the folder, and those of several servers while they grow, so that another one
+// can go on.
 package logfile
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"refline/internal/blob"
 	"refline/internal/errs"
 )
 
@@ -40,8 +46,11 @@ type Dir struct {
 	max  int64
 	now  func() time.Time
 
-	mu   sync.Mutex
-	open map[ID]*log
+	blobs blob.Store // nil for none
+
+	mu        sync.Mutex
+	open      map[ID]*log
+	shipments map[ID]*shipment
 }
 
 // Open uses a folder, which it makes if it is missing. A max of 0 is [MaxBytes].
@@ -52,7 +61,7 @@ func Open(path string, max int64, now func() time.Time) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, storageError(err)
 	}
-	return &Dir{path: path, max: max, now: now, open: map[ID]*log{}}, nil
+	return &Dir{path: path, max: max, now: now, open: map[ID]*log{}, shipments: map[ID]*shipment{}}, nil
 }
 
 // Append writes data at offset and returns how long the log is then. Bytes that
@@ -61,6 +70,18 @@ func Open(path string, max int64, now func() time.Time) (*Dir, error) {
 // be larger than the limit (nothing of data is written), Unavailable if the
 // disk refuses.
 func (d *Dir) Append(id ID, offset int64, data []byte) (length int64, err error) {
+	length, err = d.appendHere(id, offset, data)
+	if d.blobs == nil || !errs.Is(err, errs.Conflict) {
+		return length, err
+	}
+	// Another server may have taken what is missing.
+	if length, err := d.Fetch(context.Background(), id); err != nil || length < offset {
+		return length, cmp.Or(err, errs.E(errs.Conflict, "the log has %d bytes; bytes at %d leave a gap", length, offset))
+	}
+	return d.appendHere(id, offset, data)
+}
+
+func (d *Dir) appendHere(id ID, offset int64, data []byte) (length int64, err error) {
 	for {
 		l, err := d.writer(id)
 		if err != nil {
@@ -80,14 +101,7 @@ func (d *Dir) Sync(id ID) (durable int64, err error) {
 	l := d.open[id]
 	d.mu.Unlock()
 	if l == nil {
-		info, err := os.Stat(d.file(id, ".log"))
-		if errors.Is(err, fs.ErrNotExist) {
-			return 0, nil
-		}
-		if err != nil {
-			return 0, storageError(err)
-		}
-		return info.Size(), nil
+		return d.localSize(id)
 	}
 	return l.sync()
 }
@@ -95,6 +109,21 @@ func (d *Dir) Sync(id ID) (durable int64, err error) {
 // Finish syncs a log and ends its followers. Appending to it again is possible
 // and repeats the end.
 func (d *Dir) Finish(id ID) error {
+	if d.blobs != nil {
+		d.mu.Lock()
+		l := d.open[id]
+		d.mu.Unlock()
+		if _, err := os.Stat(d.file(id, ".log")); l == nil && errors.Is(err, fs.ErrNotExist) {
+			// An empty file would hide what is in the blob store.
+			if list, err := members(context.Background(), d.blobs, id); err != nil || len(list) > 0 {
+				return err
+			}
+		}
+	}
+	return d.finishHere(id)
+}
+
+func (d *Dir) finishHere(id ID) error {
 	l, err := d.writer(id)
 	if err != nil {
 		return err
@@ -128,19 +157,29 @@ func (d *Dir) Clear(id ID) error {
 		if err != nil {
 			return err
 		}
-		if err := l.clear(); !errors.Is(err, os.ErrClosed) { // finished in between: open it again
-			return storageError(err)
+		err = l.clear()
+		if errors.Is(err, os.ErrClosed) { // finished in between: open it again
+			continue
 		}
+		if err == nil && d.blobs != nil {
+			err = d.clearShipped(id)
+		}
+		return storageError(err)
 	}
 }
 
-// Remove deletes all logs of a run.
+// Remove deletes all logs of a run in the folder. What is in a blob store stays.
 func (d *Dir) Remove(run int64) error {
 	d.mu.Lock()
 	for id, l := range d.open {
 		if id.Run == run {
 			_ = l.close()
 			delete(d.open, id)
+		}
+	}
+	for id := range d.shipments {
+		if id.Run == run {
+			delete(d.shipments, id)
 		}
 	}
 	d.mu.Unlock()

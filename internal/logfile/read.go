@@ -15,6 +15,16 @@ import (
 
 // Size returns how many bytes a log has, 0 if there is none.
 func (d *Dir) Size(id ID) (int64, error) {
+	size, err := d.localSize(id)
+	if err != nil || size > 0 || d.blobs == nil {
+		return size, err
+	}
+	list, err := members(context.Background(), d.blobs, id)
+	return endOf(list), err
+}
+
+// localSize is the size of the log in the folder.
+func (d *Dir) localSize(id ID) (int64, error) {
 	info, err := os.Stat(d.file(id, ".log"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -28,7 +38,18 @@ func (d *Dir) Size(id ID) (int64, error) {
 // Reader reads a log from offset to its end as it is now. NotFound if there is
 // none.
 func (d *Dir) Reader(id ID, offset int64) (io.ReadCloser, error) {
+	return d.reader(context.Background(), id, offset)
+}
+
+func (d *Dir) reader(ctx context.Context, id ID, offset int64) (io.ReadCloser, error) {
 	f, err := d.read(id)
+	if errs.Is(err, errs.NotFound) {
+		list, err := d.archived(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return newMemberReader(ctx, d.blobs, id, list, offset), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +86,9 @@ func (d *Dir) Follow(ctx context.Context, id ID, offset int64, chunk func(at int
 		}
 		if f == nil {
 			opened, err := d.read(id)
+			if errs.Is(err, errs.NotFound) && l == nil {
+				return d.followArchived(ctx, id, offset, chunk)
+			}
 			if err != nil {
 				return err
 			}
@@ -97,6 +121,32 @@ func (d *Dir) Follow(ctx context.Context, id ID, offset int64, chunk func(at int
 	}
 }
 
+// followArchived hands over a log that is only in the blob store, which is
+// complete.
+func (d *Dir) followArchived(ctx context.Context, id ID, offset int64, chunk func(at int64, data []byte) error) error {
+	r, err := d.reader(ctx, id, offset)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	buffer := make([]byte, block)
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			if err := chunk(offset, buffer[:n]); err != nil {
+				return err
+			}
+			offset += int64(n)
+		}
+		switch {
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
 // Line is one line of a log, without its line break.
 type Line struct {
 	Number int64 // from 1
@@ -116,14 +166,13 @@ func (l Line) clone() Line {
 // Lines returns up to n lines from line number from on; none after the end.
 // NotFound if there is no log.
 func (d *Dir) Lines(id ID, from int64, n int) ([]Line, error) {
-	f, err := d.read(id)
+	from = max(from, 1)
+	start, in, err := d.readBefore(id, from-1)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	from = max(from, 1)
-	start := d.before(id, from-1)
-	r := lineReader{in: bufio.NewReaderSize(io.NewSectionReader(f, start.Offset, 1<<62), block), number: start.Line, offset: start.Offset}
+	defer in.Close()
+	r := lineReader{in: bufio.NewReaderSize(in, block), number: start.Line, offset: start.Offset}
 	// The entry may be in the middle of a line, whose beginning is further up.
 	var list []Line
 	for len(list) < n {
@@ -140,6 +189,34 @@ func (d *Dir) Lines(id ID, from int64, n int) ([]Line, error) {
 		}
 	}
 	return list, nil
+}
+
+// readBefore reads a log from a place before the line after so many breaks.
+func (d *Dir) readBefore(id ID, breaks int64) (entry, io.ReadCloser, error) {
+	f, err := d.read(id)
+	if errs.Is(err, errs.NotFound) {
+		ctx := context.Background()
+		list, err := d.archived(ctx, id)
+		if err != nil {
+			return entry{}, nil, err
+		}
+		var start entry
+		for _, m := range list {
+			if m.lines < breaks {
+				start = entry{Line: m.lines, Offset: m.start}
+			}
+		}
+		return start, newMemberReader(ctx, d.blobs, id, list, start.Offset), nil
+	}
+	if err != nil {
+		return entry{}, nil, err
+	}
+	start := d.before(id, breaks)
+	if _, err := f.Seek(start.Offset, io.SeekStart); err != nil {
+		_ = f.Close()
+		return start, nil, storageError(err)
+	}
+	return start, f, nil
 }
 
 // before returns the last entry with fewer line breaks than breaks, or the
@@ -206,7 +283,7 @@ const MaxHits = 1000
 // Search returns the lines that match, in order, MaxHits at most; more says
 // that there are others. It sees the first [MaxLine] bytes of a line.
 func (d *Dir) Search(ctx context.Context, id ID, matches func(text []byte) bool) (hits []Line, more bool, err error) {
-	f, err := d.read(id)
+	f, err := d.reader(ctx, id, 0)
 	if err != nil {
 		return nil, false, err
 	}

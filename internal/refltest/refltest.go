@@ -5,17 +5,21 @@ package refltest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/blob"
 	"refline/internal/executor"
 	"refline/internal/executor/process"
 	"refline/internal/logfile"
@@ -32,8 +36,9 @@ type Options struct {
 	Database string        // "" for SQLite in Dir
 	Lease    time.Duration // that runners are told
 	LogMax   int64
-	TCP      bool   // runners of other processes can reach it
-	URL      string // with TCP: the address to listen at again
+	TCP      bool       // runners of other processes can reach it
+	URL      string     // with TCP: the address to listen at again
+	Blobs    blob.Store // nil for a folder in Dir
 	// Wrap stands between runners and the server; may be nil.
 	Wrap func(http.Handler) http.Handler
 	// Spec completes what an attempt is given; may be nil.
@@ -65,7 +70,7 @@ type Server struct {
 	Project   int64
 
 	options Options
-	memory  *api.PipeListener
+	memory  atomic.Pointer[api.PipeListener] // another one after each start
 	stop    func()
 }
 
@@ -106,7 +111,16 @@ func (s *Server) open() {
 		s.T.Fatal(err)
 	}
 	s.Scheduler = scheduler.New(s.Store, time.Now)
+	blobs := s.options.Blobs
+	folder, err := blob.OpenFolder(filepath.Join(s.options.Dir, "blobs"))
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	if blobs == nil {
+		blobs = folder
+	}
 	s.API = &server.RunnerAPI{
+		Files:     &server.Files{Store: s.Store, Blobs: blobs, Now: time.Now},
 		Scheduler: s.Scheduler, Store: s.Store, Logs: s.Logs, Dispatch: s, Lease: s.options.Lease,
 		Authenticate: func(*http.Request) (server.RunnerIdentity, error) {
 			return server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}, nil
@@ -128,6 +142,9 @@ func (s *Server) open() {
 		cancel()
 		_ = web.Close()
 		group.Wait()
+		if err := folder.Close(); err != nil {
+			s.T.Error(err)
+		}
 		if err := s.Logs.Close(); err != nil {
 			s.T.Error(err)
 		}
@@ -157,8 +174,9 @@ func (s *Server) listen(web *http.Server, group *sync.WaitGroup) {
 		}
 		s.URL = "http://" + l.Addr().String()
 	} else {
-		s.memory = api.ListenPipe()
-		l, s.URL = s.memory, "http://memory"
+		pipe := api.ListenPipe()
+		s.memory.Store(pipe)
+		l, s.URL = pipe, "http://memory"
 	}
 	group.Go(func() { _ = web.Serve(l) })
 }
@@ -179,7 +197,8 @@ func (s *Server) makeProject() {
 	}
 }
 
-// Job implements [server.Dispatcher]: the job as it is written, with no sources.
+// Job implements [server.Dispatcher]: the job as it is written, with what earlier jobs
+// left and no sources.
 func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	a, err := s.Store.Attempt(ctx, fence)
 	if err != nil {
@@ -190,13 +209,52 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 		return api.JobSpec{}, err
 	}
 	spec := api.JobSpec{
-		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos],
+		Fence: fence, Run: a.Run, Attempt: a.Attempt, Project: "p", Job: &p.Jobs[a.Pos], Keep: artifactKey(fence), KeepCaches: true,
 		Variables: api.JobVariables{Below: []pipeline.Variable{{Name: "GIT_STRATEGY", Value: "none"}}},
+	}
+	if err := s.take(ctx, p, a, &spec); err != nil {
+		return spec, err
 	}
 	if s.options.Spec != nil {
 		s.options.Spec(&spec)
 	}
 	return spec, nil
+}
+
+func artifactKey(attempt int64) string { return "artifact/" + strconv.FormatInt(attempt, 10) }
+
+// take adds what the jobs left that this one needs.
+func (s *Server) take(ctx context.Context, p *pipeline.Pipeline, a store.Attempt, spec *api.JobSpec) error {
+	graph, err := pipeline.NewGraph(p)
+	if err != nil {
+		return err
+	}
+	rows, err := s.Store.RunJobs(ctx, a.Run)
+	if err != nil {
+		return err
+	}
+	for _, pos := range graph.ArtifactSources(a.Pos).Jobs {
+		for _, row := range rows {
+			if row.Pos != pos {
+				continue
+			}
+			list, err := s.Store.AttemptResults(ctx, []int64{row.AttemptID})
+			if err != nil {
+				return err
+			}
+			for _, r := range list {
+				var result api.JobResult
+				if err := json.Unmarshal([]byte(r.Body), &result); err != nil {
+					return err
+				}
+				if result.Artifacts {
+					spec.Take = append(spec.Take, artifactKey(row.AttemptID))
+				}
+				spec.Variables.Dotenv = append(spec.Variables.Dotenv, result.Dotenv...)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) pipeline(ctx context.Context, run int64) (*pipeline.Pipeline, error) {
@@ -326,8 +384,7 @@ func (s *Server) RunnerOptions() runner.Options {
 	}
 	if !s.options.TCP {
 		o.Embedded, o.Transport = true, &http.Transport{
-			// The server may have been restarted, with another listener.
-			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Dial(ctx, n, a) },
+			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Load().Dial(ctx, n, a) },
 			MaxIdleConnsPerHost: 16, DisableCompression: true,
 		}
 	}

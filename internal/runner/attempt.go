@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"refline/internal/api"
 	"refline/internal/engine"
@@ -25,6 +27,7 @@ type attempt struct {
 	dir     string
 	journal journal // only its goroutine changes it, but for the session
 	adopted bool    // by a runner that was started after the one which had it
+	keepErr error   // it is not written down yet
 
 	job     context.Context // of the job; ended at once when done
 	endJob  context.CancelCauseFunc
@@ -44,7 +47,7 @@ type attempt struct {
 }
 
 // accept takes an attempt that the server offers, if there is a slot. The journal
-// says so before the server hears of it. A runner that is to stop takes what was
+// says so before the server hears of it, unless the disk is full. A runner that is to stop takes what was
 // offered to its last poll too.
 func (r *runner) accept(j api.OfferedJob) bool {
 	r.mu.Lock()
@@ -54,19 +57,41 @@ func (r *runner) accept(j api.OfferedJob) bool {
 	}
 	a := r.newAttempt(journal{Fence: j.Fence, Run: j.Run, Session: r.session, Phase: api.PhaseAccepted})
 	r.mu.Unlock()
-	err := os.Mkdir(a.dir, 0o700)
-	if err == nil {
-		err = a.journal.write(a.dir)
-	}
-	if err != nil {
-		// It is offered again, or fails with the lease; a full disk does not take the
-		// runner down.
-		r.o.Notice(fmt.Sprintf("attempt %d of run %d is not taken: %v", j.Fence, j.Run, err))
-		r.drop(a)
-		return false
-	}
+	a.keepErr = a.keep()
 	go a.work()
 	return true
+}
+
+// keep writes down that the runner has the attempt.
+func (a *attempt) keep() error {
+	if err := os.Mkdir(a.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return a.journal.write(a.dir)
+}
+
+// diskTime is how long an attempt waits for a disk that does not take it.
+const diskTime = 5 * time.Minute
+
+// awaitDisk waits until the attempt is written down, such as for room on a full disk.
+// Its slot is taken meanwhile, so that the runner asks for no more.
+func (a *attempt) awaitDisk() error {
+	if a.keepErr == nil {
+		return nil
+	}
+	a.r.o.Notice(fmt.Sprintf("attempt %d of run %d waits for the runner's folder: %v", a.fence, a.journal.Run, a.keepErr))
+	var wait backoff
+	for until := time.Now().Add(diskTime); a.keepErr != nil && time.Now().Before(until); {
+		wait.sleep(a.job)
+		if a.job.Err() != nil || a.asked.Err() != nil {
+			break
+		}
+		a.keepErr = a.keep()
+	}
+	if a.keepErr != nil {
+		return fmt.Errorf("the runner's folder: %w", a.keepErr)
+	}
+	return nil
 }
 
 // newAttempt makes an attempt known. The runner's mu is held.
@@ -153,7 +178,11 @@ func (a *attempt) enter(p api.JobPhase) error {
 // work is the whole attempt.
 func (a *attempt) work() {
 	defer a.r.drop(a)
-	if err := a.openStreams(); err != nil {
+	err := a.awaitDisk()
+	if err == nil {
+		err = a.openStreams()
+	}
+	if err != nil {
 		a.finish(failed(err))
 		return
 	}

@@ -37,6 +37,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer unlock()
 	defer func() { _ = r.kinds.Close() }()
+	defer r.client.HTTP.CloseIdleConnections()
 	left, err := r.recover(ctx)
 	if err != nil {
 		return err

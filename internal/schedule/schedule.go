@@ -11,6 +11,7 @@ package schedule
 import (
 	"iter"
 	"time"
+	_ "time/tzdata" // zones also where the system has none, such as in small images and on Windows
 
 	"refline/internal/errs"
 )

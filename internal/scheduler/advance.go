@@ -55,6 +55,9 @@ func (t *turn) apply(r *run, events ...pipeline.Event) error {
 	}
 	delete(t.granted, r.ID)
 	r.Held = nil
+	if t.applied != nil {
+		t.log = append(t.log, applied{r.ID, r.Version, all})
+	}
 	r.Status, r.Result, r.Stages = next.Status, pipeline.ResultOf(next), next.Stages
 	for _, c := range changes {
 		j := &r.jobs[c.Pos]
@@ -72,6 +75,12 @@ func (t *turn) apply(r *run, events ...pipeline.Event) error {
 		r.Finished = time.Time{}
 	}
 	return nil
+}
+
+// applied are events that advanced a run together.
+type applied struct {
+	run, version int64
+	events       []pipeline.Event
 }
 
 // touch notes that a run changes in this turn.

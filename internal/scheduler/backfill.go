@@ -46,6 +46,22 @@ func (s *Scheduler) AddBackfill(ctx context.Context, b store.Backfill) (store.Ba
 	return b, err
 }
 
+// CountDates returns how many dates a backfill has, at most n.
+func CountDates(b store.Backfill, n int) (int, error) {
+	times, err := parse(b.Cron, b.Every, b.Timezone, b.From)
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	for at := range times.After(b.From.Add(-time.Millisecond)) {
+		if at.After(b.To) || count == n {
+			break
+		}
+		count++
+	}
+	return count, nil
+}
+
 // CancelBackfill makes no more runs of a backfill; with runs, those under way are
 // canceled too.
 func (s *Scheduler) CancelBackfill(ctx context.Context, id int64, runs bool) error {

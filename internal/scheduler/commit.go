@@ -200,6 +200,9 @@ func (t *turn) publish() {
 		m.addLane(l)
 	}
 	m.inbox = len(t.posts) > 0 || len(t.messages) == maxBatch
+	for _, a := range t.log {
+		t.applied(a)
+	}
 	if t.startsMade {
 		wake(t.work)
 	}

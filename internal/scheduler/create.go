@@ -127,6 +127,10 @@ func (t *turn) createRuns() error {
 func (t *turn) create(c *command, shared *compiled) error {
 	n := c.create
 	if n.Key != "" {
+		if i := slices.IndexFunc(t.fresh, func(r *run) bool { return r.Key == n.Key }); i >= 0 {
+			c.runID = t.fresh[i].ID
+			return nil
+		}
 		id, err := t.tx.RunOfKey(t.ctx, n.Key)
 		if err != nil {
 			return err

@@ -232,7 +232,9 @@ func TestCancelChildren(t *testing.T) {
 		child = f.childOf(loose.ID, 1)
 		f.untilStatuses(loose.ID, "success pending")
 		f.act(loose.ID, pipeline.EventCancel, "")
-		f.until(child.ID, "canceled", func(r store.Run) bool { return r.Status == pipeline.StatusCanceled || r.Status == pipeline.StatusCanceling })
+		f.until(child.ID, "canceled", func(r store.Run) bool {
+			return r.Status == pipeline.StatusCanceled || r.Status == pipeline.StatusCanceling
+		})
 	})
 }
 

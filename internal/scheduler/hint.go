@@ -19,7 +19,7 @@ const hintEvery = 5 * time.Millisecond
 
 // exchangeHints sends hints of this server's changes and hears those of others.
 func (s *Scheduler) exchangeHints(ctx context.Context) {
-	if !s.store.Shared() {
+	if !s.store.Shared() || s.noHints {
 		return
 	}
 	own := strconv.FormatInt(time.Now().UnixNano(), 36)

@@ -79,8 +79,17 @@ func serveUntilKilled(address string) {
 			}
 		}()
 	}
-	for {
-		r, err := s.Create(ctx, scheduler.NewRun{Project: 1, Pipeline: chain(3), Source: pipeline.TriggerAPI})
+	for i := 0; ; i++ {
+		n := scheduler.NewRun{Project: 1, Pipeline: chain(3), Source: pipeline.TriggerAPI}
+		switch i % 6 {
+		case 0:
+			n.Flow, n.Concurrency = 1, 2
+		case 1:
+			n.Slots = []string{"one", "two"}
+		case 2:
+			n.Pipeline.Jobs[1].ResourceGroup = "group"
+		}
+		r, err := s.Create(ctx, n)
 		if err != nil {
 			fail(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,7 +55,9 @@ type Launch struct {
 	Inputs    map[string]any
 	Variables []pipeline.Variable
 	Actor     string
-	Priority  int
+	// Trust decides which variables and secrets the run gets; the zero value: none.
+	Trust    secret.Trust
+	Priority int
 	// Register says that the flow is only looked at: inputs without a value may
 	// come with each run.
 	Register bool
@@ -87,6 +90,7 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	if err != nil {
 		return nil, err
 	}
+	variables.Project = n.Trust.Visible(variables.Project)
 	variables.Pipeline = n.Variables
 	variables.Protected = secret.ProtectedRefs{Branches: n.Project.ProtectedBranches, Tags: n.Project.ProtectedTags}
 	const zeros = "0000000000000000000000000000000000000000"
@@ -128,7 +132,9 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	if err != nil {
 		return store.Run{}, err
 	}
-	facts, err := json.Marshal(d.RunFacts())
+	kept := d.RunFacts()
+	kept.Trust = n.Trust
+	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}
@@ -211,16 +217,19 @@ func (n Launch) file() string {
 
 // inputs are those of the flow with those of this run above.
 func (n Launch) inputs() map[string]any {
-	if n.Flow == nil || len(n.Flow.Inputs) == 0 {
+	if n.Flow == nil {
 		return n.Inputs
 	}
-	all := make(map[string]any, len(n.Inputs)+len(n.Flow.Inputs))
-	for k, v := range n.Flow.Inputs {
-		all[k] = v
+	return MergeInputs(n.Flow.Inputs, n.Inputs)
+}
+
+// MergeInputs returns inputs with others above them.
+func MergeInputs(below, above map[string]any) map[string]any {
+	if len(below) == 0 {
+		return above
 	}
-	for k, v := range n.Inputs {
-		all[k] = v
-	}
+	all := maps.Clone(below)
+	maps.Copy(all, above)
 	return all
 }
 

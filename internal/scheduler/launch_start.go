@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"strings"
 	"time"
 
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/pipeline"
+	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
 )
@@ -27,11 +30,39 @@ func (l *Launcher) StartFlow(ctx context.Context, start FlowStart) (store.Run, e
 	if err != nil {
 		return store.Run{}, err
 	}
-	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key}
+	n := Launch{Project: project, Flow: &f, Trigger: start.Trigger, Inputs: start.Inputs, Actor: start.Actor, Key: start.Key,
+		Trust: secret.Trust{Level: secret.LevelProtected}} // who set the schedule may
 	if !start.Due.IsZero() {
-		n.Variables = append(n.Variables, pipeline.Variable{Name: "REFLINE_LOGICAL_DATE", Value: start.Due.UTC().Format(time.RFC3339), Raw: true})
+		n.Variables = logicalDate(start.Due)
+		n.Inputs = DatedInputs(n.inputs(), start.Due)
 	}
 	return l.Launch(ctx, n)
+}
+
+// logicalDate are the variables with the date that a run is for, in the time zone
+// of its schedule.
+func logicalDate(due time.Time) []pipeline.Variable {
+	return []pipeline.Variable{
+		{Name: "REFLINE_LOGICAL_DATE", Value: due.Format(time.RFC3339), Raw: true},
+		{Name: "REFLINE_LOGICAL_DAY", Value: due.Format(time.DateOnly), Raw: true},
+	}
+}
+
+// DatedInputs puts the date that a run is for into the inputs that name it by
+// $REFLINE_LOGICAL_DATE or $REFLINE_LOGICAL_DAY.
+func DatedInputs(inputs map[string]any, due time.Time) map[string]any {
+	out := maps.Clone(inputs)
+	for name, value := range out {
+		text, ok := value.(string)
+		if !ok {
+			continue
+		}
+		for _, v := range logicalDate(due) {
+			text = strings.NewReplacer("${"+v.Name+"}", v.Value, "$"+v.Name, v.Value).Replace(text)
+		}
+		out[name] = text
+	}
+	return out
 }
 
 // StartChild implements [Starter]. A trigger of another project runs that
@@ -81,7 +112,9 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 	if err != nil {
 		return store.Run{}, err
 	}
-	facts, err := json.Marshal(d.RunFacts())
+	kept := d.RunFacts()
+	kept.Trust = parent.facts.Trust
+	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}
@@ -130,6 +163,7 @@ func (l *Launcher) parent(ctx context.Context, start ChildStart) (*parentRun, er
 	if p.variables, err = l.Variables(ctx, p.project); err != nil {
 		return nil, err
 	}
+	p.variables.Project = p.facts.Trust.Visible(p.variables.Project)
 	var dotenv []pipeline.Variable
 	if l.Dotenv != nil {
 		if dotenv, err = l.Dotenv(ctx, p.run, start.Pos); err != nil {
@@ -153,7 +187,7 @@ func (l *Launcher) startProject(ctx context.Context, start ChildStart, parent *p
 	}
 	n := Launch{
 		Project: project, Trigger: pipeline.TriggerPipeline, Variables: parent.forwarded, Actor: parent.run.Actor, Inputs: t.Inputs, Key: start.Key,
-		parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
+		Trust: parent.facts.Trust, parent: parent.run.ID, parentPos: start.Pos, parentAttempt: start.Attempt,
 	}
 	if t.Branch != "" {
 		n.Ref = git.Ref{Kind: git.KindBranch, Name: t.Branch}

@@ -67,9 +67,9 @@ type LookResult struct {
 	Project webhook.Project        // path and default branch as events have them last
 	Reruns  []webhook.RefChange    // a person asked for them again
 	Unsaid  []string               // changed refs that no event announced
-	// LookAgain says that an event announced what the repository does not show
-	// yet, as replicas do for a moment.
-	LookAgain bool
+	// Unseen are the events (by index) that announced what the repository does not
+	// show yet, as replicas do for a moment: keep them and look again.
+	Unseen []int
 	// Vanished says that a repository with refs lists none: more likely a fault
 	// of the forge than a repository without branches, so nothing is decided.
 	Vanished bool
@@ -186,7 +186,7 @@ func (l *look) compareRefs() {
 			continue
 		}
 		l.moved[full] = refChange{full, now, before, h}
-		if h == nil {
+		if h == nil && l.pusherOf(now) == (webhook.Actor{}) {
 			l.out.Unsaid = append(l.out.Unsaid, full)
 		}
 		if known && now.Kind == git.KindTag {
@@ -201,18 +201,16 @@ func (l *look) compareRefs() {
 	for full, all := range l.hints {
 		now, there := l.listed[full]
 		_, moved := l.moved[full]
-		if last := all[len(all)-1]; !moved && !last.change.Deleted() && objectNamed(last.change) && (!there || !last.names(now)) {
-			l.out.LookAgain = true
+		if last := all[len(all)-1]; !moved && !last.change.Deleted() && last.change.After != "" && (!there || !last.names(now)) {
+			l.out.Unseen = append(l.out.Unseen, last.event)
 		}
 	}
+	slices.Sort(l.out.Unseen)
+	l.out.Unseen = slices.Compact(l.out.Unseen)
 	slices.Sort(l.out.Unsaid)
 	slices.SortFunc(l.out.MovedTags, compareMoves)
 	slices.SortFunc(l.out.Deleted, compareMoves)
 }
-
-// objectNamed reports whether a change says where its ref is now; events that
-// only announce a new ref may not.
-func objectNamed(c webhook.RefChange) bool { return c.After != "" }
 
 func compareMoves(a, b RefMove) int { return strings.Compare(a.Ref, b.Ref) }
 
@@ -239,9 +237,21 @@ func (l *look) decidePushes() {
 		l.takeHint(&w, c.hint, c.now)
 		if c.now.Kind == git.KindBranch {
 			w.OpenRequests = l.openFrom(c.now.Name)
+			w.Actor = cmp.Or(w.Actor, l.pusherOf(c.now))
 		}
 		l.out.Wanted = append(l.out.Wanted, w)
 	}
+}
+
+// pusherOf is who pushed the commit of a branch, as the event of its merge request
+// says; it may come before that of the push.
+func (l *look) pusherOf(now git.Resolved) webhook.Actor {
+	for _, e := range l.in.Events {
+		if m := e.MergeRequest; m != nil && m.Action == webhook.ActionPushed && m.Source == now.Name && m.Origin == webhook.OriginSame && sameCommit(m.Head, now.Commit) {
+			return e.Actor
+		}
+	}
+	return webhook.Actor{}
 }
 
 func (l *look) rank(c refChange) int {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"refline/internal/errs"
@@ -40,8 +41,13 @@ type Scheduler struct {
 	work     chan struct{} // a start to make
 	due      chan struct{} // a schedule or backfill changed
 	memory   *memory
-	hub      *hub
-	timer    *time.Timer
+	// Tests set these: the next turn reads its runs again; each change of a run is
+	// reported after its commit; other servers get no hints.
+	forgetRuns atomic.Bool
+	applied    func(applied)
+	noHints    bool
+	hub        *hub
+	timer      *time.Timer
 }
 
 // maxBatch bounds the commands of a turn.

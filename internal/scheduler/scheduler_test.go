@@ -27,6 +27,7 @@ type fixture struct {
 	lease   time.Duration // 0: the default
 	starter scheduler.Starter
 	now     func() time.Time
+	prepare func(*scheduler.Scheduler)
 	swap    sync.Mutex // of s, where a server is started again beside its use
 }
 
@@ -63,6 +64,9 @@ func (f *fixture) start() {
 		f.s.Lease = f.lease
 	}
 	f.s.Starter = f.starter
+	if f.prepare != nil {
+		f.prepare(f.s)
+	}
 	done := make(chan error, 1)
 	go func() { done <- f.s.Run(ctx) }()
 	f.stop = sync.OnceFunc(func() {

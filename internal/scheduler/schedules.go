@@ -2,6 +2,9 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"refline/internal/errs"
@@ -44,10 +47,9 @@ func NextTimes(s store.Schedule, after time.Time, n int) ([]time.Time, error) {
 	return list, nil
 }
 
-// PutSchedule checks and keeps a schedule, and returns it with its id and next
-// time. One with an id is changed: it starts anew from now. Errors: Invalid, and
-// NotFound for an id that is not there.
-func (s *Scheduler) PutSchedule(ctx context.Context, n store.Schedule) (store.Schedule, error) {
+// CheckSchedule completes a schedule and returns it with its next time. Errors are
+// Invalid.
+func (s *Scheduler) CheckSchedule(n store.Schedule) (store.Schedule, error) {
 	switch schedule.CatchUp(n.CatchUp) {
 	case "":
 		n.CatchUp = string(schedule.CatchUpNone)
@@ -61,6 +63,9 @@ func (s *Scheduler) PutSchedule(ctx context.Context, n store.Schedule) (store.Sc
 	}
 	if n.Anchor.IsZero() {
 		n.Anchor = now.Truncate(time.Second)
+		if n.Every%time.Minute == 0 {
+			n.Anchor = now.Truncate(time.Minute)
+		}
 	}
 	times, err := parse(n.Cron, n.Every, n.Timezone, n.Anchor)
 	if err != nil {
@@ -68,6 +73,17 @@ func (s *Scheduler) PutSchedule(ctx context.Context, n store.Schedule) (store.Sc
 	}
 	n.Last = now
 	n.Next, _ = schedule.Next(times, now)
+	return n, nil
+}
+
+// PutSchedule checks and keeps a schedule, and returns it with its id and next
+// time. One with an id is changed: it starts anew from now. Errors: Invalid, and
+// NotFound for an id that is not there.
+func (s *Scheduler) PutSchedule(ctx context.Context, n store.Schedule) (store.Schedule, error) {
+	n, err := s.CheckSchedule(n)
+	if err != nil {
+		return n, err
+	}
 	fresh := n.ID == 0
 	if fresh {
 		ids, err := s.store.NewIDs(ctx, "schedule", 1)
@@ -87,6 +103,58 @@ func (s *Scheduler) PutSchedule(ctx context.Context, n store.Schedule) (store.Sc
 	wake(s.due)
 	return n, err
 }
+
+// SetSchedules makes the schedules of a flow exactly these: those that it has stay
+// as they are, others are added and removed. It reports whether something changed.
+func (s *Scheduler) SetSchedules(ctx context.Context, flow int64, want []store.Schedule) (changed bool, err error) {
+	ids, err := s.store.NewIDs(ctx, "schedule", len(want))
+	if err != nil {
+		return false, err
+	}
+	want = slices.Clone(want)
+	for i := range want {
+		want[i].ID, want[i].Flow = ids[i], flow
+		if want[i], err = s.CheckSchedule(want[i]); err != nil {
+			return false, err
+		}
+	}
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		changed = false
+		have, err := tx.LockSchedules(ctx, flow)
+		if err != nil {
+			return err
+		}
+		for _, n := range want {
+			if i := slices.IndexFunc(have, func(h store.Schedule) bool { return SameSchedule(h, n) }); i >= 0 {
+				have = slices.Delete(have, i, i+1)
+				continue
+			}
+			changed = true
+			if err := tx.PutSchedule(ctx, n); err != nil {
+				return err
+			}
+		}
+		for _, h := range have {
+			changed = true
+			if err := tx.RemoveSchedule(ctx, h.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	wake(s.due)
+	return changed, err
+}
+
+// SameSchedule reports whether two schedules fire at the same times with the same
+// inputs. An interval counts from when it was added.
+func SameSchedule(a, b store.Schedule) bool {
+	return a.Cron == b.Cron && a.Every == b.Every && a.Timezone == b.Timezone && a.CatchUp == b.CatchUp &&
+		maps.EqualFunc(a.Inputs, b.Inputs, func(x, y any) bool { return fmt.Sprint(x) == fmt.Sprint(y) })
+}
+
+// WakeSchedules looks at the schedules again, after a flow was paused or resumed.
+func (s *Scheduler) WakeSchedules() { wake(s.due) }
 
 // PauseSchedule pauses a schedule or lets it go on; what was due meanwhile
 // follows its catch-up policy.

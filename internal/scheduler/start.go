@@ -51,7 +51,10 @@ func (s *Scheduler) makeStarts(ctx context.Context) {
 				return
 			}
 			busy.Go(func() {
-				defer func() { <-places }()
+				defer func() {
+					<-places
+					wake(s.work) // it may be to try again, sooner than the claim ends
+				}()
 				if err := start(ctx); err != nil && ctx.Err() == nil {
 					s.Log.Error("a start cannot be recorded", "error", err)
 				}
@@ -146,8 +149,12 @@ func (s *Scheduler) childStart(ctx context.Context, l store.Launch) (ChildStart,
 }
 
 func (s *Scheduler) startFlow(ctx context.Context, o store.Occurrence) error {
+	zone, err := s.zoneOf(ctx, o)
+	if err != nil {
+		return err
+	}
 	run, err := s.Starter.StartFlow(ctx, FlowStart{
-		Flow: o.Flow, Trigger: pipeline.TriggerSchedule, Due: o.Due, Inputs: o.Inputs, Actor: o.Actor, Key: fmt.Sprintf("occurrence:%d", o.ID),
+		Flow: o.Flow, Trigger: pipeline.TriggerSchedule, Due: o.Due.In(zone), Inputs: o.Inputs, Actor: o.Actor, Key: fmt.Sprintf("occurrence:%d", o.ID),
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil // the next server takes it up
@@ -169,6 +176,30 @@ func (s *Scheduler) startFlow(ctx context.Context, o store.Occurrence) error {
 	}
 	wake(s.due) // a backfill may go on
 	return recordErr
+}
+
+// zoneOf is the time zone of an occurrence's schedule or backfill, in which its
+// date is written.
+func (s *Scheduler) zoneOf(ctx context.Context, o store.Occurrence) (*time.Location, error) {
+	name := ""
+	if o.Backfill != 0 {
+		b, err := s.store.Backfill(ctx, o.Backfill)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+		name = b.Timezone
+	} else {
+		n, err := s.store.Schedule(ctx, o.Schedule)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+		name = n.Timezone
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil { // gone from this computer
+		zone = time.UTC
+	}
+	return zone, nil
 }
 
 func retryAfter(tries int) time.Duration {

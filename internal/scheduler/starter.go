@@ -28,7 +28,7 @@ type Starter interface {
 type FlowStart struct {
 	Flow    int64
 	Trigger pipeline.Trigger
-	Due     time.Time // the logical date: when the schedule was due, or the date of a backfill
+	Due     time.Time // the logical date, in the zone of the schedule: when that was due, or the date of a backfill
 	Inputs  map[string]any
 	Actor   string
 	Key     string // for NewRun.Key

@@ -48,6 +48,7 @@ type turn struct {
 	bridges     []place         // trigger jobs that are pending
 	stops       []place         // trigger jobs that are to be canceled
 	cascade     map[int64]bool  // runs whose children are canceled too
+	log         []applied       // for tests
 	startsMade  bool            // there is work for makeStarts
 }
 
@@ -70,6 +71,10 @@ var errAgain = errors.New("the state changed meanwhile")
 // fails nothing happened, and all of the batch gets the error.
 func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
 	const tries = 5
+	if s.forgetRuns.CompareAndSwap(true, false) {
+		clear(s.memory.runs)
+		clear(s.memory.graphs)
+	}
 	for try := 1; ; try++ {
 		t := s.newTurn(ctx, batch)
 		err := s.reserve(ctx, t)

@@ -12,6 +12,21 @@ const (
 	LevelProtected       // may start runs of protected refs: gets what the flags say
 )
 
+// Trust is what a run keeps of who started it, and for which code. Runs that it
+// starts have the same. The zero value gets nothing.
+type Trust struct {
+	Level Level `json:"level"`
+	Fork  bool  `json:"fork,omitempty"` // the commit comes from another repository
+}
+
+// Visible returns the variables that a pipeline of this trust may be compiled with.
+func (t Trust) Visible(list []Variable) []Variable {
+	if t.Fork || t.Level <= LevelNone {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(v Variable) bool { return v.Protected && t.Level < LevelProtected })
+}
+
 // Request is what decides which secrets an attempt gets. It is asked anew for each
 // attempt, so what was protected or removed in the meantime is not in a retry.
 type Request struct {

@@ -140,3 +140,21 @@ func TestProtects(t *testing.T) {
 		t.Error("* protects what has no branch")
 	}
 }
+
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	list := named("A:*", "B:production!")
+	for trust, want := range map[Trust]string{
+		{}:                                  "",
+		{Level: LevelRun}:                   "A=*",
+		{Level: LevelProtected}:             "A=* B=production!",
+		{Level: LevelProtected, Fork: true}: "",
+	} {
+		if got := shown(trust.Visible(list)); got != want {
+			t.Errorf("%+v: %s, want %s", trust, got, want)
+		}
+	}
+	if got := shown(list); got != "A=* B=production!" {
+		t.Errorf("the list was changed: %s", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"refline/internal/credential"
+	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/secret"
 	"refline/internal/store"
@@ -96,6 +97,13 @@ func (a *Access) ForAttempt(ctx context.Context, attempt Attempt) (Secrets, erro
 		return Secrets{}, err
 	}
 	return out, nil
+}
+
+// stillProtected reports whether a run's ref is protected by the project's rules of
+// now: a retry must not get what its ref has lost.
+func stillProtected(p store.Project, f definition.RunFacts) bool {
+	rules := secret.ProtectedRefs{Branches: append([]string{f.Facts.DefaultBranch}, p.ProtectedBranches...), Tags: p.ProtectedTags}
+	return rules.Protects(f.Ref())
 }
 
 // ForCompile returns the variables that a pipeline of a project is compiled with:

@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 	"refline/internal/secret"
 	"refline/internal/secret/secrettest"
 	"refline/internal/store"
@@ -301,6 +303,21 @@ func TestForCompile(t *testing.T) {
 	}
 }
 
+func TestForgetKeyOfARunningServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	s.setVariable(7, kept("TOKEN", "project-token", "*", false))
+	if err := os.Remove(filepath.Join(s.data, "secret-keys")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ForgetKey(t.Context(), Options{Data: s.data}, s.secrets.keys().Key()); !errs.Is(err, errs.Conflict) {
+		t.Errorf("forgot the key of a server that runs: %v", err)
+	}
+	if got := given(t, s, onMain(7)); got != "TOKEN=project-token" {
+		t.Errorf("after that: %s", got)
+	}
+}
+
 func TestRotateKeys(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
@@ -373,12 +390,18 @@ func TestKeyFile(t *testing.T) {
 	if a, err = open(elsewhere); err != nil {
 		t.Errorf("with the file elsewhere: %v", err)
 	}
-	lost, err := ForgetKey(ctx, s, owned(), a.keys().Key(), time.Now())
+	forget := func(file, key string) (int64, error) {
+		return ForgetKey(ctx, Options{Data: dir, KeyFile: file}, key)
+	}
+	if _, err := forget(elsewhere, a.keys().Key()); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "nothing is lost") {
+		t.Errorf("forgot a key that the file has: %v", err)
+	}
+	if _, err := forget(other, "0011223344556677"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("forgot a key that is not there: %v", err)
+	}
+	lost, err := forget(other, a.keys().Key())
 	if err != nil || lost != 1 {
 		t.Errorf("forgot %d values, %v", lost, err)
-	}
-	if _, err := ForgetKey(ctx, s, owned(), "0011223344556677", time.Now()); !errs.Is(err, errs.NotFound) {
-		t.Errorf("forgot a key that is not there: %v", err)
 	}
 	if _, err := open(other); err != nil {
 		t.Errorf("with another file after the key was forgotten: %v", err)
@@ -574,5 +597,40 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	}
 	if again, err := restored.ForAttempt(t.Context(), onMain(7)); err != nil || len(again.Variables) != 3 || !again.Variables[2].Value.Equal(secret.NewString(value)) {
 		t.Errorf("from the backup: %d variables, %v", len(again.Variables), err)
+	}
+}
+
+// A retry asks again: what the project protects now counts.
+func TestStillProtected(t *testing.T) {
+	t.Parallel()
+	facts := func(branch, tag, target string) definition.RunFacts {
+		var f definition.RunFacts
+		f.Facts.DefaultBranch, f.Facts.Branch, f.Facts.Tag = "main", branch, tag
+		if target != "" {
+			f.Facts = f.Facts.As(pipeline.TriggerMergeRequest)
+			f.Facts.MergeRequest.TargetBranch = target
+		}
+		return f
+	}
+	p := store.Project{ProtectedBranches: []string{"release/*"}, ProtectedTags: []string{"v*"}}
+	for name, tt := range map[string]struct {
+		facts definition.RunFacts
+		want  bool
+	}{
+		"default branch": {facts("main", "", ""), true},
+		"release":        {facts("release/1", "", ""), true},
+		"feature":        {facts("feature", "", ""), false},
+		"tag":            {facts("", "v1", ""), true},
+		"other tag":      {facts("", "x1", ""), false},
+		"commit":         {facts("", "", ""), false},
+		"merge request":  {facts("feature", "", "main"), false},
+		"of a release":   {facts("release/1", "", "main"), true},
+	} {
+		if got := stillProtected(p, tt.facts); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+	if stillProtected(store.Project{}, facts("release/1", "", "")) {
+		t.Error("a branch that is not protected any more is")
 	}
 }

@@ -124,6 +124,9 @@ func (a Actor) Level() secret.Level {
 	return secret.LevelNone
 }
 
+// trustOf is the trust of runs that the caller starts of the project's own code.
+func trustOf(ctx context.Context) secret.Trust { return secret.Trust{Level: Caller(ctx).Level()} }
+
 // System is the server as an actor: "schedule nightly", "push by jane".
 func System(name string) Actor { return Actor{Kind: ActorSystem, Name: name} }
 

@@ -64,7 +64,7 @@ func TestProxies(t *testing.T) {
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, func(o *Options) {
-		o.PublicURL, o.Proxies = mustURL(t, "https://example.com/ci/"), []string{"10.0.0.5"}
+		o.PublicURL, o.Proxies = &url.URL{Scheme: "https", Host: "example.com", Path: "/ci/"}, []string{"10.0.0.5"}
 	})
 	echo(s)
 	for path, want := range map[string]string{

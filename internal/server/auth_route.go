@@ -212,7 +212,7 @@ func (r *router) checkProject(q *http.Request, actor Actor, n need) error {
 			return err
 		}
 		if err != nil || project != actor.Project {
-			return errs.E(errs.NotFound, "no %s %q that this token can see: it is for one project only", parameter, value)
+			return unseen(parameter, value)
 		}
 	}
 	if !found && !n.filtered {

@@ -97,7 +97,8 @@ func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec) err
 	environment := w.facts.Environment(w.compiled.Pipeline, w.job, definition.Variables{})
 	got, err := d.s.secrets.ForAttempt(ctx, Attempt{
 		Fence: w.attempt.ID, Run: w.run.ID, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
-		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected, Environment: environment, Level: secret.LevelProtected},
+		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected && stillProtected(w.project, w.facts), Environment: environment,
+			Level: w.facts.Trust.Level, Fork: w.facts.Trust.Fork},
 	})
 	if err != nil {
 		return err

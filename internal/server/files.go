@@ -19,9 +19,11 @@ import (
 // presignedFor is how long a runner may use a place outside of the server.
 const presignedFor = 6 * time.Hour
 
-// files keeps artifacts and caches of attempts in the blob store.
-type files struct {
-	s *Server
+// Files keeps artifacts and caches of attempts in the blob store.
+type Files struct {
+	Store *store.Store
+	Blobs blob.Store
+	Now   func() time.Time
 	// begun are the places that runners send content to; after a restart of the
 	// server they begin again.
 	begun sync.Map // fileUpload → place
@@ -33,7 +35,7 @@ type fileUpload struct {
 	sum     blob.Sum
 }
 
-var _ AttemptFiles = (*files)(nil)
+var _ AttemptFiles = (*Files)(nil)
 
 const (
 	artifactPrefix = "artifact/"
@@ -49,10 +51,10 @@ type fileKey struct {
 	run     store.Run // of the attempt that asks
 }
 
-func (f *files) key(ctx context.Context, l store.Lease, key string) (fileKey, error) {
+func (f *Files) key(ctx context.Context, l store.Lease, key string) (fileKey, error) {
 	var k fileKey
 	var err error
-	if k.run, err = f.s.store.Run(ctx, l.Run); err != nil {
+	if k.run, err = f.Store.Run(ctx, l.Run); err != nil {
 		return k, err
 	}
 	if name, ok := strings.CutPrefix(key, cachePrefix); ok && name != "" {
@@ -67,16 +69,16 @@ func (f *files) key(ctx context.Context, l store.Lease, key string) (fileKey, er
 }
 
 // content finds what a key has, if the attempt may read it.
-func (f *files) content(ctx context.Context, l store.Lease, key string) (store.Content, error) {
+func (f *Files) content(ctx context.Context, l store.Lease, key string) (store.Content, error) {
 	k, err := f.key(ctx, l, key)
 	if err != nil {
 		return store.Content{}, err
 	}
 	if k.attempt == 0 {
-		c, err := f.s.store.Cache(ctx, k.cache)
+		c, err := f.Store.Cache(ctx, k.cache)
 		return c.Content, err
 	}
-	a, err := f.s.store.Artifacts(ctx, k.attempt)
+	a, err := f.Store.Artifacts(ctx, k.attempt)
 	if err != nil {
 		return store.Content{}, err
 	}
@@ -87,7 +89,7 @@ func (f *files) content(ctx context.Context, l store.Lease, key string) (store.C
 }
 
 // exactly is content with the sum that is meant.
-func (f *files) exactly(ctx context.Context, l store.Lease, key string, sum blob.Sum) (store.Content, error) {
+func (f *Files) exactly(ctx context.Context, l store.Lease, key string, sum blob.Sum) (store.Content, error) {
 	c, err := f.content(ctx, l, key)
 	if err == nil && (c.SHA256 != sum.SHA256 || c.Bytes != sum.Size) {
 		err = errs.E(errs.Conflict, "%s has another content by now", key)
@@ -96,13 +98,20 @@ func (f *files) exactly(ctx context.Context, l store.Lease, key string, sum blob
 }
 
 // Info implements [AttemptFiles].
-func (f *files) Info(ctx context.Context, l store.Lease, key string) (blob.Sum, error) {
+func (f *Files) Info(ctx context.Context, l store.Lease, key string) (blob.Sum, error) {
+	k, err := f.key(ctx, l, key)
+	if err != nil {
+		return blob.Sum{}, err
+	}
 	c, err := f.content(ctx, l, key)
+	if err == nil && k.attempt == 0 {
+		err = f.Store.Update(ctx, func(tx *store.Tx) error { return tx.TouchCache(ctx, k.cache, f.Now()) })
+	}
 	return blob.Sum{Size: c.Bytes, SHA256: c.SHA256}, err
 }
 
 // mayWrite returns the key if the attempt may give it content.
-func (f *files) mayWrite(ctx context.Context, l store.Lease, key string) (fileKey, error) {
+func (f *Files) mayWrite(ctx context.Context, l store.Lease, key string) (fileKey, error) {
 	k, err := f.key(ctx, l, key)
 	if err == nil && k.attempt != 0 && k.attempt != l.ID {
 		err = errs.E(errs.Denied, "attempt %d may not write the artifacts of attempt %d", l.ID, k.attempt)
@@ -111,7 +120,7 @@ func (f *files) mayWrite(ctx context.Context, l store.Lease, key string) (fileKe
 }
 
 // Begin implements [AttemptFiles].
-func (f *files) Begin(ctx context.Context, l store.Lease, key string, sum blob.Sum) (have bool, to *blob.Request, err error) {
+func (f *Files) Begin(ctx context.Context, l store.Lease, key string, sum blob.Sum) (have bool, to *blob.Request, err error) {
 	k, err := f.mayWrite(ctx, l, key)
 	if err != nil {
 		return false, nil, err
@@ -132,7 +141,7 @@ func (f *files) Begin(ctx context.Context, l store.Lease, key string, sum blob.S
 	if err != nil {
 		return false, nil, err
 	}
-	if to, err = f.s.blobs.Upload(ctx, place, sum, presignedFor); err != nil || to == nil {
+	if to, err = f.Blobs.Upload(ctx, place, sum, presignedFor); err != nil || to == nil {
 		return false, nil, err
 	}
 	f.begun.Store(fileUpload{l.ID, key, sum}, place)
@@ -140,16 +149,16 @@ func (f *files) Begin(ctx context.Context, l store.Lease, key string, sum blob.S
 }
 
 // find looks for the same content in the project.
-func (f *files) find(ctx context.Context, k fileKey, sum blob.Sum) (store.Content, error) {
+func (f *Files) find(ctx context.Context, k fileKey, sum blob.Sum) (store.Content, error) {
 	if k.attempt == 0 {
-		return f.s.store.FindCache(ctx, k.cache.Project, k.cache.Protected, sum.SHA256, sum.Size)
+		return f.Store.FindCache(ctx, k.cache.Project, k.cache.Protected, sum.SHA256, sum.Size)
 	}
-	return f.s.store.FindArtifacts(ctx, k.run.Project, sum.SHA256, sum.Size)
+	return f.Store.FindArtifacts(ctx, k.run.Project, sum.SHA256, sum.Size)
 }
 
 // begin announces a blob, so that it goes if nothing comes to name it.
-func (f *files) begin(ctx context.Context, k fileKey, sum blob.Sum) (place string, err error) {
-	ids, err := f.s.store.NewIDs(ctx, "blob", 1)
+func (f *Files) begin(ctx context.Context, k fileKey, sum blob.Sum) (place string, err error) {
+	ids, err := f.Store.NewIDs(ctx, "blob", 1)
 	if err != nil {
 		return "", err
 	}
@@ -158,13 +167,13 @@ func (f *files) begin(ctx context.Context, k fileKey, sum blob.Sum) (place strin
 		kind = store.BlobCache
 	}
 	place = store.NewPlace(kind, k.run.Project, sum.SHA256, ids[0])
-	return place, f.s.store.Update(ctx, func(tx *store.Tx) error {
-		return tx.BeginBlob(ctx, kind, place, sum.Size, f.s.options.Now())
+	return place, f.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.BeginBlob(ctx, kind, place, sum.Size, f.Now())
 	})
 }
 
 // Put implements [AttemptFiles].
-func (f *files) Put(ctx context.Context, l store.Lease, key string, sum blob.Sum, content io.Reader) error {
+func (f *Files) Put(ctx context.Context, l store.Lease, key string, sum blob.Sum, content io.Reader) error {
 	k, err := f.mayWrite(ctx, l, key)
 	if err != nil {
 		return err
@@ -173,14 +182,14 @@ func (f *files) Put(ctx context.Context, l store.Lease, key string, sum blob.Sum
 	if err != nil {
 		return err
 	}
-	if err := f.s.blobs.Put(ctx, place, sum, content); err != nil {
+	if err := f.Blobs.Put(ctx, place, sum, content); err != nil {
 		return err
 	}
 	return f.name(ctx, l, k, store.Content{Place: place, Bytes: sum.Size, SHA256: sum.SHA256})
 }
 
 // Commit implements [AttemptFiles].
-func (f *files) Commit(ctx context.Context, l store.Lease, key string, sum blob.Sum) error {
+func (f *Files) Commit(ctx context.Context, l store.Lease, key string, sum blob.Sum) error {
 	k, err := f.mayWrite(ctx, l, key)
 	if err != nil {
 		return err
@@ -190,23 +199,23 @@ func (f *files) Commit(ctx context.Context, l store.Lease, key string, sum blob.
 		if c, err := f.exactly(ctx, l, key, sum); err == nil && c.Place != "" {
 			return nil // the answer to an earlier call was lost
 		}
-		return errs.E(errs.Conflict, "the upload of %s is not known here: begin it again", key)
+		return errs.E(errs.Unavailable, "the upload of %s is not known here: begin it again", key) // so the runner does
 	}
-	info, err := f.s.blobs.Stat(ctx, place.(string))
+	info, err := f.Blobs.Stat(ctx, place.(string))
 	if err != nil {
 		return err
 	}
-	if info.Size != sum.Size {
-		return errs.E(errs.Invalid, "%s has %d bytes in the store and not %d", key, info.Size, sum.Size)
+	if info.Size != sum.Size || info.SHA256 != "" && info.SHA256 != sum.SHA256 {
+		return errs.E(errs.Invalid, "the content of %s in the store is not the one that was announced: it has %d bytes, %d were announced", key, info.Size, sum.Size)
 	}
 	return f.name(ctx, l, k, store.Content{Place: place.(string), Bytes: sum.Size, SHA256: sum.SHA256})
 }
 
 // name gives a key its content.
-func (f *files) name(ctx context.Context, l store.Lease, k fileKey, c store.Content) error {
-	now := f.s.options.Now()
+func (f *Files) name(ctx context.Context, l store.Lease, k fileKey, c store.Content) error {
+	now := f.Now()
 	if k.attempt == 0 {
-		return f.s.store.Update(ctx, func(tx *store.Tx) error {
+		return f.Store.Update(ctx, func(tx *store.Tx) error {
 			return tx.PutCache(ctx, store.Cache{CacheID: k.cache, Content: c, Created: now})
 		})
 	}
@@ -219,7 +228,7 @@ func (f *files) name(ctx context.Context, l store.Lease, k fileKey, c store.Cont
 		Files: info.Files, FileBytes: info.Bytes, Reports: info.Reports, Created: now,
 	}
 	a.Expires, a.Keep = expiry(info.ExpireIn, now)
-	return f.s.store.Update(ctx, func(tx *store.Tx) error { return tx.PutArtifacts(ctx, a) })
+	return f.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutArtifacts(ctx, a) })
 }
 
 // defaultExpiry is how long artifacts stay that do not say it, as on GitLab.
@@ -237,25 +246,25 @@ func expiry(text string, now time.Time) (at time.Time, keep bool) {
 }
 
 // archive reads artifacts in the blob store.
-func (f *files) archive(c store.Content) *artifact.Archive {
-	return artifact.NewArchive(blob.OpenerOf(f.s.blobs, c.Place), blob.Sum{Size: c.Bytes, SHA256: c.SHA256})
+func (f *Files) archive(c store.Content) *artifact.Archive {
+	return artifact.NewArchive(blob.OpenerOf(f.Blobs, c.Place), blob.Sum{Size: c.Bytes, SHA256: c.SHA256})
 }
 
 // Open implements [AttemptFiles].
-func (f *files) Open(ctx context.Context, l store.Lease, key string, sum blob.Sum, part blob.Range) (io.ReadCloser, *blob.Request, error) {
+func (f *Files) Open(ctx context.Context, l store.Lease, key string, sum blob.Sum, part blob.Range) (io.ReadCloser, *blob.Request, error) {
 	c, err := f.exactly(ctx, l, key, sum)
 	if err != nil {
 		return nil, nil, err
 	}
-	if to, err := f.s.blobs.Download(ctx, c.Place, presignedFor); err != nil || to != nil {
+	if to, err := f.Blobs.Download(ctx, c.Place, presignedFor); err != nil || to != nil {
 		return nil, to, err
 	}
-	body, err := f.s.blobs.Open(ctx, c.Place, part)
+	body, err := f.Blobs.Open(ctx, c.Place, part)
 	return body, nil, err
 }
 
 // Discard implements [AttemptFiles].
-func (f *files) Discard(ctx context.Context, l store.Lease, key string, sum blob.Sum) error {
+func (f *Files) Discard(ctx context.Context, l store.Lease, key string, sum blob.Sum) error {
 	k, err := f.key(ctx, l, key)
 	if err != nil {
 		return err
@@ -264,10 +273,10 @@ func (f *files) Discard(ctx context.Context, l store.Lease, key string, sum blob
 	if err != nil || k.attempt != 0 {
 		return err // artifacts are evidence: a damaged one stays and is reported
 	}
-	if err := blob.Verify(ctx, f.s.blobs, c.Place, sum); err == nil || errs.Is(err, errs.Unavailable) {
+	if err := blob.Verify(ctx, f.Blobs, c.Place, sum); err == nil || errs.Is(err, errs.Unavailable) {
 		return err
 	}
-	return f.s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveCache(ctx, k.cache, sum.SHA256, f.s.options.Now()) })
+	return f.Store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveCache(ctx, k.cache, sum.SHA256, f.Now()) })
 }
 
 // openArtifact opens a file of the artifacts of a run's job, for child pipelines.
@@ -294,42 +303,4 @@ func (s *Server) openArtifact(ctx context.Context, run store.Run, job, path stri
 		return s.files.archive(a.Content).OpenFile(ctx, path)
 	}
 	return nil, errs.E(errs.NotFound, "job %s of run %d kept no artifacts", job, run.ID)
-}
-
-// sweepBlobs removes blobs that no row names any more, in small turns, until ctx
-// is done.
-func (s *Server) sweepBlobs(ctx context.Context) {
-	const portion = 50
-	for {
-		wait := 10 * time.Minute
-		now := s.options.Now()
-		var due []store.Removal
-		err := s.store.Update(ctx, func(tx *store.Tx) (err error) {
-			if _, err = tx.ExpireArtifacts(ctx, now, portion); err != nil {
-				return err
-			}
-			due, err = tx.TakeRemovals(ctx, now, portion)
-			return err
-		})
-		var gone []string
-		for _, r := range due {
-			if err := s.blobs.Delete(ctx, r.Place); err == nil {
-				gone = append(gone, r.Place)
-			}
-		}
-		if err == nil && len(gone) > 0 {
-			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.DoneRemovals(ctx, gone) })
-		}
-		if err != nil && ctx.Err() == nil {
-			s.options.Log.Error("remove blobs that are not needed", "error", err)
-		}
-		if len(gone) == portion {
-			wait = time.Second
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
 }

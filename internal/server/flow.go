@@ -43,7 +43,7 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	}
 	found, err := s.launcher.Resolve(ctx, scheduler.Launch{
 		Project: project, File: f.Path, Ref: git.Ref{Kind: git.Kind(in.RefKind), Name: in.Ref},
-		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Register: true,
+		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx), Register: true,
 	}, 0)
 	if err != nil {
 		return out, err
@@ -75,13 +75,87 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	if !out.Created {
 		out.Changes = flowChanges(before, f)
 	}
-	if !in.DryRun && (out.Created || len(out.Changes) > 0 || !before.Archived.IsZero()) {
+	schedules, err := s.registeredSchedules(ctx, project, f, in.Schedules, &out)
+	if err != nil {
+		return out, err
+	}
+	if !in.DryRun && (out.Created || flowDiffers(before, f) || !before.Archived.IsZero()) {
 		if err := s.putFlow(ctx, &f); err != nil {
 			return out, err
 		}
 	}
+	if !in.DryRun && in.Schedules != nil {
+		if _, err := s.scheduler.SetSchedules(ctx, f.ID, schedules); err != nil {
+			return out, err
+		}
+	}
 	out.Flow = wireFlow(project.Name, f)
+	for _, n := range schedules {
+		w, err := s.wireSchedule(n, project.Name, f.Name, 3)
+		if err != nil {
+			return out, err
+		}
+		out.Flow.Schedules = append(out.Flow.Schedules, w)
+	}
 	return out, nil
+}
+
+func flowDiffers(a, b store.Flow) bool { return len(flowChanges(a, b)) > 0 }
+
+// registeredSchedules checks the schedules that come with a registration, and adds
+// how they differ from those that the flow has to the changes.
+func (s *Server) registeredSchedules(ctx context.Context, p store.Project, f store.Flow, list *[]api.ScheduleInput, out *api.Registered) ([]store.Schedule, error) {
+	if list == nil {
+		return nil, nil
+	}
+	var have []store.Schedule
+	var err error
+	if f.ID != 0 {
+		if have, err = s.store.Schedules(ctx, f.ID); err != nil {
+			return nil, err
+		}
+	}
+	var want []store.Schedule
+	for _, in := range *list {
+		n, err := s.checkSchedule(ctx, p, f, scheduleOf(f.Actor, f.ID, in))
+		if err != nil {
+			return nil, err
+		}
+		want = append(want, n)
+	}
+	if from, to := scheduleTexts(have), scheduleTexts(want); from != to && !out.Created {
+		out.Changes = append(out.Changes, api.Change{Field: "schedules", From: from, To: to})
+	}
+	return want, nil
+}
+
+// scheduleTexts names schedules in one order.
+func scheduleTexts(list []store.Schedule) string {
+	texts := make([]string, len(list))
+	for i, n := range list {
+		texts[i] = n.Cron + " " + n.Timezone
+		if n.Cron == "" {
+			texts[i] = "every " + n.Every.String()
+		}
+		if n.CatchUp != "" && n.CatchUp != "none" {
+			texts[i] += " catch-up " + n.CatchUp
+		}
+		if len(n.Inputs) > 0 {
+			texts[i] += " " + inputTexts(n.Inputs)
+		}
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "; ")
+}
+
+// inputTexts writes inputs as the command line has them.
+func inputTexts(inputs map[string]any) string {
+	var list []string
+	for k, v := range inputs {
+		list = append(list, fmt.Sprintf("%s=%v", k, v))
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 // putFlow writes a flow, which gets an id if it is new.
@@ -177,20 +251,12 @@ func flowChanges(a, b store.Flow) []api.Change {
 		}
 	}
 	ref := func(f store.Flow) string { return f.RefKind + " " + f.Ref }
-	inputs := func(f store.Flow) string {
-		var list []string
-		for k, v := range f.Inputs {
-			list = append(list, fmt.Sprintf("%s=%v", k, v))
-		}
-		slices.Sort(list)
-		return strings.Join(list, " ")
-	}
 	add("path", a.Path, b.Path)
 	add("ref", ref(a), ref(b))
 	add("commit", a.Pinned, b.Pinned)
 	add("follow tag", a.FollowTag, b.FollowTag)
 	add("runtime", a.Runtime, b.Runtime)
-	add("inputs", inputs(a), inputs(b))
+	add("inputs", inputTexts(a.Inputs), inputTexts(b.Inputs))
 	add("concurrency", a.Concurrency, b.Concurrency)
 	add("when busy", a.WhenBusy, b.WhenBusy)
 	add("slots", strings.Join(a.Slots, ","), strings.Join(b.Slots, ","))

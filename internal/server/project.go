@@ -199,7 +199,13 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 	if len(runs) > 0 {
 		return errs.E(errs.Conflict, "project %s has runs, which would be lost; they go by its retention", p.Name)
 	}
-	if err := s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveProject(ctx, p.ID) }); err != nil {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.RemoveProjectAccess(ctx, p.ID); err != nil {
+			return err
+		}
+		return tx.RemoveProject(ctx, p.ID)
+	})
+	if err != nil {
 		return err
 	}
 	return s.loadHosts(ctx)

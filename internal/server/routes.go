@@ -57,7 +57,11 @@ func (s *Server) routes() http.Handler {
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
+	s.scheduleRoutes(a)
+	s.backfillRoutes(a)
+	s.slotRoutes(a)
 	s.runnerRoutes()
+	s.accessRoutes(a)
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
@@ -74,11 +78,13 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) projectRoutes(a huma.API) {
-	op(s, a, "GET /api/v1/projects", actRead, "list projects", func(ctx context.Context, _ *struct{}) (*answer[[]api.Project], error) {
+	op(s, a, "GET /api/v1/projects", need{action: actRead, filtered: true}, "list projects", func(ctx context.Context, _ *struct{}) (*answer[[]api.Project], error) {
 		list, err := s.store.Projects(ctx)
 		out := []api.Project{}
 		for _, p := range list {
-			out = append(out, wireProject(p))
+			if Caller(ctx).Sees(p.ID) {
+				out = append(out, wireProject(p))
+			}
 		}
 		return &answer[[]api.Project]{out}, err
 	})
@@ -131,7 +137,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		r, err := s.registerFlow(ctx, actorOf(ctx), in.Body)
 		return &answer[api.Registered]{r}, err
 	})
-	op(s, a, "GET /api/v1/flows", actRead, "list flows", func(ctx context.Context, in *struct {
+	op(s, a, "GET /api/v1/flows", need{action: actRead, filtered: true}, "list flows", func(ctx context.Context, in *struct {
 		Project  string `query:"project"`
 		Name     string `query:"name"`
 		Archived bool   `query:"archived" doc:"those too"`
@@ -154,6 +160,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		p, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err == nil {
 			f, err = s.changeFlow(ctx, actorOf(ctx), f, in.Body)
+			s.scheduler.WakeSchedules()
 		}
 		return &answer[api.Flow]{wireFlow(p.Name, f)}, err
 	})
@@ -175,11 +182,11 @@ func (s *Server) flowRoutes(a huma.API) {
 }
 
 func (s *Server) runRoutes(a huma.API) {
-	op(s, a, "POST /api/v1/runs", actRun, "start a run", func(ctx context.Context, in *struct{ Body api.RunInput }) (*answer[api.Run], error) {
+	op(s, a, "POST /api/v1/runs", need{action: actRun, filtered: true}, "start a run", func(ctx context.Context, in *struct{ Body api.RunInput }) (*answer[api.Run], error) {
 		r, err := s.startRun(ctx, actorOf(ctx), in.Body)
 		return &answer[api.Run]{r}, err
 	})
-	op(s, a, "GET /api/v1/runs", actRead, "list runs, newest first", func(ctx context.Context, in *struct {
+	op(s, a, "GET /api/v1/runs", need{action: actRead, filtered: true}, "list runs, newest first", func(ctx context.Context, in *struct {
 		Project string `query:"project"`
 		Flow    string `query:"flow" doc:"needs project"`
 		Ref     string `query:"ref"`
@@ -200,12 +207,9 @@ func (s *Server) runRoutes(a huma.API) {
 				f.Statuses = append(f.Statuses, pipeline.Status(status))
 			}
 		}
-		if in.Project != "" {
-			p, err := s.store.ProjectNamed(ctx, in.Project)
-			if err != nil {
-				return nil, err
-			}
-			f.Project = p.ID
+		var err error
+		if f.Project, err = s.listedProject(ctx, in.Project); err != nil {
+			return nil, err
 		}
 		if in.Flow != "" {
 			_, flow, err := s.findFlow(ctx, in.Project, in.Flow)
@@ -403,12 +407,9 @@ func (s *Server) findFlow(ctx context.Context, project, flow string) (store.Proj
 // listFlows lists flows with their last run.
 func (s *Server) listFlows(ctx context.Context, project, name string, archived bool) ([]api.Flow, error) {
 	filter := store.FlowFilter{Name: name, Archived: archived}
-	if project != "" {
-		p, err := s.store.ProjectNamed(ctx, project)
-		if err != nil {
-			return nil, err
-		}
-		filter.Project = p.ID
+	var err error
+	if filter.Project, err = s.listedProject(ctx, project); err != nil {
+		return nil, err
 	}
 	list, err := s.store.Flows(ctx, filter)
 	if err != nil {
@@ -463,5 +464,6 @@ func (s *Server) showFlow(ctx context.Context, p store.Project, f store.Flow) (a
 		out.LastRun = &run
 	}
 	out.Storage = s.storage(p, f, last)
-	return out, nil
+	out.Schedules, err = s.listSchedules(ctx, p.Name, f, 3)
+	return out, err
 }

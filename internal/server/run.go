@@ -23,7 +23,10 @@ func (s *Server) startRun(ctx context.Context, actor string, in api.RunInput) (a
 	if err != nil {
 		return api.Run{}, err
 	}
-	n := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor}
+	if !Caller(ctx).Sees(project.ID) {
+		return api.Run{}, unseen("project", project.Name)
+	}
+	n := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx)}
 	if in.Ref != "" {
 		n.Ref = git.Ref{Kind: git.Kind(cmp.Or(in.RefKind, string(git.KindBranch))), Name: in.Ref}
 	}

@@ -29,6 +29,9 @@ func (a *RunnerAPI) serve(w http.ResponseWriter, r *http.Request, f func(*runner
 	if out == (streamed{}) && err == nil {
 		return
 	}
+	if err != nil && r.Context().Err() != nil {
+		return // the runner did not wait for the answer
+	}
 	writeRunner(w, out, err)
 }
 

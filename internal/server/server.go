@@ -70,7 +70,7 @@ type Server struct {
 	memory    *api.PipeListener
 	compiled  compiledRuns
 	blobs     blob.Store
-	files     *files
+	files     *Files
 	unlock    func()
 }
 
@@ -82,6 +82,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.PublicURL != nil {
+		if o.PublicURL, err = parsePublicURL(o.PublicURL.String()); err != nil {
+			return nil, err
+		}
 	}
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
@@ -98,11 +103,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := s.lock(); err != nil {
 		return s, err
 	}
-	database := o.Database
-	if database == "" {
-		database = filepath.Join(o.Data, "refline.db")
-	}
-	if s.store, err = store.Open(ctx, database); err != nil {
+	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
 		return s, err
 	}
 	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
@@ -111,15 +112,16 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if _, err := s.secrets.OwnerToken(ctx); err != nil {
 		return s, err
 	}
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), 0, o.Now); err != nil {
+	// A runner keeps MaxBytes, and then says what it left out.
+	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
-	s.files = &files{s: s}
 	if s.blobs = o.Blobs; s.blobs == nil {
 		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
 			return s, err
 		}
 	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
@@ -134,8 +136,17 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter = s.launcher
+	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
+}
+
+// databaseOf is the address of the database.
+func databaseOf(o Options) string {
+	if o.Database == "" {
+		return filepath.Join(o.Data, "refline.db")
+	}
+	return o.Database
 }
 
 // Handler answers all requests.
@@ -189,6 +200,9 @@ func (s *Server) Close() error {
 	}
 	if s.logs != nil {
 		all = append(all, s.logs.Close())
+	}
+	if f, ok := s.blobs.(*blob.Folder); ok && f != nil && s.options.Blobs == nil {
+		all = append(all, f.Close())
 	}
 	if s.store != nil {
 		all = append(all, s.store.Close())

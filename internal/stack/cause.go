@@ -121,7 +121,7 @@ func (r *Recovery) leaving(list []Retained, stack, env string) *Recovery {
 	}
 	more := *r
 	more.Problem = "its creation failed and was rolled back, but " + strings.Join(names, ", ") +
-		" is kept and in no stack; delete the stack, then take that in, or delete it too and plan anew"
+		" is kept and in no stack; delete the stack, then import what is kept, or delete it too and plan again"
 	more.Commands = []string{r.Commands[0] + ", then refline stack plan " + stack + " --env " + env + " --import-existing"}
 	return &more
 }

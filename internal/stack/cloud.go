@@ -65,7 +65,7 @@ type Stacks interface {
 	// Validate asks AWS about a template (ValidateTemplate).
 	Validate(ctx context.Context, t Source) (Validation, error)
 	// Drift starts the detection of drift when detection is "" and gives its
-	// id with Done false; with an id it tells how far that detection is, and
+	// id with Done false; with an id it returns how far that detection is, and
 	// once Done all drifted resources.
 	Drift(ctx context.Context, stack, detection string) (Drift, error)
 	// Do changes a stack without a change set.
@@ -89,7 +89,7 @@ type ChangeSets interface {
 	// ExecuteChangeSet starts the execution. A change set that is obsolete,
 	// failed or executed is a Conflict.
 	ExecuteChangeSet(ctx context.Context, arn string, o ExecuteOptions) error
-	// DeleteChangeSet deletes one; one that is gone is no error. Called at the
+	// DeleteChangeSet deletes one; a missing one is not an error. Called at the
 	// root of nested change sets.
 	DeleteChangeSet(ctx context.Context, arn string) error
 }
@@ -108,7 +108,7 @@ type Objects interface {
 	ObjectURL(bucket, key string) string
 }
 
-// Caller is who calls.
+// Caller is the identity of the credentials.
 type Caller struct {
 	Account string // twelve digits
 	ARN     string

@@ -15,7 +15,7 @@ type Config struct {
 	File         string // as the user named it, relative to the repository
 	Stacks       []*Definition
 	Environments []*Environment
-	// Stateful are resource types that hold data besides those known already.
+	// Stateful are resource types that hold data, in addition to the known ones.
 	Stateful []string
 	// Rules is the path of a file of review rules, or "".
 	Rules string

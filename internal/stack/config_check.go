@@ -41,7 +41,7 @@ func (r *configReader) check(c *Config) {
 func (r *configReader) checkStack(c *Config, d *Definition) {
 	at := cfn.Path{"stacks", d.Name}
 	if !validName(d.Name) {
-		r.errorf(at, "", "%q is not a name of a stack: a letter, then letters, digits and hyphens", d.Name)
+		r.errorf(at, "", "%q is not a stack name: a letter, then letters, digits and hyphens", d.Name)
 	}
 	if d.Template == "" {
 		r.errorf(at, "add template: with the path of a Jsonnet, YAML or JSON file", "stack %s has no template", d.Name)
@@ -58,7 +58,7 @@ func (r *configReader) checkStack(c *Config, d *Definition) {
 func (r *configReader) checkEnvironment(c *Config, e *Environment) {
 	at := cfn.Path{"environments", e.Name}
 	if !validName(e.Name) {
-		r.errorf(at, "", "%q is not a name of an environment: a letter, then letters, digits and hyphens", e.Name)
+		r.errorf(at, "", "%q is not an environment name: a letter, then letters, digits and hyphens", e.Name)
 	}
 	node := r.source.At(at)
 	switch {
@@ -105,14 +105,14 @@ func (r *configReader) known(what, name string, all []string, at cfn.Path) {
 func (r *configReader) checkCircles(c *Config) {
 	for _, e := range c.Environments {
 		if circle := c.circle(e); circle != nil {
-			r.errorf(cfn.Path{"stacks", circle[0]}, "", "stacks wait for each other in environment %s: %s",
+			r.errorf(cfn.Path{"stacks", circle[0]}, "", "stacks form a cycle in environment %s: %s",
 				e.Name, strings.Join(circle, " → "))
 			return // the same circle is in the others
 		}
 	}
 }
 
-// circle gives the names along one circle of needs, the first one again at the
+// circle returns the names along one circle of needs, the first one again at the
 // end, or nil.
 func (c *Config) circle(e *Environment) []string {
 	const visiting, done = 1, 2

@@ -94,7 +94,7 @@ func (r *configReader) valueFields(v *Value, parameter bool) []field {
 		fields = append(fields, field{"previous", func(n *cfn.Node, at cfn.Path) {
 			r.truth(func(b bool) { v.Previous = b })(n, at)
 			if n.Kind == cfn.Bool && !v.Previous {
-				r.errorf(at, "give the parameter its value, or leave it out", "previous is true or not there")
+				r.errorf(at, "give the parameter its value, or leave it out", "previous is either true or absent")
 			}
 		}})
 	}

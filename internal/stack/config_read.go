@@ -113,7 +113,7 @@ func (r *configReader) text(into *string) func(*cfn.Node, cfn.Path) {
 	return func(n *cfn.Node, at cfn.Path) {
 		switch {
 		case !scalar(n):
-			r.errorf(at, "", "%s is a text, not %s", at[len(at)-1], kindOf(n))
+			r.errorf(at, "", "%s is a string, not %s", at[len(at)-1], kindOf(n))
 		case n.Text == "":
 			r.errorf(at, "leave the key out", "%s is empty", at[len(at)-1])
 		default:
@@ -135,13 +135,13 @@ func (r *configReader) truth(set func(bool)) func(*cfn.Node, cfn.Path) {
 func (r *configReader) texts(into *[]string) func(*cfn.Node, cfn.Path) {
 	return func(n *cfn.Node, at cfn.Path) {
 		if n.Kind != cfn.List {
-			r.errorf(at, "", "%s is a list of texts, not %s", at[len(at)-1], kindOf(n))
+			r.errorf(at, "", "%s is a list of strings, not %s", at[len(at)-1], kindOf(n))
 			return
 		}
 		*into = []string{}
 		for i, item := range n.Items {
 			if !scalar(item) || item.Text == "" {
-				r.errorf(step(at, fmt.Sprint(i)), "", "an item of %s is a text, not %s", at[len(at)-1], kindOf(item))
+				r.errorf(step(at, fmt.Sprint(i)), "", "an item of %s is a string, not %s", at[len(at)-1], kindOf(item))
 				continue
 			}
 			*into = append(*into, item.Text)
@@ -175,5 +175,5 @@ func (r *configReader) among(s string, at cfn.Path, allowed []string) {
 	if near := diag.Nearest(s, allowed); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	r.errorf(at, hint, "%q is not known here", s)
+	r.errorf(at, hint, "%q is not a known value", s)
 }

@@ -224,15 +224,15 @@ stray: 1
 	want := []string{
 		`s.yml:2:3: error: stack landing has no template; add template: with the path of a Jsonnet, YAML or JSON file`,
 		`s.yml:3:5: error: "tempalte" is not a key of stack landing; did you mean "template"?`,
-		`s.yml:4:20: error: "CAPABILITY_AIM" is not known here; did you mean "CAPABILITY_IAM"?`,
-		`s.yml:5:5: error: "explode" is not known here; it is one of rollback, keep, delete`,
+		`s.yml:4:20: error: "CAPABILITY_AIM" is not a known value; did you mean "CAPABILITY_IAM"?`,
+		`s.yml:5:5: error: "explode" is not a known value; it is one of rollback, keep, delete`,
 		`s.yml:7:15: error: "netwrk" is not a stack; stacks are landing, 1st`,
 		`s.yml:8:7: error: Empty has no value; write a text`,
 		`s.yml:9:7: error: Two has one source of its value; write {output: STACK.KEY} or {env: NAME}`,
 		`s.yml:9:13: error: "a" is not a stack; stacks are landing, 1st`,
 		`s.yml:10:13: error: "noKey" is not STACK.KEY; write: output: network.VpcId`,
 		`s.yml:11:18: error: "network" is not a stack; stacks are landing, 1st`,
-		`s.yml:12:3: error: "1st" is not a name of a stack: a letter, then letters, digits and hyphens`,
+		`s.yml:12:3: error: "1st" is not a stack name: a letter, then letters, digits and hyphens`,
 		`s.yml:14:3: error: environment dev has no region; add region:, as eu-west-1`,
 		`s.yml:15:5: error: an account's id is twelve digits, not "12345"`,
 		`s.yml:16:12: error: a ref has either a branch or a tag; write: develop, or {branch: develop}, or {tag: v*}`,
@@ -281,9 +281,9 @@ environments:
 `
 	for name, tc := range map[string]struct{ stacks, want string }{
 		"circle": {"stacks:\n  a: {template: a, depends_on: [b]}\n  b: {template: b, tags: {x: {output: a.Y}}}",
-			"c.yml:2:3: error: stacks wait for each other in environment dev: a → b → a"},
+			"c.yml:2:3: error: stacks form a cycle in environment dev: a → b → a"},
 		"self": {"stacks:\n  a: {template: a, depends_on: [a]}",
-			"c.yml:2:3: error: stacks wait for each other in environment dev: a → a"},
+			"c.yml:2:3: error: stacks form a cycle in environment dev: a → a"},
 		"twins": {"stacks:\n  a: {template: a, stack_name: landing}",
 			"c.yml:2:20: error: a in prod and a in dev are both landing in one account and region; put {environment} into stack_name"},
 		"placeholder": {"stacks:\n  a: {template: a, stack_name: '{stck}'}",
@@ -406,7 +406,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	config := fmt.Sprintf(oneStack, ", parameters: {Kept: {previous: false}}", ", bucket: Staging_Dev")
 	_, err := Load(t.Context(), "refline.stacks.yml", files(map[string]string{"refline.stacks.yml": config}))
-	want := `refline.stacks.yml:3:57: error: previous is true or not there; give the parameter its value, or leave it out
+	want := `refline.stacks.yml:3:57: error: previous is either true or absent; give the parameter its value, or leave it out
 refline.stacks.yml:5:70: error: "Staging_Dev" is not the name of a bucket: lower-case letters, digits, dots and hyphens, 3 to 63`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

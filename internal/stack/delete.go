@@ -28,16 +28,16 @@ func (s *Session) Delete(ctx context.Context, t *Target, o DeleteOptions) (*Depl
 	}
 	if st.TerminationProtection {
 		if !o.Force {
-			return nil, errs.E(errs.Conflict, "stack %s is protected from deletion; if it is really to go: refline stack delete %s --env %s --force",
+			return nil, errs.E(errs.Conflict, "stack %s is protected from deletion; to delete it anyway: refline stack delete %s --env %s --force",
 				t.StackName, t.Name, s.Env.Name)
 		}
 		off := false
 		if err := s.Cloud.Do(ctx, st.ID, Action{Protect: &off}); err != nil {
-			return nil, fmt.Errorf("lift the protection of %s: %w", t.StackName, err)
+			return nil, fmt.Errorf("turn off the protection of %s: %w", t.StackName, err)
 		}
 	}
 	if len(o.Retain) > 0 && st.Status != deleteFailed {
-		return nil, errs.E(errs.Conflict, "resources can be left only when a deletion failed at them; %s is %s", t.StackName, st.Status)
+		return nil, errs.E(errs.Conflict, "resources can be retained only after a deletion failed; stack %s is %s", t.StackName, st.Status)
 	}
 	left, err := s.retained(ctx, st)
 	if err != nil {
@@ -78,9 +78,9 @@ func (s *Session) Rollback(ctx context.Context, t *Target, emit func(Progress)) 
 		return s.operate(ctx, t, st, Action{CancelUpdate: true}, emit)
 	}
 	if out := RecoveryOf(st.Status, t.Name, s.Env.Name); out != nil {
-		return nil, errs.E(errs.Conflict, "stack %s is %s, which cannot be taken back: %s", t.StackName, st.Status, out)
+		return nil, errs.E(errs.Conflict, "stack %s is %s, which cannot be rolled back: %s", t.StackName, st.Status, out)
 	}
-	return nil, errs.E(errs.Conflict, "stack %s is %s; only a deployment that failed and was kept, or an update under way, can be taken back; to go back further, plan the earlier commit",
+	return nil, errs.E(errs.Conflict, "stack %s is %s; only a failed deployment that was kept, or an update in progress, can be rolled back; to go back further, plan the earlier commit",
 		t.StackName, st.Status)
 }
 

@@ -19,7 +19,7 @@ type DeployOptions struct {
 	// Approved is the digest that was approved; the plan must have it. Empty
 	// when the plan file itself is the approval.
 	Approved string
-	// Outdated deploys a plan that is not for what is here now; the reasons are
+	// Outdated deploys an outdated plan; the reasons are
 	// recorded.
 	Outdated bool
 	// Emit gets each event as it is known. May be nil.
@@ -65,7 +65,7 @@ type StillRunningError struct {
 }
 
 func (e *StillRunningError) Error() string {
-	return fmt.Sprintf("stack %s goes on in AWS; to watch it: refline stack events %s --env %s --follow", e.StackName, e.Stack, e.Env)
+	return fmt.Sprintf("AWS continues with stack %s; to watch it: refline stack events %s --env %s --follow", e.StackName, e.Stack, e.Env)
 }
 
 func (e *StillRunningError) Unwrap() error { return e.Err }
@@ -177,7 +177,7 @@ func (s *Session) mayDeploy(p *planfile.Plan, o DeployOptions) error {
 	case !sealed:
 		return errs.E(errs.Conflict, "the plan of %s was changed after it was made; plan again", p.StackName)
 	case o.Approved != "" && o.Approved != p.Digest:
-		return errs.E(errs.Conflict, "approved was the plan %s, but this is %s; nothing was done", planfile.Short(o.Approved), planfile.Short(p.Digest))
+		return errs.E(errs.Conflict, "the approved plan is %s, but this file is %s; nothing was done", planfile.Short(o.Approved), planfile.Short(p.Digest))
 	case p.Account != s.Caller.Account:
 		return errs.E(errs.Denied, "the plan is for account %s, but these credentials are of %s (%s); nothing was done", p.Account, s.Caller.Account, s.Caller.ARN)
 	case p.Environment != s.Env.Name || p.Region != s.Env.Region || p.Account != s.Env.Account:
@@ -199,7 +199,7 @@ func (s *Session) mayDeploy(p *planfile.Plan, o DeployOptions) error {
 	return nil
 }
 
-// mayBeOutdated refuses a plan that is not for what is here now, unless that
+// mayBeOutdated refuses an outdated plan, unless that
 // is wanted, and returns the reasons.
 func (s *Session) mayBeOutdated(ctx context.Context, p *planfile.Plan, o DeployOptions) ([]string, error) {
 	why, err := s.outdated(ctx, p)
@@ -207,10 +207,10 @@ func (s *Session) mayBeOutdated(ctx context.Context, p *planfile.Plan, o DeployO
 		return nil, err
 	}
 	if !o.Outdated {
-		return nil, errs.E(errs.Conflict, "the plan of %s is outdated: %s; plan again: refline stack plan %s --env %s; or deploy it all the same with --outdated",
+		return nil, errs.E(errs.Conflict, "the plan of %s is outdated: %s; plan again: refline stack plan %s --env %s; or deploy it anyway with --outdated",
 			p.StackName, strings.Join(why, "; "), p.Stack, p.Environment)
 	}
-	s.Notef("the plan of %s is outdated and deployed all the same: %s", p.StackName, strings.Join(why, "; "))
+	s.Notef("the plan of %s is outdated and deployed anyway: %s", p.StackName, strings.Join(why, "; "))
 	return why, nil
 }
 
@@ -244,7 +244,7 @@ func (s *Session) verify(ctx context.Context, p *planfile.Plan) error {
 	case errs.Is(err, errs.NotFound):
 		// Emulators keep no template of a change set; its ARN, which nobody can
 		// make a second time, binds it all the same.
-		s.Notef("this service does not tell the template of a change set, so it was not compared")
+		s.Notef("this service does not return the template of a change set, so it was not compared")
 	case err != nil:
 		return fmt.Errorf("template of the change set: %w", err)
 	case planfile.DigestOf([]byte(text)) != p.Template.Digest:
@@ -272,14 +272,14 @@ func samePairs(a, b []Pair) bool {
 
 func (s *Session) executeError(p *planfile.Plan, err error) error {
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
-		return errs.E(errs.Conflict, "the plan of %s is no longer good: %w; plan again: refline stack plan %s --env %s",
+		return errs.E(errs.Conflict, "the plan of %s is no longer valid: %w; plan again: refline stack plan %s --env %s",
 			p.StackName, err, p.Stack, p.Environment)
 	}
 	return fmt.Errorf("execute the plan of %s: %w", p.StackName, err)
 }
 
 // EnvironmentOf is the environment that a plan says it is for: that of the
-// configuration, or when there is none what the plan itself tells.
+// configuration, or else as the plan itself names it.
 func EnvironmentOf(c *Config, p *planfile.Plan) (*Config, *Environment, error) {
 	if c == nil {
 		e := &Environment{Name: p.Environment, Account: p.Account, Region: p.Region, Protected: p.Protected}

@@ -82,7 +82,7 @@ func TestDeployRefuses(t *testing.T) {
 			errs.Conflict, "was changed after it was made"},
 		"plan A approved for plan B": {func(w *world, _ *planfile.Plan) DeployOptions {
 			return DeployOptions{Approved: w.plan(PlanOptions{AllowReplace: []string{"Bucket"}}).Digest}
-		}, errs.Conflict, "approved was the plan sha256:"},
+		}, errs.Conflict, "the approved plan is sha256:"},
 		"another account": {func(w *world, _ *planfile.Plan) DeployOptions {
 			w.Session.Caller.Account = "222222222222"
 			return DeployOptions{}
@@ -122,7 +122,7 @@ func TestDeployRefuses(t *testing.T) {
 		"obsolete in between": {func(w *world, _ *planfile.Plan) DeployOptions {
 			w.execute = func(string) error { return errs.E(errs.Conflict, "ChangeSet cannot be executed: OBSOLETE") }
 			return DeployOptions{}
-		}, errs.Conflict, "the plan of landing-dev is no longer good: ChangeSet cannot be executed: OBSOLETE; plan again"},
+		}, errs.Conflict, "the plan of landing-dev is no longer valid: ChangeSet cannot be executed: OBSOLETE; plan again"},
 	} {
 		w, p := planned(t, "")
 		o := tc.spoil(w, p)
@@ -233,9 +233,9 @@ func TestCanceledDeploymentGoesOnInAWS(t *testing.T) {
 	_, err := w.Deploy(ctx, p, DeployOptions{Emit: func(Progress) { cancel() }})
 	var left *StillRunningError
 	if !errors.As(err, &left) || !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v, want a LeftError", err)
+		t.Fatalf("got %v, want a StillRunningError", err)
 	}
-	if want := "stack landing-dev goes on in AWS; to watch it: refline stack events landing --env dev --follow"; err.Error() != want {
+	if want := "AWS continues with stack landing-dev; to watch it: refline stack events landing --env dev --follow"; err.Error() != want {
 		t.Errorf("got %s", err)
 	}
 }
@@ -348,7 +348,7 @@ func TestPublishIsImmutable(t *testing.T) {
 	}
 	o.Body = []byte("Resources: {Evil: {}}")
 	w.objects["staging/"+a.Key] = o
-	if _, err := w.Publish(t.Context(), w.target("landing")); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "does not hold what its name says") {
+	if _, err := w.Publish(t.Context(), w.target("landing")); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "does not have the content that its name says") {
 		t.Errorf("a staged template that was changed: got %v", err)
 	}
 }

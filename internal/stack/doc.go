@@ -4,7 +4,7 @@
 // A configuration names stacks and environments; a ref chooses the
 // environments; a plan is a change set with everything a reviewer needs and a
 // digest over what was reviewed; a deployment executes exactly that plan. The
-// package works on values and writes only where it is told to.
+// package works on values and writes only where the caller says.
 //
 // It refuses to know a cloud's own client (see [Cloud]), a terminal, or a
 // server.

@@ -41,7 +41,7 @@ func guard(p *planfile.Plan, c *Config, rules *Rules) {
 		}
 		p.Refusals = append(p.Refusals, planfile.Refusal{ID: change.ID(), Rule: "stateful",
 			Message: fmt.Sprintf("%s (%s) holds data and %s", change.ID(), change.Type, threat(*change)),
-			Hint:    "if that is meant: --allow-replace " + change.ID()})
+			Hint:    "if intended: --allow-replace " + change.ID()})
 	}
 	for _, id := range p.Allowed {
 		if !used[id] {
@@ -65,7 +65,7 @@ func threat(c planfile.Change) string {
 	return what + "; " + c.DataSentence()
 }
 
-// like matches a name with a pattern whose * stands for any characters.
+// like matches a name with a pattern, in which * matches any characters.
 func like(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

@@ -42,7 +42,7 @@ func TestProtectedEnvironmentWantsARef(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf(oneStack, "", ", protected: true"), nil)
 	w.Origin.Ref = ""
 	_, err := w.Plan(t.Context(), w.target("landing"), PlanOptions{})
-	if want := "environment dev is protected and for develop only, and this is no branch and no tag"; !errs.Is(err, errs.Denied) || err.Error() != want {
+	if want := "environment dev is protected and for develop only, and this is neither a branch nor a tag"; !errs.Is(err, errs.Denied) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -106,13 +106,13 @@ func (t *Template) checkImports(list []ImportResource) ([]ImportResource, error)
 		if kind.IsString() && in.Type == "" {
 			list[i].Type = kind.Text
 		} else if kind.IsString() && in.Type != kind.Text {
-			refuse(in.Place, "", "%s is a %s in %s, not a %s", in.LogicalID, kind.Text, t.File, in.Type)
+			refuse(in.Place, "", "%s is of type %s in %s, not %s", in.LogicalID, kind.Text, t.File, in.Type)
 		}
 		if !n.Has("DeletionPolicy") {
-			refuse(at, "add DeletionPolicy: Retain; another one may come later", "%s is to be imported and has no DeletionPolicy", in.LogicalID)
+			refuse(at, "add DeletionPolicy: Retain; it can be changed later", "%s is imported and needs a DeletionPolicy", in.LogicalID)
 		}
 		if slices.ContainsFunc(list[:i], func(x ImportResource) bool { return x.LogicalID == in.LogicalID }) {
-			refuse(in.Place, "", "%s is to be imported twice", in.LogicalID)
+			refuse(in.Place, "", "%s is in the import list twice", in.LogicalID)
 		}
 	}
 	return list, found.Sort().Err()

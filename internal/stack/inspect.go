@@ -36,7 +36,7 @@ func (t *TargetStatus) MarshalJSON() ([]byte, error) {
 	}{t.Target.Name, t.Target.StackName, t.Exists, t.Stack.Status, t.Stack.Reason, len(t.Resources), t.Stack.DriftStatus, t.Pending, t.Recovery})
 }
 
-// StatusOf gives the status of several targets.
+// StatusOf returns the status of several targets.
 func (s *Session) StatusOf(ctx context.Context, targets []*Target) ([]*TargetStatus, error) {
 	var list []*TargetStatus
 	for _, t := range targets {
@@ -49,7 +49,7 @@ func (s *Session) StatusOf(ctx context.Context, targets []*Target) ([]*TargetSta
 	return list, nil
 }
 
-// Status gives the state of a target. A stack that does not exist is not an error.
+// Status returns the state of a target. A stack that does not exist is not an error.
 func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if errs.Is(err, errs.NotFound) || err == nil && st.Status == deleteComplete {
@@ -73,7 +73,7 @@ func (s *Session) Status(ctx context.Context, t *Target) (*TargetStatus, error) 
 	return out, nil
 }
 
-// Events gives a stack's latest events, oldest first, at most limit (0 is all).
+// Events returns a stack's latest events, oldest first, at most limit (0 is all).
 func (s *Session) Events(ctx context.Context, t *Target, limit int) ([]Event, error) {
 	events, err := s.Cloud.Events(ctx, EventQuery{Stack: t.StackName, Limit: limit})
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Session) Events(ctx context.Context, t *Target, limit int) ([]Event, er
 }
 
 // Follow emits the events of the operation that is under way, from its start,
-// until it ends. Without one it gives the stack's state at once.
+// until it ends. Without one it returns the stack's state at once.
 func (s *Session) Follow(ctx context.Context, t *Target, emit func(Progress)) (*Deployment, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *Session) beforeOperation(ctx context.Context, st Stack) (string, error)
 	return "", nil
 }
 
-// Outputs gives a deployed stack's outputs.
+// Outputs returns a deployed stack's outputs.
 func (s *Session) Outputs(ctx context.Context, t *Target) ([]Output, error) {
 	st, err := s.Cloud.Stack(ctx, t.StackName)
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *Session) Drift(ctx context.Context, t *Target) (Drift, error) {
 	}
 }
 
-// PendingPlan is a change set that nobody executed yet.
+// PendingPlan is a change set that is not executed yet.
 type PendingPlan struct {
 	ChangeSet   string    `json:"changeSet"`
 	Name        string    `json:"name"`
@@ -185,7 +185,7 @@ type PendingPlan struct {
 // Waits reports whether the plan can be deployed.
 func (p PendingPlan) Waits() bool { return p.Execution == available && !p.Replaced }
 
-// State is what became of a plan that nobody executed.
+// State is what became of a plan that was not executed.
 func (p PendingPlan) State() string {
 	switch {
 	case p.Empty:
@@ -218,7 +218,7 @@ func gather(targets []*Target, plans func(*Target) ([]PendingPlan, error)) ([]Pe
 	return all, nil
 }
 
-// Plans lists the change sets of a target that nobody executed.
+// Plans lists the change sets of a target that are not executed.
 func (s *Session) Plans(ctx context.Context, t *Target) ([]PendingPlan, error) {
 	sets, err := s.Cloud.ListChangeSets(ctx, t.StackName)
 	if errs.Is(err, errs.NotFound) {

@@ -125,7 +125,7 @@ func (o LintOptions) with(lo lint.Options) lint.Options {
 	return lo
 }
 
-// LintTemplate gives a template's findings; one that cannot be read is a finding.
+// LintTemplate returns a template's findings; one that cannot be read is a finding.
 func LintTemplate(ctx context.Context, in jsonnet.Input, o lint.Options) (diag.List, error) {
 	t, err := cfn.Load(ctx, in)
 	if list, ok := FindingsOf(err); ok {
@@ -137,7 +137,7 @@ func LintTemplate(ctx context.Context, in jsonnet.Input, o lint.Options) (diag.L
 	return lint.Lint(ctx, t, o)
 }
 
-// FindingsOf gives the findings that an error holds.
+// FindingsOf returns the findings that an error holds.
 func FindingsOf(err error) (diag.List, bool) {
 	var failure *diag.Failure
 	if !errors.As(err, &failure) {

@@ -16,7 +16,7 @@ type Outcome struct {
 
 // Each calls work for every target, one after those it depends on has
 // returned nil, at most workers at a time. A target whose dependency failed is
-// skipped. The outcomes stand in the order of targets.
+// skipped. The outcomes are in the order of targets.
 func (c *Config) Each(ctx context.Context, targets []*Target, workers int, work func(ctx context.Context, t *Target) error) []Outcome {
 	return turns(ctx, targets, workers, work, c.waits(targets, false))
 }

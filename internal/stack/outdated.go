@@ -12,7 +12,7 @@ import (
 	"refline/internal/stack/planfile"
 )
 
-// CommitRule says of which commit a plan may be when it is deployed.
+// CommitRule says which commit's plans may be deployed.
 type CommitRule string
 
 // The rules.
@@ -21,7 +21,7 @@ const (
 	CommitAncestor CommitRule = "ancestor" // that one or one before it
 )
 
-// outdated lists why a plan is not for what is here now: its stack or its
+// outdated lists why a plan is outdated: its stack or its
 // settings left the configuration, another commit is checked out, or a later
 // plan of the stack took its place. Without a reason the list is empty.
 func (s *Session) outdated(ctx context.Context, p *planfile.Plan) ([]string, error) {
@@ -185,7 +185,7 @@ func (s *Session) keepAsMark(ctx context.Context, set ChangeSet) (bool, error) {
 		case !replaces(set, c):
 		case nothingToChange(c):
 			if err := s.Cloud.DeleteChangeSet(ctx, c.ARN); err != nil {
-				return false, fmt.Errorf("delete change set %s, which marks nothing any more: %w", c.ARN, err)
+				return false, fmt.Errorf("delete change set %s, which is not needed any more: %w", c.ARN, err)
 			}
 		case c.Execution == available:
 			waiting++
@@ -194,7 +194,7 @@ func (s *Session) keepAsMark(ctx context.Context, set ChangeSet) (bool, error) {
 	if waiting == 0 {
 		return false, nil
 	}
-	s.Notef("%s: plans that waited and are outdated now: %d; to remove them: refline stack plans --env %s --prune", set.StackName, waiting, s.Env.Name)
+	s.Notef("%s: pending plans that are outdated now: %d; to remove them: refline stack plans --env %s --prune", set.StackName, waiting, s.Env.Name)
 	return true, nil
 }
 

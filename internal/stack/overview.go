@@ -47,7 +47,7 @@ func (c *Config) Overview(env string, ref Ref) Overview {
 	return o
 }
 
-// Everywhere gives the chosen stacks of an environment, or of all of them for "":
+// Everywhere returns the chosen stacks of an environment, or of all of them for "":
 // what needs no account works anywhere.
 func (c *Config) Everywhere(env string, ref Ref, names []string) ([]*Target, error) {
 	if env != "" {

@@ -44,12 +44,12 @@ func (r *Review) AddTemplates(ctx context.Context, s *Session, targets []*Target
 			continue
 		}
 		if err := r.AddTemplate(ctx, s, t); err != nil {
-			s.Notef("%s: the page does not have the template: %v", t.StackName, err)
+			s.Notef("%s: the page lacks the template: %v", t.StackName, err)
 		}
 	}
 }
 
-// TargetsOf gives each plan's stack as the configuration has it, or as much of it
+// TargetsOf returns each plan's stack as the configuration has it, or as much of it
 // as the plan says.
 func (s *Session) TargetsOf(plans []*planfile.Plan) []*Target {
 	var out []*Target

@@ -132,7 +132,7 @@ func effectOf(rc ResourceChange, properties []planfile.PropertyChange) planfile.
 	return planfile.EffectChange
 }
 
-// dataOf tells what becomes of the data: as the change set says, else by the
+// dataOf returns what becomes of the data: as the change set says, else by the
 // policy that the template gives, else by CloudFormation's default.
 func dataOf(rc ResourceChange, e planfile.Effect, tmpl *Template, trail []string) planfile.DataImpact {
 	if e != planfile.EffectRemove && e != planfile.EffectReplace && e != planfile.EffectMaybe {

@@ -29,7 +29,7 @@ type PlanOptions struct {
 	Rules       *Rules
 }
 
-// Plan makes a change set for a target, waits for it and tells what it would
+// Plan makes a change set for a target, waits for it and returns what it would
 // do. A plan that changes nothing is Empty, and its change set is gone again.
 // When AWS refuses to make it, the error is of kind Invalid and holds a finding
 // for each reason, at the line of the source, nested stacks' included.
@@ -43,7 +43,7 @@ func (s *Session) Plan(ctx context.Context, t *Target, o PlanOptions) (*planfile
 	}
 	if len(tmpl.resources()) == 0 {
 		return nil, diag.List{{Place: tmpl.where(cfn.Path{"Resources"}), Level: diag.Error, Rule: "stacks", Subject: t.Name,
-			Message: tmpl.File + " has no resources", Hint: "CloudFormation wants a map Resources with at least one"}}.Err()
+			Message: tmpl.File + " has no resources", Hint: "CloudFormation requires a Resources map with at least one entry"}}.Err()
 	}
 	if o.Import, err = tmpl.checkImports(o.Import); err != nil {
 		return nil, fmt.Errorf("plan %s: %w", t.StackName, err)
@@ -88,7 +88,7 @@ func (s *Session) mayPlan(t *Target) error {
 		return nil
 	}
 	if s.Origin.Ref == "" {
-		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is no branch and no tag", s.Env.Name, refNames(s.Env))
+		return errs.E(errs.Denied, "environment %s is protected and for %s only, and this is neither a branch nor a tag", s.Env.Name, refNames(s.Env))
 	}
 	if s.Origin.Request {
 		return errs.E(errs.Denied, "environment %s is protected: it is planned on its own refs (%s), not for a merge request", s.Env.Name, refNames(s.Env))
@@ -119,7 +119,7 @@ func refNames(e *Environment) string {
 	return strings.Join(names, ", ")
 }
 
-// current is the stack as it stands, if it does.
+// current is the stack as it is, if it exists.
 type current struct {
 	Stack
 	exists bool // a stack that was created, not just under review
@@ -134,7 +134,7 @@ func (s *Session) state(ctx context.Context, t *Target) (current, error) {
 		return current{}, nil
 	}
 	if err != nil {
-		return current{}, fmt.Errorf("does stack %s exist: %w", t.StackName, err)
+		return current{}, fmt.Errorf("look up stack %s: %w", t.StackName, err)
 	}
 	if st.Status == reviewInProgress {
 		return current{Stack: st, shell: true}, nil
@@ -224,7 +224,7 @@ func (s *Session) makeChangeSet(ctx context.Context, in ChangeSetInput, t *Targe
 	}
 	set, err := s.await(ctx, ref.ARN)
 	if err != nil {
-		// Nobody will execute it: it goes, even when nobody waits any longer.
+		// It will not be executed: it goes, even if the caller no longer waits.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 		defer cancel()
 		if left := s.discard(last, ref, now); left != nil {

@@ -331,7 +331,7 @@ func TestGuards(t *testing.T) {
 		ResourceChange{Action: "Remove", LogicalID: "Topic", Type: "AWS::SNS::Topic", PolicyAction: "Delete"})
 	p := w.plan(PlanOptions{AllowReplace: []string{"Bucket", "Other"}})
 	want := []planfile.Refusal{{ID: "Ledger", Rule: "stateful", Message: "Ledger (Custom::Ledger) holds data and would be removed; it is deleted",
-		Hint: "if that is meant: --allow-replace Ledger"}}
+		Hint: "if intended: --allow-replace Ledger"}}
 	if diff := cmp.Diff(want, p.Refusals); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
@@ -369,9 +369,9 @@ func TestRules(t *testing.T) {
 		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
 	_, err = LoadRules(t.Context(), "bad.yml", read)
-	wantErr := `bad.yml:2:5: error: a rule has no name; add name:, which refusals are shown by
+	wantErr := `bad.yml:2:5: error: a rule has no name; add name:, which refusals show
 bad.yml:2:6: error: "nme" is not a key of a rule; did you mean "name"?
-bad.yml:2:32: error: "chang" is not known here; did you mean "change"?
+bad.yml:2:32: error: "chang" is not a known value; did you mean "change"?
 bad.yml:2:40: error: max is a whole number, not -1`
 	if err == nil || err.Error() != wantErr {
 		t.Errorf("got\n%v\nwant\n%s", err, wantErr)
@@ -464,7 +464,7 @@ func fixed() *planfile.Plan {
 			{Effect: planfile.EffectAdd, Path: []string{"Logs"}, LogicalID: "LoggingBucket", Type: "AWS::S3::Bucket"},
 		},
 		Refusals: []planfile.Refusal{{ID: "LandingBucket", Rule: "stateful", Message: "LandingBucket (AWS::S3::Bucket) holds data and would be replaced; the old one is kept",
-			Hint: "if that is meant: --allow-replace LandingBucket"}},
+			Hint: "if intended: --allow-replace LandingBucket"}},
 		Notes: []string{"--allow-replace Other was not needed"},
 	}
 	p.Digest = "sha256:9c1f0a"

@@ -50,7 +50,7 @@ func WriteText(w io.Writer, p *planfile.Plan, o TextOptions) error {
 
 func next(p *planfile.Plan, file string) string {
 	if len(p.Refusals) > 0 {
-		return "it will not be deployed as it is"
+		return "it cannot be deployed as it is"
 	}
 	return "review it, then: refline stack deploy " + file
 }

@@ -53,8 +53,8 @@ func (p *poller) next(ctx context.Context) error {
 	return p.clock.Sleep(ctx, d)
 }
 
-// tolerate says whether an error of a question is one to wait out: a throttled
-// poll is no failure of what is waited for.
+// tolerate reports whether polling continues after an error: a throttled poll
+// does not mean that the operation failed.
 func (p *poller) tolerate(ctx context.Context, err error) bool {
 	if err == nil {
 		p.refused = 0

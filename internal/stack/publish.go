@@ -73,13 +73,13 @@ func (s *Session) stage(ctx context.Context, t *Target, tmpl *Template) (*Staged
 	}
 	st.New = created
 	if !created {
-		// Its name says what it holds; whoever put something else there is found out.
+		// Its name is the sum of its content, so a changed object is noticed.
 		there, err := s.Cloud.GetObject(ctx, st.Bucket, st.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read s3://%s/%s, which exists: %w", st.Bucket, st.Key, err)
 		}
 		if planfile.DigestOf(there.Body) != st.Digest {
-			return nil, errs.E(errs.Conflict, "s3://%s/%s does not hold what its name says; somebody wrote to it: look into it and delete it", st.Bucket, st.Key)
+			return nil, errs.E(errs.Conflict, "s3://%s/%s does not have the content that its name says, so it was overwritten; inspect it and delete it", st.Bucket, st.Key)
 		}
 	}
 	return st, nil

@@ -15,7 +15,7 @@ import (
 	"refline/internal/errs"
 )
 
-// parameters gives every value that the change set needs. Values are kept only
+// parameters returns every value that the change set needs. Values are kept only
 // where the stack has the parameter already: a new stack, or a parameter new
 // to it, has none to keep.
 func (s *Session) parameters(ctx context.Context, t *Target, tmpl *Template, now current) ([]Parameter, error) {

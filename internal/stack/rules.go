@@ -21,7 +21,7 @@ type Rules struct {
 }
 
 // Rule forbids changes that fit all it names; what it does not name fits
-// everything. Names are patterns in which * stands for any characters.
+// everything. Names are patterns in which * matches any characters.
 type Rule struct {
 	Name         string
 	Forbid       []planfile.Effect
@@ -60,7 +60,7 @@ func (r *configReader) rules(rules *Rules, n *cfn.Node, at cfn.Path) {
 		rule := Rule{}
 		r.fields("a rule", item, at, r.ruleFields(&rule))
 		if item.Kind == cfn.Map && rule.Name == "" {
-			r.errorf(at, "add name:, which refusals are shown by", "a rule has no name")
+			r.errorf(at, "add name:, which refusals show", "a rule has no name")
 		}
 		if item.Kind == cfn.Map && !item.Has("forbid") {
 			r.errorf(at, "add forbid: with some of "+effectNames(), "rule %s forbids nothing", rule.Name)
@@ -104,7 +104,7 @@ func (r *configReader) ruleFields(rule *Rule) []field {
 	}
 }
 
-// check gives a refusal for each change that a rule forbids.
+// check returns a refusal for each change that a rule forbids.
 func (r *Rules) check(p *planfile.Plan) []planfile.Refusal {
 	var out []planfile.Refusal
 	for _, rule := range r.List {

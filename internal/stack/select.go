@@ -78,7 +78,7 @@ func (r RefRule) matches(ref Ref) bool {
 	return glob(strings.Split(pattern, "/"), strings.Split(ref.Name, "/"))
 }
 
-// glob matches step by step; ** stands for any number of steps.
+// glob matches step by step; ** matches any number of steps.
 func glob(pattern, name []string) bool {
 	if len(pattern) == 0 {
 		return len(name) == 0
@@ -104,7 +104,7 @@ type Selected struct {
 	Mode Mode
 }
 
-// Select gives the environments of a ref, in the order of the configuration.
+// Select returns the environments of a ref, in the order of the configuration.
 // A ref that chooses none is linted only.
 func (c *Config) Select(ref Ref) []Selected {
 	var out []Selected
@@ -174,7 +174,7 @@ func unknown(what, name string, all []string, file string) error {
 	return errs.E(errs.NotFound, "%s %q is not in %s; it has %s", what, name, file, strings.Join(all, ", "))
 }
 
-// ordered gives the stacks of an environment, those first that others need,
+// ordered returns the stacks of an environment, those first that others need,
 // else as configured.
 func (c *Config) ordered(e *Environment) []*Definition {
 	var out []*Definition

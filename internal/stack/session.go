@@ -29,7 +29,7 @@ type Deps struct {
 	Read   jsonnet.Read        // files, by paths as the user names them
 	Getenv func(string) string // for parameters from the environment
 	Origin Origin              // of what is planned, published and deployed
-	// IsAncestor says whether a commit is the one checked out or before it. It
+	// IsAncestor reports whether a commit is the one checked out or before it. It
 	// is nil outside of a repository.
 	IsAncestor func(ctx context.Context, commit string) (bool, error)
 	Clock      Clock         // the zero value is the system's
@@ -43,11 +43,11 @@ type Deps struct {
 // Origin is the same in a plan file.
 type Origin = planfile.Origin
 
-// Clock tells the time and waits.
+// Clock returns the time and waits.
 type Clock struct {
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Jitter gives a number in [0, 1).
+	// Jitter returns a number in [0, 1).
 	Jitter func() float64
 }
 

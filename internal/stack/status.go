@@ -49,7 +49,7 @@ func (w *Recovery) String() string {
 	return w.Problem + ": " + strings.Join(w.Commands, "; or ")
 }
 
-// RecoveryOf gives the way out of a state, nil where all is well.
+// RecoveryOf returns the way out of a state, nil where all is well.
 // The commands speak of a stack by its configured name.
 func RecoveryOf(s Status, stack, env string) *Recovery {
 	command := func(verb string, flags ...string) string {
@@ -57,22 +57,22 @@ func RecoveryOf(s Status, stack, env string) *Recovery {
 	}
 	switch s {
 	case rollbackComplete:
-		return &Recovery{Problem: "its creation failed and was rolled back; such a stack can only be deleted, then planned anew",
+		return &Recovery{Problem: "its creation failed and was rolled back; it can only be deleted, then planned again",
 			Commands: []string{command("delete")}}
 	case rollbackFailed:
 		return &Recovery{Problem: "its creation failed and could not be rolled back; it can only be deleted",
 			Commands: []string{command("delete")}}
 	case createFailed:
-		return &Recovery{Problem: "its creation failed and what was made is kept; correct it and plan again, or take it back",
+		return &Recovery{Problem: "its creation failed and what was made is kept; correct it and plan again, or roll it back",
 			Commands: []string{command("plan"), command("rollback"), command("delete")}, CanPlan: true}
 	case updateFailed:
-		return &Recovery{Problem: "an update failed and what was made is kept; correct it and plan again, or take it back",
+		return &Recovery{Problem: "an update failed and what was made is kept; correct it and plan again, or roll it back",
 			Commands: []string{command("plan"), command("rollback")}, CanPlan: true}
 	case updateRollbackFailed:
-		return &Recovery{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or leave out the resources that cannot go back",
+		return &Recovery{Problem: "an update failed and so did its rollback; remove the cause and continue the rollback, or skip the resources that cannot be rolled back",
 			Commands: []string{command("continue"), command("continue", "--skip ID")}}
 	case deleteFailed:
-		return &Recovery{Problem: "its deletion failed; remove the cause and delete it again, or leave the resources that cannot go",
+		return &Recovery{Problem: "its deletion failed; remove the cause and delete it again, or retain the resources that cannot be deleted",
 			Commands: []string{command("delete"), command("delete", "--retain ID")}}
 	case reviewInProgress:
 		return &Recovery{Problem: "it has plans but was never deployed; deploy one, or remove it",
@@ -81,7 +81,7 @@ func RecoveryOf(s Status, stack, env string) *Recovery {
 		return nil
 	}
 	if s == updateInProgress {
-		return &Recovery{Problem: "AWS is at work on it; wait for the end, or take the update back",
+		return &Recovery{Problem: "AWS is at work on it; wait for the end, or cancel the update",
 			Commands: []string{command("events", "--follow"), command("rollback")}}
 	}
 	if s.InProgress() {

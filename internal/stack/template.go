@@ -68,7 +68,7 @@ func (c *Config) Render(ctx context.Context, t *Target, read jsonnet.Read) (*Tem
 
 func render(ctx context.Context, in jsonnet.Input, above []string) (*Template, error) {
 	if slices.Contains(above, in.File) {
-		return nil, errs.E(errs.Invalid, "nested templates stand in each other: %s", strings.Join(append(above, in.File), " → "))
+		return nil, errs.E(errs.Invalid, "nested templates form a cycle: %s", strings.Join(append(above, in.File), " → "))
 	}
 	t, err := renderOne(ctx, in)
 	if err != nil {
@@ -144,7 +144,7 @@ func (t *Template) resources() []cfn.Field {
 	return nil
 }
 
-// nestedFile gives the file that a nested stack names, when it is one.
+// nestedFile returns the file that a nested stack names, when it is one.
 func nestedFile(resource *cfn.Node) (string, bool) {
 	kind, url := resource.Get("Type"), resource.Get("Properties").Get("TemplateURL")
 	if !kind.IsString() || kind.Text != nestedStack || !url.IsString() || strings.Contains(url.Text, "://") {
@@ -155,7 +155,7 @@ func nestedFile(resource *cfn.Node) (string, bool) {
 
 const nestedStack = "AWS::CloudFormation::Stack"
 
-// Place tells where the value at path of a resource was written: of the
+// Place returns where the value at path of a resource was written: of the
 // template itself, or of a nested one when the stack's path leads there. It is
 // zero when the source does not have that resource (a macro made it).
 func (t *Template) Place(stackPath []string, logicalID string, below ...string) diag.Place {
@@ -239,7 +239,7 @@ func (t *Template) noEcho(key string) bool {
 	return n != nil && (n.Kind == cfn.Bool && n.Bool() || n.IsString() && strings.EqualFold(n.Text, "true"))
 }
 
-// linked gives the text with each nested file replaced by its URL. A template
+// linked returns the text with each nested file replaced by its URL. A template
 // without nested files is its text as it is.
 func (t *Template) linked(url func(*Template) string) []byte {
 	if len(t.Nested) == 0 {
@@ -301,13 +301,13 @@ func replaceField(n *cfn.Node, name string, with func(*cfn.Node) *cfn.Node) *cfn
 // checkSize refuses what CloudFormation would.
 func (t *Template) checkSize(text []byte, bucket string) error {
 	if len(text) > templateLimit {
-		return errs.E(errs.Invalid, "%s is %d bytes; CloudFormation takes at most %d: split it into nested stacks", t.File, len(text), templateLimit)
+		return errs.E(errs.Invalid, "%s is %d bytes; CloudFormation accepts at most %d: split it into nested stacks", t.File, len(text), templateLimit)
 	}
 	if len(text) > inlineLimit && bucket == "" {
-		return errs.E(errs.Invalid, "%s is %d bytes; more than %d go through a bucket: give the environment bucket: NAME", t.File, len(text), inlineLimit)
+		return errs.E(errs.Invalid, "%s is %d bytes; more than %d must go through a bucket: give the environment bucket: NAME", t.File, len(text), inlineLimit)
 	}
 	if len(t.Nested) > 0 && bucket == "" {
-		return fmt.Errorf("%s: %w", t.File, errs.E(errs.Invalid, "nested templates go through a bucket: give the environment bucket: NAME"))
+		return fmt.Errorf("%s: %w", t.File, errs.E(errs.Invalid, "nested templates must go through a bucket: give the environment bucket: NAME"))
 	}
 	return nil
 }

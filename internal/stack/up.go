@@ -6,7 +6,7 @@ import (
 	"refline/internal/stack/planfile"
 )
 
-// Up plans, asks and deploys. ask sees the plan and says whether to go on; it
+// Up plans, asks and deploys. ask gets the plan and returns whether to go on; it
 // is not asked about an empty plan. A protected environment takes reviewed
 // plan files only, unless ask is a person: that is for the caller to decide.
 // The deployment is nil when there was nothing to do or ask said no.

@@ -20,7 +20,7 @@ type Progress struct {
 	ID string `json:"resource"`
 	// Took is how long the resource was at work, once it is done.
 	Took time.Duration `json:"took,omitempty"`
-	// Done of Total resources are finished; Total is 0 where nobody knows.
+	// Done of Total resources are finished; Total is 0 if unknown.
 	Done  int `json:"done"`
 	Total int `json:"total,omitempty"`
 }
@@ -72,7 +72,7 @@ func (s *Session) newWatch(ctx context.Context, stackID, stackName string, emit 
 	return w, nil
 }
 
-// run polls until the operation has ended and gives the stack at its end.
+// run polls until the operation has ended and returns the stack at its end.
 func (w *watch) run(ctx context.Context) (Stack, error) {
 	p := w.session.poller()
 	for {

@@ -100,6 +100,44 @@ func (s *Store) Backfills(ctx context.Context, flow int64, n int) ([]Backfill, e
 	return collect(rows, err, scanBackfill)
 }
 
+// Backfill returns a backfill by its id.
+func (s *Store) Backfill(ctx context.Context, id int64) (Backfill, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(backfillTable.columns, ", ")+" FROM backfills WHERE id = ?", id)
+	return first(rows, err, scanBackfill, "no backfill %d; list them: refline flow backfill list", id)
+}
+
+// BackfillDates counts the dates of a backfill by what became of them.
+type BackfillDates struct {
+	Waiting, Running, Succeeded, Failed, Canceled int
+}
+
+// BackfillDates counts the dates of a backfill that were considered so far.
+func (s *Store) BackfillDates(ctx context.Context, id int64) (d BackfillDates, err error) {
+	rows, err := s.query(ctx, `SELECT o.state, COALESCE(r.finished_at, 0) > 0, COALESCE(r.result, ''), COUNT(*) FROM occurrences o LEFT JOIN runs r ON r.id = o.run AND o.run > 0
+		WHERE o.backfill = ? AND o.backfill > 0 GROUP BY 1, 2, 3`, id)
+	_, err = collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
+		var state OccurrenceState
+		var result string
+		var finished bool
+		var n int
+		err = rows.Scan(&state, &finished, &result, &n)
+		switch {
+		case state == OccurrenceWaiting:
+			d.Waiting += n
+		case state == OccurrenceCanceled, finished && result == "canceled":
+			d.Canceled += n
+		case state == OccurrenceFailed, finished && result == "failed":
+			d.Failed += n
+		case finished:
+			d.Succeeded += n
+		default:
+			d.Running += n
+		}
+		return none, err
+	})
+	return d, err
+}
+
 func scanBackfill(rows *sql.Rows) (Backfill, error) {
 	var b Backfill
 	var every, from, to, last, created int64

@@ -65,13 +65,20 @@ func (t *Tx) PutFlow(ctx context.Context, f Flow) error {
 	return err
 }
 
-// RemoveFlow removes a flow with its versions; its runs stay.
+// RemoveFlow removes a flow with its versions and schedules, and cancels its
+// backfills; its runs stay.
 func (t *Tx) RemoveFlow(ctx context.Context, id int64) error {
-	if _, err := t.exec(ctx, "DELETE FROM flow_versions WHERE flow = ?", id); err != nil {
-		return err
+	for _, text := range []string{
+		"DELETE FROM flow_versions WHERE flow = ?", "DELETE FROM schedules WHERE flow = ?",
+		"UPDATE backfills SET state = 'canceled' WHERE flow = ? AND state = 'running'",
+		"UPDATE occurrences SET state = 'canceled' WHERE flow = ? AND state = 'waiting'",
+		"DELETE FROM flows WHERE id = ?",
+	} {
+		if _, err := t.exec(ctx, text, id); err != nil {
+			return err
+		}
 	}
-	_, err := t.exec(ctx, "DELETE FROM flows WHERE id = ?", id)
-	return err
+	return nil
 }
 
 func scanFlow(rows *sql.Rows) (Flow, error) {

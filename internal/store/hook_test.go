@@ -156,6 +156,10 @@ func TestRefsAndLooks(t *testing.T) {
 			}
 			return tx.PutLook(ctx, store.Look{Project: 2, Next: now})
 		})
+		if err := update(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.PutLook(ctx, look) }); !errs.Is(err, errs.Conflict) {
+			t.Errorf("a look that began before the last one ended: %v", err)
+		}
+		look.Version = 1
 		if got, err := s.LookOf(t.Context(), 1); err != nil || got != look {
 			t.Errorf("got %+v, %v", got, err)
 		}

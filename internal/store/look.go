@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"strings"
 	"time"
+
+	"refline/internal/errs"
 )
 
 // Refs returns the refs of a project at its last look: refs/heads/main → commit.
@@ -54,16 +56,26 @@ type Look struct {
 	Next     time.Time
 	Failures int    // in a row
 	Error    string // of the last look; "" if it was good
+	Version  int64  // grows with each look
 }
 
-var lookTable = table{name: "looks", key: []string{"project"}, columns: []string{"project", "looked_at", "next_poll_at", "failures", "error"}}
+var lookTable = table{name: "looks", key: []string{"project"}, columns: []string{"project", "looked_at", "next_poll_at", "failures", "error", "version"}}
 
-// PutLook writes when a project was looked at.
+// PutLook writes when a project was looked at. Conflict if it was looked at since
+// the version was read: refs would go back to what they were.
 func (t *Tx) PutLook(ctx context.Context, l Look) error {
-	return t.putMany(ctx, &lookTable, [][]any{{l.Project, millis(l.Looked), millis(l.Next), l.Failures, l.Error}})
+	rows, err := t.query(ctx, selectLooks+" WHERE project = ?"+t.forUpdate(), l.Project)
+	list, err := collect(rows, err, scanLook)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 && list[0].Version != l.Version {
+		return errs.E(errs.Conflict, "project %d was looked at meanwhile", l.Project)
+	}
+	return t.putMany(ctx, &lookTable, [][]any{{l.Project, millis(l.Looked), millis(l.Next), l.Failures, l.Error, l.Version + 1}})
 }
 
-const selectLooks = "SELECT project, looked_at, next_poll_at, failures, error FROM looks"
+const selectLooks = "SELECT project, looked_at, next_poll_at, failures, error, version FROM looks"
 
 // LookOf returns when a project was looked at; the zero Look if it never was.
 func (s *Store) LookOf(ctx context.Context, project int64) (Look, error) {
@@ -90,7 +102,7 @@ func (s *Store) NextLook(ctx context.Context) (time.Time, error) {
 func scanLook(rows *sql.Rows) (Look, error) {
 	var l Look
 	var looked, next int64
-	err := rows.Scan(&l.Project, &looked, &next, &l.Failures, &l.Error)
+	err := rows.Scan(&l.Project, &looked, &next, &l.Failures, &l.Error, &l.Version)
 	l.Looked, l.Next = fromMillis(looked), fromMillis(next)
 	return l, err
 }

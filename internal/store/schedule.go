@@ -68,6 +68,9 @@ func (t *Tx) LockSchedule(ctx context.Context, id int64) (Schedule, error) {
 	return list[0], nil
 }
 
+// firing leaves out the schedules of flows that are paused or archived.
+const firing = " AND NOT EXISTS (SELECT 1 FROM flows f WHERE f.id = schedules.flow AND (f.paused = 1 OR f.archived_at > 0))"
+
 // LockDueSchedules returns the first n schedules that are due and that no other
 // transaction has, locked until the transaction ends.
 func (t *Tx) LockDueSchedules(ctx context.Context, now time.Time, n int) ([]Schedule, error) {
@@ -75,19 +78,38 @@ func (t *Tx) LockDueSchedules(ctx context.Context, now time.Time, n int) ([]Sche
 	if lock != "" {
 		lock += " SKIP LOCKED"
 	}
-	rows, err := t.query(ctx, "SELECT "+strings.Join(scheduleTable.columns, ", ")+" FROM schedules WHERE paused = 0 AND next_at > 0 AND next_at <= ? ORDER BY next_at LIMIT ?"+lock, millis(now), n)
+	rows, err := t.query(ctx, "SELECT "+strings.Join(scheduleTable.columns, ", ")+" FROM schedules WHERE paused = 0 AND next_at > 0 AND next_at <= ?"+firing+" ORDER BY next_at LIMIT ?"+lock, millis(now), n)
 	return collect(rows, err, scanSchedule)
 }
 
 // NextSchedule returns when the first schedule is due, zero if none is.
 func (s *Store) NextSchedule(ctx context.Context) (time.Time, error) {
-	ms, err := s.count(ctx, "SELECT MIN(next_at) FROM schedules WHERE paused = 0 AND next_at > 0")
+	ms, err := s.count(ctx, "SELECT MIN(next_at) FROM schedules WHERE paused = 0 AND next_at > 0"+firing)
 	return fromMillis(ms), err
 }
 
 // Schedules returns the schedules of a flow, or all for flow 0.
 func (s *Store) Schedules(ctx context.Context, flow int64) ([]Schedule, error) {
 	rows, err := s.query(ctx, "SELECT "+strings.Join(scheduleTable.columns, ", ")+" FROM schedules WHERE flow = ? OR ? = 0 ORDER BY flow, id", flow, flow)
+	return collect(rows, err, scanSchedule)
+}
+
+// Schedule returns a schedule by its id.
+func (s *Store) Schedule(ctx context.Context, id int64) (Schedule, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(scheduleTable.columns, ", ")+" FROM schedules WHERE id = ?", id)
+	list, err := collect(rows, err, scanSchedule)
+	if err == nil && len(list) == 0 {
+		err = errNoSchedule(id)
+	}
+	if err != nil {
+		return Schedule{}, err
+	}
+	return list[0], nil
+}
+
+// LockSchedules returns the schedules of a flow, locked until the transaction ends.
+func (t *Tx) LockSchedules(ctx context.Context, flow int64) ([]Schedule, error) {
+	rows, err := t.query(ctx, "SELECT "+strings.Join(scheduleTable.columns, ", ")+" FROM schedules WHERE flow = ? ORDER BY id"+t.forUpdate(), flow)
 	return collect(rows, err, scanSchedule)
 }
 

@@ -82,6 +82,18 @@ func (t *Tx) Slot(ctx context.Context, key SlotKey) (Slot, error) {
 	return list[0], nil
 }
 
+// RemoveSlot removes the row of a slot, which then has one place again.
+func (t *Tx) RemoveSlot(ctx context.Context, key SlotKey) error {
+	_, err := t.exec(ctx, "DELETE FROM slots WHERE scope = ? AND name = ?", string(key.Scope), key.Name)
+	return err
+}
+
+// SlotClaims returns who has a slot or waits for it, holders first, at most 100.
+func (s *Store) SlotClaims(ctx context.Context, key SlotKey) ([]Claim, error) {
+	rows, err := s.query(ctx, "SELECT "+claimColumns+" FROM slot_claims WHERE scope = ? AND name = ? AND state IN ('held', 'waiting') ORDER BY state, priority DESC, run, pos LIMIT 100", string(key.Scope), key.Name)
+	return collect(rows, err, scanClaim)
+}
+
 // Slots returns all slots of a scope, by name.
 func (s *Store) Slots(ctx context.Context, scope SlotScope) ([]Slot, error) {
 	rows, err := s.query(ctx, "SELECT scope, name, max, policy FROM slots WHERE scope = ? ORDER BY name", string(scope))

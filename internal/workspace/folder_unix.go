@@ -153,14 +153,37 @@ func (f folder) read(name string, size int64) ([]byte, error) {
 	}
 }
 
-// open opens a regular file for reading; the caller checks that it is one.
-func (f folder) open(name string) (*os.File, error) {
+// open opens a regular file for reading and describes it. An [os.File] would cost
+// as much again as reading a small file.
+func (f folder) open(name string) (io.ReadCloser, fileNode, error) {
 	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, pathError("open", name, err)
+		return nil, fileNode{}, pathError("open", name, err)
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errors.New("it is no longer a regular file")
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, fileNode{}, pathError("read", name, err)
+	}
+	return openFile(fd), fileNode{name: name, mode: fs.FileMode(st.Mode) & fs.ModePerm, size: st.Size, mtime: st.Mtim.Nano()}, nil
 }
+
+// openFile is a file descriptor that is being read.
+type openFile int
+
+func (f openFile) Read(p []byte) (int, error) {
+	n, err := ignoreEINTR(func() (int, error) { return unix.Read(int(f), p) })
+	if n == 0 && err == nil && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return max(n, 0), err
+}
+
+func (f openFile) Close() error { return unix.Close(int(f)) }
 
 // writeFrom makes a regular file that is not there yet, with what a reader
 // gives: exactly n.size bytes.

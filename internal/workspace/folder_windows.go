@@ -86,7 +86,20 @@ func (f folder) mayRead(name string) error {
 
 func (f folder) read(name string, _ int64) ([]byte, error) { return f.root.ReadFile(name) }
 
-func (f folder) open(name string) (*os.File, error) { return f.root.Open(name) }
+func (f folder) open(name string) (io.ReadCloser, fileNode, error) {
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil, fileNode{}, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no longer a regular file")}
+	}
+	if err != nil {
+		return nil, fileNode{}, errors.Join(err, file.Close())
+	}
+	return file, fileNode{name: name, mode: info.Mode().Perm(), size: info.Size(), mtime: info.ModTime().UnixNano()}, nil
+}
 
 func (f folder) writeFrom(n *fileNode, content io.Reader) error {
 	to, err := f.create(n)

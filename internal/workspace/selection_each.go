@@ -2,10 +2,10 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"time"
 )
@@ -74,21 +74,12 @@ func visitFile(from folder, n *fileNode, full string, visit func(Entry, io.Reade
 		e.Size, e.Link = 0, n.target
 		return visit(e, nil)
 	}
-	f, err := from.open(n.name)
+	f, now, err := from.open(n.name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return &os.PathError{Op: "read", Path: n.name, Err: fmt.Errorf("it is no longer a regular file")}
-	}
-	e.Size, e.Mode, e.ModTime = info.Size(), info.Mode().Perm(), info.ModTime()
-	content := &exactReader{name: full, in: f, left: e.Size}
-	return visit(e, content)
+	e.Size, e.Mode, e.ModTime = now.size, now.mode, time.Unix(0, now.mtime)
+	return errors.Join(visit(e, &exactReader{name: full, in: f, left: e.Size}), f.Close())
 }
 
 // exactReader reads so many bytes, and no more: a file may be written meanwhile.

@@ -6,7 +6,7 @@ import (
 	"refline/internal/cfn"
 )
 
-// oldInstances tells of instance types of an earlier generation (I3100).
+// oldInstances reports instance types of an earlier generation (I3100).
 func (e *engine) oldInstances() {
 	old := e.lint.pattern(`(^|\.)([cmr][1-3]|cc2|cg1|cr1|g2|hi1|hs1|i2|t1)($|\.)`)
 	paths := map[string][]string{
@@ -33,7 +33,7 @@ func (e *engine) oldInstances() {
 	})
 }
 
-// fixedPartitions tells of ARNs in Fn::Sub that work in one partition only
+// fixedPartitions reports ARNs in Fn::Sub that work in one partition only
 // (I3042).
 func (e *engine) fixedPartitions() {
 	if e.sam {

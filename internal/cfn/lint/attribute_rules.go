@@ -63,7 +63,7 @@ func typeExists(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *pr
 		if e.lint.typeNamed(kind) == nil {
 			hint = nearestHint(kind, e.lint.archive.entries)
 		}
-		wrong(b, at.key(n.Fields[i]).path, "there is no type "+kind+" in "+region, hint, out)
+		wrong(b, at.key(n.Fields[i]).path, "unknown resource type "+kind+" in "+region, hint, out)
 	}
 }
 
@@ -170,7 +170,7 @@ func bothPolicies(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *
 	wrong(b, at.path, "only one of DeletionPolicy and UpdateReplacePolicy is set: the other way the resource is deleted", "set both", out)
 }
 
-// retention tells of data that is kept for a time that nobody chose (I3013).
+// retention reports data without a chosen retention period (I3013).
 func retention(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	kind := at.kind.first(1)
 	required := map[string][]string{

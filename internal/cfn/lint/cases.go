@@ -15,7 +15,7 @@ type variant struct {
 // mostCases is how many combinations of conditions are tried for one value.
 const mostCases = 128
 
-// cases gives n for each combination of the conditions that stand directly in
+// cases gives n for each combination of the conditions directly in
 // it, without what is AWS::NoValue then. Most values have one: themselves.
 func (e *engine) cases(sc *scope, n *cfn.Node) []variant {
 	if sc.functions&(fnIf|fnRef) == 0 {
@@ -23,7 +23,7 @@ func (e *engine) cases(sc *scope, n *cfn.Node) []variant {
 	}
 	names := conditionsIn(n, true, nil)
 	if len(names) == 0 {
-		if v, changed := settle(sc, n, nil, true); changed {
+		if v, changed := chooseBranches(sc, n, nil, true); changed {
 			if v == nil {
 				return nil
 			}
@@ -42,7 +42,7 @@ func (e *engine) cases(sc *scope, n *cfn.Node) []variant {
 		}
 		if i == len(names) {
 			tried++
-			if v, _ := settle(sc, n, a, true); v != nil {
+			if v, _ := chooseBranches(sc, n, a, true); v != nil {
 				out = append(out, variant{v, sc.with(func(c *scope) { c.conds = a })})
 			}
 			return
@@ -57,8 +57,8 @@ func (e *engine) cases(sc *scope, n *cfn.Node) []variant {
 	return out
 }
 
-// conditionsIn collects the conditions of Fn::If that stand in n itself, not
-// deeper: in a map's or list's own values.
+// conditionsIn collects the conditions of Fn::If in n itself, not
+// deeper: in the values of a map or list.
 func conditionsIn(n *cfn.Node, root bool, names []string) []string {
 	if n.Kind == cfn.List {
 		for _, item := range n.Items {
@@ -89,15 +89,15 @@ func wellFormedIf(arg *cfn.Node) bool {
 	return arg.Kind == cfn.List && len(arg.Items) == 3 && arg.Items[0].IsString()
 }
 
-// settle replaces each Fn::If of n by the branch that a chooses, and leaves out
+// chooseBranches replaces each Fn::If of n by the branch that a chooses, and leaves out
 // what is null. It returns nil for what is AWS::NoValue, and whether anything changed.
-func settle(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) {
+func chooseBranches(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) {
 	switch n.Kind {
 	case cfn.List:
 		var items []*cfn.Node
 		changed := false
 		for i, item := range n.Items {
-			v, ch := settle(sc, item, a, false)
+			v, ch := chooseBranches(sc, item, a, false)
 			if v != nil && v.Kind == cfn.Null {
 				v, ch = nil, true
 			}
@@ -114,12 +114,12 @@ func settle(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) 
 		}
 		return &cfn.Node{Kind: cfn.List, Items: items, Pos: n.Pos}, true
 	case cfn.Map:
-		return settleMap(sc, n, a, root)
+		return chooseMapBranches(sc, n, a, root)
 	}
 	return n, false
 }
 
-func settleMap(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) {
+func chooseMapBranches(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, bool) {
 	bit, arg := anyFunction(n)
 	if bit == fnIf && sc.functions&fnIf != 0 {
 		if !wellFormedIf(arg) {
@@ -133,7 +133,7 @@ func settleMap(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, boo
 		if value {
 			branch = arg.Items[1]
 		}
-		v, _ := settle(sc, branch, a, root)
+		v, _ := chooseBranches(sc, branch, a, root)
 		return v, true
 	}
 	if bit == fnRef && sc.functions&fnRef != 0 && n.IsNoValue() {
@@ -145,7 +145,7 @@ func settleMap(sc *scope, n *cfn.Node, a *assumption, root bool) (*cfn.Node, boo
 	var fields []cfn.Field
 	changed := false
 	for i, f := range n.Fields {
-		v, ch := settle(sc, f.Value, a, false)
+		v, ch := chooseBranches(sc, f.Value, a, false)
 		if v != nil && v.Kind == cfn.Null {
 			v, ch = nil, true
 		}

@@ -52,30 +52,30 @@ func notDone() map[string]string {
 	const (
 		own      = "it is about cfn-lint itself"
 		deploy   = "deployment files are checked where they are read"
-		contexts = "it is about a habit of notes in Metadata"
+		contexts = "it is about a convention for notes in Metadata"
 	)
 	return map[string]string{
 		"E0002": own, "E0003": own, "E1101": own,
 		"E0100": deploy, "E0200": deploy,
 		"E1103": "reported as E3002, as cfn-lint does", "E3008": "reported by the rule that the item breaks, as cfn-lint does",
 		"E2003": "reported as E2001, as cfn-lint does", "E3011": "reported as E3001, as cfn-lint does", "E6004": "reported as E6001, as cfn-lint does",
-		"E8002": "E8004 to E8007, E3015 and E6005 find conditions that are not there",
+		"E8002": "E8004 to E8007, E3015 and E6005 find missing conditions",
 		"I4010": contexts, "W4011": contexts, "W4012": contexts,
 		"W2030": "reported as W1030, at the parameter", "W2031": "reported as W1030, at the parameter", "W3034": "reported as W1030, at the parameter",
 	}
 }
 
-// differs tells where a rule that is checked does so in another way.
+// differs says how a checked rule differs from cfn-lint's.
 func differs() map[string]string {
 	return map[string]string{
-		"E0001": "of loops; other transforms are not run: serverless templates are checked as they are written",
-		"E2900": "when the parameters of the stack are known",
+		"E0001": "loops only; other transforms are not run, so serverless templates are checked as written",
+		"E2900": "for stacks of the configuration, whose parameters are known",
 		"E3040": "off unless it is included: the service ignores such values, and cfn-lint never reports them",
-		"E3024": "what a function gives is not asked for its keys",
+		"E3024": "keys inside the result of a function are not checked",
 		"I3042": "the partition only",
-		"E3049": "a health check port that is not given is the port of the traffic",
-		"E1052": "in conditions, rules and transforms",
+		"E3049": "without a health check port, the traffic port counts",
+		"E1052": "in transforms",
 		"E1041": "formats of resources only", "E1040": "formats of resources only",
-		"W1001": "the path through Fn::If and the conditions of user and used are weighed together",
+		"W1001": "the branch of Fn::If and the conditions of both resources are considered together",
 	}
 }

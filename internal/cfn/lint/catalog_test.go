@@ -34,8 +34,8 @@ func TestTableOfRules(t *testing.T) {
 		}
 	}
 	fmt.Fprintf(&b, "# Rules for CloudFormation templates\n\n")
-	fmt.Fprintf(&b, "`refline stack lint` checks a template offline. Its rules have the numbers of cfn-lint, so that what is known of them holds here too; the resource schemas and the titles below come from %s (licence MIT-0). %d of its %d rules are checked.\n\n", version, done, len(rules))
-	fmt.Fprintf(&b, "E is an error, W a warning, I a note; notes are off unless they are asked for. This file is generated: `go test ./internal/cfn/lint -run TestTableOfRules -update`.\n\n")
+	fmt.Fprintf(&b, "`refline stack lint` checks a template offline. Its rules have the numbers of cfn-lint, so cfn-lint's documentation applies here too. The resource schemas and the titles below come from %s (licence MIT-0). %d of its %d rules are checked.\n\n", version, done, len(rules))
+	fmt.Fprintf(&b, "E is an error, W a warning, I a note; notes are off unless `--include` turns them on. This file is generated: `go test ./internal/cfn/lint -run TestTableOfRules -update`.\n\n")
 	fmt.Fprintf(&b, "| rule | | about | |\n|---|---|---|---|\n")
 	for _, r := range rules {
 		mark := "✓"

@@ -36,7 +36,7 @@ type engine struct {
 func (e *engine) check(sc *scope, at place, s *schema, n *cfn.Node, out *problems) {
 	switch {
 	case s.any:
-		// Rules that stand at this path are asked all the same.
+		// Rules registered for this path still run.
 		if sc.keywords && at.rule != nil {
 			e.standard(sc, at, s, n, out)
 		}
@@ -107,13 +107,13 @@ func (e *engine) special(sc *scope, at place, n *cfn.Node, out *problems) bool {
 			return true
 		case spacedReference().MatchString(n.Text):
 			out.add(problem{path: at.path, rule: "W1053", fixed: true,
-				message: "a dynamic reference has no spaces: CloudFormation takes " + show(n) + " as it is"})
+				message: "a dynamic reference must not contain spaces: CloudFormation leaves " + show(n) + " unresolved"})
 			return true
 		}
 	}
 	if strings.HasPrefix(n.Text, "AWS::") && isPseudo(n.Text) && !at.path.has("Ref") {
 		out.add(problem{path: at.path, rule: "W1054", fixed: true,
-			message: show(n) + " is just a text here", hint: "for the pseudo parameter write Ref: " + n.Text})
+			message: show(n) + " is plain text here", hint: "for the pseudo parameter write Ref: " + n.Text})
 		return true
 	}
 	return false
@@ -144,7 +144,7 @@ func (e *engine) report(sc *scope, at place, s *schema, n *cfn.Node, keyword, me
 	out.add(p)
 }
 
-// standard checks the keywords that hold for a value as it stands.
+// standard checks the keywords that hold for a value as written.
 func (e *engine) standard(sc *scope, at place, s *schema, n *cfn.Node, out *problems) {
 	if s.ref != nil {
 		e.check(sc, at, s.ref, n, out)

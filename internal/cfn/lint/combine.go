@@ -48,7 +48,7 @@ func (e *engine) combined(sc *scope, at place, s *schema, n *cfn.Node, out *prob
 		case inner.unknown():
 			out.add(problem{unknown: true})
 		case len(inner.list) == 0:
-			e.report(sc, at, s, n, "not", show(n)+" is of a kind that is not allowed here", out)
+			e.report(sc, at, s, n, "not", show(n)+" has a form that is not allowed here", out)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (e *engine) anyOf(sc *scope, at place, s *schema, n *cfn.Node, out *problem
 		out.add(problem{unknown: true})
 		return
 	}
-	e.report(sc, at, s, n, "anyOf", show(n)+" fits none of the forms that are allowed here", out)
+	e.report(sc, at, s, n, "anyOf", show(n)+" matches none of the allowed forms", out)
 	out.list[len(out.list)-1].under = append(all, minor...)
 }
 
@@ -102,10 +102,10 @@ func (e *engine) oneOf(sc *scope, at place, s *schema, n *cfn.Node, out *problem
 	case open && valid < 2:
 		out.add(problem{unknown: true})
 	case valid == 0:
-		e.report(sc, at, s, n, "oneOf", show(n)+" fits none of the forms that are allowed here", out)
+		e.report(sc, at, s, n, "oneOf", show(n)+" matches none of the allowed forms", out)
 		out.list[len(out.list)-1].under = all
 	case valid > 1:
-		e.report(sc, at, s, n, "oneOf", show(n)+" fits more than one of the forms, of which one is wanted", out)
+		e.report(sc, at, s, n, "oneOf", show(n)+" matches more than one of the allowed forms; it must match exactly one", out)
 	}
 }
 
@@ -136,7 +136,7 @@ func (e *engine) dynamicCheck(sc *scope, at place, d *dynamicSchema, n *cfn.Node
 		switch {
 		case e.canRef(sc, n.Text):
 		case e.resources[n.Text] != nil:
-			fail(show(n)+" is a resource, which cannot be named here", "")
+			fail(show(n)+" is a resource, and resources cannot be used here", "")
 		default:
 			fail(show(n)+" is neither a parameter nor a resource of this template", e.nearRef(n.Text))
 		}

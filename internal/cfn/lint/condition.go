@@ -124,7 +124,7 @@ func (c *conditions) equals(a, b *cfn.Node) *formula {
 	bText, bFixed := fixedText(b)
 	switch {
 	case aFixed && bFixed:
-		// W8003 tells of it once; a switch that is turned by hand is no reason to
+		// W8003 reports it once; a switch that is turned by hand is no reason to
 		// call every use of it unreachable.
 	case aFixed:
 		a, b, bText, bFixed = b, a, aText, true

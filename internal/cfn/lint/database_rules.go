@@ -18,7 +18,7 @@ func replicaMode(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 }
 
 // databaseClass compares a database's values as they are written: engines are
-// told apart without regard for capitals, and functions are not followed.
+// compared without regard to case, and functions are not followed.
 func databaseClass(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.Kind != cfn.Map {
 		return
@@ -58,11 +58,11 @@ func databaseMessage(rule string, n *cfn.Node, message string) string {
 			}
 		}
 		if len(keys) > 0 {
-			return "an instance of the engine " + engine + " takes no " + quoted(keys) + ": its cluster has them"
+			return "an instance of the engine " + engine + " must not set " + quoted(keys) + ": its cluster sets them"
 		}
 	case "W3691":
 		if version := n.Get("EngineVersion"); version != nil && single(version) {
-			return "version " + textOf(version) + " of the engine " + engine + " is deprecated: no new instance can be made with it"
+			return "version " + textOf(version) + " of the engine " + engine + " is deprecated: new instances cannot use it"
 		}
 	}
 	return message

@@ -17,8 +17,8 @@ var spacedReference = sync.OnceValue(func() *regexp.Regexp {
 
 func isDynamicReference(text string) bool { return dynamicPattern().MatchString(text) }
 
-// dynamicReference checks the form of {{resolve:…}} and whether it may stand
-// where it does.
+// dynamicReference checks the form of {{resolve:…}} and whether it is allowed
+// there.
 func (e *engine) dynamicReference(sc *scope, at place, n *cfn.Node, out *problems) {
 	for _, m := range dynamicPattern().FindAllStringSubmatch(n.Text, -1) {
 		parts := strings.Split(m[1], ":")
@@ -29,11 +29,11 @@ func (e *engine) dynamicReference(sc *scope, at place, n *cfn.Node, out *problem
 		switch parts[1] {
 		case "ssm":
 			if !ssmAllowed(at.path) {
-				out.add(problem{path: at.path, rule: "E1052", fixed: true, message: "a reference to a parameter of SSM is not resolved here"})
+				out.add(problem{path: at.path, rule: "E1052", fixed: true, message: "references to SSM parameters are not resolved here"})
 			}
 		case "ssm-secure":
 			if !slices.Contains(securePaths(), at.kind.path().String()) {
-				out.add(problem{path: at.path, rule: "E1027", fixed: true, message: "a secure string of SSM is resolved in a few properties only, and this is none of them"})
+				out.add(problem{path: at.path, rule: "E1027", fixed: true, message: "SSM secure strings are resolved in a few properties only, and this is not one of them"})
 			}
 		case "secretsmanager":
 			e.secretReference(at, n, out)
@@ -41,10 +41,10 @@ func (e *engine) dynamicReference(sc *scope, at place, n *cfn.Node, out *problem
 	}
 }
 
-// dynamicForm tells what is wrong with the parts of a reference, "" for nothing.
+// dynamicForm returns what is wrong with the parts of a reference, "" if nothing is.
 func dynamicForm(parts []string) string {
 	if len(parts) < 3 {
-		return "it has the form {{resolve:service:name}}"
+		return "the form is {{resolve:service:name}}"
 	}
 	switch parts[1] {
 	case "ssm", "ssm-secure":
@@ -61,7 +61,7 @@ func dynamicForm(parts []string) string {
 		if parts[2] == "arn" {
 			offset = 6
 			if len(parts) < 9 || parts[7] != "secret" {
-				return "the ARN is not one of a secret"
+				return "the ARN is not the ARN of a secret"
 			}
 		}
 		switch {
@@ -108,7 +108,7 @@ func securePaths() []string {
 func (e *engine) secretReference(at place, n *cfn.Node, out *problems) {
 	section, part := at.path.first(0), at.path.first(2)
 	if !(section == "Resources" && part == "Properties" || section == "Parameters" && part == "Default") {
-		out.add(problem{path: at.path, rule: "E1051", fixed: true, message: "a reference to Secrets Manager is resolved in properties of resources only"})
+		out.add(problem{path: at.path, rule: "E1051", fixed: true, message: "references to Secrets Manager are resolved only in the properties of resources"})
 		return
 	}
 	if section != "Resources" {
@@ -117,7 +117,7 @@ func (e *engine) secretReference(at place, n *cfn.Node, out *problems) {
 	for _, field := range []string{"SecretArn", "SecretARN", "SecretsManagerSecretId", "SecretsManagerOracleAsmSecretId",
 		"SecretsManagerSecurityDbEncryptionSecretId", "SecretsManagerConfiguration"} {
 		if at.path.has(field) {
-			out.add(problem{path: at.path, rule: "W1051", fixed: true, message: field + " wants the ARN of the secret, but " + show(n) + " gives the secret itself"})
+			out.add(problem{path: at.path, rule: "W1051", fixed: true, message: field + " takes the ARN of the secret, but " + show(n) + " returns the secret itself"})
 		}
 	}
 }
@@ -126,7 +126,7 @@ func (e *engine) secretReference(at place, n *cfn.Node, out *problems) {
 // secret (W1011).
 func (e *engine) dynamicSecret(c call, name string, out *problems) {
 	if e.params[name] != nil && name != loopValue && slices.Contains(securePaths(), c.at.kind.path().String()) && !insideFunction(c.at.path) {
-		out.add(problem{path: c.at.path, rule: "W1011", fixed: true, message: "a secret comes better by a dynamic reference than by the parameter " + name})
+		out.add(problem{path: c.at.path, rule: "W1011", fixed: true, message: "use a dynamic reference for a secret instead of the parameter " + name})
 	}
 }
 

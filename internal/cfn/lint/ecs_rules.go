@@ -48,19 +48,19 @@ func (e *engine) trafficPort(b *binding, sc *scope, group *cfn.Node, out *proble
 	root := place{}.down("Resources", e.root.Pos).key(r.field)
 	for _, p := range e.follow(sc, root, r.node, []string{"Properties", "HealthCheckPort"}) {
 		if p.value != nil && single(p.value) && textOf(p.value) != "traffic-port" {
-			wrong(b, p.at.path, "the container's port is chosen at run time: its health is asked for at traffic-port, not "+textOf(p.value), "", out)
+			wrong(b, p.at.path, "the container's port is chosen at run time, so the health check port must be traffic-port, not "+textOf(p.value), "", out)
 		}
 	}
 }
 
-// fargateTask checks what Fargate wants of a task (E3048). What a task must not
-// have is told where it stands.
+// fargateTask checks what Fargate wants of a task (E3048). Report forbidden
+// properties at their own location.
 func fargateTask(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	var own problems
 	e.schemaRule(b, sc, at, n, &own)
 	for _, p := range own.list {
 		if i := fieldIndex(n, "PlacementConstraints"); p.keyword == "not" && i >= 0 {
-			p.path, p.message = at.key(n.Fields[i]).path, "Fargate does not know PlacementConstraints"
+			p.path, p.message = at.key(n.Fields[i]).path, "Fargate does not support PlacementConstraints"
 		}
 		out.add(p)
 	}

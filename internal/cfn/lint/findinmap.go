@@ -46,7 +46,7 @@ func (e *engine) findInMap(sc *scope, arg *cfn.Node, yield receive) bool {
 	case e.mappings.Has("Fn::Transform"), refsPseudo(arg.Items[0]):
 		return true
 	case e.mappings == nil || len(e.mappings.Fields) == 0:
-		l.fail(sc, 0, show(arg.Items[0])+" is not a mapping: the template has none", "")
+		l.fail(sc, 0, show(arg.Items[0])+" is not a mapping: the template has no mappings", "")
 	default:
 		ok = e.resolve(sc, arg.Items[0], l.mapping)
 	}

@@ -242,7 +242,7 @@ func (x *expander) object(n *cfn.Node, at *step, vars *variables) *cfn.Node {
 	return &cfn.Node{Kind: cfn.Map, Fields: fields, Pos: n.Pos, Short: n.Short}
 }
 
-// twice tells of the first key that a loop makes and that stands there already.
+// twice reports the first key of a loop that already exists.
 func (x *expander) twice(there, made []cfn.Field, at *step) {
 	seen := make(map[string]bool, len(there)+len(made))
 	for _, f := range there {
@@ -253,8 +253,8 @@ func (x *expander) twice(there, made []cfn.Field, at *step) {
 			continue
 		}
 		if seen[f.Name] {
-			x.problems = append(x.problems, problem{path: at, rule: "E0001", fixed: true, message: "the loop makes " + strconv.Quote(f.Name) + ", which stands there already",
-				hint: "put the identifier into the key, and no value twice into the collection"})
+			x.problems = append(x.problems, problem{path: at, rule: "E0001", fixed: true, message: "the loop makes " + strconv.Quote(f.Name) + ", which already exists",
+				hint: "put the identifier into the key, and each value into the collection only once"})
 			return
 		}
 		seen[f.Name] = true
@@ -266,7 +266,7 @@ func (x *expander) loop(f cfn.Field, at *step, vars *variables) ([]cfn.Field, bo
 	if f.Value.Kind != cfn.List || len(f.Value.Items) != 3 || !f.Value.Items[0].IsString() || f.Value.Items[2].Kind != cfn.Map {
 		if x.on {
 			x.problems = append(x.problems, problem{path: at, rule: "E1032", fixed: true,
-				message: "Fn::ForEach has three items: an identifier, a collection, and a map of what is made"})
+				message: "Fn::ForEach takes three items: an identifier, a collection, and a map of the entries to create"})
 		}
 		return nil, false
 	}

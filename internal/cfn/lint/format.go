@@ -9,7 +9,7 @@ import (
 	"refline/internal/cfn"
 )
 
-// format checks a text against a named format. Formats that nobody knows allow
+// format checks a text against a named format. Unknown formats allow
 // everything.
 func (e *engine) format(sc *scope, at place, s *schema, n *cfn.Node, out *problems) {
 	if n.Kind != cfn.String {

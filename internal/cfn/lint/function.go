@@ -63,7 +63,7 @@ func intrinsicOf(bit fnSet) (intrinsic, bool) {
 	return intrinsic{}, false
 }
 
-// call is a function where it stands.
+// call is a function at its place.
 type call struct {
 	intrinsic
 	bit  fnSet
@@ -124,8 +124,8 @@ func (e *engine) function(sc *scope, at place, s *schema, n *cfn.Node, bit fnSet
 	}
 }
 
-// extension is a function of the language extensions. All that is wrong in it is
-// told by its own rule.
+// extension is a function of the language extensions. Everything wrong in it is
+// reported by its own rule.
 func (e *engine) extension(sc *scope, c call, out *problems) {
 	var own problems
 	if e.languages {
@@ -164,7 +164,7 @@ func (e *engine) call(sc *scope, c call, out *problems) bool {
 	return len(out.list) == before
 }
 
-// outputType checks that the function may give what is wanted.
+// outputType checks that the function can return a wanted type.
 func (e *engine) outputType(c call, out *problems) {
 	want := declaredTypes(c.s)
 	if want != 0 && widened(c.gives)&want == 0 {
@@ -216,7 +216,7 @@ func (e *engine) argument(sc *scope, c call, s *schema, out *problems) {
 
 // resolved checks the values that a function resolves to, when the schema says
 // anything about them. One good value that does not come from a parameter is
-// enough; else all that is wrong is told, at the function.
+// enough; else every problem is reported, at the function.
 func (e *engine) resolved(sc *scope, c call, out *problems) {
 	if c.intrinsic.resolved == "" || !c.s.constrains {
 		return

@@ -64,7 +64,7 @@ func (e *engine) getAttResource(sc *scope, c call, at place, name string, out *p
 	case r == nil && e.moduleOf(name):
 		return nil, nil
 	case r != nil && sc.noResources:
-		c.fail(at, strconv.Quote(name)+" is a resource, which cannot be named here", "", out)
+		c.fail(at, strconv.Quote(name)+" is a resource, and resources cannot be used here", "", out)
 		return nil, nil
 	case r == nil:
 		c.fail(at, strconv.Quote(name)+" is not a resource of this template", e.nearResource(name), out)
@@ -103,7 +103,7 @@ func (e *engine) computedGetAtt(sc *scope, c call, out *problems) {
 	})
 }
 
-// getAttArgument gives the resource and the attribute, and where each stands.
+// getAttArgument returns the resource and the attribute, with their places.
 func (e *engine) getAttArgument(c call) (target [2]string, at [2]place, ok bool) {
 	switch {
 	case c.arg.IsString():
@@ -239,6 +239,6 @@ func (e *engine) noEcho(c call, name string, out *problems) {
 	}
 	section := c.at.path.first(0)
 	if section == "Resources" && c.at.path.first(2) == "Metadata" || section == "Metadata" || section == "Outputs" {
-		out.add(problem{path: c.in.path, rule: "W2010", fixed: true, message: "the parameter " + name + " is not to be shown (NoEcho), but this is readable for all"})
+		out.add(problem{path: c.in.path, rule: "W2010", fixed: true, message: "the parameter " + name + " is secret (NoEcho), but this value can be read by everyone who can read the stack"})
 	}
 }

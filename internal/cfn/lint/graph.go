@@ -174,8 +174,12 @@ func (e *engine) circles(g *graph) {
 		if len(group) == 1 && !slices.Contains(next[name], name) {
 			continue
 		}
-		others := slices.DeleteFunc(slices.Clone(group), func(o string) bool { return o == name && len(group) > 1 })
-		e.add("E3004", e.stepTo("Resources", name), name+" waits for itself: it and "+strings.Join(others, ", ")+" depend on each other", "")
+		message := "circular dependency: " + name + " depends on itself"
+		if len(group) > 1 {
+			others := slices.DeleteFunc(slices.Clone(group), func(o string) bool { return o == name })
+			message = "circular dependency: " + name + " and " + strings.Join(others, ", ") + " depend on each other"
+		}
+		e.add("E3004", e.stepTo("Resources", name), message, "")
 	}
 }
 

@@ -57,7 +57,7 @@ func (e *engine) contains(sc *scope, at place, s *schema, n *cfn.Node, out *prob
 		out.add(problem{unknown: true})
 		return
 	}
-	e.report(sc, at, s, n, "contains", "no item is of the kind that is wanted", out)
+	e.report(sc, at, s, n, "contains", "no item has the required form", out)
 }
 
 func (e *engine) unique(sc *scope, at place, s *schema, n *cfn.Node, out *problems) {
@@ -66,8 +66,8 @@ func (e *engine) unique(sc *scope, at place, s *schema, n *cfn.Node, out *proble
 		return
 	}
 	if *s.uniqueItems {
-		e.report(sc, at, s, n, "uniqueItems", show(twice)+" stands twice in the list", out)
+		e.report(sc, at, s, n, "uniqueItems", show(twice)+" is in the list twice", out)
 		return
 	}
-	out.add(problem{path: at.path, rule: "I3037", fixed: true, message: show(twice) + " stands twice in the list"})
+	out.add(problem{path: at.path, rule: "I3037", fixed: true, message: show(twice) + " is in the list twice"})
 }

@@ -70,13 +70,13 @@ func (e *engine) extra(sc *scope, at, here place, s *schema, n *cfn.Node, f cfn.
 		return
 	}
 	p := problem{path: here.path, keyword: "additionalProperties", rule: sc.rules.rule("additionalProperties"),
-		message: strconv.Quote(f.Name) + " is not a key that is known here"}
+		message: strconv.Quote(f.Name) + " is not a known key here"}
 	switch near := nearest(f.Name, s.properties); {
 	case f.Bare:
-		p.message = "the key " + f.Name + " must be a text"
-		p.hint = "put it into quotes: \"" + f.Name + "\""
+		p.message = "the key " + f.Name + " must be a string"
+		p.hint = "put it in quotes: \"" + f.Name + "\""
 	case len(s.patternProperties) > 0 && len(s.properties) == 0:
-		p.message = strconv.Quote(f.Name) + " is not a name that is allowed here: it must match " + s.patternProperties[0].pattern.text
+		p.message = strconv.Quote(f.Name) + " is not an allowed name: it must match " + s.patternProperties[0].pattern.text
 	case near != "":
 		p.hint = "did you mean " + strconv.Quote(near) + "?"
 	}
@@ -101,21 +101,21 @@ func (e *engine) countKeys(sc *scope, at place, s *schema, n *cfn.Node, out *pro
 			e.report(sc, at, s, n, "requiredXor", "one of "+quoted(s.requiredXor)+" is required", out)
 		case len(have) > 1:
 			for _, name := range have {
-				e.report(sc, at.key(n.Fields[fieldIndex(n, name)]), s, n, "requiredXor", "only one of "+quoted(s.requiredXor)+" may stand here", out)
+				e.report(sc, at.key(n.Fields[fieldIndex(n, name)]), s, n, "requiredXor", "only one of "+quoted(s.requiredXor)+" is allowed here", out)
 			}
 		}
 	}
 	for name, others := range s.dependentRequired {
 		for _, other := range others {
 			if n.Has(name) && !n.Has(other) {
-				e.report(sc, at, s, n, "dependentRequired", strconv.Quote(name)+" needs "+strconv.Quote(other)+" beside it", out)
+				e.report(sc, at, s, n, "dependentRequired", strconv.Quote(name)+" also needs "+strconv.Quote(other), out)
 			}
 		}
 	}
 	for name, others := range s.dependentExcluded {
 		for _, other := range others {
 			if n.Has(name) && n.Has(other) {
-				e.report(sc, at.key(n.Fields[fieldIndex(n, other)]), s, n, "dependentExcluded", strconv.Quote(other)+" must not stand beside "+strconv.Quote(name), out)
+				e.report(sc, at.key(n.Fields[fieldIndex(n, other)]), s, n, "dependentExcluded", strconv.Quote(other)+" is not allowed together with "+strconv.Quote(name), out)
 			}
 		}
 	}

@@ -28,11 +28,11 @@ func zipRequired(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 		if i := fieldIndex(n, where); i >= 0 {
 			here = at.key(n.Fields[i])
 		}
-		wrong(b, here.path, "a function that is an archive needs "+quoted(missing), "", out)
+		wrong(b, here.path, "a function deployed as an archive needs "+quoted(missing), "", out)
 	}
 }
 
-// zipBy tells whether a function is an archive and which property says so.
+// zipBy reports whether a function is an archive and which property says so.
 func zipBy(props *cfn.Node, serverless bool) (property string, zip bool) {
 	kind := props.Get("PackageType")
 	packed := kind.IsString() && kind.Text == "Zip"
@@ -72,7 +72,7 @@ func snapStartRuntime(e *engine, b *binding, sc *scope, at place, n *cfn.Node, o
 			out.add(problem{path: e.snapStart(at, n, n.Get("SnapStart")).path, rule: "I2530", fixed: true, message: "SnapStart would let a function of the runtime " + runtime.Text + " start faster"})
 		}
 		if apply.IsString() && apply.Text == "PublishedVersions" && len(missing) > 0 {
-			wrong(b, e.snapStart(at, n, snap).path, "there is no SnapStart in "+strings.Join(missing, ", "), "", out)
+			wrong(b, e.snapStart(at, n, snap).path, "SnapStart is not available in "+strings.Join(missing, ", "), "", out)
 		}
 		if !apply.IsString() || apply.Text != "PublishedVersions" || !runtime.IsString() {
 			continue
@@ -81,7 +81,7 @@ func snapStartRuntime(e *engine, b *binding, sc *scope, at place, n *cfn.Node, o
 		old := []string{"dotnet5.0", "dotnet6", "dotnet7", "java8.al2", "java8", "python3.10", "python3.11", "python3.7", "python3.8", "python3.9"}
 		known := strings.HasPrefix(name, "python") || strings.HasPrefix(name, "java") || strings.HasPrefix(name, "dotnet") && !strings.HasPrefix(name, "dotnetcore")
 		if !known || slices.Contains(old, name) {
-			wrong(b, e.snapStart(at, n, snap).path, "SnapStart does not know the runtime "+name, "", out)
+			wrong(b, e.snapStart(at, n, snap).path, "SnapStart does not support the runtime "+name, "", out)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func snapStartVersion(e *engine, b *binding, sc *scope, at place, n *cfn.Node, o
 	}
 	if r.kind == "AWS::Serverless::Function" {
 		if props := r.node.Get("Properties"); !props.Has("AutoPublishAlias") {
-			wrong(b, at.path, "SnapStart works for published versions, and none is published", "set AutoPublishAlias", out)
+			wrong(b, at.path, "SnapStart works for published versions only, and the template publishes none", "set AutoPublishAlias", out)
 		}
 		return
 	}
@@ -120,7 +120,7 @@ func snapStartVersion(e *engine, b *binding, sc *scope, at place, n *cfn.Node, o
 			return
 		}
 	}
-	wrong(b, at.path, "SnapStart works for published versions, and none is published", "add an AWS::Lambda::Version", out)
+	wrong(b, at.path, "SnapStart works for published versions only, and the template publishes none", "add an AWS::Lambda::Version", out)
 }
 
 // mentions reports whether a resource refers to another one.

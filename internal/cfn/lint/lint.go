@@ -4,7 +4,7 @@
 // Its rules have the numbers of cfn-lint, whose resource schemas and tables it
 // uses as generated data (MIT-0). It knows the intrinsic functions and answers
 // yes, no or unknown: what cannot be known is no finding. Every finding is at
-// the line of the source that wrote the value. It refuses to know how a
+// the line of the source that wrote the value. It does not know how a
 // template is deployed.
 package lint
 

@@ -192,7 +192,7 @@ func (e *engine) given(values map[string]string, unknown []string) {
 	section := e.root.Get("Parameters")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !section.Has(name) {
-			e.add("E2900", e.stepTo("Parameters"), "the stack is given "+strconv.Quote(name)+", which is not a parameter", nearestHint(name, e.params))
+			e.add("E2900", e.stepTo("Parameters"), "the configuration sets "+strconv.Quote(name)+", which is not a parameter of the template", nearestHint(name, e.params))
 		}
 	}
 	if section == nil {
@@ -209,7 +209,7 @@ func (e *engine) given(values map[string]string, unknown []string) {
 			continue
 		case !ok:
 			if !f.Value.Has("Default") {
-				e.add("E2900", e.stepTo("Parameters", f.Name), "the stack is not given "+strconv.Quote(f.Name)+", which has no default", "")
+				e.add("E2900", e.stepTo("Parameters", f.Name), "the parameter "+strconv.Quote(f.Name)+" has no value and no default", "")
 			}
 			continue
 		}
@@ -218,7 +218,7 @@ func (e *engine) given(values map[string]string, unknown []string) {
 			if !p.noEcho {
 				shown += " " + strconv.Quote(text)
 			}
-			e.add("E2900", e.stepTo("Parameters", f.Name), shown+" that the stack is given "+wrong, "")
+			e.add("E2900", e.stepTo("Parameters", f.Name), shown+" of the parameter "+f.Name+" "+wrong, "")
 		}
 		if p.values = nil; !p.noEcho && !p.ssm {
 			p.add(&cfn.Node{Kind: cfn.String, Text: text, Pos: f.Pos}, e.stepTo("Parameters", f.Name))
@@ -226,7 +226,7 @@ func (e *engine) given(values map[string]string, unknown []string) {
 	}
 }
 
-// refuses tells why a parameter does not take a value, "" when it does. Of a
+// refuses returns why a parameter does not accept a value, "" if it does. Of a
 // list every item must be allowed, or the whole.
 func (p *parameter) refuses(n *cfn.Node, text string) string {
 	if p.ssm {

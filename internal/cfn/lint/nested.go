@@ -119,5 +119,5 @@ func (e *engine) imageParameter(c call, name string, out *problems) {
 		return
 	}
 	out.add(problem{path: e.stepTo("Parameters", name, "Type"), rule: "W2506", fixed: true,
-		message: "the parameter " + name + " is an image, but its type is " + p.kind, hint: "AWS::EC2::Image::Id is checked, and offered in the console"})
+		message: "the parameter " + name + " holds an image id, but its type is " + p.kind, hint: "CloudFormation checks values of AWS::EC2::Image::Id, and the console lists them"})
 }

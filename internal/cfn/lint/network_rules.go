@@ -143,7 +143,7 @@ func (e *engine) privateNames() {
 			key := canonical(vpc) + canonical(service)
 			for _, other := range seen[key] {
 				if other.at != at.path && e.together(other.conds, v.scope.conds) {
-					e.add("E3064", at.path, "another endpoint has the private names of this service in this VPC already", "")
+					e.add("E3064", at.path, "another endpoint already has the private DNS names of this service in this VPC", "")
 					break
 				}
 			}
@@ -179,9 +179,9 @@ func (e *engine) routeTables() {
 	for _, list := range subnets {
 		for _, a := range list {
 			for _, b := range list {
-				// Of two of which one may be absent, that one is told.
+				// If one of two is optional, report that one.
 				if a.r != b.r && e.together(a.conds, b.conds) && e.allImplied(a.conds, b.conds) {
-					e.add("E3022", a.at, "this subnet has a route table already, by "+b.r.name, "")
+					e.add("E3022", a.at, "this subnet already has a route table, through "+b.r.name, "")
 				}
 			}
 		}

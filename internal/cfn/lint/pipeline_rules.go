@@ -112,14 +112,14 @@ func (e *engine) artifactNames() {
 					continue
 				}
 				if slices.ContainsFunc(append(slices.Clone(known), own...), func(m made) bool { return m.name == out.value.Text && e.together(m.conds, out.scope.conds) }) {
-					e.add("E3701", out.at.path, show(out.value)+" is made by an earlier action already", "")
+					e.add("E3701", out.at.path, show(out.value)+" is already an output of an earlier action", "")
 					continue
 				}
 				own = append(own, made{out.value.Text, out.scope.conds, out.at.path})
 			}
 			for _, in := range e.follow(action.scope, action.at, action.value, []string{"InputArtifacts", "*", "Name"}) {
 				if in.value.IsString() && !slices.ContainsFunc(known, func(m made) bool { return m.name == in.value.Text && e.together(m.conds, in.scope.conds) }) {
-					e.add("E3701", in.at.path, show(in.value)+" is not made by an earlier action", "")
+					e.add("E3701", in.at.path, show(in.value)+" is not an output of an earlier action", "")
 				}
 			}
 			known = append(known, own...) // its own output is not its input

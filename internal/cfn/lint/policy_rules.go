@@ -23,7 +23,7 @@ func policyResource(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out
 
 func policyVersion(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.IsString() && n.Text == "2008-10-17" {
-		wrong(b, at.path, "the version of this policy is the old one", "write 2012-10-17", out)
+		wrong(b, at.path, "this policy uses the old version", "write 2012-10-17", out)
 	}
 }
 

@@ -76,7 +76,7 @@ func (s *step) has(name string) bool {
 	return false
 }
 
-// place is where the engine stands: the path in the template, and the generic
+// place is where the engine is: the path in the template, and the generic
 // path that rules are registered under, where a resource's name is its type and
 // a list's index a star.
 type place struct {
@@ -165,7 +165,7 @@ func (ps *problems) known() []problem {
 	return slices.DeleteFunc(ps.list, func(p problem) bool { return p.unknown })
 }
 
-// best picks the problem that tells most: the one nearest the root, and not one
+// best picks the most specific problem: the one nearest the root, and not one
 // that only says that no branch fits; of such a one, the deepest of its
 // branches. It follows best_match of Python's jsonschema.
 func best(list []problem) (problem, bool) {

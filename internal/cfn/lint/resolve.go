@@ -17,8 +17,8 @@ const mostValues = 512
 // is the index of the argument to blame. It returns false to stop.
 type receive func(v *cfn.Node, sc *scope, fail *problem) bool
 
-// resolve follows n to the values it can have. What is no function is its own
-// value; a function of which nothing is known has none.
+// resolve follows n to the values it can have. A value that is not a function is
+// its own; a function of which nothing is known has none.
 func (e *engine) resolve(sc *scope, n *cfn.Node, yield receive) bool {
 	bit, arg := anyFunction(n)
 	if bit == 0 {
@@ -288,7 +288,7 @@ func (e *engine) sub(sc *scope, arg *cfn.Node, yield receive) bool {
 	return e.subVariables(sc, text, given, cfn.Variables(text.Text), 0, "", yield)
 }
 
-// subVariables replaces the variables from the i-th on; done is what stands
+// subVariables replaces the variables from the i-th on; done is the text
 // before it.
 func (e *engine) subVariables(sc *scope, text, given *cfn.Node, vars []cfn.Variable, i int, done string, yield receive) bool {
 	from := 0

@@ -126,13 +126,13 @@ func cloudFrontAlias(e *engine, b *binding, sc *scope, at place, n *cfn.Node, ou
 
 func zoneWritten(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.IsString() && !at.frozen && !e.cdk && n.Text != "all" && !insideFunction(at.path) && !isDynamicReference(n.Text) {
-		wrong(b, at.path, "the availability zone "+show(n)+" is written out", "Fn::GetAZs finds those of the region", out)
+		wrong(b, at.path, "the availability zone "+show(n)+" is hard-coded", "Fn::GetAZs returns those of the region", out)
 	}
 }
 
 func accessControl(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if i := fieldIndex(n, "AccessControl"); i >= 0 && !n.Fields[i].Value.IsNoValue() {
-		wrong(b, at.key(n.Fields[i]).path, "AccessControl is the old way", "use AWS::S3::BucketPolicy", out)
+		wrong(b, at.key(n.Fields[i]).path, "AccessControl is a legacy setting", "use AWS::S3::BucketPolicy", out)
 	}
 }
 
@@ -213,7 +213,7 @@ func environmentSize(e *engine, b *binding, sc *scope, at place, n *cfn.Node, ou
 		}
 	}
 	if total > 4096 {
-		wrong(b, at.path, "the environment has "+strconv.Itoa(total)+" bytes; Lambda takes 4096", "", out)
+		wrong(b, at.path, "the environment has "+strconv.Itoa(total)+" bytes; Lambda accepts at most 4096", "", out)
 	}
 }
 
@@ -225,7 +225,7 @@ func iopsIgnored(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 
 func virtualName(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.Has("VirtualName") && n.Has("Ebs") {
-		wrong(b, at.key(n.Fields[fieldIndex(n, "VirtualName")]).path, "VirtualName is ignored beside Ebs", "", out)
+		wrong(b, at.key(n.Fields[fieldIndex(n, "VirtualName")]).path, "VirtualName is ignored when Ebs is set", "", out)
 	}
 }
 
@@ -261,7 +261,7 @@ func pipelineSource(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out
 	}
 	first := stage == "0"
 	if n.IsString() && stage != "" && first != (n.Text == "Source") {
-		wrong(b, at.path, "actions of the category Source stand in the first stage, and only they do", "", out)
+		wrong(b, at.path, "the first stage must contain Source actions only, and no other stage may contain them", "", out)
 	}
 }
 
@@ -296,6 +296,6 @@ func packageOnly(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 		if at.kind.last() == "TemplateURL" && e.nested(n.Text) != nil {
 			return // refline stack stages it
 		}
-		wrong(b, at.path, show(n)+" is a path that CloudFormation does not know", "the package command or refline stack puts the file into S3", out)
+		wrong(b, at.path, show(n)+" is a local path, which CloudFormation cannot read", "aws cloudformation package and refline stack upload the file to S3", out)
 	}
 }

@@ -291,7 +291,7 @@ func decode(text string) (any, bool) {
 	return v, err == nil
 }
 
-// Version tells whose data the rules are.
+// Version returns where the data of the rules comes from.
 func Version() (string, error) {
 	a, err := openArchive()
 	if err != nil {

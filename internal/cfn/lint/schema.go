@@ -97,8 +97,8 @@ type schema struct {
 	plain *schema
 }
 
-// withoutCounting is the schema for what stands in a function: its counting
-// keywords were checked where the function stands.
+// withoutCounting is the schema for the inside of a function: its counting
+// keywords were checked at the function.
 func (s *schema) withoutCounting() *schema {
 	if s.plain != nil {
 		return s.plain

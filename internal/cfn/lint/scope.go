@@ -39,7 +39,7 @@ const (
 	fnValueOf
 	fnValueOfAll
 
-	// fnValues are those that may stand where a value of a resource does.
+	// fnValues are those that are allowed as a value of a resource.
 	fnValues = fnRef | fnBase64 | fnCidr | fnContains | fnFindInMap | fnForEach | fnGetAtt | fnGetAZs | fnGetStackOutput |
 		fnIf | fnImportValue | fnJoin | fnLength | fnSelect | fnSplit | fnSub | fnToJSONString | fnTransform
 	fnConditions = fnAnd | fnOr | fnNot | fnEquals
@@ -132,8 +132,8 @@ func anyFunction(n *cfn.Node) (fnSet, *cfn.Node) {
 	return bit, n.Fields[0].Value
 }
 
-// scope is what holds where the engine stands, beside the place. It is never
-// changed once shared: whoever needs another makes a copy.
+// scope is what holds at the place of the engine. It is never changed once
+// shared: for another one, make a copy.
 type scope struct {
 	functions fnSet
 	rules     *ruleset

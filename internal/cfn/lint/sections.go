@@ -214,7 +214,7 @@ func parameterType(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out 
 	for _, t := range parameterTypes() {
 		names[t] = true
 	}
-	out.add(problem{path: at.path, rule: b.id, fixed: true, message: show(n) + " is not a type of parameters", hint: nearestHint(n.Text, names)})
+	out.add(problem{path: at.path, rule: b.id, fixed: true, message: show(n) + " is not a parameter type", hint: nearestHint(n.Text, names)})
 }
 
 func undocumentedType(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
@@ -328,7 +328,7 @@ func policyDocument(file string) checkFunc {
 	}
 }
 
-// parseText reads a text of JSON that stands for a value.
+// parseText reads a text of JSON in place of a value.
 func parseText(n *cfn.Node) (*cfn.Node, bool) {
 	v, ok := decode(n.Text)
 	return nodeOf(v), ok

@@ -8,7 +8,7 @@ import (
 	"refline/internal/cfn"
 )
 
-// lifecycle tells of services that end (E3710, W3696, W3697).
+// lifecycle reports services that end (E3710, W3696, W3697).
 func (e *engine) lifecycle(t *resourceType, at place, out *problems) {
 	life, _ := t.raw["lifecycle"].(map[string]any)
 	status, _ := life["status"].(string)
@@ -19,11 +19,11 @@ func (e *engine) lifecycle(t *resourceType, at place, out *problems) {
 	rule, words := "", ""
 	switch status {
 	case "shutdown":
-		rule, words = "E3710", " is of a service that is no more"
+		rule, words = "E3710", " belongs to a discontinued service"
 	case "sunset":
-		rule, words, date = "W3696", " is of a service that will end", strings.Replace(date, "since", "on", 1)
+		rule, words, date = "W3696", " belongs to a service that will be discontinued", strings.Replace(date, "since", "on", 1)
 	case "maintenance":
-		rule, words = "W3697", " is of a service that gets no new features"
+		rule, words = "W3697", " belongs to a service that gets no new features"
 	default:
 		return
 	}
@@ -43,7 +43,7 @@ func (e *engine) moduleParts() {
 				n = n.Get(key)
 			}
 			if n != nil {
-				e.add("E5001", e.stepTo(append([]string{"Resources", name}, path...)...), strings.Join(path, "/")+" must not stand in a module", "")
+				e.add("E5001", e.stepTo(append([]string{"Resources", name}, path...)...), strings.Join(path, "/")+" is not allowed in a module", "")
 			}
 		}
 	}
@@ -78,8 +78,8 @@ func serverlessGlobals(e *engine, b *binding, sc *scope, at place, n *cfn.Node, 
 	}
 }
 
-// projectRole warns of a Ref to a role with a path (E3050): it gives the name
-// alone.
+// projectRole warns of a Ref to a role with a path (E3050): it returns the name
+// only.
 func projectRole(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	for _, f := range e.follow(sc, at, n, []string{"ServiceRole"}) {
 		bit, arg := anyFunction(f.value)
@@ -87,7 +87,7 @@ func projectRole(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 			continue
 		}
 		if path := e.resources[arg.Text].node.Get("Properties").Get("Path"); path.IsString() && path.Text != "/" && path.Text != "" {
-			wrong(b, f.at.key(f.value.Fields[0]).path, "Ref gives the name of "+arg.Text+" without its path "+path.Text, "use Fn::GetAtt …Arn", out)
+			wrong(b, f.at.key(f.value.Fields[0]).path, "Ref returns the name of "+arg.Text+" without its path "+path.Text, "use Fn::GetAtt …Arn", out)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func scheduleExpression(e *engine, b *binding, sc *scope, at place, n *cfn.Node,
 	if len(fields) != 6 {
 		wrong(b, at.path, show(n)+" has "+counted(len(fields), "field")+", not six", "minutes hours day-of-month month day-of-week year", out)
 	} else if fields[2] != "?" && fields[4] != "?" {
-		wrong(b, at.path, show(n)+" gives the day of the month and of the week", "one of the two is ?", out)
+		wrong(b, at.path, show(n)+" sets both the day of the month and the day of the week", "one of the two must be ?", out)
 	}
 }
 
@@ -200,7 +200,7 @@ func tieringDays(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *p
 
 func detectorSources(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.Has("DataSources") && n.Has("Features") {
-		wrong(b, at.path, "only one of DataSources and Features may stand here", "Features is the newer one", out)
+		wrong(b, at.path, "only one of DataSources and Features is allowed", "Features is the newer one", out)
 	}
 }
 
@@ -217,14 +217,14 @@ func mixedAPI(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *prob
 	name := at.path.resource()
 	for _, other := range e.order {
 		if slices.Contains(kinds, e.resources[other].kind) && e.mentions(other, name) {
-			wrong(b, at.path, at.path.name+" defines the API, and "+other+" does so too", "", out)
+			wrong(b, at.path, at.path.name+" defines the API, and "+other+" defines it too", "", out)
 		}
 	}
 }
 
 func forwardedIgnored(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if n.Has("CachePolicyId") && n.Has("ForwardedValues") {
-		wrong(b, at.key(n.Fields[fieldIndex(n, "ForwardedValues")]).path, "ForwardedValues is ignored beside CachePolicyId", "", out)
+		wrong(b, at.key(n.Fields[fieldIndex(n, "ForwardedValues")]).path, "ForwardedValues is ignored when CachePolicyId is set", "", out)
 	}
 }
 
@@ -237,7 +237,7 @@ func methodSettings(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out
 			return
 		}
 	}
-	wrong(b, at.path, "these settings set nothing", "", out)
+	wrong(b, at.path, "this entry changes no setting", "", out)
 }
 
 func patternCompiles(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {

@@ -78,7 +78,7 @@ func (b *rulebook) runtimes() map[string]runtimeLife {
 	return b.lives
 }
 
-// runtimeEnded tells of runtimes that are deprecated (W2531), no longer can be
+// runtimeEnded reports runtimes that are deprecated (W2531), no longer can be
 // created (E2531) or updated (E2533).
 func runtimeEnded(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *problems) {
 	if !n.IsString() {
@@ -106,8 +106,8 @@ func runtimeEnded(e *engine, b *binding, sc *scope, at place, n *cfn.Node, out *
 	if life.Successor != "" {
 		hint = "use " + life.Successor
 	}
-	words := map[string]string{"W2531": "is deprecated since " + life.Deprecated, "E2531": "can no longer be created, since " + life.CreateBlock,
-		"E2533": "can no longer be updated, since " + life.UpdateBlock}
+	words := map[string]string{"W2531": "is deprecated since " + life.Deprecated, "E2531": "can no longer be used for new functions, since " + life.CreateBlock,
+		"E2533": "can no longer be used for updates, since " + life.UpdateBlock}
 	wrong(b, at.path, "the runtime "+n.Text+" "+words[b.id], hint, out)
 }
 

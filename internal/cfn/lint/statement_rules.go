@@ -7,7 +7,7 @@ import (
 	"refline/internal/cfn"
 )
 
-// serviceTargets tells what the actions of a service work on.
+// serviceTargets is what the actions of a service work on.
 type serviceTargets struct {
 	ARNs    []string         `json:"arns"`
 	Actions map[string][]int `json:"actions"` // in small letters; indexes of ARNs

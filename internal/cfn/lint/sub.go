@@ -81,7 +81,7 @@ func (e *engine) subUse(c call, text, given *cfn.Node, variables []cfn.Variable,
 	}
 }
 
-// subNotJoin tells that Fn::Sub reads better than joining with nothing.
+// subNotJoin reports that Fn::Sub reads better than joining with nothing.
 func (e *engine) subNotJoin(c call, out *problems) {
 	if e.cdk || len(c.arg.Items) != 2 || !c.arg.Items[0].IsString() || c.arg.Items[0].Text != "" || c.arg.Items[1].Kind != cfn.List {
 		return

@@ -67,9 +67,9 @@ const mostBytes = 1_000_000
 func (e *engine) size() {
 	switch size := e.template.Size; {
 	case size > mostBytes:
-		e.add("E1002", nil, "the template has "+strconv.Itoa(size)+" bytes; CloudFormation takes "+strconv.Itoa(mostBytes), "nested stacks split it")
+		e.add("E1002", nil, "the template has "+strconv.Itoa(size)+" bytes; CloudFormation accepts at most "+strconv.Itoa(mostBytes), "nested stacks split it")
 	case size > mostBytes/10*9:
-		e.add("I1002", nil, "the template has "+strconv.Itoa(size)+" bytes, near the "+strconv.Itoa(mostBytes)+" that CloudFormation takes", "")
+		e.add("I1002", nil, "the template has "+strconv.Itoa(size)+" bytes, near the "+strconv.Itoa(mostBytes)+" that CloudFormation accepts", "")
 	}
 }
 
@@ -238,19 +238,19 @@ func (e *engine) passwords() {
 			}
 			switch bit, arg := anyFunction(n); {
 			case n.IsString() && !isDynamicReference(n.Text):
-				e.add("W2501", at.path, "a password is written out", "use a dynamic reference to Secrets Manager")
+				e.add("W2501", at.path, "the password is hard-coded", "use a dynamic reference to Secrets Manager")
 			case n.IsString() && strings.Contains(n.Text, "{{resolve:ssm:"):
-				e.add("W2501", at.path, "a password comes from a plain parameter of SSM", "use ssm-secure or secretsmanager")
+				e.add("W2501", at.path, "the password comes from a plain SSM parameter", "use ssm-secure or secretsmanager")
 			case bit == fnRef && arg.IsString() && e.params[arg.Text] != nil && !e.params[arg.Text].noEcho:
 				shown[arg.Text] = at.path.name
 			case n.Kind == cfn.Map && len(n.Fields) != 1:
-				e.add("W2501", at.path, "a password is a text, not a map", "")
+				e.add("W2501", at.path, "a password must be a string, not a map", "")
 			}
 			return true
 		})
 	})
 	for name, use := range shown {
-		e.add("W2501", e.stepTo("Parameters", name), "the parameter "+name+" is a password ("+use+") and is shown to all", "set NoEcho: true")
+		e.add("W2501", e.stepTo("Parameters", name), "the parameter "+name+" is a password ("+use+") and is visible to everyone", "set NoEcho: true")
 	}
 }
 
@@ -406,7 +406,7 @@ func (e *engine) subscriptionFilters() {
 	})
 	for _, list := range groups {
 		if len(list) > most {
-			e.add("E2529", list[2], "a log group has at most "+counted(most, "subscription filter")+"; here are "+strconv.Itoa(len(list)), "")
+			e.add("E2529", list[2], "a log group has at most "+counted(most, "subscription filter")+"; the template has "+strconv.Itoa(len(list)), "")
 		}
 	}
 }
@@ -421,7 +421,7 @@ func (e *engine) aliases() {
 	for _, a := range e.template.Aliases {
 		of[a.Value] = append(of[a.Value], a)
 	}
-	const hint = "the package command writes it out"
+	const hint = "aws cloudformation package resolves it"
 	e.visit(place{}, e.template.Root, func(at place, n *cfn.Node) bool {
 		for i, a := range of[n] {
 			here := &step{}
@@ -429,10 +429,10 @@ func (e *engine) aliases() {
 				*here = *at.path
 			}
 			if a.Merged && i == 0 {
-				e.add("W1100", at.path, "CloudFormation does not know << of YAML", hint)
+				e.add("W1100", at.path, "CloudFormation does not support YAML merge keys (<<)", hint)
 			}
 			here.pos = a.Pos
-			e.add("W1101", here, "CloudFormation does not know aliases of YAML: *"+a.Name, hint)
+			e.add("W1101", here, "CloudFormation does not support YAML aliases: *"+a.Name, hint)
 		}
 		return true
 	})

@@ -57,7 +57,7 @@ func writeShort(b *strings.Builder, n *cfn.Node, room int) {
 
 func kindWord(n *cfn.Node) string {
 	if n.Kind == cfn.Null {
-		return "empty"
+		return "null"
 	}
 	return n.Kind.Article()
 }

@@ -35,14 +35,14 @@ func TestWhatRulesSay(t *testing.T) {
   Db:
     Type: AWS::RDS::DBInstance
     Properties: {Engine: Aurora-MySQL, DBInstanceClass: db.r5.large, AllocatedStorage: "10", DeletionProtection: true}
-`, []string{`E3682 an instance of the engine aurora-mysql takes no "AllocatedStorage", "DeletionProtection": its cluster has them`}},
+`, []string{`E3682 an instance of the engine aurora-mysql must not set "AllocatedStorage", "DeletionProtection": its cluster sets them`}},
 		"W3691 in any case of the engine": {`Resources:
   Db:
     Type: AWS::RDS::DBInstance
     DeletionPolicy: Snapshot
     UpdateReplacePolicy: Snapshot
     Properties: {Engine: MySQL, EngineVersion: "5.7.44", DBInstanceClass: db.r5.large}
-`, []string{"W3691 version 5.7.44 of the engine mysql is deprecated: no new instance can be made with it"}},
+`, []string{"W3691 version 5.7.44 of the engine mysql is deprecated: new instances cannot use it"}},
 		"E3701 own output as input": {`Resources:
   Pipe:
     Type: AWS::CodePipeline::Pipeline
@@ -56,7 +56,7 @@ func TestWhatRulesSay(t *testing.T) {
         - Name: Build
           Actions:
             - {Name: B, ActionTypeId: {Category: Build, Owner: AWS, Provider: CodeBuild, Version: "1"}, Configuration: {ProjectName: p}, InputArtifacts: [{Name: A}, {Name: B}], OutputArtifacts: [{Name: B}]}
-`, []string{`E3701 "B" is not made by an earlier action`}},
+`, []string{`E3701 "B" is not an output of an earlier action`}},
 		"an empty DependsOn with the language extensions": {`Transform: AWS::LanguageExtensions
 Resources:
   Topic:
@@ -104,7 +104,7 @@ func TestNestedTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{`E3043 the nested template needs the parameter "Needed"`, `E3043 the nested template has no parameter "Extra"`,
-		`W3002 "missing.yml" is a path that CloudFormation does not know`, `E1010 "Ann" is not an output of the nested stack B`,
+		`W3002 "missing.yml" is a local path, which CloudFormation cannot read`, `E1010 "Ann" is not an output of the nested stack B`,
 		`E1019 ${B.Outputs.Nothing}: "Nothing" is not an output of the nested stack B`}
 	if diff := cmp.Diff(want, rulesAndMessages(t, tmpl, Options{})); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -127,8 +127,8 @@ Resources:
 		t.Fatal(err)
 	}
 	got := strings.Join(rulesAndMessages(t, tmpl, Options{Parameters: map[string]string{"Kind": "c", "Name": "A", "Days": "many", "Other": "x"}, Unknown: []string{"Size"}}), "\n")
-	for _, want := range []string{`E2900 the stack is given "Other", which is not a parameter`, `E2900 the value "c" that the stack is given `,
-		`E2900 the value "A" that the stack is given `, `E2900 the value "many" that the stack is given is not a number`} {
+	for _, want := range []string{`E2900 the configuration sets "Other", which is not a parameter`, `E2900 the value "c" of the parameter Kind `,
+		`E2900 the value "A" of the parameter Name `, `E2900 the value "many" of the parameter Days is not a number`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no finding %q in\n%s", want, got)
 		}

@@ -44,7 +44,7 @@ var (
 )
 
 const (
-	// attempts is how often a call is made before its error is told, unless
+	// attempts is how often a call is made before its error is returned, unless
 	// the user's configuration says otherwise. The SDK waits up to 20 s between
 	// them, with jitter, and slows down when it is throttled.
 	attempts = 5
@@ -54,7 +54,7 @@ const (
 )
 
 // Open reads the configuration of the SDK. A profile that does not exist, a
-// file that cannot be read and a region that nobody names are Invalid;
+// file that cannot be read and a missing region are Invalid;
 // credentials that are wrong show at the first call.
 func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
@@ -82,7 +82,7 @@ func Open(ctx context.Context, a stack.Access) (stack.Cloud, error) {
 	c := &Cloud{region: cfg.Region, cfn: cloudformation.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg)}
 	c.s3 = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		if o.BaseEndpoint != nil {
-			// Names of buckets are no hosts there.
+			// Bucket names are not host names there.
 			o.UsePathStyle, c.endpoint = true, strings.TrimSuffix(*o.BaseEndpoint, "/")
 		}
 	})

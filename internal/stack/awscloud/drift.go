@@ -29,7 +29,7 @@ func (c *Cloud) Drift(ctx context.Context, name, detection string) (stack.Drift,
 	case types.StackDriftDetectionStatusDetectionInProgress:
 		return d, nil
 	case types.StackDriftDetectionStatusDetectionFailed:
-		// What could be compared is told all the same.
+		// What could be compared is still returned.
 		d.Failed = aws.ToString(out.DetectionStatusReason)
 	}
 	d.Done = true

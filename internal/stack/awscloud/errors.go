@@ -17,7 +17,7 @@ import (
 )
 
 // failure is the error of a call, in one sentence and with its kind. The end of
-// ctx is told as such.
+// ctx is returned as such.
 func failure(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -44,7 +44,7 @@ func translate(err error) error {
 	case 429, 502, 503, 504: // of something that stands before the service
 		return errs.E(errs.Unavailable, "AWS answered %d", n)
 	default:
-		return errs.E(errs.Invalid, "the service answered %d and nothing that can be read: it may not know this call", n)
+		return errs.E(errs.Invalid, "the service answered %d without a readable error: it may not support this call", n)
 	}
 	return errs.E(errs.Unavailable, "AWS does not answer: %s", sentence(err))
 }
@@ -131,8 +131,8 @@ func kindOfValidation(text string) errs.Kind {
 	}
 }
 
-// unknownOperation says whether a service is too old for a call, or only poses
-// as CloudFormation: such ones answer with a page for people.
+// unknownOperation reports whether a service does not have a call, as emulators
+// do not: some answer with an HTML page.
 func unknownOperation(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

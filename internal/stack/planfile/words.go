@@ -75,7 +75,7 @@ func (c Change) Sentence() string {
 	case EffectReplace:
 		text = "REPLACED"
 	case EffectMaybe:
-		text = "perhaps REPLACED, AWS cannot know yet"
+		text = "maybe REPLACED, AWS cannot know yet"
 	case EffectRemove:
 		text = "REMOVED"
 	case EffectImport:

@@ -264,7 +264,7 @@ func (s *Server) describeEvents(c call) ([]elem, error) {
 	}), opt("NextToken", more)}, nil
 }
 
-// operationEvents tells a stack's events in the newer form.
+// operationEvents returns a stack's events in the newer form.
 func (s *Server) operationEvents(c call) ([]elem, error) {
 	st := s.find(c.identity, c.Get("StackName"))
 	if st == nil {

@@ -142,7 +142,7 @@ func (c *comparison) resource(d *declaration) error {
 	return nil
 }
 
-// circumstances is what BeforeContext and AfterContext tell.
+// circumstances is the content of BeforeContext and AfterContext.
 func circumstances(properties map[string]any, metadata any, deletion, replacing string) map[string]any {
 	if properties == nil {
 		properties = map[string]any{}
@@ -241,7 +241,7 @@ func unique(names []string) []string {
 	return slices.Compact(names)
 }
 
-// dynamic tells of a property that takes an attribute of a resource that is
+// dynamic describes a property that takes an attribute of a resource that is
 // changed in place: answers without values cannot say whether it changes.
 func (c *comparison) dynamic(d *declaration, name string, k kind) []detail {
 	var out []detail

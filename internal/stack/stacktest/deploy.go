@@ -83,7 +83,7 @@ func (d *deployment) report(r *resource, status, reason string) {
 	d.step()
 }
 
-// run deploys and tells whether it went well.
+// run deploys and reports whether it succeeded.
 func (d *deployment) run() bool {
 	reason := "User Initiated"
 	if d.st.parent != nil {
@@ -300,7 +300,7 @@ func (d *deployment) keep(j *job) {
 	d.done = append(d.done, j)
 }
 
-// do gives the reason when a job fails.
+// do returns the reason if a job fails.
 func (d *deployment) do(j *job) (string, bool) {
 	phases := []Phase{OnUpdate}
 	switch {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// knownAfterApply stands for a value that nobody knows before the change.
+// knownAfterApply stands in for a value that is unknown before the change.
 const knownAfterApply = "{{changeSet:KNOWN_AFTER_APPLY}}"
 
 // absent is what AWS::NoValue evaluates to.

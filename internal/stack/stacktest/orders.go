@@ -8,7 +8,7 @@ import (
 	"refline/internal/errs"
 )
 
-// Phase is when a resource is told to fail.
+// Phase is when a resource is made to fail.
 type Phase string
 
 // The phases.
@@ -36,7 +36,7 @@ type EarlyValidation struct {
 	Warn     bool // only warns; the change set is made
 }
 
-// orders are what the test told the cloud to do wrong.
+// orders are the failures that the test asks for.
 type orders struct {
 	interruptions []*interruption
 	failures      []*Failure
@@ -69,7 +69,7 @@ func (o *orders) interrupt(operation string) *fault {
 	return nil
 }
 
-// fails gives the reason for which a resource fails now.
+// fails returns the reason for which a resource fails now.
 func (o *orders) fails(resource string, phase Phase) (string, bool) {
 	for _, f := range o.failures {
 		if f.Resource != resource || f.Phase != phase || f.Times < 0 {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// forbidden gives the reason for which the stack's policy forbids a job.
+// forbidden returns the reason for which the stack's policy forbids a job.
 func (d *deployment) forbidden(j *job) string {
 	if d.st.policy == "" || !d.update || j.verb == "CREATE" {
 		return ""
@@ -64,7 +64,7 @@ func anyList(v any) []string {
 	return nil
 }
 
-// denies says whether a policy denies an action: by a Deny, or for want of an
+// denies reports whether a policy denies an action: by a Deny, or for want of an
 // Allow.
 func denies(body, action, logical string) bool {
 	statements, err := parsePolicy(body)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// fail ends a deployment that went wrong, as far as it was told to.
+// fail ends a deployment that went wrong, as far as its settings say.
 func (d *deployment) fail() {
 	word := "create"
 	if d.update {

@@ -7,7 +7,7 @@
 // before it is executed. Time does not pass by itself. Work that takes minutes
 // in the cloud is done when somebody looks: each call that reads a stack or a
 // change set takes it [Server.Pace] steps further, or to its end when no pace
-// is set, so no test waits and none is racy. A test tells it to throttle, to
+// is set, so no test waits and none is racy. A test can make it throttle, to
 // fail, to roll back and to drift.
 //
 // It refuses to know what resources are: it keeps their properties and invents

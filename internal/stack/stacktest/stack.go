@@ -116,7 +116,7 @@ func (s *Server) newStack(who identity, name string) *stack {
 	return st
 }
 
-// find gives the stack of a name, or of an ARN, which finds deleted ones too.
+// find returns the stack of a name, or of an ARN, which finds deleted ones too.
 func (s *Server) find(who identity, nameOrID string) *stack {
 	for _, st := range slices.Backward(s.stacks) {
 		mine := st.identity.account == who.account && st.identity.region == who.region
@@ -141,7 +141,7 @@ func (st *stack) updatable() error {
 	return invalid("Stack:%s is in %s state and can not be updated.", st.id, st.status)
 }
 
-// enter puts the stack in a state and tells so.
+// enter puts the stack in a state and records an event.
 func (s *Server) enter(st *stack, status, reason, token string) {
 	st.status, st.reason = status, reason
 	if status == "UPDATE_IN_PROGRESS" || status == "CREATE_IN_PROGRESS" && st.changeSet != "" {
@@ -158,7 +158,7 @@ func (s *Server) enter(st *stack, status, reason, token string) {
 	}
 }
 
-// report puts a resource in a state and tells so.
+// report puts a resource in a state and records an event.
 func (s *Server) report(st *stack, r *resource, status, reason, token string) {
 	r.status, r.reason, r.updated = status, reason, s.tick()
 	id, properties := fmt.Sprintf("%s-%s-%s", r.logical, status, s.clock.Format("2006-01-02T15:04:05.000Z")), jsonText(r.properties)

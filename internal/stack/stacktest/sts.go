@@ -15,7 +15,7 @@ func (s *Server) getCallerIdentity(c call) ([]elem, error) {
 	return []elem{el("Account", c.account), el("Arn", arn), el("UserId", "AIDATEST"+c.account)}, nil
 }
 
-// assumeRole gives credentials of the account in the role's ARN. Any role can
+// assumeRole returns credentials of the account in the role's ARN. Any role can
 // be assumed but one whose name begins with "denied".
 func (s *Server) assumeRole(c call) ([]elem, error) {
 	arn := c.Get("RoleArn")

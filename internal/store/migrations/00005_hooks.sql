@@ -48,7 +48,8 @@ CREATE TABLE looks (
   looked_at BIGINT NOT NULL DEFAULT 0,
   next_poll_at BIGINT NOT NULL,
   failures INTEGER NOT NULL DEFAULT 0,
-  error TEXT NOT NULL DEFAULT ''
+  error TEXT NOT NULL DEFAULT '',
+  version BIGINT NOT NULL DEFAULT 0
 ){{busy}};
 CREATE INDEX looks_due ON looks (next_poll_at);
 
@@ -61,7 +62,24 @@ CREATE TABLE merge_requests (
   PRIMARY KEY (project, number)
 );
 
--- Who is told what: a webhook, a chat or addresses of a project; 0 for all.
+-- Runs that looks decided on and that are not made yet: they are kept in the
+-- transaction that stores the refs, so that none is lost or made twice.
+CREATE TABLE wanted_runs (
+  id {{key}},
+  project BIGINT NOT NULL,
+  request BIGINT NOT NULL DEFAULT 0,
+  state TEXT NOT NULL,
+  body TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_at BIGINT NOT NULL,
+  error TEXT NOT NULL DEFAULT '',
+  actor TEXT NOT NULL DEFAULT '',
+  created_at BIGINT NOT NULL
+){{busy}};
+CREATE INDEX wanted_runs_due ON wanted_runs (next_at) WHERE state = 'waiting';
+CREATE INDEX wanted_runs_project ON wanted_runs (project, id);
+
+-- Who is notified of what: a webhook, a chat, mail. Project 0 stands for all projects.
 CREATE TABLE notify_rules (
   id {{key}},
   project BIGINT NOT NULL,
@@ -100,6 +118,7 @@ CREATE INDEX notifications_run ON notifications (run);
 -- +goose Down
 DROP TABLE notifications;
 DROP TABLE notify_rules;
+DROP TABLE wanted_runs;
 DROP TABLE merge_requests;
 DROP TABLE looks;
 DROP TABLE refs;
