@@ -65,6 +65,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
+	cmd.AddCommand(newServerLinkCmd(e), newServerKeyCmd(e))
 	return cmd
 }
 

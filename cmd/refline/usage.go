@@ -128,7 +128,7 @@ func flagError(c *cobra.Command, err error) error {
 }
 
 // ofCommand begins a message about a command line with the command's name;
-// the program's own stands before every message.
+// the program's own name begins every message.
 func ofCommand(c *cobra.Command) string {
 	if !c.HasParent() {
 		return ""

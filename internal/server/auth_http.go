@@ -239,7 +239,7 @@ func sameOrigin(next http.Handler, public *url.URL) http.Handler {
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		writeProblem(w, q, withHint(errs.E(errs.Denied, "the request comes from a page of another site (origin %s)", q.Header.Get("Origin")),
-			"open the server by its public URL; behind a proxy, set --public-url and --trusted-proxy"))
+			"open the server by its public URL; behind a proxy, set --public-url and --proxy"))
 	}))
 	return guard.Handler(next)
 }
