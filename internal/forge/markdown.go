@@ -52,7 +52,7 @@ func closing(text string) string {
 // fenceOf returns the ``` or ~~~ that a line begins with, all of it.
 func fenceOf(line string) string {
 	for _, mark := range []string{"`", "~"} {
-		// A longer one is no fence that someone wrote, and would leave no space for text.
+		// A person writes three or four; a long run would leave no space for text.
 		if n := len(line) - len(strings.TrimLeft(line, mark)); n >= 3 && n <= 40 {
 			return line[:n]
 		}

@@ -144,7 +144,7 @@ func (d *Deliverer) send(ctx context.Context, m Message) (remote string, err err
 	if err != nil {
 		return "", err
 	}
-	return "", d.tell(ctx, rule, p, "refline-"+digest(fmt.Appendf(nil, "%d %s %s", m.Project, m.Target, m.Body)))
+	return "", d.sendByRule(ctx, rule, p, "refline-"+digest(fmt.Appendf(nil, "%d %s %s", m.Project, m.Target, m.Body)))
 }
 
 // open reads a body and opens the forge that it is for.
@@ -155,8 +155,8 @@ func (d *Deliverer) open(ctx context.Context, m Message, body any) (forge.Reposi
 	return d.Repository(ctx, m.Project)
 }
 
-// tell sends a message of a rule. id is the same each time that it is tried.
-func (d *Deliverer) tell(ctx context.Context, rule Rule, p payload, id string) error {
+// sendByRule sends a message of a rule. id is the same each time that it is tried.
+func (d *Deliverer) sendByRule(ctx context.Context, rule Rule, p payload, id string) error {
 	switch rule.Kind {
 	case RuleWebhook:
 		return d.sendWebhook(ctx, rule, p, id)
@@ -184,5 +184,5 @@ func (d *Deliverer) Test(ctx context.Context, rule Rule) error {
 	default:
 		p.Run.Waiting = nil
 	}
-	return d.tell(ctx, rule, p, "refline-test-"+digest(fmt.Appendf(nil, "%d %d", rule.ID, d.Now().UnixNano())))
+	return d.sendByRule(ctx, rule, p, "refline-test-"+digest(fmt.Appendf(nil, "%d %d", rule.ID, d.Now().UnixNano())))
 }

@@ -13,7 +13,7 @@ import (
 	"refline/internal/secret"
 )
 
-// Event is what people want to be told of.
+// Event is a change of a run that people are notified of.
 type Event string
 
 // The events.
@@ -49,7 +49,7 @@ const (
 	RuleEmail   RuleKind = "email"
 )
 
-// Rule says who is told of which events.
+// Rule says who is notified of which events.
 type Rule struct {
 	ID       int64
 	Name     string

@@ -186,7 +186,7 @@ func (l *look) compareRefs() {
 			continue
 		}
 		l.moved[full] = refChange{full, now, before, h}
-		if h == nil {
+		if h == nil && l.pusherOf(now) == (webhook.Actor{}) {
 			l.out.Unsaid = append(l.out.Unsaid, full)
 		}
 		if known && now.Kind == git.KindTag {
@@ -237,9 +237,21 @@ func (l *look) decidePushes() {
 		l.takeHint(&w, c.hint, c.now)
 		if c.now.Kind == git.KindBranch {
 			w.OpenRequests = l.openFrom(c.now.Name)
+			w.Actor = cmp.Or(w.Actor, l.pusherOf(c.now))
 		}
 		l.out.Wanted = append(l.out.Wanted, w)
 	}
+}
+
+// pusherOf is who pushed the commit of a branch, as the event of its merge request
+// says; it may come before that of the push.
+func (l *look) pusherOf(now git.Resolved) webhook.Actor {
+	for _, e := range l.in.Events {
+		if m := e.MergeRequest; m != nil && m.Action == webhook.ActionPushed && m.Source == now.Name && m.Origin == webhook.OriginSame && sameCommit(m.Head, now.Commit) {
+			return e.Actor
+		}
+	}
+	return webhook.Actor{}
 }
 
 func (l *look) rank(c refChange) int {

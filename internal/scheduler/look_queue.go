@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // looksAtOnce is how many projects are looked at at the same time.
@@ -35,6 +36,15 @@ func (q *LookQueue) Ask(project int64) {
 	q.again[project] = true
 	q.waiting = append(q.waiting, project)
 	q.signal()
+}
+
+// AskIn is Ask after a delay; see [LookDelay].
+func (q *LookQueue) AskIn(project int64, delay time.Duration) {
+	if delay <= 0 {
+		q.Ask(project)
+		return
+	}
+	time.AfterFunc(delay, func() { q.Ask(project) })
 }
 
 func (q *LookQueue) signal() {

@@ -23,8 +23,8 @@ type Looker struct {
 	// Apply does in the transaction of the look what follows beside runs: flows of
 	// deleted branches, environments, the project's path. It may be nil.
 	Apply func(context.Context, *store.Tx, store.Project, LookResult) error
-	// Launch makes a run; the same key makes it once. If rules let no job in there
-	// is no run and no error. NotFound means that the ref or commit is not there.
+	// Launch makes a run; the same key makes it once. It returns nil without
+	// a run if rules let no job in. NotFound means that the ref or commit is not there.
 	Launch func(ctx context.Context, project store.Project, w Wanted, key string) error
 	Now    func() time.Time
 }

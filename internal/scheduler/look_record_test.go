@@ -346,7 +346,13 @@ func TestLookQueue(t *testing.T) {
 			q.Ask(1)
 		}
 		time.Sleep(10 * time.Second)
-		q.Ask(1)
+		q.AskIn(1, LookDelay(eventOptions{}.gitlabPush()))
+		time.Sleep(500 * time.Millisecond)
+		mu.Lock()
+		if looks[1] != 2 {
+			t.Errorf("%d looks before the delay ended", looks[1])
+		}
+		mu.Unlock()
 		for project := range int64(30) {
 			q.Ask(100 + project)
 		}

@@ -85,8 +85,8 @@ func (l *look) closedAfter(m webhook.MergeRequest) bool {
 }
 
 // locate compares a merge request with the branches: the head of one from this
-// repository is where its branch is. One of unknown origin that is no branch
-// here is treated as a fork's.
+// repository is where its branch is. One of unknown origin whose commit
+// is not at that branch is treated as a fork's.
 func (l *look) locate(m *webhook.MergeRequest) {
 	branch, there := l.listed["refs/heads/"+m.Source]
 	switch {

@@ -3,6 +3,8 @@ package scheduler
 import (
 	"strings"
 	"time"
+
+	"refline/internal/webhook"
 )
 
 // SkipsCI reports whether the message of a head commit asks for no pipeline:
@@ -16,6 +18,16 @@ func SkipsCI(message string) bool {
 		}
 	}
 	return false
+}
+
+// LookDelay is how long a look waits after an event. GitLab reports a push to a
+// merge request twice, in any order, and only the push event has the push options:
+// a look between both would miss ci.skip.
+func LookDelay(e webhook.Event) time.Duration {
+	if e.Forge == webhook.GitLab && e.MergeRequest != nil && e.MergeRequest.Action == webhook.ActionPushed {
+		return time.Second
+	}
+	return 0
 }
 
 // Times between looks.

@@ -67,6 +67,13 @@ func (e eventOptions) event(action webhook.Action, number int64, source, target,
 	return webhook.Event{Kind: webhook.KindMergeRequest, Actor: webhook.Actor{Login: "bob"}, MergeRequest: &m}
 }
 
+// gitlabPush is GitLab's second event of a push.
+func (e eventOptions) gitlabPush() webhook.Event {
+	event := e.event(webhook.ActionPushed, 3, "dev", "main", "b")
+	event.Forge = webhook.GitLab
+	return event
+}
+
 type eventOptions struct {
 	origin webhook.Origin
 	cloud  bool
@@ -209,6 +216,8 @@ func TestDecideLook(t *testing.T) {
 				"merge_request_event merge request 3 b !3 into main open g/p!3,g/p!4 by ann", "merge_request_event merge request 4 b !4 into rel open g/p!3,g/p!4 by ann"}},
 		{"push and its merge request event", LookInput{}, "dev=a", "dev=b", []webhook.MergeRequest{open(3, "dev", "main", "a")},
 			[]webhook.Event{push("dev", "a", "b"), mr.event(webhook.ActionPushed, 3, "dev", "main", "b")}, []string{"push branch dev b before a open g/p!3 by ann", "merge_request_event merge request 3 b !3 into main open g/p!3 by bob"}},
+		{"the merge request event before that of the push", LookInput{}, "dev=a", "dev=b", []webhook.MergeRequest{open(3, "dev", "main", "a")}, []webhook.Event{mr.event(webhook.ActionPushed, 3, "dev", "main", "b")},
+			[]string{"push branch dev b before a open g/p!3 by bob", "merge_request_event merge request 3 b !3 into main open g/p!3 by bob"}},
 		{"the merge request event after the look", LookInput{}, "dev=b", "dev=b", []webhook.MergeRequest{open(3, "dev", "main", "b")}, []webhook.Event{mr.event(webhook.ActionPushed, 3, "dev", "main", "b")}, nil},
 		{"a push to the target", LookInput{}, "dev=a main=a", "dev=a main=b", []webhook.MergeRequest{open(3, "dev", "main", "a")}, []webhook.Event{push("main", "a", "b")}, []string{"push branch main b before a by ann"}},
 		{"a fork has a branch of the same name", LookInput{}, "dev=a", "dev=b", []webhook.MergeRequest{*fork.event(webhook.ActionOpened, 3, "dev", "main", "a").MergeRequest}, []webhook.Event{push("dev", "a", "b")}, []string{"push branch dev b before a by ann"}},

@@ -8,7 +8,7 @@ import (
 	"refline/internal/secret"
 )
 
-// NotifyRule is a row of notify_rules: who is told what. The address, which may be
+// NotifyRule is a row of notify_rules: who is notified of what. The address, which may be
 // a secret itself, is in Sealed with everything else that is.
 type NotifyRule struct {
 	ID, Project int64 // project 0: for all projects

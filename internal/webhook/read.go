@@ -190,7 +190,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// id is a text without the zero that stands for none.
+// id is the text; "" for 0, which is not an id.
 func (t text) id() string {
 	if t == "0" {
 		return ""
@@ -198,7 +198,7 @@ func (t text) id() string {
 	return string(t)
 }
 
-// bound cuts what is too long and drops refs that are none.
+// bound cuts long texts and drops invalid refs.
 func (e *Event) bound() {
 	for _, s := range []*string{
 		&e.Project.ID, &e.Project.Path, &e.Project.OldPath, &e.Project.DefaultBranch,

@@ -76,7 +76,7 @@ type Project struct {
 }
 
 // RefChange is what an event says of a ref. Before and After are the values of
-// the ref, of an annotated tag its object; all zeros where there is none, "" if
+// the ref, of an annotated tag its object; all zeros if the ref does not exist, "" if
 // the event does not say.
 type RefChange struct {
 	Ref    string `json:"ref"` // refs/heads/main
@@ -92,7 +92,7 @@ func (c RefChange) Deleted() bool { return IsZero(c.After) }
 // Created reports whether the event says that the ref is new.
 func (c RefChange) Created() bool { return IsZero(c.Before) && !c.Deleted() }
 
-// IsZero reports whether text is the object id that stands for none.
+// IsZero reports whether text is the object id of all zeros.
 func IsZero(text string) bool { return text != "" && strings.Trim(text, "0") == "" }
 
 // Action is what happened to a merge request.

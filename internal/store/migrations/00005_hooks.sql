@@ -79,7 +79,7 @@ CREATE TABLE wanted_runs (
 CREATE INDEX wanted_runs_due ON wanted_runs (next_at) WHERE state = 'waiting';
 CREATE INDEX wanted_runs_project ON wanted_runs (project, id);
 
--- Who is told what: a webhook, a chat or addresses of a project; 0 for all.
+-- Who is notified of what: a webhook, a chat, mail. Project 0 stands for all projects.
 CREATE TABLE notify_rules (
   id {{key}},
   project BIGINT NOT NULL,
