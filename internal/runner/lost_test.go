@@ -87,6 +87,7 @@ func (u *unreliable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			u.late.Go(func() {
 				select {
 				case <-time.After(300 * time.Millisecond):
+					defer func() { _ = recover() }() // the server may have ended
 					u.next.ServeHTTP(httptest.NewRecorder(), copied)
 				case <-u.done:
 				}
