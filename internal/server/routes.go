@@ -62,6 +62,9 @@ func (s *Server) routes() http.Handler {
 	s.slotRoutes(a)
 	s.runnerRoutes()
 	s.accessRoutes(a)
+	s.hookRoutes()
+	s.hookSetRoutes(a)
+	s.notifyRoutes(a)
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
@@ -101,6 +104,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		Body api.ProjectInput
 	}) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
+		before := p
 		if err == nil {
 			err = s.setProject(&p, in.Body)
 		}
@@ -108,10 +112,7 @@ func (s *Server) projectRoutes(a huma.API) {
 			err = checkProjectName(p.Name)
 		}
 		if err == nil {
-			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.SetProject(ctx, p) })
-		}
-		if err == nil {
-			err = s.loadHosts(ctx)
+			err = s.changeProject(ctx, before, p)
 		}
 		return &answer[api.Project]{wireProject(p)}, err
 	})
