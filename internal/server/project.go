@@ -80,8 +80,9 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 	if err != nil {
 		return p, err
 	}
+	err = s.loadHosts(ctx) // the look may need it
 	wakeUp(s.polls)
-	return p, s.loadHosts(ctx)
+	return p, err
 }
 
 // changeProject writes a project. What looks know of another repository is
@@ -101,9 +102,10 @@ func (s *Server) changeProject(ctx context.Context, before, p store.Project) err
 	if err != nil {
 		return err
 	}
-	wakeUp(s.polls)
 	s.notices.forget()
-	return s.loadHosts(ctx)
+	err = s.loadHosts(ctx)
+	wakeUp(s.polls)
+	return err
 }
 
 // setProject takes over what is given.
