@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// person is somebody with a home, who runs refline in a folder.
+// person is a user with a home, who runs refline in a folder.
 type person struct {
 	t    *testing.T
 	home string

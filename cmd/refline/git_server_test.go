@@ -26,7 +26,7 @@ func gitBackend() string {
 }
 
 // serveGit serves the bare repositories in dir to those who log in as user with a
-// token of which digest is the SHA-256.
+// token whose SHA-256 is digest.
 func serveGit(backend, dir, user, digest string) http.Handler {
 	git := &cgi.Handler{Path: backend, Env: []string{
 		"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + user,

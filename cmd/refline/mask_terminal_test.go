@@ -97,7 +97,7 @@ func TestMaskKeepsTerminals(t *testing.T) {
 			t.Errorf("got %q, exit code %d", shown, code)
 		}
 	})
-	t.Run("what is no terminal stays none", func(t *testing.T) {
+	t.Run("a pipe stays a pipe", func(t *testing.T) {
 		t.Parallel()
 		shown, code := onTerminal(t, secret, "", "sh", "-c",
 			`refline mask --env TOKEN -- sh -c 'test -t 1 && echo tty $TOKEN; test -t 2 || echo pipe $TOKEN >&2' 2>err; code=$?; cat err; rm err; exit $code`)

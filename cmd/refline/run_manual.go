@@ -19,7 +19,7 @@ func (s *session) manual() localrun.Manual {
 	return localrun.Manual{Names: s.o.manual, Jobs: s.jobs, Pipeline: s.p, Earlier: s.Earlier}
 }
 
-// checkManual refuses --manual for what is no manual job.
+// checkManual refuses --manual for a job that is not manual.
 func (s *session) checkManual() error {
 	if name, ok := s.manual().Check(); !ok {
 		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.Where(), didYouMean(name, s.manual().Known()))

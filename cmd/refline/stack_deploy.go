@@ -63,7 +63,7 @@ func newStackUpCmd(e *env) *cobra.Command {
 		Short: "Plan, ask, deploy",
 		Long: `Plan each stack, show the plan, ask, and deploy it; one after the other in order
 of dependency, so that a stack is planned with the outputs of those before it. In
-a protected environment somebody must answer: --yes is refused there.
+a protected environment a person must answer: --yes is refused there.
 
 Exit codes: 0 good, 1 error, a refused plan, or no for an answer, 2 usage,
 3 a deployment failed, 130 canceled.`,

@@ -15,7 +15,7 @@ import (
 	"refline/internal/variable"
 )
 
-// gitlabOptions say which project of which GitLab is meant.
+// gitlabOptions name a project and its GitLab.
 type gitlabOptions struct{ project string }
 
 func (o *gitlabOptions) bind(cmd *cobra.Command) {

@@ -35,12 +35,15 @@ type Options struct {
 	Sparse     []string
 	Depth      int
 	NoFiles    bool // only .git
+
+	SubmodulePaths git.SubmodulePaths // which submodules
+	ForceHTTPS     bool               // submodules of the project's server by https
 }
 
 // forJob are the options of a run with a job's variables. A job's own
 // GIT_SUBMODULE_STRATEGY decides, else the run's options.
 func (o Options) forJob(job definition.GitSettings) Options {
-	o.NoFiles = job.NoCheckout
+	o.NoFiles, o.LFS = job.NoCheckout, o.LFS && !job.SkipLFS
 	switch job.Submodules {
 	case "none":
 		o.Submodules = git.SubmodulesNone
@@ -50,6 +53,9 @@ func (o Options) forJob(job definition.GitSettings) Options {
 		}
 	case "recursive":
 		o.Submodules = git.SubmodulesRecursive
+	}
+	if o.Submodules != git.SubmodulesNone {
+		o.SubmodulePaths, o.ForceHTTPS = git.SubmodulePaths(job.SubmodulePaths), job.ForceHTTPS
 	}
 	return o
 }

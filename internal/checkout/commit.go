@@ -160,7 +160,7 @@ func (c *commit) Tree(ctx context.Context, dir string, o Options) (*workspace.Tr
 	if first {
 		c.base, c.plain = dir, !o.LFS && o.Submodules == git.SubmodulesNone && len(o.Sparse) == 0 && !o.NoFiles
 	}
-	opts := git.CheckoutOptions{LFS: o.LFS, Sparse: o.Sparse, Depth: o.Depth, Submodules: o.Submodules}
+	opts := git.CheckoutOptions{LFS: o.LFS, Sparse: o.Sparse, Depth: o.Depth, Submodules: o.Submodules, SubmodulePaths: o.SubmodulePaths, ForceHTTPS: o.ForceHTTPS}
 	if err := c.from.Remote().Checkout(ctx, c.from.Resolved(), dir, opts); err != nil {
 		return nil, err
 	}
@@ -224,6 +224,6 @@ func (c *commit) Close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	// Not being able to is no loss: the next run makes its own.
+	// A failure costs nothing: the next run makes its own.
 	_ = c.from.Remote().Recycle(ctx, c.from.Resolved(), c.base)
 }

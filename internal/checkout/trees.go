@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 
 	"refline/internal/definition"
@@ -36,20 +34,25 @@ type Trees struct {
 
 	mu     sync.Mutex
 	others map[treeKey]*workspace.Tree
-	noted  map[string]bool // variables that a notice named
+	noted  bool // of GIT_CLONE_PATH
 }
 
 // treeKey is the part of Options in which jobs differ.
 type treeKey struct {
 	submodules git.Submodules
+	paths      git.SubmodulePaths
+	https      bool
+	lfs        bool
 	noFiles    bool
 }
 
-func (o Options) key() treeKey { return treeKey{o.Submodules, o.NoFiles} }
+func (o Options) key() treeKey {
+	return treeKey{o.Submodules, o.SubmodulePaths, o.ForceHTTPS, o.LFS, o.NoFiles}
+}
 
 // MakeTrees makes the tree that most jobs use.
 func MakeTrees(ctx context.Context, in TreesInput) (*Trees, error) {
-	t := &Trees{in: in, others: map[treeKey]*workspace.Tree{}, noted: map[string]bool{}}
+	t := &Trees{in: in, others: map[treeKey]*workspace.Tree{}}
 	count := map[treeKey]int{}
 	t.usual = in.Options
 	for i := range in.Pipeline.Jobs {
@@ -62,7 +65,6 @@ func MakeTrees(ctx context.Context, in TreesInput) (*Trees, error) {
 			t.usual = o
 		}
 	}
-	t.notObeyed(in.Definition)
 	var err error
 	t.tree, err = in.Make(ctx, filepath.Join(in.Folder, "tree"), t.usual)
 	return t, err
@@ -80,8 +82,8 @@ func (t *Trees) Of(ctx context.Context, d *definition.Definition, j *pipeline.Jo
 	settings := d.GitSettings(j)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if path := settings.Others["GIT_CLONE_PATH"]; path != "" && !isolated && !t.noted["GIT_CLONE_PATH"] {
-		t.noted["GIT_CLONE_PATH"] = true
+	if settings.ClonePath != "" && !isolated && !t.noted {
+		t.noted = true
 		t.notef("GIT_CLONE_PATH of job %q is obeyed in containers only; on this computer every job has a folder of its own", j.Name)
 	}
 	o := t.in.Options.forJob(settings)
@@ -97,29 +99,6 @@ func (t *Trees) Of(ctx context.Context, d *definition.Definition, j *pipeline.Jo
 	}
 	t.others[o.key()] = tree
 	return tree, nil
-}
-
-// notObeyed names in one notice the git variables of a pipeline's jobs that change
-// nothing here.
-func (t *Trees) notObeyed(d *definition.Definition) {
-	var names []string
-	for i := range d.Pipeline.Jobs {
-		settings := d.GitSettings(&d.Pipeline.Jobs[i])
-		submodules := t.in.Options.forJob(settings).Submodules != git.SubmodulesNone
-		for name, counts := range map[string]bool{
-			"GIT_SUBMODULE_PATHS":       submodules,
-			"GIT_SUBMODULE_FORCE_HTTPS": submodules && t.in.Repository,
-			"GIT_LFS_SKIP_SMUDGE":       t.in.Options.LFS,
-		} {
-			if counts && settings.Others[name] != "" && !t.noted[name] {
-				t.noted[name] = true
-				names = append(names, name)
-			}
-		}
-	}
-	if slices.Sort(names); len(names) > 0 {
-		t.notef("not obeyed here: %s; jobs get all submodules as their URLs are written, and the content of all LFS files", strings.Join(names, ", "))
-	}
 }
 
 func (t *Trees) notef(format string, args ...any) { t.in.Notice(fmt.Sprintf(format, args...)) }

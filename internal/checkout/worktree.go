@@ -74,7 +74,7 @@ func FindWorkingTree(ctx context.Context, p Place, dir, file string) (*git.Workt
 
 // Tree copies the files that git knows or would add, with a .git of its own.
 func (c *worktree) Tree(ctx context.Context, dir string, o Options) (*workspace.Tree, error) {
-	files, err := c.from.Listing(ctx, o.Submodules, c.place.Environ())
+	files, err := c.from.Listing(ctx, o.Submodules, o.SubmodulePaths, c.place.Environ())
 	if err != nil {
 		return nil, err
 	}

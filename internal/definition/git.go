@@ -13,8 +13,11 @@ type GitSettings struct {
 	Depth      string // GIT_DEPTH as written; "" if it is not set
 	Submodules string // GIT_SUBMODULE_STRATEGY: "", none, normal, recursive
 	NoCheckout bool   // GIT_CHECKOUT: "false"
-	// The others, by name, if they are set and ask for something.
-	Others map[string]string
+	ClonePath  string // GIT_CLONE_PATH
+
+	SubmodulePaths string // GIT_SUBMODULE_PATHS: path specifications, those to leave out as ":(exclude)PATH"
+	ForceHTTPS     bool   // GIT_SUBMODULE_FORCE_HTTPS: submodules of the project's server by https
+	SkipLFS        bool   // GIT_LFS_SKIP_SMUDGE
 }
 
 // GitSettings returns those of a job, from all its variables, expanded.
@@ -29,18 +32,14 @@ func (d *Definition) GitSettings(j *pipeline.Job) GitSettings {
 		v, _ := lookup(name)
 		return pipeline.Resolve(v, lookup)
 	}
-	g := GitSettings{Strategy: value("GIT_STRATEGY"), Depth: value("GIT_DEPTH"), Submodules: value("GIT_SUBMODULE_STRATEGY"), Others: map[string]string{}}
+	yes := func(name string) bool {
+		is, _ := strconv.ParseBool(value(name))
+		return is
+	}
 	checkout, err := strconv.ParseBool(value("GIT_CHECKOUT"))
-	g.NoCheckout = err == nil && !checkout
-	for _, name := range []string{"GIT_SUBMODULE_FORCE_HTTPS", "GIT_LFS_SKIP_SMUDGE"} {
-		if yes, _ := strconv.ParseBool(value(name)); yes {
-			g.Others[name] = value(name)
-		}
+	return GitSettings{
+		Strategy: value("GIT_STRATEGY"), Depth: value("GIT_DEPTH"), Submodules: value("GIT_SUBMODULE_STRATEGY"),
+		NoCheckout: err == nil && !checkout, ClonePath: value("GIT_CLONE_PATH"), SubmodulePaths: value("GIT_SUBMODULE_PATHS"),
+		ForceHTTPS: yes("GIT_SUBMODULE_FORCE_HTTPS"), SkipLFS: yes("GIT_LFS_SKIP_SMUDGE"),
 	}
-	for _, name := range []string{"GIT_SUBMODULE_PATHS", "GIT_CLONE_PATH"} {
-		if v := value(name); v != "" {
-			g.Others[name] = v
-		}
-	}
-	return g
 }

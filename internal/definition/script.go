@@ -64,7 +64,7 @@ func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeli
 
 // scriptInputs gives inputs as variables and as arguments, by name.
 func scriptInputs(inputs map[string]string) (vars []pipeline.Variable, args []string, err error) {
-	given := map[string]string{} // variable → the input it stands for
+	given := map[string]string{} // variable → its input
 	for _, key := range slices.Sorted(maps.Keys(inputs)) {
 		value := inputs[key]
 		if !isInputName(key) {

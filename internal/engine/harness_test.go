@@ -30,7 +30,7 @@ func exit(code int) script {
 	return func(context.Context, fakeCommand) (int, error) { return code, nil }
 }
 
-// jobTest is one job with everything around it, for RunJob. What it tells comes
+// jobTest is one job with everything around it, for RunJob. What it reports comes
 // by told.
 type jobTest struct {
 	t      testing.TB

@@ -61,7 +61,7 @@ func TestCachesOfAJob(t *testing.T) {
 	run(other, 0, "+")
 }
 
-// What is wrong with a cache is told, and the job goes on.
+// A fault of a cache is reported, and the job goes on.
 func TestCacheThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	blocked := filepath.Join(t.TempDir(), "file")
@@ -98,7 +98,7 @@ func TestLostFiles(t *testing.T) {
 		}
 		told := fmt.Sprint(res.Err, h.log.String(), h.notes())
 		if !strings.Contains(told, c.err.Error()) {
-			t.Errorf("%v is not told: %s", c.err, told)
+			t.Errorf("%v is not reported: %s", c.err, told)
 		}
 	}
 }
@@ -115,7 +115,7 @@ func TestSecretsThatNobodyGave(t *testing.T) {
 	}
 	notes := h.notes()
 	if len(notes) != 2 || !strings.Contains(notes[0], "--secret PASSWORD") || !strings.Contains(notes[1], "--secret TOKEN") {
-		t.Errorf("told %q", notes)
+		t.Errorf("reported %q", notes)
 	}
 }
 

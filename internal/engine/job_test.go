@@ -379,11 +379,11 @@ func TestPythonEnvIsFirstInPath(t *testing.T) {
 	}
 	h.run()
 	if notes := h.notes(); len(notes) != 1 || !strings.Contains(notes[0], "image") {
-		t.Errorf("told %q", notes)
+		t.Errorf("reported %q", notes)
 	}
 }
 
-// Removing what a job leaves may be left to somebody else; its folder is free at
+// Removing what a job leaves may be left to another process; its folder is free at
 // once.
 func TestLaterRemovesTheFolder(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ func TestWhatAJobPutsInPlaceOfItsEvents(t *testing.T) {
 		{"a link to nowhere", func(path string) error { must(t, os.Remove(path)); return os.Symlink("nowhere", path) }, nil, ""},
 		{"a link to itself", func(path string) error { must(t, os.Remove(path)); return os.Symlink(filepath.Base(path), path) }, nil, ""},
 		{"a folder", func(path string) error { must(t, os.Remove(path)); return os.Mkdir(path, 0o755) }, nil, ""},
-		{"a pipe that nobody writes to", func(path string) error {
+		{"a pipe without a writer", func(path string) error {
 			must(t, os.Remove(path))
 			makePipe(t, path)
 			return nil
@@ -49,7 +49,7 @@ func TestWhatAJobPutsInPlaceOfItsEvents(t *testing.T) {
 		{"a long line, then a good one", func(path string) error {
 			return os.WriteFile(path, []byte(strings.Repeat("x", maxStepLine+1)+"\n"+goodStep+"\n"), 0o644)
 		}, read, "$REFLINE_EVENTS:1: a line of 1048577 bytes is too long"},
-		{"what is no object", func(path string) error { return os.WriteFile(path, []byte("[]\n"+goodStep), 0o644) }, read, "$REFLINE_EVENTS:1: not a JSON object"},
+		{"not an object", func(path string) error { return os.WriteFile(path, []byte("[]\n"+goodStep), 0o644) }, read, "$REFLINE_EVENTS:1: not a JSON object"},
 		{"an unknown type", func(path string) error { return os.WriteFile(path, []byte("\n"+`{"type":"party"}`), 0o644) }, nil, `$REFLINE_EVENTS:2: unknown type "party"`},
 		{"a wrong field", func(path string) error { return os.WriteFile(path, []byte(`{"type":"progress","current":"x"}`), 0o644) }, nil, `"current" cannot be a JSON string`},
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +22,11 @@ type CheckoutOptions struct {
 	Submodules Submodules // none unless asked
 	LFS        bool       // replace LFS pointers by their files
 	Sparse     []string   // only these paths, and the files at the top; nil is everything
-	Standalone bool       // copy the objects instead of borrowing them from the mirror
+	// SubmodulePaths say which submodules; with ForceHTTPS those of this repository's
+	// server that are named by ssh come by https.
+	SubmodulePaths SubmodulePaths
+	ForceHTTPS     bool
+	Standalone     bool // copy the objects instead of borrowing them from the mirror
 }
 
 // Submodules says how deep to follow, in the words of GIT_SUBMODULE_STRATEGY.
@@ -33,6 +38,34 @@ const (
 	SubmodulesNormal    Submodules = "normal"
 	SubmodulesRecursive Submodules = "recursive"
 )
+
+// SubmodulePaths are path specifications separated by blanks, in the words of
+// GIT_SUBMODULE_PATHS: submodules to take, and after ":(exclude)", ":!" or ":^" those to
+// leave out. None means all.
+type SubmodulePaths string
+
+// Has reports whether a submodule at the top of a repository is one of them.
+func (s SubmodulePaths) Has(name string) bool {
+	named, included := false, false
+	for spec := range strings.FieldsSeq(string(s)) {
+		excluded := false
+		for _, mark := range []string{":(exclude)", ":!", ":^"} {
+			if rest, ok := strings.CutPrefix(spec, mark); ok {
+				spec, excluded = rest, true
+				break
+			}
+		}
+		spec = strings.TrimSuffix(strings.TrimPrefix(spec, "./"), "/")
+		glob, _ := path.Match(spec, name)
+		is := spec == "." || spec == name || glob || strings.HasPrefix(name, spec+"/")
+		if excluded && is {
+			return false
+		}
+		named = named || !excluded
+		included = included || is
+	}
+	return included || !named
+}
 
 // Checkout fetches the commit if needed and makes dst, which must not exist or be
 // empty, its exact tree with a fresh .git: HEAD detached, origin/BRANCH or

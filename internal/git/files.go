@@ -128,7 +128,7 @@ func parseStatus(out string, each func(path string, deleted bool)) {
 }
 
 // What a folder outside of any repository may hold to be taken for a project.
-// Where nothing says what belongs to it, more than that is somebody's home.
+// Without a list of what belongs to it, more than that is a home folder.
 const (
 	maxFolderFiles = 10_000
 	maxFolderBytes = 100_000_000

@@ -25,7 +25,7 @@ func bothWays(t *testing.T, url string, ref Ref, check func(t *testing.T, r *Rem
 			t.Run(fmt.Sprintf("%s, update %v, depth %d", ref, update, depth), func(t *testing.T) {
 				t.Parallel()
 				r := remote(t, url, localAccess(t))
-				r.access.Notice = func(s string) { t.Errorf("told %q", s) }
+				r.access.Notice = func(s string) { t.Errorf("reported %q", s) }
 				var c Resolved
 				var err error
 				if update {
@@ -227,7 +227,7 @@ func TestUnwritable(t *testing.T) {
 		src.git("update-index", "--add", "--cacheinfo", "100644,"+blob+","+tc.path)
 		src.git("commit", "-q", "-m", "odd")
 		r := remote(t, src.dir, localAccess(t))
-		r.access.Notice = func(s string) { t.Errorf("%s: told %q", tc.name, s) }
+		r.access.Notice = func(s string) { t.Errorf("%s: reported %q", tc.name, s) }
 		dst := filepath.Join(t.TempDir(), "ws")
 		err := r.Checkout(context.Background(), r.mustResolve(t, Ref{KindBranch, "odd"}), dst, CheckoutOptions{})
 		if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "write "+dst) {
@@ -251,7 +251,7 @@ func TestSparsePathsThatAreNotThere(t *testing.T) {
 		kind  errs.Kind
 		want  string
 	}{
-		{"all are told", []string{"flows/dayly", "top", "elsewhere"}, errs.NotFound, "there is no flows/dayly (near: flows/daily); there is no elsewhere"},
+		{"all are reported", []string{"flows/dayly", "top", "elsewhere"}, errs.NotFound, "there is no flows/dayly (near: flows/daily); there is no elsewhere"},
 		{"outside", []string{"../x"}, errs.Invalid, "not a path inside the repository"},
 		{"last part", []string{"weekly"}, errs.NotFound, "near: flows/weekly"},
 	} {
@@ -306,10 +306,10 @@ func TestReaderMends(t *testing.T) {
 				reader := r.Reader(context.Background())
 				defer reader.Close()
 				if err := tc.read(reader, c.Commit); err != nil || told != 1 {
-					t.Errorf("%v; told %d times", err, told)
+					t.Errorf("%v; reported %d times", err, told)
 				}
 				if _, err := reader.ReadFile(c.Commit, "dir/none"); !errs.Is(err, errs.NotFound) || told != 1 {
-					t.Errorf("what is not there: %v; told %d times", err, told)
+					t.Errorf("what is not there: %v; reported %d times", err, told)
 				}
 				gitIn(t, r.mustCheckout(t, c, CheckoutOptions{Depth: depth}), src.env, "fsck")
 			})

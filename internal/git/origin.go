@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A folder of this computer is most often a clone. It stands for the repository
+// A folder of this computer is most often a clone. It means the repository
 // that it was cloned from: jobs see that URL, and relative submodules and other
 // projects are beside that repository.
 

@@ -64,7 +64,7 @@ func FuzzAddress(f *testing.F) {
 		for _, a := range []Access{{}, {Trust: User, AllowFile: true, AllowHTTP: true}} {
 			addr, err := parseAddress(raw, a)
 			if strings.Contains(raw, ":secretpw@") && strings.Contains(raw, "://") && err != nil && strings.Contains(err.Error(), "secretpw") && strings.Index(raw, "://") < strings.Index(raw, "secretpw") {
-				t.Errorf("%q: the error tells the password: %v", raw, err)
+				t.Errorf("%q: the error shows the password: %v", raw, err)
 			}
 			if err != nil {
 				continue
@@ -76,7 +76,7 @@ func FuzzAddress(f *testing.F) {
 				t.Errorf("%q: scheme %s was taken", raw, addr.scheme)
 			}
 			if again, err := parseAddress(addr.text, a); addr.scheme != "file" && (err != nil || again.text != addr.text) {
-				t.Errorf("%q: %q does not stand for itself: %q %v", raw, addr.text, again.text, err)
+				t.Errorf("%q: %q does not parse as itself: %q %v", raw, addr.text, again.text, err)
 			}
 			if name := folderName(addr); strings.ContainsAny(name, "/\\") || strings.HasPrefix(name, ".") {
 				t.Errorf("%q: folder %q", raw, name)

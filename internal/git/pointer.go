@@ -11,7 +11,7 @@ import (
 )
 
 // LFSPointers counts the files among paths below dir that are pointers of git-lfs
-// instead of the files they stand for. It reads small files only, and none unless
+// instead of the files that they point to. It reads small files only, and none unless
 // some .gitattributes names the filter.
 func LFSPointers(dir string, paths []string) int {
 	tracked := slices.ContainsFunc(paths, func(p string) bool {

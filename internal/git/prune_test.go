@@ -82,10 +82,10 @@ func TestPrune(t *testing.T) {
 	mirrors["young"].mustCheckout(t, mirrors["young"].mustResolve(t, Ref{}), CheckoutOptions{})
 	mirrors["young"].pruneUnused(time.Now(), unusedAfter)
 	if !isDir(mirrors["young"].mirror()) {
-		t.Error("removed under somebody's hands")
+		t.Error("removed while it was used")
 	}
 	if !isDir(filepath.Join(cache, "foreign")) {
-		t.Error("a folder that is no mirror went")
+		t.Error("a folder that is not a mirror was removed")
 	}
 	r := mirrors["old"]
 	ws := r.mustCheckout(t, r.mustResolve(t, Ref{}), CheckoutOptions{})

@@ -104,7 +104,7 @@ func TestToken(t *testing.T) {
 		})
 	}
 	if len(inArgs) > 0 {
-		t.Errorf("the token stands in arguments: %q", inArgs)
+		t.Errorf("the token is in arguments: %q", inArgs)
 	}
 }
 
@@ -114,7 +114,7 @@ func noSecret(t *testing.T, dir string) {
 	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if text, _ := os.ReadFile(path); bytes.Contains(text, []byte(token)) {
-				t.Errorf("the token stands in %s", path)
+				t.Errorf("the token is in %s", path)
 			}
 		}
 		return nil
@@ -218,7 +218,7 @@ func TestRetry(t *testing.T) {
 			}}
 			_, err := remote(t, url+"/repo", a).Resolve(context.Background(), Ref{})
 			if n.Load() != tc.tries || len(told) != int(tc.tries-1) || (tc.kind == 0) != (err == nil) || err != nil && errs.KindOf(err) != tc.kind {
-				t.Errorf("%d tries, told %q, %v: %v", n.Load(), told, errs.KindOf(err), err)
+				t.Errorf("%d tries, reported %q, %v: %v", n.Load(), told, errs.KindOf(err), err)
 			}
 			for i, got := range told { // the reason is in the error alone
 				if want := fmt.Sprintf("no success with %s/repo yet; try %d of 3 in 0s", url, i+2); got != want {
@@ -227,7 +227,7 @@ func TestRetry(t *testing.T) {
 			}
 		})
 	}
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no listener", func(t *testing.T) {
 		t.Parallel()
 		a := Access{Environ: environ(t), Attempts: 2, Wait: time.Millisecond}
 		_, err := remote(t, "http://127.0.0.1:1/repo", a).Resolve(context.Background(), Ref{})

@@ -27,9 +27,13 @@ func (r *Remote) checkoutSubmodules(ctx context.Context, c Resolved, dst string,
 	if o.Submodules == SubmodulesNormal {
 		o.Submodules = SubmodulesNone
 	}
-	o.Sparse = nil
+	wanted := o.SubmodulePaths
+	o.Sparse, o.SubmodulePaths = nil, "" // of this repository alone
 	var settings []setting
 	for _, m := range modules {
+		if !wanted.Has(m.path) {
+			continue
+		}
 		at, err := placeOf(dst, m.path)
 		if err != nil {
 			return fmt.Errorf("submodule %q of %s: %w", m.path, r.URL(), err)
@@ -37,7 +41,7 @@ func (r *Remote) checkoutSubmodules(ctx context.Context, c Resolved, dst string,
 		if at == "" {
 			continue // left out by a sparse checkout
 		}
-		other, err := r.neighbour(ctx, m.url)
+		other, err := r.neighbour(ctx, m.url, o.ForceHTTPS)
 		if err != nil {
 			return fmt.Errorf("submodule %q of %s: %w", m.path, r.URL(), err)
 		}
@@ -92,8 +96,9 @@ func (r *Remote) submodules(ctx context.Context, c Resolved) ([]submodule, error
 // neighbour is the repository that a submodule URL names, seen from r. It may
 // be reached by the same kinds of URL as r, a folder only from a folder, and the
 // credentials go along only to the same site. Seen from a clone, "../x" is
-// beside the repository that it was cloned from, as in git-submodule(1).
-func (r *Remote) neighbour(ctx context.Context, raw string) (*Remote, error) {
+// beside the repository that it was cloned from, as in git-submodule(1). With https a
+// repository of the same server that is named by ssh is reached by https.
+func (r *Remote) neighbour(ctx context.Context, raw string, https bool) (*Remote, error) {
 	access := r.access
 	access.AllowFile = access.AllowFile && r.addr.scheme == "file"
 	base := r.origin(ctx)
@@ -104,6 +109,11 @@ func (r *Remote) neighbour(ctx context.Context, raw string) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
+	if https && addr.scheme == "ssh" && addr.hostname() == base.hostname() {
+		if addr, err = parseAddress(base.site()+"/"+strings.TrimPrefix(addr.path, "/"), access); err != nil {
+			return nil, err
+		}
+	}
 	if addr.password != "" {
 		return nil, errs.E(errs.Invalid, "%s: .gitmodules holds a password; take it out, and out of the history", addr.text)
 	}
@@ -113,6 +123,21 @@ func (r *Remote) neighbour(ctx context.Context, raw string) (*Remote, error) {
 		addr.user, addr.password = or(addr.user, base.user), base.password
 	}
 	return &Remote{addr, access, filepath.Join(filepath.Dir(r.dir), folderName(addr))}, nil
+}
+
+// hostname is the host without a port.
+func (a address) hostname() string {
+	u := url.URL{Host: a.host}
+	return u.Hostname()
+}
+
+// site is the address of the server by http as far as it is known, else by https.
+func (a address) site() string {
+	if a.scheme == "http" || a.scheme == "https" {
+		return a.scheme + "://" + a.host
+	}
+	u := url.URL{Scheme: "https", Host: a.host}
+	return "https://" + strings.TrimSuffix(u.Host, ":"+u.Port())
 }
 
 // relative resolves a submodule's relative URL as git-submodule(1) does: from

@@ -177,7 +177,7 @@ func TestSubmoduleElsewhereGetsNoToken(t *testing.T) {
 		}
 	}
 	if _, ok := got.Load("asked"); !ok {
-		t.Error("nobody asked elsewhere: the test shows nothing")
+		t.Error("no request went elsewhere: the test shows nothing")
 	}
 	if _, ok := got.Load("credentials"); ok {
 		t.Error("the token was sent elsewhere")

@@ -50,7 +50,7 @@ func (h *runTest) everything(res Result) map[string]string {
 		all[fmt.Sprintf("event %d", i)] = string(line)
 		log.Write(ev.Data)
 	}
-	all["the log as it was told"] = log.String()
+	all["the log as it was reported"] = log.String()
 	for _, rec := range res.Jobs {
 		if rec.Log != "" {
 			text, err := os.ReadFile(rec.Log)

@@ -39,7 +39,7 @@ func joinArmour(b []byte, spans []span, afterMask bool) []span {
 const firstLine = "-----BEGIN"
 
 // holdArmour returns how many bytes at the end of b may be the first line of a
-// PEM block and the beginning of its body, of which held bytes are held
+// PEM block and the beginning of its body; held bytes of them are held
 // already.
 func holdArmour(b []byte, held int) int {
 	to := len(b) - held

@@ -44,7 +44,7 @@ func TestDecodedForms(t *testing.T) {
 	}
 }
 
-// What is in every credentials file of a cloud, and words, are no secrets.
+// What is in every credentials file of a cloud, and words, are not secrets.
 func TestPublicPartsOfCredentials(t *testing.T) {
 	t.Parallel()
 	account := `{"type":"service_account","client_email":"deployer@demo-project-1234.iam.gserviceaccount.com",

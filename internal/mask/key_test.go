@@ -275,7 +275,7 @@ func puttyBlob(numbers ...*big.Int) string {
 	return out + text
 }
 
-// Public keys and certificates beside a private key are no secrets.
+// Public keys and certificates beside a private key are not secrets.
 func TestBundle(t *testing.T) {
 	t.Parallel()
 	k := keys()

@@ -44,7 +44,7 @@ func TestAddRefuses(t *testing.T) {
 				t.Fatalf("got %v, want a refusal because %s", err, tt.reason)
 			}
 			if v := strings.TrimSpace(tt.value); v != "" && strings.Contains(err.Error(), v) {
-				t.Errorf("the error tells the value: %v", err)
+				t.Errorf("the error shows the value: %v", err)
 			}
 			if !strings.Contains(err.Error(), `"DB_PASSWORD"`) {
 				t.Errorf("the error does not say which secret: %v", err)
@@ -77,9 +77,9 @@ func TestMasked(t *testing.T) {
 			"the real password is long", "[masked]"},
 		"several lines, prefixed": {[]string{"first line of the secret\nsecond line of the secret\n"},
 			"1: first line of the secret\n2: second line of the secret\n", "1: [masked]\n2: [masked]\n"},
-		"indentation is no secret": {[]string{"token:" + strings.Repeat(" ", 20) + "Zx4tU9pLm2Qw"},
+		"indentation is not a secret": {[]string{"token:" + strings.Repeat(" ", 20) + "Zx4tU9pLm2Qw"},
 			strings.Repeat(" ", 30) + "ordinary", strings.Repeat(" ", 30) + "ordinary"},
-		"a ruled line is no secret": {[]string{"top-secret-head\n====================\nbelow-the-line"},
+		"a ruled line is not a secret": {[]string{"top-secret-head\n====================\nbelow-the-line"},
 			"====================\nok below-the-line", "====================\nok [masked]"},
 		"nothing but one byte":     {[]string{"********************"}, "a ******************** b", "a [masked] b"},
 		"not UTF-8":                {[]string{"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7"}, "bytes \xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7.", "bytes [masked]."},

@@ -81,7 +81,7 @@ func (r reference) hold(text []byte) int {
 	return 0
 }
 
-// leaks returns a piece of a pattern that stands in out, "" when there is none.
+// leaks returns a piece of a pattern that is in out, "" if there is none.
 func leaks(patterns []pattern, out string) string {
 	for _, plain := range strings.Split(out, Token) {
 		if len(plain) < MinSecret {

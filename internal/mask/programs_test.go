@@ -214,7 +214,7 @@ var printers = []printer{
 	{"curl -v", "curl", `curl -sv -H "X-Key: $(printf %s "$SECRET" | tr -d '\n')" "$URL" 2>&1 | grep -v '^[*] \|^< \|^{'`},
 }
 
-// leakedRun returns the longest run that stands unmasked in out and tells
+// leakedRun returns the longest run that is unmasked in out and reports
 // something: where the output for the twin differs. Bytes may be equal by
 // chance, so differences up to 8 bytes apart in a line are one run.
 func leakedRun(out, twin []byte, masked []span) int {
@@ -240,7 +240,7 @@ func leakedRun(out, twin []byte, masked []span) int {
 	return longest
 }
 
-// literal returns where the values stand in out: what other systems mask.
+// literal returns where the values are in out: what other systems mask.
 func literal(out []byte, values ...string) []span {
 	var spans []span
 	for _, v := range values {

@@ -20,7 +20,7 @@ type stream struct {
 	spans  []span
 }
 
-// step is what one write passes on: text[from:to], of which spans are masked.
+// step is what one write passes on: text[from:to]; its spans are masked.
 type step struct {
 	text     []byte
 	from, to int

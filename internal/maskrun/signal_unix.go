@@ -21,13 +21,13 @@ func passedOn() []os.Signal {
 	return signals
 }
 
-// stopsUs tells that a signal is to stop this program too.
+// stopsUs reports that a signal is to stop this program too.
 func stopsUs(s os.Signal) bool { return s == syscall.SIGTSTP }
 
 // stopSelf stops this program until SIGCONT comes.
 func stopSelf() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
 
-// sentByTerminal tells that a signal came by a key, most likely: then the whole
+// sentByTerminal reports that a signal came by a key, most likely: then the whole
 // foreground group has got it, the command included.
 func sentByTerminal(s os.Signal) bool {
 	if s != syscall.SIGINT && s != syscall.SIGQUIT && s != syscall.SIGTSTP {

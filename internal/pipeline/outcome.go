@@ -33,12 +33,12 @@ const (
 	ResultSuccess  Result = "success"
 	ResultFailed   Result = "failed"
 	ResultCanceled Result = "canceled"
-	ResultWaiting  Result = "waiting" // only jobs that somebody has to play are left, and what comes after them
+	ResultWaiting  Result = "waiting" // only manual jobs are left, and what comes after them
 )
 
 // ResultOf gives a run's result: failed if a job failed that may not, whatever
 // else waits; canceled if a job was canceled; waiting if nothing moves before
-// somebody plays a manual job; else success. A manual job that may fail holds
+// a manual job is played; else success. A manual job that may fail holds
 // nothing up. The result is empty while something is going on.
 func ResultOf(s State) Result {
 	var failed, canceled, waiting bool

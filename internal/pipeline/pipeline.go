@@ -46,7 +46,7 @@ func (p *Pipeline) Named(name string) []string {
 	return names
 }
 
-// AutoCancel says when work that nobody waits for any more may be stopped.
+// AutoCancel says when work that is superseded may be stopped.
 type AutoCancel struct {
 	OnNewCommit  string `json:"on_new_commit,omitempty"`  // conservative (default), interruptible, none
 	OnJobFailure string `json:"on_job_failure,omitempty"` // none (default), all

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ReportKind names what an [Report] tells.
+// ReportKind names what a [Report] reports.
 type ReportKind string
 
 // The kinds of events of a run.

@@ -4,7 +4,7 @@ package pipeline
 type Status string
 
 // The statuses. A job ends in Success, Failed, Canceled or Skipped; a Manual
-// job rests until somebody plays it.
+// job rests until it is played.
 const (
 	StatusCreated            Status = "created"
 	StatusWaitingForResource Status = "waiting_for_resource"

@@ -168,7 +168,7 @@ func TestMake(t *testing.T) {
 	must(t, err)
 	same(t, ask(t, bin, "tiny"), "1")
 	if !strings.Contains(log.String(), "requirements.txt") || !strings.Contains(log.String(), "tiny") {
-		t.Errorf("the log does not tell what is made: %s", log.String())
+		t.Errorf("the log does not say what is made: %s", log.String())
 	}
 
 	// Again, from another workspace: found, not made.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ type Server struct {
 	Project   int64
 
 	options Options
-	memory  *api.PipeListener
+	memory  atomic.Pointer[api.PipeListener] // another one after each start
 	stop    func()
 }
 
@@ -173,8 +174,9 @@ func (s *Server) listen(web *http.Server, group *sync.WaitGroup) {
 		}
 		s.URL = "http://" + l.Addr().String()
 	} else {
-		s.memory = api.ListenPipe()
-		l, s.URL = s.memory, "http://memory"
+		pipe := api.ListenPipe()
+		s.memory.Store(pipe)
+		l, s.URL = pipe, "http://memory"
 	}
 	group.Go(func() { _ = web.Serve(l) })
 }
@@ -309,15 +311,25 @@ func (s *Server) Wait(run int64) store.Run {
 // WaitFor waits until a run is as it should be.
 func (s *Server) WaitFor(run int64, good func(store.Run) bool) store.Run {
 	s.T.Helper()
-	var r store.Run
-	s.Until(fmt.Sprintf("run %d", run), func() bool {
-		var err error
-		if r, err = s.Store.Run(context.Background(), run); err != nil {
+	changes := s.Scheduler.Watch(run)
+	defer changes.Close()
+	deadline := time.After(time.Minute)
+	for {
+		r, err := s.Store.Run(context.Background(), run)
+		if err != nil {
 			s.T.Fatal(err)
 		}
-		return good(r)
-	})
-	return r
+		if good(r) {
+			return r
+		}
+		select {
+		case <-changes.Ready:
+			changes.Take()
+		case <-time.After(50 * time.Millisecond): // the server may have been restarted
+		case <-deadline:
+			s.T.Fatalf("run %d is %s after a minute", run, r.Status)
+		}
+	}
 }
 
 // Until waits until something is so, at most a minute.
@@ -382,8 +394,7 @@ func (s *Server) RunnerOptions() runner.Options {
 	}
 	if !s.options.TCP {
 		o.Embedded, o.Transport = true, &http.Transport{
-			// The server may have been restarted, with another listener.
-			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Dial(ctx, n, a) },
+			DialContext:         func(ctx context.Context, n, a string) (net.Conn, error) { return s.memory.Load().Dial(ctx, n, a) },
 			MaxIdleConnsPerHost: 16, DisableCompression: true,
 		}
 	}

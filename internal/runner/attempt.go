@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"refline/internal/api"
 	"refline/internal/engine"
@@ -25,6 +27,7 @@ type attempt struct {
 	dir     string
 	journal journal // only its goroutine changes it, but for the session
 	adopted bool    // by a runner that was started after the one which had it
+	keepErr error   // it is not written down yet
 
 	job     context.Context // of the job; ended at once when done
 	endJob  context.CancelCauseFunc
@@ -44,7 +47,7 @@ type attempt struct {
 }
 
 // accept takes an attempt that the server offers, if there is a slot. The journal
-// says so before the server hears of it. A runner that is to stop takes what was
+// says so before the server hears of it, unless the disk is full. A runner that is to stop takes what was
 // offered to its last poll too.
 func (r *runner) accept(j api.OfferedJob) bool {
 	r.mu.Lock()
@@ -54,19 +57,41 @@ func (r *runner) accept(j api.OfferedJob) bool {
 	}
 	a := r.newAttempt(journal{Fence: j.Fence, Run: j.Run, Session: r.session, Phase: api.PhaseAccepted})
 	r.mu.Unlock()
-	err := os.Mkdir(a.dir, 0o700)
-	if err == nil {
-		err = a.journal.write(a.dir)
-	}
-	if err != nil {
-		// It is offered again, or fails with the lease; a full disk does not take the
-		// runner down.
-		r.o.Notice(fmt.Sprintf("attempt %d of run %d is not taken: %v", j.Fence, j.Run, err))
-		r.drop(a)
-		return false
-	}
+	a.keepErr = a.keep()
 	go a.work()
 	return true
+}
+
+// keep writes down that the runner has the attempt.
+func (a *attempt) keep() error {
+	if err := os.Mkdir(a.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return a.journal.write(a.dir)
+}
+
+// diskTime is how long an attempt waits for a disk that does not take it.
+const diskTime = 5 * time.Minute
+
+// awaitDisk waits until the attempt is written down, such as for room on a full disk.
+// Its slot is taken meanwhile, so that the runner asks for no more.
+func (a *attempt) awaitDisk() error {
+	if a.keepErr == nil {
+		return nil
+	}
+	a.r.o.Notice(fmt.Sprintf("attempt %d of run %d waits for the runner's folder: %v", a.fence, a.journal.Run, a.keepErr))
+	var wait backoff
+	for until := time.Now().Add(diskTime); a.keepErr != nil && time.Now().Before(until); {
+		wait.sleep(a.job)
+		if a.job.Err() != nil || a.asked.Err() != nil {
+			break
+		}
+		a.keepErr = a.keep()
+	}
+	if a.keepErr != nil {
+		return fmt.Errorf("the runner's folder: %w", a.keepErr)
+	}
+	return nil
 }
 
 // newAttempt makes an attempt known. The runner's mu is held.
@@ -153,7 +178,11 @@ func (a *attempt) enter(p api.JobPhase) error {
 // work is the whole attempt.
 func (a *attempt) work() {
 	defer a.r.drop(a)
-	if err := a.openStreams(); err != nil {
+	err := a.awaitDisk()
+	if err == nil {
+		err = a.openStreams()
+	}
+	if err != nil {
 		a.finish(failed(err))
 		return
 	}
@@ -265,103 +294,4 @@ func wireResult(res engine.JobResult) api.JobResult {
 		out.Error = &api.JobError{Kind: errs.KindOf(res.Err), Text: res.Err.Error()}
 	}
 	return out
-}
-
-// finish sends what the attempt ended with, until the server has it or the lease is
-// lost.
-func (a *attempt) finish(result api.JobResult) {
-	if a.log != nil && result.Error != nil && !a.adoptedResult() && result.LogBytes == 0 && !result.LogClear {
-		_ = a.log.add(fmt.Appendf(nil, "the job could not be run as it should: %s\n", result.Error.Text)) // it is in the result too
-	}
-	a.journal.Result = &result
-	a.journal.Cleared = a.log != nil && a.log.cleared.Load()
-	if err := a.enter(api.PhaseFinishing); err != nil {
-		a.r.o.Notice(fmt.Sprintf("attempt %d of run %d: the result is not kept on disk: %v", a.fence, a.journal.Run, err))
-	}
-	if a.stopLog != nil {
-		a.stopLog()
-	}
-	var wait backoff
-	noted := false
-	for a.sending.Err() == nil {
-		err := a.send(&result)
-		switch {
-		case err == nil, api.ProblemCode(err) == api.CodeLostLease, api.ProblemCode(err) == api.CodeSession:
-			return
-		case wait.wait == mostWait && !noted:
-			noted = true
-			a.r.o.Notice(fmt.Sprintf("the result of attempt %d of run %d cannot be sent, trying again: %v", a.fence, a.journal.Run, err))
-		}
-		wait.sleep(a.sending)
-	}
-}
-
-func (a *attempt) adoptedResult() bool { return a.adopted && a.journal.Result != nil }
-
-// send sends the rest of events and log, and the result.
-func (a *attempt) send(result *api.JobResult) error {
-	req := api.FinishRequest{Result: *result}
-	if a.events != nil {
-		if err := a.events.finish(a.sending, a.adopted); err != nil && !a.refused(err, result, "events") {
-			return err
-		}
-	}
-	if a.log != nil {
-		if err := a.log.push(a.sending, api.MaxLogTail); err != nil && !a.refused(err, result, "log") {
-			return err
-		}
-		offset, data, err := a.log.rest()
-		if err != nil || len(data) > api.MaxLogTail {
-			offset, data = 0, nil // the server refuses it, or the disk does
-		}
-		req.Log = api.LogTail{Offset: offset, Data: data, Clear: a.log.cleared.Load()}
-		if req.Log.Clear {
-			req.Log.Offset = 0
-		}
-	}
-	req.Result = *result
-	req.Poll = a.r.hasWithout(a)
-	a.r.ending.Add(1)
-	answer, err := a.r.client.Finish(a.sending, a.fence, req)
-	a.r.ending.Add(-1)
-	if next, ok := api.GapAt(err); ok && a.log != nil {
-		a.log.goOn(next)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	a.r.mu.Lock()
-	delete(a.r.attempts, a.fence) // its slot is free for what the answer brings
-	a.r.mu.Unlock()
-	a.r.handle(answer, req.Poll.Free)
-	return nil
-}
-
-// refused reports whether the server does not want a part of what the attempt
-// reports, whatever is tried again. Then the result says so.
-func (a *attempt) refused(err error, result *api.JobResult, what string) bool {
-	if mayPass(err) || api.ProblemCode(err) != "" || a.sending.Err() != nil {
-		return false
-	}
-	if result.Error == nil {
-		result.Error = &api.JobError{Kind: errs.KindOf(err), Text: fmt.Sprintf("the server does not take the %s: %v", what, err)}
-		if result.Status == pipeline.StatusSuccess {
-			result.Status, result.Reason = pipeline.StatusFailed, pipeline.ReasonRunnerSystemFailure
-		}
-	}
-	return true
-}
-
-// hasWithout is what the runner has once an attempt is over.
-func (r *runner) hasWithout(a *attempt) api.PollRequest {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	known := r.attempts[a.fence]
-	delete(r.attempts, a.fence)
-	req := r.hasLocked()
-	if known != nil {
-		r.attempts[a.fence] = known
-	}
-	return req
 }

@@ -129,8 +129,11 @@ func (r *runner) has() api.PollRequest {
 	return r.hasLocked()
 }
 
+// probeEach is how often a runner that drains asks whether it still does.
+const probeEach = 5 * time.Second
+
 func (r *runner) hasLocked() api.PollRequest {
-	req := api.PollRequest{Session: r.session, Draining: r.draining}
+	req := api.PollRequest{Session: r.session}
 	for fence, a := range r.attempts {
 		if a.journal.Session == r.session {
 			req.Have = append(req.Have, api.HeldJob{Fence: fence, Phase: a.phase, Stopping: a.stopping})
@@ -138,6 +141,8 @@ func (r *runner) hasLocked() api.PollRequest {
 	}
 	if !r.stopping && (!r.draining || r.probing) {
 		req.Free = max(r.o.Slots-len(r.attempts), 0)
+	} else if r.draining {
+		req.HoldMS = int(probeEach / time.Millisecond)
 	}
 	return req
 }

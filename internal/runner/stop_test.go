@@ -295,9 +295,37 @@ func TestDrain(t *testing.T) {
 	if err := s.Scheduler.Drain(t.Context(), session, false); err != nil {
 		t.Fatal(err)
 	}
-	s.Restart() // ends the poll that asks for nothing, which else ends after 20 seconds
 	if got := s.Wait(later.ID).Status; got != pipeline.StatusSuccess {
 		t.Errorf("the later run: %s, want success", got)
+	}
+	s.Check()
+}
+
+// TestFullDisk: a job that cannot be written down waits, and runs when it can.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := refltest.Start(t, refltest.Options{})
+	o := s.RunnerOptions()
+	waits := make(chan string, 10)
+	o.Notice = func(text string) { waits <- text }
+	s.Runner(o)
+	if got := s.Wait(s.Create(refltest.Script("true")).ID).Status; got != pipeline.StatusSuccess {
+		t.Fatalf("status %s", got)
+	}
+	attempts := filepath.Join(o.Dir, "attempts") // as if nothing could be made in it
+	s.Until("it is empty", func() bool { return os.Remove(attempts) == nil })
+	r := s.Create(refltest.Script("true"))
+	if text := <-waits; !strings.Contains(text, "waits for the runner's folder") {
+		t.Errorf("notice %q", text)
+	}
+	if err := os.Mkdir(attempts, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Wait(r.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("status %s, want success", got)
+	}
+	if n := len(waits); n > 0 {
+		t.Errorf("%d more notices", n)
 	}
 	s.Check()
 }

@@ -88,6 +88,9 @@ func (s *Scheduler) remove(ctx context.Context, roots []int64) (n int, err error
 				return err
 			}
 		}
+		if err := tx.RemoveRunBlobs(ctx, ids, s.now()); err != nil {
+			return err
+		}
 		return tx.RemoveRuns(ctx, ids)
 	})
 	return n, err

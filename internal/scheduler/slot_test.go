@@ -227,6 +227,7 @@ func TestResourceGroups(t *testing.T) {
 		pipeline.ResourceModeNewestReadyFirst: "1 3 2",
 	} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			storetest.Each(t, func(t *testing.T, address string) {
 				f := newFixture(t, address)
 				if err := f.s.SetSlot(t.Context(), store.Slot{SlotKey: store.SlotKey{Scope: store.GroupScope(f.project), Name: "prod"}, Max: 1, Policy: string(mode)}); err != nil {

@@ -90,7 +90,7 @@ func TestParseErrors(t *testing.T) {
 				}
 			}
 			if err != nil && strings.Contains(err.Error(), content) {
-				t.Errorf("the error tells a value: %v", err)
+				t.Errorf("the error shows a value: %v", err)
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func TestValueNeverPrints(t *testing.T) {
 	for name, out := range outputs {
 		for form, secret := range map[string]string{"text": content, "hex": fmt.Sprintf("%x", content), "bytes": strings.Trim(fmt.Sprint([]byte(content)), "[]")} {
 			if strings.Contains(strings.ToLower(out), secret) {
-				t.Errorf("%s tells the content as %s: %s", name, form, out)
+				t.Errorf("%s shows the content as %s: %s", name, form, out)
 			}
 		}
 	}

@@ -44,13 +44,13 @@ func TestSelect(t *testing.T) {
 		"wildcard before all":         {named("A:*", "A:review/*"), Job{Environment: "review/app"}, "A=review/*"},
 		"order does not matter":       {named("A:review/*", "A:*"), Job{Environment: "review/app"}, "A=review/*"},
 		"more characters first":       {named("A:re*", "A:review/a*", "A:*app"), Job{Environment: "review/app"}, "A=review/a*"},
-		"a scope is no prefix":        {named("A:review"), Job{Environment: "review/app"}, ""},
+		"a scope is not a prefix":     {named("A:review"), Job{Environment: "review/app"}, ""},
 		"protected, protected ref":    {named("A:*!"), Job{ProtectedRef: true}, "A=*!"},
 		"protected, other ref":        {named("A:*!", "B:*"), Job{}, "B=*"},
-		"unprotected stands in":       {named("A:*", "A:production!"), Job{Environment: "production"}, "A=*"},
+		"the unprotected one counts":  {named("A:*", "A:production!"), Job{Environment: "production"}, "A=*"},
 		"the scope decides, then not": {named("A:*", "A:production!"), Job{Environment: "production", ProtectedRef: true}, "A=production!"},
 		"by name":                     {named("C:*", "A:*", "B:*"), Job{}, "A=* B=* C=*"},
-		"% and _ stand for themselves": {named("A:re_iew/*", "B:rev%", "C:review.app"), Job{Environment: "review/app"},
+		"% and _ are themselves": {named("A:re_iew/*", "B:rev%", "C:review.app"), Job{Environment: "review/app"},
 			""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestProtectedRefs(t *testing.T) {
 		}
 	}
 	if !p.Tag("v1.0") || p.Tag("main") || (ProtectedRefs{}).Branch("main") {
-		t.Error("tags are not told from branches, or nothing protects something")
+		t.Error("tags are not distinguished from branches, or nothing protects something")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 			if strings.Contains(fmt.Sprint(err), content) {
-				t.Error("the error tells a value")
+				t.Error("the error shows a value")
 			}
 		})
 	}

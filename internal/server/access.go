@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -45,11 +46,7 @@ func OpenAccess(ctx context.Context, s *store.Store, o AccessOptions) (*Access, 
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	path := o.KeyFile
-	if path == "" {
-		path = filepath.Join(o.Data, "secret-keys")
-	}
-	a := &Access{store: s, now: o.Now, data: o.Data, path: path, auth: newAuthenticator(s, o.Now)}
+	a := &Access{store: s, now: o.Now, data: o.Data, path: keyFile(o.Data, o.KeyFile), auth: newAuthenticator(s, o.Now)}
 	if err := a.openVault(ctx, o.Log); err != nil {
 		return nil, err
 	}
@@ -156,25 +153,50 @@ func joinWords(list []string) string {
 	return text
 }
 
-// ForgetKey removes a lost key and all values that only it can decrypt. It needs
-// no key file, so it works when the server cannot start.
-func ForgetKey(ctx context.Context, s *store.Store, actor Actor, key string, now time.Time) (lost int64, err error) {
-	announced, used, err := s.VaultKeys(ctx)
+// ForgetKey removes a lost key and all values that only it can decrypt, from the
+// database of a server that does not start without it. Conflict if the server runs
+// or if its key file has the key: then nothing is lost.
+func ForgetKey(ctx context.Context, o Options, key string) (lost int64, err error) {
+	s := &Server{options: o}
+	if err := s.lock(); err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	v, err := secret.OpenVault(keyFile(o.Data, o.KeyFile))
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return 0, err
+	}
+	if err == nil && len(v.Missing([]string{key})) == 0 {
+		return 0, errs.E(errs.Conflict, "the key file %s has key %s, so nothing is lost; nothing was removed", keyFile(o.Data, o.KeyFile), key)
+	}
+	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	announced, used, err := s.store.VaultKeys(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if !slices.Contains(announced, key) && !slices.Contains(used, key) {
-		return 0, errs.E(errs.NotFound, "the database has no key %s; it has %s", key, joinWords(append(used, announced...)))
+		return 0, errs.E(errs.NotFound, "the database has no key %q; it has %s", key, joinWords(append(used, announced...)))
 	}
-	a := &Access{store: s, now: func() time.Time { return now }}
+	a := &Access{store: s.store, now: time.Now}
 	err = a.change(ctx, func(tx *store.Tx, t *trail) error {
 		if lost, err = tx.ForgetVaultKey(ctx, key); err != nil {
 			return err
 		}
-		t.add(actor, "vault.forget", 0, "key "+key, fmt.Sprintf("%d values removed", lost))
+		t.add(System("owner of the data folder"), "vault.forget", 0, "key "+key, fmt.Sprintf("%d values removed", lost))
 		return nil
 	})
 	return lost, err
+}
+
+// keyFile is the path of the key file.
+func keyFile(data, file string) string {
+	if file == "" {
+		return filepath.Join(data, "secret-keys")
+	}
+	return file
 }
 
 // rotateBatch is how many values a transaction encrypts again.

@@ -303,6 +303,21 @@ func TestForCompile(t *testing.T) {
 	}
 }
 
+func TestForgetKeyOfARunningServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	s.setVariable(7, kept("TOKEN", "project-token", "*", false))
+	if err := os.Remove(filepath.Join(s.data, "secret-keys")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ForgetKey(t.Context(), Options{Data: s.data}, s.secrets.keys().Key()); !errs.Is(err, errs.Conflict) {
+		t.Errorf("forgot the key of a server that runs: %v", err)
+	}
+	if got := given(t, s, onMain(7)); got != "TOKEN=project-token" {
+		t.Errorf("after that: %s", got)
+	}
+}
+
 func TestRotateKeys(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
@@ -375,12 +390,18 @@ func TestKeyFile(t *testing.T) {
 	if a, err = open(elsewhere); err != nil {
 		t.Errorf("with the file elsewhere: %v", err)
 	}
-	lost, err := ForgetKey(ctx, s, owned(), a.keys().Key(), time.Now())
+	forget := func(file, key string) (int64, error) {
+		return ForgetKey(ctx, Options{Data: dir, KeyFile: file}, key)
+	}
+	if _, err := forget(elsewhere, a.keys().Key()); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "nothing is lost") {
+		t.Errorf("forgot a key that the file has: %v", err)
+	}
+	if _, err := forget(other, "0011223344556677"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("forgot a key that is not there: %v", err)
+	}
+	lost, err := forget(other, a.keys().Key())
 	if err != nil || lost != 1 {
 		t.Errorf("forgot %d values, %v", lost, err)
-	}
-	if _, err := ForgetKey(ctx, s, owned(), "0011223344556677", time.Now()); !errs.Is(err, errs.NotFound) {
-		t.Errorf("forgot a key that is not there: %v", err)
 	}
 	if _, err := open(other); err != nil {
 		t.Errorf("with another file after the key was forgotten: %v", err)

@@ -191,6 +191,8 @@ func observe(next http.Handler, o httpOptions) http.Handler {
 func logRequest(logger *slog.Logger, q *http.Request, path string, info *requestInfo, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
+	case q.Context().Err() != nil:
+		level = slog.LevelDebug // the caller is gone, or the server stops
 	case info.writer.status >= 500:
 		level = slog.LevelError
 	case info.writer.status < 400 && (info.actor.Kind == ActorRunner || info.actor.Kind == ActorAttempt || strings.HasSuffix(info.route, "z")):
@@ -239,7 +241,7 @@ func sameOrigin(next http.Handler, public *url.URL) http.Handler {
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		writeProblem(w, q, withHint(errs.E(errs.Denied, "the request comes from a page of another site (origin %s)", q.Header.Get("Origin")),
-			"open the server by its public URL; behind a proxy, set --public-url and --trusted-proxy"))
+			"open the server by its public URL; behind a proxy, set --public-url and --proxy"))
 	}))
 	return guard.Handler(next)
 }

@@ -121,7 +121,14 @@ func (f *Files) exactly(ctx context.Context, l store.Lease, key string, sum blob
 
 // Info implements [AttemptFiles].
 func (f *Files) Info(ctx context.Context, l store.Lease, key string) (blob.Sum, error) {
+	k, err := f.key(ctx, l, key)
+	if err != nil {
+		return blob.Sum{}, err
+	}
 	c, err := f.content(ctx, l, key)
+	if err == nil && k.attempt == 0 {
+		err = f.Store.Update(ctx, func(tx *store.Tx) error { return tx.TouchCache(ctx, k.cache, f.Now()) })
+	}
 	return blob.Sum{Size: c.Bytes, SHA256: c.SHA256}, err
 }
 
@@ -220,8 +227,8 @@ func (f *Files) Commit(ctx context.Context, l store.Lease, key string, sum blob.
 	if err != nil {
 		return err
 	}
-	if info.Size != sum.Size {
-		return errs.E(errs.Invalid, "%s has %d bytes in the store and not %d", key, info.Size, sum.Size)
+	if info.Size != sum.Size || info.SHA256 != "" && info.SHA256 != sum.SHA256 {
+		return errs.E(errs.Invalid, "the content of %s in the store is not the one that was announced: it has %d bytes, %d were announced", key, info.Size, sum.Size)
 	}
 	return f.name(ctx, l, k, store.Content{Place: place.(string), Bytes: sum.Size, SHA256: sum.SHA256})
 }
@@ -318,42 +325,4 @@ func (s *Server) openArtifact(ctx context.Context, run store.Run, job, path stri
 		return s.files.archive(a.Content).OpenFile(ctx, path)
 	}
 	return nil, errs.E(errs.NotFound, "job %s of run %d kept no artifacts", job, run.ID)
-}
-
-// sweepBlobs removes blobs that no row names any more, in small turns, until ctx
-// is done.
-func (s *Server) sweepBlobs(ctx context.Context) {
-	const portion = 50
-	for {
-		wait := 10 * time.Minute
-		now := s.options.Now()
-		var due []store.Removal
-		err := s.store.Update(ctx, func(tx *store.Tx) (err error) {
-			if _, err = tx.ExpireArtifacts(ctx, now, portion); err != nil {
-				return err
-			}
-			due, err = tx.TakeRemovals(ctx, now, portion)
-			return err
-		})
-		var gone []string
-		for _, r := range due {
-			if err := s.blobs.Delete(ctx, r.Place); err == nil {
-				gone = append(gone, r.Place)
-			}
-		}
-		if err == nil && len(gone) > 0 {
-			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.DoneRemovals(ctx, gone) })
-		}
-		if err != nil && ctx.Err() == nil {
-			s.options.Log.Error("remove blobs that are not needed", "error", err)
-		}
-		if len(gone) == portion {
-			wait = time.Second
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
 }

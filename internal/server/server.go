@@ -79,6 +79,7 @@ type Server struct {
 	wanted    chan struct{} // wakes launchRuns
 	notices   *notices
 	unlock    func()
+	started   time.Time
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
@@ -98,7 +99,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
-	s = &Server{options: o, memory: api.ListenPipe()}
+	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -110,11 +111,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := s.lock(); err != nil {
 		return s, err
 	}
-	database := o.Database
-	if database == "" {
-		database = filepath.Join(o.Data, "refline.db")
-	}
-	if s.store, err = store.Open(ctx, database); err != nil {
+	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
 		return s, err
 	}
 	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
@@ -149,8 +146,17 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler.Starter = s.launcher
 	s.openLooks()
 	s.openNotices()
+	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
+}
+
+// databaseOf is the address of the database.
+func databaseOf(o Options) string {
+	if o.Database == "" {
+		return filepath.Join(o.Data, "refline.db")
+	}
+	return o.Database
 }
 
 // Handler answers all requests.
@@ -207,6 +213,9 @@ func (s *Server) Close() error {
 	}
 	if s.logs != nil {
 		all = append(all, s.logs.Close())
+	}
+	if f, ok := s.blobs.(*blob.Folder); ok && f != nil && s.options.Blobs == nil {
+		all = append(all, f.Close())
 	}
 	if s.store != nil {
 		all = append(all, s.store.Close())

@@ -11,7 +11,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-// isNone reports whether a commit is the one of zeros, which stands for none: the
+// isNone reports whether a commit is the one of zeros, which means none: the
 // state of a branch before it was made.
 func isNone(commit string) bool { return strings.Trim(commit, "0") == "" }
 

@@ -110,7 +110,7 @@ func TestWorkingTree(t *testing.T) {
 		return tree
 	}
 	tree := open(git.KindBranch, "main")
-	l, err := tree.Listing(ctx, git.SubmodulesNone, nil)
+	l, err := tree.Listing(ctx, git.SubmodulesNone, "", nil)
 	if err != nil || !slices.Equal(l.Paths, []string{"a.txt", "b.txt", "c.txt"}) || l.Changed != 1 {
 		t.Errorf("listing %+v, %v", l, err)
 	}

@@ -62,7 +62,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 		return existingRepo(prefix, project)
 	}
 	if origin == "" {
-		return "", errs.E(errs.Unavailable, "this repository has no remote to tell where project %s is", project)
+		return "", errs.E(errs.Unavailable, "this repository has no remote that shows where project %s is", project)
 	}
 	if u, err := url.Parse(origin); err == nil && u.Host != "" {
 		u.Path, u.RawQuery, u.Fragment = "/"+project+".git", "", ""
@@ -71,7 +71,7 @@ func projectURL(prefix, origin, project string) (string, error) {
 	if host, _, ok := strings.Cut(origin, ":"); ok && !strings.Contains(host, "/") {
 		return host + ":" + project + ".git", nil
 	}
-	return "", errs.E(errs.Unavailable, "the remote %s does not tell where project %s is", origin, project)
+	return "", errs.E(errs.Unavailable, "the remote %s does not show where project %s is", origin, project)
 }
 
 func sep(prefix string) string {

@@ -28,7 +28,7 @@ type WorkingTree struct {
 	files   func() (git.Files, error)
 }
 
-// NewWorkingTree reads from w as if ref were checked out; git.Ref{} is no ref.
+// NewWorkingTree reads from w as if ref were checked out; git.Ref{} means none.
 func NewWorkingTree(ctx context.Context, w *git.Worktree, ref git.Ref, o Options) *WorkingTree {
 	return &WorkingTree{
 		tree: w, ref: ref, options: o, others: newOtherProjects(o.Includes, w.RemoteURL),
@@ -57,7 +57,7 @@ func (t *WorkingTree) readFile(_ context.Context, path string) ([]byte, error) {
 	}
 	// A pipe in the place of a file would hold up everything.
 	if info, err := root.Stat(filepath.FromSlash(path)); err == nil && !info.Mode().IsRegular() {
-		return nil, errs.E(errs.Invalid, "%s is no regular file", path)
+		return nil, errs.E(errs.Invalid, "%s is not a regular file", path)
 	}
 	if err := brokenLink(root, path); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ type Pretence struct {
 	Commit string // that the ref has in this repository; "" for a ref that is not there
 }
 
-// Pretence tells whether the ref is another one than what is checked out, so
+// Pretence reports whether the ref is another one than what is checked out, so
 // that its name goes with a commit that is not its own. It is nil if not.
 func (t *WorkingTree) Pretence(ctx context.Context) *Pretence {
 	if t.ref.Name == "" || t.tree.SHA == "" || t.ref.Kind == git.KindBranch && t.ref.Name == t.tree.Branch {
@@ -276,9 +276,9 @@ type Listing struct {
 	Missing    []string // submodules that are wanted but not checked out
 }
 
-// Listing lists the files that git knows or would add, with those of submodules
-// that are checked out as deep as asked for. environ is the user's environment.
-func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, environ []string) (Listing, error) {
+// Listing lists the files that git knows or would add, with those of the submodules
+// with the paths that are checked out, as deep as asked for. environ is the user's environment.
+func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, paths git.SubmodulePaths, environ []string) (Listing, error) {
 	files, err := t.files()
 	if err != nil {
 		return Listing{}, err
@@ -288,7 +288,7 @@ func (t *WorkingTree) Listing(ctx context.Context, submodules git.Submodules, en
 		Changed: len(files.Changed), Submodules: len(files.Submodules),
 	}
 	if submodules != git.SubmodulesNone {
-		err = t.addSubmodules(ctx, &l, files.Submodules, submodules == git.SubmodulesRecursive, environ)
+		err = t.addSubmodules(ctx, &l, slices.DeleteFunc(slices.Clone(files.Submodules), func(p string) bool { return !paths.Has(p) }), submodules == git.SubmodulesRecursive, environ)
 	}
 	return l, err
 }

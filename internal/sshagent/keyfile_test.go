@@ -228,7 +228,7 @@ func FuzzReadKeyFile(f *testing.F) {
 }
 
 // A key with any comment is split into lines that GitLab masks, or the short one is
-// named and the lengths that avoid it are told; what is split is joined again.
+// named with the lengths that avoid it; what is split is joined again.
 func TestSplitAndJoinWithAnyComment(t *testing.T) {
 	t.Parallel()
 	_, ed, err := ed25519.GenerateKey(nil)

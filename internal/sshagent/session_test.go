@@ -371,7 +371,7 @@ func TestStartRefuses(t *testing.T) {
 				t.Errorf("kind %v", k)
 			}
 			if len(tt.key) > 100 && strings.Contains(err.Error(), tt.key[60:100]) {
-				t.Error("the error tells the key")
+				t.Error("the error shows the key")
 			}
 		})
 	}

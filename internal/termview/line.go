@@ -23,7 +23,7 @@ func (v *View) printLine(j *jobView, remarks string) {
 	v.print(strings.TrimRight(fmt.Sprintf("  %s %s %s   %s", v.symbol(j), Pad(Plain(j.name), v.width), took, Plain(FirstLine(remarks))), " "))
 }
 
-// remarks are what stands behind a job's duration.
+// remarks come after the duration of a job.
 func (v *View) remarks(j *jobView) string {
 	var parts []string
 	ev := j.final

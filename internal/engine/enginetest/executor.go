@@ -24,7 +24,7 @@ type Executor struct {
 	mu       sync.Mutex
 	Specs    []executor.Spec
 	commands []Command
-	open     int // sandboxes that nobody has closed yet
+	open     int // sandboxes that are not closed yet
 }
 
 var (
@@ -137,7 +137,7 @@ func (c Command) Scripts() string   { return c.Spec.Mounts[2].Source }
 
 func (c Command) Print(text string) { fmt.Fprint(c.Stdout, text) }
 
-// UntilStopped blocks as a command does that runs until it is told to end.
+// UntilStopped blocks as a command does that runs until it is asked to end.
 func UntilStopped(ctx context.Context) (int, error) {
 	<-ctx.Done()
 	return -1, context.Cause(ctx)
