@@ -27,8 +27,10 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key new flows --repo git@git.example.com:data/flows.git
   refline key check deploy_key`,
 	}
-	cmd.AddCommand(newKeyNewCmd(e), newKeyImportCmd(e), newKeyShowCmd(e), newKeyRmCmd(e),
+	made, imported := &keyOptions{}, &keyOptions{}
+	cmd.AddCommand(newKeyNewCmd(e, made), newKeyImportCmd(e, imported), newKeyShowCmd(e), newKeyRmCmd(e),
 		newKeyCheckCmd(e), newKeySplitCmd(e), newKeyJoinCmd(e), newKeyIncludeCmd(e))
+	addServerKeys(e, cmd, map[string]*keyOptions{"new": made, "import": imported})
 	return cmd
 }
 
@@ -73,8 +75,7 @@ func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte,
 	return k, pinned, nil
 }
 
-func newKeyNewCmd(e *env) *cobra.Command {
-	o := &keyOptions{}
+func newKeyNewCmd(e *env, o *keyOptions) *cobra.Command {
 	var kind, comment string
 	cmd := &cobra.Command{
 		Use:   "new NAME (--repo URL | --host HOST)",
@@ -125,8 +126,7 @@ func (o *keyOptions) prepare(e *env, name string) (credential.Store, *credential
 	return store, k, pinned, err
 }
 
-func newKeyImportCmd(e *env) *cobra.Command {
-	o := &keyOptions{}
+func newKeyImportCmd(e *env, o *keyOptions) *cobra.Command {
 	var file, fromEnv string
 	cmd := &cobra.Command{
 		Use:   "import NAME (--key-file FILE | --key-env VARIABLE) (--repo URL | --host HOST)",

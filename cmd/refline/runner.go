@@ -45,7 +45,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "jobs at the same time")
 	f.BoolVar(&o.allowHTTP, "allow-http", false, "reach repositories by http too")
 	f.DurationVar(&o.grace, "grace", 30*time.Second, "how long jobs may go on when the runner is to end")
-	cmd.AddCommand(newRunnerTokenCmd(e))
+	addRunnerCmds(e, cmd)
 	return cmd
 }
 

@@ -26,11 +26,11 @@ type serverChoice struct {
 	local  bool
 }
 
-func (o *serverChoice) bind(cmd *cobra.Command) {
+func (o *serverChoice) bind(cmd *cobra.Command, what string) {
 	f := cmd.Flags()
-	f.StringVar(&o.server, "server", "", "the runs of a server: with =URL of that one, else of the one found")
+	f.StringVar(&o.server, "server", "", what+" of a server: with =URL of that one, else of the one found")
 	f.Lookup("server").NoOptDefVal = found
-	f.BoolVar(&o.local, "local", false, "the runs of this computer, although REFLINE_URL names a server")
+	f.BoolVar(&o.local, "local", false, what+" of this computer, although REFLINE_URL names a server")
 }
 
 // remote reports whether a server is meant.
@@ -48,10 +48,10 @@ func (o *serverChoice) remote(e *env, args []string) (connect connectOptions, re
 	return connect, args, true
 }
 
-// orServer lets a command be about the runs of a server too.
-func orServer(e *env, cmd *cobra.Command, remote func(ctx context.Context, client *api.Client, args []string) error) {
+// orServer lets a command be about what a server has too: the runs, the variables.
+func orServer(e *env, cmd *cobra.Command, what string, remote func(ctx context.Context, client *api.Client, args []string) error) {
 	o := &serverChoice{}
-	o.bind(cmd)
+	o.bind(cmd, what)
 	local, allowed := cmd.RunE, cmd.Args
 	cmd.Args = func(c *cobra.Command, args []string) error {
 		_, rest, _ := o.remote(e, args)
@@ -77,18 +77,18 @@ func addServerRuns(e *env, runs *cobra.Command) {
 		case "runs", "list":
 			list := serverRunList{e: e}
 			list.bind(cmd)
-			orServer(e, cmd, func(ctx context.Context, client *api.Client, _ []string) error { return list.run(ctx, cmd, client) })
+			orServer(e, cmd, "the runs", func(ctx context.Context, client *api.Client, _ []string) error { return list.run(ctx, cmd, client) })
 		case "show":
-			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+			orServer(e, cmd, "the runs", func(ctx context.Context, client *api.Client, args []string) error {
 				return showServerRun(ctx, e, client, args, boolFlag(cmd, "json"))
 			})
 		case "log":
 			follow := cmd.Flags().BoolP("follow", "f", false, "of a server: go on until the job ends")
-			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+			orServer(e, cmd, "the runs", func(ctx context.Context, client *api.Client, args []string) error {
 				return serverLog(ctx, e, client, args, *follow, boolFlag(cmd, "raw"))
 			})
 		case "retry":
-			orServer(e, cmd, func(ctx context.Context, client *api.Client, args []string) error {
+			orServer(e, cmd, "the runs", func(ctx context.Context, client *api.Client, args []string) error {
 				id, err := serverRun(ctx, client, args)
 				if err != nil {
 					return err

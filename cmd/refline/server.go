@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -38,6 +40,8 @@ func newServerCmd(e *env) *cobra.Command {
 computer. It keeps all in one folder, which is made at the first start. Commands on
 this computer find it; elsewhere refline login URL does.
 
+At its first start it prints an address that signs a browser in once.
+
 Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 		Example: `  refline server
   refline server --data /var/lib/refline --listen 127.0.0.1:7400
@@ -65,7 +69,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
-	cmd.AddCommand(newServerLinkCmd(e), newServerKeyCmd(e))
+	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e))
 	return cmd
 }
 
@@ -84,6 +88,13 @@ func runServer(ctx context.Context, e *env, o *serverOptions) error {
 		return err
 	}
 	fmt.Fprintf(e.stderr, "refline %s on %s\n  data      %s\n", version, opened.url, opened.data)
+	if opened.first {
+		link, err := opened.OwnerLink(ctx, opened.url)
+		if err != nil {
+			return errors.Join(err, opened.Close())
+		}
+		fmt.Fprintf(e.stderr, "  sign in   %s\n            once, within ten minutes; another: refline server link\n", link)
+	}
 	return opened.run(ctx, e)
 }
 
@@ -94,6 +105,7 @@ type openedServer struct {
 	listener net.Listener
 	url      string
 	data     string
+	first    bool // the data folder is new
 }
 
 // openServer opens the data folder and the listener.
@@ -131,6 +143,8 @@ func openServer(ctx context.Context, e *env, o *serverOptions) (*openedServer, e
 			return nil, usagef("--public-url %q is not an address such as https://refline.example.com", o.publicURL)
 		}
 	}
+	_, statErr := os.Stat(filepath.Join(s.data, server.OwnerTokenFile))
+	s.first = errors.Is(statErr, fs.ErrNotExist)
 	if s.Server, err = server.Open(ctx, options); err != nil {
 		return nil, err
 	}

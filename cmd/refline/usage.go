@@ -71,7 +71,7 @@ func oneGrammar(cmd *cobra.Command) {
 			sub.Aliases = append(sub.Aliases, "list", "ls") // without a name it lists
 		}
 		for _, alias := range map[string][]string{
-			"rm": {"remove", "delete"}, "delete": {"rm", "remove"}, "list": {"ls"}, "lint": {"validate"}, "log": {"logs"}, "new": {"create"},
+			"rm": {"remove", "delete"}, "revoke": {"rm"}, "delete": {"rm", "remove"}, "list": {"ls"}, "lint": {"validate"}, "log": {"logs"}, "new": {"create"},
 		}[sub.Name()] {
 			if !names[alias] {
 				sub.Aliases = append(sub.Aliases, alias)

@@ -31,6 +31,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	}
 	cmd.AddCommand(newVarSetCmd(e), newVarListCmd(e), newVarShowCmd(e), newVarGetCmd(e), newVarRmCmd(e), newVarEditCmd(e), newVarImportCmd(e),
 		newVarEncryptCmd(e), newVarPullCmd(e), newVarPushCmd(e))
+	addServerVars(e, cmd)
 	return cmd
 }
 
@@ -57,12 +58,15 @@ func newVarListCmd(e *env) *cobra.Command {
 }
 
 func listVars(e *env, variables []secret.Variable, asJSON bool) error {
-	list := variable.List(variables)
+	return printVars(e, variable.List(variables), asJSON, "no variables; to keep one: refline var set NAME")
+}
+
+func printVars(e *env, list []variable.Listed, asJSON bool, none string) error {
 	if asJSON {
 		return e.printJSON(list)
 	}
 	if len(list) == 0 {
-		e.notef("no variables; to keep one: refline var set NAME")
+		e.notef("%s", none)
 		return nil
 	}
 	rows := [][]string{{"name", "environment", "size", "kind", "description"}}

@@ -56,21 +56,25 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {
+// varValue reads the name of a variable, and its value from where the argument says.
+func varValue(e *env, spec string) (name string, value secret.Value, err error) {
 	name, from, hasFrom := strings.Cut(spec, "=")
 	if !variable.ValidName(name) {
-		return usagef("invalid variable name %q: use letters, digits and _", name)
+		return name, value, usagef("invalid variable name %q: use letters, digits and _", name)
 	}
-	var value secret.Value
-	var err error
 	switch file, at := strings.CutPrefix(from, "@"); {
 	case hasFrom && (!at || file == ""):
-		return usagef("%s=…: a value on the command line shows in process lists; without it you are asked, or give a file: %s=@FILE", name, name)
+		return name, value, usagef("%s=…: a value on the command line shows in process lists; without it you are asked, or give a file: %s=@FILE", name, name)
 	case hasFrom:
 		value, err = e.secrets().File(file)
 	default:
 		value, err = e.secrets().Typed(name)
 	}
+	return name, value, err
+}
+
+func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {
+	name, value, err := varValue(e, spec)
 	if err != nil {
 		return err
 	}

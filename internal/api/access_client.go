@@ -69,9 +69,13 @@ func (c *Client) Caller(ctx context.Context) (who Caller, err error) {
 	return who, c.call(ctx, "GET", "/api/v1/caller", nil, &who)
 }
 
-// Audit returns a page of the audit; the cursor of the first is "".
-func (c *Client) Audit(ctx context.Context, cursor string, limit int) (page AuditEvents, err error) {
+// Audit returns a page of the audit, of all or of one project; the cursor of the
+// first is "".
+func (c *Client) Audit(ctx context.Context, project, cursor string, limit int) (page AuditEvents, err error) {
 	values := url.Values{"limit": {strconv.Itoa(limit)}}
+	if project != "" {
+		values.Set("project", project)
+	}
 	if cursor != "" {
 		values.Set("cursor", cursor)
 	}

@@ -151,16 +151,3 @@ type Runtime struct {
 	Updated  time.Time         `json:"updated,omitzero"`
 	Flows    []string          `json:"flows,omitempty" doc:"that use it"`
 }
-
-// Runner is a process that executes jobs.
-type Runner struct {
-	ID        int64     `json:"id"`
-	Name      string    `json:"name"`
-	Tags      []string  `json:"tags,omitempty"`
-	Protected bool      `json:"protected,omitempty" doc:"takes jobs of protected refs only"`
-	Draining  bool      `json:"draining,omitempty"`
-	Version   string    `json:"version,omitempty"`
-	Executors []string  `json:"executors,omitempty"`
-	Seen      time.Time `json:"seen,omitzero"`
-	Jobs      []string  `json:"jobs,omitempty" doc:"that it runs now"`
-}

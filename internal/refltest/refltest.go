@@ -311,15 +311,25 @@ func (s *Server) Wait(run int64) store.Run {
 // WaitFor waits until a run is as it should be.
 func (s *Server) WaitFor(run int64, good func(store.Run) bool) store.Run {
 	s.T.Helper()
-	var r store.Run
-	s.Until(fmt.Sprintf("run %d", run), func() bool {
-		var err error
-		if r, err = s.Store.Run(context.Background(), run); err != nil {
+	changes := s.Scheduler.Watch(run)
+	defer changes.Close()
+	deadline := time.After(time.Minute)
+	for {
+		r, err := s.Store.Run(context.Background(), run)
+		if err != nil {
 			s.T.Fatal(err)
 		}
-		return good(r)
-	})
-	return r
+		if good(r) {
+			return r
+		}
+		select {
+		case <-changes.Ready:
+			changes.Take()
+		case <-time.After(50 * time.Millisecond): // the server may have been restarted
+		case <-deadline:
+			s.T.Fatalf("run %d is %s after a minute", run, r.Status)
+		}
+	}
 }
 
 // Until waits until something is so, at most a minute.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,10 +35,10 @@ func (s *Server) accessRoutes(a huma.API) {
 		return &answer[api.Caller]{who}, err
 	})
 	op(s, a, "GET /api/v1/audit", need{action: actAdmin, filtered: true}, "list who did what, newest first", func(ctx context.Context, in *struct {
-		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		Cursor string `query:"cursor"`
+		Page
+		Project string `query:"project"`
 	}) (*answer[api.AuditEvents], error) {
-		page, err := s.auditPage(ctx, in.Cursor, in.Limit)
+		page, err := s.auditPage(ctx, in.Project, in.Page)
 		return &answer[api.AuditEvents]{page}, err
 	})
 	op(s, a, "POST /api/v1/secret-keys/rotate", actAdmin, "encrypt all that is secret with a new key", func(ctx context.Context, _ *struct{}) (*struct{}, error) {
@@ -286,16 +285,17 @@ func (s *Server) wireCaller(ctx context.Context, a Actor) (api.Caller, error) {
 	return who, err
 }
 
-func (s *Server) auditPage(ctx context.Context, cursor string, limit int) (api.AuditEvents, error) {
+func (s *Server) auditPage(ctx context.Context, project string, asked Page) (api.AuditEvents, error) {
 	page := api.AuditEvents{Events: []api.AuditEvent{}}
-	var before int64
-	if cursor != "" {
-		var err error
-		if before, err = strconv.ParseInt(cursor, 36, 64); err != nil || before <= 0 {
-			return page, errs.E(errs.Invalid, "the cursor %q is not one of this list; begin without one", cursor)
-		}
+	before, err := readCursor(asked.Cursor, "audit", project)
+	if err != nil {
+		return page, err
 	}
-	list, err := s.secrets.Audit(ctx, Caller(ctx), before, limit)
+	actor := Caller(ctx)
+	if actor.Project, err = s.listedProject(ctx, project); err != nil {
+		return page, err
+	}
+	list, err := s.secrets.Audit(ctx, actor, before, asked.Limit)
 	if err != nil {
 		return page, err
 	}
@@ -303,8 +303,8 @@ func (s *Server) auditPage(ctx context.Context, cursor string, limit int) (api.A
 	for _, e := range list {
 		page.Events = append(page.Events, api.AuditEvent{ID: e.ID, At: e.At, Actor: e.Actor, Action: e.Action, Project: names[e.Project], Object: e.Object, Detail: e.Detail})
 	}
-	if len(list) == limit {
-		page.Cursor = strconv.FormatInt(list[len(list)-1].ID, 36)
+	if len(list) == asked.Limit {
+		page.Cursor = newCursor(list[len(list)-1].ID, "audit", project)
 	}
 	return page, err
 }

@@ -104,7 +104,7 @@ func TestAccessByTheAPI(t *testing.T) {
 	for name, f := range map[string]func(context.Context) error{
 		"variables of the server": func(ctx context.Context) error { _, err := bound.Variables(ctx, ""); return err },
 		"a token":                 func(ctx context.Context) error { _, err := bound.AddToken(ctx, api.TokenInput{Name: "x"}); return err },
-		"the audit":               func(ctx context.Context) error { _, err := bound.Audit(ctx, "", 10); return err },
+		"the audit":               func(ctx context.Context) error { _, err := bound.Audit(ctx, "", "", 10); return err },
 		"other keys":              func(ctx context.Context) error { return bound.RotateSecretKeys(ctx, true) },
 	} {
 		if err := f(ctx); !errs.Is(err, errs.Denied) {
@@ -138,7 +138,7 @@ func checkAudit(t *testing.T, owner *api.Client) {
 	t.Helper()
 	var got []string
 	for cursor := ""; ; {
-		page, err := owner.Audit(t.Context(), cursor, 3)
+		page, err := owner.Audit(t.Context(), "", cursor, 3)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -191,6 +191,8 @@ func observe(next http.Handler, o httpOptions) http.Handler {
 func logRequest(logger *slog.Logger, q *http.Request, path string, info *requestInfo, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
+	case q.Context().Err() != nil:
+		level = slog.LevelDebug // the caller is gone, or the server stops
 	case info.writer.status >= 500:
 		level = slog.LevelError
 	case info.writer.status < 400 && (info.actor.Kind == ActorRunner || info.actor.Kind == ActorAttempt || strings.HasSuffix(info.route, "z")):

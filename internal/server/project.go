@@ -112,13 +112,19 @@ func (s *Server) setProject(p *store.Project, in api.ProjectInput) error {
 // repository.
 func (s *Server) projectFor(ctx context.Context, name, repository string, make bool) (store.Project, error) {
 	if name != "" && repository == "" {
-		return s.store.ProjectNamed(ctx, name)
+		p, err := s.store.ProjectNamed(ctx, name)
+		if err == nil && !Caller(ctx).Sees(p.ID) {
+			err = unseen("project", name)
+		}
+		return p, err
 	}
+	list, err := s.store.Projects(ctx)
+	if err != nil {
+		return store.Project{}, err
+	}
+	list = slices.DeleteFunc(list, func(p store.Project) bool { return !Caller(ctx).Sees(p.ID) })
 	if repository == "" {
-		list, err := s.store.Projects(ctx)
 		switch {
-		case err != nil:
-			return store.Project{}, err
 		case len(list) == 1:
 			return list[0], nil
 		case len(list) == 0:
@@ -130,14 +136,13 @@ func (s *Server) projectFor(ctx context.Context, name, repository string, make b
 	if err != nil {
 		return store.Project{}, err
 	}
-	list, err := s.store.Projects(ctx)
-	if err != nil {
-		return store.Project{}, err
-	}
 	for _, p := range list {
 		if sameRepository(p.URL, remote.URL()) && cmp.Or(name, p.Name) == p.Name {
 			return p, nil
 		}
+	}
+	if only := Caller(ctx).Project; only != 0 {
+		return store.Project{}, errs.E(errs.Denied, "%s is for one project only, which is not the one of %s", Caller(ctx), remote.URL())
 	}
 	in := api.ProjectInput{URL: &repository}
 	if name != "" {
@@ -199,13 +204,12 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 	if len(runs) > 0 {
 		return errs.E(errs.Conflict, "project %s has runs, which would be lost; they go by its retention", p.Name)
 	}
-	err = s.store.Update(ctx, func(tx *store.Tx) error {
+	if err := s.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.RemoveProjectAccess(ctx, p.ID); err != nil {
 			return err
 		}
 		return tx.RemoveProject(ctx, p.ID)
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	return s.loadHosts(ctx)

@@ -38,6 +38,12 @@ type ByRun struct {
 	Run int64 `path:"run" doc:"id of the run"`
 }
 
+// Page says which part of a list is wanted.
+type Page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" doc:"of the page before; bound to the filters"`
+}
+
 // ByJob names a job in the path.
 type ByJob struct {
 	ByRun
@@ -60,8 +66,9 @@ func (s *Server) routes() http.Handler {
 	s.scheduleRoutes(a)
 	s.backfillRoutes(a)
 	s.slotRoutes(a)
-	s.runnerRoutes()
 	s.accessRoutes(a)
+	s.statusRoutes(a)
+	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
@@ -89,7 +96,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		}
 		return &answer[[]api.Project]{out}, err
 	})
-	op(s, a, "POST /api/v1/projects", actAdmin, "make a project", func(ctx context.Context, in *struct{ Body api.ProjectInput }) (*answer[api.Project], error) {
+	op(s, a, "POST /api/v1/projects", actWrite, "make a project", func(ctx context.Context, in *struct{ Body api.ProjectInput }) (*answer[api.Project], error) {
 		p, err := s.addProject(ctx, in.Body)
 		return &answer[api.Project]{wireProject(p)}, err
 	})
@@ -97,7 +104,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		return &answer[api.Project]{wireProject(p)}, err
 	})
-	op(s, a, "PATCH /api/v1/projects/{project}", actAdmin, "change a project", func(ctx context.Context, in *struct {
+	op(s, a, "PATCH /api/v1/projects/{project}", actWrite, "change a project", func(ctx context.Context, in *struct {
 		ByProject
 		Body api.ProjectInput
 	}) (*answer[api.Project], error) {
@@ -116,7 +123,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		}
 		return &answer[api.Project]{wireProject(p)}, err
 	})
-	op(s, a, "DELETE /api/v1/projects/{project}", actAdmin, "remove a project", func(ctx context.Context, in *ByProject) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/projects/{project}", actWrite, "remove a project", func(ctx context.Context, in *ByProject) (*struct{}, error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		if err == nil {
 			err = s.removeProject(ctx, p)
@@ -134,7 +141,7 @@ func (s *Server) projectRoutes(a huma.API) {
 }
 
 func (s *Server) flowRoutes(a huma.API) {
-	op(s, a, "POST /api/v1/flows", actRun, "register a flow", func(ctx context.Context, in *struct{ Body api.FlowInput }) (*answer[api.Registered], error) {
+	op(s, a, "POST /api/v1/flows", need{action: actWrite, filtered: true}, "register a flow", func(ctx context.Context, in *struct{ Body api.FlowInput }) (*answer[api.Registered], error) {
 		r, err := s.registerFlow(ctx, actorOf(ctx), in.Body)
 		return &answer[api.Registered]{r}, err
 	})
@@ -154,7 +161,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		out, err := s.showFlow(ctx, p, f)
 		return &answer[api.Flow]{out}, err
 	})
-	op(s, a, "PATCH /api/v1/projects/{project}/flows/{flow}", actRun, "change a flow", func(ctx context.Context, in *struct {
+	op(s, a, "PATCH /api/v1/projects/{project}/flows/{flow}", actWrite, "change a flow", func(ctx context.Context, in *struct {
 		ByFlow
 		Body api.FlowChange
 	}) (*answer[api.Flow], error) {
@@ -165,7 +172,7 @@ func (s *Server) flowRoutes(a huma.API) {
 		}
 		return &answer[api.Flow]{wireFlow(p.Name, f)}, err
 	})
-	op(s, a, "DELETE /api/v1/projects/{project}/flows/{flow}", actRun, "remove a flow", func(ctx context.Context, in *ByFlow) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/projects/{project}/flows/{flow}", actWrite, "remove a flow", func(ctx context.Context, in *ByFlow) (*struct{}, error) {
 		_, f, err := s.findFlow(ctx, in.Project, in.Flow)
 		if err == nil {
 			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveFlow(ctx, f.ID) })
@@ -192,23 +199,19 @@ func (s *Server) runRoutes(a huma.API) {
 		Flow    string `query:"flow" doc:"needs project"`
 		Ref     string `query:"ref"`
 		Status  string `query:"status" doc:"one or more, with commas between"`
-		Limit   int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		Cursor  string `query:"cursor"`
+		Page
 	}) (*answer[api.Runs], error) {
-		f := store.RunFilter{Ref: in.Ref, Limit: in.Limit}
-		if in.Cursor != "" {
-			before, err := strconv.ParseInt(in.Cursor, 36, 64)
-			if err != nil || before <= 0 {
-				return nil, errs.E(errs.Invalid, "the cursor %q is not one of this list; begin without one", in.Cursor)
-			}
-			f.Before = before
+		filters := []string{"runs", in.Project, in.Flow, in.Ref, in.Status}
+		before, err := readCursor(in.Cursor, filters...)
+		if err != nil {
+			return nil, err
 		}
+		f := store.RunFilter{Ref: in.Ref, Limit: in.Limit, Before: before}
 		for status := range strings.SplitSeq(in.Status, ",") {
 			if status != "" {
 				f.Statuses = append(f.Statuses, pipeline.Status(status))
 			}
 		}
-		var err error
 		if f.Project, err = s.listedProject(ctx, in.Project); err != nil {
 			return nil, err
 		}
@@ -219,7 +222,7 @@ func (s *Server) runRoutes(a huma.API) {
 			}
 			f.Flow = flow.ID
 		}
-		page, err := s.listRuns(ctx, f)
+		page, err := s.listRuns(ctx, f, filters)
 		return &answer[api.Runs]{page}, err
 	})
 	op(s, a, "GET /api/v1/runs/{run}", actRead, "show a run", func(ctx context.Context, in *struct {
@@ -278,7 +281,7 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		out, err := s.wireRuntime(ctx, r)
 		return &answer[api.Runtime]{out}, err
 	})
-	op(s, a, "PUT /api/v1/runtimes/{runtime}", actAdmin, "make or replace a runtime", func(ctx context.Context, in *struct {
+	op(s, a, "PUT /api/v1/runtimes/{runtime}", actWrite, "make or replace a runtime", func(ctx context.Context, in *struct {
 		ByRuntime
 		Body api.Runtime
 	}) (*answer[api.Runtime], error) {
@@ -286,7 +289,7 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		out, err := s.setRuntime(ctx, actorOf(ctx), in.Body)
 		return &answer[api.Runtime]{out}, err
 	})
-	op(s, a, "DELETE /api/v1/runtimes/{runtime}", actAdmin, "remove a runtime that no flow uses", func(ctx context.Context, in *ByRuntime) (*struct{}, error) {
+	op(s, a, "DELETE /api/v1/runtimes/{runtime}", actWrite, "remove a runtime that no flow uses", func(ctx context.Context, in *ByRuntime) (*struct{}, error) {
 		return nil, s.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveRuntime(ctx, in.Runtime) })
 	})
 	op(s, a, "GET /api/v1/runtimes/{runtime}/history", actRead, "list the versions of a runtime", func(ctx context.Context, in *ByRuntime) (*answer[[]api.Runtime], error) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -50,8 +49,8 @@ func (s *Server) startRun(ctx context.Context, actor string, in api.RunInput) (a
 	return s.wireRun(ctx, run)
 }
 
-// listRuns returns a page of runs.
-func (s *Server) listRuns(ctx context.Context, f store.RunFilter) (api.Runs, error) {
+// listRuns returns a page of runs. Its cursor is bound to the filters.
+func (s *Server) listRuns(ctx context.Context, f store.RunFilter, filters []string) (api.Runs, error) {
 	list, err := s.store.Runs(ctx, f)
 	if err != nil {
 		return api.Runs{}, err
@@ -64,7 +63,7 @@ func (s *Server) listRuns(ctx context.Context, f store.RunFilter) (api.Runs, err
 		}
 	}
 	if limit := min(cmp.Or(f.Limit, 50), 200); len(list) == limit && limit > 0 {
-		page.Next = strconv.FormatInt(list[len(list)-1].ID, 36)
+		page.Next = newCursor(list[len(list)-1].ID, filters...)
 	}
 	return page, nil
 }

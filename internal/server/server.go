@@ -72,6 +72,7 @@ type Server struct {
 	blobs     blob.Store
 	files     *Files
 	unlock    func()
+	started   time.Time
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
@@ -91,7 +92,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
-	s = &Server{options: o, memory: api.ListenPipe()}
+	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

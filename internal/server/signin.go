@@ -26,6 +26,16 @@ func SignInURL(base string, token secret.Value) string {
 	return strings.TrimRight(base, "/") + "/sign-in?token=" + url.QueryEscape(token.RevealString())
 }
 
+// OwnerLink makes a sign-in link for the owner, under the public URL or, if there is
+// none, under the address that the server listens on.
+func (s *Server) OwnerLink(ctx context.Context, listens string) (string, error) {
+	text, err := s.secrets.SignInLink(ctx, Actor{Kind: ActorOwner, Scopes: []action{actAdmin}})
+	if s.options.PublicURL != nil {
+		listens = s.options.PublicURL.String()
+	}
+	return SignInURL(listens, text), err
+}
+
 // sessionScopes are kept with a session that an actor begins.
 func sessionScopes(actor Actor) []string {
 	if actor.Kind == ActorOwner {
