@@ -213,7 +213,7 @@ func (s *Server) deployable(ctx context.Context, r store.Run, p store.Plan) erro
 	case len(p.Refusals) > 0:
 		return errs.E(errs.Denied, "the plan of %s is refused: %s", p.StackName, strings.Join(p.Refusals, "; "))
 	case p.Commit != r.SHA:
-		return errs.E(errs.Conflict, "the plan of %s is of commit %.12s, but run %d is of %.12s; plan in this run", p.StackName, orNone(p.Commit), r.ID, r.SHA)
+		return errs.E(errs.Conflict, "the plan of %s names commit %q, but run %d is of %.12s; plan in this run", p.StackName, fmt.Sprintf("%.12s", p.Commit), r.ID, r.SHA)
 	}
 	later, err := s.store.LaterPlanRun(ctx, p)
 	if err != nil {

@@ -95,13 +95,6 @@ func (s *Server) openPlan(ctx context.Context, run int64, digest string) (io.Rea
 	return nil, errs.E(errs.NotFound, "run %d has no plan %s; list them: refline runs show %d", run, planfile.Short(digest), run)
 }
 
-func orNone(commit string) string {
-	if commit == "" {
-		return "none"
-	}
-	return commit
-}
-
 // planList names plans in an error: "landing-dev (sha256:9c1f0a…, 6 added)".
 func planList(plans []store.Plan) string {
 	var words []string
