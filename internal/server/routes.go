@@ -73,6 +73,7 @@ func (s *Server) routes() http.Handler {
 	s.statusRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
+	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
@@ -249,10 +250,14 @@ func (s *Server) runRoutes(a huma.API) {
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {
-			Digest string `json:"digest,omitempty" doc:"of the plan that was reviewed"`
+			Digests []string `json:"digests,omitempty" maxItems:"200" doc:"of the plans that were reviewed"`
 		}
 	}) (*struct{}, error) {
-		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventPlay)
+		return nil, s.play(ctx, in.Run, in.Job, in.Body.Digests)
+	})
+	op(s, a, "GET /api/v1/runs/{run}/plans", actRead, "list the plans of stacks that a run's jobs made", func(ctx context.Context, in *ByRun) (*answer[[]api.Plan], error) {
+		list, err := s.wirePlans(ctx, in.Run)
+		return &answer[[]api.Plan]{list}, err
 	})
 }
 
