@@ -48,7 +48,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob",
+	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -112,7 +112,7 @@ var planned = map[string]string{
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "web webhook notify forge variable history stack/planfile telemetry",
+	"server":              "web variable history telemetry",
 }
 
 // command is the package that wires the others together. It may import all but

@@ -77,7 +77,7 @@ func runTest(ctx context.Context, e *env, o *testOptions, files []string) error 
 		if err := e.printJSON(results); err != nil {
 			return err
 		}
-	} else {
+	} else if len(results) > 0 {
 		printTests(e, results)
 	}
 	if len(broken) > 0 {

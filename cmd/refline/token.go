@@ -200,7 +200,7 @@ func printTokens(e *env, list []api.Token) error {
 func newTokenRevokeCmd(e *env) *cobra.Command {
 	o := connectOptions{}
 	cmd := &cobra.Command{
-		Use: "revoke ID", Short: "End a token at once", Args: oneArg("ID"),
+		Use: "revoke ID", Aliases: []string{"rm"}, Short: "End a token at once", Args: oneArg("ID"),
 		Long:    "End a token at once, and the browser sessions that were begun with it. The list\nshows the ids.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline token revoke 12",
 		RunE: func(cmd *cobra.Command, args []string) error {

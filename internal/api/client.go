@@ -236,9 +236,10 @@ func (c *Client) RetryRun(ctx context.Context, id int64, job string) error {
 	return c.act(ctx, id, job, "retry", nil)
 }
 
-// PlayJob starts a job that waits for a person. digest binds it to a plan.
-func (c *Client) PlayJob(ctx context.Context, id int64, job, digest string) error {
-	return c.act(ctx, id, job, "play", map[string]string{"digest": digest})
+// PlayJob starts a job that waits for a person. The digests are those of the plans
+// that it is to deploy.
+func (c *Client) PlayJob(ctx context.Context, id int64, job string, digests ...string) error {
+	return c.act(ctx, id, job, "play", map[string][]string{"digests": digests})
 }
 
 func (c *Client) act(ctx context.Context, id int64, job, verb string, in any) error {

@@ -93,8 +93,6 @@ type PollRequest struct {
 	Session int64     `json:"session"`
 	Free    int       `json:"free"` // jobs that it would take now
 	Have    []HeldJob `json:"have,omitempty"`
-	// Draining says that the runner knows that it is to take no more.
-	Draining bool `json:"draining,omitempty"`
 	// HoldMS bounds how long the server holds the poll; 0 is the server's choice.
 	HoldMS int `json:"hold_ms,omitempty"`
 }
@@ -237,7 +235,6 @@ type JobResult struct {
 	LogBytes  int64               `json:"log_bytes,omitempty"`
 	LogCut    bool                `json:"log_cut,omitempty"`     // the log reached its limit
 	LogClear  bool                `json:"log_cleared,omitempty"` // it could not be shown to hold no secret
-	Image     string              `json:"image,omitempty"`       // with its digest, if it is known
 	Error     *JobError           `json:"error,omitempty"`       // what was in the way of running the job
 }
 

@@ -43,6 +43,7 @@ type file struct {
 // file. Errors are findings with their lines.
 func ReadFile(name string, data []byte) ([]Test, error) {
 	var tests []Test
+	var broken diag.List
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	for {
@@ -52,7 +53,12 @@ func ReadFile(name string, data []byte) ([]Test, error) {
 			break
 		}
 		if err != nil {
-			return nil, fileErrors(name, err).Err()
+			broken = append(broken, fileErrors(name, err)...)
+			var inDocument *yaml.TypeError
+			if errors.As(err, &inDocument) {
+				continue // the next document can be read
+			}
+			break
 		}
 		if len(f.Tests) == 0 {
 			f.Tests = []Test{f.Test}
@@ -66,6 +72,9 @@ func ReadFile(name string, data []byte) ([]Test, error) {
 			}
 			tests = append(tests, t)
 		}
+	}
+	if len(broken) > 0 {
+		return nil, broken.Err()
 	}
 	if len(tests) == 0 {
 		return nil, errs.E(errs.Invalid, "%s has no tests; docs/test.md describes them", name)

@@ -3,6 +3,7 @@
 package runner_test
 
 import (
+	"os/exec"
 	"testing"
 	"time"
 
@@ -22,6 +23,15 @@ func BenchmarkOneStep(b *testing.B) {
 		r := s.Create(p)
 		if got := s.Wait(r.ID).Status; got != pipeline.StatusSuccess {
 			b.Fatalf("status %s", got)
+		}
+	}
+}
+
+// BenchmarkShell is what the same script costs alone.
+func BenchmarkShell(b *testing.B) {
+	for b.Loop() {
+		if err := exec.Command("bash", "-c", "true").Run(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

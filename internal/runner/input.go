@@ -76,8 +76,7 @@ func (i *input) prepare() error {
 	i.slot, i.taken = r.slots.take(), true
 	i.in = engine.JobInput{
 		RunID: strconv.FormatInt(i.spec.Run, 10), ID: strconv.FormatInt(i.spec.Fence, 10), Started: time.Now(), Job: i.job,
-		Runner:    engine.Runner{ID: strconv.FormatInt(i.a.journal.Session, 10), Description: r.o.Name, Tags: r.o.Tags, Version: r.o.Version},
-		Binary:    r.o.Binary,
+		Runner: r.whoAmI(), Binary: r.o.Binary,
 		Variables: i.variables(), Environ: append(slices.Clone(r.o.Environ), i.spec.Environ...),
 		Dir: r.folder("builds", strconv.Itoa(i.slot+1)), Slot: i.slot, Later: r.removeLater,
 		Take: i.spec.Take, Keep: i.spec.Keep, Project: i.spec.Project, PythonEnv: r.o.PythonEnv,

@@ -133,7 +133,7 @@ func (r *runner) has() api.PollRequest {
 const probeEach = 5 * time.Second
 
 func (r *runner) hasLocked() api.PollRequest {
-	req := api.PollRequest{Session: r.session, Draining: r.draining}
+	req := api.PollRequest{Session: r.session}
 	for fence, a := range r.attempts {
 		if a.journal.Session == r.session {
 			req.Have = append(req.Have, api.HeldJob{Fence: fence, Phase: a.phase, Stopping: a.stopping})

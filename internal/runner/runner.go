@@ -14,6 +14,7 @@ import (
 
 	"refline/internal/api"
 	"refline/internal/cache"
+	"refline/internal/engine"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/lock"
@@ -97,6 +98,7 @@ type runner struct {
 
 	mu       sync.Mutex
 	session  int64
+	self     engine.Runner      // as jobs see it
 	attempts map[int64]*attempt // for which a slot is taken
 	working  int                // attempts whose goroutine has not ended
 	stopping bool               // no new jobs: this process ends
@@ -203,11 +205,18 @@ func (r *runner) leave() {
 	r.mu.Lock()
 	session := r.session
 	r.mu.Unlock()
-	if err := r.client.CloseSession(ctx, session); err != nil {
+	if err := r.retry(ctx, func() error { return r.client.CloseSession(ctx, session) }); err != nil {
 		r.o.Notice(fmt.Sprintf("the session could not be closed, it ends with its lease: %v", err))
 		return
 	}
 	_ = os.Remove(r.folder(sessionFile))
+}
+
+// whoAmI is the runner as jobs see it.
+func (r *runner) whoAmI() engine.Runner {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.self
 }
 
 // again makes the poll loop say anew what the runner has.

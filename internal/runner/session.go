@@ -3,9 +3,11 @@ package runner
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/engine"
 	"refline/internal/errs"
 )
 
@@ -60,6 +62,7 @@ func (r *runner) begin(ctx context.Context, req api.RunnerSessionRequest) (s api
 	}
 	r.mu.Lock()
 	r.session = s.Session
+	r.self = engine.Runner{ID: strconv.FormatInt(s.Runner, 10), Description: r.o.Name, Tags: s.Tags, Version: r.o.Version}
 	r.mu.Unlock()
 	r.lease, r.lastSeen = time.Duration(s.Lease)*time.Second, time.Now()
 	return s, writeJSON(r.folder(sessionFile), sessionNote{Server: r.o.URL, Session: s.Session})

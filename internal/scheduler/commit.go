@@ -93,11 +93,11 @@ func ended(a *store.Attempt) int {
 // writeSessions counts the signs of life, and makes sure that a session that was
 // given jobs is open and that one that ends has none.
 func (t *turn) writeSessions() error {
-	all, alive := map[int64]bool{}, map[int64]bool{}
+	all := map[int64]bool{}
 	for _, c := range t.batch {
 		if c.poll != nil && c.err == nil && !slices.Contains(t.ended, c.poll.session) {
 			if _, open := t.sessions[c.poll.session]; open {
-				all[c.poll.session], alive[c.poll.session] = true, true
+				all[c.poll.session] = true
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func (t *turn) writeSessions() error {
 	for _, id := range t.ended {
 		all[id] = true
 	}
-	open, err := t.tx.Beat(t.ctx, slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(alive)))
+	open, err := t.tx.Beat(t.ctx, slices.Sorted(maps.Keys(all)))
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,11 @@ func (s *Server) putFlow(ctx context.Context, f *store.Flow) error {
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "flow %s was changed at the same time; look at it and try again: refline flow show %s", f.Name, f.Name)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// Runs that wait for a place are let in by a higher limit.
+	return s.scheduler.SetSlot(ctx, store.Slot{SlotKey: store.FlowSlot(f.ID), Max: f.Concurrency, Policy: f.WhenBusy})
 }
 
 func cleanPath(p string) string {

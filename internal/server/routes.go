@@ -67,10 +67,14 @@ func (s *Server) routes() http.Handler {
 	s.backfillRoutes(a)
 	s.slotRoutes(a)
 	s.accessRoutes(a)
+	s.hookRoutes()
+	s.hookSetRoutes(a)
+	s.notifyRoutes(a)
 	s.statusRoutes(a)
 	s.environmentRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
+	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
@@ -109,6 +113,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		Body api.ProjectInput
 	}) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
+		before := p
 		if err == nil {
 			err = s.setProject(&p, in.Body)
 		}
@@ -116,10 +121,7 @@ func (s *Server) projectRoutes(a huma.API) {
 			err = checkProjectName(p.Name)
 		}
 		if err == nil {
-			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.SetProject(ctx, p) })
-		}
-		if err == nil {
-			err = s.loadHosts(ctx)
+			err = s.changeProject(ctx, before, p)
 		}
 		return &answer[api.Project]{wireProject(p)}, err
 	})
@@ -249,10 +251,14 @@ func (s *Server) runRoutes(a huma.API) {
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {
-			Digest string `json:"digest,omitempty" doc:"of the plan that was reviewed"`
+			Digests []string `json:"digests,omitempty" maxItems:"200" doc:"of the plans that were reviewed"`
 		}
 	}) (*struct{}, error) {
-		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventPlay)
+		return nil, s.play(ctx, in.Run, in.Job, in.Body.Digests)
+	})
+	op(s, a, "GET /api/v1/runs/{run}/plans", actRead, "list the plans of stacks that a run's jobs made", func(ctx context.Context, in *ByRun) (*answer[[]api.Plan], error) {
+		list, err := s.wirePlans(ctx, in.Run)
+		return &answer[[]api.Plan]{list}, err
 	})
 }
 

@@ -225,11 +225,14 @@ func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.Ev
 		return err
 	}
 	if job != "" {
-		_, p, err := s.findJob(ctx, r, job)
+		pos, j, err := s.findJob(ctx, r, job)
+		if err == nil && kind == pipeline.EventRetry {
+			err = s.retryable(ctx, r, pos, j)
+		}
 		if err != nil {
 			return err
 		}
-		job = p.Name
+		job = j.Name
 	}
 	return s.scheduler.Act(ctx, id, pipeline.Event{Kind: kind, Job: job})
 }

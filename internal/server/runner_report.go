@@ -278,5 +278,5 @@ func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) err
 
 // worthKeeping reports whether a result says more than what the job's row has.
 func worthKeeping(r api.JobResult) bool {
-	return r.Coverage != nil || len(r.Dotenv) > 0 || r.Artifacts || r.LogCut || r.LogClear || r.Image != "" || r.Error != nil
+	return r.Coverage != nil || len(r.Dotenv) > 0 || r.Artifacts || r.LogCut || r.LogClear || r.Error != nil
 }

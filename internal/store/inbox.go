@@ -29,7 +29,7 @@ const (
 // Post puts messages into the inbox.
 func (t *Tx) Post(ctx context.Context, list []Message) error {
 	for _, m := range list {
-		if _, err := t.exec(ctx, "INSERT INTO inbox (run, kind, origin) VALUES (?, ?, ?)", m.Run, string(m.Kind), m.Origin); err != nil {
+		if _, err := t.execPrepared(ctx, "INSERT INTO inbox (run, kind, origin) VALUES (?, ?, ?)", m.Run, string(m.Kind), m.Origin); err != nil {
 			return err
 		}
 	}
@@ -38,7 +38,7 @@ func (t *Tx) Post(ctx context.Context, list []Message) error {
 
 // Inbox returns the first n messages. It locks nothing.
 func (t *Tx) Inbox(ctx context.Context, n int) ([]Message, error) {
-	rows, err := t.query(ctx, "SELECT id, run, kind, origin FROM inbox ORDER BY id LIMIT ?", n)
+	rows, err := t.queryPrepared(ctx, "SELECT id, run, kind, origin FROM inbox ORDER BY id LIMIT ?", n)
 	return collect(rows, err, scanMessage)
 }
 
@@ -48,7 +48,8 @@ func (t *Tx) TakeMessages(ctx context.Context, ids []int64) (map[int64]bool, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "DELETE FROM inbox WHERE id IN "+idList(ids)+" RETURNING id")
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "DELETE FROM inbox WHERE id IN "+in+" RETURNING id", args...)
 	list, err := collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
 	taken := make(map[int64]bool, len(list))
 	for _, id := range list {

@@ -34,12 +34,8 @@ func (t *Tx) putMany(ctx context.Context, into *table, rows [][]any) error {
 		for _, row := range rows[:n] {
 			args = append(args, row...)
 		}
-		stmt, err := t.statement(ctx, into.statement(size))
-		if err != nil {
-			return storageError(err)
-		}
-		if _, err := stmt.ExecContext(ctx, args...); err != nil {
-			return storageError(err)
+		if _, err := t.execPrepared(ctx, into.statement(size), args...); err != nil {
+			return err
 		}
 		rows = rows[n:]
 	}

@@ -44,7 +44,8 @@ func (t *Tx) Dequeue(ctx context.Context, run int64, positions []int) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := t.exec(ctx, "DELETE FROM queue WHERE run = ? AND pos IN "+idList(ids), run)
+	in, args := inList(ids, run)
+	_, err := t.execPrepared(ctx, "DELETE FROM queue WHERE run = ? AND pos IN "+in, args...)
 	return err
 }
 
@@ -66,7 +67,7 @@ func (t *Tx) Heads(ctx context.Context, lanes []int64, n int) ([]Queued, error) 
 		args = append(args, lane, n)
 	}
 	text := "SELECT " + columns + " FROM (" + b.String() + ") AS heads ORDER BY priority DESC, rank, run, pos LIMIT ?"
-	rows, err := t.query(ctx, text, append(args, n)...)
+	rows, err := t.queryPrepared(ctx, text, append(args, n)...)
 	return collect(rows, err, func(rows *sql.Rows) (Queued, error) {
 		var q Queued
 		err := rows.Scan(&q.Run, &q.Pos, &q.Lane, &q.Priority, &q.Rank, &q.Project)
@@ -78,9 +79,9 @@ func (t *Tx) Heads(ctx context.Context, lanes []int64, n int) ([]Queued, error) 
 // the project's own, but not behind those of others that came in a burst.
 func (t *Tx) NextRank(ctx context.Context, project, lane int64, priority int) (int64, error) {
 	var lowest, own int64
-	row := t.tx.QueryRowContext(ctx, t.s.rebind(`SELECT
+	row := t.rowPrepared(ctx, `SELECT
 		(SELECT COALESCE(MIN(rank), 0) FROM queue WHERE lane = ? AND priority = ?),
-		(SELECT COALESCE(MAX(rank), 0) FROM queue WHERE project = ? AND lane = ? AND priority = ?)`), lane, priority, project, lane, priority)
+		(SELECT COALESCE(MAX(rank), 0) FROM queue WHERE project = ? AND lane = ? AND priority = ?)`, lane, priority, project, lane, priority)
 	if err := row.Scan(&lowest, &own); err != nil {
 		return 0, storageError(err)
 	}
@@ -131,8 +132,8 @@ func splitLines(text string) []string {
 // PutPipeline keeps a compiled pipeline once, by its sum, and returns its id,
 // which is the given one if it is new.
 func (t *Tx) PutPipeline(ctx context.Context, id int64, sha256 string, body []byte) (int64, error) {
-	row := t.tx.QueryRowContext(ctx, t.s.rebind(`INSERT INTO pipelines (id, sha256, body) VALUES (?, ?, ?)
-		ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256 RETURNING id`), id, sha256, body)
+	row := t.rowPrepared(ctx, `INSERT INTO pipelines (id, sha256, body) VALUES (?, ?, ?)
+		ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256 RETURNING id`, id, sha256, body)
 	var kept int64
 	return kept, storageError(row.Scan(&kept))
 }

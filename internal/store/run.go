@@ -87,7 +87,8 @@ func (t *Tx) LockRuns(ctx context.Context, ids []int64) ([]Run, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+idList(ids)+" ORDER BY id"+t.forUpdate())
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+in+" ORDER BY id"+t.forUpdate(), args...)
 	return collect(rows, err, scanRun)
 }
 
@@ -150,13 +151,14 @@ func (t *Tx) LockFreeRuns(ctx context.Context, ids []int64) ([]Run, error) {
 	if lock != "" {
 		lock += " SKIP LOCKED"
 	}
-	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+idList(ids)+" ORDER BY id"+lock)
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id IN "+in+" ORDER BY id"+lock, args...)
 	return collect(rows, err, scanRun)
 }
 
 // Jobs returns the rows of a run's jobs with a version above since.
 func (t *Tx) Jobs(ctx context.Context, run, since int64) ([]Job, error) {
-	rows, err := t.query(ctx, "SELECT "+strings.Join(jobTable.columns, ", ")+" FROM jobs WHERE run = ? AND version > ? ORDER BY pos", run, since)
+	rows, err := t.queryPrepared(ctx, "SELECT "+strings.Join(jobTable.columns, ", ")+" FROM jobs WHERE run = ? AND version > ? ORDER BY pos", run, since)
 	return collect(rows, err, scanJob)
 }
 
@@ -184,7 +186,8 @@ func (t *Tx) Attempts(ctx context.Context, ids []int64) ([]Attempt, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE id IN "+idList(ids))
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "SELECT "+strings.Join(attemptTable.columns, ", ")+" FROM attempts WHERE id IN "+in, args...)
 	return collect(rows, err, scanAttempt)
 }
 
@@ -209,8 +212,9 @@ func (t *Tx) HeldAttempts(ctx context.Context, sessions []int64) ([]HeldAttempt,
 	if len(sessions) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, `SELECT a.id, a.run, a.session, a.pos, a.attempt, a.state, j.status FROM attempts a JOIN jobs j ON j.run = a.run AND j.pos = a.pos
-		WHERE a.finished_at = 0 AND a.session IN `+idList(sessions)+` ORDER BY a.id`)
+	in, args := inList(sessions)
+	rows, err := t.queryPrepared(ctx, `SELECT a.id, a.run, a.session, a.pos, a.attempt, a.state, j.status FROM attempts a JOIN jobs j ON j.run = a.run AND j.pos = a.pos
+		WHERE a.finished_at = 0 AND a.session IN `+in+` ORDER BY a.id`, args...)
 	return collect(rows, err, func(rows *sql.Rows) (HeldAttempt, error) {
 		var a HeldAttempt
 		var status pipeline.Status
@@ -225,12 +229,8 @@ func (t *Tx) ConfirmAttempts(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if t.s.postgres { // rows are locked in one order everywhere
-		if _, err := t.exec(ctx, "SELECT id FROM attempts WHERE id IN "+idList(ids)+" ORDER BY id FOR UPDATE"); err != nil {
-			return err
-		}
-	}
-	_, err := t.exec(ctx, "UPDATE attempts SET state = 'confirmed' WHERE state = 'offered' AND finished_at = 0 AND id IN "+idList(ids))
+	in, args := inList(ids) // rows are locked in one order everywhere
+	_, err := t.execPrepared(ctx, "UPDATE attempts SET state = 'confirmed' WHERE id IN (SELECT id FROM attempts WHERE state = 'offered' AND finished_at = 0 AND id IN "+in+" ORDER BY id"+t.forUpdate()+")", args...)
 	return err
 }
 
@@ -255,7 +255,7 @@ func (t *Tx) PutAttempts(ctx context.Context, list []Attempt) error {
 // locked until the transaction ends. NotFound if there is no such project.
 func (t *Tx) TakeNumbers(ctx context.Context, project int64, n int) (int64, error) {
 	var after int64
-	row := t.tx.QueryRowContext(ctx, t.s.rebind("UPDATE projects SET next_number = next_number + ? WHERE id = ? RETURNING next_number"), n, project)
+	row := t.rowPrepared(ctx, "UPDATE projects SET next_number = next_number + ? WHERE id = ? RETURNING next_number", n, project)
 	switch err := row.Scan(&after); {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, errs.E(errs.NotFound, "no project %d", project)
@@ -268,6 +268,12 @@ func (t *Tx) TakeNumbers(ctx context.Context, project int64, n int) (int64, erro
 // RunOfKey returns the id of the run that a key started, 0 if there is none.
 func (t *Tx) RunOfKey(ctx context.Context, key string) (int64, error) {
 	return t.number(ctx, "SELECT id FROM runs WHERE start_key = ?", key)
+}
+
+// RunWithKey returns the run that was started with a key.
+func (s *Store) RunWithKey(ctx context.Context, key string) (Run, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE start_key = ?", key)
+	return first(rows, err, scanRun, "no run has the key %s", key)
 }
 
 // PeekRun returns a run without locking it.
@@ -295,7 +301,7 @@ func (t *Tx) OlderOpen(ctx context.Context, of Run, since time.Time) ([]Run, err
 // number reads one number, 0 if there is no row.
 func (t *Tx) number(ctx context.Context, text string, args ...any) (int64, error) {
 	var n sql.NullInt64
-	err := t.tx.QueryRowContext(ctx, t.s.rebind(text), args...).Scan(&n)
+	err := t.rowPrepared(ctx, text, args...).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

@@ -27,19 +27,15 @@ func (t *Tx) AddSession(ctx context.Context, s Session) error {
 	return t.putMany(ctx, &sessionTable, [][]any{{s.ID, s.Runner, strings.Join(s.Tags, "\n"), bit(s.Protected), s.Beat, bit(s.Draining), millis(s.Ended)}})
 }
 
-// Beat counts a sign of life of sessions and returns the ids of those of all that
-// are open; their rows are locked until the transaction ends.
-func (t *Tx) Beat(ctx context.Context, all, alive []int64) (open []int64, err error) {
-	if len(all) == 0 {
+// Beat counts a sign of life of sessions and returns the ids of those that are
+// open; their rows are locked until the transaction ends.
+func (t *Tx) Beat(ctx context.Context, ids []int64) (open []int64, err error) {
+	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "SELECT id FROM runner_sessions WHERE ended_at = 0 AND id IN "+idList(all)+" ORDER BY id"+t.forUpdate())
-	open, err = collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
-	if err != nil || len(alive) == 0 {
-		return open, err
-	}
-	_, err = t.exec(ctx, "UPDATE runner_sessions SET beat = beat + 1 WHERE id IN "+idList(alive))
-	return open, err
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "UPDATE runner_sessions SET beat = beat + 1 WHERE id IN (SELECT id FROM runner_sessions WHERE ended_at = 0 AND id IN "+in+" ORDER BY id"+t.forUpdate()+") RETURNING id", args...)
+	return collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
 }
 
 // OpenSessions returns the sessions that have not ended.
@@ -53,7 +49,8 @@ func (t *Tx) Sessions(ctx context.Context, ids []int64) ([]Session, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE ended_at = 0 AND id IN "+idList(ids)+" ORDER BY id")
+	in, args := inList(ids)
+	rows, err := t.queryPrepared(ctx, "SELECT "+strings.Join(sessionTable.columns, ", ")+" FROM runner_sessions WHERE ended_at = 0 AND id IN "+in+" ORDER BY id", args...)
 	return collect(rows, err, scanSession)
 }
 

@@ -74,7 +74,7 @@ func (t *Tx) PutSlot(ctx context.Context, s Slot) error {
 
 // Slot returns a slot; one without a row has a place for one.
 func (t *Tx) Slot(ctx context.Context, key SlotKey) (Slot, error) {
-	rows, err := t.query(ctx, "SELECT scope, name, max, policy FROM slots WHERE scope = ? AND name = ?", string(key.Scope), key.Name)
+	rows, err := t.queryPrepared(ctx, "SELECT scope, name, max, policy FROM slots WHERE scope = ? AND name = ?", string(key.Scope), key.Name)
 	list, err := collect(rows, err, scanSlot)
 	if err != nil || len(list) == 0 {
 		return Slot{SlotKey: key, Max: 1}, err
@@ -84,7 +84,7 @@ func (t *Tx) Slot(ctx context.Context, key SlotKey) (Slot, error) {
 
 // RemoveSlot removes the row of a slot, which then has one place again.
 func (t *Tx) RemoveSlot(ctx context.Context, key SlotKey) error {
-	_, err := t.exec(ctx, "DELETE FROM slots WHERE scope = ? AND name = ?", string(key.Scope), key.Name)
+	_, err := t.execPrepared(ctx, "DELETE FROM slots WHERE scope = ? AND name = ?", string(key.Scope), key.Name)
 	return err
 }
 
@@ -123,7 +123,7 @@ func (t *Tx) PutClaims(ctx context.Context, list []Claim) error {
 // DropClaims removes claims.
 func (t *Tx) DropClaims(ctx context.Context, list []Claim) error {
 	for _, c := range list {
-		if _, err := t.exec(ctx, "DELETE FROM slot_claims WHERE run = ? AND pos = ? AND scope = ? AND name = ?", c.Run, c.Pos, string(c.Scope), c.Name); err != nil {
+		if _, err := t.execPrepared(ctx, "DELETE FROM slot_claims WHERE run = ? AND pos = ? AND scope = ? AND name = ?", c.Run, c.Pos, string(c.Scope), c.Name); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,8 @@ func (t *Tx) ClaimsOf(ctx context.Context, runs []int64) ([]Claim, error) {
 	if len(runs) == 0 {
 		return nil, nil
 	}
-	rows, err := t.query(ctx, "SELECT "+claimColumns+" FROM slot_claims WHERE run IN "+idList(runs)+" ORDER BY run, pos, scope, name")
+	in, args := inList(runs)
+	rows, err := t.queryPrepared(ctx, "SELECT "+claimColumns+" FROM slot_claims WHERE run IN "+in+" ORDER BY run, pos, scope, name", args...)
 	return collect(rows, err, scanClaim)
 }
 
@@ -159,7 +160,7 @@ func (t *Tx) Claims(ctx context.Context, key SlotKey, order ClaimOrder, n, skip 
 		}
 		in, args = in+"?", append(args, string(s))
 	}
-	rows, err := t.query(ctx, "SELECT "+claimColumns+" FROM slot_claims WHERE scope = ? AND name = ? AND state IN ("+in+") ORDER BY "+string(order)+" LIMIT ? OFFSET ?",
+	rows, err := t.queryPrepared(ctx, "SELECT "+claimColumns+" FROM slot_claims WHERE scope = ? AND name = ? AND state IN ("+in+") ORDER BY "+string(order)+" LIMIT ? OFFSET ?",
 		append(args, n, skip)...)
 	return collect(rows, err, scanClaim)
 }

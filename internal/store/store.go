@@ -34,7 +34,7 @@ type Store struct {
 	read     *sql.DB // of SQLite: more connections beside the one that writes
 	postgres bool
 
-	prepared sync.Map // statements of write, by text
+	writer writer // of SQLite
 
 	ids struct {
 		sync.Mutex
@@ -48,6 +48,7 @@ type Store struct {
 // schema is newer than this program.
 func Open(ctx context.Context, address string) (*Store, error) {
 	s := &Store{postgres: strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")}
+	s.writer.turn = make(chan struct{}, 1)
 	s.ids.next, s.ids.end = map[string]int64{}, map[string]int64{}
 	var err error
 	if s.postgres {
@@ -116,10 +117,7 @@ func (s *Store) Shared() bool { return s.postgres }
 // Close closes the database.
 func (s *Store) Close() error {
 	var all []error
-	s.prepared.Range(func(_, stmt any) bool {
-		all = append(all, stmt.(*sql.Stmt).Close())
-		return true
-	})
+	all = append(all, s.writer.close())
 	if s.read != nil && s.read != s.write {
 		all = append(all, s.read.Close())
 	}
@@ -138,12 +136,16 @@ type Tx struct {
 // Update runs f in a transaction, which is committed if f returns nil and is on
 // disk when Update returns. Otherwise nothing happened.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, end, err := s.begin(ctx)
 	if err != nil {
-		return storageError(err)
+		return err
 	}
+	defer end()
 	if err := f(&Tx{s: s, tx: tx}); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := ctx.Err(); err != nil {
+		return errors.Join(storageError(err), ignoreDone(tx.Rollback()))
 	}
 	return storageError(tx.Commit())
 }
@@ -153,27 +155,6 @@ func ignoreDone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// statement returns a prepared form of a statement for this transaction.
-func (t *Tx) statement(ctx context.Context, text string) (*sql.Stmt, error) {
-	if stmt, ok := t.s.prepared.Load(text); ok {
-		return t.tx.StmtContext(ctx, stmt.(*sql.Stmt)), nil
-	}
-	if !t.s.postgres {
-		// The only connection is in this transaction; it prepares there and the
-		// driver keeps it for the connection.
-		return t.tx.PrepareContext(ctx, text)
-	}
-	stmt, err := t.s.write.PrepareContext(ctx, t.s.rebind(text))
-	if err != nil {
-		return nil, err
-	}
-	if other, loaded := t.s.prepared.LoadOrStore(text, stmt); loaded {
-		_ = stmt.Close()
-		stmt = other.(*sql.Stmt)
-	}
-	return t.tx.StmtContext(ctx, stmt), nil
 }
 
 func (t *Tx) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
