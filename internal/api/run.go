@@ -40,6 +40,16 @@ type Run struct {
 	Why      string            `json:"why,omitempty" doc:"why it does not start"`
 }
 
+// RunChange says that a run changed.
+type RunChange struct {
+	Run     int64           `json:"run"`
+	Version int64           `json:"version"`
+	Project string          `json:"project"`
+	Flow    string          `json:"flow,omitempty"`
+	Status  pipeline.Status `json:"status"`
+	Result  pipeline.Result `json:"result,omitempty"`
+}
+
 // Job is a job of a run.
 type Job struct {
 	Name         string          `json:"name"`
