@@ -317,14 +317,12 @@ func newRunsWaitCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var version int64
 			for {
-				r, err := client.WaitRun(ctx, id, version)
+				r, err := client.WaitRunEnd(ctx, id)
 				if err != nil {
 					return err
 				}
-				version = r.Version
-				if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+				if !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting {
 					return (&watcher{e: e}).end(r, asJSON)
 				}
 			}
