@@ -145,6 +145,9 @@ func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
 	if err := s.explain(ctx, r, &out); err != nil {
 		return out, err
 	}
+	if out.Notices, err = s.unsent(ctx, id); err != nil {
+		return out, err
+	}
 	if facts, err := s.runFacts(ctx, id); err == nil {
 		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
 		out.Path = facts.Facts.ConfigPath
