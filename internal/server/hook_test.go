@@ -41,6 +41,8 @@ type hookBench struct {
 	path    string // of the webhook
 	secret  string
 	last    int
+	options Options
+	halt    func() // ends what Run does
 }
 
 const forgeToken = "forge-token-18dk27fh"
@@ -84,15 +86,9 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 		if change != nil {
 			change(o)
 		}
+		b.options = *o
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		if err := b.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() { stop(); ended.Wait() })
+	b.begin(t)
 	p := postJSON[api.Project](t, b, "POST", "/api/v1/projects", map[string]any{"url": web.URL + "/g/p.git", "name": "p"})
 	b.project = p.ID
 	b.await(t, "the first look", func() bool {
@@ -107,6 +103,19 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 	}
 	b.path, b.secret = h.Path, hooks[0].Secret
 	return b
+}
+
+// begin lets the server work until halt or the end of the test.
+func (b *hookBench) begin(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := b.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	b.halt = func() { stop(); ended.Wait() }
+	t.Cleanup(b.halt)
 }
 
 func (b *hookBench) gitIn(t *testing.T, dir string, args ...string) string {
@@ -415,6 +424,34 @@ func TestEqualDeliveries(t *testing.T) {
 	if len(list) != 26 || made < 2 {
 		t.Errorf("%d deliveries, %d with a run", len(list), made)
 	}
+}
+
+// TestDeliveriesWait takes up after a start what came before it.
+func TestDeliveriesWait(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitlab", nil)
+	b.await(t, "the look at the new webhook", func() bool {
+		l, err := b.store.LookOf(t.Context(), b.project)
+		return err == nil && l.Next.Sub(l.Looked) >= time.Hour
+	})
+	b.halt()
+	one := b.push(t, "one")
+	event, payload := b.pushEvent("refs/heads/main", one)
+	if r := b.deliver(t, event, "", payload); r.StatusCode != http.StatusAccepted {
+		t.Fatalf("%d %s", r.StatusCode, r.body)
+	}
+	err := b.Close()
+	if err == nil {
+		b.Server, err = Open(t.Context(), b.options)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.runs(t); len(got) != 0 {
+		t.Errorf("%q before the start", got)
+	}
+	b.begin(t)
+	b.awaitRuns(t, fmt.Sprintf("push main %.7s ann", one))
 }
 
 // TestLostHook finds a push that no delivery reported, an hour later, and warns.
