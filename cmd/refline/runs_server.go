@@ -217,6 +217,9 @@ func showServerRun(ctx context.Context, e *env, client *api.Client, args []strin
 	for _, line := range slices.Concat(runLines(r), planLines(plans)) {
 		fmt.Fprintln(e.stdout, line)
 	}
+	for _, text := range r.Notices {
+		fmt.Fprintf(e.stdout, "  not sent: %s\n", termview.Plain(text))
+	}
 	return nil
 }
 

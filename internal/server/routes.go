@@ -105,7 +105,12 @@ func (s *Server) projectRoutes(a huma.API) {
 	})
 	op(s, a, "GET /api/v1/projects/{project}", actRead, "show a project", func(ctx context.Context, in *ByProject) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
-		return &answer[api.Project]{wireProject(p)}, err
+		if err != nil {
+			return nil, err
+		}
+		out := wireProject(p)
+		out.Look, err = s.wireLook(ctx, p)
+		return &answer[api.Project]{out}, err
 	})
 	op(s, a, "PATCH /api/v1/projects/{project}", actWrite, "change a project", func(ctx context.Context, in *struct {
 		ByProject

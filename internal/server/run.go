@@ -115,6 +115,9 @@ func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
 	if err != nil {
 		return out, err
 	}
+	if out.Notices, err = s.unsent(ctx, id); err != nil {
+		return out, err
+	}
 	return out, s.explain(ctx, r, &out)
 }
 
