@@ -71,6 +71,7 @@ func (s *Server) routes() http.Handler {
 	s.hookSetRoutes(a)
 	s.notifyRoutes(a)
 	s.statusRoutes(a)
+	s.environmentRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
