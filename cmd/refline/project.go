@@ -19,7 +19,7 @@ func newProjectCmd(e *env) *cobra.Command {
   refline project check data/flows
   refline project list`,
 	}
-	cmd.AddCommand(newProjectAddCmd(e), newProjectListCmd(e), newProjectShowCmd(e), newProjectSetCmd(e), newProjectCheckCmd(e), newProjectRemoveCmd(e))
+	cmd.AddCommand(newProjectAddCmd(e), newProjectListCmd(e), newProjectShowCmd(e), newProjectSetCmd(e), newProjectCheckCmd(e), newProjectHookCmd(e), newProjectRemoveCmd(e))
 	return cmd
 }
 
@@ -41,7 +41,7 @@ func (o *projectFields) bind(cmd *cobra.Command) {
 	f.StringVar(&o.tokenVariable, "token-variable", "", "name of the variable that holds its token")
 	f.StringVar(&o.urlVariable, "url-variable", "", "name of the variable that holds its URL")
 	f.StringSliceVar(&o.protected, "protected", nil, "patterns of protected branches and tags, as 'main,release/*' (default: the default branch)")
-	f.DurationVar(&o.poll, "poll", 0, "look at the repository this often; 0 for never")
+	f.DurationVar(&o.poll, "poll", 0, "look at the repository this often, at least every minute (default 5m; beside a webhook once an hour); 0 for never")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 }
 

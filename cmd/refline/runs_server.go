@@ -98,7 +98,7 @@ func addServerRuns(e *env, runs *cobra.Command) {
 			})
 		}
 	}
-	runs.AddCommand(newRunsCancelCmd(e), newRunsPlayCmd(e), newRunsPlanCmd(e), newRunsWaitCmd(e))
+	runs.AddCommand(newRunsCancelCmd(e), newRunsPlayCmd(e), newRunsPlanCmd(e), newRunsWaitCmd(e), newRunsApproveCmd(e))
 }
 
 func boolFlag(cmd *cobra.Command, name string) bool {

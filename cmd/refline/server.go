@@ -29,6 +29,7 @@ type serverOptions struct {
 	allowNet, proxies               []string
 	insecure, noRunner              bool
 	jobs                            int
+	mail                            mailOptions
 }
 
 func newServerCmd(e *env) *cobra.Command {
@@ -68,6 +69,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringSliceVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
+	o.mail.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
 	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e))
 	return cmd
@@ -126,6 +128,9 @@ func openServer(ctx context.Context, e *env, o *serverOptions) (*openedServer, e
 	options := server.Options{
 		Data: s.data, Database: o.database, Version: version, AllowNet: o.allowNet, AllowFile: local && !o.noRunner, KeyFile: o.key, Proxies: o.proxies,
 		Now: time.Now, Environ: e.environ(), Log: slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if options.Mail, err = o.mail.server(e); err != nil {
+		return nil, err
 	}
 	var secure *tls.Config
 	if o.tlsCert != "" || o.tlsKey != "" {

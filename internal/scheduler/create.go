@@ -37,6 +37,7 @@ type NewRun struct {
 	Concurrency int
 	WhenBusy    WhenBusy
 	Slots       []string // names of slots that the run has while it is under way
+	Skip        string   // why the run is made as skipped; "" if it is not
 
 	pipelineID int64 // for its pipeline, if that is new
 }
@@ -164,7 +165,9 @@ func (t *turn) create(c *command, shared *compiled) error {
 		return err
 	}
 	t.runs[r.ID] = r
-	if err := t.apply(r, pipeline.Event{Kind: pipeline.EventCreate}); err != nil {
+	if n.Skip != "" {
+		t.skip(r, n.Skip)
+	} else if err := t.apply(r, pipeline.Event{Kind: pipeline.EventCreate}); err != nil {
 		c.err = err
 		delete(t.runs, r.ID)
 		delete(t.changed, r.ID)
@@ -180,7 +183,16 @@ func (t *turn) create(c *command, shared *compiled) error {
 	if n.Parent != 0 {
 		return t.tx.LaunchMade(t.ctx, n.Parent, n.ParentPos, n.ParentAttempt, r.ID)
 	}
+	if n.Skip != "" {
+		return nil
+	}
 	return t.supersede(r)
+}
+
+// skip ends a run before it begins. A retry begins it.
+func (t *turn) skip(r *run, note string) {
+	t.touch(r)
+	r.Held, r.Status, r.Result, r.Finished, r.Note = nil, pipeline.StatusSkipped, pipeline.ResultSuccess, t.now, note
 }
 
 // supersede tells older runs of the ref that there is a newer commit. Only pushes

@@ -61,6 +61,7 @@ type Launch struct {
 	// Register says that the flow is only looked at: inputs without a value may
 	// come with each run.
 	Register bool
+	Skip     bool   // the run is made as skipped: the push has the option ci.skip
 	Key      string // for NewRun.Key
 
 	parent                   int64 // the run whose trigger job starts this one
@@ -96,6 +97,9 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	const zeros = "0000000000000000000000000000000000000000"
 	code := source.NewCommit(ctx, remote, commit, source.Options{Includes: l.Includes(ctx, n.Project), Before: cmp.Or(n.Before, zeros), Origin: n.Project.URL})
 	defer code.Close()
+	if err := n.hasFile(ctx, code); err != nil {
+		return nil, err
+	}
 	d, err := definition.Compile(ctx, definition.Request{
 		Source: code, File: n.file(), Trigger: n.Trigger, Target: n.Target, PipelineID: id, Created: l.Now(),
 		Inputs: n.inputs(), Variables: variables,
@@ -113,8 +117,50 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	return &Resolved{Commit: commit, Definition: d}, nil
 }
 
+// NothingToRun is in the error, of kind NotFound, of a launch that makes no run
+// because rules let no job in, or because what a push changed has no pipeline file.
+type NothingToRun struct{ Why string }
+
+func (e *NothingToRun) Error() string { return e.Why }
+
+// hasFile reports a push or merge request to a project without a pipeline file as
+// [NothingToRun]: not every project has one.
+func (n Launch) hasFile(ctx context.Context, code *source.Commit) error {
+	if n.Flow != nil || !n.pushed() {
+		return nil
+	}
+	file, err := n.file(), error(nil)
+	if file == "" {
+		_, err = definition.DefaultFile(ctx, code)
+	} else if found, failed := code.Exists(ctx, file); failed != nil {
+		return failed
+	} else if !found {
+		err = errs.E(errs.NotFound, "no %s in %s", file, code.At())
+	}
+	if errs.Is(err, errs.NotFound) {
+		return errs.E(errs.NotFound, "%w", &NothingToRun{fmt.Sprintf("no run of %s: %v", n.name(), err)})
+	}
+	return err
+}
+
+// pushed reports whether a look made the launch.
+func (n Launch) pushed() bool {
+	return n.Trigger == pipeline.TriggerPush || n.Trigger == pipeline.TriggerMergeRequest
+}
+
+// skipNote says why the run is made as skipped, "" if it is not.
+func (n Launch) skipNote(message string) string {
+	switch {
+	case n.Skip:
+		return "skipped: the push has the option ci.skip"
+	case n.pushed() && SkipsCI(message):
+		return "skipped: the message of the commit has [ci skip]"
+	}
+	return ""
+}
+
 // Launch makes a run. It is on disk when Launch returns. Beside the errors of
-// [Launcher.Resolve]: NotFound if the rules let no job in.
+// [Launcher.Resolve]: NotFound with [NothingToRun].
 func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	ids, err := l.Store.NewIDs(ctx, "run", 1)
 	if err != nil {
@@ -126,7 +172,7 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	}
 	d := r.Definition
 	if d.Pipeline == nil {
-		return store.Run{}, errs.E(errs.NotFound, "no run of %s: %s", n.name(), d.WhyNone())
+		return store.Run{}, errs.E(errs.NotFound, "%w", &NothingToRun{fmt.Sprintf("no run of %s: %s", n.name(), d.WhyNone())})
 	}
 	p, err := l.prepare(ctx, n, d)
 	if err != nil {
@@ -142,6 +188,7 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
 		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected,
 		Parent: n.parent, ParentPos: n.parentPos, ParentAttempt: n.parentAttempt, Key: n.Key,
+		Skip: n.skipNote(d.Facts.Message),
 	}
 	if n.Flow != nil {
 		run.Flow, run.Priority = n.Flow.ID, cmp.Or(n.Priority, n.Flow.Priority)

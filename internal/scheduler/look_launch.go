@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"refline/internal/errs"
@@ -27,10 +30,41 @@ func (l *Looker) LaunchDue(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	// One that waits for its repository does not hold up those of other projects.
+	byProject := map[int64][]store.WantedRun{}
 	for _, row := range due {
+		byProject[row.Project] = append(byProject[row.Project], row)
+	}
+	var (
+		wait   sync.WaitGroup
+		mu     sync.Mutex
+		failed error
+		space  = make(chan struct{}, looksAtOnce)
+	)
+	for _, project := range slices.Sorted(maps.Keys(byProject)) {
+		space <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-space }()
+			if err := l.launchAll(ctx, byProject[project]); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = err
+			}
+		})
+	}
+	wait.Wait()
+	if failed != nil {
+		return time.Time{}, failed
+	}
+	return l.Store.NextWantedRun(ctx)
+}
+
+// launchAll makes the runs of one project, in their order.
+func (l *Looker) launchAll(ctx context.Context, rows []store.WantedRun) error {
+	for _, row := range rows {
 		err := l.launch(ctx, &row)
 		if ctx.Err() != nil {
-			return time.Time{}, ctx.Err()
+			return ctx.Err()
 		}
 		if err == nil {
 			err = l.Store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveWantedRun(ctx, row.ID) })
@@ -39,10 +73,10 @@ func (l *Looker) LaunchDue(ctx context.Context) (time.Time, error) {
 			err = l.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutWantedRuns(ctx, []store.WantedRun{row}) })
 		}
 		if err != nil {
-			return time.Time{}, err
+			return err
 		}
 	}
-	return l.Store.NextWantedRun(ctx)
+	return nil
 }
 
 func (l *Looker) launch(ctx context.Context, row *store.WantedRun) error {

@@ -101,9 +101,46 @@ func (l *Looker) lookOnce(ctx context.Context, p store.Project, path string, hoo
 				return err
 			}
 		}
+		if err := noteWanted(ctx, tx, in.Events, deliveries, result.Wanted, ids); err != nil {
+			return err
+		}
 		return tx.MarkRead(ctx, read, now)
 	})
 	return result, err
+}
+
+// noteWanted notes at each delivery the runs that follow from it, for people.
+func noteWanted(ctx context.Context, tx *store.Tx, events []webhook.Event, deliveries []store.Delivery, wanted []Wanted, ids []int64) error {
+	for i, e := range events {
+		var caused []int64
+		for k, w := range wanted {
+			if w.causedBy(e) {
+				caused = append(caused, ids[k])
+			}
+		}
+		if len(caused) == 0 {
+			continue
+		}
+		if err := tx.NoteWanted(ctx, deliveries[i].ID, caused); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// causedBy reports whether an event is about what the run is for.
+func (w Wanted) causedBy(e webhook.Event) bool {
+	if m := w.MergeRequest; m != nil && e.MergeRequest != nil {
+		return e.MergeRequest.Number == m.Number
+	}
+	full := fullRef(git.Resolved{Kind: w.Ref.Kind, Name: w.Ref.Name})
+	if m := w.MergeRequest; m != nil {
+		if m.Origin != webhook.OriginSame {
+			return false
+		}
+		full = "refs/heads/" + m.Source
+	}
+	return slices.ContainsFunc(e.Changes, func(c webhook.RefChange) bool { return c.Ref == full })
 }
 
 // read collects what is stored.

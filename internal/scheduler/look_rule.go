@@ -38,10 +38,14 @@ const (
 	maxPollDelay = 30 * time.Minute
 )
 
-// NextPoll returns when a project is looked at again without an event. After
+// NextPoll returns when a project is looked at again without an event: every 0 is
+// the default, and below 0 never, unless a hook needs the slow look. After
 // failures in a row the delay grows from 1 to 30 minutes. Projects that are due
 // at the same time drift apart, by up to a tenth.
 func NextPoll(now time.Time, project int64, every time.Duration, hooked bool, failures int) time.Time {
+	if every < 0 && !hooked {
+		return now.AddDate(100, 0, 0)
+	}
 	delay := PollEvery
 	if every > 0 {
 		delay = max(every, minPollEvery)

@@ -345,9 +345,7 @@ func (t *turn) refuseBusy() error {
 		}
 		switch WhenBusy(slot.Policy) {
 		case BusySkip:
-			t.touch(r)
-			r.Held, r.Status, r.Result, r.Finished = nil, pipeline.StatusSkipped, pipeline.ResultSuccess, t.now
-			r.Note = fmt.Sprintf("skipped: run %d of the flow is under way, and it may have %d at a time", held[0].Run, slot.Max)
+			t.skip(r, fmt.Sprintf("skipped: run %d of the flow is under way, and it may have %d at a time", held[0].Run, slot.Max))
 		case BusyCancelOld:
 			waiting, err := t.tx.Claims(t.ctx, key, store.OldestRun, 1000, 0, store.ClaimWaiting)
 			if err != nil {

@@ -273,7 +273,42 @@ func resealSome(ctx context.Context, tx *store.Tx, v *secret.Vault) (more bool, 
 			return false, err
 		}
 	}
-	return len(variables) == rotateBatch || len(keys) == rotateBatch, nil
+	hooks, err := resealHooks(ctx, tx, v)
+	return hooks || len(variables) == rotateBatch || len(keys) == rotateBatch, err
+}
+
+// resealHooks is resealSome for the secrets of webhooks and notifications.
+func resealHooks(ctx context.Context, tx *store.Tx, v *secret.Vault) (more bool, err error) {
+	triggers, err := tx.LockTriggers(ctx, v.Key(), rotateBatch)
+	if err != nil {
+		return false, err
+	}
+	for _, g := range triggers {
+		if g.Secret, err = reseal(v, g.Place(), g.Secret); err != nil {
+			return false, err
+		}
+		if len(g.Previous.Data) > 0 {
+			if g.Previous, err = reseal(v, g.PreviousPlace(), g.Previous); err != nil {
+				return false, err
+			}
+		}
+		if err := tx.PutTrigger(ctx, g); err != nil {
+			return false, err
+		}
+	}
+	rules, err := tx.LockNotifyRules(ctx, v.Key(), rotateBatch)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range rules {
+		if r.Sealed, err = reseal(v, r.Place(), r.Sealed); err != nil {
+			return false, err
+		}
+		if err := tx.PutNotifyRule(ctx, r); err != nil {
+			return false, err
+		}
+	}
+	return len(triggers) == rotateBatch || len(rules) == rotateBatch, nil
 }
 
 func reseal(v *secret.Vault, p secret.Place, s secret.Sealed) (secret.Sealed, error) {

@@ -33,6 +33,7 @@ func (s *Server) projectFinders() projectFinders {
 			}
 			return s.projectOfFlow(ctx, n.Flow)
 		},
+		"approval": s.projectOfApproval,
 		"backfill": func(ctx context.Context, value string) (int64, error) {
 			id, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"refline/internal/artifact"
 	"refline/internal/blob"
+	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
 	"refline/internal/store"
@@ -59,13 +61,33 @@ func (f *Files) key(ctx context.Context, l store.Lease, key string) (fileKey, er
 	}
 	if name, ok := strings.CutPrefix(key, cachePrefix); ok && name != "" {
 		k.cache = store.CacheID{Project: k.run.Project, Protected: k.run.Protected, Name: name}
-		return k, nil
+		if k.run.Source == pipeline.TriggerMergeRequest || k.run.Parent != 0 {
+			err = f.keepApart(ctx, &k)
+		}
+		return k, err
 	}
 	name, ok := strings.CutPrefix(key, artifactPrefix)
 	if k.attempt, err = strconv.ParseInt(name, 10, 64); !ok || err != nil || k.attempt < 1 {
 		return k, errs.E(errs.Invalid, "%q names neither artifacts nor a cache", key)
 	}
 	return k, nil
+}
+
+// keepApart gives the code of other repositories caches of their own: what it
+// writes must not get into the project's jobs.
+func (f *Files) keepApart(ctx context.Context, k *fileKey) error {
+	body, err := f.Store.RunFacts(ctx, k.run.ID)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	var facts definition.RunFacts
+	if err == nil {
+		err = json.Unmarshal(body, &facts)
+	}
+	if facts.Trust.Fork {
+		k.cache.Name = "fork/" + k.cache.Name
+	}
+	return err
 }
 
 // content finds what a key has, if the attempt may read it.

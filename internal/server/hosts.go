@@ -9,7 +9,7 @@ import (
 	"refline/internal/store"
 )
 
-// hosts are those of the registered projects: outgoing connections may reach
+// hosts are those of the registered projects and their forges: outgoing connections may reach
 // them wherever they are.
 type hosts struct {
 	mu    sync.RWMutex
@@ -22,8 +22,13 @@ func (h *hosts) has(host string) bool {
 	return h.names[host] > 0
 }
 
-func (h *hosts) set(projects []store.Project) {
+func (h *hosts) set(projects []store.Project, hooks []store.Trigger) {
 	names := map[string]int{}
+	for _, g := range hooks {
+		if host := hostOf(g.ForgeURL); host != "" {
+			names[host]++
+		}
+	}
 	for _, p := range projects {
 		if host := hostOf(p.URL); host != "" {
 			names[host]++
@@ -37,8 +42,12 @@ func (h *hosts) set(projects []store.Project) {
 // loadHosts reads them again after projects changed.
 func (s *Server) loadHosts(ctx context.Context) error {
 	projects, err := s.store.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	hooks, err := s.store.Triggers(ctx, 0)
 	if err == nil {
-		s.hosts.set(projects)
+		s.hosts.set(projects, hooks)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/scheduler"
 	"refline/internal/store"
 )
 
@@ -67,14 +68,44 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 		return p, err
 	}
 	p.ID = ids[0]
-	err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.AddProject(ctx, p) })
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.AddProject(ctx, p); err != nil {
+			return err
+		}
+		return tx.PollNow(ctx, p.ID, p.Created) // the first look learns the refs
+	})
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "there is a project %q already; give this one another name with --name, or see it: refline project show %s", p.Name, p.Name)
 	}
 	if err != nil {
 		return p, err
 	}
-	return p, s.loadHosts(ctx)
+	err = s.loadHosts(ctx) // the look may need it
+	wakeUp(s.polls)
+	return p, err
+}
+
+// changeProject writes a project. What looks know of another repository is
+// forgotten.
+func (s *Server) changeProject(ctx context.Context, before, p store.Project) error {
+	err := s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.SetProject(ctx, p); err != nil {
+			return err
+		}
+		if !sameRepository(before.URL, p.URL) {
+			if err := tx.ForgetRefs(ctx, p.ID); err != nil {
+				return err
+			}
+		}
+		return tx.PollNow(ctx, p.ID, s.options.Now())
+	})
+	if err != nil {
+		return err
+	}
+	s.notices.forget()
+	err = s.loadHosts(ctx)
+	wakeUp(s.polls)
+	return err
 }
 
 // setProject takes over what is given.
@@ -104,6 +135,9 @@ func (s *Server) setProject(p *store.Project, in api.ProjectInput) error {
 	}
 	if in.PollSeconds != nil {
 		p.PollEvery = time.Duration(*in.PollSeconds) * time.Second
+		if *in.PollSeconds <= 0 {
+			p.PollEvery = -1 * time.Second // never; 0 is the default
+		}
 	}
 	return nil
 }
@@ -208,6 +242,9 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 		if err := tx.RemoveProjectAccess(ctx, p.ID); err != nil {
 			return err
 		}
+		if err := tx.RemoveProjectHooks(ctx, p.ID); err != nil {
+			return err
+		}
 		return tx.RemoveProject(ctx, p.ID)
 	}); err != nil {
 		return err
@@ -218,6 +255,17 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 func wireProject(p store.Project) api.Project {
 	return api.Project{
 		ID: p.ID, Name: p.Name, URL: p.URL, File: p.File, Protected: p.ProtectedBranches, Key: p.DeployKey,
-		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: int64(p.PollEvery / time.Second), Created: p.Created,
+		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: pollSeconds(p.PollEvery), Created: p.Created,
 	}
+}
+
+// pollSeconds is how often a repository is looked at; 0 for never.
+func pollSeconds(every time.Duration) int64 {
+	switch {
+	case every < 0:
+		return 0
+	case every == 0:
+		every = scheduler.PollEvery
+	}
+	return int64(every / time.Second)
 }

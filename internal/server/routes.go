@@ -67,6 +67,9 @@ func (s *Server) routes() http.Handler {
 	s.backfillRoutes(a)
 	s.slotRoutes(a)
 	s.accessRoutes(a)
+	s.hookRoutes()
+	s.hookSetRoutes(a)
+	s.notifyRoutes(a)
 	s.statusRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
@@ -109,6 +112,7 @@ func (s *Server) projectRoutes(a huma.API) {
 		Body api.ProjectInput
 	}) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
+		before := p
 		if err == nil {
 			err = s.setProject(&p, in.Body)
 		}
@@ -116,10 +120,7 @@ func (s *Server) projectRoutes(a huma.API) {
 			err = checkProjectName(p.Name)
 		}
 		if err == nil {
-			err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.SetProject(ctx, p) })
-		}
-		if err == nil {
-			err = s.loadHosts(ctx)
+			err = s.changeProject(ctx, before, p)
 		}
 		return &answer[api.Project]{wireProject(p)}, err
 	})

@@ -26,6 +26,7 @@ import (
 	"refline/internal/git"
 	"refline/internal/logfile"
 	"refline/internal/netguard"
+	"refline/internal/notify"
 	"refline/internal/pipeline"
 	"refline/internal/scheduler"
 	"refline/internal/secret"
@@ -46,8 +47,9 @@ type Options struct {
 	// PublicURL is where others reach the server, nil for its own address. Its path
 	// is the base path.
 	PublicURL *url.URL
-	Proxies   []string // addresses and networks of proxies whose X-Forwarded headers count
-	KeyFile   string   // of encrypted values; "" for secret-keys in Data
+	Proxies   []string           // addresses and networks of proxies whose X-Forwarded headers count
+	KeyFile   string             // of encrypted values; "" for secret-keys in Data
+	Mail      *notify.MailServer // that notifications go by; nil: none
 	Log       *slog.Logger
 	Now       func() time.Time
 	Environ   []string
@@ -71,6 +73,11 @@ type Server struct {
 	compiled  compiledRuns
 	blobs     blob.Store
 	files     *Files
+	looker    *scheduler.Looker
+	looks     *scheduler.LookQueue
+	polls     chan struct{} // wakes lookAround
+	wanted    chan struct{} // wakes launchRuns
+	notices   *notices
 	unlock    func()
 	started   time.Time
 }
@@ -136,7 +143,9 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
-	s.scheduler.Starter = s.launcher
+	s.scheduler.Starter, s.scheduler.Log = s.launcher, o.Log
+	s.openLooks()
+	s.openNotices()
 	s.scheduler.Removing = s.files.removing
 	s.handler = s.routes()
 	return s, nil
@@ -172,6 +181,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
 	group.Go(func() { s.sweepBlobs(work) })
+	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices} {
+		group.Go(func() { loop(work) })
+	}
 	<-work.Done()
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 
 	"refline/internal/secret"
@@ -12,6 +13,8 @@ import (
 type Trigger struct {
 	ID, Project   int64
 	Forge         string
+	ForgeURL      string // of the forge; "" for the host of the repository
+	TokenVariable string // name of the variable with its token; "" for the project's
 	Address       string // random last part of its URL
 	Secret        secret.Sealed
 	Previous      secret.Sealed // while the secret is replaced; without Data for none
@@ -34,16 +37,16 @@ func (g Trigger) PreviousPlace() secret.Place {
 	return p
 }
 
-const selectTriggers = `SELECT id, project, forge, address, sealed_with, sealed, previous_with, previous, previous_until,
+const selectTriggers = `SELECT id, project, forge, forge_url, token_variable, address, sealed_with, sealed, previous_with, previous, previous_until,
 	version, hook, created_at, delivered_at FROM triggers`
 
 var triggerTable = table{name: "triggers", key: []string{"id"}, keep: []string{"project", "address", "created_at", "delivered_at"},
-	columns: []string{"id", "project", "forge", "address", "sealed_with", "sealed", "previous_with", "previous", "previous_until",
+	columns: []string{"id", "project", "forge", "forge_url", "token_variable", "address", "sealed_with", "sealed", "previous_with", "previous", "previous_until",
 		"version", "hook", "created_at", "delivered_at"}}
 
 // PutTrigger writes a trigger. Conflict if the address is taken.
 func (t *Tx) PutTrigger(ctx context.Context, g Trigger) error {
-	return t.putMany(ctx, &triggerTable, [][]any{{g.ID, g.Project, g.Forge, g.Address, g.Secret.Key, g.Secret.Data, g.Previous.Key, g.Previous.Data,
+	return t.putMany(ctx, &triggerTable, [][]any{{g.ID, g.Project, g.Forge, g.ForgeURL, g.TokenVariable, g.Address, g.Secret.Key, g.Secret.Data, g.Previous.Key, g.Previous.Data,
 		millis(g.PreviousUntil), g.Version, g.Hook, millis(g.Created), millis(g.Delivered)}})
 }
 
@@ -78,7 +81,7 @@ func (t *Tx) LockTriggers(ctx context.Context, notKey string, n int) ([]Trigger,
 func scanTrigger(rows *sql.Rows) (Trigger, error) {
 	var g Trigger
 	var until, created, delivered int64
-	err := rows.Scan(&g.ID, &g.Project, &g.Forge, &g.Address, &g.Secret.Key, &g.Secret.Data, &g.Previous.Key, &g.Previous.Data,
+	err := rows.Scan(&g.ID, &g.Project, &g.Forge, &g.ForgeURL, &g.TokenVariable, &g.Address, &g.Secret.Key, &g.Secret.Data, &g.Previous.Key, &g.Previous.Data,
 		&until, &g.Version, &g.Hook, &created, &delivered)
 	g.PreviousUntil, g.Created, g.Delivered = fromMillis(until), fromMillis(created), fromMillis(delivered)
 	return g, err
@@ -92,6 +95,7 @@ type Delivery struct {
 	Event                []byte // JSON; empty once it was read
 	Received             time.Time
 	Read                 time.Time // by a look; zero while it waits
+	Wanted               []int64   // ids of the wanted runs that followed from it
 }
 
 // keptDeliveries is how many deliveries of a trigger are kept. GitHub sends one
@@ -121,7 +125,7 @@ func (t *Tx) AddDelivery(ctx context.Context, d Delivery) (bool, error) {
 	return true, err
 }
 
-const selectDeliveries = "SELECT id, source, delivery, project, kind, name, event, received_at, read_at FROM deliveries"
+const selectDeliveries = "SELECT id, source, delivery, project, kind, name, event, received_at, read_at, wanted FROM deliveries"
 
 // WaitingDeliveries returns the deliveries of a project that no look has read,
 // oldest first, at most n.
@@ -153,11 +157,36 @@ func (t *Tx) MarkRead(ctx context.Context, ids []int64, at time.Time) error {
 	return err
 }
 
+// NoteWanted notes which wanted runs followed from a delivery.
+func (t *Tx) NoteWanted(ctx context.Context, delivery int64, wanted []int64) error {
+	text, err := json.Marshal(wanted)
+	if err == nil {
+		_, err = t.exec(ctx, "UPDATE deliveries SET wanted = ? WHERE id = ?", string(text), delivery)
+	}
+	return err
+}
+
+// RemoveProjectHooks removes what a project's hooks, looks and notifications keep.
+func (t *Tx) RemoveProjectHooks(ctx context.Context, project int64) error {
+	if err := t.ForgetRefs(ctx, project); err != nil {
+		return err
+	}
+	for _, table := range []string{"deliveries", "triggers", "notify_rules", "notifications"} {
+		if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE project = ? AND project > 0", project); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func scanDelivery(rows *sql.Rows) (Delivery, error) {
 	var d Delivery
-	var event string
+	var event, wanted string
 	var received, read int64
-	err := rows.Scan(&d.ID, &d.Trigger, &d.Delivery, &d.Project, &d.Kind, &d.Name, &event, &received, &read)
+	err := rows.Scan(&d.ID, &d.Trigger, &d.Delivery, &d.Project, &d.Kind, &d.Name, &event, &received, &read, &wanted)
 	d.Event, d.Received, d.Read = []byte(event), fromMillis(received), fromMillis(read)
+	if err == nil && wanted != "" {
+		err = json.Unmarshal([]byte(wanted), &d.Wanted)
+	}
 	return d, err
 }

@@ -77,6 +77,23 @@ func (t *Tx) PutLook(ctx context.Context, l Look) error {
 
 const selectLooks = "SELECT project, looked_at, next_poll_at, failures, error, version FROM looks"
 
+// PollNow makes a project due to be looked at.
+func (t *Tx) PollNow(ctx context.Context, project int64, at time.Time) error {
+	_, err := t.exec(ctx, `INSERT INTO looks (project, next_poll_at) VALUES (?, ?)
+		ON CONFLICT (project) DO UPDATE SET next_poll_at = excluded.next_poll_at`, project, millis(at))
+	return err
+}
+
+// ForgetRefs removes what looks know of a repository: the next one is the first.
+func (t *Tx) ForgetRefs(ctx context.Context, project int64) error {
+	for _, table := range []string{"refs", "looks", "merge_requests", "wanted_runs"} {
+		if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE project = ?", project); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // LookOf returns when a project was looked at; the zero Look if it never was.
 func (s *Store) LookOf(ctx context.Context, project int64) (Look, error) {
 	rows, err := s.query(ctx, selectLooks+" WHERE project = ?", project)

@@ -44,6 +44,12 @@ func (t *Tx) RemoveNotifyRule(ctx context.Context, id int64) error {
 	return err
 }
 
+// NotifyRule returns a rule by its id.
+func (s *Store) NotifyRule(ctx context.Context, id int64) (NotifyRule, error) {
+	rows, err := s.query(ctx, selectRules+" WHERE id = ?", id)
+	return first(rows, err, scanRule, "the notification was removed")
+}
+
 // NotifyRules returns the rules of a project and those for all projects, by name.
 func (s *Store) NotifyRules(ctx context.Context, project int64) ([]NotifyRule, error) {
 	rows, err := s.query(ctx, selectRules+" WHERE project IN (0, ?) ORDER BY name, project", project)
@@ -85,8 +91,9 @@ type Notification struct {
 const selectNotifications = `SELECT id, project, run, kind, target, body, sent, remote, state, attempts, next_at, error, updated_at FROM notifications`
 
 // WantNotification sets what a target is to show; what it shows already, and where,
-// stays known. The same again changes nothing. A target that waits for its next attempt keeps the time, so a
-// change does not undo the back-off.
+// stays known. The same again changes nothing, and so does what an older run than
+// the last one wants. A target that waits for its next attempt keeps the time, so
+// a change does not undo the back-off.
 func (t *Tx) WantNotification(ctx context.Context, n Notification) error {
 	_, err := t.exec(ctx, `INSERT INTO notifications (id, project, run, kind, target, body, state, next_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)
@@ -95,7 +102,7 @@ func (t *Tx) WantNotification(ctx context.Context, n Notification) error {
 			attempts = CASE WHEN notifications.state = 'waiting' THEN notifications.attempts ELSE 0 END,
 			error = CASE WHEN notifications.state = 'waiting' THEN notifications.error ELSE '' END,
 			state = 'waiting'
-		WHERE notifications.body <> excluded.body`,
+		WHERE notifications.body <> excluded.body AND notifications.run <= excluded.run`,
 		n.ID, n.Project, n.Run, n.Kind, n.Target, string(n.Body), millis(n.Next), millis(n.Updated))
 	return err
 }

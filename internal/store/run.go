@@ -270,6 +270,12 @@ func (t *Tx) RunOfKey(ctx context.Context, key string) (int64, error) {
 	return t.number(ctx, "SELECT id FROM runs WHERE start_key = ?", key)
 }
 
+// RunWithKey returns the run that was started with a key.
+func (s *Store) RunWithKey(ctx context.Context, key string) (Run, error) {
+	rows, err := s.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE start_key = ?", key)
+	return first(rows, err, scanRun, "no run has the key %s", key)
+}
+
 // PeekRun returns a run without locking it.
 func (t *Tx) PeekRun(ctx context.Context, id int64) (Run, error) {
 	rows, err := t.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE id = ?", id)

@@ -97,7 +97,8 @@ func (s *Store) VaultKeys(ctx context.Context) (announced, used []string, err er
 	if announced, err = collect(rows, err, text); err != nil {
 		return nil, nil, err
 	}
-	rows, err = s.query(ctx, "SELECT sealed_with FROM variables UNION SELECT sealed_with FROM keys ORDER BY 1")
+	rows, err = s.query(ctx, `SELECT sealed_with FROM variables UNION SELECT sealed_with FROM keys UNION SELECT sealed_with FROM triggers
+		UNION SELECT previous_with FROM triggers WHERE previous_with <> '' UNION SELECT sealed_with FROM notify_rules ORDER BY 1`)
 	used, err = collect(rows, err, text)
 	return announced, used, err
 }
@@ -114,9 +115,12 @@ func (t *Tx) PutVaultKeys(ctx context.Context, ids []string, at time.Time) error
 }
 
 // ForgetVaultKey removes a key's announcement and all that only it can decrypt.
-// It returns how many variables and keys are lost.
+// It returns how many values are lost.
 func (t *Tx) ForgetVaultKey(ctx context.Context, id string) (lost int64, err error) {
-	for _, text := range []string{"DELETE FROM variables WHERE sealed_with = ?", "DELETE FROM keys WHERE sealed_with = ?"} {
+	for _, text := range []string{
+		"DELETE FROM variables WHERE sealed_with = ?", "DELETE FROM keys WHERE sealed_with = ?", "DELETE FROM notify_rules WHERE sealed_with = ?",
+		"DELETE FROM triggers WHERE sealed_with = ?", "UPDATE triggers SET previous_with = '', previous = NULL WHERE previous_with = ?",
+	} {
 		res, err := t.exec(ctx, text, id)
 		if err != nil {
 			return 0, err
@@ -136,7 +140,8 @@ func (t *Tx) ForgetVaultKey(ctx context.Context, id string) (lost int64, err err
 func (t *Tx) DropVaultKeys(ctx context.Context, keep string) error {
 	var n int64
 	row := t.tx.QueryRowContext(ctx, t.s.rebind(`SELECT (SELECT COUNT(*) FROM variables WHERE sealed_with <> ?) +
-		(SELECT COUNT(*) FROM keys WHERE sealed_with <> ?)`), keep, keep)
+		(SELECT COUNT(*) FROM keys WHERE sealed_with <> ?) + (SELECT COUNT(*) FROM notify_rules WHERE sealed_with <> ?) +
+		(SELECT COUNT(*) FROM triggers WHERE sealed_with <> ? OR previous_with NOT IN ('', ?))`), keep, keep, keep, keep, keep)
 	if err := row.Scan(&n); err != nil {
 		return storageError(err)
 	}

@@ -88,6 +88,19 @@ func (s *Store) NextWantedRun(ctx context.Context) (time.Time, error) {
 	return fromMillis(due), err
 }
 
+// WantedRun returns a wanted run; NotFound if it was made or removed.
+func (s *Store) WantedRun(ctx context.Context, id int64) (WantedRun, error) {
+	rows, err := s.query(ctx, selectWanted+" WHERE id = ?", id)
+	return first(rows, err, scanWanted, "no run waits under %d; list those that do: refline runs approve", id)
+}
+
+// AwaitingApproval returns the wanted runs that wait for a person, of a project or
+// of all if project is 0, newest first.
+func (s *Store) AwaitingApproval(ctx context.Context, project int64) ([]WantedRun, error) {
+	rows, err := s.query(ctx, selectWanted+" WHERE state = ? AND (project = ? OR ? = 0) ORDER BY id DESC LIMIT ?", WantedApproval, project, project, maxPage)
+	return collect(rows, err, scanWanted)
+}
+
 // WantedRuns returns what is wanted of a project, newest first.
 func (s *Store) WantedRuns(ctx context.Context, project int64) ([]WantedRun, error) {
 	rows, err := s.query(ctx, selectWanted+" WHERE project = ? ORDER BY id DESC LIMIT ?", project, maxPage)

@@ -4,6 +4,8 @@ CREATE TABLE triggers (
   id {{key}},
   project BIGINT NOT NULL,
   forge TEXT NOT NULL,
+  forge_url TEXT NOT NULL DEFAULT '',
+  token_variable TEXT NOT NULL DEFAULT '',
   address TEXT NOT NULL UNIQUE,
   sealed_with TEXT NOT NULL,
   sealed {{bytes}} NOT NULL,
@@ -28,6 +30,7 @@ CREATE TABLE deliveries (
   event TEXT NOT NULL,
   received_at BIGINT NOT NULL,
   read_at BIGINT NOT NULL DEFAULT 0,
+  wanted TEXT NOT NULL DEFAULT '',
   UNIQUE (source, delivery)
 ){{busy}};
 CREATE INDEX deliveries_waiting ON deliveries (project, id) WHERE read_at = 0;
