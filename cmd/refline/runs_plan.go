@@ -96,7 +96,7 @@ func showRunPlans(ctx context.Context, e *env, client *api.Client, run int64, na
 	var list []api.Plan
 	var names []string
 	for _, p := range all {
-		names = append(names, p.StackName)
+		names = append(names, p.Stack, p.StackName)
 		if name == "" || p.Stack == name || p.StackName == name {
 			list = append(list, p)
 		}
@@ -169,7 +169,9 @@ func planState(p api.Plan) []string {
 	case p.ReplacedBy != 0:
 		out = append(out, fmt.Sprintf("outdated: run %d planned it again; refline runs plan %d", p.ReplacedBy, p.ReplacedBy))
 	case len(p.Approvals) == 0 && len(p.Refusals) == 0:
-		out = append(out, fmt.Sprintf("review it, then: refline runs play %d JOB --digest %s", p.Run, p.Digest))
+		for _, job := range p.DeployJobs {
+			out = append(out, fmt.Sprintf("review it, then: refline runs play %d %s --digest %s", p.Run, termview.ShellWord(job), p.Digest))
+		}
 	}
 	return out
 }

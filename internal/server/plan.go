@@ -32,7 +32,7 @@ func (s *Server) play(ctx context.Context, run int64, job string, digests []stri
 	if len(digests) > 0 && len(plans) == 0 {
 		return errs.E(errs.Conflict, "job %s of run %d takes no plan, so there is no digest to approve; it takes those in the artifacts of the jobs that it needs", j.Name, run)
 	}
-	if j.When != pipeline.WhenManual && len(digests) == 0 || stopsEnvironment(j) {
+	if !needsApproval(j) && len(digests) == 0 {
 		plans = nil
 	}
 	ready, err := s.startable(ctx, run, pos)
@@ -62,7 +62,7 @@ func (s *Server) startable(ctx context.Context, run int64, pos int) (bool, error
 // retryable reports that a job may run again. A manual job that takes plans needs
 // an approval; one that it has holds for its retries.
 func (s *Server) retryable(ctx context.Context, r store.Run, pos int, j *pipeline.Job) error {
-	if j.When != pipeline.WhenManual || stopsEnvironment(j) {
+	if !needsApproval(j) {
 		return nil
 	}
 	plans, err := s.plansFor(ctx, r, pos)
@@ -76,10 +76,12 @@ func (s *Server) retryable(ctx context.Context, r store.Run, pos int, j *pipelin
 	return err
 }
 
-// stopsEnvironment reports whether a job ends an environment, or only looks at it:
-// then it deploys no plan, though it may get the artifacts with them.
-func stopsEnvironment(j *pipeline.Job) bool {
-	return j.Environment != nil && j.Environment.Action != "" && j.Environment.Action != "start"
+// needsApproval reports whether a job that takes plans deploys them when a person
+// starts it. One that ends an environment or only looks at it gets the artifacts
+// too, but deploys nothing.
+func needsApproval(j *pipeline.Job) bool {
+	deploys := j.Environment == nil || j.Environment.Action == "" || j.Environment.Action == "start"
+	return j.When == pipeline.WhenManual && deploys
 }
 
 func changesSomething(p store.Plan) bool { return !p.Empty || p.Problem != "" }

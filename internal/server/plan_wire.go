@@ -27,19 +27,25 @@ func (s *Server) wirePlans(ctx context.Context, run int64) ([]api.Plan, error) {
 	if err != nil || len(list) == 0 {
 		return out, err
 	}
-	p, err := s.pipelineOf(ctx, r)
+	c, err := s.compiledRun(ctx, r)
 	if err != nil {
 		return out, err
 	}
+	jobs := c.Pipeline.Jobs
 	approvals, err := s.store.Approvals(ctx, run)
 	if err != nil {
 		return out, err
 	}
 	for _, plan := range list {
 		w := api.Plan{
-			Run: run, Job: p.Jobs[plan.Pos].Name, Path: plan.Path, Digest: plan.Digest, Stack: plan.Stack, StackName: plan.StackName,
+			Run: run, Job: jobs[plan.Pos].Name, Path: plan.Path, Digest: plan.Digest, Stack: plan.Stack, StackName: plan.StackName,
 			Environment: plan.Environment, Account: plan.Account, Region: plan.Region, Commit: plan.Commit, New: plan.New, Empty: plan.Empty,
 			Summary: plan.Summary, Refusals: plan.Refusals, Problem: plan.Problem, Created: plan.Created,
+		}
+		for i := range jobs {
+			if needsApproval(&jobs[i]) && slices.Contains(c.Graph.ArtifactSources(i).Jobs, plan.Pos) {
+				w.DeployJobs = append(w.DeployJobs, jobs[i].Name)
+			}
 		}
 		if plan.Target != "" {
 			if w.ReplacedBy, err = s.store.LaterPlanRun(ctx, plan); err != nil {
@@ -48,7 +54,7 @@ func (s *Server) wirePlans(ctx context.Context, run int64) ([]api.Plan, error) {
 		}
 		for _, a := range approvals {
 			if plan.Digest != "" && slices.Contains(a.Digests, plan.Digest) {
-				w.Approvals = append(w.Approvals, api.PlanApproval{Job: p.Jobs[a.Pos].Name, Actor: a.Actor, At: a.Created})
+				w.Approvals = append(w.Approvals, api.PlanApproval{Job: jobs[a.Pos].Name, Actor: a.Actor, At: a.Created})
 			}
 		}
 		out = append(out, w)
