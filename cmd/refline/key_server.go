@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/api"
+	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"
 	"refline/internal/termview"
@@ -60,8 +61,8 @@ func (o *serverKeys) add(ctx context.Context, c *api.Client, args []string) erro
 		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(p.URL, "http") {
-			return usagef("the repository of project %s is reached by %s, where a key is of no use; name one that is reached by ssh: --repo git@HOST:PATH", termview.Plain(o.project), termview.Plain(p.URL))
+		if _, err := credential.ParseHost(p.URL); err != nil || strings.HasPrefix(p.URL, "http") {
+			return usagef("the repository of project %s is %s, which needs no key; name one that is reached by ssh: --repo git@HOST:PATH", termview.Plain(o.project), termview.Plain(p.URL))
 		}
 		o.repos = []string{p.URL}
 	}

@@ -55,7 +55,7 @@ func printStatus(e *env, url string, s api.Status) error {
 	fields := [][2]string{{"server", url}, {"public URL", s.URL}, {"version", versions}, {"started", ago(s.Started)}, {"database", database}, {"runs", strings.Join(parts, ", ")}}
 	name := "queue"
 	for _, q := range s.Queue {
-		fields = append(fields, [2]string{name, fmt.Sprintf("%d %s", q.Count, q.Reason)})
+		fields = append(fields, [2]string{name, fmt.Sprintf("%s: %d", q.Reason, q.Count)})
 		name = " "
 	}
 	if len(s.Queue) == 0 {

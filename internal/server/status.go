@@ -77,9 +77,9 @@ func (s *Server) queueCounts(ctx context.Context, runners []api.Runner) ([]api.Q
 	if err != nil {
 		return nil, err
 	}
-	counts["runs wait for slots"] = w.Slots
-	counts["jobs wait for a resource group"] = w.Groups
-	counts["jobs are delayed"] = w.Timers
+	counts["runs that wait for slots"] = w.Slots
+	counts["jobs that wait for a resource group"] = w.Groups
+	counts["jobs that are delayed"] = w.Timers
 	out := []api.QueueCount{}
 	for reason, n := range counts {
 		if n > 0 {
@@ -102,14 +102,14 @@ func laneReason(l store.Lane, runners []api.Runner) string {
 			continue
 		}
 		if !r.Draining {
-			return "jobs wait for a runner with " + tags + " to be free"
+			return "jobs that wait for a free runner with " + tags
 		}
 		draining = true
 	}
 	if draining {
-		return "jobs have no runner: those with " + tags + " are draining"
+		return "jobs without a runner: those with " + tags + " are draining"
 	}
-	return "jobs have no runner: none with " + tags + " is online"
+	return "jobs without a runner: none with " + tags + " is online"
 }
 
 func containsAll(have, want []string) bool {
