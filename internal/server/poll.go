@@ -169,8 +169,13 @@ func repositoryPath(repository string) string {
 }
 
 // applyLook does what follows from a look beside runs: flows of deleted branches
-// are archived.
+// are archived, and comments on closed merge requests are done with.
 func (s *Server) applyLook(ctx context.Context, tx *store.Tx, p store.Project, r scheduler.LookResult) error {
+	for _, m := range r.Closed {
+		if err := tx.ForgetComments(ctx, p.ID, m.Number); err != nil {
+			return err
+		}
+	}
 	if len(r.Deleted) == 0 {
 		return nil
 	}
