@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"secret/secrettest":     "",
 	"sshagent":              "",
 	"credential":            "sshagent secret mask git",
+	"flowfile":              "diag",
 	"forge":                 "secret netguard",
 	"forge/forgetest":       "",
 	"inputfile":             "",
@@ -47,7 +48,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge",
+	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -111,7 +112,7 @@ var planned = map[string]string{
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
 	"telemetry":           "",
-	"server":              "web variable history stack/planfile telemetry",
+	"server":              "web variable history telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -124,7 +125,7 @@ var outside = map[string]string{
 	"github.com/moby/":                "executor/docker",
 	"github.com/klauspost/compress":   "archive",
 	"github.com/google/go-jsonnet":    "jsonnet",
-	"go.yaml.in/yaml":                 "cmd/refline gitlabci pipelinetest cfn secret stack/stacktest",
+	"go.yaml.in/yaml":                 "cmd/refline gitlabci pipelinetest cfn flowfile secret stack/stacktest",
 	"filippo.io/age":                  "secret",
 	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent",

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/api"
+	"refline/internal/diag"
 	"refline/internal/errs"
-	"refline/internal/git"
 	"refline/internal/termview"
 )
 
@@ -21,7 +20,7 @@ type flowRegisterOptions struct {
 	flowOptions
 	flowLimits
 	scheduleFlags
-	repo, name          string
+	repo, name, file    string
 	branch, tag, commit string
 	followTag, dryRun   bool
 }
@@ -61,12 +60,13 @@ With --cron or --every that becomes the flow's schedule; others of it are remove
 
 The name is the file's, with @BRANCH for another branch than the default. A flow of
 the same name is changed and keeps its history. Nothing is registered when a file
-has errors.
+has errors, is not at the remote, or when commits of the branch are not pushed.
 
 Exit codes: 0 registered, 1 error, 2 usage.`,
 		Example: `  refline flow register flows/hello.py
   refline flow register flows/ --runtime python312
   refline flow register etl.yml --repo https://git.example.com/data/flows.git --tag v1.4.0
+  refline flow register -f flows.yml
   refline flow register flows/hello.py --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runFlowRegister(cmd.Context(), e, o, args) },
 	}
@@ -75,6 +75,7 @@ Exit codes: 0 registered, 1 error, 2 usage.`,
 	o.scheduleFlags.bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.repo, "repo", "", "URL of the repository (default: the remote of the checkout)")
+	f.StringVarP(&o.file, "file", "f", "", "register all flows of this file; see docs/flows.md")
 	f.StringVar(&o.name, "name", "", "name of the flow (default: the file's)")
 	f.StringVar(&o.branch, "branch", "", "branch whose newest commit each run takes")
 	f.StringVar(&o.tag, "tag", "", "tag whose commit runs take")
@@ -86,51 +87,25 @@ Exit codes: 0 registered, 1 error, 2 usage.`,
 }
 
 func runFlowRegister(ctx context.Context, e *env, o *flowRegisterOptions, paths []string) error {
-	client, err := o.connect(e)
-	if err != nil {
-		return err
-	}
 	here, err := o.here(ctx, e)
 	if err != nil {
 		return err
 	}
-	if paths, err = here.files(e, paths); err != nil {
-		return err
-	}
-	if o.name != "" && len(paths) > 1 {
-		return usagef("--name is for one file; %d are given", len(paths))
-	}
-	inputs, err := parseInputs(o.inputs)
+	list, err := o.wanted(e, &here, paths)
 	if err != nil {
 		return err
 	}
-	in := api.FlowInput{
-		Project: o.project, Repository: here.repository, Name: o.name, FollowTag: o.followTag, Runtime: o.runtime, Inputs: inputs,
-		Concurrency: o.concurrency, WhenBusy: o.whenBusy, Slots: o.slots, Priority: o.priority, DryRun: true,
+	client, err := o.connect(e)
+	if err != nil {
+		return err
 	}
-	in.RefKind, in.Ref = string(here.ref.Kind), here.ref.Name
-	if o.given() {
-		when, err := o.scheduleFlags.input()
-		if err != nil {
-			return err
-		}
-		in.Schedules = &[]api.ScheduleInput{when}
+	if err := here.check(ctx, e, client, list); err != nil {
+		return err
 	}
-	// All are checked before the first is kept.
-	var failed []error
-	for _, path := range paths {
-		in.Path = path
-		if _, err := client.RegisterFlow(ctx, in); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	if len(failed) > 0 {
-		return here.explain(joinFindings(failed))
-	}
-	in.DryRun = o.dryRun
-	var all []api.Registered
-	for _, path := range paths {
-		in.Path = path
+	all := []api.Registered{}
+	for _, w := range list {
+		in := w.FlowInput
+		in.DryRun = o.dryRun
 		r, err := client.RegisterFlow(ctx, in)
 		if err != nil {
 			return err
@@ -144,6 +119,48 @@ func runFlowRegister(ctx context.Context, e *env, o *flowRegisterOptions, paths 
 		o.print(e, r)
 	}
 	return nil
+}
+
+// wantedFlow is a flow that is to be registered, with its place in a file of flows.
+type wantedFlow struct {
+	api.FlowInput
+	at diag.Place
+}
+
+// wanted are the flows that the arguments or the file name.
+func (o *flowRegisterOptions) wanted(e *env, here *checkedOut, paths []string) ([]wantedFlow, error) {
+	if o.file != "" {
+		return o.fromFile(e, here, paths)
+	}
+	paths, err := here.files(e, paths)
+	if err != nil {
+		return nil, err
+	}
+	if o.name != "" && len(paths) > 1 {
+		return nil, usagef("--name is for one file; %d are given", len(paths))
+	}
+	inputs, err := parseInputs(o.inputs)
+	if err != nil {
+		return nil, err
+	}
+	in := api.FlowInput{
+		Project: o.project, Repository: here.repository, Name: o.name, FollowTag: o.followTag, Runtime: o.runtime, Inputs: inputs,
+		Concurrency: o.concurrency, WhenBusy: o.whenBusy, Slots: o.slots, Priority: o.priority,
+	}
+	in.RefKind, in.Ref, in.PreferTag = string(here.ref.Kind), here.ref.Name, here.buildTag
+	if o.given() {
+		when, err := o.scheduleFlags.input()
+		if err != nil {
+			return nil, err
+		}
+		in.Schedules = &[]api.ScheduleInput{when}
+	}
+	list := make([]wantedFlow, len(paths))
+	for i, path := range paths {
+		list[i].FlowInput = in
+		list[i].Path = path
+	}
+	return list, nil
 }
 
 func (o *flowRegisterOptions) print(e *env, r api.Registered) {
@@ -169,45 +186,6 @@ func (o *flowRegisterOptions) print(e *env, r api.Registered) {
 	if !o.dryRun {
 		fmt.Fprintf(e.stdout, "  run it: refline flow run %s --watch\n", termview.ShellWord(f.Name))
 	}
-}
-
-// checkedOut is what a registration takes from the folder that it is made in.
-type checkedOut struct {
-	repository string
-	ref        git.Ref
-	tree       *git.Worktree // nil: not in a checkout of that repository
-	unpushed   error
-}
-
-// here finds the repository and ref that are meant.
-func (o *flowRegisterOptions) here(ctx context.Context, e *env) (checkedOut, error) {
-	var h checkedOut
-	if o.repo != "" {
-		h.repository = repositoryArgument(e, o.repo)
-	}
-	tree, err := git.Open(ctx, e.dir, e.environ())
-	if err == nil && tree.InRepository() && o.repo == "" && o.project == "" {
-		h.tree, h.repository = tree, tree.RemoteURL
-		if h.repository == "" {
-			h.repository = tree.Root // a repository of this computer without a remote
-		}
-	}
-	switch {
-	case o.branch != "":
-		h.ref = git.Ref{Kind: git.KindBranch, Name: o.branch}
-	case o.tag != "":
-		h.ref = git.Ref{Kind: git.KindTag, Name: o.tag}
-	case o.commit != "":
-		h.ref = git.Ref{Kind: git.KindCommit, Name: o.commit}
-	case h.tree != nil:
-		h.ref = git.DefaultRef(e.getenv, h.tree.Branch)
-		if h.ref == (git.Ref{}) {
-			return h, errs.E(errs.Invalid, "no branch is checked out here; say which ref to register: --branch, --tag or --commit")
-		}
-	default:
-		h.ref = git.DefaultRef(e.getenv, "")
-	}
-	return h, nil
 }
 
 // files gives the paths in the repository. A folder stands for the pipelines and
@@ -265,22 +243,6 @@ func flowFiles(dir string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// explain says how to bring to the remote what is only here.
-func (h *checkedOut) explain(err error) error {
-	if h.tree == nil || !errs.Is(err, errs.NotFound) {
-		return err
-	}
-	return fmt.Errorf("%w; is it pushed? git push %s %s", err, "origin", h.ref.Name)
-}
-
-// joinFindings makes one error of several; findings of all come together.
-func joinFindings(list []error) error {
-	if len(list) == 1 {
-		return list[0]
-	}
-	return errors.Join(list...)
 }
 
 // parseInputs reads NAME=VALUE.

@@ -98,7 +98,7 @@ func addServerRuns(e *env, runs *cobra.Command) {
 			})
 		}
 	}
-	runs.AddCommand(newRunsCancelCmd(e), newRunsPlayCmd(e), newRunsWaitCmd(e), newRunsApproveCmd(e))
+	runs.AddCommand(newRunsCancelCmd(e), newRunsPlayCmd(e), newRunsPlanCmd(e), newRunsWaitCmd(e), newRunsApproveCmd(e))
 }
 
 func boolFlag(cmd *cobra.Command, name string) bool {
@@ -196,8 +196,12 @@ func showServerRun(ctx context.Context, e *env, client *api.Client, args []strin
 	if err != nil {
 		return err
 	}
+	plans, err := client.RunPlans(ctx, id)
+	if err != nil {
+		return err
+	}
 	if asJSON {
-		return e.printJSON(r)
+		return e.printJSON(runWithPlans{r, plans})
 	}
 	name := r.Flow
 	if name == "" {
@@ -210,7 +214,7 @@ func showServerRun(ctx context.Context, e *env, client *api.Client, args []strin
 	if r.Why != "" {
 		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(r.Why))
 	}
-	for _, line := range runLines(r) {
+	for _, line := range slices.Concat(runLines(r), planLines(plans)) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	for _, text := range r.Notices {
@@ -299,33 +303,6 @@ func newRunsCancelCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func newRunsPlayCmd(e *env) *cobra.Command {
-	o := &connectOptions{}
-	var digest string
-	cmd := &cobra.Command{
-		Use: "play RUN JOB", Short: "Start a job of a server's run that waits for a person", Args: cobra.ExactArgs(2),
-		Long: `Start a job of a server's run that waits for a person. A job that deploys a plan
-takes the plan's digest, and is refused if the plan is another by now.
-
-Exit codes: 0 started, 1 error, 2 usage.`,
-		Example: "  refline runs play 42 deploy\n  refline runs play 42 deploy --digest sha256:9c1f0a…",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := o.connect(e)
-			if err != nil {
-				return err
-			}
-			id, err := serverRun(cmd.Context(), client, args)
-			if err != nil {
-				return err
-			}
-			return client.PlayJob(cmd.Context(), id, args[1], digest)
-		},
-	}
-	o.bind(cmd)
-	cmd.Flags().StringVar(&digest, "digest", "", "digest of the plan that was reviewed")
-	return cmd
-}
-
 func newRunsWaitCmd(e *env) *cobra.Command {
 	o := &connectOptions{}
 	var asJSON bool
@@ -343,14 +320,12 @@ func newRunsWaitCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var version int64
 			for {
-				r, err := client.WaitRun(ctx, id, version)
+				r, err := client.WaitRunEnd(ctx, id)
 				if err != nil {
 					return err
 				}
-				version = r.Version
-				if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+				if !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting {
 					return (&watcher{e: e}).end(r, asJSON)
 				}
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"refline/internal/stackrun"
 
@@ -10,7 +11,7 @@ import (
 
 type stackDeployOptions struct {
 	stackOptions
-	approve  string
+	approve  []string
 	outdated bool
 }
 
@@ -21,9 +22,13 @@ func newStackDeployCmd(e *env) *cobra.Command {
 		Short: "Execute exactly the plan that was reviewed",
 		Long: `Execute the change sets of plan files, or of all plan files in a folder, and show
 what happens. A plan is refused when it was changed, when it is for another
-account, region or environment, when --approve names another digest, or when its
+account, region or environment, when its digest is not approved, or when its
 change set is gone, obsolete or not of this plan. Ctrl-C stops watching; AWS goes
 on, and the command says how to watch it.
+
+Approved are the digests of --approve, else those of the variable
+REFLINE_PLAN_DIGEST, which a server sets for a job that was started by "refline runs
+play --digest". Without both any plan is.
 
 Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 130 canceled.`,
@@ -42,9 +47,15 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration (default refline.stacks.yml or .jsonnet, here or above)")
-	f.StringVar(&o.approve, "approve", "", "the digest that was approved; the plan must have it")
+	f.StringArrayVar(&o.approve, "approve", nil, "the digest of an approved plan; each plan must have one of these")
 	f.BoolVar(&o.outdated, "outdated", false, "deploy a plan of another commit or configuration, or one that a later plan replaced; recorded in the history")
-	o.notEmpty(cmd, "config", "approve")
+	o.notEmpty(cmd, "config")
+	o.checked(cmd, func() error {
+		if slices.Contains(o.approve, "") {
+			return usagef("--approve is empty; leave it out, or give it a value")
+		}
+		return nil
+	})
 	o.bindJSON(cmd)
 	o.bindJobs(cmd)
 	return cmd

@@ -236,9 +236,10 @@ func (c *Client) RetryRun(ctx context.Context, id int64, job string) error {
 	return c.act(ctx, id, job, "retry", nil)
 }
 
-// PlayJob starts a job that waits for a person. digest binds it to a plan.
-func (c *Client) PlayJob(ctx context.Context, id int64, job, digest string) error {
-	return c.act(ctx, id, job, "play", map[string]string{"digest": digest})
+// PlayJob starts a job that waits for a person. The digests are those of the plans
+// that it is to deploy.
+func (c *Client) PlayJob(ctx context.Context, id int64, job string, digests ...string) error {
+	return c.act(ctx, id, job, "play", map[string][]string{"digests": digests})
 }
 
 func (c *Client) act(ctx context.Context, id int64, job, verb string, in any) error {
@@ -253,6 +254,12 @@ func (c *Client) act(ctx context.Context, id int64, job, verb string, in any) er
 // about 20 seconds.
 func (c *Client) WaitRun(ctx context.Context, id, since int64) (r Run, err error) {
 	return r, c.call(ctx, "GET", fmt.Sprintf("%s?since=%d", runPath(id), since), nil, &r)
+}
+
+// WaitRunEnd returns the run when it has ended or waits for a person, or as it is
+// after about 20 seconds.
+func (c *Client) WaitRunEnd(ctx context.Context, id int64) (r Run, err error) {
+	return r, c.call(ctx, "GET", runPath(id)+"?end=true", nil, &r)
 }
 
 // Log opens the log of a job's attempt, 0 for the last, from an offset. With

@@ -98,6 +98,7 @@ type FlowInput struct {
 	Path        string         `json:"path,omitempty"`
 	RefKind     string         `json:"ref_kind,omitempty" enum:"branch,tag,commit"`
 	Ref         string         `json:"ref,omitempty" doc:"default: the default branch"`
+	PreferTag   string         `json:"prefer_tag,omitempty" doc:"instead of ref, if the repository has this tag"`
 	FollowTag   bool           `json:"follow_tag,omitempty"`
 	Runtime     string         `json:"runtime,omitempty"`
 	Inputs      map[string]any `json:"inputs,omitempty"`

@@ -103,8 +103,9 @@ func (c *RunnerClient) OpenFile(ctx context.Context, session, fence int64, key s
 		res, err = c.elsewhere(ctx, res, offset, length)
 	}
 	if err != nil {
+		err = c.unreachable(ctx, withoutURL(err)) // before end, which is a cause too
 		end()
-		return nil, c.unreachable(ctx, withoutURL(err))
+		return nil, err
 	}
 	if res.StatusCode == http.StatusOK && offset == 0 || res.StatusCode == http.StatusPartialContent {
 		return &download{Reader: progress{res.Body, moved}, body: res.Body, end: end}, nil

@@ -126,7 +126,8 @@ func (s *Server) open() {
 			return server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}, nil
 		},
 	}
-	handler := s.API.Handler()
+	calls := &calls{next: s.API.Handler()}
+	handler := http.Handler(calls)
 	if s.options.Wrap != nil {
 		handler = s.options.Wrap(handler)
 	}
@@ -141,6 +142,7 @@ func (s *Server) open() {
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		_ = web.Close()
+		calls.end()
 		group.Wait()
 		if err := folder.Close(); err != nil {
 			s.T.Error(err)
@@ -152,6 +154,34 @@ func (s *Server) open() {
 			s.T.Error(err)
 		}
 	})
+}
+
+// calls waits for those that are at work when the server ends, which http.Server does
+// not.
+type calls struct {
+	next  http.Handler
+	mu    sync.Mutex
+	ended bool
+	open  sync.WaitGroup
+}
+
+func (c *calls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
+	c.open.Add(1)
+	c.mu.Unlock()
+	defer c.open.Done()
+	c.next.ServeHTTP(w, r)
+}
+
+func (c *calls) end() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.open.Wait()
 }
 
 // listen serves in memory, or by TCP at the address that it had before.

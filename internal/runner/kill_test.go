@@ -162,6 +162,44 @@ func TestKilledWhileRunning(t *testing.T) {
 	s.Check()
 }
 
+// TestKilledBeforeStart: an attempt that had not started is started by the next runner,
+// and is still the first.
+func TestKilledBeforeStart(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 10)
+	var answers atomic.Bool
+	s := refltest.Start(t, refltest.Options{TCP: true, Wrap: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/job") && !answers.Load() {
+				asked <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}})
+	dir := t.TempDir()
+	starts := filepath.Join(dir, "starts")
+	c := startChild(t, "runner", filepath.Join(dir, "runner"), s.URL)
+	r := s.Create(refltest.Script("echo $CI_JOB_ID >>" + starts))
+	<-asked
+	time.Sleep(100 * time.Millisecond) // for the poll that says what it has
+	c.kill()
+	answers.Store(true)
+	startChild(t, "runner", filepath.Join(dir, "runner"), s.URL)
+	if got := s.Wait(r.ID).Status; got != pipeline.StatusSuccess {
+		t.Errorf("status %s, want success", got)
+	}
+	list := s.Attempts(r.ID)
+	if len(list) != 1 || list[0].Attempt != 1 {
+		t.Errorf("attempts %+v, want one", list)
+	}
+	if got := waitFile(t, starts); got != fmt.Sprint(list[0].ID) {
+		t.Errorf("starts %q, want that of attempt %d once", got, list[0].ID)
+	}
+	s.Check()
+}
+
 // TestKilledWithResult: a result that the server does not have yet is sent by the
 // runner that is started after one was killed.
 func TestKilledWithResult(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"refline/internal/pipeline"
 	"refline/internal/refltest"
 	"refline/internal/store"
+	"refline/internal/store/storetest"
 )
 
 // unreliable loses requests and answers, sends requests twice, delays them, and sends
@@ -86,6 +87,7 @@ func (u *unreliable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			u.late.Go(func() {
 				select {
 				case <-time.After(300 * time.Millisecond):
+					defer func() { _ = recover() }() // the server may have ended
 					u.next.ServeHTTP(httptest.NewRecorder(), copied)
 				case <-u.done:
 				}
@@ -99,10 +101,14 @@ func (u *unreliable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // and its log is whole (invariants 2, 4 and 8).
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
+	storetest.Each(t, testLostAnswers)
+}
+
+func testLostAnswers(t *testing.T, database string) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
 	u := &unreliable{share: 0.3, dice: rand.New(rand.NewPCG(seed, 1)), done: make(chan struct{}), count: map[string]int{}}
-	s := refltest.Start(t, refltest.Options{Wrap: func(h http.Handler) http.Handler {
+	s := refltest.Start(t, refltest.Options{Database: database, Wrap: func(h http.Handler) http.Handler {
 		u.next = h
 		return u
 	}})

@@ -205,7 +205,7 @@ func (r *runner) leave() {
 	r.mu.Lock()
 	session := r.session
 	r.mu.Unlock()
-	if err := r.client.CloseSession(ctx, session); err != nil {
+	if err := r.retry(ctx, func() error { return r.client.CloseSession(ctx, session) }); err != nil {
 		r.o.Notice(fmt.Sprintf("the session could not be closed, it ends with its lease: %v", err))
 		return
 	}

@@ -8,12 +8,17 @@ import (
 
 	"refline/internal/pipeline"
 	"refline/internal/refltest"
+	"refline/internal/store/storetest"
 )
 
 // TestRun: jobs run, in order, and their logs and results arrive.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	s := refltest.Start(t, refltest.Options{})
+	storetest.Each(t, testRun)
+}
+
+func testRun(t *testing.T, database string) {
+	s := refltest.Start(t, refltest.Options{Database: database})
 	s.Runner(s.RunnerOptions())
 	r := s.Create(refltest.Jobs(
 		pipeline.Job{Name: "first", Script: []string{"echo hello from $CI_JOB_ID"}},

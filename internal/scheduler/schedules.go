@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	_ "time/tzdata" // time zones where the system has none: small images, Windows
 
 	"refline/internal/errs"
 	"refline/internal/schedule"

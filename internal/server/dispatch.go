@@ -13,6 +13,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/pipeline"
 	"refline/internal/secret"
+	"refline/internal/stack/planfile"
 	"refline/internal/store"
 )
 
@@ -38,6 +39,13 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	}
 	spec.Variables.Below, spec.Variables.Above = w.facts.JobVariables(w.compiled.Pipeline, w.job, w.variables)
 	spec.Variables.Above = append(spec.Variables.Above, d.own(w)...)
+	approved, err := d.s.approved(ctx, w.run.ID, w.attempt.Pos)
+	if err != nil {
+		return spec, err
+	}
+	if len(approved) > 0 {
+		spec.Variables.Above = append(spec.Variables.Above, pipeline.Variable{Name: planfile.ApprovedVariable, Value: strings.Join(approved, " "), Raw: true})
+	}
 	if err := d.sources(ctx, w, &spec); err != nil {
 		return spec, err
 	}

@@ -241,7 +241,12 @@ func (f *Files) name(ctx context.Context, l store.Lease, k fileKey, c store.Cont
 			return tx.PutCache(ctx, store.Cache{CacheID: k.cache, Content: c, Created: now})
 		})
 	}
-	info, err := f.archive(c).Info(ctx)
+	archive := f.archive(c)
+	info, err := archive.Info(ctx)
+	var plans []store.Plan
+	if err == nil {
+		plans, err = plansIn(ctx, archive, k.run, l.ID, l.Pos)
+	}
 	if err != nil {
 		return fmt.Errorf("the archive of attempt %d: %w", l.ID, err)
 	}
@@ -250,7 +255,12 @@ func (f *Files) name(ctx context.Context, l store.Lease, k fileKey, c store.Cont
 		Files: info.Files, FileBytes: info.Bytes, Reports: info.Reports, Created: now,
 	}
 	a.Expires, a.Keep = expiry(info.ExpireIn, now)
-	return f.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutArtifacts(ctx, a) })
+	return f.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutArtifacts(ctx, a); err != nil {
+			return err
+		}
+		return tx.PutPlans(ctx, plans)
+	})
 }
 
 // defaultExpiry is how long artifacts stay that do not say it, as on GitLab.

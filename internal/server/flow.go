@@ -34,6 +34,15 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 			return out, err
 		}
 	}
+	if in.PreferTag != "" {
+		has, err := s.hasTag(ctx, project, in.PreferTag)
+		if err != nil {
+			return out, err
+		}
+		if has {
+			in.RefKind, in.Ref = string(git.KindTag), in.PreferTag
+		}
+	}
 	f := store.Flow{
 		Project: project.ID, Path: cleanPath(in.Path), RefKind: in.RefKind, Ref: in.Ref, FollowTag: in.FollowTag, Runtime: in.Runtime, Inputs: in.Inputs,
 		Concurrency: in.Concurrency, WhenBusy: in.WhenBusy, Slots: in.Slots, Priority: in.Priority, Actor: actor,
@@ -79,7 +88,7 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	if err != nil {
 		return out, err
 	}
-	if !in.DryRun && (out.Created || flowDiffers(before, f) || !before.Archived.IsZero()) {
+	if !in.DryRun && (out.Created || len(flowChanges(before, f)) > 0) {
 		if err := s.putFlow(ctx, &f); err != nil {
 			return out, err
 		}
@@ -100,7 +109,19 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	return out, nil
 }
 
-func flowDiffers(a, b store.Flow) bool { return len(flowChanges(a, b)) > 0 }
+// hasTag reports whether a repository has a tag.
+func (s *Server) hasTag(ctx context.Context, p store.Project, tag string) (bool, error) {
+	remote, end, err := s.remote(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	_, err = remote.Resolve(ctx, git.Ref{Kind: git.KindTag, Name: tag})
+	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Invalid) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // registeredSchedules checks the schedules that come with a registration, and adds
 // how they differ from those that the flow has to the changes.
@@ -172,7 +193,11 @@ func (s *Server) putFlow(ctx context.Context, f *store.Flow) error {
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "flow %s was changed at the same time; look at it and try again: refline flow show %s", f.Name, f.Name)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// Runs that wait for a place are let in by a higher limit.
+	return s.scheduler.SetSlot(ctx, store.Slot{SlotKey: store.FlowSlot(f.ID), Max: f.Concurrency, Policy: f.WhenBusy})
 }
 
 func cleanPath(p string) string {
@@ -262,7 +287,31 @@ func flowChanges(a, b store.Flow) []api.Change {
 	add("slots", strings.Join(a.Slots, ","), strings.Join(b.Slots, ","))
 	add("priority", a.Priority, b.Priority)
 	add("paused", a.Paused, b.Paused)
+	add("archived", !a.Archived.IsZero(), !b.Archived.IsZero())
 	return out
+}
+
+// archiveFlows archives the flows that follow branches which are gone. Those whose
+// name a person gave stay: they say themselves that the branch is gone. A flow that
+// is registered again comes back.
+func (s *Server) archiveFlows(ctx context.Context, project int64, deleted []scheduler.RefMove) ([]store.Flow, error) {
+	list, err := s.store.Flows(ctx, store.FlowFilter{Project: project})
+	if err != nil {
+		return nil, err
+	}
+	var archived []store.Flow
+	for _, f := range list {
+		gone := slices.ContainsFunc(deleted, func(m scheduler.RefMove) bool { return m.Ref == "refs/heads/"+f.Ref })
+		if !gone || f.Named || f.RefKind != string(git.KindBranch) {
+			continue
+		}
+		f.Archived, f.Version, f.Actor = s.options.Now().UTC().Truncate(time.Millisecond), f.Version+1, "deleted branch "+f.Ref
+		if err := s.putFlow(ctx, &f); err != nil && !errs.Is(err, errs.Conflict) {
+			return archived, err
+		}
+		archived = append(archived, f)
+	}
+	return archived, nil
 }
 
 // flowHistory lists the versions of a flow with what each changed.

@@ -71,8 +71,10 @@ func (s *Server) routes() http.Handler {
 	s.hookSetRoutes(a)
 	s.notifyRoutes(a)
 	s.statusRoutes(a)
+	s.environmentRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
+	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
@@ -233,11 +235,12 @@ func (s *Server) runRoutes(a huma.API) {
 	op(s, a, "GET /api/v1/runs/{run}", actRead, "show a run", func(ctx context.Context, in *struct {
 		ByRun
 		Since int64 `query:"since" doc:"wait until the run's version is above, for 20 seconds at most"`
+		End   bool  `query:"end" doc:"wait until the run has ended or waits for a person, for 20 seconds at most"`
 	}) (*answer[api.Run], error) {
 		var r api.Run
 		var err error
-		if in.Since > 0 {
-			r, err = s.waitRun(ctx, in.Run, in.Since, 20*time.Second)
+		if in.Since > 0 || in.End {
+			r, err = s.waitRun(ctx, in.Run, in.Since, in.End, 20*time.Second)
 		} else {
 			r, err = s.showRun(ctx, in.Run)
 		}
@@ -254,10 +257,14 @@ func (s *Server) runRoutes(a huma.API) {
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {
-			Digest string `json:"digest,omitempty" doc:"of the plan that was reviewed"`
+			Digests []string `json:"digests,omitempty" maxItems:"200" doc:"of the plans that were reviewed"`
 		}
 	}) (*struct{}, error) {
-		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventPlay)
+		return nil, s.play(ctx, in.Run, in.Job, in.Body.Digests)
+	})
+	op(s, a, "GET /api/v1/runs/{run}/plans", actRead, "list the plans of stacks that a run's jobs made", func(ctx context.Context, in *ByRun) (*answer[[]api.Plan], error) {
+		list, err := s.wirePlans(ctx, in.Run)
+		return &answer[[]api.Plan]{list}, err
 	})
 }
 

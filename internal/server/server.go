@@ -143,7 +143,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
 		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
-	s.scheduler.Starter = s.launcher
+	s.scheduler.Starter, s.scheduler.Log = s.launcher, o.Log
 	s.openLooks()
 	s.openNotices()
 	s.scheduler.Removing = s.files.removing

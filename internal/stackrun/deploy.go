@@ -19,9 +19,36 @@ func deployedWords() stackview.Words {
 
 // DeployOptions say how plans are deployed.
 type DeployOptions struct {
-	Approved string // the digest that the plan must have; "" for any
-	Outdated bool   // also a plan of another commit or configuration, or one that was replaced
+	Approved []string // digests of which each plan must have one; nil for any
+	Outdated bool     // also a plan of another commit or configuration, or one that was replaced
 	Jobs     int
+}
+
+// approved returns the digest that each plan must have. All plans are looked at
+// before the first is deployed. One without changes needs no approval. Without
+// digests, those count that a server passes to a job.
+func (o DeployOptions) approved(p *Place, plans []*planfile.Plan) ([]string, error) {
+	digests := o.Approved
+	if len(digests) == 0 {
+		digests = strings.Fields(p.Getenv(planfile.ApprovedVariable))
+	}
+	out := make([]string, len(plans))
+	if len(digests) == 0 {
+		return out, nil
+	}
+	short := make([]string, len(digests))
+	for i, d := range digests {
+		short[i] = planfile.Short(d)
+	}
+	for i, plan := range plans {
+		switch {
+		case slices.Contains(digests, plan.Digest):
+			out[i] = plan.Digest
+		case plan.HasChanges():
+			return nil, errs.E(errs.Conflict, "the plan of %s is %s, which is not approved: approved is %s; nothing was done", plan.StackName, planfile.Short(plan.Digest), strings.Join(short, ", "))
+		}
+	}
+	return out, nil
 }
 
 // Deploy executes the change sets of plan files, or of all plan files in a folder.
@@ -30,8 +57,9 @@ func Deploy(ctx context.Context, p *Place, sel Selection, files []string, o Depl
 	if err != nil {
 		return err
 	}
-	if o.Approved != "" && len(plans) > 1 {
-		return errs.Usage("--approve is for one plan, not for %d", len(plans))
+	approved, err := o.approved(p, plans)
+	if err != nil {
+		return err
 	}
 	w, err := Open(ctx, p, sel)
 	var config *stack.Config
@@ -54,7 +82,7 @@ func Deploy(ctx context.Context, p *Place, sel Selection, files []string, o Depl
 		i := slices.Index(targets, t)
 		return run.watch(t, deployedWords(), func(emit func(stack.Progress)) (*stack.Deployment, error) {
 			var err error
-			results[i], err = s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: o.Approved, Outdated: o.Outdated, Emit: emit})
+			results[i], err = s.Deploy(ctx, plans[i], stack.DeployOptions{Approved: approved[i], Outdated: o.Outdated, Emit: emit})
 			return results[i], err
 		})
 	})

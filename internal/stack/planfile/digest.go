@@ -109,3 +109,7 @@ func FileName(stackName string) string { return stackName + Suffix }
 
 // Suffix ends the name of a plan file.
 const Suffix = ".plan.json"
+
+// ApprovedVariable is the environment variable with the digests of the plans that
+// were approved, with spaces between, for a job that deploys them.
+const ApprovedVariable = "REFLINE_PLAN_DIGEST"
