@@ -426,6 +426,37 @@ func TestEqualDeliveries(t *testing.T) {
 	}
 }
 
+// TestPolling makes runs of pushes only where somebody asked for it.
+func TestPolling(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitea", nil)
+	postJSON[any](t, b, "DELETE", "/api/v1/projects/p/hook", nil)
+	looked := func(what string) {
+		t.Helper()
+		before, err := b.store.LookOf(t.Context(), b.project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2 * time.Hour)
+		b.await(t, what, func() bool {
+			wakeUp(b.polls)
+			l, err := b.store.LookOf(t.Context(), b.project)
+			return err == nil && l.Looked.After(before.Looked.Add(time.Hour))
+		})
+	}
+	b.push(t, "one")
+	looked("a look without a webhook and polling")
+	b.awaitRuns(t)
+	postJSON[api.Project](t, b, "PATCH", "/api/v1/projects/p", map[string]any{"poll_seconds": 60})
+	two := b.push(t, "two")
+	looked("a look by polling")
+	b.awaitRuns(t, fmt.Sprintf("push main %.7s ", two))
+	l, err := b.store.LookOf(t.Context(), b.project)
+	if wait := l.Next.Sub(l.Looked); err != nil || wait < time.Minute || wait > 70*time.Second {
+		t.Errorf("the next look is in %v, %v", wait, err)
+	}
+}
+
 // TestDeliveriesWait takes up after a start what came before it.
 func TestDeliveriesWait(t *testing.T) {
 	t.Parallel()

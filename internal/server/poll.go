@@ -199,9 +199,23 @@ func (s *Server) applyLook(ctx context.Context, tx *store.Tx, p store.Project, r
 	return nil
 }
 
+// runsPushes reports whether pushes to a project make runs: somebody asked for it by
+// a webhook, or by polling. A repository that is here for its flows may well have a
+// pipeline file that another server runs.
+func (s *Server) runsPushes(ctx context.Context, p store.Project) (bool, error) {
+	if p.PollEvery > 0 {
+		return true, nil
+	}
+	hooks, err := s.store.Triggers(ctx, p.ID)
+	return len(hooks) > 0, err
+}
+
 // launchWanted makes the run of a push or a merge request. A project without a
 // pipeline file, or whose rules let no job in, gets none.
 func (s *Server) launchWanted(ctx context.Context, p store.Project, w scheduler.Wanted, key string) error {
+	if runs, err := s.runsPushes(ctx, p); !runs || err != nil {
+		return err
+	}
 	n := w.Request(p, key)
 	n.Skip = w.Skip
 	// Who may push to a protected branch decides the forge. Code of another

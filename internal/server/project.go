@@ -14,7 +14,6 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/git"
-	"refline/internal/scheduler"
 	"refline/internal/store"
 )
 
@@ -135,9 +134,6 @@ func (s *Server) setProject(p *store.Project, in api.ProjectInput) error {
 	}
 	if in.PollSeconds != nil {
 		p.PollEvery = time.Duration(*in.PollSeconds) * time.Second
-		if *in.PollSeconds <= 0 {
-			p.PollEvery = -1 * time.Second // never; 0 is the default
-		}
 	}
 	return nil
 }
@@ -255,17 +251,6 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 func wireProject(p store.Project) api.Project {
 	return api.Project{
 		ID: p.ID, Name: p.Name, URL: p.URL, File: p.File, Protected: p.ProtectedBranches, Key: p.DeployKey,
-		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: pollSeconds(p.PollEvery), Created: p.Created,
+		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: int64(p.PollEvery / time.Second), Created: p.Created,
 	}
-}
-
-// pollSeconds is how often a repository is looked at; 0 for never.
-func pollSeconds(every time.Duration) int64 {
-	switch {
-	case every < 0:
-		return 0
-	case every == 0:
-		every = scheduler.PollEvery
-	}
-	return int64(every / time.Second)
 }
