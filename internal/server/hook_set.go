@@ -39,6 +39,7 @@ func (s *Server) hookSetRoutes(a huma.API) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		if err == nil {
 			err = s.secrets.RemoveHook(ctx, Caller(ctx), p.ID)
+			s.looks.Ask(p.ID)
 		}
 		s.notices.forget()
 		return nil, err
@@ -128,7 +129,7 @@ func (s *Server) setHook(ctx context.Context, project string, in api.HookInput) 
 	if err := s.loadHosts(ctx); err != nil {
 		return api.Hook{}, err
 	}
-	wakeUp(s.polls)
+	s.looks.Ask(p.ID)
 	h := s.wireHook(p, g)
 	h.New = made
 	if h.URL == "" && in.Address != "" {

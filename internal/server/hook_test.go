@@ -102,6 +102,10 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 		t.Fatalf("webhook %+v at the forge %+v", h, hooks)
 	}
 	b.path, b.secret = h.Path, hooks[0].Secret
+	b.await(t, "the look at the new webhook", func() bool {
+		l, err := b.store.LookOf(t.Context(), b.project)
+		return err == nil && l.Next.Sub(l.Looked) >= time.Hour && l.Version >= 2
+	})
 	return b
 }
 
@@ -461,10 +465,6 @@ func TestPolling(t *testing.T) {
 func TestDeliveriesWait(t *testing.T) {
 	t.Parallel()
 	b := startHooks(t, "gitlab", nil)
-	b.await(t, "the look at the new webhook", func() bool {
-		l, err := b.store.LookOf(t.Context(), b.project)
-		return err == nil && l.Next.Sub(l.Looked) >= time.Hour
-	})
 	b.halt()
 	one := b.push(t, "one")
 	event, payload := b.pushEvent("refs/heads/main", one)

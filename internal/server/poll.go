@@ -116,7 +116,8 @@ func (s *Server) lookAt(ctx context.Context, p store.Project) error {
 	if err != nil {
 		return err
 	}
-	slow := len(triggers) > 0 && !last.Looked.IsZero() && !s.options.Now().Before(last.Next)
+	// Not a look that somebody's change of the project asked for.
+	slow := len(triggers) > 0 && last.Next.Sub(last.Looked) >= time.Hour && !s.options.Now().Before(last.Next)
 	result, err := s.looker.Look(ctx, p, repositoryPath(p.URL), len(triggers) > 0)
 	if err != nil {
 		return err

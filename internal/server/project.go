@@ -67,6 +67,7 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 		return p, err
 	}
 	p.ID = ids[0]
+	s.hosts.expect(p.URL)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.AddProject(ctx, p); err != nil {
 			return err
@@ -76,17 +77,17 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "there is a project %q already; give this one another name with --name, or see it: refline project show %s", p.Name, p.Name)
 	}
-	if err != nil {
-		return p, err
+	if failed := s.loadHosts(ctx); err == nil {
+		err = failed
 	}
-	err = s.loadHosts(ctx) // the look may need it
-	wakeUp(s.polls)
+	s.looks.Ask(p.ID)
 	return p, err
 }
 
 // changeProject writes a project. What looks know of another repository is
 // forgotten.
 func (s *Server) changeProject(ctx context.Context, before, p store.Project) error {
+	s.hosts.expect(p.URL)
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.SetProject(ctx, p); err != nil {
 			return err
@@ -98,12 +99,11 @@ func (s *Server) changeProject(ctx context.Context, before, p store.Project) err
 		}
 		return tx.PollNow(ctx, p.ID, s.options.Now())
 	})
-	if err != nil {
-		return err
-	}
 	s.notices.forget()
-	err = s.loadHosts(ctx)
-	wakeUp(s.polls)
+	if failed := s.loadHosts(ctx); err == nil {
+		err = failed
+	}
+	s.looks.Ask(p.ID) // one that runs may have the settings before
 	return err
 }
 
