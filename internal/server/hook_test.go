@@ -536,10 +536,10 @@ func TestStatuses(t *testing.T) {
 		s := b.forge.Statuses()
 		return len(s) == 3 && s[2].Commit == two && s[2].State == "error" && strings.Contains(s[2].Description, ".gitlab-ci.yml:1")
 	})
-	p := postJSON[api.Project](t, b, "GET", "/api/v1/projects/p", nil)
-	if p.Look == nil || !p.Look.Hook || len(p.Look.Unmade) != 1 || !strings.Contains(p.Look.Unmade[0], ".gitlab-ci.yml:1") {
-		t.Errorf("%+v", p.Look)
-	}
+	b.await(t, "the project to say so", func() bool {
+		l := postJSON[api.Project](t, b, "GET", "/api/v1/projects/p", nil).Look
+		return l != nil && l.Hook && len(l.Unmade) == 1 && strings.Contains(l.Unmade[0], ".gitlab-ci.yml:1")
+	})
 }
 
 // TestRefusedStatus stops when the forge refuses the token, and the run says why.
