@@ -176,6 +176,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	)
 	root.SetHelpCommand(newHelpCmd())
 	describeCompletion(root)
+	completeServer(e, root)
 	oneGrammar(root)
 	strict(root)
 	return root

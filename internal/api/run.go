@@ -41,6 +41,16 @@ type Run struct {
 	Notices  []string          `json:"notices,omitempty" doc:"statuses, comments and messages that could not be sent, and why; with one run"`
 }
 
+// RunChange says that a run changed.
+type RunChange struct {
+	Run     int64           `json:"run"`
+	Version int64           `json:"version"`
+	Project string          `json:"project"`
+	Flow    string          `json:"flow,omitempty"`
+	Status  pipeline.Status `json:"status"`
+	Result  pipeline.Result `json:"result,omitempty"`
+}
+
 // Job is a job of a run.
 type Job struct {
 	Name         string          `json:"name"`

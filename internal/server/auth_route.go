@@ -86,7 +86,7 @@ func (m humaMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Re
 	if m.pending == nil {
 		panic("route " + pattern + " has no action: register it with op")
 	}
-	m.handle(pattern, *m.pending, h)
+	m.handle(pattern, *m.pending, m.once(pattern, h))
 }
 
 // ServeHTTP implements humago.Mux.

@@ -13,6 +13,7 @@ import (
 func TestArchiveFlows(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, nil)
+	s.work()
 	s.addTestProject(7, "data/flows")
 	for i, f := range []store.Flow{
 		{Name: "etl@fix", RefKind: "branch", Ref: "fix"}, {Name: "mine", Named: true, RefKind: "branch", Ref: "fix"},

@@ -85,6 +85,20 @@ func startServer(t *testing.T, change func(*Options)) *testServer {
 	return s
 }
 
+// work lets the server take turns until the test ends.
+func (s *testServer) work() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
 // owned is the owner as an actor.
 func owned() Actor { return Actor{Kind: ActorOwner, Scopes: []action{actAdmin}} }
 

@@ -75,6 +75,8 @@ func (s *Server) routes() http.Handler {
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
+	s.router.plain("GET /api/v1/runs/{run}/events", need{action: actRead, stream: true}, s.serveRunEvents)
+	s.router.plain("GET /api/v1/events", need{action: actRead, stream: true, filtered: true}, s.serveEvents)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.signInRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {

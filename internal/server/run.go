@@ -25,7 +25,7 @@ func (s *Server) startRun(ctx context.Context, actor string, in api.RunInput) (a
 	if !Caller(ctx).Sees(project.ID) {
 		return api.Run{}, unseen("project", project.Name)
 	}
-	n := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx)}
+	n := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx), Key: keyOfRequest(ctx)}
 	if in.Ref != "" {
 		n.Ref = git.Ref{Kind: git.Kind(cmp.Or(in.RefKind, string(git.KindBranch))), Name: in.Ref}
 	}

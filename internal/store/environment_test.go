@@ -130,3 +130,48 @@ func TestStatusCounts(t *testing.T) {
 		}
 	})
 }
+
+// A request with a key is there once for its actor, until it is forgotten or old.
+func TestRequests(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		s := storetest.Open(t, address)
+		begin := func(actor string, at time.Time) *store.Request {
+			t.Helper()
+			var before *store.Request
+			mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) (err error) {
+				before, err = tx.BeginRequest(ctx, store.Request{Actor: actor, Key: "k", SHA256: "abc", Created: at}, at.Add(-time.Minute), at.Add(-time.Hour))
+				return err
+			})
+			return before
+		}
+		end := func(status int) {
+			t.Helper()
+			mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error {
+				return tx.EndRequest(ctx, store.Request{Actor: "a", Key: "k", Status: status, ContentType: "text/plain", Body: []byte("x")})
+			})
+		}
+		if got := begin("a", now); got != nil {
+			t.Errorf("the first: %+v", got)
+		}
+		if got := begin("a", now.Add(time.Second)); got == nil || got.Status != 0 || got.SHA256 != "abc" {
+			t.Errorf("under way: %+v", got)
+		}
+		if got := begin("b", now); got != nil {
+			t.Errorf("another actor: %+v", got)
+		}
+		if got := begin("a", now.Add(2*time.Minute)); got != nil {
+			t.Errorf("its server has ended: %+v", got)
+		}
+		end(200)
+		if got := begin("a", now.Add(20*time.Minute)); got == nil || got.Status != 200 || string(got.Body) != "x" || got.ContentType != "text/plain" {
+			t.Errorf("answered: %+v", got)
+		}
+		if got := begin("a", now.Add(2*time.Hour)); got != nil {
+			t.Errorf("expired: %+v", got)
+		}
+		end(0)
+		if got := begin("a", now.Add(2*time.Hour)); got != nil {
+			t.Errorf("forgotten: %+v", got)
+		}
+	})
+}
