@@ -42,7 +42,7 @@ func (o *projectFields) bind(cmd *cobra.Command) {
 	f.StringVar(&o.tokenVariable, "token-variable", "", "name of the variable that holds its token")
 	f.StringVar(&o.urlVariable, "url-variable", "", "name of the variable that holds its URL")
 	f.StringSliceVar(&o.protected, "protected", nil, "patterns of protected branches and tags, as 'main,release/*' (default: the default branch)")
-	f.DurationVar(&o.poll, "poll", 0, "look at the repository this often, at least every minute (default 5m; beside a webhook once an hour); 0 for never")
+	f.DurationVar(&o.poll, "poll", 0, "look for pushes this often and run their pipelines, as 5m, if there is no webhook; 0 for never")
 	f.BoolVar(&o.json, "json", false, "print as JSON")
 }
 
@@ -97,7 +97,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if o.json {
 				return e.printJSON(p)
 			}
-			fmt.Fprintf(e.stdout, "added project %s\nnext: refline project check %s, then refline flow register PATH --project %s\n", p.Name, p.Name, p.Name)
+			fmt.Fprintf(e.stdout, "added project %s\nnext: refline project check %s, then refline flow register PATH --project %s\n"+
+				"to run its pipeline on pushes: refline project hook %s, or refline project set %s --poll 5m\n", p.Name, p.Name, p.Name, p.Name, p.Name)
 			return nil
 		},
 	}
@@ -181,7 +182,7 @@ func pollText(p api.Project) string {
 	case p.Look != nil && p.Look.Hook:
 		return "by its webhook, and every hour"
 	case p.PollSeconds == 0:
-		return "never"
+		return "never: pushes make no pipelines; for that refline project hook, or set --poll 5m"
 	}
 	return "every " + (time.Duration(p.PollSeconds) * time.Second).String()
 }

@@ -82,7 +82,7 @@ func (o *projectHookOptions) set(cmd *cobra.Command, e *env, c *api.Client, proj
 		}
 		text, err := readToken(e, file)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		*to = &text
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"refline/internal/notify"
@@ -32,9 +34,12 @@ func (o *mailOptions) server(e *env) (*notify.MailServer, error) {
 	if o.passwordFile != "" {
 		text, err := readToken(e, o.passwordFile)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--smtp-password-file: %w", err)
 		}
 		s.Password = secret.NewString(text)
 	}
-	return s, s.Check()
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("mail (--smtp-host, --smtp-from, --smtp-tls): %w", err)
+	}
+	return s, nil
 }

@@ -12,7 +12,7 @@ type Project struct {
 	Key           string    `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
 	TokenVariable string    `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
 	URLVariable   string    `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
-	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at without a webhook; 0 for never"`
+	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at for pushes, if there is no webhook; 0 for never"`
 	Created       time.Time `json:"created"`
 	Look          *Look     `json:"look,omitempty" doc:"with one project"`
 }

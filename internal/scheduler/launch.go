@@ -186,7 +186,7 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	}
 	run := NewRun{
 		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
-		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected,
+		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected && !n.Trust.Fork,
 		Parent: n.parent, ParentPos: n.parentPos, ParentAttempt: n.parentAttempt, Key: n.Key,
 		Skip: n.skipNote(d.Facts.Message),
 	}

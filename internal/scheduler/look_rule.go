@@ -32,26 +32,20 @@ func LookDelay(e webhook.Event) time.Duration {
 
 // Times between looks.
 const (
-	PollEvery    = 5 * time.Minute // without a hook, unless the project says otherwise
-	HealEvery    = time.Hour       // beside a hook, for what it did not report
+	slowEvery    = time.Hour // beside a hook, for what it did not report; else for deleted branches
 	minPollEvery = time.Minute
 	maxPollDelay = 30 * time.Minute
 )
 
-// NextPoll returns when a project is looked at again without an event: every 0 is
-// the default, and below 0 never, unless a hook needs the slow look. After
-// failures in a row the delay grows from 1 to 30 minutes. Projects that are due
+// NextPoll returns when a project is looked at again without an event. After failures in a row the delay grows from 1 to 30 minutes. Projects that are due
 // at the same time drift apart, by up to a tenth.
 func NextPoll(now time.Time, project int64, every time.Duration, hooked bool, failures int) time.Time {
-	if every < 0 && !hooked {
-		return now.AddDate(100, 0, 0)
-	}
-	delay := PollEvery
+	delay := slowEvery
 	if every > 0 {
 		delay = max(every, minPollEvery)
 	}
 	if hooked {
-		delay = max(delay, HealEvery)
+		delay = max(delay, slowEvery)
 	}
 	if failures > 0 {
 		delay = min(minPollEvery<<min(failures-1, 5), maxPollDelay)

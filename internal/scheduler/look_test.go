@@ -305,7 +305,7 @@ func TestNextPoll(t *testing.T) {
 		failures int
 		want     time.Duration
 	}{
-		{0, false, 0, 5 * time.Minute}, {time.Second, false, 0, time.Minute}, {2 * time.Hour, true, 0, 2 * time.Hour}, {0, true, 0, time.Hour},
+		{0, false, 0, time.Hour}, {5 * time.Minute, false, 0, 5 * time.Minute}, {5 * time.Minute, true, 0, time.Hour}, {time.Second, false, 0, time.Minute}, {2 * time.Hour, true, 0, 2 * time.Hour}, {0, true, 0, time.Hour},
 		{0, false, 1, time.Minute}, {0, false, 2, 2 * time.Minute}, {0, true, 5, 16 * time.Minute}, {0, false, 6, 30 * time.Minute}, {time.Minute, false, 1000, 30 * time.Minute},
 	} {
 		var first time.Time

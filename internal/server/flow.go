@@ -89,7 +89,7 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 		return out, err
 	}
 	if !in.DryRun && (out.Created || len(flowChanges(before, f)) > 0) {
-		if err := s.putFlow(ctx, &f); err != nil {
+		if err := s.replaceFlow(ctx, before, &f); err != nil {
 			return out, err
 		}
 	}
@@ -193,10 +193,15 @@ func (s *Server) putFlow(ctx context.Context, f *store.Flow) error {
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "flow %s was changed at the same time; look at it and try again: refline flow show %s", f.Name, f.Name)
 	}
-	if err != nil {
+	return err
+}
+
+// replaceFlow is putFlow for a flow that was there: runs that wait for a place are
+// let in by a higher limit.
+func (s *Server) replaceFlow(ctx context.Context, before store.Flow, f *store.Flow) error {
+	if err := s.putFlow(ctx, f); err != nil || before.ID == 0 || before.Concurrency == f.Concurrency && before.WhenBusy == f.WhenBusy {
 		return err
 	}
-	// Runs that wait for a place are let in by a higher limit.
 	return s.scheduler.SetSlot(ctx, store.Slot{SlotKey: store.FlowSlot(f.ID), Max: f.Concurrency, Policy: f.WhenBusy})
 }
 
@@ -258,7 +263,8 @@ func (s *Server) changeFlow(ctx context.Context, actor string, f store.Flow, in 
 		return f, nil
 	}
 	f.Version, f.Actor = f.Version+1, actor
-	return f, s.putFlow(ctx, &f)
+	err := s.replaceFlow(ctx, before, &f)
+	return f, err
 }
 
 func take[T any](to *T, from *T) {

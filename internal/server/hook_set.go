@@ -39,6 +39,7 @@ func (s *Server) hookSetRoutes(a huma.API) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
 		if err == nil {
 			err = s.secrets.RemoveHook(ctx, Caller(ctx), p.ID)
+			s.looks.Ask(p.ID)
 		}
 		s.notices.forget()
 		return nil, err
@@ -128,7 +129,7 @@ func (s *Server) setHook(ctx context.Context, project string, in api.HookInput) 
 	if err := s.loadHosts(ctx); err != nil {
 		return api.Hook{}, err
 	}
-	wakeUp(s.polls)
+	s.looks.Ask(p.ID)
 	h := s.wireHook(p, g)
 	h.New = made
 	if h.URL == "" && in.Address != "" {
@@ -196,7 +197,7 @@ func (s *Server) hookToken(ctx context.Context, p store.Project, g store.Trigger
 func (s *Server) createHook(ctx context.Context, p store.Project, g store.Trigger, address string, text, token secret.Value) (string, error) {
 	kind := forge.Kind(g.Forge)
 	forgeURL, path := forgeAddress(kind, p.URL, g.ForgeURL)
-	at, err := forge.Open(kind, forge.Options{URL: forgeURL, Path: path, Token: token, Guard: s.guard})
+	at, err := s.openForge(kind, forgeURL, path, token)
 	if err != nil {
 		return "", err
 	}
@@ -206,6 +207,14 @@ func (s *Server) createHook(ctx context.Context, p store.Project, g store.Trigge
 	}
 	g.Hook = id
 	return id, s.store.Update(ctx, func(tx *store.Tx) error { return tx.PutTrigger(ctx, g) })
+}
+
+// openForge opens a repository at its forge.
+func (s *Server) openForge(kind forge.Kind, address, path string, token secret.Value) (forge.Repository, error) {
+	if u, err := url.Parse(address); err != nil || u.Host == "" {
+		return nil, errs.E(errs.Invalid, "the repository is a folder, so the address of its forge is not known: give it with --forge-url")
+	}
+	return forge.Open(kind, forge.Options{URL: address, Path: path, Token: token, Guard: s.guard})
 }
 
 // forgeByHost is the kind of forge that is at a host, "" if its name does not say.

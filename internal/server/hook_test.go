@@ -102,6 +102,10 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 		t.Fatalf("webhook %+v at the forge %+v", h, hooks)
 	}
 	b.path, b.secret = h.Path, hooks[0].Secret
+	b.await(t, "the look at the new webhook", func() bool {
+		l, err := b.store.LookOf(t.Context(), b.project)
+		return err == nil && l.Next.Sub(l.Looked) >= time.Hour && l.Version >= 2
+	})
 	return b
 }
 
@@ -426,14 +430,41 @@ func TestEqualDeliveries(t *testing.T) {
 	}
 }
 
+// TestPolling makes runs of pushes only where somebody asked for it.
+func TestPolling(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitea", nil)
+	postJSON[any](t, b, "DELETE", "/api/v1/projects/p/hook", nil)
+	looked := func(what string) {
+		t.Helper()
+		before, err := b.store.LookOf(t.Context(), b.project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2 * time.Hour)
+		b.await(t, what, func() bool {
+			wakeUp(b.polls)
+			l, err := b.store.LookOf(t.Context(), b.project)
+			return err == nil && l.Looked.After(before.Looked.Add(time.Hour))
+		})
+	}
+	b.push(t, "one")
+	looked("a look without a webhook and polling")
+	b.awaitRuns(t)
+	postJSON[api.Project](t, b, "PATCH", "/api/v1/projects/p", map[string]any{"poll_seconds": 60})
+	two := b.push(t, "two")
+	looked("a look by polling")
+	b.awaitRuns(t, fmt.Sprintf("push main %.7s ", two))
+	l, err := b.store.LookOf(t.Context(), b.project)
+	if wait := l.Next.Sub(l.Looked); err != nil || wait < time.Minute || wait > 70*time.Second {
+		t.Errorf("the next look is in %v, %v", wait, err)
+	}
+}
+
 // TestDeliveriesWait takes up after a start what came before it.
 func TestDeliveriesWait(t *testing.T) {
 	t.Parallel()
 	b := startHooks(t, "gitlab", nil)
-	b.await(t, "the look at the new webhook", func() bool {
-		l, err := b.store.LookOf(t.Context(), b.project)
-		return err == nil && l.Next.Sub(l.Looked) >= time.Hour
-	})
 	b.halt()
 	one := b.push(t, "one")
 	event, payload := b.pushEvent("refs/heads/main", one)
@@ -505,10 +536,10 @@ func TestStatuses(t *testing.T) {
 		s := b.forge.Statuses()
 		return len(s) == 3 && s[2].Commit == two && s[2].State == "error" && strings.Contains(s[2].Description, ".gitlab-ci.yml:1")
 	})
-	p := postJSON[api.Project](t, b, "GET", "/api/v1/projects/p", nil)
-	if p.Look == nil || !p.Look.Hook || len(p.Look.Unmade) != 1 || !strings.Contains(p.Look.Unmade[0], ".gitlab-ci.yml:1") {
-		t.Errorf("%+v", p.Look)
-	}
+	b.await(t, "the project to say so", func() bool {
+		l := postJSON[api.Project](t, b, "GET", "/api/v1/projects/p", nil).Look
+		return l != nil && l.Hook && len(l.Unmade) == 1 && strings.Contains(l.Unmade[0], ".gitlab-ci.yml:1")
+	})
 }
 
 // TestRefusedStatus stops when the forge refuses the token, and the run says why.

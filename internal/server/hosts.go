@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strings"
 	"sync"
@@ -37,6 +38,18 @@ func (h *hosts) set(projects []store.Project, hooks []store.Trigger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.names = names
+}
+
+// expect adds the host of a repository that is about to be a project's: once it is,
+// the server may look at it at any moment.
+func (h *hosts) expect(repository string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	names := maps.Clone(h.names)
+	if host := hostOf(repository); host != "" && names != nil {
+		names[host]++
+		h.names = names
+	}
 }
 
 // loadHosts reads them again after projects changed.

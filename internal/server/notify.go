@@ -566,5 +566,5 @@ func (s *Server) forgeOf(ctx context.Context, project int64) (forge.Repository, 
 	if err != nil {
 		return nil, err
 	}
-	return forge.Open(at.kind, forge.Options{URL: at.url, Path: at.path, Token: token, Guard: s.guard})
+	return s.openForge(at.kind, at.url, at.path, token)
 }

@@ -116,7 +116,8 @@ func (s *Server) lookAt(ctx context.Context, p store.Project) error {
 	if err != nil {
 		return err
 	}
-	slow := len(triggers) > 0 && !last.Looked.IsZero() && !s.options.Now().Before(last.Next)
+	// Not a look that somebody's change of the project asked for.
+	slow := len(triggers) > 0 && last.Next.Sub(last.Looked) >= time.Hour && !s.options.Now().Before(last.Next)
 	result, err := s.looker.Look(ctx, p, repositoryPath(p.URL), len(triggers) > 0)
 	if err != nil {
 		return err
@@ -169,8 +170,13 @@ func repositoryPath(repository string) string {
 }
 
 // applyLook does what follows from a look beside runs: flows of deleted branches
-// are archived.
+// are archived, and comments on closed merge requests are done with.
 func (s *Server) applyLook(ctx context.Context, tx *store.Tx, p store.Project, r scheduler.LookResult) error {
+	for _, m := range r.Closed {
+		if err := tx.ForgetComments(ctx, p.ID, m.Number); err != nil {
+			return err
+		}
+	}
 	if len(r.Deleted) == 0 {
 		return nil
 	}
@@ -194,9 +200,23 @@ func (s *Server) applyLook(ctx context.Context, tx *store.Tx, p store.Project, r
 	return nil
 }
 
+// runsPushes reports whether pushes to a project make runs: somebody asked for it by
+// a webhook, or by polling. A repository that is here for its flows may well have a
+// pipeline file that another server runs.
+func (s *Server) runsPushes(ctx context.Context, p store.Project) (bool, error) {
+	if p.PollEvery > 0 {
+		return true, nil
+	}
+	hooks, err := s.store.Triggers(ctx, p.ID)
+	return len(hooks) > 0, err
+}
+
 // launchWanted makes the run of a push or a merge request. A project without a
 // pipeline file, or whose rules let no job in, gets none.
 func (s *Server) launchWanted(ctx context.Context, p store.Project, w scheduler.Wanted, key string) error {
+	if runs, err := s.runsPushes(ctx, p); !runs || err != nil {
+		return err
+	}
 	n := w.Request(p, key)
 	n.Skip = w.Skip
 	// Who may push to a protected branch decides the forge. Code of another

@@ -14,7 +14,6 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/git"
-	"refline/internal/scheduler"
 	"refline/internal/store"
 )
 
@@ -68,6 +67,7 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 		return p, err
 	}
 	p.ID = ids[0]
+	s.hosts.expect(p.URL)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.AddProject(ctx, p); err != nil {
 			return err
@@ -77,17 +77,17 @@ func (s *Server) addProject(ctx context.Context, in api.ProjectInput) (store.Pro
 	if errs.Is(err, errs.Conflict) {
 		err = errs.E(errs.Conflict, "there is a project %q already; give this one another name with --name, or see it: refline project show %s", p.Name, p.Name)
 	}
-	if err != nil {
-		return p, err
+	if failed := s.loadHosts(ctx); err == nil {
+		err = failed
 	}
-	err = s.loadHosts(ctx) // the look may need it
-	wakeUp(s.polls)
+	s.looks.Ask(p.ID)
 	return p, err
 }
 
 // changeProject writes a project. What looks know of another repository is
 // forgotten.
 func (s *Server) changeProject(ctx context.Context, before, p store.Project) error {
+	s.hosts.expect(p.URL)
 	err := s.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.SetProject(ctx, p); err != nil {
 			return err
@@ -99,12 +99,11 @@ func (s *Server) changeProject(ctx context.Context, before, p store.Project) err
 		}
 		return tx.PollNow(ctx, p.ID, s.options.Now())
 	})
-	if err != nil {
-		return err
-	}
 	s.notices.forget()
-	err = s.loadHosts(ctx)
-	wakeUp(s.polls)
+	if failed := s.loadHosts(ctx); err == nil {
+		err = failed
+	}
+	s.looks.Ask(p.ID) // one that runs may have the settings before
 	return err
 }
 
@@ -135,9 +134,6 @@ func (s *Server) setProject(p *store.Project, in api.ProjectInput) error {
 	}
 	if in.PollSeconds != nil {
 		p.PollEvery = time.Duration(*in.PollSeconds) * time.Second
-		if *in.PollSeconds <= 0 {
-			p.PollEvery = -1 * time.Second // never; 0 is the default
-		}
 	}
 	return nil
 }
@@ -255,17 +251,6 @@ func (s *Server) removeProject(ctx context.Context, p store.Project) error {
 func wireProject(p store.Project) api.Project {
 	return api.Project{
 		ID: p.ID, Name: p.Name, URL: p.URL, File: p.File, Protected: p.ProtectedBranches, Key: p.DeployKey,
-		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: pollSeconds(p.PollEvery), Created: p.Created,
+		TokenVariable: p.TokenVariable, URLVariable: p.URLVariable, PollSeconds: int64(p.PollEvery / time.Second), Created: p.Created,
 	}
-}
-
-// pollSeconds is how often a repository is looked at; 0 for never.
-func pollSeconds(every time.Duration) int64 {
-	switch {
-	case every < 0:
-		return 0
-	case every == 0:
-		every = scheduler.PollEvery
-	}
-	return int64(every / time.Second)
 }

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -310,3 +312,79 @@ func TestNotifyRules(t *testing.T) {
 		}
 	})
 }
+
+// TestHookUpkeep covers what people and janitors do to hooks, looks and notifications.
+func TestHookUpkeep(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, address string) {
+		s := storetest.Open(t, address)
+		ctx := t.Context()
+		wanted := func(id int64, state string) store.WantedRun {
+			return store.WantedRun{ID: id, Project: 1, Request: 4, State: state, Body: []byte("{}"), Next: now, Created: now}
+		}
+		notice := func(id, run int64, body string) store.Notification {
+			return store.Notification{ID: id, Project: 1, Run: run, Kind: "comment", Target: "comment 4 plan", Body: []byte(body), Next: now, Updated: now}
+		}
+		mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error {
+			return errors.Join(
+				tx.PutTrigger(ctx, newTrigger()),
+				second(tx.AddDelivery(ctx, store.Delivery{ID: 1, Trigger: 7, Project: 1, Delivery: "d", Kind: "push", Event: []byte("{}"), Received: now})),
+				tx.NoteWanted(ctx, 1, []int64{11, 12}),
+				tx.PollNow(ctx, 1, now), tx.PollNow(ctx, 1, now.Add(time.Minute)),
+				tx.PutWantedRuns(ctx, []store.WantedRun{wanted(11, store.WantedApproval), wanted(12, store.WantedWaiting)}),
+				tx.WantNotification(ctx, notice(1, 9, "new")), tx.WantNotification(ctx, notice(2, 8, "of an older run")))
+		})
+		deliveries, err := s.Deliveries(ctx, 7, 10)
+		if err != nil || len(deliveries) != 1 || !slices.Equal(deliveries[0].Wanted, []int64{11, 12}) {
+			t.Errorf("%+v %v", deliveries, err)
+		}
+		if next, err := s.NextLook(ctx); err != nil || !next.Equal(now.Add(time.Minute)) {
+			t.Errorf("next look %v, %v", next, err)
+		}
+		for project, n := range map[int64]int{0: 1, 1: 1, 2: 0} {
+			if list, err := s.AwaitingApproval(ctx, project); err != nil || len(list) != n {
+				t.Errorf("approvals of project %d: %+v %v", project, list, err)
+			}
+		}
+		if w, err := s.WantedRun(ctx, 12); err != nil || w.State != store.WantedWaiting {
+			t.Errorf("%+v %v", w, err)
+		}
+		if _, err := s.WantedRun(ctx, 13); !errs.Is(err, errs.NotFound) {
+			t.Errorf("a wanted run that is not there: %v", err)
+		}
+		if _, err := s.RunWithKey(ctx, "wanted-11"); !errs.Is(err, errs.NotFound) {
+			t.Errorf("a run that is not there: %v", err)
+		}
+		list, err := s.DueNotifications(ctx, now, 10)
+		if err != nil || len(list) != 1 || string(list[0].Body) != "new" {
+			t.Fatalf("%+v %v", list, err)
+		}
+		list[0].State = "sent"
+		for _, n := range []int{1, 0} { // the one that waits stays
+			mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.ForgetComments(ctx, 1, 4) })
+			if left, err := s.Notifications(ctx, 9); err != nil || len(left) != n {
+				t.Errorf("%d comments are known, want %d, %v", len(left), n, err)
+			}
+			mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.FinishNotification(ctx, list[0]) })
+		}
+		_, used, err := s.VaultKeys(ctx)
+		if err != nil || !slices.Equal(used, []string{"k1", "k2"}) {
+			t.Errorf("keys that are used: %q %v", used, err)
+		}
+		if err := update(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.DropVaultKeys(ctx, "k2") }); !errs.Is(err, errs.Conflict) {
+			t.Errorf("a key of the secret before is dropped: %v", err)
+		}
+		mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error { return second(tx.ForgetVaultKey(ctx, "k1")) })
+		if g, err := s.TriggerAt(ctx, "abc"); err != nil || g.Previous.Key != "" || len(g.Previous.Data) > 0 || g.Secret.Key != "k2" {
+			t.Errorf("%+v %v", g, err)
+		}
+		mustUpdate(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.RemoveProjectHooks(ctx, 1) })
+		if left, err := s.Triggers(ctx, 0); err != nil || len(left) > 0 {
+			t.Errorf("%+v %v", left, err)
+		}
+		if left, err := s.WantedRuns(ctx, 1); err != nil || len(left) > 0 {
+			t.Errorf("%+v %v", left, err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"refline/internal/secret"
@@ -139,6 +140,14 @@ func (s *Store) Notifications(ctx context.Context, run int64) ([]Notification, e
 func (t *Tx) PruneNotifications(ctx context.Context, before time.Time, n int) error {
 	_, err := t.exec(ctx, `DELETE FROM notifications WHERE id IN
 		(SELECT id FROM notifications WHERE state <> 'waiting' AND kind <> 'comment' AND updated_at < ? ORDER BY id LIMIT ?)`, millis(before), n)
+	return err
+}
+
+// ForgetComments removes what is known of the comments on a merge request that is no
+// longer open; those that still wait to be written stay.
+func (t *Tx) ForgetComments(ctx context.Context, project, request int64) error {
+	_, err := t.exec(ctx, "DELETE FROM notifications WHERE project = ? AND kind = 'comment' AND state <> 'waiting' AND target LIKE ?",
+		project, fmt.Sprintf("comment %d %%", request))
 	return err
 }
 
