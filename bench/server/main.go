@@ -348,8 +348,8 @@ func (b *bench) run(name string) error {
 
 func (b *bench) wait(r api.Run) (api.Run, error) {
 	var err error
-	for !r.Status.Done() {
-		if r, err = b.client.WaitRun(context.Background(), r.ID, r.Version); err != nil {
+	for r.Finished.IsZero() {
+		if r, err = b.client.WaitRunEnd(context.Background(), r.ID); err != nil {
 			return r, err
 		}
 	}

@@ -104,7 +104,7 @@ func watchRun(ctx context.Context, e *env, client *api.Client, id int64, asJSON 
 		if !asJSON {
 			w.show(ctx, r)
 		}
-		if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+		if !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting {
 			w.logs.Wait()
 			return w.end(r, asJSON)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -163,10 +164,11 @@ func newProjectShowCmd(e *env) *cobra.Command {
 			if o.json {
 				return e.printJSON(p)
 			}
-			return e.printFields([][2]string{
+			fields := [][2]string{
 				{"project", p.Name}, {"repository", p.URL}, {"file", p.File}, {"key", p.Key}, {"token variable", p.TokenVariable},
-				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p.PollSeconds)},
-			})
+				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p)},
+			}
+			return e.printFields(append(fields, lookFields(p.Look)...))
 		},
 	}
 	o.connectOptions.bind(cmd)
@@ -174,11 +176,30 @@ func newProjectShowCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func pollText(seconds int64) string {
-	if seconds == 0 {
+func pollText(p api.Project) string {
+	switch {
+	case p.Look != nil && p.Look.Hook:
+		return "by its webhook, and every hour"
+	case p.PollSeconds == 0:
 		return "never"
 	}
-	return "every " + (time.Duration(seconds) * time.Second).String()
+	return "every " + (time.Duration(p.PollSeconds) * time.Second).String()
+}
+
+// lookFields say what the server found at the repository last.
+func lookFields(l *api.Look) [][2]string {
+	if l == nil {
+		return nil
+	}
+	fields := [][2]string{{"look failed", l.Error}}
+	if l.Looked != nil {
+		fields = append(fields, [2]string{"looked at", ago(*l.Looked)})
+	}
+	for _, text := range l.Unmade {
+		first, _, _ := strings.Cut(text, "\n")
+		fields = append(fields, [2]string{"no run of", first})
+	}
+	return fields
 }
 
 func newProjectSetCmd(e *env) *cobra.Command {

@@ -74,6 +74,9 @@ func took(started, finished time.Time) string {
 
 // stateText is a run's state for people: its result where it has one.
 func stateText(r api.Run) string {
+	if r.Status == pipeline.StatusSkipped {
+		return string(r.Status)
+	}
 	if r.Status.Done() || r.Result == pipeline.ResultWaiting {
 		return string(r.Result)
 	}

@@ -217,6 +217,9 @@ func showServerRun(ctx context.Context, e *env, client *api.Client, args []strin
 	for _, line := range slices.Concat(runLines(r), planLines(plans)) {
 		fmt.Fprintln(e.stdout, line)
 	}
+	for _, text := range r.Notices {
+		fmt.Fprintf(e.stdout, "  not sent: %s\n", termview.Plain(text))
+	}
 	return nil
 }
 
@@ -317,14 +320,12 @@ func newRunsWaitCmd(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var version int64
 			for {
-				r, err := client.WaitRun(ctx, id, version)
+				r, err := client.WaitRunEnd(ctx, id)
 				if err != nil {
 					return err
 				}
-				version = r.Version
-				if r.Status.Done() || r.Result == pipeline.ResultWaiting {
+				if !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting {
 					return (&watcher{e: e}).end(r, asJSON)
 				}
 			}

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 func scriptCmds() map[string]func(*testscript.TestScript, bool, []string) {
 	cmds := serverCmds()
 	cmds["cloud"] = cloudOrder
+	hookCmds(cmds)
 	return cmds
 }
 

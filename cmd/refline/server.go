@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,6 +86,9 @@ func (e *env) setting(name, otherwise string) string {
 
 func runServer(ctx context.Context, e *env, o *serverOptions) error {
 	hideMemory()
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // its memory is small, and it makes much that is gone at once
+	}
 	opened, err := openServer(ctx, e, o)
 	if err != nil {
 		return err

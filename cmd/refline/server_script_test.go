@@ -18,7 +18,7 @@ import (
 // serverCmds are commands of scripts about servers. A server itself is a program
 // in the background: exec refline server --listen 127.0.0.1:0 &server&
 func serverCmds() map[string]func(*testscript.TestScript, bool, []string) {
-	return map[string]func(*testscript.TestScript, bool, []string){"ready": serverReady, "gitserver": scriptGitServer, "waitbackfill": waitBackfill,
+	return map[string]func(*testscript.TestScript, bool, []string){"ready": serverReady, "gitserver": scriptGitServer, "waitbackfill": waitBackfill, "waitrun": waitRun,
 		"plandigest": scriptPlanDigest, "servervar": scriptVariable}
 }
 
@@ -79,6 +79,20 @@ func waitBackfill(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	b, err := client.Backfill(context.Background(), id)
 	ts.Fatalf("backfill %d: %+v, %+v, %v; want %d", id, b, b.Dates, err, want)
+}
+
+// waitRun waits until a run is at rest: waitrun ID.
+func waitRun(ts *testscript.TestScript, _ bool, args []string) {
+	client := scriptClient(ts)
+	id, _ := strconv.ParseInt(args[0], 10, 64)
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
+		r, err := client.Run(context.Background(), id)
+		ts.Check(err)
+		if r.Status.Done() {
+			return
+		}
+	}
+	ts.Fatalf("run %d goes on", id)
 }
 
 // scriptClient is the owner's client of the script's server.

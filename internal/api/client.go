@@ -256,6 +256,12 @@ func (c *Client) WaitRun(ctx context.Context, id, since int64) (r Run, err error
 	return r, c.call(ctx, "GET", fmt.Sprintf("%s?since=%d", runPath(id), since), nil, &r)
 }
 
+// WaitRunEnd returns the run when it has ended or waits for a person, or as it is
+// after about 20 seconds.
+func (c *Client) WaitRunEnd(ctx context.Context, id int64) (r Run, err error) {
+	return r, c.call(ctx, "GET", runPath(id)+"?end=true", nil, &r)
+}
+
 // Log opens the log of a job's attempt, 0 for the last, from an offset. With
 // follow it goes on until the attempt ends.
 func (c *Client) Log(ctx context.Context, run int64, job string, attempt int, offset int64, follow bool) (io.ReadCloser, error) {

@@ -12,8 +12,17 @@ type Project struct {
 	Key           string    `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
 	TokenVariable string    `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
 	URLVariable   string    `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
-	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at; 0 for never"`
+	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at without a webhook; 0 for never"`
 	Created       time.Time `json:"created"`
+	Look          *Look     `json:"look,omitempty" doc:"with one project"`
+}
+
+// Look is what the server found at a repository last.
+type Look struct {
+	Looked *time.Time `json:"looked,omitempty" doc:"last time that it answered"`
+	Error  string     `json:"error,omitempty" doc:"of the last look"`
+	Hook   bool       `json:"hook,omitempty" doc:"a webhook reports changes"`
+	Unmade []string   `json:"unmade,omitempty" doc:"pushes whose run could not be made, newest first"`
 }
 
 // ProjectInput makes or changes a project. Fields that are absent stay as they are.

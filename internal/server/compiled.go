@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"refline/internal/pipeline"
+	"refline/internal/scheduler"
 	"refline/internal/store"
 )
 
@@ -32,7 +33,11 @@ func (s *Server) compiledRun(ctx context.Context, r store.Run) (*compiledRun, er
 	if c != nil {
 		return c, nil
 	}
-	p, err := s.pipelineOf(ctx, r)
+	body, err := s.store.PipelineBody(ctx, r.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	p, err := scheduler.DecodePipeline(body)
 	if err != nil {
 		return nil, err
 	}

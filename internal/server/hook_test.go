@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cgi"
@@ -23,6 +24,8 @@ import (
 
 	"refline/internal/api"
 	"refline/internal/forge/forgetest"
+	"refline/internal/pipeline"
+	"refline/internal/scheduler"
 	"refline/internal/secret"
 	"refline/internal/store"
 )
@@ -38,6 +41,8 @@ type hookBench struct {
 	path    string // of the webhook
 	secret  string
 	last    int
+	options Options
+	halt    func() // ends what Run does
 }
 
 const forgeToken = "forge-token-18dk27fh"
@@ -81,15 +86,9 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 		if change != nil {
 			change(o)
 		}
+		b.options = *o
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		if err := b.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(func() { stop(); ended.Wait() })
+	b.begin(t)
 	p := postJSON[api.Project](t, b, "POST", "/api/v1/projects", map[string]any{"url": web.URL + "/g/p.git", "name": "p"})
 	b.project = p.ID
 	b.await(t, "the first look", func() bool {
@@ -104,6 +103,19 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 	}
 	b.path, b.secret = h.Path, hooks[0].Secret
 	return b
+}
+
+// begin lets the server work until halt or the end of the test.
+func (b *hookBench) begin(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := b.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	b.halt = func() { stop(); ended.Wait() }
+	t.Cleanup(b.halt)
 }
 
 func (b *hookBench) gitIn(t *testing.T, dir string, args ...string) string {
@@ -414,6 +426,34 @@ func TestEqualDeliveries(t *testing.T) {
 	}
 }
 
+// TestDeliveriesWait takes up after a start what came before it.
+func TestDeliveriesWait(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitlab", nil)
+	b.await(t, "the look at the new webhook", func() bool {
+		l, err := b.store.LookOf(t.Context(), b.project)
+		return err == nil && l.Next.Sub(l.Looked) >= time.Hour
+	})
+	b.halt()
+	one := b.push(t, "one")
+	event, payload := b.pushEvent("refs/heads/main", one)
+	if r := b.deliver(t, event, "", payload); r.StatusCode != http.StatusAccepted {
+		t.Fatalf("%d %s", r.StatusCode, r.body)
+	}
+	err := b.Close()
+	if err == nil {
+		b.Server, err = Open(t.Context(), b.options)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.runs(t); len(got) != 0 {
+		t.Errorf("%q before the start", got)
+	}
+	b.begin(t)
+	b.awaitRuns(t, fmt.Sprintf("push main %.7s ann", one))
+}
+
 // TestLostHook finds a push that no delivery reported, an hour later, and warns.
 func TestLostHook(t *testing.T) {
 	t.Parallel()
@@ -465,6 +505,92 @@ func TestStatuses(t *testing.T) {
 		s := b.forge.Statuses()
 		return len(s) == 3 && s[2].Commit == two && s[2].State == "error" && strings.Contains(s[2].Description, ".gitlab-ci.yml:1")
 	})
+	p := postJSON[api.Project](t, b, "GET", "/api/v1/projects/p", nil)
+	if p.Look == nil || !p.Look.Hook || len(p.Look.Unmade) != 1 || !strings.Contains(p.Look.Unmade[0], ".gitlab-ci.yml:1") {
+		t.Errorf("%+v", p.Look)
+	}
+}
+
+// TestRefusedStatus stops when the forge refuses the token, and the run says why.
+func TestRefusedStatus(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitlab", nil)
+	b.setVariable(b.project, secret.Variable{Name: "FORGE_TOKEN", Environment: "*", Value: secretOf("revoked-token-18sk"), Masked: true, Raw: true})
+	one := b.push(t, "one")
+	event, payload := b.pushEvent("refs/heads/main", one)
+	b.deliver(t, event, "", payload)
+	b.awaitRuns(t, fmt.Sprintf("push main %.7s ann", one))
+	list, err := b.store.Runs(t.Context(), store.RunFilter{Project: b.project})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r api.Run
+	b.await(t, "the refusal", func() bool {
+		r = postJSON[api.Run](t, b, "GET", fmt.Sprintf("/api/v1/runs/%d", list[0].ID), nil)
+		return len(r.Notices) == 1
+	})
+	if !strings.Contains(r.Notices[0], "status: ") || !strings.Contains(r.Notices[0], "401") || strings.Contains(r.Notices[0], "revoked-token") {
+		t.Errorf("%q", r.Notices)
+	}
+}
+
+// TestPlanComments writes the plan of a merge request's run as one comment, over the
+// one before.
+func TestPlanComments(t *testing.T) {
+	t.Parallel()
+	b := startHooks(t, "gitea", nil)
+	b.git(t, "checkout", "-q", "-b", "change")
+	b.write(t, ".gitlab-ci.yml", strings.Replace(pipelineFile, "job:", "plan:\n  rules: [{when: always}]", 1))
+	head := b.push(t, "with a plan")
+	event, payload := b.requestEvent(9, "change", head, false)
+	b.deliver(t, event, "", payload)
+	var run store.Run
+	b.await(t, "the run of the merge request", func() bool {
+		list, err := b.store.Runs(t.Context(), store.RunFilter{Project: b.project})
+		i := slices.IndexFunc(list, func(r store.Run) bool { return r.Source == "merge_request_event" })
+		if i >= 0 {
+			run = list[i]
+		}
+		return err == nil && i >= 0
+	})
+	for n, text := range []string{"one stack changes", "two stacks change"} {
+		b.finishJob(t, run.ID, int64(n+1), `{"event":"step","step":{"type":"plan","title":"x","text":"`+text+`"}}`)
+		b.await(t, "the comment", func() bool {
+			c := b.forge.Comments()
+			return len(c) == 1 && c[0].Request == 9 && strings.Contains(c[0].Body, text)
+		})
+	}
+}
+
+// finishJob does what a runner does with the first job of a run: it reports an event
+// and ends the attempt, which is as if retried for n above 1.
+func (b *hookBench) finishJob(t *testing.T, run, n int64, event string) {
+	t.Helper()
+	if n > 1 {
+		if err := b.scheduler.Act(t.Context(), run, pipeline.Event{Kind: pipeline.EventRetry, Job: "plan"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	session, err := b.scheduler.OpenSession(t.Context(), 0, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; {
+		answer, err := b.scheduler.Poll(t.Context(), session, 1, nil, 10*time.Second)
+		if err != nil || len(answer.Jobs) == 0 {
+			t.Fatalf("%+v %v", answer, err)
+		}
+		for _, a := range answer.Jobs {
+			if done = done || a.Run == run; a.Run == run {
+				err = b.store.Update(t.Context(), func(tx *store.Tx) error {
+					return tx.AddEvents(t.Context(), []store.AttemptEvent{{Attempt: a.Fence, Seq: 0, Body: event}})
+				})
+			}
+			if err := errors.Join(err, b.scheduler.Finish(t.Context(), session, a.Fence, scheduler.Result{Status: pipeline.StatusSuccess})); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // TestForks waits for a person, at the forge too, and the run is one of a fork.
@@ -519,6 +645,7 @@ func TestHookRotation(t *testing.T) {
 	if b.secret = b.forge.Hooks()[0].Secret; b.secret == old {
 		t.Fatal("the secret is the same")
 	}
+	postJSON[any](t, b, "PUT", "/api/v1/projects/p/notifications/team", map[string]any{"slack_url": "https://chat.example.com/secret-path"})
 	postJSON[any](t, b, "POST", "/api/v1/secret-keys/rotate", nil)
 	postJSON[any](t, b, "POST", "/api/v1/secret-keys/retire", nil)
 	send := func(secret string) int {
@@ -528,6 +655,9 @@ func TestHookRotation(t *testing.T) {
 	}
 	if got := []int{send(old), send(b.secret)}; !slices.Equal(got, []int{202, 202}) {
 		t.Errorf("while both hold: %v", got)
+	}
+	if list := postJSON[[]api.Notification](t, b, "GET", "/api/v1/projects/p/notifications", nil); len(list) != 1 || list[0].Host != "chat.example.com" {
+		t.Errorf("%+v", list)
 	}
 	b.pass(25 * time.Hour)
 	if got := []int{send(old), send(b.secret)}; !slices.Equal(got, []int{403, 202}) {

@@ -166,7 +166,7 @@ func (s *Server) watchRuns(ctx context.Context) {
 			if c.Project == 0 {
 				continue // the server that made the change wants it
 			}
-			if err := s.wantNotices(ctx, c.Run); err != nil && ctx.Err() == nil && !errs.Is(err, errs.NotFound) {
+			if err := s.wantNotices(ctx, c.Project, c.Run); err != nil && ctx.Err() == nil && !errs.Is(err, errs.NotFound) {
 				s.options.Log.Error("note what a run is to show at its forge", "run", c.Run, "error", err)
 			}
 		}
@@ -246,13 +246,13 @@ func eventsOf(names []string) []notify.Event {
 
 // wantNotices wants what a run's state is to show elsewhere. A child pipeline shows
 // in its parent.
-func (s *Server) wantNotices(ctx context.Context, id int64) error {
-	r, err := s.store.Run(ctx, id)
-	if err != nil || r.Parent != 0 {
+func (s *Server) wantNotices(ctx context.Context, project, id int64) error {
+	to, err := s.listeners(ctx, project)
+	if err != nil || !to.status && len(to.rules) == 0 {
 		return err
 	}
-	to, err := s.listeners(ctx, r.Project)
-	if err != nil || !to.status && len(to.rules) == 0 {
+	r, err := s.store.Run(ctx, id)
+	if err != nil || r.Parent != 0 {
 		return err
 	}
 	n, facts, err := s.noticeRun(ctx, r)
@@ -373,6 +373,18 @@ func (s *Server) noticeJobs(ctx context.Context, r store.Run, n *notify.Run) err
 	}
 	n.SystemError = len(n.Failed) > 0 && system
 	return nil
+}
+
+// unsent are what a run was to show elsewhere and could not yet, and why.
+func (s *Server) unsent(ctx context.Context, run int64) ([]string, error) {
+	rows, err := s.store.Notifications(ctx, run)
+	var list []string
+	for _, n := range rows {
+		if n.Error != "" {
+			list = append(list, fmt.Sprintf("%s: %s", n.Kind, n.Error))
+		}
+	}
+	return list, err
 }
 
 // systemReason reports whether a job failed for no fault of its code.

@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
+	"refline/internal/api"
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/scheduler"
@@ -127,6 +130,31 @@ func (s *Server) lookAt(ctx context.Context, p store.Project) error {
 		wakeUp(s.wanted)
 	}
 	return nil
+}
+
+// mostUnmade is how many runs that could not be made are shown.
+const mostUnmade = 5
+
+// wireLook says what the last look at a project came to.
+func (s *Server) wireLook(ctx context.Context, p store.Project) (*api.Look, error) {
+	l, err := s.store.LookOf(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := s.store.Triggers(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.Look{Looked: timeOrNil(l.Looked), Error: l.Error, Hook: len(hooks) > 0}
+	rows, err := s.store.WantedRuns(ctx, p.ID)
+	for _, row := range rows {
+		var w scheduler.Wanted
+		if row.Error == "" || len(out.Unmade) == mostUnmade || json.Unmarshal(row.Body, &w) != nil {
+			continue
+		}
+		out.Unmade = append(out.Unmade, fmt.Sprintf("%s at %.7s: %s", w.Ref.Name, w.Commit, row.Error))
+	}
+	return out, err
 }
 
 // repositoryPath is the path of a repository at its forge: data/flows.

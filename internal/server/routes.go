@@ -71,6 +71,7 @@ func (s *Server) routes() http.Handler {
 	s.hookSetRoutes(a)
 	s.notifyRoutes(a)
 	s.statusRoutes(a)
+	s.environmentRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
@@ -105,7 +106,12 @@ func (s *Server) projectRoutes(a huma.API) {
 	})
 	op(s, a, "GET /api/v1/projects/{project}", actRead, "show a project", func(ctx context.Context, in *ByProject) (*answer[api.Project], error) {
 		p, err := s.store.ProjectNamed(ctx, in.Project)
-		return &answer[api.Project]{wireProject(p)}, err
+		if err != nil {
+			return nil, err
+		}
+		out := wireProject(p)
+		out.Look, err = s.wireLook(ctx, p)
+		return &answer[api.Project]{out}, err
 	})
 	op(s, a, "PATCH /api/v1/projects/{project}", actWrite, "change a project", func(ctx context.Context, in *struct {
 		ByProject
@@ -229,11 +235,12 @@ func (s *Server) runRoutes(a huma.API) {
 	op(s, a, "GET /api/v1/runs/{run}", actRead, "show a run", func(ctx context.Context, in *struct {
 		ByRun
 		Since int64 `query:"since" doc:"wait until the run's version is above, for 20 seconds at most"`
+		End   bool  `query:"end" doc:"wait until the run has ended or waits for a person, for 20 seconds at most"`
 	}) (*answer[api.Run], error) {
 		var r api.Run
 		var err error
-		if in.Since > 0 {
-			r, err = s.waitRun(ctx, in.Run, in.Since, 20*time.Second)
+		if in.Since > 0 || in.End {
+			r, err = s.waitRun(ctx, in.Run, in.Since, in.End, 20*time.Second)
 		} else {
 			r, err = s.showRun(ctx, in.Run)
 		}

@@ -105,8 +105,24 @@ func (s *Server) wireRun(ctx context.Context, r store.Run) (api.Run, error) {
 	return s.newNames().run(ctx, r)
 }
 
-// showRun returns a run with its jobs.
+// showRun returns a run with its jobs, and says why those do not start that wait.
 func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
+	out, err := s.runWithJobs(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	r, err := s.store.Run(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	if out.Notices, err = s.unsent(ctx, id); err != nil {
+		return out, err
+	}
+	return out, s.explain(ctx, r, &out)
+}
+
+// runWithJobs returns a run with its jobs.
+func (s *Server) runWithJobs(ctx context.Context, id int64) (api.Run, error) {
 	r, err := s.store.Run(ctx, id)
 	if err != nil {
 		return api.Run{}, err
@@ -142,9 +158,6 @@ func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
 			j.Attempt = row.Attempt
 		}
 	}
-	if err := s.explain(ctx, r, &out); err != nil {
-		return out, err
-	}
 	if facts, err := s.runFacts(ctx, id); err == nil {
 		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
 		out.Path = facts.Facts.ConfigPath
@@ -176,12 +189,13 @@ func (s *Server) explain(ctx context.Context, r store.Run, out *api.Run) (err er
 	return nil
 }
 
+// pipelineOf is the compiled pipeline of a run, which is not to be changed.
 func (s *Server) pipelineOf(ctx context.Context, r store.Run) (*pipeline.Pipeline, error) {
-	body, err := s.store.PipelineBody(ctx, r.Pipeline)
+	c, err := s.compiledRun(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return scheduler.DecodePipeline(body)
+	return c.Pipeline, nil
 }
 
 func (s *Server) runFacts(ctx context.Context, id int64) (definition.RunFacts, error) {
@@ -193,8 +207,9 @@ func (s *Server) runFacts(ctx context.Context, id int64) (definition.RunFacts, e
 	return facts, err
 }
 
-// waitRun returns a run when its version is above since, or after hold.
-func (s *Server) waitRun(ctx context.Context, id, since int64, hold time.Duration) (api.Run, error) {
+// waitRun returns a run when its version is above since, or with end when it has
+// ended or waits for a person; after hold it returns the run as it is.
+func (s *Server) waitRun(ctx context.Context, id, since int64, end bool, hold time.Duration) (api.Run, error) {
 	within, cancel := context.WithTimeout(ctx, hold)
 	defer cancel()
 	watch := s.scheduler.Watch(id)
@@ -204,8 +219,9 @@ func (s *Server) waitRun(ctx context.Context, id, since int64, hold time.Duratio
 		if err != nil {
 			return api.Run{}, err
 		}
-		if r.Version > since || within.Err() != nil {
-			return s.showRun(ctx, id)
+		ended := !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting
+		if within.Err() != nil || ended && r.Version > since || !end && r.Version > since {
+			return s.runWithJobs(ctx, id)
 		}
 		select {
 		case <-within.Done():

@@ -40,6 +40,9 @@ type RunnerAPI struct {
 	Files AttemptFiles
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
 	Warm func(ctx context.Context, session store.Session) []api.WarmRepository
+	// Record prepares what else is written with the result of an attempt, in its
+	// transaction; it may return nil. May be nil.
+	Record func(context.Context, store.Lease, api.JobResult) (func(context.Context, *store.Tx) error, error)
 	// Changed is called after log bytes or events of an attempt were added; may be nil.
 	Changed func(run, fence int64)
 

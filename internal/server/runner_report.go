@@ -253,8 +253,19 @@ func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) err
 	}
 	sum := sha256.Sum256(body)
 	result := scheduler.Result{Status: r.Status, Reason: r.Reason, ExitCode: r.ExitCode, Digest: hex.EncodeToString(sum[:])}
-	if worthKeeping(r) {
+	var record func(context.Context, *store.Tx) error
+	if a.Record != nil && l.Open {
+		if record, err = a.Record(ctx, l, r); err != nil {
+			return err
+		}
+	}
+	if worthKeeping(r) || record != nil {
 		result.Report = func(ctx context.Context, tx *store.Tx) error {
+			if record != nil {
+				if err := record(ctx, tx); err != nil {
+					return err
+				}
+			}
 			return tx.PutResult(ctx, store.AttemptResult{Attempt: l.ID, Run: l.Run, Body: string(body)})
 		}
 	}

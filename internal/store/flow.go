@@ -4,10 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"time"
-
-	"refline/internal/errs"
 )
 
 // Flow is a row of flows: a registered definition.
@@ -165,10 +162,9 @@ func (t *Tx) PutRunFacts(ctx context.Context, run int64, body []byte) error {
 
 // RunFacts returns what [Tx.PutRunFacts] kept.
 func (s *Store) RunFacts(ctx context.Context, run int64) ([]byte, error) {
-	var body []byte
-	err := s.read.QueryRowContext(ctx, s.rebind("SELECT body FROM run_facts WHERE run = ?"), run).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errs.E(errs.NotFound, "no run %d", run)
-	}
-	return body, storageError(err)
+	rows, err := s.query(ctx, "SELECT body FROM run_facts WHERE run = ?", run)
+	return first(rows, err, func(rows *sql.Rows) ([]byte, error) {
+		var body []byte
+		return body, rows.Scan(&body)
+	}, "no run %d", run)
 }

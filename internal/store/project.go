@@ -78,12 +78,6 @@ func (s *Store) ProjectNamed(ctx context.Context, name string) (Project, error) 
 	return first(rows, err, scanProject, "no project %q; list them: refline project list", name)
 }
 
-// query reads without a transaction.
-func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind(text), args...)
-	return rows, storageError(err)
-}
-
 // first returns the first row, else NotFound with the text.
 func first[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error), missing string, args ...any) (T, error) {
 	list, err := collect(rows, err, scan)

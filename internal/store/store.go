@@ -35,6 +35,7 @@ type Store struct {
 	postgres bool
 
 	writer writer // of SQLite
+	reader reader
 
 	ids struct {
 		sync.Mutex
@@ -118,6 +119,8 @@ func (s *Store) Shared() bool { return s.postgres }
 func (s *Store) Close() error {
 	var all []error
 	all = append(all, s.writer.close())
+	all = append(all, s.closeReader()...)
+	all = append(all, s.closeReader()...)
 	if s.read != nil && s.read != s.write {
 		all = append(all, s.read.Close())
 	}
