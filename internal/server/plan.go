@@ -70,7 +70,7 @@ func (s *Server) retryable(ctx context.Context, r store.Run, pos int, j *pipelin
 		return err
 	}
 	approved, err := s.approved(ctx, r.ID, pos)
-	if err == nil && len(approved) == 0 {
+	if err == nil && len(approved.Digests) == 0 {
 		err = needDigest(r.ID, j, plans)
 	}
 	return err
@@ -227,13 +227,13 @@ func (s *Server) deployable(ctx context.Context, r store.Run, p store.Plan) erro
 	return nil
 }
 
-// approved are the digests that were approved last for a job, nil if none were.
-func (s *Server) approved(ctx context.Context, run int64, pos int) ([]string, error) {
+// approved is the last approval of plans for a job; it has no digests if there is none.
+func (s *Server) approved(ctx context.Context, run int64, pos int) (store.Approval, error) {
 	list, err := s.store.Approvals(ctx, run)
-	var out []string
+	var out store.Approval
 	for _, a := range list {
 		if a.Pos == pos {
-			out = a.Digests
+			out = a
 		}
 	}
 	return out, err
