@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -108,9 +109,11 @@ func showRunPlans(ctx context.Context, e *env, client *api.Client, run int64, na
 		return errs.E(errs.NotFound, "run %d has no plan of stack %q%s", run, name, didYouMean(name, names))
 	}
 	files := []*planfile.Plan{}
+	var unreadable error
 	for i, p := range list {
 		if p.Problem != "" {
-			return errs.E(errs.Conflict, "%s: %s", p.Path, p.Problem)
+			unreadable = errors.Join(unreadable, errs.E(errs.Conflict, "job %s: %s", p.Job, p.Problem))
+			continue
 		}
 		file, err := fetchPlan(ctx, client, p)
 		if err != nil {
@@ -131,9 +134,11 @@ func showRunPlans(ctx context.Context, e *env, client *api.Client, run int64, na
 		}
 	}
 	if asJSON {
-		return e.printJSON(files)
+		if err := e.printJSON(files); err != nil {
+			return err
+		}
 	}
-	return nil
+	return unreadable
 }
 
 // fetchPlan gets the file of a plan, whose digest must be the one that is listed.
@@ -184,7 +189,7 @@ func planLines(plans []api.Plan) []string {
 	out := []string{"plans"}
 	for _, p := range plans {
 		if p.Problem != "" {
-			out = append(out, fmt.Sprintf("  %s: %s", termview.Plain(p.Path), termview.Plain(p.Problem)))
+			out = append(out, "  "+termview.Plain(p.Problem))
 			continue
 		}
 		out = append(out, fmt.Sprintf("  %s: %s", termview.Plain(p.StackName), p.Summary))

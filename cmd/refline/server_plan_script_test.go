@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,4 +37,18 @@ func scriptVariable(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(ts.Exec("sh", "-c", `refline var set "$1" --server --project "$2" --visible <"$3"`, "sh", name, args[0], value))
 		ts.Check(os.Remove(value))
 	}
+}
+
+// scriptPush pushes a branch of the repository zone to zone.git and has the forge tell
+// the server, by the webhook of the project: push BRANCH DELIVERY.
+func scriptPush(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: push BRANCH DELIVERY")
+	}
+	work := ts.Getenv("WORK")
+	ts.Check(ts.Exec("git", "-C", filepath.Join(work, "zone"), "push", "-q", filepath.Join(work, "zone.git"), args[0]))
+	ts.Check(ts.Exec("git", "-C", filepath.Join(work, "zone"), "rev-parse", args[0]))
+	fromStdout(ts, false, []string{"COMMIT"})
+	ts.Setenv("BRANCH", args[0])
+	deliver(ts, false, []string{"202", "push", args[1], "push.json"})
 }

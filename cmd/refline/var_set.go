@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -29,8 +30,8 @@ func newVarSetCmd(e *env) *cobra.Command {
 		Use:   "set NAME | NAME=@FILE",
 		Short: "Keep a variable: its value from a prompt, standard input or a file",
 		Long: `Keep a variable. Its value is asked for on the terminal without echo, or read from
-standard input (without its last line end), or from a file, as it is. A value never
-goes on the command line, where process lists show it.
+standard input (without its last line end, except that of a private key), or from a
+file, as it is. A value never goes on the command line, where process lists show it.
 
 It is masked unless --visible is given, and taken as it is unless --expand is.
 Updating a variable changes its value and what the flags say; the rest stays.
@@ -68,9 +69,19 @@ func varValue(e *env, spec string) (name string, value secret.Value, err error) 
 	case hasFrom:
 		value, err = e.secrets().File(file)
 	default:
-		value, err = e.secrets().Typed(name)
+		if value, err = e.secrets().Typed(name); err == nil && privateKeyEnd(value) {
+			value = secret.NewString(value.RevealString() + "\n")
+		}
 	}
 	return name, value, err
+}
+
+// privateKeyEnd reports whether a value ends with the last line of a private key, but
+// without its line end. OpenSSH reads no such file: "error in libcrypto".
+func privateKeyEnd(value secret.Value) bool {
+	text := value.Reveal()
+	last := text[bytes.LastIndexByte(text, '\n')+1:]
+	return bytes.HasPrefix(last, []byte("-----END ")) && bytes.HasSuffix(last, []byte("PRIVATE KEY-----"))
 }
 
 func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {

@@ -23,7 +23,7 @@ type Plan struct {
 	Empty       bool           `json:"empty,omitempty" doc:"nothing would change"`
 	Summary     string         `json:"summary" doc:"the changes, counted"`
 	Refusals    []string       `json:"refusals,omitempty" doc:"why it may not be deployed"`
-	Problem     string         `json:"problem,omitempty" doc:"why its file cannot be read"`
+	Problem     string         `json:"problem,omitempty" doc:"why its file cannot be read, with its name"`
 	Created     time.Time      `json:"created,omitzero"`
 	DeployJobs  []string       `json:"deploy_jobs,omitempty" doc:"manual jobs of the run that take it"`
 	ReplacedBy  int64          `json:"replaced_by,omitempty" doc:"the later run that planned the stack again"`

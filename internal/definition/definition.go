@@ -123,7 +123,7 @@ func (d *Definition) takeSource(ctx context.Context, r Request) {
 func (d *Definition) completeFacts(ctx context.Context, r Request) {
 	f := &d.Facts
 	protected := r.Variables.Protected
-	f.Protected = f.Protected || f.Branch != "" && protected.Branch(f.Branch) || f.Tag != "" && protected.Tag(f.Tag)
+	f.Protected = f.Protected && !protected.Only || f.Branch != "" && protected.Branch(f.Branch) || f.Tag != "" && protected.Tag(f.Tag)
 	f.ConfigPath, f.PipelineID, f.Created = d.File, max(r.PipelineID, 1), r.Created
 	*f = f.As(r.Trigger)
 	if m := f.MergeRequest; m != nil {
@@ -132,7 +132,7 @@ func (d *Definition) completeFacts(ctx context.Context, r Request) {
 			m.BaseSHA = base
 		}
 		// As in GitLab, both branches are, or the merge request is not.
-		f.Protected = f.Protected && (m.TargetBranch == f.DefaultBranch || protected.Branch(m.TargetBranch))
+		f.Protected = f.Protected && (m.TargetBranch == f.DefaultBranch && !protected.Only || protected.Branch(m.TargetBranch))
 	}
 	f.Registry = r.Registry
 }

@@ -93,7 +93,7 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	}
 	variables.Project = n.Trust.Visible(variables.Project)
 	variables.Pipeline = n.Variables
-	variables.Protected = secret.ProtectedRefs{Branches: n.Project.ProtectedBranches, Tags: n.Project.ProtectedTags}
+	variables.Protected = ProtectedRefs(n.Project)
 	const zeros = "0000000000000000000000000000000000000000"
 	code := source.NewCommit(ctx, remote, commit, source.Options{Includes: l.Includes(ctx, n.Project), Before: cmp.Or(n.Before, zeros), Origin: n.Project.URL})
 	defer code.Close()
@@ -115,6 +115,11 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 		return nil, err
 	}
 	return &Resolved{Commit: commit, Definition: d}, nil
+}
+
+// ProtectedRefs are those that a project names, without any its default branch.
+func ProtectedRefs(p store.Project) secret.ProtectedRefs {
+	return secret.ProtectedRefs{Branches: p.ProtectedBranches, Tags: p.ProtectedTags, Only: len(p.ProtectedBranches)+len(p.ProtectedTags) > 0}
 }
 
 // NothingToRun is in the error, of kind NotFound, of a launch that makes no run

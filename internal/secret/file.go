@@ -202,7 +202,7 @@ func (r *reader) variables(n *yaml.Node) (out []Variable) {
 
 // Plain returns the YAML of the file, values in clear text.
 func (f *File) Plain() ([]byte, error) {
-	out := fileYAML{Recipients: f.Recipients, Protected: protectedYAML(f.Protected), Variables: []variableYAML{}}
+	out := fileYAML{Recipients: f.Recipients, Protected: protectedYAML{f.Protected.Branches, f.Protected.Tags}, Variables: []variableYAML{}}
 	for _, v := range f.Variables {
 		y := variableYAML{v.Name, v.Value.RevealString(), v.Environment, v.Protected, v.Masked, v.Raw, v.File, v.Description}
 		if y.Environment == AnyEnvironment {

@@ -108,10 +108,11 @@ func matchesWildcard(pattern, name string) bool {
 }
 
 // ProtectedRefs says which branches and tags are protected: names, with * for
-// any characters.
+// any characters. The default branch is too, unless Only is set.
 type ProtectedRefs struct {
 	Branches []string
 	Tags     []string
+	Only     bool // these, and the default branch only if it is among them
 }
 
 // Branch reports whether a branch is protected.

@@ -10,6 +10,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/scheduler"
 	"refline/internal/secret"
 	"refline/internal/store"
 )
@@ -102,7 +103,10 @@ func (a *Access) ForAttempt(ctx context.Context, attempt Attempt) (Secrets, erro
 // stillProtected reports whether a run's ref is protected by the project's rules of
 // now: a retry must not get what its ref has lost.
 func stillProtected(p store.Project, f definition.RunFacts) bool {
-	rules := secret.ProtectedRefs{Branches: append([]string{f.Facts.DefaultBranch}, p.ProtectedBranches...), Tags: p.ProtectedTags}
+	rules := scheduler.ProtectedRefs(p)
+	if !rules.Only {
+		rules.Branches = []string{f.Facts.DefaultBranch}
+	}
 	return rules.Protects(f.Ref())
 }
 

@@ -612,7 +612,7 @@ func TestStillProtected(t *testing.T) {
 		}
 		return f
 	}
-	p := store.Project{ProtectedBranches: []string{"release/*"}, ProtectedTags: []string{"v*"}}
+	p := store.Project{ProtectedBranches: []string{"main", "release/*"}, ProtectedTags: []string{"v*"}}
 	for name, tt := range map[string]struct {
 		facts definition.RunFacts
 		want  bool
@@ -632,5 +632,11 @@ func TestStillProtected(t *testing.T) {
 	}
 	if stillProtected(store.Project{}, facts("release/1", "", "")) {
 		t.Error("a branch that is not protected any more is")
+	}
+	if !stillProtected(store.Project{}, facts("main", "", "")) {
+		t.Error("the default branch of a project that names none is not protected")
+	}
+	if stillProtected(store.Project{ProtectedBranches: []string{"release/*"}}, facts("main", "", "")) {
+		t.Error("the default branch is protected though the project names other branches only")
 	}
 }

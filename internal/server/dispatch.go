@@ -43,8 +43,8 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	if err != nil {
 		return spec, err
 	}
-	if len(approved) > 0 {
-		spec.Variables.Above = append(spec.Variables.Above, pipeline.Variable{Name: planfile.ApprovedVariable, Value: strings.Join(approved, " "), Raw: true})
+	if len(approved.Digests) > 0 {
+		spec.Variables.Above = append(spec.Variables.Above, pipeline.Variable{Name: planfile.ApprovedVariable, Value: strings.Join(approved.Digests, " "), Raw: true})
 	}
 	if err := d.sources(ctx, w, &spec); err != nil {
 		return spec, err

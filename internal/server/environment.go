@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -9,11 +11,9 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
+	"refline/internal/stack/planfile"
 	"refline/internal/store"
 )
-
-// planVariable names the digest of a deployed plan in a job's dotenv report.
-const planVariable = "REFLINE_PLAN_DIGEST"
 
 // recordDeployment prepares what the end of an attempt writes if its job deployed to
 // an environment or stopped it; nil if it did not. What it returns is called in the
@@ -47,10 +47,16 @@ func (s *Server) recordDeployment(ctx context.Context, l store.Lease, r api.JobR
 	if err != nil || name == "" {
 		return nil, err
 	}
-	plan := ""
-	for _, v := range r.Dotenv {
-		if v.Name == planVariable {
-			plan = v.Value
+	approval, err := s.approved(ctx, w.run.ID, l.Pos)
+	if err != nil {
+		return nil, err
+	}
+	actor, plan := cmp.Or(approval.Actor, w.run.Actor), strings.Join(approval.Digests, " ")
+	if plan == "" { // a job that nobody had to approve may report what it deployed
+		for _, v := range r.Dotenv {
+			if v.Name == planfile.ApprovedVariable {
+				plan = v.Value
+			}
 		}
 	}
 	environments, err := s.store.NewIDs(ctx, "environment", 1)
@@ -63,7 +69,7 @@ func (s *Server) recordDeployment(ctx context.Context, l store.Lease, r api.JobR
 	}
 	row := store.Deployment{
 		ID: ids[0], Project: w.project.ID, Run: w.run.ID, Attempt: l.ID, Job: w.job.Name, Action: action, Ref: w.run.Ref, SHA: w.run.SHA,
-		URL: url, Plan: plan, Actor: w.run.Actor, Created: s.options.Now().UTC().Truncate(time.Millisecond),
+		URL: url, Plan: plan, Actor: actor, Created: s.options.Now().UTC().Truncate(time.Millisecond),
 	}
 	return func(ctx context.Context, tx *store.Tx) error { return tx.Deploy(ctx, environments[0], name, row) }, nil
 }

@@ -70,7 +70,7 @@ func (s *Server) retryable(ctx context.Context, r store.Run, pos int, j *pipelin
 		return err
 	}
 	approved, err := s.approved(ctx, r.ID, pos)
-	if err == nil && len(approved) == 0 {
+	if err == nil && len(approved.Digests) == 0 {
 		err = needDigest(r.ID, j, plans)
 	}
 	return err
@@ -152,6 +152,11 @@ func (s *Server) approve(ctx context.Context, r store.Run, pos int, j *pipeline.
 	case len(digests) == 0 && len(missing) == 0:
 		return nil // nothing would change
 	case len(digests) == 0:
+		for _, p := range plans {
+			if p.Problem != "" {
+				return s.deployable(ctx, r, p)
+			}
+		}
 		return needDigest(r.ID, j, plans)
 	}
 	if err := s.unknownDigest(ctx, r, j, plans, digests); err != nil {
@@ -197,8 +202,19 @@ func (s *Server) unknownDigest(ctx context.Context, r store.Run, j *pipeline.Job
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(p store.Plan) bool { return p.Digest == d && d != "" }) {
+		current, err := s.currentPlans(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		for _, other := range all { // the newest attempt first
+			if other.Digest != d || d == "" {
+				continue
+			}
 			why = fmt.Sprintf("the plan %s is of an earlier attempt, which was replaced", clip(planfile.Short(d)))
+			if slices.ContainsFunc(current, func(p store.Plan) bool { return p.Attempt == other.Attempt }) {
+				why = fmt.Sprintf("the plan %s is of a job whose artifacts this one does not take", clip(planfile.Short(d)))
+			}
+			break
 		}
 		return errs.E(errs.Conflict, "%s; job %s of run %d deploys %s; review again: refline runs plan %d", why, j.Name, r.ID, planList(plans), r.ID)
 	}
@@ -209,7 +225,7 @@ func (s *Server) unknownDigest(ctx context.Context, r store.Run, j *pipeline.Job
 func (s *Server) deployable(ctx context.Context, r store.Run, p store.Plan) error {
 	switch {
 	case p.Problem != "":
-		return errs.E(errs.Conflict, "the plan %s cannot be deployed: %s; run the job that made it again", p.Path, p.Problem)
+		return errs.E(errs.Conflict, "nothing can be approved here: %s; run the job that made it again", p.Problem)
 	case p.Empty:
 		return nil
 	case len(p.Refusals) > 0:
@@ -227,13 +243,13 @@ func (s *Server) deployable(ctx context.Context, r store.Run, p store.Plan) erro
 	return nil
 }
 
-// approved are the digests that were approved last for a job, nil if none were.
-func (s *Server) approved(ctx context.Context, run int64, pos int) ([]string, error) {
+// approved is the last approval of plans for a job; it has no digests if there is none.
+func (s *Server) approved(ctx context.Context, run int64, pos int) (store.Approval, error) {
 	list, err := s.store.Approvals(ctx, run)
-	var out []string
+	var out store.Approval
 	for _, a := range list {
 		if a.Pos == pos {
-			out = a.Digests
+			out = a
 		}
 	}
 	return out, err

@@ -40,7 +40,7 @@ func plansIn(ctx context.Context, archive *artifact.Archive, run store.Run, atte
 		}
 		is := true
 		if f.Size > maxPlanFile {
-			p.Problem = "the file is larger than 16 MiB, which a server does not read as a plan"
+			p.Problem = clip(f.Path) + " is larger than 16 MiB, which a server does not read as a plan"
 		} else if is, err = readPlan(ctx, archive, f.Path, &p); err != nil {
 			return nil, err
 		}
