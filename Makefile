@@ -42,6 +42,7 @@ test: ## run all tests with the race detector, beside Docker, moto and PostgreSQ
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)
 	go test ./cmd/refline -run Reference -update
+	go test ./internal/server -run OpenAPI -update
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for 20 seconds

@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"refline/internal/diag"
-	"refline/internal/localpipeline"
 
 	"github.com/spf13/cobra"
 )
@@ -51,18 +48,7 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// writeFile writes below the folder one works in, which it makes.
-func (e *env) writeFile(path string, text []byte) error {
-	path = e.path(path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, 0o644)
-}
-
 // short is the part of a commit's name that people read.
-func short(sha string) string { return localpipeline.Short(sha) }
-
 func didYouMean(name string, known []string) string {
 	return diag.DidYouMean(name, known)
 }

@@ -341,7 +341,7 @@ func TestCutMarkdown(t *testing.T) {
 		for line := range strings.SplitSeq(got, "\n") {
 			switch {
 			case open == "" && (strings.HasPrefix(line, "```") || strings.HasPrefix(line, "~~~")):
-				open = strings.TrimRight(line, "diff")
+				open = strings.TrimRight(line, "dif")
 			case open != "" && line == open:
 				open = ""
 			}

@@ -271,5 +271,3 @@ func (c *Compiled) PretenceNote(o Options) string {
 	o.Repo = "."
 	return fmt.Sprintf("%s is at %s here; to run its own code: refline run%s", c.Ref(), Short(c.Pretence.Commit), o.Again())
 }
-
-func (c *Compiled) where() string { return c.Where() }

@@ -54,7 +54,7 @@ func ReadFile(name string, data []byte) ([]Test, error) {
 		}
 		if err != nil {
 			broken = append(broken, fileErrors(name, err)...)
-			var inDocument *yaml.TypeError
+			var inDocument *yaml.LoadErrors
 			if errors.As(err, &inDocument) {
 				continue // the next document can be read
 			}

@@ -23,7 +23,6 @@ type starter struct {
 	flow  func(scheduler.FlowStart) (*pipeline.Pipeline, error)
 	calls atomic.Int64
 
-	mu      sync.Mutex
 	project int64
 }
 

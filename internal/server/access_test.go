@@ -354,8 +354,7 @@ func TestKeyFile(t *testing.T) {
 	ctx := context.Background()
 	s := storetest.Open(t, filepath.Join(dir, "refline.db"))
 	open := func(path string) (*Access, error) { return OpenAccess(ctx, s, AccessOptions{Data: dir, KeyFile: path}) }
-	a, err := open("")
-	if err != nil {
+	if _, err := open(""); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "secret-keys")
@@ -363,7 +362,8 @@ func TestKeyFile(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if a, err = open(""); err != nil {
+	a, err := open("")
+	if err != nil {
 		t.Fatal(err)
 	}
 	value := secret.NewString("a-value-of-16-by")

@@ -171,7 +171,7 @@ func observe(next http.Handler, o httpOptions) http.Handler {
 		q.Host = info.host
 		defer func() {
 			cause := recover()
-			if cause != nil && cause != http.ErrAbortHandler {
+			if cause != nil && cause != any(http.ErrAbortHandler) { //nolint:errorlint // a panic's own value
 				info.log(slog.String("panic", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 				if !info.answered() {
 					writeProblem(counting, q, errs.E(errs.Internal, "a handler failed"))

@@ -230,7 +230,6 @@ func (s *Server) Close() error {
 // what serves them.
 func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, end func(), err error) {
 	access := s.access()
-	end = func() {}
 	given, err := s.credentials(ctx, p)
 	if err != nil {
 		return nil, nil, err

@@ -76,7 +76,7 @@ type gitlabEvent struct {
 		gitlabMergeRequest
 		NoteID       text   `json:"id"`
 		Note         string `json:"note"`
-		NoteableType string `json:"noteable_type"`
+		NoteableType string `json:"noteable_type"` //nolint:misspell // GitLab's word
 		System       bool   `json:"system"`
 	} `json:"object_attributes"`
 	MergeRequest *gitlabMergeRequest `json:"merge_request"`

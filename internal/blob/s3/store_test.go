@@ -230,8 +230,10 @@ func TestLostAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n atomic.Int64
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Director = func(r *http.Request) { r.URL.Scheme, r.URL.Host = target.Scheme, target.Host } // keeps Host, which is signed
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
+		r.Out.Host = r.In.Host // which is signed
+	}}
 	lossy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n.Add(1)%4 != 0 {
 			proxy.ServeHTTP(w, r)

@@ -77,7 +77,7 @@ func TestWhereJobsRun(t *testing.T) {
 				tc.change(&o)
 			}
 			x, err := Open(t.Context(), o, &pipeline.Pipeline{Jobs: tc.jobs}, never, tc.ask)
-			defer x.Close()
+			defer x.Close() //nolint:staticcheck // what was opened is closed after an error too
 			var got []string
 			for i := range tc.jobs {
 				if err != nil || tc.jobs[i].When == pipeline.WhenManual {
