@@ -18,6 +18,9 @@ import (
 // the job will deploy. The approval is kept before the job starts.
 func (s *Server) play(ctx context.Context, run int64, job string, digests []string) error {
 	r, err := s.store.Run(ctx, run)
+	if err == nil {
+		err = s.mayGoOn(ctx, r)
+	}
 	if err != nil {
 		return err
 	}

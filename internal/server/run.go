@@ -234,9 +234,29 @@ func (s *Server) waitRun(ctx context.Context, id, since int64, end bool, hold ti
 	}
 }
 
+// mayGoOn refuses to let jobs of a protected run start for somebody who could not
+// have started it: they would get the secrets of who did.
+func (s *Server) mayGoOn(ctx context.Context, r store.Run) error {
+	if !r.Protected {
+		return nil
+	}
+	facts, err := s.runFacts(ctx, r.ID)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	if caller := Caller(ctx); facts.Trust.Level > caller.Level() {
+		return withHint(errs.E(errs.Denied, "run %d is of a protected ref, and its jobs get secrets that %s may not use", r.ID, caller),
+			"use a token with this scope: refline token create --scope "+string(actDeploy))
+	}
+	return nil
+}
+
 // act applies what a person asks of a run or of one of its jobs.
 func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.EventKind) error {
 	r, err := s.store.Run(ctx, id)
+	if err == nil && kind != pipeline.EventCancel {
+		err = s.mayGoOn(ctx, r)
+	}
 	if err != nil {
 		return err
 	}
