@@ -47,6 +47,14 @@ func (q *LookQueue) AskIn(project int64, delay time.Duration) {
 	time.AfterFunc(delay, func() { q.Ask(project) })
 }
 
+// Busy reports whether a look at a project runs or waits.
+func (q *LookQueue) Busy(project int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, busy := q.again[project]
+	return busy
+}
+
 func (q *LookQueue) signal() {
 	select {
 	case q.wake <- struct{}{}:

@@ -106,6 +106,16 @@ func startHooks(t *testing.T, kind string, change func(*Options)) *hookBench {
 		l, err := b.store.LookOf(t.Context(), b.project)
 		return err == nil && l.Next.Sub(l.Looked) >= time.Hour && l.Version >= 2
 	})
+	// A look that is still to come would find what a test pushes before its delivery
+	// does, and not know who pushed.
+	quiet := 0
+	b.await(t, "the end of all looks", func() bool {
+		quiet++
+		if b.looks.Busy(b.project) {
+			quiet = 0
+		}
+		return quiet > 20
+	})
 	return b
 }
 
