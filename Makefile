@@ -37,7 +37,7 @@ lint: ## run the linters of .golangci.yml
 
 .PHONY: test
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
-	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres go test -race -timeout 15m ./...
+	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres go test -race -timeout 22m ./...
 
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)
