@@ -16,12 +16,14 @@ func ofProject(project, rest string) string {
 
 // Variables lists the variables of a project, "" for those of the server.
 func (c *Client) Variables(ctx context.Context, project string) (list []Variable, err error) {
-	return list, c.call(ctx, "GET", ofProject(project, "variables"), nil, &list)
+	err = c.call(ctx, "GET", ofProject(project, "variables"), nil, &list)
+	return list, err
 }
 
 // SetVariable makes or changes a variable.
 func (c *Client) SetVariable(ctx context.Context, project, name, environment string, in VariableInput) (v Variable, err error) {
-	return v, c.call(ctx, "PUT", ofProject(project, "variables/"+url.PathEscape(name))+query(url.Values{"environment": {environment}}), in, &v)
+	err = c.call(ctx, "PUT", ofProject(project, "variables/"+url.PathEscape(name))+query(url.Values{"environment": {environment}}), in, &v)
+	return v, err
 }
 
 // RemoveVariable removes a variable.
@@ -31,12 +33,14 @@ func (c *Client) RemoveVariable(ctx context.Context, project, name, environment 
 
 // Keys lists the deploy keys of a project, "" for those of the server.
 func (c *Client) Keys(ctx context.Context, project string) (list []DeployKey, err error) {
-	return list, c.call(ctx, "GET", ofProject(project, "keys"), nil, &list)
+	err = c.call(ctx, "GET", ofProject(project, "keys"), nil, &list)
+	return list, err
 }
 
 // AddKey makes a deploy key on the server.
 func (c *Client) AddKey(ctx context.Context, project string, in DeployKeyInput) (k DeployKey, err error) {
-	return k, c.call(ctx, "POST", ofProject(project, "keys"), in, &k)
+	err = c.call(ctx, "POST", ofProject(project, "keys"), in, &k)
+	return k, err
 }
 
 // RemoveKey removes a deploy key.
@@ -46,12 +50,14 @@ func (c *Client) RemoveKey(ctx context.Context, project, name string) error {
 
 // Tokens lists the tokens that work.
 func (c *Client) Tokens(ctx context.Context) (list []Token, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/tokens", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/tokens", nil, &list)
+	return list, err
 }
 
 // AddToken makes a token. Only this answer has its text.
 func (c *Client) AddToken(ctx context.Context, in TokenInput) (t NewToken, err error) {
-	return t, c.call(ctx, "POST", "/api/v1/tokens", in, &t)
+	err = c.call(ctx, "POST", "/api/v1/tokens", in, &t)
+	return t, err
 }
 
 // RevokeToken ends a token at once.
@@ -61,12 +67,14 @@ func (c *Client) RevokeToken(ctx context.Context, id int64) error {
 
 // SignInLink makes a link that signs a browser in as the caller.
 func (c *Client) SignInLink(ctx context.Context) (l SignInLink, err error) {
-	return l, c.call(ctx, "POST", "/api/v1/sign-in-links", nil, &l)
+	err = c.call(ctx, "POST", "/api/v1/sign-in-links", nil, &l)
+	return l, err
 }
 
 // Caller returns who the client's token stands for.
 func (c *Client) Caller(ctx context.Context) (who Caller, err error) {
-	return who, c.call(ctx, "GET", "/api/v1/caller", nil, &who)
+	err = c.call(ctx, "GET", "/api/v1/caller", nil, &who)
+	return who, err
 }
 
 // Audit returns a page of the audit, of all or of one project; the cursor of the
@@ -79,7 +87,8 @@ func (c *Client) Audit(ctx context.Context, project, cursor string, limit int) (
 	if cursor != "" {
 		values.Set("cursor", cursor)
 	}
-	return page, c.call(ctx, "GET", "/api/v1/audit"+query(values), nil, &page)
+	err = c.call(ctx, "GET", "/api/v1/audit"+query(values), nil, &page)
+	return page, err
 }
 
 // RotateSecretKeys encrypts all that is secret with a new key; with retire the older

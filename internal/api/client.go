@@ -122,22 +122,26 @@ func query(values url.Values) string {
 
 // Projects lists all projects.
 func (c *Client) Projects(ctx context.Context) (list []Project, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/projects", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/projects", nil, &list)
+	return list, err
 }
 
 // Project returns a project by its name.
 func (c *Client) Project(ctx context.Context, name string) (p Project, err error) {
-	return p, c.call(ctx, "GET", "/api/v1/projects/"+url.PathEscape(name), nil, &p)
+	err = c.call(ctx, "GET", "/api/v1/projects/"+url.PathEscape(name), nil, &p)
+	return p, err
 }
 
 // AddProject makes a project.
 func (c *Client) AddProject(ctx context.Context, in ProjectInput) (p Project, err error) {
-	return p, c.call(ctx, "POST", "/api/v1/projects", in, &p)
+	err = c.call(ctx, "POST", "/api/v1/projects", in, &p)
+	return p, err
 }
 
 // SetProject changes a project.
 func (c *Client) SetProject(ctx context.Context, name string, in ProjectInput) (p Project, err error) {
-	return p, c.call(ctx, "PATCH", "/api/v1/projects/"+url.PathEscape(name), in, &p)
+	err = c.call(ctx, "PATCH", "/api/v1/projects/"+url.PathEscape(name), in, &p)
+	return p, err
 }
 
 // RemoveProject removes a project without flows and runs.
@@ -147,12 +151,14 @@ func (c *Client) RemoveProject(ctx context.Context, name string) error {
 
 // CheckProject asks the server to look at the repository.
 func (c *Client) CheckProject(ctx context.Context, name string) (k ProjectCheck, err error) {
-	return k, c.call(ctx, "POST", "/api/v1/projects/"+url.PathEscape(name)+"/check", nil, &k)
+	err = c.call(ctx, "POST", "/api/v1/projects/"+url.PathEscape(name)+"/check", nil, &k)
+	return k, err
 }
 
 // RegisterFlow registers a flow, or changes the one of its name.
 func (c *Client) RegisterFlow(ctx context.Context, in FlowInput) (r Registered, err error) {
-	return r, c.call(ctx, "POST", "/api/v1/flows", in, &r)
+	err = c.call(ctx, "POST", "/api/v1/flows", in, &r)
+	return r, err
 }
 
 // Flows lists flows; project and name filter if they are not empty.
@@ -167,17 +173,20 @@ func (c *Client) Flows(ctx context.Context, project, name string, archived bool)
 	if archived {
 		q.Set("archived", "true")
 	}
-	return list, c.call(ctx, "GET", "/api/v1/flows"+query(q), nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/flows"+query(q), nil, &list)
+	return list, err
 }
 
 // Flow returns a flow with its storage details.
 func (c *Client) Flow(ctx context.Context, project, name string) (f Flow, err error) {
-	return f, c.call(ctx, "GET", flowPath(project, name), nil, &f)
+	err = c.call(ctx, "GET", flowPath(project, name), nil, &f)
+	return f, err
 }
 
 // SetFlow changes a flow.
 func (c *Client) SetFlow(ctx context.Context, project, name string, in FlowChange) (f Flow, err error) {
-	return f, c.call(ctx, "PATCH", flowPath(project, name), in, &f)
+	err = c.call(ctx, "PATCH", flowPath(project, name), in, &f)
+	return f, err
 }
 
 // RemoveFlow removes a flow; its runs stay.
@@ -187,12 +196,14 @@ func (c *Client) RemoveFlow(ctx context.Context, project, name string) error {
 
 // FlowHistory lists the versions of a flow, newest first.
 func (c *Client) FlowHistory(ctx context.Context, project, name string) (list []FlowVersion, err error) {
-	return list, c.call(ctx, "GET", flowPath(project, name)+"/history", nil, &list)
+	err = c.call(ctx, "GET", flowPath(project, name)+"/history", nil, &list)
+	return list, err
 }
 
 // StartRun starts a run.
 func (c *Client) StartRun(ctx context.Context, in RunInput) (r Run, err error) {
-	return r, c.call(ctx, "POST", "/api/v1/runs", in, &r)
+	err = c.call(ctx, "POST", "/api/v1/runs", in, &r)
+	return r, err
 }
 
 // RunQuery says which runs are listed.
@@ -214,7 +225,8 @@ func (c *Client) Runs(ctx context.Context, f RunQuery) (page Runs, err error) {
 	if f.Limit > 0 {
 		q.Set("limit", fmt.Sprint(f.Limit))
 	}
-	return page, c.call(ctx, "GET", "/api/v1/runs"+query(q), nil, &page)
+	err = c.call(ctx, "GET", "/api/v1/runs"+query(q), nil, &page)
+	return page, err
 }
 
 func runPath(run int64) string { return fmt.Sprintf("/api/v1/runs/%d", run) }
@@ -223,7 +235,8 @@ func jobPath(run int64, job string) string { return runPath(run) + "/jobs/" + ur
 
 // Run returns a run with its jobs.
 func (c *Client) Run(ctx context.Context, id int64) (r Run, err error) {
-	return r, c.call(ctx, "GET", runPath(id), nil, &r)
+	err = c.call(ctx, "GET", runPath(id), nil, &r)
+	return r, err
 }
 
 // CancelRun cancels a run or, if job is not empty, one of its jobs.
@@ -253,13 +266,15 @@ func (c *Client) act(ctx context.Context, id int64, job, verb string, in any) er
 // WaitRun returns the run when its version is above since, or as it is after
 // about 20 seconds.
 func (c *Client) WaitRun(ctx context.Context, id, since int64) (r Run, err error) {
-	return r, c.call(ctx, "GET", fmt.Sprintf("%s?since=%d", runPath(id), since), nil, &r)
+	err = c.call(ctx, "GET", fmt.Sprintf("%s?since=%d", runPath(id), since), nil, &r)
+	return r, err
 }
 
 // WaitRunEnd returns the run when it has ended or waits for a person, or as it is
 // after about 20 seconds.
 func (c *Client) WaitRunEnd(ctx context.Context, id int64) (r Run, err error) {
-	return r, c.call(ctx, "GET", runPath(id)+"?end=true", nil, &r)
+	err = c.call(ctx, "GET", runPath(id)+"?end=true", nil, &r)
+	return r, err
 }
 
 // Log opens the log of a job's attempt, 0 for the last, from an offset. With
@@ -282,17 +297,20 @@ func (c *Client) Log(ctx context.Context, run int64, job string, attempt int, of
 
 // Runtimes lists all runtimes.
 func (c *Client) Runtimes(ctx context.Context) (list []Runtime, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/runtimes", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/runtimes", nil, &list)
+	return list, err
 }
 
 // Runtime returns a runtime with the flows that use it.
 func (c *Client) Runtime(ctx context.Context, name string) (r Runtime, err error) {
-	return r, c.call(ctx, "GET", "/api/v1/runtimes/"+url.PathEscape(name), nil, &r)
+	err = c.call(ctx, "GET", "/api/v1/runtimes/"+url.PathEscape(name), nil, &r)
+	return r, err
 }
 
 // SetRuntime makes or replaces a runtime.
 func (c *Client) SetRuntime(ctx context.Context, in Runtime) (r Runtime, err error) {
-	return r, c.call(ctx, "PUT", "/api/v1/runtimes/"+url.PathEscape(in.Name), in, &r)
+	err = c.call(ctx, "PUT", "/api/v1/runtimes/"+url.PathEscape(in.Name), in, &r)
+	return r, err
 }
 
 // RemoveRuntime removes a runtime that no flow uses.
@@ -302,5 +320,6 @@ func (c *Client) RemoveRuntime(ctx context.Context, name string) error {
 
 // RuntimeHistory lists the versions of a runtime, newest first.
 func (c *Client) RuntimeHistory(ctx context.Context, name string) (list []Runtime, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/runtimes/"+url.PathEscape(name)+"/history", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/runtimes/"+url.PathEscape(name)+"/history", nil, &list)
+	return list, err
 }

@@ -41,15 +41,18 @@ func (c *Client) Environments(ctx context.Context, project string) (list []Envir
 	if project != "" {
 		q.Set("project", project)
 	}
-	return list, c.call(ctx, "GET", "/api/v1/environments"+query(q), nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/environments"+query(q), nil, &list)
+	return list, err
 }
 
 // Environment returns an environment with its last deployments.
 func (c *Client) Environment(ctx context.Context, project, name string) (e Environment, err error) {
-	return e, c.call(ctx, "GET", environmentPath(project, name), nil, &e)
+	err = c.call(ctx, "GET", environmentPath(project, name), nil, &e)
+	return e, err
 }
 
 // Redeploy runs the job of an earlier deployment again, at its commit.
 func (c *Client) Redeploy(ctx context.Context, project, name string, deployment int64) (r Run, err error) {
-	return r, c.call(ctx, "POST", environmentPath(project, name)+"/redeploy", map[string]int64{"deployment": deployment}, &r)
+	err = c.call(ctx, "POST", environmentPath(project, name)+"/redeploy", map[string]int64{"deployment": deployment}, &r)
+	return r, err
 }

@@ -67,12 +67,14 @@ type Approval struct {
 
 // SetHook makes the webhook of a project, or changes it.
 func (c *Client) SetHook(ctx context.Context, project string, in HookInput) (h Hook, err error) {
-	return h, c.call(ctx, "PUT", ofProject(project, "hook"), in, &h)
+	err = c.call(ctx, "PUT", ofProject(project, "hook"), in, &h)
+	return h, err
 }
 
 // Hook returns the webhook of a project, without its secret.
 func (c *Client) Hook(ctx context.Context, project string) (h Hook, err error) {
-	return h, c.call(ctx, "GET", ofProject(project, "hook"), nil, &h)
+	err = c.call(ctx, "GET", ofProject(project, "hook"), nil, &h)
+	return h, err
 }
 
 // RemoveHook removes the webhook of a project on this server.
@@ -82,7 +84,8 @@ func (c *Client) RemoveHook(ctx context.Context, project string) error {
 
 // Deliveries lists what a forge sent for a project, newest first.
 func (c *Client) Deliveries(ctx context.Context, project string, n int) (list []Delivery, err error) {
-	return list, c.call(ctx, "GET", ofProject(project, "deliveries")+query(url.Values{"limit": {strconv.Itoa(n)}}), nil, &list)
+	err = c.call(ctx, "GET", ofProject(project, "deliveries")+query(url.Values{"limit": {strconv.Itoa(n)}}), nil, &list)
+	return list, err
 }
 
 // Approvals lists the pipelines that wait for a person, of a project or of all.
@@ -91,7 +94,8 @@ func (c *Client) Approvals(ctx context.Context, project string) (list []Approval
 	if project != "" {
 		q.Set("project", project)
 	}
-	return list, c.call(ctx, "GET", "/api/v1/approvals"+query(q), nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/approvals"+query(q), nil, &list)
+	return list, err
 }
 
 // Approve lets a pipeline of code from another repository be made, for one commit.

@@ -38,12 +38,14 @@ func notificationPath(project, name string) string {
 
 // Notifications lists the rules of a project and those of all projects.
 func (c *Client) Notifications(ctx context.Context, project string) (list []Notification, err error) {
-	return list, c.call(ctx, "GET", ofProject(project, "notifications"), nil, &list)
+	err = c.call(ctx, "GET", ofProject(project, "notifications"), nil, &list)
+	return list, err
 }
 
 // SetNotification makes or changes a rule.
 func (c *Client) SetNotification(ctx context.Context, project, name string, in NotificationInput) (n Notification, err error) {
-	return n, c.call(ctx, "PUT", notificationPath(project, name), in, &n)
+	err = c.call(ctx, "PUT", notificationPath(project, name), in, &n)
+	return n, err
 }
 
 // RemoveNotification removes a rule.

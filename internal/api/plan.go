@@ -39,7 +39,8 @@ type PlanApproval struct {
 
 // RunPlans lists the plans that the jobs of a run made.
 func (c *Client) RunPlans(ctx context.Context, run int64) (list []Plan, err error) {
-	return list, c.call(ctx, "GET", runPath(run)+"/plans", nil, &list)
+	err = c.call(ctx, "GET", runPath(run)+"/plans", nil, &list)
+	return list, err
 }
 
 // PlanFile opens the file of a plan.

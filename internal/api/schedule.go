@@ -108,7 +108,8 @@ func slotPath(name string) string { return "/api/v1/slots/" + url.PathEscape(nam
 
 // AddSchedule adds a schedule to a flow.
 func (c *Client) AddSchedule(ctx context.Context, project, flow string, in ScheduleInput) (n Schedule, err error) {
-	return n, c.call(ctx, "POST", flowPath(project, flow)+"/schedules", in, &n)
+	err = c.call(ctx, "POST", flowPath(project, flow)+"/schedules", in, &n)
+	return n, err
 }
 
 // Schedules lists the schedules of a flow, or of all flows for an empty name, each
@@ -122,12 +123,14 @@ func (c *Client) Schedules(ctx context.Context, project, flow string, times int)
 	if flow == "" && project != "" {
 		q.Set("project", project)
 	}
-	return list, c.call(ctx, "GET", path+query(q), nil, &list)
+	err = c.call(ctx, "GET", path+query(q), nil, &list)
+	return list, err
 }
 
 // SetSchedule changes a schedule.
 func (c *Client) SetSchedule(ctx context.Context, id int64, in ScheduleChange) (n Schedule, err error) {
-	return n, c.call(ctx, "PATCH", schedulePath(id), in, &n)
+	err = c.call(ctx, "PATCH", schedulePath(id), in, &n)
+	return n, err
 }
 
 // RemoveSchedule removes a schedule; its runs stay.
@@ -137,7 +140,8 @@ func (c *Client) RemoveSchedule(ctx context.Context, id int64) error {
 
 // AddBackfill begins a backfill of a flow.
 func (c *Client) AddBackfill(ctx context.Context, project, flow string, in BackfillInput) (b Backfill, err error) {
-	return b, c.call(ctx, "POST", flowPath(project, flow)+"/backfills", in, &b)
+	err = c.call(ctx, "POST", flowPath(project, flow)+"/backfills", in, &b)
+	return b, err
 }
 
 // Backfills lists the last backfills of a flow, or of all flows for an empty name.
@@ -146,12 +150,14 @@ func (c *Client) Backfills(ctx context.Context, project, flow string) (list []Ba
 	if flow != "" {
 		path = flowPath(project, flow) + "/backfills"
 	}
-	return list, c.call(ctx, "GET", path, nil, &list)
+	err = c.call(ctx, "GET", path, nil, &list)
+	return list, err
 }
 
 // Backfill returns a backfill.
 func (c *Client) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
-	return b, c.call(ctx, "GET", backfillPath(id), nil, &b)
+	err = c.call(ctx, "GET", backfillPath(id), nil, &b)
+	return b, err
 }
 
 // CancelBackfill makes no more runs of a backfill; with runs, those under way are
@@ -167,17 +173,20 @@ func (c *Client) ResumeBackfill(ctx context.Context, id int64) error {
 
 // Slots lists the slots that were set or that flows take.
 func (c *Client) Slots(ctx context.Context) (list []Slot, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/slots", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/slots", nil, &list)
+	return list, err
 }
 
 // Slot returns a slot with who has it.
 func (c *Client) Slot(ctx context.Context, name string) (s Slot, err error) {
-	return s, c.call(ctx, "GET", slotPath(name), nil, &s)
+	err = c.call(ctx, "GET", slotPath(name), nil, &s)
+	return s, err
 }
 
 // SetSlot sets the places of a slot.
 func (c *Client) SetSlot(ctx context.Context, name string, places int) (s Slot, err error) {
-	return s, c.call(ctx, "PUT", slotPath(name), map[string]int{"max": places}, &s)
+	err = c.call(ctx, "PUT", slotPath(name), map[string]int{"max": places}, &s)
+	return s, err
 }
 
 // RemoveSlot removes a slot that no flow takes.

@@ -67,27 +67,32 @@ type Check struct {
 
 // Status returns how the server does.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.call(ctx, "GET", "/api/v1/status", nil, &s)
+	err = c.call(ctx, "GET", "/api/v1/status", nil, &s)
+	return s, err
 }
 
 // Check verifies the state of the server.
 func (c *Client) Check(ctx context.Context) (k Check, err error) {
-	return k, c.call(ctx, "POST", "/api/v1/check", nil, &k)
+	err = c.call(ctx, "POST", "/api/v1/check", nil, &k)
+	return k, err
 }
 
 // Runners lists the runners.
 func (c *Client) Runners(ctx context.Context) (list []Runner, err error) {
-	return list, c.call(ctx, "GET", "/api/v1/runners", nil, &list)
+	err = c.call(ctx, "GET", "/api/v1/runners", nil, &list)
+	return list, err
 }
 
 // Runner returns a runner by its name.
 func (c *Client) Runner(ctx context.Context, name string) (r Runner, err error) {
-	return r, c.call(ctx, "GET", "/api/v1/runners/"+url.PathEscape(name), nil, &r)
+	err = c.call(ctx, "GET", "/api/v1/runners/"+url.PathEscape(name), nil, &r)
+	return r, err
 }
 
 // DrainRunner says whether a runner takes more jobs.
 func (c *Client) DrainRunner(ctx context.Context, name string, on bool) (r Runner, err error) {
-	return r, c.call(ctx, "POST", "/api/v1/runners/"+url.PathEscape(name)+"/drain", map[string]bool{"on": on}, &r)
+	err = c.call(ctx, "POST", "/api/v1/runners/"+url.PathEscape(name)+"/drain", map[string]bool{"on": on}, &r)
+	return r, err
 }
 
 // RemoveRunner removes a runner with its token. One that is online is refused

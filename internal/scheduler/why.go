@@ -24,30 +24,24 @@ func (s *Scheduler) Why(ctx context.Context, id int64, pos int) (string, error) 
 	if pos == wholeRun {
 		return w.ofRun()
 	}
-	body, err := s.store.PipelineBody(ctx, w.run.Pipeline)
+	texts, err := w.ofJobs([]int{pos})
 	if err != nil {
 		return "", err
 	}
-	p, err := decode(body)
-	if err != nil {
-		return "", err
+	return texts[0], nil
+}
+
+// WhyJobs is [Scheduler.Why] for several jobs of a run, in their order.
+func (s *Scheduler) WhyJobs(ctx context.Context, id int64, positions []int) ([]string, error) {
+	if len(positions) == 0 {
+		return nil, nil
 	}
-	if pos < 0 || pos >= len(p.Jobs) {
-		return "", errs.E(errs.NotFound, "run %d has no job at position %d", id, pos)
+	w := why{s: s, ctx: ctx}
+	var err error
+	if w.run, err = s.store.Run(ctx, id); err != nil {
+		return nil, err
 	}
-	graph, err := pipeline.NewGraph(p)
-	if err != nil {
-		return "", err
-	}
-	rows, err := s.store.RunJobs(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	w.r = newRun(w.run, newCompiled(w.run.Pipeline, p, graph))
-	for _, j := range rows {
-		w.r.jobs[j.Pos] = j
-	}
-	return w.ofJob(pos)
+	return w.ofJobs(positions)
 }
 
 // why explains one run.
@@ -56,6 +50,40 @@ type why struct {
 	ctx context.Context
 	run store.Run
 	r   *run // with its jobs, unless only the run is asked about
+}
+
+// ofJobs reads the run once and explains jobs of it.
+func (w *why) ofJobs(positions []int) ([]string, error) {
+	body, err := w.s.store.PipelineBody(w.ctx, w.run.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	p, err := decode(body)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := pipeline.NewGraph(p)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := w.s.store.RunJobs(w.ctx, w.run.ID)
+	if err != nil {
+		return nil, err
+	}
+	w.r = newRun(w.run, newCompiled(w.run.Pipeline, p, graph))
+	for _, j := range rows {
+		w.r.jobs[j.Pos] = j
+	}
+	texts := make([]string, len(positions))
+	for i, pos := range positions {
+		if pos < 0 || pos >= len(p.Jobs) {
+			return nil, errs.E(errs.NotFound, "run %d has no job at position %d", w.run.ID, pos)
+		}
+		if texts[i], err = w.ofJob(pos); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
 }
 
 func (w *why) ofRun() (string, error) {

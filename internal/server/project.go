@@ -180,7 +180,8 @@ func (s *Server) projectFor(ctx context.Context, name, repository string, make b
 	}
 	if !make {
 		p := store.Project{Name: cmp.Or(name, nameOfRepository(remote.URL()))}
-		return p, s.setProject(&p, in)
+		err := s.setProject(&p, in)
+		return p, err
 	}
 	return s.addProject(ctx, in)
 }

@@ -107,26 +107,23 @@ func (s *Server) wireRun(ctx context.Context, r store.Run) (api.Run, error) {
 
 // showRun returns a run with its jobs, and says why those do not start that wait.
 func (s *Server) showRun(ctx context.Context, id int64) (api.Run, error) {
-	out, err := s.runWithJobs(ctx, id)
-	if err != nil {
-		return out, err
-	}
 	r, err := s.store.Run(ctx, id)
+	if err != nil {
+		return api.Run{}, err
+	}
+	out, err := s.runWithJobs(ctx, r)
 	if err != nil {
 		return out, err
 	}
 	if out.Notices, err = s.unsent(ctx, id); err != nil {
 		return out, err
 	}
-	return out, s.explain(ctx, r, &out)
+	err = s.explain(ctx, r, &out)
+	return out, err
 }
 
 // runWithJobs returns a run with its jobs.
-func (s *Server) runWithJobs(ctx context.Context, id int64) (api.Run, error) {
-	r, err := s.store.Run(ctx, id)
-	if err != nil {
-		return api.Run{}, err
-	}
+func (s *Server) runWithJobs(ctx context.Context, r store.Run) (api.Run, error) {
 	out, err := s.wireRun(ctx, r)
 	if err != nil {
 		return out, err
@@ -135,7 +132,7 @@ func (s *Server) runWithJobs(ctx context.Context, id int64) (api.Run, error) {
 	if err != nil {
 		return out, err
 	}
-	rows, err := s.store.RunJobs(ctx, id)
+	rows, err := s.store.RunJobs(ctx, r.ID)
 	if err != nil {
 		return out, err
 	}
@@ -158,7 +155,7 @@ func (s *Server) runWithJobs(ctx context.Context, id int64) (api.Run, error) {
 			j.Attempt = row.Attempt
 		}
 	}
-	if facts, err := s.runFacts(ctx, id); err == nil {
+	if facts, err := s.runFacts(ctx, r.ID); err == nil {
 		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
 		out.Path = facts.Facts.ConfigPath
 	} else if !errs.Is(err, errs.NotFound) {
@@ -174,19 +171,19 @@ func (s *Server) explain(ctx context.Context, r store.Run, out *api.Run) (err er
 	if out.Why, err = s.scheduler.Why(ctx, r.ID, -1); err != nil || r.Status.Done() {
 		return err
 	}
-	left := most
+	var waiting []int
 	for i := range out.Jobs {
-		switch j := &out.Jobs[i]; j.Status {
+		switch out.Jobs[i].Status {
 		case pipeline.StatusPending, pipeline.StatusWaitingForResource, pipeline.StatusScheduled, pipeline.StatusPreparing:
-			if left--; left < 0 {
-				return nil
-			}
-			if j.Why, err = s.scheduler.Why(ctx, r.ID, i); err != nil {
-				return err
-			}
+			waiting = append(waiting, i)
 		}
 	}
-	return nil
+	waiting = waiting[:min(most, len(waiting))]
+	texts, err := s.scheduler.WhyJobs(ctx, r.ID, waiting)
+	for i, text := range texts {
+		out.Jobs[waiting[i]].Why = text
+	}
+	return err
 }
 
 // pipelineOf is the compiled pipeline of a run, which is not to be changed.
@@ -221,7 +218,7 @@ func (s *Server) waitRun(ctx context.Context, id, since int64, end bool, hold ti
 		}
 		ended := !r.Finished.IsZero() || r.Result == pipeline.ResultWaiting
 		if within.Err() != nil || ended && r.Version > since || !end && r.Version > since {
-			return s.runWithJobs(ctx, id)
+			return s.runWithJobs(ctx, r)
 		}
 		select {
 		case <-within.Done():
