@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/source"
+	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
@@ -168,21 +168,10 @@ func (c *commit) Tree(ctx context.Context, dir string, o Options) (*workspace.Tr
 		c.took = time.Since(c.began)
 	}
 	if o.NoFiles {
-		return workspace.NewTree(dir), keepOnlyGit(dir)
+		return workspace.NewTree(dir), workspace.KeepOnlyGit(dir)
 	}
 	c.noteLeftOut(dir, o)
 	return workspace.NewTree(dir), nil
-}
-
-// keepOnlyGit empties a checkout but for its .git.
-func keepOnlyGit(dir string) error {
-	entries, err := os.ReadDir(dir)
-	for _, entry := range entries {
-		if entry.Name() != ".git" {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
-		}
-	}
-	return err
 }
 
 // noteLeftOut reports what jobs may expect and do not get.
@@ -202,13 +191,13 @@ func (c *commit) noteLeftOut(dir string, o Options) {
 		}
 	}
 	if modules > 0 && o.Submodules == git.SubmodulesNone {
-		c.place.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(modules, "submodule"))
+		c.place.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", termview.Count(modules, "submodule"))
 	}
 	if o.LFS {
 		return
 	}
 	if n := git.LFSPointers(dir, paths); n > 0 {
-		c.place.notef("%s: pointers in the jobs, not the content; --lfs fetches it", plural(n, "LFS file"))
+		c.place.notef("%s: pointers in the jobs, not the content; --lfs fetches it", termview.Count(n, "LFS file"))
 	}
 }
 

@@ -31,10 +31,14 @@ func ForRepository(keys []*Key, url string) *Key {
 	return keys[0]
 }
 
-// Reach lets git use the key for a repository by an agent, if there is a key. end
-// stops the agent, once git is done.
-func Reach(url string, keys []*Key, access git.Access) (_ git.Access, end func(), err error) {
-	k := ForRepository(keys, url)
+// Reach lets git sign in to a repository with what the set has: by tokens, each at
+// its own host and port alone, and by the key for the repository. end stops the
+// agent that serves the key, once git is done.
+func (s Set) Reach(url string, access git.Access) (_ git.Access, end func(), err error) {
+	if len(s.Tokens) > 0 {
+		access.Login = s.Tokens.login
+	}
+	k := ForRepository(s.Keys, url)
 	if k == nil {
 		return access, func() {}, nil
 	}
@@ -56,4 +60,15 @@ func Reach(url string, keys []*Key, access git.Access) (_ git.Access, end func()
 		_ = stop()
 		_ = os.RemoveAll(dir)
 	}, nil
+}
+
+// login returns the user and the token for a site such as https://host:port.
+func (ts Tokens) login(site string) (user, token string) {
+	_, host, _ := strings.Cut(site, "://")
+	for _, t := range ts {
+		if t.Host == host {
+			return t.User, t.Text.RevealString()
+		}
+	}
+	return "", ""
 }

@@ -120,7 +120,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	in.ID, in.Job, in.Started, in.Stop = id, job, time.Now(), stop
 	in.Variables = pipeline.JobVariables(job, below, g.dotenv, above)
 	in.Take = g.take
-	in.Slot = r.numbers.take()
+	in.Slot = r.numbers.Take()
 	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
 	in.Artifacts, in.Keep = r.Artifacts, "artifacts/"+id
 	in.Log = log
@@ -128,7 +128,7 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	in.Later = r.later.Go
 	res := engine.RunJob(ctx, in)
 	if _, err := os.Lstat(in.Dir); errors.Is(err, fs.ErrNotExist) {
-		r.numbers.free(in.Slot)
+		r.numbers.Free(in.Slot)
 	}
 	if res.Artifacts {
 		rec.Artifacts = in.Keep

@@ -11,10 +11,10 @@ import (
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	var n numbers
-	same(t, []int{n.take(), n.take(), n.take()}, []int{0, 1, 2})
-	n.free(1)
-	n.free(0)
-	same(t, []int{n.take(), n.take(), n.take()}, []int{0, 1, 3})
+	same(t, []int{n.Take(), n.Take(), n.Take()}, []int{0, 1, 2})
+	n.Free(1)
+	n.Free(0)
+	same(t, []int{n.Take(), n.Take(), n.Take()}, []int{0, 1, 3})
 }
 
 // Jobs that run one after the other work in the same folder, a child's too; those

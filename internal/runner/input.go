@@ -41,7 +41,7 @@ func (i *input) close() {
 		return
 	}
 	if _, err := os.Lstat(i.in.Dir); errors.Is(err, fs.ErrNotExist) {
-		i.a.r.slots.free(i.slot) // else the folder could not be removed, and no other job gets it
+		i.a.r.slots.Free(i.slot) // else the folder could not be removed, and no other job gets it
 	}
 }
 
@@ -73,7 +73,7 @@ func (i *input) prepare() error {
 		return err
 	}
 	i.a.journal.Executor = name
-	i.slot, i.taken = r.slots.take(), true
+	i.slot, i.taken = r.slots.Take(), true
 	i.in = engine.JobInput{
 		RunID: strconv.FormatInt(i.spec.Run, 10), ID: strconv.FormatInt(i.spec.Fence, 10), Started: time.Now(), Job: i.job,
 		Runner: r.whoAmI(), Binary: r.o.Binary,

@@ -84,7 +84,7 @@ type runner struct {
 	client *api.RunnerClient
 	kinds  *executor.Registry
 	caches *cache.Folder
-	slots  numbers
+	slots  engine.Slots
 	calls  context.Context // of requests to the server
 	jobs   context.Context // of jobs; done when those that are left are ended
 

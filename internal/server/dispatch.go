@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"refline/internal/api"
+	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/pipeline"
@@ -52,7 +53,8 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	if err := d.runtime(ctx, w, &spec); err != nil {
 		return spec, err
 	}
-	return spec, d.source(ctx, w, &spec)
+	err = d.source(ctx, w, &spec)
+	return spec, err
 }
 
 // work is an attempt with what it belongs to.
@@ -277,31 +279,36 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 		}
 		src.Depth = depth
 	}
-	access, err := d.s.credentials(ctx, w.project)
+	reach, err := d.s.credentials(ctx, w.project)
 	if err != nil {
 		return fmt.Errorf("reach the repository of %s: %w", w.project.Name, err)
 	}
-	src.Access = access
+	for _, k := range reach.Keys {
+		src.Access.Keys = append(src.Access.Keys, wireKey(NamedKey{w.project.DeployKey, *k}))
+	}
+	for _, t := range reach.Tokens {
+		src.Access.Logins = append(src.Access.Logins, api.JobLogin{Host: t.Host, Token: t.Text.RevealString()})
+	}
 	spec.Source = src
 	return nil
 }
 
 // credentials are those of a project's repository.
-func (s *Server) credentials(ctx context.Context, p store.Project) (api.JobCredentials, error) {
-	var c api.JobCredentials
+func (s *Server) credentials(ctx context.Context, p store.Project) (credential.Set, error) {
+	var c credential.Set
 	if p.DeployKey != "" {
 		k, err := s.secrets.CheckoutKey(ctx, p.ID, p.DeployKey)
 		if err != nil {
 			return c, err
 		}
-		c.Keys = append(c.Keys, wireKey(k))
+		c.Keys = append(c.Keys, &k.Key)
 	}
 	if p.TokenVariable != "" {
 		token, err := s.secrets.CheckoutVariable(ctx, p.ID, p.TokenVariable)
 		if err != nil {
 			return c, err
 		}
-		c.Logins = append(c.Logins, api.JobLogin{Host: hostPortOf(p.URL), Token: token.RevealString()})
+		c.Tokens = append(c.Tokens, credential.Token{Host: hostPortOf(p.URL), Name: p.TokenVariable, Text: token})
 	}
 	return c, nil
 }

@@ -14,13 +14,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"refline/internal/api"
 	"refline/internal/blob"
-	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -229,25 +227,12 @@ func (s *Server) Close() error {
 // remote opens the repository of a project with its credentials. end gives back
 // what serves them.
 func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, end func(), err error) {
-	access := s.access()
-	given, err := s.credentials(ctx, p)
+	set, err := s.credentials(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(given.Logins) > 0 {
-		login := given.Logins[0]
-		access.Login = func(site string) (user, password string) {
-			if strings.HasSuffix(site, "://"+login.Host) {
-				return login.User, login.Token
-			}
-			return "", ""
-		}
-	}
-	var keys []*credential.Key
-	for _, k := range given.Keys {
-		keys = append(keys, &credential.Key{Text: []byte(k.Key), KnownHosts: []byte(k.KnownHosts), Hosts: k.Hosts, Repos: k.Repos})
-	}
-	if access, end, err = credential.Reach(p.URL, keys, access); err != nil {
+	access, end, err := set.Reach(p.URL, s.access())
+	if err != nil {
 		return nil, nil, err
 	}
 	remote, err := git.NewRemote(p.URL, s.mirrors(), access)
