@@ -78,7 +78,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			e.notef("%s removed, %s", plural(n, "cache"), termview.ByteSize(bytes))
+			e.notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
 			return nil
 		},
 	}
@@ -128,7 +128,7 @@ Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
 				if err != nil {
 					return err
 				}
-				e.notef("%s removed, %s", plural(n, "cache"), termview.ByteSize(bytes))
+				e.notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
 			}
 			return nil
 		},

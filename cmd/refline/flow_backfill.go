@@ -82,7 +82,7 @@ func runBackfill(ctx context.Context, e *env, o *backfillOptions, name string) e
 		return e.printJSON(b)
 	}
 	fmt.Fprintf(e.stdout, "backfill %d of %s: %s, %s, %d at a time\n  see it: refline flow backfill show %d\n", b.ID, termview.Plain(f.Name),
-		plural(b.Total, "date"), datesText(b), b.Parallel, b.ID)
+		termview.Count(b.Total, "date"), datesText(b), b.Parallel, b.ID)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (h *checkedOut) pushed(ctx context.Context, e *env, r api.Registered) error
 		return err
 	}
 	if n > 0 {
-		return errs.E(errs.Conflict, "%s of branch %s is only here, and runs would not have it; push first: %s", plural(n, "commit"), r.Flow.Ref, h.push())
+		return errs.E(errs.Conflict, "%s of branch %s is only here, and runs would not have it; push first: %s", termview.Count(n, "commit"), r.Flow.Ref, h.push())
 	}
 	changed, err := h.tree.Changed(ctx, "HEAD")
 	if err == nil && slices.Contains(changed, r.Flow.Path) {

@@ -76,7 +76,7 @@ func printKey(e *env, c *credential.CheckedKey) {
 	if c.Passphrase {
 		kind, phrase = "type hidden", "with a passphrase"
 	}
-	fmt.Fprintf(e.stdout, "%s: %s, %s, %s, %s\n", c.File, kind, c.Format, plural(c.Lines, "line"), phrase)
+	fmt.Fprintf(e.stdout, "%s: %s, %s, %s, %s\n", c.File, kind, c.Format, termview.Count(c.Lines, "line"), phrase)
 	for _, m := range c.Mended {
 		fmt.Fprintf(e.stdout, "  %s; refline mends this, ssh does not\n", m)
 	}
@@ -91,7 +91,7 @@ func printKey(e *env, c *credential.CheckedKey) {
 	fmt.Fprintf(e.stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
 	fmt.Fprintf(e.stdout, "  ways out\n")
 	file := termview.ShellWord(c.File)
-	perLine := fmt.Sprintf("%s, all long enough to mask", plural(c.Lines, "variable"))
+	perLine := fmt.Sprintf("%s, all long enough to mask", termview.Count(c.Lines, "variable"))
 	if len(c.ShortLines) > 0 {
 		perLine = shortLine(c)
 	}
@@ -108,7 +108,7 @@ func printKey(e *env, c *credential.CheckedKey) {
 func shortLine(c *credential.CheckedKey) string {
 	n := c.ShortLines[0]
 	length := len(c.Key.Lines[n-1])
-	text := fmt.Sprintf("line %d has %s: too short to mask", n, plural(length, "character"))
+	text := fmt.Sprintf("line %d has %s: too short to mask", n, termview.Count(length, "character"))
 	if len(c.Comments) > 0 {
 		text += fmt.Sprintf("; give the key a comment of %s characters: ssh-keygen -c -f %s", joinOr(c.Comments), termview.ShellWord(c.File))
 	}

@@ -40,15 +40,6 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// plural gives "1 job" or "3 jobs".
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
-// short is the part of a commit's name that people read.
 func didYouMean(name string, known []string) string {
 	return diag.DidYouMean(name, known)
 }

@@ -249,7 +249,7 @@ func newProjectCheckCmd(e *env) *cobra.Command {
 				return e.printJSON(k)
 			}
 			fmt.Fprintf(e.stdout, "reached %s in %d ms: %s at %.7s, %s, %s\n", k.URL, k.Millis, k.DefaultBranch, k.Commit,
-				branches(k.Branches), plural(k.Tags, "tag"))
+				branches(k.Branches), termview.Count(k.Tags, "tag"))
 			return nil
 		},
 	}

@@ -14,16 +14,7 @@ import (
 
 // printTable prints rows in columns; texts of others lose their control characters.
 func (e *env) printTable(rows [][]string) error {
-	for _, row := range rows {
-		for i := range row {
-			row[i] = termview.Plain(row[i])
-		}
-	}
-	for _, line := range termview.Align(rows) {
-		if _, err := fmt.Fprintln(e.stdout, line); err != nil {
-			return err
-		}
-	}
+	termview.Table(e.stdout, rows)
 	return nil
 }
 

@@ -221,7 +221,7 @@ func (s *session) header() string {
 	if s.Record.RetryOf != 0 {
 		again = fmt.Sprintf(" · run %d again", s.Record.RetryOf)
 	}
-	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.File, s.c.What(), plural(len(p.Jobs), "job"), plural(len(p.Stages), "stage"), again)
+	return fmt.Sprintf("%s · %s · %s in %s%s", s.c.File, s.c.What(), termview.Count(len(p.Jobs), "job"), termview.Count(len(p.Stages), "stage"), again)
 }
 
 func (s *session) headerTo() io.Writer {

@@ -116,7 +116,7 @@ func newRunnerDrainCmd(e *env) *cobra.Command {
 			if o.json {
 				return e.printJSON(r)
 			}
-			fmt.Fprintf(e.stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), runnerState(r), plural(len(r.Jobs), "job"))
+			fmt.Fprintf(e.stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), runnerState(r), termview.Count(len(r.Jobs), "job"))
 			return nil
 		},
 	}

@@ -138,7 +138,7 @@ func readRunJobs(ctx context.Context, e *env, args []string) (history.Store, *hi
 		return store, nil, nil, err
 	}
 	if name == "" && len(r.Jobs) != 1 {
-		return store, nil, nil, usagef("run %d has %s; name one of them: %s", r.Number, plural(len(r.Jobs), "job"), jobList(r))
+		return store, nil, nil, usagef("run %d has %s; name one of them: %s", r.Number, termview.Count(len(r.Jobs), "job"), jobList(r))
 	}
 	jobs, err := localrun.FindJobs(r, name)
 	return store, r, jobs, err
@@ -212,6 +212,6 @@ func runRunsRemove(e *env, args []string, all bool) error {
 			return err
 		}
 	}
-	e.notef("%s removed", plural(len(numbers), "run"))
+	e.notef("%s removed", termview.Count(len(numbers), "run"))
 	return nil
 }

@@ -187,6 +187,16 @@ func serverRun(ctx context.Context, client *api.Client, args []string) (int64, e
 	return id, nil
 }
 
+// run finds the server and the run that args name.
+func (o connectOptions) run(ctx context.Context, e *env, args []string) (*api.Client, int64, error) {
+	client, err := o.connect(e)
+	if err != nil {
+		return nil, 0, err
+	}
+	id, err := serverRun(ctx, client, args)
+	return client, id, err
+}
+
 func showServerRun(ctx context.Context, e *env, client *api.Client, args []string, asJSON bool) error {
 	id, err := serverRun(ctx, client, args)
 	if err != nil {
@@ -287,11 +297,7 @@ func newRunsCancelCmd(e *env) *cobra.Command {
 		Long:    "Cancel a run of a server, or one of its jobs. Jobs that run are stopped; their\nafter_script still runs.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runs cancel 42\n  refline runs cancel 42 --job load",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := o.connect(e)
-			if err != nil {
-				return err
-			}
-			id, err := serverRun(cmd.Context(), client, args)
+			client, id, err := o.run(cmd.Context(), e, args)
 			if err != nil {
 				return err
 			}
@@ -311,12 +317,8 @@ func newRunsWaitCmd(e *env) *cobra.Command {
 		Long:    "Wait until a run of a server ends, or waits for a person.\n\nExit codes: 0 green or waiting, 1 error, 2 usage, 3 the run is red.",
 		Example: "  refline runs wait 42",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := o.connect(e)
-			if err != nil {
-				return err
-			}
 			ctx := cmd.Context()
-			id, err := serverRun(ctx, client, args)
+			client, id, err := o.run(ctx, e, args)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"refline/internal/errs"
 	"refline/internal/inputfile"
 	"refline/internal/mask"
+	"refline/internal/termview"
 )
 
 func newScanCmd(e *env) *cobra.Command {
@@ -63,14 +64,14 @@ func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
 			if f.Line > 0 {
 				place = fmt.Sprintf("%s:%d", place, f.Line)
 			}
-			fmt.Fprintf(e.stdout, "%s: %s, form %s, %s at offset %d\n", place, f.Name, f.Form, plural(int(f.Length), "byte"), f.Offset)
+			fmt.Fprintf(e.stdout, "%s: %s, form %s, %s at offset %d\n", place, f.Name, f.Form, termview.Count(int(f.Length), "byte"), f.Offset)
 		}
 	}
 	if len(all) > 0 {
-		e.notef("%s; replace the secrets that leaked", plural(len(all), "finding"))
+		e.notef("%s; replace the secrets that leaked", termview.Count(len(all), "finding"))
 		return errShown
 	}
-	e.notef("nothing of these secrets in %s", plural(len(files), "file"))
+	e.notef("nothing of these secrets in %s", termview.Count(len(files), "file"))
 	return nil
 }
 

@@ -63,7 +63,7 @@ func printStatus(e *env, url string, s api.Status) error {
 	}
 	name = "runners"
 	for _, r := range s.Runners {
-		fields = append(fields, [2]string{name, fmt.Sprintf("%s: %s, %s", r.Name, runnerState(r), plural(len(r.Jobs), "job"))})
+		fields = append(fields, [2]string{name, fmt.Sprintf("%s: %s, %s", r.Name, runnerState(r), termview.Count(len(r.Jobs), "job"))})
 		name = " "
 	}
 	if len(s.Runners) == 0 {
@@ -116,7 +116,7 @@ Exit codes: 0 all rules hold, 1 one does not or error, 2 usage.`,
 					fmt.Fprintln(e.stdout, termview.Plain(line))
 				}
 			}
-			return errs.E(errs.Conflict, "%s; if it is so again, report it with the server's log", plural(len(k.Broken), "broken rule"))
+			return errs.E(errs.Conflict, "%s; if it is so again, report it with the server's log", termview.Count(len(k.Broken), "broken rule"))
 		},
 	}
 	o.bind(cmd)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"refline/internal/secretsource"
+	"refline/internal/termview"
 
 	"github.com/spf13/cobra"
 )
@@ -43,7 +44,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 				return err
 			}
 			fmt.Fprintln(e.stdout, own)
-			e.notef("%s opens for %s", path, plural(keys, "key"))
+			e.notef("%s opens for %s", path, termview.Count(keys, "key"))
 			return nil
 		},
 	}

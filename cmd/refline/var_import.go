@@ -8,6 +8,7 @@ import (
 	"refline/internal/inputfile"
 	"refline/internal/secret"
 	"refline/internal/secretsource"
+	"refline/internal/termview"
 	"refline/internal/variable"
 )
 
@@ -66,7 +67,7 @@ func noteTaken(e *env, t variable.Taken) {
 	for _, x := range t.Masked {
 		e.secrets().WarnWeak(x.Name, x.Value.Reveal())
 	}
-	e.notef("%s taken over", plural(t.Count, "variable"))
+	e.notef("%s taken over", termview.Count(t.Count, "variable"))
 	if len(t.Visible) > 0 {
 		e.notef("not masked, since too little of them can be: %s", strings.Join(t.Visible, ", "))
 	}

@@ -88,10 +88,3 @@ func (p Place) path(name string) string {
 	}
 	return filepath.Join(p.Dir, name)
 }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}

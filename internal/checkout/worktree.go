@@ -95,7 +95,7 @@ func (c *worktree) Tree(ctx context.Context, dir string, o Options) (*workspace.
 		return nil, err
 	}
 	if n := git.LFSPointers(w.Root, paths); n > 0 {
-		c.place.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", plural(n, "LFS file"))
+		c.place.notef("%s: pointers in the jobs, not the content; git lfs pull fetches it", termview.Count(n, "LFS file"))
 	}
 	c.noteLeftOut(append(files.Unreadable, tree.LeftOut()...))
 	if !w.InRepository() {
@@ -128,7 +128,7 @@ func (c *worktree) noteLeftOut(paths []string) {
 // noteSubmodules says which folders of submodules are empty in the jobs.
 func (c *worktree) noteSubmodules(files source.Listing, asked git.Submodules) {
 	if asked == git.SubmodulesNone && files.Submodules > 0 {
-		c.place.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", plural(files.Submodules, "submodule"))
+		c.place.notef("%s: empty in the jobs; --submodules or GIT_SUBMODULE_STRATEGY takes them along", termview.Count(files.Submodules, "submodule"))
 	}
 	for _, folder := range files.Missing {
 		c.place.notef("submodule %s is not checked out; git submodule update --init --recursive does it", folder)
