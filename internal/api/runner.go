@@ -22,7 +22,7 @@ const (
 	MaxLogChunk   = 1 << 20  // bytes of PATCH log, unpacked
 	MaxLogTail    = 64 << 10 // bytes of the log that a result carries
 	MaxEventChunk = 1 << 20  // bytes of POST events, unpacked; a longer line is dropped
-	MaxEvents     = 10_000   // of one attempt; a server drops further ones
+	MaxEvents     = 100_000  // of one attempt; a server drops further ones
 	MaxRunnerBody = 8 << 20  // any other request
 	MaxRunnerJob  = 64 << 20 // answer to POST job
 )

@@ -180,6 +180,7 @@ type attempt struct {
 	caches    []jobCache
 	cutShort  bool // the script's own timeout was over
 	notes     atomic.Int64
+	reported  []string     // files that tasks keep, as the job sees them
 	events    *os.Root     // the folder of the events file
 	endAgent  func() error // nil: there is none
 }
@@ -207,7 +208,7 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	res := a.script(within)
 	a.openShell(ctx, clock, &res)
 	a.afterScript(within, &res)
-	steps()
+	steps(&res)
 	a.finish(within, &res)
 	return res
 }
