@@ -73,6 +73,10 @@ type JobInput struct {
 	// it returns a folder to put first in PATH. nil: none is made.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
 
+	// PythonPackage returns a folder with the Python package refline, which becomes
+	// the last of the job's PYTHONPATH. nil: the job has only what is installed.
+	PythonPackage func() (dir string, err error)
+
 	Shell         *Shell // nil: none is opened
 	KeepWorkspace KeepWorkspace
 
@@ -180,6 +184,7 @@ type attempt struct {
 	caches    []jobCache
 	cutShort  bool // the script's own timeout was over
 	notes     atomic.Int64
+	python    string       // the folder of the Python package, "" for none
 	reported  []string     // files that tasks keep, as the job sees them
 	events    *os.Root     // the folder of the events file
 	endAgent  func() error // nil: there is none
