@@ -94,7 +94,7 @@ func addServerRuns(e *env, runs *cobra.Command) {
 					return err
 				}
 				jobs, _ := cmd.Flags().GetStringArray("job")
-				return retryServerRun(ctx, e, client, id, jobs)
+				return retryServerRun(ctx, e, client, id, jobs, boolFlag(cmd, "from-failed"))
 			})
 		}
 	}
@@ -305,12 +305,12 @@ func serverLog(ctx context.Context, e *env, client *api.Client, args []string, f
 	return nil
 }
 
-func retryServerRun(ctx context.Context, e *env, client *api.Client, id int64, jobs []string) error {
+func retryServerRun(ctx context.Context, e *env, client *api.Client, id int64, jobs []string, fromFailed bool) error {
 	if len(jobs) == 0 {
 		jobs = []string{""} // all that failed
 	}
 	for _, job := range jobs {
-		if err := client.RetryRun(ctx, id, job); err != nil {
+		if err := client.RetryRun(ctx, id, job, fromFailed); err != nil {
 			return err
 		}
 	}

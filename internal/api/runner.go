@@ -135,10 +135,14 @@ type JobSpec struct {
 	Source *JobSource      `json:"source,omitempty"` // nil: the job starts from an empty folder
 	Agent  *JobCredentials `json:"agent,omitempty"`  // what the job logs in with; it never holds them
 
-	Take       []string `json:"take,omitempty"`        // keys of artifacts, in order
-	Keep       string   `json:"keep,omitempty"`        // the key of this attempt's artifacts
-	Protected  bool     `json:"protected,omitempty"`   // its ref is: caches of others are apart
-	KeepCaches bool     `json:"keep_caches,omitempty"` // the server keeps caches, else the runner does
+	Take      []string `json:"take,omitempty"`      // keys of artifacts, in order
+	Keep      string   `json:"keep,omitempty"`      // the key of this attempt's artifacts
+	Protected bool     `json:"protected,omitempty"` // its ref is: caches of others are apart
+	// Results of the job's tasks: the key that this attempt's get, and that of an earlier
+	// attempt's to start from.
+	KeepResults string `json:"keep_results,omitempty"`
+	TakeResults string `json:"take_results,omitempty"`
+	KeepCaches  bool   `json:"keep_caches,omitempty"` // the server keeps caches, else the runner does
 
 	Runtime  JobRuntime        `json:"runtime,omitzero"`
 	Timeout  pipeline.Duration `json:"timeout,omitempty"`   // of a job that has none

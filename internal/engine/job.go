@@ -64,8 +64,12 @@ type JobInput struct {
 	Artifacts artifact.Store // nil: none
 	Take      []string       // keys of artifacts to restore, in order
 	Keep      string         // the key that this job's artifacts get
-	Caches    cache.Store    // nil: none
-	Project   string         // whose caches
+	// KeepResults is the key that the results of the job's tasks get if it is not green,
+	// TakeResults that of an earlier attempt's; see $REFLINE_RESULTS. Empty: none.
+	KeepResults, TakeResults string
+
+	Caches  cache.Store // nil: none
+	Project string      // whose caches
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
@@ -184,6 +188,7 @@ type attempt struct {
 	caches    []jobCache
 	cutShort  bool // the script's own timeout was over
 	notes     atomic.Int64
+	results   string       // $REFLINE_RESULTS on the host, "" for none
 	python    string       // the folder of the Python package, "" for none
 	reported  []string     // files that tasks keep, as the job sees them
 	events    *os.Root     // the folder of the events file

@@ -24,6 +24,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
+	a.keepResults(ctx, res)
 	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
 		return // as on GitLab, a job that ran out of time keeps nothing
 	}

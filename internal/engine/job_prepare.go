@@ -33,7 +33,13 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.prepareResults(ctx); err != nil {
+		return err
+	}
 	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables)
+	if dir := a.resultsFolder(); dir != "" {
+		vars = append(vars, pipeline.Variable{Name: "REFLINE_RESULTS", Value: dir, Raw: true})
+	}
 	if a.env, err = environment(vars, a.temp, a.paths.temp); err != nil {
 		return err
 	}
@@ -319,6 +325,9 @@ func (a *attempt) spec(workspace string) executor.Spec {
 		{Source: workspace, Target: a.paths.project, Back: a.readAfter()},
 		{Source: a.temp, Target: a.paths.temp, Back: []string{eventsFile}, Live: true},
 		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
+	}
+	if a.results != "" && a.Executor.Isolated() {
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: a.results, Target: a.resultsFolder()})
 	}
 	if a.python != "" && a.Executor.Isolated() {
 		spec.Mounts = append(spec.Mounts, executor.Mount{Source: a.python, Target: a.pythonFolder(), ReadOnly: true, Shared: true})
