@@ -72,6 +72,7 @@ func (s *Server) routes() http.Handler {
 	s.notifyRoutes(a)
 	s.statusRoutes(a)
 	s.environmentRoutes(a)
+	s.taskRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)

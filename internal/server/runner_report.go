@@ -207,25 +207,7 @@ func (a *RunnerAPI) finish(c *runnerCall) (any, error) {
 			return nil, err
 		}
 	}
-	type polled struct {
-		answer api.PollAnswer
-		err    error
-	}
-	// Both go to the scheduler at once: one turn may take them.
-	next := make(chan polled, 1)
-	go func() {
-		answer, err := a.ask(c.ctx, req.Poll, 0)
-		next <- polled{answer, err}
-	}()
-	err = a.end(c.ctx, l, req.Result)
-	p := <-next
-	if err != nil {
-		return nil, err // jobs of the answer are offered again
-	}
-	if p.err != nil {
-		return api.PollAnswer{}, nil // the result is taken; the next poll says what is wrong
-	}
-	return p.answer, nil
+	return a.end(c.ctx, l, req)
 }
 
 // endLog adds the rest of a log and makes it durable, before the result counts.
@@ -245,18 +227,20 @@ func (a *RunnerAPI) endLog(ctx context.Context, l store.Lease, tail api.LogTail)
 	return a.Logs.Finish(logID(l.Attempt))
 }
 
-// end hands a result to the scheduler with what it reports.
-func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) error {
+// end hands a result to the scheduler with what it reports, and polls in the same
+// turn: the slot that it frees takes the next job.
+func (a *RunnerAPI) end(ctx context.Context, l store.Lease, req api.FinishRequest) (any, error) {
+	r := req.Result
 	body, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sum := sha256.Sum256(body)
 	result := scheduler.Result{Status: r.Status, Reason: r.Reason, ExitCode: r.ExitCode, Digest: hex.EncodeToString(sum[:])}
 	var record func(context.Context, *store.Tx) error
 	if a.Record != nil && l.Open {
 		if record, err = a.Record(ctx, l, r); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if worthKeeping(r) || record != nil {
@@ -269,11 +253,11 @@ func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) err
 			return tx.PutResult(ctx, store.AttemptResult{Attempt: l.ID, Run: l.Run, Body: string(body)})
 		}
 	}
-	err = a.Scheduler.Finish(ctx, l.Session, l.ID, result)
+	answer, err := a.Scheduler.FinishAndPoll(ctx, l.Session, l.ID, result, req.Poll.Free, haveOf(req.Poll))
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
-		return lostLease(l.ID)
+		return nil, lostLease(l.ID)
 	}
-	return err
+	return wireAnswer(answer), err
 }
 
 // worthKeeping reports whether a result says more than what the job's row has.

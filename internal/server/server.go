@@ -69,6 +69,7 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	tasks     taskViews
 	blobs     blob.Store
 	files     *Files
 	looker    *scheduler.Looker
