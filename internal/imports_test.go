@@ -48,7 +48,9 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"server":                "artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
+	"web":                   "api diag graphview pipeline",
+	"web/browsertest":       "",
+	"server":                "web artifact api scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -110,9 +112,9 @@ var planned = map[string]string{
 	"executor/kubernetes": "executor",
 	"image":               "lock",
 	"scheduler":           "credential",
-	"web":                 "api graphview stack/planfile pipeline",
+	"web":                 "stack/planfile",
 	"telemetry":           "",
-	"server":              "web variable history telemetry",
+	"server":              "variable history telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -136,7 +138,7 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/wneessen/go-mail":     "notify",
 	"github.com/emersion/":            "", // tests only
@@ -147,6 +149,7 @@ var outside = map[string]string{
 	"github.com/google/go-cmp":        "executor/executortest workspace/workspacetest",
 	"github.com/rogpeppe/go-internal": "",
 	"go.uber.org/goleak":              "",
+	"github.com/chromedp/":            "", // tests only
 }
 
 // notYet are owners of modules that no file imports yet.
@@ -171,6 +174,8 @@ var testImports = map[string]string{
 	"pipeline":       "pipelinetest",   // the published state cases
 	"sshagent":       "forge",          // what GitLab masks of a key
 	"notify":         "store netguard", // rows of a real store
+	// pages of a real server with a runner
+	"web/browsertest": "api executor executor/process runner server",
 }
 
 func TestImports(t *testing.T) {
