@@ -133,8 +133,11 @@ type JobSpec struct {
 	Secrets   []JobSecret  `json:"secrets,omitempty"` // masked beside the variables that say so
 	Environ   []string     `json:"environ,omitempty"` // KEY=value that a job on the host inherits too
 
-	Source *JobSource      `json:"source,omitempty"` // nil: the job starts from an empty folder
-	Agent  *JobCredentials `json:"agent,omitempty"`  // what the job logs in with; it never holds them
+	Source *JobSource `json:"source,omitempty"` // nil: the job starts from an empty folder
+	// ImageSource is a folder of the job's image that its files are copied from,
+	// instead of Source.
+	ImageSource string          `json:"image_source,omitempty"`
+	Agent       *JobCredentials `json:"agent,omitempty"` // what the job logs in with; it never holds them
 
 	Take       []string `json:"take,omitempty"`        // keys of artifacts, in order
 	Keep       string   `json:"keep,omitempty"`        // the key of this attempt's artifacts

@@ -82,6 +82,7 @@ func (i *input) prepare() error {
 		Take: i.spec.Take, Keep: i.spec.Keep, Project: i.spec.Project, PythonEnv: r.o.PythonEnv,
 		Executor: ex, Secrets: i.secrets, Log: i.a.log, LogLimit: i.spec.LogLimit, Emit: i.a.events.take, Stop: i.a.asked,
 	}
+	i.in.ImageSource = i.spec.ImageSource
 	i.setStores()
 	i.in.Agent = i.agent(ex)
 	return i.sources(ctx)

@@ -12,6 +12,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/image"
 	"refline/internal/pipeline"
 	"refline/internal/secret"
 	"refline/internal/stack/planfile"
@@ -271,6 +272,10 @@ func (d dispatcher) runtime(ctx context.Context, w *work, spec *api.JobSpec) err
 func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) error {
 	set := w.facts.GitSettings(w.compiled.Pipeline, w.job, w.variables)
 	if set.Strategy == "none" || set.Strategy == "empty" {
+		return nil
+	}
+	if w.facts.Image != "" {
+		spec.ImageSource = image.SourceFolder
 		return nil
 	}
 	f := w.facts.Facts
