@@ -4,6 +4,9 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=tools/go.mod golangci-lint
+# A failed test runs once more (docs/adr/0021): not one with a data race or a panic,
+# and not more than three. What fails only once is listed as flaky.
+TEST := go tool -modfile=tools/go.mod gotestsum --format pkgname --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race
 
 .PHONY: help
 help: ## list the targets
@@ -37,7 +40,7 @@ lint: ## run the linters of .golangci.yml
 
 .PHONY: test
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
-	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres go test -race -timeout 22m ./...
+	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres $(TEST) --packages=./... -- -race -timeout 22m
 
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)

@@ -223,7 +223,7 @@ func TestKilledWithResult(t *testing.T) {
 	r := s.Create(refltest.Script(fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); echo "line $i"; done; exit 7`, lines)))
 	journal := filepath.Join(dir, "attempts")
 	s.Until("the job ends", func() bool {
-		text, err := filepath.Glob(filepath.Join(journal, "*", "attempt.json"))
+		text, err := filepath.Glob(filepath.Join(journal, "*", "attempt.jsonl"))
 		if err != nil || len(text) == 0 {
 			return false
 		}

@@ -22,9 +22,17 @@ func (s *Server) recordDeployment(ctx context.Context, l store.Lease, r api.JobR
 	if r.Status != pipeline.StatusSuccess {
 		return nil, nil
 	}
+	run, err := s.store.Run(ctx, l.Run)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := s.compiledRun(ctx, run)
+	if err != nil || compiled.Pipeline.Jobs[l.Pos].Environment == nil {
+		return nil, err // the usual case, on the way of every job
+	}
 	d := dispatcher{s}
 	w, err := d.work(ctx, l.ID)
-	if err != nil || w.job.Environment == nil {
+	if err != nil {
 		return nil, err
 	}
 	action := store.DeploymentStart

@@ -12,7 +12,6 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/logfile"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/scheduler"
 	"refline/internal/store"
@@ -33,9 +32,6 @@ type RunnerAPI struct {
 	Authenticate func(*http.Request) (RunnerIdentity, error)
 	// Lease is how long a session lasts without a poll; 0 is a minute.
 	Lease time.Duration
-	// Secrets are what the log of an attempt must not hold, for masking once more;
-	// nil if there are none.
-	Secrets func(ctx context.Context, fence int64) *mask.Set
 	// Files keeps artifacts and caches; nil: the server keeps none.
 	Files AttemptFiles
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
@@ -47,12 +43,15 @@ type RunnerAPI struct {
 	Changed func(run, fence int64)
 
 	synced sync.Map // by fence: *logSync
+	masks  remasker
 }
 
 // Dispatcher says what one attempt needs. Errors: those for which an attempt
 // cannot start at all fail it, Unavailable ones are asked again.
 type Dispatcher interface {
 	Job(ctx context.Context, fence int64) (api.JobSpec, error)
+	// Secrets are those of the attempt's job once more, for masking. Nothing is sent.
+	Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error)
 }
 
 // RunnerIdentity is whose token a request of a runner has.
@@ -229,22 +228,30 @@ func (a *RunnerAPI) poll(c *runnerCall) (any, error) {
 
 // ask polls the scheduler.
 func (a *RunnerAPI) ask(ctx context.Context, req api.PollRequest, hold time.Duration) (api.PollAnswer, error) {
-	have := make([]scheduler.Have, len(req.Have))
-	for i, h := range req.Have {
-		have[i] = scheduler.Have{Fence: h.Fence, Stopping: h.Stopping}
-	}
-	answer, err := a.Scheduler.Poll(ctx, req.Session, max(req.Free, 0), have, hold)
+	answer, err := a.Scheduler.Poll(ctx, req.Session, req.Free, haveOf(req), hold)
 	switch {
 	case errs.Is(err, errs.NotFound):
 		return api.PollAnswer{}, sessionEnded(req.Session)
 	case err != nil:
 		return api.PollAnswer{}, err
 	}
+	return wireAnswer(answer), nil
+}
+
+func haveOf(req api.PollRequest) []scheduler.Have {
+	have := make([]scheduler.Have, len(req.Have))
+	for i, h := range req.Have {
+		have[i] = scheduler.Have{Fence: h.Fence, Stopping: h.Stopping}
+	}
+	return have
+}
+
+func wireAnswer(answer scheduler.Answer) api.PollAnswer {
 	out := api.PollAnswer{Cancel: answer.Cancel, Gone: answer.Gone, Drain: answer.Drain}
 	for _, j := range answer.Jobs {
 		out.Jobs = append(out.Jobs, api.OfferedJob{Fence: j.Fence, Run: j.Run})
 	}
-	return out, nil
+	return out
 }
 
 // lease finds the attempt that a call is about. It is the caller's, and open.
@@ -290,14 +297,23 @@ func (a *RunnerAPI) job(c *runnerCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What the job needs is read while the confirmation becomes durable.
+	var spec api.JobSpec
+	var specErr error
+	var reading sync.WaitGroup
+	reading.Go(func() { spec, specErr = a.Dispatch.Job(c.ctx, l.ID) })
 	err = a.Scheduler.Confirm(c.ctx, l.Session, l.ID)
+	reading.Wait()
 	switch {
 	case errs.Is(err, errs.Conflict), errs.Is(err, errs.NotFound):
 		return nil, lostLease(l.ID)
 	case err != nil:
 		return nil, err
 	}
-	return a.Dispatch.Job(c.ctx, l.ID)
+	if specErr == nil {
+		a.masks.remember(l.ID, spec.MaskedValues())
+	}
+	return spec, specErr
 }
 
 // runnerProblem is an error that a runner acts on.

@@ -55,9 +55,14 @@ func (a *RunnerAPI) appendLog(c *runnerCall) (any, error) {
 
 // addLog masks bytes once more and adds them.
 func (a *RunnerAPI) addLog(ctx context.Context, l store.Lease, offset int64, data []byte) (int64, error) {
-	if a.Secrets != nil {
-		if set := a.Secrets(ctx, l.ID); set != nil {
-			data = maskInPlace(set.Bytes, data)
+	m, err := a.masks.of(ctx, l.ID, a.Dispatch)
+	if err != nil {
+		return 0, err
+	}
+	before, data := m.log(offset, data)
+	if before != nil {
+		if err := a.Logs.Overwrite(logID(l.Attempt), offset-int64(len(before)), before); err != nil {
+			return 0, err
 		}
 	}
 	length, err := a.Logs.Append(logID(l.Attempt), offset, data)
@@ -68,33 +73,6 @@ func (a *RunnerAPI) addLog(ctx context.Context, l store.Lease, offset int64, dat
 		a.Changed(l.Run, l.ID)
 	}
 	return length, err
-}
-
-// maskInPlace replaces lines that hold a secret by as many signs as they have: the
-// runner has masked already, and the offsets of what follows must stay. A secret of
-// several lines takes all of the bytes.
-func maskInPlace(masked func([]byte) []byte, data []byte) []byte {
-	if bytes.Equal(masked(data), data) {
-		return data
-	}
-	out := bytes.Clone(data)
-	for line := range bytes.Lines(out) { // shares the bytes of out
-		if !bytes.Equal(masked(line), line) {
-			blank(line)
-		}
-	}
-	if !bytes.Equal(masked(out), out) {
-		blank(out)
-	}
-	return out
-}
-
-func blank(text []byte) {
-	for i, b := range text {
-		if b != '\n' {
-			text[i] = '*'
-		}
-	}
 }
 
 // syncLog makes a log durable once a second and returns how much of it is.
@@ -144,10 +122,14 @@ func (a *RunnerAPI) appendEvents(c *runnerCall) (any, error) {
 	if seq > next && next < api.MaxEvents {
 		return nil, runnerProblem(errs.Conflict, api.CodeGap, next, "attempt %d has %d events; event %d leaves a gap", l.ID, next, seq)
 	}
+	m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
+	if err != nil {
+		return nil, err
+	}
 	var list []store.AttemptEvent
 	for line := range bytes.Lines(body) {
 		if seq >= next && seq < api.MaxEvents {
-			text, err := readEvent(line)
+			text, err := readEvent(m.bytes(line))
 			if err != nil {
 				return nil, errs.E(errs.Invalid, "event %d of attempt %d: %w", seq, l.ID, err)
 			}
@@ -202,30 +184,20 @@ func (a *RunnerAPI) finish(c *runnerCall) (any, error) {
 	if req.Poll.Session != l.Session {
 		return nil, lostLease(l.ID)
 	}
+	if req.Result.Error != nil {
+		m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
+		if err != nil {
+			return nil, err
+		}
+		req.Result.Error.Text = string(m.bytes([]byte(req.Result.Error.Text)))
+	}
+	defer a.masks.forget(l.ID)
 	if l.Open {
 		if err := a.endLog(c.ctx, l, req.Log); err != nil {
 			return nil, err
 		}
 	}
-	type polled struct {
-		answer api.PollAnswer
-		err    error
-	}
-	// Both go to the scheduler at once: one turn may take them.
-	next := make(chan polled, 1)
-	go func() {
-		answer, err := a.ask(c.ctx, req.Poll, 0)
-		next <- polled{answer, err}
-	}()
-	err = a.end(c.ctx, l, req.Result)
-	p := <-next
-	if err != nil {
-		return nil, err // jobs of the answer are offered again
-	}
-	if p.err != nil {
-		return api.PollAnswer{}, nil // the result is taken; the next poll says what is wrong
-	}
-	return p.answer, nil
+	return a.end(c.ctx, l, req)
 }
 
 // endLog adds the rest of a log and makes it durable, before the result counts.
@@ -245,18 +217,20 @@ func (a *RunnerAPI) endLog(ctx context.Context, l store.Lease, tail api.LogTail)
 	return a.Logs.Finish(logID(l.Attempt))
 }
 
-// end hands a result to the scheduler with what it reports.
-func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) error {
+// end hands a result to the scheduler with what it reports, and polls in the same
+// turn: the slot that it frees takes the next job.
+func (a *RunnerAPI) end(ctx context.Context, l store.Lease, req api.FinishRequest) (any, error) {
+	r := req.Result
 	body, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sum := sha256.Sum256(body)
 	result := scheduler.Result{Status: r.Status, Reason: r.Reason, ExitCode: r.ExitCode, Digest: hex.EncodeToString(sum[:])}
 	var record func(context.Context, *store.Tx) error
 	if a.Record != nil && l.Open {
 		if record, err = a.Record(ctx, l, r); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if worthKeeping(r) || record != nil {
@@ -269,11 +243,11 @@ func (a *RunnerAPI) end(ctx context.Context, l store.Lease, r api.JobResult) err
 			return tx.PutResult(ctx, store.AttemptResult{Attempt: l.ID, Run: l.Run, Body: string(body)})
 		}
 	}
-	err = a.Scheduler.Finish(ctx, l.Session, l.ID, result)
+	answer, err := a.Scheduler.FinishAndPoll(ctx, l.Session, l.ID, result, req.Poll.Free, haveOf(req.Poll))
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
-		return lostLease(l.ID)
+		return nil, lostLease(l.ID)
 	}
-	return err
+	return wireAnswer(answer), err
 }
 
 // worthKeeping reports whether a result says more than what the job's row has.
