@@ -48,8 +48,10 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
+	"web":                   "api diag graphview pipeline",
+	"web/browsertest":       "",
 	"image":                 "lock",
-	"server":                "artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
+	"server":                "web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -110,9 +112,9 @@ var planned = map[string]string{
 	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
 	"scheduler":           "credential",
-	"web":                 "api graphview stack/planfile pipeline",
+	"web":                 "stack/planfile",
 	"telemetry":           "",
-	"server":              "web variable history telemetry",
+	"server":              "variable history telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -122,6 +124,7 @@ const command = "cmd/refline"
 // outside says which packages alone may import a module that is heavy or that
 // must stay in one place. Here too a permission that no file uses fails.
 var outside = map[string]string{
+	"github.com/chromedp/":                   "", // tests only
 	"github.com/moby/":                       "executor/docker",
 	"github.com/google/go-containerregistry": "image",
 	"github.com/klauspost/compress":          "archive",
@@ -137,7 +140,7 @@ var outside = map[string]string{
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
 	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
@@ -171,6 +174,8 @@ var testImports = map[string]string{
 	"pipeline":       "pipelinetest",   // the published state cases
 	"sshagent":       "forge",          // what GitLab masks of a key
 	"notify":         "store netguard", // rows of a real store
+	// pages of a real server with a runner
+	"web/browsertest": "api executor executor/process runner server",
 }
 
 func TestImports(t *testing.T) {
