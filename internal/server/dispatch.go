@@ -12,6 +12,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/image"
 	"refline/internal/pipeline"
 	"refline/internal/secret"
 	"refline/internal/stack/planfile"
@@ -26,6 +27,18 @@ var _ Dispatcher = dispatcher{}
 
 // Job implements [Dispatcher].
 func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
+	return d.job(ctx, fence, false)
+}
+
+// Secrets implements [Dispatcher].
+func (d dispatcher) Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error) {
+	spec, err := d.job(ctx, fence, true)
+	return spec.MaskedValues(), err
+}
+
+// job says what an attempt needs. again is for an attempt that has it already: then
+// the audit does not say that it was sent.
+func (d dispatcher) job(ctx context.Context, fence int64, again bool) (api.JobSpec, error) {
 	var spec api.JobSpec
 	w, err := d.work(ctx, fence)
 	if err != nil {
@@ -38,7 +51,7 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 	if spec.TakeResults, err = d.results(ctx, w); err != nil {
 		return spec, err
 	}
-	if err := d.secrets(ctx, w, &spec); err != nil {
+	if err := d.secrets(ctx, w, &spec, again); err != nil {
 		return spec, err
 	}
 	spec.Variables.Below, spec.Variables.Above = w.facts.JobVariables(w.compiled.Pipeline, w.job, w.variables)
@@ -105,11 +118,11 @@ func (d dispatcher) work(ctx context.Context, fence int64) (*work, error) {
 }
 
 // secrets adds what the attempt may have by the rule, and notes it in the audit.
-func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec) error {
+func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec, again bool) error {
 	// The environment's name may hold variables, but no secret ones.
 	environment := w.facts.Environment(w.compiled.Pipeline, w.job, definition.Variables{})
 	got, err := d.s.secrets.ForAttempt(ctx, Attempt{
-		Fence: w.attempt.ID, Run: w.run.ID, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
+		Fence: w.attempt.ID, Run: w.run.ID, Again: again, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
 		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected && stillProtected(w.project, w.facts), Environment: environment,
 			Level: w.facts.Trust.Level, Fork: w.facts.Trust.Fork},
 	})
@@ -262,6 +275,10 @@ func (d dispatcher) runtime(ctx context.Context, w *work, spec *api.JobSpec) err
 func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) error {
 	set := w.facts.GitSettings(w.compiled.Pipeline, w.job, w.variables)
 	if set.Strategy == "none" || set.Strategy == "empty" {
+		return nil
+	}
+	if w.facts.Image != "" {
+		spec.ImageSource = image.SourceFolder
 		return nil
 	}
 	f := w.facts.Facts

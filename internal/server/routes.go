@@ -72,6 +72,7 @@ func (s *Server) routes() http.Handler {
 	s.notifyRoutes(a)
 	s.statusRoutes(a)
 	s.environmentRoutes(a)
+	s.overviewRoutes(a)
 	s.taskRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
@@ -79,6 +80,7 @@ func (s *Server) routes() http.Handler {
 	s.router.plain("GET /api/v1/runs/{run}/events", need{action: actRead, stream: true}, s.serveRunEvents)
 	s.router.plain("GET /api/v1/events", need{action: actRead, stream: true, filtered: true}, s.serveEvents)
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	s.pageRoutes()
 	s.signInRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
 		text, err := a.OpenAPI().MarshalJSON()
