@@ -246,14 +246,17 @@ def test_sigterm_closes_tasks(job, executor):
     @flow(executor=lambda: EXECUTOR)
     def f():
         try:
-            slow.map(range(8)).results()
+            futures = slow.map(range(8))
+            log("submitted")
+            futures.results()
         finally:
             print("cleaned up", flush=True)
 
     if __name__ == "__main__":
         f()
     """.replace("lambda: EXECUTOR", executor if executor == "None" else "lambda: " + executor))
-    wait_for(job, "started")
+    wait_for(job, '"started"')
+    wait_for(job, '"submitted"')
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
