@@ -41,6 +41,7 @@ var imports = map[string]string{
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "blob",
+	"backup":                "blob secret store",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
