@@ -71,6 +71,7 @@ var imports = map[string]string{
 	"executor/docker":       "executor executor/treecopy lock",
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
+	"executor/podsandbox":   "executor executor/process",
 
 	"workspace":               "lock",
 	"workspace/workspacetest": "",
@@ -106,7 +107,6 @@ var planned = map[string]string{
 	"localrun":  "source cache secret",
 
 	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor executor/treecopy",
 	"executor/kubernetes": "executor",
 	"image":               "lock",
 	"scheduler":           "credential",
