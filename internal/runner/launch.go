@@ -121,15 +121,17 @@ func (l *launches) report(ev executor.LaunchEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if to := l.follow[ev.Fence]; to != nil {
-		select {
-		case to <- ev:
-		default: // it is full of news; an end must get through
-			if ev.End != nil {
-				<-to
-				to <- ev
+		for {
+			select {
+			case to <- ev:
+				return
+			default: // it is full of news: the newest counts
+			}
+			select {
+			case <-to:
+			default:
 			}
 		}
-		return
 	}
 	if ev.End != nil && ev.End.Cause != executor.LaunchDone {
 		l.r.removeLater(func() { _ = l.end(l.r.calls, ev.Fence, *ev.End) }) // the lease ends it otherwise
