@@ -72,6 +72,8 @@ var imports = map[string]string{
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 	"executor/podsandbox":   "executor executor/process",
+	"executor/kubernetes":   "executor",
+	"podagent":              "api executor executor/podsandbox pipeline runner",
 
 	"workspace":               "lock",
 	"workspace/workspacetest": "",
@@ -107,7 +109,6 @@ var planned = map[string]string{
 	"localrun":  "source cache secret",
 
 	"pythoninputs":        "pipeline diag",
-	"executor/kubernetes": "executor",
 	"image":               "lock",
 	"scheduler":           "credential",
 	"web":                 "api graphview stack/planfile pipeline",
@@ -129,6 +130,9 @@ var outside = map[string]string{
 	"filippo.io/age":                  "secret",
 	"code.dny.dev/ssrf":               "netguard",
 	"golang.org/x/crypto/ssh":         "credential sshagent",
+	"github.com/go-jose/":             "server",
+	"k8s.io/":                         "executor/kubernetes",
+	"sigs.k8s.io/":                    "executor/kubernetes",
 	"github.com/aws/":                 "stack/awscloud blob/s3",
 	"database/sql":                    "store store/storetest",
 	"modernc.org/sqlite":              "store",
@@ -136,7 +140,7 @@ var outside = map[string]string{
 	"github.com/pressly/goose":        "store",
 	"github.com/bmatcuk/doublestar":   "engine workspace executor/docker",
 	"os/exec":                         "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner",
+	"net/http":                        "notify api blob/blobtest git netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner podagent executor/kubernetes",
 	"gitlab.com/gitlab-org/api":       "forge",
 	"github.com/wneessen/go-mail":     "notify",
 	"github.com/emersion/":            "", // tests only
@@ -151,7 +155,6 @@ var outside = map[string]string{
 
 // notYet are owners of modules that no file imports yet.
 var notYet = map[string]string{
-	"k8s.io/":                                "executor/kubernetes",
 	"github.com/google/go-containerregistry": "image",
 	"github.com/prometheus/":                 "telemetry",
 	"go.opentelemetry.io/":                   "telemetry",

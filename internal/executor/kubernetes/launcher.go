@@ -47,7 +47,6 @@ type Launcher struct {
 type tracked struct {
 	observed
 	namespace string
-	pending   time.Duration
 	note      string // reported last
 	id        string
 	ended     bool
