@@ -49,7 +49,7 @@ func busyboxImage(t *testing.T, host, name string) {
 		add(tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o777}, nil)
 	}
 	add(tar.Header{Name: "bin/busybox", Mode: 0o755}, data)
-	for _, applet := range strings.Fields("sh cat id ls echo sleep wget httpd mkdir test touch grep env printf true false nc") {
+	for _, applet := range strings.Fields("sh cat cp id ls echo sleep wget httpd mkdir mktemp rm test touch tr grep env printf true false nc") {
 		add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
 	}
 	add(tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"))

@@ -146,7 +146,11 @@ func flowFields(f api.Flow) [][2]string {
 	if f.Paused {
 		fields = append(fields, [2]string{"paused", "yes; refline flow resume " + f.Name})
 	}
-	if st := f.Storage; st != nil {
+	if st := f.Storage; st != nil && st.Image != "" {
+		fields = append(fields, [][2]string{
+			{"image", st.Image}, {"digest", st.Digest}, {"registry", st.Host}, {"repository", st.Repository}, {"commit", st.Commit}, {"path", st.Path},
+		}...)
+	} else if st != nil {
 		depth := fmt.Sprintf("%d commits", st.Depth)
 		if st.Depth == 0 {
 			depth = "all"

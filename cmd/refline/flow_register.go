@@ -21,6 +21,7 @@ type flowRegisterOptions struct {
 	flowLimits
 	scheduleFlags
 	repo, name, file    string
+	image, path         string
 	branch, tag, commit string
 	followTag, dryRun   bool
 }
@@ -56,6 +57,10 @@ and a tag that moves stops the run; of a commit that commit. Without --branch, -
 or --commit the tag is BUILD_TAG if the repository has it, else the branch is
 GIT_BRANCH, else the one that is checked out.
 
+With --image the files are those in a container image that refline image build made:
+the image's digest is kept, and a tag that moves stops the run. Runs need containers
+and reach no repository; see docs/images.md.
+
 With --cron or --every that becomes the flow's schedule; others of it are removed.
 
 The name is the file's, with @BRANCH for another branch than the default. A flow of
@@ -67,6 +72,7 @@ Exit codes: 0 registered, 1 error, 2 usage.`,
   refline flow register flows/ --runtime python312
   refline flow register etl.yml --repo https://git.example.com/data/flows.git --tag v1.4.0
   refline flow register -f flows.yml
+  refline flow register --image registry.example.com/data/hello:1.4 --path flows/hello.py
   refline flow register flows/hello.py --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runFlowRegister(cmd.Context(), e, o, args) },
 	}
@@ -80,14 +86,25 @@ Exit codes: 0 registered, 1 error, 2 usage.`,
 	f.StringVar(&o.branch, "branch", "", "branch whose newest commit each run takes")
 	f.StringVar(&o.tag, "tag", "", "tag whose commit runs take")
 	f.StringVar(&o.commit, "commit", "", "commit that runs take")
+	f.StringVar(&o.image, "image", "", "image that refline image build made, as REGISTRY/NAME[:TAG]")
+	f.StringVar(&o.path, "path", "", "with --image: the flow's file in it (default: the image's first)")
 	f.BoolVar(&o.followTag, "follow-tag", false, "take a tag where it is at each run, also when it moves")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check and compile, and register nothing")
-	cmd.MarkFlagsMutuallyExclusive("branch", "tag", "commit")
+	cmd.MarkFlagsMutuallyExclusive("branch", "tag", "commit", "image", "file")
 	return cmd
 }
 
 func runFlowRegister(ctx context.Context, e *env, o *flowRegisterOptions, paths []string) error {
-	here, err := o.here(ctx, e)
+	if o.path != "" && o.image == "" {
+		return usagef("--path is for --image; a file of a repository is an argument: refline flow register %s", termview.ShellWord(o.path))
+	}
+	var here checkedOut
+	var err error
+	if o.image == "" {
+		here, err = o.here(ctx, e)
+	} else {
+		here, paths, err = o.inImage(e, paths)
+	}
 	if err != nil {
 		return err
 	}
@@ -121,6 +138,22 @@ func runFlowRegister(ctx context.Context, e *env, o *flowRegisterOptions, paths 
 	return nil
 }
 
+// inImage are the flows of a registration from an image. Its project is the one that
+// is named, else that of the repository which the image was built from.
+func (o *flowRegisterOptions) inImage(e *env, paths []string) (checkedOut, []string, error) {
+	var h checkedOut
+	if o.path != "" {
+		paths = append(paths, o.path)
+	}
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	if o.repo != "" {
+		h.repository = repositoryArgument(e, o.repo)
+	}
+	return h, paths, nil
+}
+
 // wantedFlow is a flow that is to be registered, with its place in a file of flows.
 type wantedFlow struct {
 	api.FlowInput
@@ -144,7 +177,7 @@ func (o *flowRegisterOptions) wanted(e *env, here *checkedOut, paths []string) (
 		return nil, err
 	}
 	in := api.FlowInput{
-		Project: o.project, Repository: here.repository, Name: o.name, FollowTag: o.followTag, Runtime: o.runtime, Inputs: inputs,
+		Image: o.image, Project: o.project, Repository: here.repository, Name: o.name, FollowTag: o.followTag, Runtime: o.runtime, Inputs: inputs,
 		Concurrency: o.concurrency, WhenBusy: o.whenBusy, Slots: o.slots, Priority: o.priority,
 	}
 	in.RefKind, in.Ref, in.PreferTag = string(here.ref.Kind), here.ref.Name, here.buildTag
@@ -174,7 +207,11 @@ func (o *flowRegisterOptions) print(e *env, r api.Registered) {
 		did = "changed"
 	}
 	f := r.Flow
-	fmt.Fprintf(e.stdout, "%s %s: %s of %s, %s, now at %.7s\n", did, termview.Plain(f.Name), termview.Plain(f.Path), termview.Plain(f.Project), termview.Plain(refText(f)), r.Commit)
+	if f.RefKind == refImage {
+		fmt.Fprintf(e.stdout, "%s %s: %s of %s, image %s at %s, commit %.7s\n", did, termview.Plain(f.Name), termview.Plain(f.Path), termview.Plain(f.Project), termview.Plain(f.Ref), f.Pinned, r.Commit)
+	} else {
+		fmt.Fprintf(e.stdout, "%s %s: %s of %s, %s, now at %.7s\n", did, termview.Plain(f.Name), termview.Plain(f.Path), termview.Plain(f.Project), termview.Plain(refText(f)), r.Commit)
+	}
 	if len(r.Changes) > 0 {
 		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(changesText(r.Changes)))
 	}
@@ -237,12 +274,16 @@ func flowFiles(dir string) ([]string, error) {
 	var out []string
 	for _, entry := range entries {
 		name := entry.Name()
-		kinds := []string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}
-		if entry.Type().IsRegular() && slices.Contains(kinds, filepath.Ext(name)) && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, ".") {
+		if entry.Type().IsRegular() && isFlowFile(name) {
 			out = append(out, filepath.Join(dir, name))
 		}
 	}
 	return out, nil
+}
+
+// isFlowFile reports whether a file of a folder is a pipeline or a script by its name.
+func isFlowFile(name string) bool {
+	return slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, filepath.Ext(name)) && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, ".")
 }
 
 // parseInputs reads NAME=VALUE.

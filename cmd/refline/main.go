@@ -176,7 +176,7 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
-		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newScheduleCmd(e), newSlotCmd(e), newEnvironmentCmd(e), newRuntimeCmd(e), newRunnerCmd(e), newTokenCmd(e), newAuditCmd(e), newDemoCmd(e), newNotifyCmd(e), newLoginCmd(e), newLogoutCmd(e),
+		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newImageCmd(e), newScheduleCmd(e), newSlotCmd(e), newEnvironmentCmd(e), newRuntimeCmd(e), newRunnerCmd(e), newTokenCmd(e), newAuditCmd(e), newDemoCmd(e), newNotifyCmd(e), newLoginCmd(e), newLogoutCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	root.SetHelpCommand(newHelpCmd())

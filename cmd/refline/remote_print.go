@@ -74,6 +74,9 @@ func stateText(r api.Run) string {
 	return string(r.Status)
 }
 
+// refImage is the kind of the ref of a flow in a container image.
+const refImage = "image"
+
 // refText names a flow's ref and where it is pinned.
 func refText(f api.Flow) string {
 	text := f.RefKind + " " + f.Ref
@@ -82,6 +85,8 @@ func refText(f api.Flow) string {
 		return fmt.Sprintf("commit %.12s", f.Pinned)
 	case f.FollowTag:
 		return text + " (followed)"
+	case f.RefKind == refImage:
+		return fmt.Sprintf("%s @ %.19s", text, f.Pinned)
 	case f.Pinned != "":
 		return fmt.Sprintf("%s → %.7s", text, f.Pinned)
 	}

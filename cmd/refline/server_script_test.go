@@ -19,7 +19,7 @@ import (
 // in the background: exec refline server --listen 127.0.0.1:0 &server&
 func serverCmds() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){"ready": serverReady, "gitserver": scriptGitServer, "waitbackfill": waitBackfill, "waitrun": waitRun,
-		"plandigest": scriptPlanDigest, "servervar": scriptVariable, "push": scriptPush}
+		"plandigest": scriptPlanDigest, "servervar": scriptVariable, "push": scriptPush, "registry": scriptRegistry}
 }
 
 // serverReady waits until the server of REFLINE_DATA answers, and sets SERVER_URL:

@@ -53,9 +53,9 @@ type Flow struct {
 	Project     string         `json:"project"`
 	Name        string         `json:"name"`
 	Path        string         `json:"path,omitempty" doc:"of the file in the repository; empty for the project's pipeline file"`
-	RefKind     string         `json:"ref_kind" enum:"branch,tag,commit"`
+	RefKind     string         `json:"ref_kind" enum:"branch,tag,commit,image"`
 	Ref         string         `json:"ref"`
-	Pinned      string         `json:"pinned,omitempty" doc:"the commit of a tag or commit when the flow was registered"`
+	Pinned      string         `json:"pinned,omitempty" doc:"the commit of a tag or commit, the digest of an image, when the flow was registered"`
 	FollowTag   bool           `json:"follow_tag,omitempty"`
 	Runtime     string         `json:"runtime,omitempty"`
 	Inputs      map[string]any `json:"inputs,omitempty"`
@@ -78,7 +78,9 @@ type Flow struct {
 type Storage struct {
 	Repository string   `json:"repository"`
 	Host       string   `json:"host"`
-	Transport  string   `json:"transport" enum:"https,http,ssh,file"`
+	Transport  string   `json:"transport" enum:"https,http,ssh,file,registry"`
+	Image      string   `json:"image,omitempty" doc:"that has the files, instead of the repository"`
+	Digest     string   `json:"digest,omitempty" doc:"of the image when the flow was registered"`
 	RefKind    string   `json:"ref_kind"`
 	Ref        string   `json:"ref"`
 	Commit     string   `json:"commit,omitempty" doc:"of the last run"`
@@ -95,6 +97,7 @@ type FlowInput struct {
 	Project     string         `json:"project,omitempty" doc:"its name; or give repository"`
 	Repository  string         `json:"repository,omitempty" doc:"URL; a project is made of it if the server has none"`
 	Name        string         `json:"name,omitempty" doc:"default: the file's name, with @BRANCH for another branch than the default"`
+	Image       string         `json:"image,omitempty" doc:"that refline image build made, instead of a ref: registry.example.com/data/flows:1.4"`
 	Path        string         `json:"path,omitempty"`
 	RefKind     string         `json:"ref_kind,omitempty" enum:"branch,tag,commit"`
 	Ref         string         `json:"ref,omitempty" doc:"default: the default branch"`

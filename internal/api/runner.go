@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 
 	"refline/internal/errs"
 	"refline/internal/pipeline"
@@ -132,8 +133,11 @@ type JobSpec struct {
 	Secrets   []JobSecret  `json:"secrets,omitempty"` // masked beside the variables that say so
 	Environ   []string     `json:"environ,omitempty"` // KEY=value that a job on the host inherits too
 
-	Source *JobSource      `json:"source,omitempty"` // nil: the job starts from an empty folder
-	Agent  *JobCredentials `json:"agent,omitempty"`  // what the job logs in with; it never holds them
+	Source *JobSource `json:"source,omitempty"` // nil: the job starts from an empty folder
+	// ImageSource is a folder of the job's image that its files are copied from,
+	// instead of Source.
+	ImageSource string          `json:"image_source,omitempty"`
+	Agent       *JobCredentials `json:"agent,omitempty"` // what the job logs in with; it never holds them
 
 	Take       []string `json:"take,omitempty"`        // keys of artifacts, in order
 	Keep       string   `json:"keep,omitempty"`        // the key of this attempt's artifacts
@@ -143,6 +147,41 @@ type JobSpec struct {
 	Runtime  JobRuntime        `json:"runtime,omitzero"`
 	Timeout  pipeline.Duration `json:"timeout,omitempty"`   // of a job that has none
 	LogLimit int64             `json:"log_limit,omitempty"` // bytes; 0: the runner's default
+}
+
+// MaskedValues lists every value of the job that its output must not show: secrets by
+// name, masked variables, and what it logs in with.
+func (s *JobSpec) MaskedValues() []JobSecret {
+	list := slices.Clone(s.Secrets)
+	for _, v := range s.MergedVariables() {
+		if v.Masked {
+			list = append(list, JobSecret{Name: v.Name, Value: v.Value})
+		}
+	}
+	var from []JobCredentials
+	if s.Source != nil {
+		from = append(from, s.Source.Access)
+	}
+	if s.Agent != nil {
+		from = append(from, *s.Agent)
+	}
+	for _, c := range from {
+		for _, l := range c.Logins {
+			list = append(list, JobSecret{Name: "token for " + l.Host, Value: l.Token})
+		}
+		for _, k := range c.Keys {
+			list = append(list, JobSecret{Name: k.Name, Value: k.Key})
+		}
+	}
+	return slices.DeleteFunc(list, func(s JobSecret) bool { return s.Value == "" })
+}
+
+// MergedVariables are the variables that the job sees, those of its runtime first.
+func (s *JobSpec) MergedVariables() []pipeline.Variable {
+	if s.Job == nil {
+		return s.Runtime.Env
+	}
+	return pipeline.Merge(s.Runtime.Env, pipeline.JobVariables(s.Job, s.Variables.Below, s.Variables.Dotenv, s.Variables.Above))
 }
 
 // JobVariables are the variables around those of the job itself, as

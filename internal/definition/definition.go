@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type Request struct {
 	Variables  Variables
 	// Changed, when not empty, replaces the files that the source says changed.
 	Changed []string
+	// Unproven says that nobody vouches for the ref of the source, as in an image:
+	// it is not protected, whatever it is called.
+	Unproven bool
 }
 
 // Variables are those from outside of the configuration, by scope.
@@ -67,6 +71,7 @@ type Definition struct {
 	input     gitlabci.Input
 	loader    gitlabci.Loader // without the artifacts of a parent
 	depth     int             // of child pipelines; 0 for a root
+	command   string          // of a script, without inputs
 }
 
 // Compile makes the pipeline that the request means. Errors of the
@@ -124,6 +129,7 @@ func (d *Definition) completeFacts(ctx context.Context, r Request) {
 	f := &d.Facts
 	protected := r.Variables.Protected
 	f.Protected = f.Protected && !protected.Only || f.Branch != "" && protected.Branch(f.Branch) || f.Tag != "" && protected.Tag(f.Tag)
+	f.Protected = f.Protected && !r.Unproven
 	f.ConfigPath, f.PipelineID, f.Created = d.File, max(r.PipelineID, 1), r.Created
 	*f = f.As(r.Trigger)
 	if m := f.MergeRequest; m != nil {
@@ -172,6 +178,7 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	d.command = strings.Join(scriptCommand(path.Clean(d.File), data), " ")
 	d.Script, d.Result = true, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
 	return true, nil
 }

@@ -62,6 +62,15 @@ func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeli
 	return &pipeline.Pipeline{Stages: []string{"test"}, Jobs: []pipeline.Job{job}}, nil
 }
 
+// ScriptCommand is what starts the script of a definition, quoted for a shell and
+// without inputs; "" for a pipeline.
+func (d *Definition) ScriptCommand() string {
+	if !d.Script {
+		return ""
+	}
+	return d.command
+}
+
 // scriptInputs gives inputs as variables and as arguments, by name.
 func scriptInputs(inputs map[string]string) (vars []pipeline.Variable, args []string, err error) {
 	given := map[string]string{} // variable → its input

@@ -16,6 +16,9 @@ type RunFacts struct {
 	Variables []pipeline.Variable `json:"variables,omitempty"`
 	Depth     int                 `json:"depth,omitempty"` // of child pipelines; 0 for a root
 	Trust     secret.Trust        `json:"trust"`           // decides which secrets its attempts get
+	// Image, of a flow in an image, has its files: registry/name@digest. Its ref is
+	// only what the image says, so it protects nothing.
+	Image string `json:"image,omitempty"`
 }
 
 // RunFacts returns what a run keeps of the definition.
@@ -25,6 +28,9 @@ func (d *Definition) RunFacts() RunFacts {
 
 // Ref is what the run is made for, for the rule of protected refs.
 func (f RunFacts) Ref() secret.Ref {
+	if f.Image != "" {
+		return secret.Ref{}
+	}
 	ref := secret.Ref{Branch: f.Facts.Branch, Tag: f.Facts.Tag}
 	if m := f.Facts.MergeRequest; m != nil {
 		ref.Target = m.TargetBranch

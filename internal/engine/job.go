@@ -48,6 +48,9 @@ type JobInput struct {
 	// that is used as it is instead.
 	Tree    *workspace.Tree
 	InPlace string
+	// ImageSource, when set, is a folder of the job's image whose files are copied
+	// into the workspace instead of those of a Tree.
+	ImageSource string
 	// ReadOnly are folders of the host that an isolated sandbox must see at
 	// the same place: the objects that the workspace's .git borrows.
 	ReadOnly []string

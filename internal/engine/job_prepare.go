@@ -86,8 +86,9 @@ func (a *attempt) folderName() string {
 // getSources fills the workspace by GIT_STRATEGY: with the files of the commit,
 // or with nothing.
 func (a *attempt) getSources(ctx context.Context) (err error) {
-	switch a.lookup["GIT_STRATEGY"] {
-	case "none", "empty":
+	strategy := a.lookup["GIT_STRATEGY"]
+	switch {
+	case strategy == "none", strategy == "empty", a.ImageSource != "":
 		a.clone = &workspace.Workspace{Dir: a.workspace}
 		return os.Mkdir(a.workspace, 0o777)
 	}
@@ -252,6 +253,9 @@ func (a *attempt) start(ctx context.Context) error {
 		if hint != "" && errs.Is(err, errs.Invalid) {
 			err = fmt.Errorf("%w; %s", err, hint)
 		}
+		return err
+	}
+	if err := a.sourcesOfImage(ctx); err != nil {
 		return err
 	}
 	return a.pythonEnv(ctx)

@@ -1,7 +1,9 @@
 package git
 
 import (
+	"cmp"
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,7 +51,8 @@ type Access struct {
 	// (default 1 minute).
 	AskWithin time.Duration
 
-	maxRefs int64 // bytes of a list of refs; 0 is 64 MiB, about a million refs
+	maxRefs int64         // bytes of a list of refs; 0 is 64 MiB, about a million refs
+	stall   time.Duration // without 1,000 bytes a second; 0 is a minute
 
 	// Notice, if set, gets what a waiting person wants to know: a lock held by
 	// another process, another attempt, a mirror that is rebuilt.
@@ -134,7 +137,7 @@ type talk struct {
 }
 
 func (a Access) talk(ctx context.Context, addr address, home string) (talk, error) {
-	t := talk{settings: hardenedFetch()}
+	t := talk{settings: append(hardenedFetch(), setting{"http.lowSpeedTime", strconv.Itoa(int(cmp.Or(a.stall, time.Minute).Seconds()))})}
 	if a.Trust == User {
 		t.env = userEnvironment(a.Environ)
 	} else {

@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,5 +74,39 @@ func TestLookIsBounded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server that stops in the middle of a fetch is given up; what had come is not used,
+// and a later fetch works.
+func TestStalledFetch(t *testing.T) {
+	t.Parallel()
+	long(t)
+	r := newRepo(t)
+	r.write("large", strings.Repeat("0123456789abcdef", 1<<14))
+	commit := r.commit("one")
+	var stalls atomic.Bool
+	stalls.Store(true)
+	url := serveHTTP(t, filepath.Dir(r.dir), func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodPost || !stalls.Load() {
+				next.ServeHTTP(w, req)
+				return
+			}
+			// The pack begins, then nothing comes.
+			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
+			_, _ = io.WriteString(w, "000dpackfile\n")
+			_ = http.NewResponseController(w).Flush()
+			<-req.Context().Done()
+		})
+	})
+	remote := remote(t, url+"/"+filepath.Base(r.dir), Access{Environ: environ(t), Attempts: 1, stall: time.Second})
+	c := Resolved{Kind: KindCommit, Name: commit, Commit: commit}
+	if err := remote.Fetch(t.Context(), c, 0); !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("got %v: %v; want that the server does not answer", errs.KindOf(err), err)
+	}
+	stalls.Store(false)
+	if err := remote.Fetch(t.Context(), c, 0); err != nil {
+		t.Errorf("after the server answers again: %v", err)
 	}
 }

@@ -130,7 +130,6 @@ func hardenedFetch() []setting {
 		setting{"transfer.bundleURI", "false"},
 		setting{"fetch.unpackLimit", "1"}, // objects come as one pack, whole or not at all
 		setting{"http.lowSpeedLimit", "1000"},
-		setting{"http.lowSpeedTime", "60"},
 	)
 	// Faults of old, honest history that every forge serves.
 	for _, id := range []string{

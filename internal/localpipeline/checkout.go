@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"refline/internal/checkout"
+	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/source"
 )
@@ -49,4 +50,28 @@ func openWorkingTree(ctx context.Context, p *Place, o *Options, file string) (*s
 // LocalRepository gives the absolute path of a folder of this computer.
 func LocalRepository(p *Place, repo string) (string, bool) {
 	return checkout.LocalRepository((&Options{}).checkoutPlace(p), repo)
+}
+
+// OpenCommit opens one commit: of the repository that the options name, else the one
+// that is checked out here, under the name of its branch.
+func OpenCommit(ctx context.Context, p *Place, o *Options) (*source.Commit, checkout.Checkout, error) {
+	named := *o
+	named.Includes = named.Includes.withDefaults(p.Getenv)
+	if named.Repo == "" {
+		w, err := git.Open(ctx, p.Dir, p.Environ())
+		if err != nil {
+			return nil, nil, err
+		}
+		if !w.InRepository() {
+			return nil, nil, errs.E(errs.Invalid, "%s is not in a git repository; name one: --repo URL", w.Root)
+		}
+		named.Repo = w.Root
+		if named.Branch+named.Tag+named.Commit+named.Ref == "" {
+			if w.SHA == "" {
+				return nil, nil, errs.E(errs.Invalid, "%s has no commit yet", w.Root)
+			}
+			named.Pinned, named.PinnedRef = w.SHA, w.Branch
+		}
+	}
+	return checkout.OpenCommit(ctx, named.checkoutPlace(p), named.Repo, named.namedRef(), named.Depth)
 }

@@ -150,6 +150,20 @@ func (l *log) append(offset int64, data []byte) (int64, error) {
 	return l.size, nil
 }
 
+// overwrite replaces bytes that are there; line breaks stay where they are.
+func (l *log) overwrite(offset int64, data []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ended:
+		return os.ErrClosed
+	case offset < 0 || offset+int64(len(data)) > l.size:
+		return errs.E(errs.Conflict, "the log has %d bytes; there are none at %d to overwrite", l.size, offset)
+	}
+	_, err := l.file.WriteAt(data, offset)
+	return storageError(err)
+}
+
 func (l *log) clear() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -94,6 +94,20 @@ func (d *Dir) appendHere(id ID, offset int64, data []byte) (length int64, err er
 	}
 }
 
+// Overwrite replaces bytes that were appended a moment ago, as many as data has, by
+// others with the same line breaks. Bytes that are only in the blob store stay.
+func (d *Dir) Overwrite(id ID, offset int64, data []byte) error {
+	for {
+		l, err := d.writer(id)
+		if err != nil {
+			return err
+		}
+		if err = l.overwrite(offset, data); !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+	}
+}
+
 // Sync makes everything that was appended durable and returns the length that
 // is. A log that nobody writes is durable already.
 func (d *Dir) Sync(id ID) (durable int64, err error) {

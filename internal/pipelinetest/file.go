@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,20 +46,20 @@ func ReadFile(name string, data []byte) ([]Test, error) {
 	var tests []Test
 	var broken diag.List
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
 	for {
-		var f file
-		err := dec.Decode(&f)
+		var document yaml.Node
+		err := dec.Decode(&document)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			broken = append(broken, fileErrors(name, err)...)
-			var inDocument *yaml.LoadErrors
-			if errors.As(err, &inDocument) {
-				continue // the next document can be read
-			}
 			break
+		}
+		f, faults := readDocument(name, &document)
+		if len(faults) > 0 {
+			broken = append(broken, faults...)
+			continue
 		}
 		if len(f.Tests) == 0 {
 			f.Tests = []Test{f.Test}
@@ -82,6 +83,54 @@ func ReadFile(name string, data []byte) ([]Test, error) {
 	return tests, nil
 }
 
+// readDocument decodes one document. The library stops at the first key that it does
+// not know, so such keys are taken out until it finds no other.
+func readDocument(name string, document *yaml.Node) (f file, faults diag.List) {
+	for {
+		f = file{}
+		err := document.Load(&f, yaml.WithKnownFields())
+		if err == nil {
+			return f, faults
+		}
+		found := fileErrors(name, err)
+		again := false
+		for _, x := range found {
+			if !slices.ContainsFunc(faults, func(y diag.Finding) bool { return y.Place == x.Place && y.Message == x.Message }) {
+				faults = append(faults, x)
+			}
+			again = removeKey(document, unknownKey(x.Message), x.Line) || again
+		}
+		if !again {
+			return f, faults
+		}
+	}
+}
+
+// removeKey takes a key at a line out of the mappings of a node.
+func removeKey(n *yaml.Node, key string, line int) bool {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; k.Value == key && k.Line == line {
+				n.Content = slices.Delete(n.Content, i, i+2)
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(n.Content, func(child *yaml.Node) bool { return removeKey(child, key, line) })
+}
+
+const notAKey = " is not a key of a test"
+
+// unknownKey returns the key that a message of [fileErrors] is about, or "".
+func unknownKey(message string) string {
+	quoted, ok := strings.CutSuffix(message, notAKey)
+	if !ok {
+		return ""
+	}
+	key, _ := strconv.Unquote(quoted)
+	return key
+}
+
 // fileErrors turns the errors of the YAML parser into findings, each at its line.
 func fileErrors(file string, err error) diag.List {
 	var list diag.List
@@ -96,7 +145,7 @@ func fileErrors(file string, err error) diag.List {
 			continue // a heading of the parser's
 		}
 		if m := regexp.MustCompile(`field (\S+) (?:not found in type|already set in type)`).FindStringSubmatch(line); m != nil {
-			line = fmt.Sprintf("%q is not a key of a test", m[1])
+			line = strconv.Quote(m[1]) + notAKey
 		} else if m := regexp.MustCompile(`cannot construct (\S+).* into (\S+)$`).FindStringSubmatch(line); m != nil {
 			line = fmt.Sprintf("want %s here, not %s", typeInWords(m[2]), typeInWords(m[1]))
 		}

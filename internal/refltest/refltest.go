@@ -234,6 +234,12 @@ func (s *Server) makeProject() {
 	}
 }
 
+// Secrets implements [server.Dispatcher].
+func (s *Server) Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error) {
+	spec, err := s.Job(ctx, fence)
+	return spec.MaskedValues(), err
+}
+
 // Job implements [server.Dispatcher]: the job as it is written, with what earlier jobs
 // left and no sources.
 func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {

@@ -77,11 +77,12 @@ func (i *input) prepare() error {
 	i.in = engine.JobInput{
 		RunID: strconv.FormatInt(i.spec.Run, 10), ID: strconv.FormatInt(i.spec.Fence, 10), Started: time.Now(), Job: i.job,
 		Runner: r.whoAmI(), Binary: r.o.Binary,
-		Variables: i.variables(), Environ: append(slices.Clone(r.o.Environ), i.spec.Environ...),
+		Variables: i.spec.MergedVariables(), Environ: append(slices.Clone(r.o.Environ), i.spec.Environ...),
 		Dir: r.folder("builds", strconv.Itoa(i.slot+1)), Slot: i.slot, Later: r.removeLater,
 		Take: i.spec.Take, Keep: i.spec.Keep, Project: i.spec.Project, PythonEnv: r.o.PythonEnv,
 		Executor: ex, Secrets: i.secrets, Log: i.a.log, LogLimit: i.spec.LogLimit, Emit: i.a.events.take, Stop: i.a.asked,
 	}
+	i.in.ImageSource = i.spec.ImageSource
 	i.setStores()
 	i.in.Agent = i.agent(ex)
 	return i.sources(ctx)
@@ -116,44 +117,13 @@ func (i *input) setJob() {
 	i.job = &job
 }
 
-func (i *input) variables() []pipeline.Variable {
-	v := i.spec.Variables
-	return pipeline.Merge(i.spec.Runtime.Env, pipeline.JobVariables(i.job, v.Below, v.Dotenv, v.Above))
-}
-
 // setSecrets masks what the server names, masked variables, and what the runner
 // logs in with.
 func (i *input) setSecrets() {
 	i.secrets = &mask.Set{}
-	add := func(name, value string) {
-		if value == "" {
-			return
-		}
-		if err := i.secrets.Add(name, []byte(value)); err != nil {
+	for _, s := range i.spec.MaskedValues() {
+		if err := i.secrets.Add(s.Name, []byte(s.Value)); err != nil {
 			i.a.events.add(api.JobEvent{Kind: pipeline.ReportJobNote, Text: err.Error()})
-		}
-	}
-	for _, s := range i.spec.Secrets {
-		add(s.Name, s.Value)
-	}
-	for _, v := range i.variables() {
-		if v.Masked {
-			add(v.Name, v.Value)
-		}
-	}
-	from := []api.JobCredentials{}
-	if i.spec.Source != nil {
-		from = append(from, i.spec.Source.Access)
-	}
-	if i.spec.Agent != nil {
-		from = append(from, *i.spec.Agent)
-	}
-	for _, c := range from {
-		for _, l := range c.Logins {
-			add("token for "+l.Host, l.Token)
-		}
-		for _, k := range c.Keys {
-			add(k.Name, k.Key)
 		}
 	}
 }

@@ -34,6 +34,9 @@ type Launcher struct {
 	Variables func(context.Context, store.Project) (definition.Variables, error)
 	// Includes says where files of other projects come from.
 	Includes func(context.Context, store.Project) source.Includes
+	// Image opens the image of a flow at where its name is now. With a Ref that is a
+	// digest no registry need be asked again. nil: there are no flows in images.
+	Image func(ctx context.Context, p store.Project, f store.Flow) (FlowImage, error)
 	// Artifact opens a file of the artifacts of a run's job; nil: there are none.
 	Artifact func(ctx context.Context, run store.Run, job, path string) (io.ReadCloser, error)
 	// Dotenv gives the variables that a trigger job gets from the jobs before it; may
@@ -72,12 +75,16 @@ type Launch struct {
 type Resolved struct {
 	Commit     git.Resolved
 	Definition *definition.Definition
+	Image      *FlowImage // nil: the files are in the repository
 }
 
 // Resolve finds the commit and compiles the pipeline there, and makes no run. id
 // is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
 // that moved, and a [diag.Failure] with the findings of the configuration.
 func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
+	if n.ofImage() {
+		return l.resolveImage(ctx, n, id)
+	}
 	remote, end, err := l.Remote(ctx, n.Project)
 	if err != nil {
 		return nil, err
@@ -107,14 +114,19 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 	if err != nil {
 		return nil, err
 	}
-	findings := d.Findings
-	if n.Register {
-		findings = slices.DeleteFunc(slices.Clone(findings), func(f diag.Finding) bool { return f.Rule == "missing-input" })
-	}
-	if err := findings.Err(); err != nil {
+	if err := n.problems(d).Err(); err != nil {
 		return nil, err
 	}
 	return &Resolved{Commit: commit, Definition: d}, nil
+}
+
+// problems are the findings that count: of a flow that is only registered, inputs
+// without a value may come with each run.
+func (n Launch) problems(d *definition.Definition) diag.List {
+	if !n.Register {
+		return d.Findings
+	}
+	return slices.DeleteFunc(slices.Clone(d.Findings), func(f diag.Finding) bool { return f.Rule == "missing-input" })
 }
 
 // ProtectedRefs are those that a project names, without any its default branch.
@@ -185,13 +197,18 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 	}
 	kept := d.RunFacts()
 	kept.Trust = n.Trust
+	ref := d.Ref()
+	if r.Image != nil {
+		kept.Image, ref = r.Image.Pinned, r.Image.Name
+		p = definition.WithImage(p, kept.Image)
+	}
 	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
 	}
 	run := NewRun{
 		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
-		Ref: d.Ref(), SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected && !n.Trust.Fork,
+		Ref: ref, SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected && !n.Trust.Fork,
 		Parent: n.parent, ParentPos: n.parentPos, ParentAttempt: n.parentAttempt, Key: n.Key,
 		Skip: n.skipNote(d.Facts.Message),
 	}

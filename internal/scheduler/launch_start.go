@@ -79,23 +79,11 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 	if err != nil {
 		return store.Run{}, err
 	}
-	remote, end, err := l.Remote(ctx, parent.project)
+	code, end, err := l.parentCode(ctx, parent)
 	if err != nil {
 		return store.Run{}, err
 	}
 	defer end()
-	commit := git.Resolved{Kind: git.KindCommit, Commit: parent.run.SHA}
-	switch f := parent.facts.Facts; {
-	case f.Tag != "":
-		commit.Kind, commit.Name = git.KindTag, f.Tag
-	case f.Branch != "":
-		commit.Kind, commit.Name = git.KindBranch, f.Branch
-	}
-	if err := remote.Fetch(ctx, commit, 1); err != nil {
-		return store.Run{}, err
-	}
-	code := source.NewCommit(ctx, remote, commit, source.Options{Includes: l.Includes(ctx, parent.project), Before: parent.facts.Facts.BeforeSHA, Origin: parent.project.URL})
-	defer code.Close()
 	d, err := definition.Resume(ctx, definition.Request{Source: code, Variables: parent.variables}, parent.facts, parent.pipeline).Child(ctx, definition.ChildRequest{
 		Job: start.Job, ID: ids[0], Variables: parent.forwarded,
 		Open: func(job, path string) (io.ReadCloser, error) {
@@ -114,6 +102,9 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 	}
 	kept := d.RunFacts()
 	kept.Trust = parent.facts.Trust
+	if kept.Image = parent.facts.Image; kept.Image != "" {
+		p = definition.WithImage(p, kept.Image)
+	}
 	facts, err := json.Marshal(kept)
 	if err != nil {
 		return store.Run{}, err
@@ -123,6 +114,37 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 		Ref: parent.run.Ref, SHA: parent.run.SHA, Actor: parent.run.Actor, Priority: parent.run.Priority, Protected: parent.run.Protected,
 		Parent: parent.run.ID, ParentPos: start.Pos, ParentAttempt: start.Attempt, Key: start.Key,
 	})
+}
+
+// parentCode opens the files that a parent was compiled from.
+func (l *Launcher) parentCode(ctx context.Context, parent *parentRun) (_ source.Project, end func(), err error) {
+	if image := parent.facts.Image; image != "" {
+		if l.Image == nil {
+			return nil, nil, errs.E(errs.Invalid, "run %d is of the image %s, and this server reads none", parent.run.ID, image)
+		}
+		img, err := l.Image(ctx, parent.project, store.Flow{RefKind: store.RefImage, Ref: image})
+		return img.Code, func() {}, err
+	}
+	remote, endRemote, err := l.Remote(ctx, parent.project)
+	if err != nil {
+		return nil, nil, err
+	}
+	commit := git.Resolved{Kind: git.KindCommit, Commit: parent.run.SHA}
+	switch f := parent.facts.Facts; {
+	case f.Tag != "":
+		commit.Kind, commit.Name = git.KindTag, f.Tag
+	case f.Branch != "":
+		commit.Kind, commit.Name = git.KindBranch, f.Branch
+	}
+	if err := remote.Fetch(ctx, commit, 1); err != nil {
+		endRemote()
+		return nil, nil, err
+	}
+	code := source.NewCommit(ctx, remote, commit, source.Options{Includes: l.Includes(ctx, parent.project), Before: parent.facts.Facts.BeforeSHA, Origin: parent.project.URL})
+	return code, func() {
+		code.Close()
+		endRemote()
+	}, nil
 }
 
 // parentRun is what a child pipeline takes from its parent.

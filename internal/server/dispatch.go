@@ -14,6 +14,7 @@ import (
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/image"
 	"refline/internal/pipeline"
 	"refline/internal/secret"
 	"refline/internal/stack/planfile"
@@ -28,6 +29,18 @@ var _ Dispatcher = dispatcher{}
 
 // Job implements [Dispatcher].
 func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
+	return d.job(ctx, fence, false)
+}
+
+// Secrets implements [Dispatcher].
+func (d dispatcher) Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error) {
+	spec, err := d.job(ctx, fence, true)
+	return spec.MaskedValues(), err
+}
+
+// job says what an attempt needs. again is for an attempt that has it already: then
+// the audit does not say that it was sent.
+func (d dispatcher) job(ctx context.Context, fence int64, again bool) (api.JobSpec, error) {
 	var spec api.JobSpec
 	w, err := d.work(ctx, fence)
 	if err != nil {
@@ -37,7 +50,7 @@ func (d dispatcher) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 		Fence: fence, Run: w.run.ID, Attempt: w.attempt.Attempt.Attempt, Project: w.project.Name, Job: w.job,
 		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true,
 	}
-	if err := d.secrets(ctx, w, &spec); err != nil {
+	if err := d.secrets(ctx, w, &spec, again); err != nil {
 		return spec, err
 	}
 	spec.Variables.Below, spec.Variables.Above = w.facts.JobVariables(w.compiled.Pipeline, w.job, w.variables)
@@ -104,11 +117,11 @@ func (d dispatcher) work(ctx context.Context, fence int64) (*work, error) {
 }
 
 // secrets adds what the attempt may have by the rule, and notes it in the audit.
-func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec) error {
+func (d dispatcher) secrets(ctx context.Context, w *work, spec *api.JobSpec, again bool) error {
 	// The environment's name may hold variables, but no secret ones.
 	environment := w.facts.Environment(w.compiled.Pipeline, w.job, definition.Variables{})
 	got, err := d.s.secrets.ForAttempt(ctx, Attempt{
-		Fence: w.attempt.ID, Run: w.run.ID, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
+		Fence: w.attempt.ID, Run: w.run.ID, Again: again, Job: w.job.Name, Project: w.project.ID, Runner: strconv.FormatInt(w.attempt.Runner, 10),
 		Request: secret.Request{Event: string(w.run.Source), ProtectedRef: w.run.Protected && stillProtected(w.project, w.facts), Environment: environment,
 			Level: w.facts.Trust.Level, Fork: w.facts.Trust.Fork},
 	})
@@ -292,6 +305,10 @@ func (d dispatcher) Launch(ctx context.Context, fence int64) (api.LaunchSpec, er
 func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) error {
 	set := w.facts.GitSettings(w.compiled.Pipeline, w.job, w.variables)
 	if set.Strategy == "none" || set.Strategy == "empty" {
+		return nil
+	}
+	if w.facts.Image != "" {
+		spec.ImageSource = image.SourceFolder
 		return nil
 	}
 	f := w.facts.Facts

@@ -14,6 +14,7 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/image"
 	"refline/internal/pipeline"
 	"refline/internal/scheduler"
 	"refline/internal/store"
@@ -25,7 +26,7 @@ var flowName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(
 // the one of its name.
 func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInput) (api.Registered, error) {
 	var out api.Registered
-	project, err := s.projectFor(ctx, in.Project, in.Repository, !in.DryRun)
+	project, f, err := s.registration(ctx, in)
 	if err != nil {
 		return out, err
 	}
@@ -34,26 +35,18 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 			return out, err
 		}
 	}
-	if in.PreferTag != "" {
-		has, err := s.hasTag(ctx, project, in.PreferTag)
-		if err != nil {
-			return out, err
-		}
-		if has {
-			in.RefKind, in.Ref = string(git.KindTag), in.PreferTag
-		}
-	}
-	f := store.Flow{
-		Project: project.ID, Path: cleanPath(in.Path), RefKind: in.RefKind, Ref: in.Ref, FollowTag: in.FollowTag, Runtime: in.Runtime, Inputs: in.Inputs,
-		Concurrency: in.Concurrency, WhenBusy: in.WhenBusy, Slots: in.Slots, Priority: in.Priority, Actor: actor,
-	}
+	f.Project, f.FollowTag, f.Runtime, f.Inputs, f.Actor = project.ID, in.FollowTag, in.Runtime, in.Inputs, actor
+	f.Concurrency, f.WhenBusy, f.Slots, f.Priority = in.Concurrency, in.WhenBusy, in.Slots, in.Priority
 	if f.WhenBusy == "" && f.Concurrency > 0 {
 		f.WhenBusy = "queue"
 	}
-	found, err := s.launcher.Resolve(ctx, scheduler.Launch{
-		Project: project, File: f.Path, Ref: git.Ref{Kind: git.Kind(in.RefKind), Name: in.Ref},
-		Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx), Register: true,
-	}, 0)
+	launch := scheduler.Launch{Project: project, Trigger: pipeline.TriggerAPI, Inputs: in.Inputs, Actor: actor, Trust: trustOf(ctx), Register: true}
+	if f.RefKind == store.RefImage {
+		launch.Flow = &f
+	} else {
+		launch.File, launch.Ref = f.Path, git.Ref{Kind: git.Kind(f.RefKind), Name: f.Ref}
+	}
+	found, err := s.launcher.Resolve(ctx, launch, 0)
 	if err != nil {
 		return out, err
 	}
@@ -61,9 +54,13 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 	if f.Path == "" {
 		f.Path = d.File
 	}
-	f.RefKind, f.Ref = string(found.Commit.Kind), cmp.Or(found.Commit.Name, found.Commit.Commit)
-	if f.RefKind != string(git.KindBranch) {
-		f.Pinned = found.Commit.Commit
+	switch c := found.Commit; {
+	case found.Image != nil:
+		f.Pinned = found.Image.Digest
+	case c.Kind == git.KindBranch:
+		f.RefKind, f.Ref = string(c.Kind), c.Name
+	default:
+		f.RefKind, f.Ref, f.Pinned = string(c.Kind), cmp.Or(c.Name, c.Commit), c.Commit
 	}
 	if f.Name, f.Named = in.Name, in.Name != ""; f.Name == "" {
 		f.Name = defaultFlowName(f, d.Facts.DefaultBranch)
@@ -107,6 +104,24 @@ func (s *Server) registerFlow(ctx context.Context, actor string, in api.FlowInpu
 		out.Flow.Schedules = append(out.Flow.Schedules, w)
 	}
 	return out, nil
+}
+
+// registration is the project of a registration, and the flow as far as it says
+// where its files are.
+func (s *Server) registration(ctx context.Context, in api.FlowInput) (store.Project, store.Flow, error) {
+	if in.Image != "" {
+		return s.imageFlow(ctx, in)
+	}
+	f := store.Flow{Path: cleanPath(in.Path), RefKind: in.RefKind, Ref: in.Ref}
+	project, err := s.projectFor(ctx, in.Project, in.Repository, !in.DryRun)
+	if err != nil || in.PreferTag == "" {
+		return project, f, err
+	}
+	has, err := s.hasTag(ctx, project, in.PreferTag)
+	if has {
+		f.RefKind, f.Ref = string(git.KindTag), in.PreferTag
+	}
+	return project, f, err
 }
 
 // hasTag reports whether a repository has a tag.
@@ -284,7 +299,11 @@ func flowChanges(a, b store.Flow) []api.Change {
 	ref := func(f store.Flow) string { return f.RefKind + " " + f.Ref }
 	add("path", a.Path, b.Path)
 	add("ref", ref(a), ref(b))
-	add("commit", a.Pinned, b.Pinned)
+	pinned := "commit"
+	if b.RefKind == store.RefImage {
+		pinned = "digest"
+	}
+	add(pinned, a.Pinned, b.Pinned)
 	add("follow tag", a.FollowTag, b.FollowTag)
 	add("runtime", a.Runtime, b.Runtime)
 	add("inputs", inputTexts(a.Inputs), inputTexts(b.Inputs))
@@ -343,6 +362,16 @@ func (s *Server) storage(p store.Project, f store.Flow, last *store.Run) *api.St
 	st := &api.Storage{
 		Repository: p.URL, Host: cmp.Or(hostOf(p.URL), "this computer"), Transport: transportOf(p.URL),
 		RefKind: f.RefKind, Ref: f.Ref, Path: f.Path, Flow: f.Name, Submodules: "none", Depth: defaultDepth,
+	}
+	if f.RefKind == store.RefImage {
+		st.Image, st.Digest, st.Transport, st.Depth = f.Ref, f.Pinned, "registry", 0
+		if host, err := image.Host(f.Ref); err == nil {
+			st.Host = host
+		}
+		if last != nil {
+			st.Commit = last.SHA
+		}
+		return st
 	}
 	for _, name := range []string{p.DeployKey, p.TokenVariable, p.URLVariable} {
 		if name != "" {

@@ -169,6 +169,12 @@ func (a *RunnerAPI) launchEnded(c *runnerCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
+	if err != nil {
+		return nil, err
+	}
+	req.Text = string(m.bytes([]byte(req.Text)))
+	defer a.masks.forget(l.ID)
 	result := api.JobResult{Status: pipeline.StatusFailed, Reason: req.Reason, Error: &api.JobError{Kind: errs.Unavailable, Text: req.Text}}
 	body, err := json.Marshal(result)
 	if err != nil {

@@ -155,13 +155,18 @@ func (s *Server) runWithJobs(ctx context.Context, r store.Run) (api.Run, error) 
 			j.Attempt = row.Attempt
 		}
 	}
-	if facts, err := s.runFacts(ctx, r.ID); err == nil {
-		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
-		out.Path = facts.Facts.ConfigPath
-	} else if !errs.Is(err, errs.NotFound) {
-		return out, err
+	return out, s.addFacts(ctx, r.ID, &out)
+}
+
+// addFacts adds what a run keeps of its definition.
+func (s *Server) addFacts(ctx context.Context, id int64, out *api.Run) error {
+	facts, err := s.runFacts(ctx, id)
+	if errs.Is(err, errs.NotFound) {
+		return nil
 	}
-	return out, nil
+	out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
+	out.Path = facts.Facts.ConfigPath
+	return err
 }
 
 // explain says why a run or its jobs do not start. Of many jobs only the first

@@ -12,7 +12,6 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/logfile"
-	"refline/internal/mask"
 	"refline/internal/pipeline"
 	"refline/internal/scheduler"
 	"refline/internal/store"
@@ -33,9 +32,6 @@ type RunnerAPI struct {
 	Authenticate func(*http.Request) (RunnerIdentity, error)
 	// Lease is how long a session lasts without a poll; 0 is a minute.
 	Lease time.Duration
-	// Secrets are what the log of an attempt must not hold, for masking once more;
-	// nil if there are none.
-	Secrets func(ctx context.Context, fence int64) *mask.Set
 	// Files keeps artifacts and caches; nil: the server keeps none.
 	Files AttemptFiles
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
@@ -50,6 +46,7 @@ type RunnerAPI struct {
 	Changed func(run, fence int64)
 
 	synced sync.Map // by fence: *logSync
+	masks  remasker
 }
 
 // Dispatcher says what one attempt needs. Errors: those for which an attempt
@@ -59,6 +56,8 @@ type Dispatcher interface {
 	// Launch says what another process is started with that runs the attempt. It holds
 	// no secrets.
 	Launch(ctx context.Context, fence int64) (api.LaunchSpec, error)
+	// Secrets are those of the attempt's job once more, for masking. Nothing is sent.
+	Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error)
 }
 
 // RunnerIdentity is whose token a request of a runner has.
@@ -342,6 +341,9 @@ func (a *RunnerAPI) job(c *runnerCall) (any, error) {
 		return nil, lostLease(l.ID)
 	case err != nil:
 		return nil, err
+	}
+	if specErr == nil {
+		a.masks.remember(l.ID, spec.MaskedValues())
 	}
 	return spec, specErr
 }

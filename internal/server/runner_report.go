@@ -55,9 +55,14 @@ func (a *RunnerAPI) appendLog(c *runnerCall) (any, error) {
 
 // addLog masks bytes once more and adds them.
 func (a *RunnerAPI) addLog(ctx context.Context, l store.Lease, offset int64, data []byte) (int64, error) {
-	if a.Secrets != nil {
-		if set := a.Secrets(ctx, l.ID); set != nil {
-			data = maskInPlace(set.Bytes, data)
+	m, err := a.masks.of(ctx, l.ID, a.Dispatch)
+	if err != nil {
+		return 0, err
+	}
+	before, data := m.log(offset, data)
+	if before != nil {
+		if err := a.Logs.Overwrite(logID(l.Attempt), offset-int64(len(before)), before); err != nil {
+			return 0, err
 		}
 	}
 	length, err := a.Logs.Append(logID(l.Attempt), offset, data)
@@ -68,33 +73,6 @@ func (a *RunnerAPI) addLog(ctx context.Context, l store.Lease, offset int64, dat
 		a.Changed(l.Run, l.ID)
 	}
 	return length, err
-}
-
-// maskInPlace replaces lines that hold a secret by as many signs as they have: the
-// runner has masked already, and the offsets of what follows must stay. A secret of
-// several lines takes all of the bytes.
-func maskInPlace(masked func([]byte) []byte, data []byte) []byte {
-	if bytes.Equal(masked(data), data) {
-		return data
-	}
-	out := bytes.Clone(data)
-	for line := range bytes.Lines(out) { // shares the bytes of out
-		if !bytes.Equal(masked(line), line) {
-			blank(line)
-		}
-	}
-	if !bytes.Equal(masked(out), out) {
-		blank(out)
-	}
-	return out
-}
-
-func blank(text []byte) {
-	for i, b := range text {
-		if b != '\n' {
-			text[i] = '*'
-		}
-	}
 }
 
 // syncLog makes a log durable once a second and returns how much of it is.
@@ -144,10 +122,14 @@ func (a *RunnerAPI) appendEvents(c *runnerCall) (any, error) {
 	if seq > next && next < api.MaxEvents {
 		return nil, runnerProblem(errs.Conflict, api.CodeGap, next, "attempt %d has %d events; event %d leaves a gap", l.ID, next, seq)
 	}
+	m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
+	if err != nil {
+		return nil, err
+	}
 	var list []store.AttemptEvent
 	for line := range bytes.Lines(body) {
 		if seq >= next && seq < api.MaxEvents {
-			text, err := readEvent(line)
+			text, err := readEvent(m.bytes(line))
 			if err != nil {
 				return nil, errs.E(errs.Invalid, "event %d of attempt %d: %w", seq, l.ID, err)
 			}
@@ -205,6 +187,14 @@ func (a *RunnerAPI) finish(c *runnerCall) (any, error) {
 	if c.who.Attempt != 0 {
 		req.Poll.Free = 0
 	}
+	if req.Result.Error != nil {
+		m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
+		if err != nil {
+			return nil, err
+		}
+		req.Result.Error.Text = string(m.bytes([]byte(req.Result.Error.Text)))
+	}
+	defer a.masks.forget(l.ID)
 	if l.Open {
 		if err := a.endLog(c.ctx, l, req.Log); err != nil {
 			return nil, err

@@ -30,6 +30,40 @@ func TestMaskInPlace(t *testing.T) {
 	}
 }
 
+// TestLogMasksOverChunks: whichever way a log is cut into chunks, no part of a secret is
+// left, neither of one that is masked whole only nor of one that is masked in pieces.
+func TestLogMasksOverChunks(t *testing.T) {
+	t.Parallel()
+	const short, long = "kanarie-17", "a-long-secret-of-more-than-thirty-bytes"
+	const text = "hello\nuse " + short + " now\nand " + long + "\nbye\n"
+	want := "hello\n" + strings.Repeat("*", len("use "+short+" now")) + "\n" + strings.Repeat("*", len("and "+long)) + "\nbye\n"
+	for size := 1; size <= len(text); size++ {
+		var r remasker
+		m := r.remember(1, []api.JobSecret{{Name: "SHORT", Value: short}, {Name: "LONG", Value: long}})
+		var log []byte
+		for from := 0; from < len(text); from += size {
+			before, data := m.log(int64(from), []byte(text[from:min(from+size, len(text))]))
+			copy(log[from-len(before):], before)
+			log = append(log, data...)
+		}
+		got := string(log)
+		if len(got) != len(text) || strings.Count(got, "\n") != strings.Count(text, "\n") {
+			t.Fatalf("chunks of %d: %d bytes, want %d with the same lines", size, len(got), len(text))
+		}
+		if !strings.HasPrefix(got, "hello\n") || !strings.HasSuffix(got, "\nbye\n") {
+			t.Errorf("chunks of %d: other lines changed: %q", size, got)
+		}
+		for n := 0; n+4 <= len(short); n++ {
+			if size >= len(short)-1 && strings.Contains(got, short[n:n+4]) {
+				t.Errorf("chunks of %d: %q of the short secret is left in %q", size, short[n:n+4], got)
+			}
+		}
+		if size == len(text) && got != want {
+			t.Errorf("one chunk: got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestAgreeProtocol: a version works with itself and the one before; otherwise it is
 // said which program is too old.
 func TestAgreeProtocol(t *testing.T) {

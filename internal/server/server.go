@@ -30,6 +30,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
+	"refline/internal/web"
 )
 
 // Options are the configuration of a server.
@@ -69,6 +70,7 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	tasks     taskViews
 	blobs     blob.Store
 	files     *Files
 	looker    *scheduler.Looker
@@ -76,6 +78,8 @@ type Server struct {
 	polls     chan struct{} // wakes lookAround
 	wanted    chan struct{} // wakes launchRuns
 	notices   *notices
+	tails     logTails
+	site      *web.Site
 	unlock    func()
 	started   time.Time
 }
@@ -139,7 +143,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler = scheduler.New(s.store, o.Now)
 	s.launcher = &scheduler.Launcher{
 		Scheduler: s.scheduler, Store: s.store, Now: o.Now,
-		Remote: s.remote, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
+		Remote: s.remote, Image: s.flowImage, Variables: s.compileVariables, Includes: s.includes, Artifact: s.openArtifact, Dotenv: dispatcher{s}.dotenv,
 	}
 	s.scheduler.Starter, s.scheduler.Log = s.launcher, o.Log
 	s.openLooks()

@@ -7,15 +7,18 @@ import (
 	"time"
 )
 
+// RefImage is the kind of the ref of a flow whose files are in a container image.
+const RefImage = "image"
+
 // Flow is a row of flows: a registered definition.
 type Flow struct {
 	ID, Project int64
 	Name        string
 	Named       bool   // by a person; else the name follows from path and branch
 	Path        string // of the file in the repository; "" for the project's pipeline file
-	RefKind     string // branch, tag or commit
-	Ref         string
-	Pinned      string // the commit of a tag or commit when it was registered
+	RefKind     string // branch, tag, commit or [RefImage]
+	Ref         string // of an image: registry/name:tag
+	Pinned      string // the commit of a tag or commit, the digest of an image, when it was registered
 	FollowTag   bool   // a moved tag is taken as it is
 	Runtime     string // "" for none
 	Inputs      map[string]any

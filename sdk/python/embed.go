@@ -1,0 +1,10 @@
+// Package sdkpython holds the files of the Python package, which the program hands
+// to jobs.
+package sdkpython
+
+import "embed"
+
+// Files has the package at src/refline.
+//
+//go:embed src/refline/*.py src/refline/*.pyi src/refline/py.typed
+var Files embed.FS
