@@ -125,7 +125,7 @@ func jobRunnerOptions(e *env, dir string, kinds []executor.Kind) runner.Options 
 	}
 	return runner.Options{
 		Version: version, Dir: dir, Kinds: kinds, Binary: binary, Environ: runner.HostEnviron(e.environ()),
-		PythonEnv: pythonEnv(e), Notice: func(text string) { e.notef("runner: %s", text) },
+		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e), Notice: func(text string) { e.notef("runner: %s", text) },
 	}
 }
 

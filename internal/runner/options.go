@@ -61,6 +61,8 @@ type Options struct {
 	CacheLimit int64
 	// PythonEnv makes the environment of a Python script; see engine.JobInput.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
+	// PythonPackage returns the folder of the Python package; see engine.JobInput.
+	PythonPackage func() (dir string, err error)
 
 	// Grace is how long jobs may go on when the runner is to stop; then they are
 	// ended and fail as runner_system_failure.

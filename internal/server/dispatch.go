@@ -48,7 +48,10 @@ func (d dispatcher) job(ctx context.Context, fence int64, again bool) (api.JobSp
 	}
 	spec = api.JobSpec{
 		Fence: fence, Run: w.run.ID, Attempt: w.attempt.Attempt.Attempt, Project: w.project.Name, Job: w.job,
-		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true,
+		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true, KeepResults: resultsKey(fence),
+	}
+	if spec.TakeResults, err = d.results(ctx, w); err != nil {
+		return spec, err
 	}
 	if err := d.secrets(ctx, w, &spec, again); err != nil {
 		return spec, err

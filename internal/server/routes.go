@@ -251,14 +251,13 @@ func (s *Server) runRoutes(a huma.API) {
 		}
 		return &answer[api.Run]{r}, err
 	})
-	for verb, kind := range map[string]pipeline.EventKind{"cancel": pipeline.EventCancel, "retry": pipeline.EventRetry} {
-		op(s, a, "POST /api/v1/runs/{run}/"+verb, actRun, verb+" a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, "", kind)
-		})
-		op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/"+verb, actRun, verb+" a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, in.Job, kind)
-		})
-	}
+	op(s, a, "POST /api/v1/runs/{run}/cancel", actRun, "cancel a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, "", pipeline.EventCancel)
+	})
+	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/cancel", actRun, "cancel a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventCancel)
+	})
+	s.retryRoutes(a)
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {

@@ -62,7 +62,7 @@ func (s *Store) OldRuns(ctx context.Context, project, after int64, ended time.Ti
 var runTables = [...][2]string{
 	{"jobs", "run"}, {"attempts", "run"}, {"queue", "run"}, {"timers", "run"}, {"inbox", "run"},
 	{"slot_claims", "run"}, {"launches", "run"}, {"occurrences", "run"}, {"run_facts", "run"}, {"run_inputs", "run"},
-	{"attempt_results", "run"}, {"plans", "run"}, {"approvals", "run"}, {"runs", "id"},
+	{"attempt_results", "run"}, {"retries_from_failed", "run"}, {"plans", "run"}, {"approvals", "run"}, {"runs", "id"},
 }
 
 // LockEnded locks runs with all that they started, and returns those of them
