@@ -20,6 +20,14 @@ build: ## build bin/refline
 demo: build ## show a server, a flow and its runs in a temporary folder
 	./bin/refline demo
 
+.PHONY: image
+image: ## build bin/refline-image.tar without a container engine (TO=REGISTRY/NAME:TAG pushes it for amd64 and arm64)
+	deploy/image/build $(if $(TO),--to $(TO))
+
+.PHONY: image-check
+image-check: ## start that image on a container engine: server, runner and a flow
+	scripts/with-docker deploy/image/check
+
 .PHONY: setup
 setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)
 	scripts/setup

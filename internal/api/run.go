@@ -38,6 +38,7 @@ type Run struct {
 	Path     string            `json:"path,omitempty" doc:"of the pipeline file; with one run"`
 	Jobs     []Job             `json:"jobs,omitempty" doc:"with one run"`
 	Why      string            `json:"why,omitempty" doc:"why it does not start"`
+	Usual    int64             `json:"usual_ms,omitempty" doc:"median of the good runs of the same flow or branch; in the overview and with one run's details"`
 	Notices  []string          `json:"notices,omitempty" doc:"statuses, comments and messages that could not be sent, and why; with one run"`
 }
 

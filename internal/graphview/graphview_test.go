@@ -197,6 +197,45 @@ func wellFormed(t *rapid.T, svg string, jobs int) {
 	}
 }
 
+// Every look has a shape of its own: colours are not needed to tell them apart.
+func TestMarksDiffer(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, look := range graphview.Looks() {
+		shape := graphview.Mark(look)
+		if other := seen[shape]; other != "" && !(look == "preparing" && other == "pending") {
+			t.Errorf("%s and %s have the same mark", look, other)
+		}
+		seen[shape] = look
+		ended := look == "success" || look == "failed" || look == "warned" || look == "canceled"
+		if full := strings.Contains(shape, `class="cut"`); full != ended {
+			t.Errorf("%s: full is %t, want %t", look, full, ended)
+		}
+	}
+	if strings.Contains(graphview.Mark("failed"), "<circle") {
+		t.Error("failed has the outline of success")
+	}
+}
+
+// In a page the jobs are links, and a policy without inline styles holds.
+func TestPageSVG(t *testing.T) {
+	t.Parallel()
+	p, s := showcase()
+	svg, err := graphview.PageSVG(p, &s, func(i int) string { return fmt.Sprintf("/jobs/%d?a=1&b=2", i) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(svg, "<style") || strings.Contains(svg, "style=") || strings.Contains(svg, "xmlns") {
+		t.Errorf("the drawing for a page has a style of its own: %s", svg)
+	}
+	if n := strings.Count(svg, "<a class=\"job "); n != len(p.Jobs) {
+		t.Errorf("%d links, want %d", n, len(p.Jobs))
+	}
+	if !strings.Contains(svg, `href="/jobs/3?a=1&amp;b=2" aria-label="unit: success"`) {
+		t.Errorf("no link with a name: %s", svg)
+	}
+}
+
 func TestSVGRefusesInvalidPipelines(t *testing.T) {
 	t.Parallel()
 	if _, err := graphview.SVG(build(pipeline.Job{Name: "a/x", Needs: needs("x")}), nil); !errs.Is(err, errs.Invalid) {

@@ -32,12 +32,20 @@ const (
 // Without one they show when the job runs. The drawing follows the reader's dark
 // or light mode and uses the reader's system font. Errors are those of
 // [pipeline.NewGraph].
-func SVG(p *pipeline.Pipeline, s *pipeline.State) (string, error) {
+func SVG(p *pipeline.Pipeline, s *pipeline.State) (string, error) { return draw(p, s, nil) }
+
+// PageSVG is [SVG] for a page that has the styles of the classes: without a style of
+// its own, and with each job as a link to what link returns for its position.
+func PageSVG(p *pipeline.Pipeline, s *pipeline.State, link func(job int) string) (string, error) {
+	return draw(p, s, link)
+}
+
+func draw(p *pipeline.Pipeline, s *pipeline.State, link func(job int) string) (string, error) {
 	g, err := pipeline.NewGraph(p)
 	if err != nil {
 		return "", err
 	}
-	d := drawing{p: p}
+	d := drawing{p: p, link: link}
 	if s != nil && len(s.Jobs) == len(p.Jobs) {
 		d.state = s
 	}
@@ -53,7 +61,8 @@ func SVG(p *pipeline.Pipeline, s *pipeline.State) (string, error) {
 
 type drawing struct {
 	p      *pipeline.Pipeline
-	state  *pipeline.State // nil: the definition only
+	state  *pipeline.State  // nil: the definition only
+	link   func(int) string // nil: a drawing on its own
 	boxes  []box
 	layout *layout
 	panels []panel
@@ -102,9 +111,14 @@ func (d *drawing) write() {
 	if d.state != nil {
 		title += ": " + statusText(cmp.Or(d.state.Status, pipeline.StatusCreated))
 	}
-	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="refline-graph" role="img" width="%s" height="%s" viewBox="0 0 %s %s">`+"\n",
-		num(d.width), num(d.height), num(d.width), num(d.height))
-	d.printf("<title>%s</title>\n<style>%s</style>\n", escape(title), graphStyle)
+	if d.link != nil { // its links are for screen readers too, unlike the parts of an image
+		d.printf(`<svg class="refline-graph" role="group" aria-label="%s" width="%s" height="%s" viewBox="0 0 %s %s">`+"\n",
+			escape(title), num(d.width), num(d.height), num(d.width), num(d.height))
+	} else {
+		d.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="refline-graph" role="img" width="%s" height="%s" viewBox="0 0 %s %s">`+"\n",
+			num(d.width), num(d.height), num(d.width), num(d.height))
+		d.printf("<title>%s</title>\n<style>%s</style>\n", escape(title), graphStyle)
+	}
 	for k, p := range d.panels {
 		d.printf(`<rect class="stage" x="%s" y="%s" width="%s" height="%s" rx="12"/>`+"\n",
 			num(p.x), num(margin), num(p.w), num(d.height-2*margin))
@@ -155,8 +169,14 @@ func (d *drawing) job(i int) {
 	if b.note != "" {
 		about += ", " + d.note(i)
 	}
-	d.printf(`<g class="job %s"><title>%s</title><rect x="%s" y="%s" width="%s" height="%s" rx="8"/>`,
-		b.look, escape(about), num(s.x), num(s.y), num(s.w), num(b.h))
+	element := "g"
+	if d.link != nil {
+		element = "a"
+		d.printf(`<a class="job %s" href="%s" aria-label="%s">`, b.look, escape(d.link(i)), escape(about))
+	} else {
+		d.printf(`<g class="job %s"><title>%s</title>`, b.look, escape(about))
+	}
+	d.printf(`<rect x="%s" y="%s" width="%s" height="%s" rx="8"/>`, num(s.x), num(s.y), num(s.w), num(b.h))
 	if job.Downstream != nil { // a double frame: this job starts another pipeline
 		d.printf(`<rect class="inner" x="%s" y="%s" width="%s" height="%s" rx="5"/>`,
 			num(s.x+3), num(s.y+3), num(s.w-6), num(b.h-6))
@@ -167,5 +187,5 @@ func (d *drawing) job(i int) {
 		y -= 8.5
 		d.printf(`<text class="note" x="%s" y="%s">%s</text>`, num(x), num(y+17), escape(b.note))
 	}
-	d.printf(`<text x="%s" y="%s">%s</text></g>`+"\n", num(x), num(y), escape(b.name))
+	d.printf(`<text x="%s" y="%s">%s</text></%s>`+"\n", num(x), num(y), escape(b.name), element)
 }

@@ -119,7 +119,11 @@ func (r *router) serve(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Allow", allow)
 		p := problemOf(errs.E(errs.NotFound, "%s is not possible here, but %s", q.Method, allow))
 		p.Status, p.Title = probe.status, http.StatusText(probe.status)
-		writeProblem(w, q, p)
+		r.writeProblem(w, q, p)
+		return
+	}
+	if r.errorPage != nil && forBrowser(q) {
+		r.writeProblem(w, q, errs.E(errs.NotFound, "there is nothing at this address"))
 		return
 	}
 	writeProblem(w, q, errs.E(errs.NotFound, "there is nothing at this address; the API begins with %s/api/v1/", infoOf(q.Context()).base))

@@ -60,6 +60,9 @@ type router struct {
 
 	needs   map[string]need // by pattern
 	pending *need           // of the operation that huma registers now
+
+	// errorPage answers a browser with a problem; nil for problem+json in any case.
+	errorPage func(w http.ResponseWriter, q *http.Request, p *problem)
 }
 
 // projectFinders find the project of a path's parameter, by the parameter's name.
@@ -120,9 +123,20 @@ func (r *router) plain(pattern string, needs requirement, h func(http.ResponseWr
 				logProblem(q, problemOf(err))
 				return
 			}
-			writeProblem(w, q, err)
+			r.writeProblem(w, q, err)
 		}
 	})
+}
+
+// writeProblem answers with an error: a page for a browser.
+func (r *router) writeProblem(w http.ResponseWriter, q *http.Request, err error) {
+	if r.errorPage == nil || !forBrowser(q) {
+		writeProblem(w, q, err)
+		return
+	}
+	p := problemOf(err)
+	logProblem(q, p)
+	r.errorPage(w, q, p)
 }
 
 // op registers an operation "METHOD /path" of the API.
@@ -229,7 +243,7 @@ func (r *router) refuse(w http.ResponseWriter, q *http.Request, err error) {
 		http.Redirect(w, q, info.base+"/sign-in?next="+url.QueryEscape(q.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	writeProblem(w, q, err)
+	r.writeProblem(w, q, err)
 }
 
 // wantsPage reports whether a browser asks for a page.

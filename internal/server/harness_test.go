@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/pipeline"
+	"refline/internal/scheduler"
 	"refline/internal/secret"
 	"refline/internal/store"
 )
@@ -212,3 +214,14 @@ func (s *testServer) setVariable(project int64, v secret.Variable) {
 }
 
 func secretOf(text string) secret.Value { return secret.NewString(text) }
+
+// addTestRun makes a run of one job that waits for a person.
+func (s *testServer) addTestRun(project int64, ref string) store.Run {
+	s.t.Helper()
+	p := &pipeline.Pipeline{Stages: []string{"test"}, Jobs: []pipeline.Job{{Name: "job", Base: "job", Stage: "test", When: pipeline.WhenManual}}}
+	r, err := s.scheduler.Create(s.t.Context(), scheduler.NewRun{Project: project, Pipeline: p, Facts: []byte("{}"), Source: pipeline.TriggerPush, Ref: ref, SHA: "abcdef0123456789"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}

@@ -155,13 +155,18 @@ func (s *Server) runWithJobs(ctx context.Context, r store.Run) (api.Run, error) 
 			j.Attempt = row.Attempt
 		}
 	}
-	if facts, err := s.runFacts(ctx, r.ID); err == nil {
-		out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
-		out.Path = facts.Facts.ConfigPath
-	} else if !errs.Is(err, errs.NotFound) {
-		return out, err
+	return out, s.addFacts(ctx, r.ID, &out)
+}
+
+// addFacts adds what a run keeps of its definition.
+func (s *Server) addFacts(ctx context.Context, id int64, out *api.Run) error {
+	facts, err := s.runFacts(ctx, id)
+	if errs.Is(err, errs.NotFound) {
+		return nil
 	}
-	return out, nil
+	out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
+	out.Path = facts.Facts.ConfigPath
+	return err
 }
 
 // explain says why a run or its jobs do not start. Of many jobs only the first
@@ -250,6 +255,11 @@ func (s *Server) mayGoOn(ctx context.Context, r store.Run) error {
 
 // act applies what a person asks of a run or of one of its jobs.
 func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.EventKind) error {
+	return s.actFrom(ctx, id, job, kind, false)
+}
+
+// actFrom is act; with fromFailed a retry takes the results of tasks that are kept.
+func (s *Server) actFrom(ctx context.Context, id int64, job string, kind pipeline.EventKind, fromFailed bool) error {
 	r, err := s.store.Run(ctx, id)
 	if err == nil && kind != pipeline.EventCancel {
 		err = s.mayGoOn(ctx, r)
@@ -266,6 +276,11 @@ func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.Ev
 			return err
 		}
 		job = j.Name
+	}
+	if kind == pipeline.EventRetry {
+		if err := s.retryFrom(ctx, r, job, fromFailed); err != nil {
+			return err
+		}
 	}
 	return s.scheduler.Act(ctx, id, pipeline.Event{Kind: kind, Job: job})
 }

@@ -30,6 +30,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
+	"refline/internal/web"
 )
 
 // Options are the configuration of a server.
@@ -77,6 +78,8 @@ type Server struct {
 	polls     chan struct{} // wakes lookAround
 	wanted    chan struct{} // wakes launchRuns
 	notices   *notices
+	tails     logTails
+	site      *web.Site
 	unlock    func()
 	started   time.Time
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"refline/internal/pipeline"
 )
 
 // What a server's status counts. Nothing here locks.
@@ -50,6 +52,14 @@ func (s *Store) WaitCounts(ctx context.Context) (w WaitCounts, err error) {
 // CountRuns counts the runs in a status.
 func (s *Store) CountRuns(ctx context.Context, status string) (int64, error) {
 	return s.count(ctx, "SELECT COUNT(*) FROM runs WHERE status = ?", status)
+}
+
+// CountRunsOf counts the runs of a status, of a project or of all.
+func (s *Store) CountRunsOf(ctx context.Context, project int64, status pipeline.Status) (int64, error) {
+	if project == 0 {
+		return s.CountRuns(ctx, string(status))
+	}
+	return s.count(ctx, "SELECT COUNT(*) FROM runs WHERE project = ? AND status = ?", project, string(status))
 }
 
 // DatabaseBytes is the size of the database.

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// browser is what a browser sends.
+func browser(path, cookie string) request {
+	return request{path: path, cookie: cookie, header: map[string]string{"Accept": "text/html,*/*;q=0.8"}}
+}
+
+func TestPageForBrowsers(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	if got := s.do(browser("/?project=a%2Fb", "")); got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != "/sign-in?next=%2F%3Fproject%3Da%252Fb" {
+		t.Errorf("without a session: %d to %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	cookie := s.signInWith(s.link())
+	got := s.do(browser("/", cookie))
+	if got.StatusCode != http.StatusOK || !strings.Contains(got.body, "<h1>Overview</h1>") || got.Header.Get("Content-Security-Policy") != contentPolicy || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the overview: %d %v %s", got.StatusCode, got.Header, got.body)
+	}
+	if got := s.do(browser("/nothing", cookie)); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, "<h1>") || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("no page: %d %v", got.StatusCode, got.Header)
+	}
+	// Programs get problems, also with the cookie of a browser, and so does the API in a browser.
+	if got := s.do(request{path: "/nothing", cookie: cookie}); got.StatusCode != http.StatusNotFound || got.problem(t).Detail == "" {
+		t.Errorf("a program: %d", got.StatusCode)
+	}
+	if got := s.do(browser("/api/v1/runs/999", cookie)); got.StatusCode != http.StatusNotFound || got.problem(t).Detail == "" {
+		t.Errorf("the API: %d", got.StatusCode)
+	}
+	// A form of a page whose session has ended.
+	form := browser("/preferences", "refline=rfl_session_old")
+	form.method, form.body = "POST", "next=/"
+	if got := s.do(form); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("preferences need no session: %d", got.StatusCode)
+	}
+}
+
+// The page shows what the API shows its caller, and no more.
+func TestPageOfOneProject(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	s.work()
+	s.addTestProject(1, "data/own")
+	s.addTestProject(2, "data/other")
+	s.addTestRun(1, "own-branch")
+	s.addTestRun(2, "other-branch")
+	cookie := s.signInWith(s.token(TokenInput{Scopes: []string{"read"}, Project: 1}))
+	got := s.do(browser("/", cookie))
+	if got.StatusCode != http.StatusOK || !strings.Contains(got.body, "own-branch") || strings.Contains(got.body, "other-branch") || strings.Contains(got.body, "data/other") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	all := s.do(browser("/", s.signInWith(s.link())))
+	if !strings.Contains(all.body, "own-branch") || !strings.Contains(all.body, "other-branch") {
+		t.Errorf("the owner: %s", all.body)
+	}
+}
+
+func TestPageBelowBasePath(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, func(o *Options) { o.PublicURL = &url.URL{Scheme: "http", Host: "ci.example.com", Path: "/refline"} })
+	got := s.do(browser("/refline/", ""))
+	if got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), "/refline/sign-in") {
+		t.Errorf("%d to %s", got.StatusCode, got.Header.Get("Location"))
+	}
+	page := s.do(browser("/refline/sign-in", ""))
+	for _, part := range []string{`href="/refline/assets/page.`, `action="/refline/sign-in"`, `data-base="/refline"`} {
+		if !strings.Contains(page.body, part) {
+			t.Errorf("no %s in %s", part, page.body)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package browsertest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// pageCase is a page that is opened at all widths, dark and light.
+type pageCase struct {
+	name string
+	path func(*world) string
+	says []string // that the page has to say
+}
+
+func at(path string) func(*world) string { return func(*world) string { return path } }
+
+// pageCases are the pages. Add a row for each page.
+func pageCases() []pageCase {
+	return []pageCase{
+		{"overview", at("/"), []string{"Waits for a person", "Red", "load_events", "daily_sales", "Running and queued", "Last 24 hours"}},
+		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},
+	}
+}
+
+// Limits of what is sent and shown; see docs/page.md.
+const (
+	maxPage   = 14 << 10 // gzipped
+	maxStyle  = 8 << 10
+	maxScript = 12 << 10
+	maxNodes  = 1500
+)
+
+func TestPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the pages are opened in a browser")
+	}
+	if chromium() == "" {
+		t.Skip("SKIPPED: Chromium is not installed, so no page was opened; scripts/setup installs it")
+	}
+	w := startWorld(t)
+	axe := axeScript(t)
+	for _, c := range pageCases() {
+		t.Run(c.name, func(t *testing.T) {
+			b := newTab(t, w)
+			b.signIn()
+			b.complaints()
+			b.open(c.path(w))
+			for _, text := range c.says {
+				b.see("main", text)
+			}
+			checkSize(t, b, w, c.path(w))
+			for _, width := range []int64{320, 360, 1280, 1920} {
+				for _, scheme := range []string{"light", "dark"} {
+					b.look(width, scheme)
+					checkLayout(b, width)
+					if axe != "" && (width == 320 || width == 1280) {
+						checkAccess(b, axe, fmt.Sprintf("%d px, %s", width, scheme))
+					}
+					b.picture(fmt.Sprintf("%s-%d-%s", c.name, width, scheme))
+				}
+			}
+			for _, text := range b.complaints() {
+				if c.name == "not-found" && strings.Contains(text, "404") {
+					continue // the answer is one, as it should be
+				}
+				t.Errorf("the browser complains: %s", text)
+			}
+		})
+	}
+}
+
+// checkLayout finds what makes the page wider than the window, and targets too small to
+// be hit.
+func checkLayout(b *tab, width int64) {
+	b.t.Helper()
+	wide := value[[]string](b, `(() => {
+		if (document.documentElement.scrollWidth <= innerWidth) return []
+		const out = []
+		for (const e of document.querySelectorAll('main *, header *, footer *')) {
+			const r = e.getBoundingClientRect()
+			if (r.right > innerWidth + 1 && !e.closest('.scroll, pre') && getComputedStyle(e).position !== 'absolute') out.push(e.nodeName + '.' + e.getAttribute('class') + ' ends at ' + Math.round(r.right) + ': ' + e.textContent.trim().slice(0, 60))
+		}
+		return out.slice(0, 5).concat('page is ' + document.documentElement.scrollWidth + ' wide')
+	})()`)
+	if len(wide) > 0 {
+		b.t.Errorf("at %d px the page is wider than the window: %s", width, strings.Join(wide, "; "))
+	}
+	small := value[[]string](b, `[...document.querySelectorAll('button, .btn, input, select, summary')].filter(e => {
+		const r = e.getBoundingClientRect()
+		return r.width > 0 && r.height > 0 && (r.height < 24 || r.width < 16) && !(e.matches('input[type=checkbox]') && e.closest('label, td'))
+	}).map(e => e.outerHTML.slice(0, 80))`)
+	if len(small) > 0 {
+		b.t.Errorf("at %d px there are targets smaller than 24 px: %s", width, strings.Join(small, "; "))
+	}
+}
+
+var assetLink = regexp.MustCompile(`/assets/page\.[0-9a-f]+\.(?:css|js)`)
+
+// checkSize holds a page to what may be sent, and asks for its files as a browser does.
+func checkSize(t *testing.T, b *tab, w *world, path string) {
+	t.Helper()
+	cookie := value[string](b, `document.cookie`)
+	session := b.session()
+	fetch := func(path string) (int, []byte) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Cookie", cookie+"; "+session)
+		req.Header.Set("Accept", "text/html")
+		req.Header.Set("Accept-Encoding", "gzip")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Header.Get("Content-Encoding") != "gzip" {
+			return len(body), body
+		}
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(body), plain
+	}
+	size, html := fetch(path)
+	if size > maxPage {
+		t.Errorf("%s has %d bytes gzipped, at most %d", path, size, maxPage)
+	}
+	if strings.Contains(string(html), canary) {
+		t.Errorf("%s shows a secret", path)
+	}
+	if strings.Contains(string(html), " style=") || strings.Contains(string(html), "<style") || strings.Contains(string(html), " onclick=") {
+		t.Errorf("%s has inline styles or handlers, which the policy refuses", path)
+	}
+	for _, link := range assetLink.FindAllString(string(html), -1) {
+		size, body := fetch(link)
+		limit := maxStyle
+		if strings.HasSuffix(link, ".js") {
+			limit = maxScript
+		}
+		if size > limit || len(body) < 1000 {
+			t.Errorf("%s has %d bytes gzipped, at most %d", link, size, limit)
+		}
+	}
+	if n := value[int](b, `document.querySelectorAll('*').length - document.querySelectorAll('.log *').length`); n > maxNodes {
+		t.Errorf("%s has %d nodes, at most %d", path, n, maxNodes)
+	}
+}

@@ -1,0 +1,11 @@
+package web
+
+import "slices"
+
+// pages are all pages. Each file with pages adds a line.
+func pages() []page {
+	return slices.Concat(
+		overviewPages(),
+		preferencePages(),
+	)
+}
