@@ -251,14 +251,13 @@ func (s *Server) runRoutes(a huma.API) {
 		}
 		return &answer[api.Run]{r}, err
 	})
-	for verb, kind := range map[string]pipeline.EventKind{"cancel": pipeline.EventCancel, "retry": pipeline.EventRetry} {
-		op(s, a, "POST /api/v1/runs/{run}/"+verb, actRun, verb+" a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, "", kind)
-		})
-		op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/"+verb, actRun, verb+" a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, in.Job, kind)
-		})
-	}
+	op(s, a, "POST /api/v1/runs/{run}/cancel", actRun, "cancel a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, "", pipeline.EventCancel)
+	})
+	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/cancel", actRun, "cancel a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventCancel)
+	})
+	s.retryRoutes(a)
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {
@@ -309,7 +308,11 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		list, err := s.store.RuntimeVersions(ctx, in.Runtime, 100)
 		out := []api.Runtime{}
 		for _, r := range list {
-			out = append(out, api.Runtime{Name: r.Name, Executor: r.Executor, Image: r.Image, Env: r.Env, Tags: r.Tags, Pull: r.Pull, Version: r.Version, Actor: r.Actor, Updated: r.Updated})
+			version, err := wireRuntimeVersion(r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, version)
 		}
 		return &answer[[]api.Runtime]{out}, err
 	})
