@@ -41,6 +41,7 @@ var imports = map[string]string{
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "blob",
+	"backup":                "blob secret store",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -74,6 +75,9 @@ var imports = map[string]string{
 	"executor/docker":       "executor executor/treecopy lock",
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
+	"executor/podsandbox":   "executor executor/process",
+	"executor/kubernetes":   "executor",
+	"podagent":              "api executor executor/podsandbox pipeline runner",
 
 	"workspace":               "lock",
 	"workspace/workspacetest": "",
@@ -108,13 +112,11 @@ var planned = map[string]string{
 	"workspace": "git",
 	"localrun":  "source cache secret",
 
-	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor executor/treecopy",
-	"executor/kubernetes": "executor",
-	"scheduler":           "credential",
-	"web":                 "stack/planfile",
-	"telemetry":           "",
-	"server":              "variable history telemetry",
+	"pythoninputs": "pipeline diag",
+	"scheduler":    "credential",
+	"web":          "stack/planfile",
+	"telemetry":    "",
+	"server":       "variable history telemetry",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -133,6 +135,9 @@ var outside = map[string]string{
 	"filippo.io/age":                         "secret",
 	"code.dny.dev/ssrf":                      "netguard",
 	"golang.org/x/crypto/ssh":                "credential sshagent",
+	"github.com/go-jose/":                    "server",
+	"k8s.io/":                                "executor/kubernetes",
+	"sigs.k8s.io/":                           "executor/kubernetes",
 	"github.com/aws/":                        "stack/awscloud blob/s3",
 	"database/sql":                           "store store/storetest",
 	"modernc.org/sqlite":                     "store",
@@ -140,7 +145,7 @@ var outside = map[string]string{
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
 	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web",
+	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
@@ -155,7 +160,6 @@ var outside = map[string]string{
 
 // notYet are owners of modules that no file imports yet.
 var notYet = map[string]string{
-	"k8s.io/":                "executor/kubernetes",
 	"github.com/prometheus/": "telemetry",
 	"go.opentelemetry.io/":   "telemetry",
 }

@@ -72,7 +72,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
 	o.mail.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
-	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e))
+	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e), newServerBackupCmd(e), newServerRestoreCmd(e))
 	return cmd
 }
 

@@ -154,13 +154,16 @@ type FlowVersion struct {
 // Runtime is a named configuration of where jobs run.
 type Runtime struct {
 	Name     string            `json:"name"`
-	Executor string            `json:"executor" enum:"process,docker"`
+	Executor string            `json:"executor" enum:"process,docker,kubernetes"`
 	Image    string            `json:"image,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Tags     []string          `json:"tags,omitempty" doc:"that its runners have"`
 	Pull     string            `json:"pull,omitempty" enum:"always,if-not-present,never"`
-	Version  int64             `json:"version,omitempty"`
-	Actor    string            `json:"actor,omitempty"`
-	Updated  time.Time         `json:"updated,omitzero"`
-	Flows    []string          `json:"flows,omitempty" doc:"that use it"`
+
+	Kubernetes *KubernetesRuntime `json:"kubernetes,omitempty" doc:"with the executor kubernetes"`
+
+	Version int64     `json:"version,omitempty"`
+	Actor   string    `json:"actor,omitempty"`
+	Updated time.Time `json:"updated,omitzero"`
+	Flows   []string  `json:"flows,omitempty" doc:"that use it"`
 }

@@ -247,6 +247,7 @@ type JobKey struct {
 type JobRuntime struct {
 	Name     string              `json:"name,omitempty"`
 	Executor string              `json:"executor,omitempty"` // "": by the job, a container if it has an image
+	Images   []string            `json:"images,omitempty"`   // patterns of the images that jobs may name themselves; none: only the runtime's with kubernetes
 	Image    string              `json:"image,omitempty"`
 	Pull     []string            `json:"pull,omitempty"` // always, if-not-present, never; tried in order
 	Env      []pipeline.Variable `json:"env,omitempty"`

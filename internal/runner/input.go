@@ -140,7 +140,7 @@ func (i *input) executor(ctx context.Context) (executor.Executor, string, error)
 	var fault error
 	for _, k := range r.kinds.Kinds() {
 		switch {
-		case want != "" && k.Name != want:
+		case k.Open == nil, want != "" && k.Name != want:
 			continue
 		case k.Isolated && !image && want == "":
 			continue

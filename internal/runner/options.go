@@ -73,6 +73,9 @@ type Options struct {
 	Unreachable time.Duration
 	// CallTimeout bounds one call of the server; 0 is 30 seconds.
 	CallTimeout time.Duration
+	// Settle, if set, is called with what kept a job from being run, before that is
+	// reported: another may know more of it, and then ctx is done.
+	Settle func(ctx context.Context, err error)
 	// Notice gets what an operator wants to know, a line each; may be nil.
 	Notice func(text string)
 }

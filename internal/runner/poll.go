@@ -110,6 +110,10 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 	case p.err == errOvertaken: //nolint:errorlint // the very value
 		return nil
 	case api.ProblemCode(p.err) == api.CodeSession:
+		if r.one {
+			r.loseAll("the lease has ended")
+			return errLost
+		}
 		return r.reopen(ctx)
 	case !mayPass(p.err):
 		return fmt.Errorf("poll %s: %w", r.o.URL, p.err)
@@ -135,7 +139,7 @@ const probeEach = 5 * time.Second
 func (r *runner) hasLocked() api.PollRequest {
 	req := api.PollRequest{Session: r.session}
 	for fence, a := range r.attempts {
-		if a.journal.Session == r.session {
+		if a.journal.Session == r.session && !a.away {
 			req.Have = append(req.Have, api.HeldJob{Fence: fence, Phase: a.phase, Stopping: a.stopping})
 		}
 	}
@@ -161,7 +165,9 @@ func (r *runner) handle(answer api.PollAnswer, free int) bool {
 	}
 	for _, fence := range answer.Gone {
 		if a := r.find(fence); a != nil && !a.finishing() {
-			a.lose()
+			if !a.handOver() {
+				a.lose()
+			}
 			fresh = true
 		}
 	}

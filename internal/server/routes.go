@@ -308,7 +308,11 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		list, err := s.store.RuntimeVersions(ctx, in.Runtime, 100)
 		out := []api.Runtime{}
 		for _, r := range list {
-			out = append(out, api.Runtime{Name: r.Name, Executor: r.Executor, Image: r.Image, Env: r.Env, Tags: r.Tags, Pull: r.Pull, Version: r.Version, Actor: r.Actor, Updated: r.Updated})
+			version, err := wireRuntimeVersion(r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, version)
 		}
 		return &answer[[]api.Runtime]{out}, err
 	})

@@ -11,6 +11,7 @@ import (
 func (s *Server) runnerRoutes() {
 	a := &RunnerAPI{
 		Scheduler: s.scheduler, Store: s.store, Logs: s.logs, Dispatch: dispatcher{s}, Authenticate: s.runnerIdentity, Files: s.files, Record: s.recordDeployment,
+		AttemptToken: s.attemptToken,
 	}
 	s.mountRunner(a.Handler())
 }

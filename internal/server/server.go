@@ -110,10 +110,10 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return s, errs.E(errs.Unavailable, "the data folder: %w", err)
 	}
-	if err := s.lock(); err != nil {
+	if s.unlock, err = Lock(o.Data); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
+	if s.store, err = store.Open(ctx, Database(o)); err != nil {
 		return s, err
 	}
 	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
@@ -123,11 +123,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		return s, err
 	}
 	// A runner keeps MaxBytes, and then says what it left out.
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
+	if s.logs, err = logfile.Open(LogFolder(o.Data), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
 	if s.blobs = o.Blobs; s.blobs == nil {
-		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
+		if s.blobs, err = blob.OpenFolder(BlobFolder(o.Data)); err != nil {
 			return s, err
 		}
 	}
@@ -153,8 +153,17 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	return s, nil
 }
 
-// databaseOf is the address of the database.
-func databaseOf(o Options) string {
+// LogFolder and BlobFolder are where a data folder has logs and blobs.
+func LogFolder(data string) string { return filepath.Join(data, "logs") }
+
+// BlobFolder is where blobs are that are not in S3.
+func BlobFolder(data string) string { return filepath.Join(data, "blobs") }
+
+// KeyFile is the file with the keys of encrypted values.
+func KeyFile(o Options) string { return keyFile(o.Data, o.KeyFile) }
+
+// Database is the address of the database.
+func Database(o Options) string {
 	if o.Database == "" {
 		return filepath.Join(o.Data, "refline.db")
 	}

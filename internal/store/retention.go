@@ -96,8 +96,10 @@ func (t *Tx) RemoveRuns(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if _, err := t.exec(ctx, "DELETE FROM attempt_events WHERE attempt IN (SELECT id FROM attempts WHERE run IN "+idList(ids)+")"); err != nil {
-		return err
+	for _, table := range []string{"attempt_events", "pods"} {
+		if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE attempt IN (SELECT id FROM attempts WHERE run IN "+idList(ids)+")"); err != nil {
+			return err
+		}
 	}
 	for _, table := range runTables {
 		if _, err := t.exec(ctx, "DELETE FROM "+table[0]+" WHERE "+table[1]+" IN "+idList(ids)); err != nil {
