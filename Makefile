@@ -28,6 +28,11 @@ image: ## build bin/refline-image.tar without a container engine (TO=REGISTRY/NA
 image-check: ## start that image on a container engine: server, runner and a flow
 	scripts/with-docker deploy/image/check
 
+.PHONY: chart
+chart: ## lint and render the Helm chart, and read what it makes by the types of the Kubernetes API
+	go build -modfile=tools/helm/go.mod -o bin/helm helm.sh/helm/v3/cmd/helm
+	REFLINE_HELM=$(CURDIR)/bin/helm go test -count=1 ./deploy/helm
+
 .PHONY: setup
 setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)
 	scripts/setup

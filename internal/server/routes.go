@@ -82,6 +82,7 @@ func (s *Server) routes() http.Handler {
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.pageRoutes()
 	s.signInRoutes()
+	s.readyRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
 		text, err := a.OpenAPI().MarshalJSON()
 		if err != nil {

@@ -22,7 +22,7 @@ def submit(future):
     try:
         ticket = (run.token, node.id, node.attempt, node.name, node.quiet, _home(run), run.out is not None)
         sent = node.executor.submit(_worker.attempt, ticket, _pickle.payload(spec, node.executor), future._args, future._kwargs)
-    except BaseException as e:
+    except Exception as e:
         future._failed(e)
         return
     sent.add_done_callback(lambda sent: _collect(future, sent))
