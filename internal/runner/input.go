@@ -144,6 +144,8 @@ func (i *input) executor(ctx context.Context) (executor.Executor, string, error)
 			continue
 		case k.Isolated && !image && want == "":
 			continue
+		case i.spec.ImageSource != "" && !k.Isolated && !r.o.HostImages && want == k.Name:
+			return nil, "", unsupported("job %q: its files are in an image, and it is to run without containers; give the flow a runtime with --executor docker or kubernetes, or none", i.job.Name)
 		case k.Isolated && !image:
 			return nil, "", unsupported("job %q has no image and its runtime names none, but it is to run in %s", i.job.Name, k.Name)
 		case !k.Isolated && image && want == "" && !r.o.HostImages:

@@ -230,6 +230,9 @@ func allowed(spec *api.LaunchSpec) error {
 			return nil
 		}
 	}
+	if len(pods.Images) == 0 && spec.FlowImage {
+		return nil // whoever registered the flow chose it
+	}
 	if len(pods.Images) == 0 {
 		return errs.E(errs.Invalid, "job %q wants the image %s, and runtime %s allows its own only (%s); leave image: out of the job, or allow it: refline runtime set %s --allow-image %s",
 			spec.Job, name, spec.Runtime.Name, spec.Runtime.Image, spec.Runtime.Name, name)

@@ -292,7 +292,7 @@ func (d dispatcher) Launch(ctx context.Context, fence int64) (api.LaunchSpec, er
 		below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
 		lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
 		image.Name = pipeline.Resolve(image.Name, lookup)
-		out.Image = &image
+		out.Image, out.FlowImage = &image, w.facts.Image != ""
 	}
 	if w.flow != nil && w.flow.Runtime != "" {
 		r, err := d.s.store.Runtime(ctx, w.flow.Runtime)
