@@ -107,13 +107,16 @@ func lastLines(list []logfile.Line, n int) []api.LogLine {
 
 // plainLine is a line as a terminal shows it in the end, without colours: what a
 // carriage return overwrites and the markers of sections are gone.
-func plainLine(text []byte) string {
+func plainLine(text []byte) string { return plainText(text, lineLength) }
+
+// plainText is [plainLine] with another limit of its length.
+func plainText(text []byte, most int) string {
 	text = bytes.TrimRight(text, "\r")
 	if at := bytes.LastIndexByte(text, '\r'); at >= 0 {
 		text = text[at+1:]
 	}
 	var out strings.Builder
-	for i := 0; i < len(text) && out.Len() < lineLength; {
+	for i := 0; i < len(text) && out.Len() < most; {
 		if text[i] == 0x1b {
 			i += escapeLength(text[i:])
 			continue

@@ -75,6 +75,7 @@ func (s *Server) routes() http.Handler {
 	s.environmentRoutes(a)
 	s.overviewRoutes(a)
 	s.taskRoutes(a)
+	s.logRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
@@ -341,6 +342,9 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.URL.Query().Get("download") == "true" {
+		w.Header().Set("Content-Disposition", logDisposition(id, r.PathValue("job"), attempt.Attempt))
+	}
 	log := logfile.ID{Run: id, Attempt: attempt.ID}
 	if !follow || !attempt.Finished.IsZero() {
 		reader, err := s.logs.Reader(log, number("offset"))

@@ -24,6 +24,10 @@ func at(path string) func(*world) string { return func(*world) string { return p
 func pageCases() []pageCase {
 	return []pageCase{
 		{"overview", at("/"), []string{"Waits for a person", "Red", "load_events", "daily_sales", "Running and queued", "Last 24 hours"}},
+		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
+		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
+		{"log-hostile", func(w *world) string { return w.log("hostile", `"><img src=x onerror=alert(1)>`) }, []string{"<script>alert(1)</script> </pre></main> javascript:alert(1)", "click"}},
+		{"log-queued", func(w *world) string { return w.log("queued", "train") }, []string{"queued"}},
 		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},
 	}
 }
