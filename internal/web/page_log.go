@@ -72,7 +72,7 @@ func showLog(c *request) (*View, error) {
 		return nil, err
 	}
 	v := &View{
-		Template: "log", Title: lookName(d.Look) + ": " + d.Job.Name + " #" + strconv.FormatInt(d.Run.Number, 10), Look: d.Look, Section: "/runs", Class: "wide",
+		Template: "log", Title: lookName(d.Look) + ": " + d.Job.Name + " #" + strconv.FormatInt(d.Run.Number, 10), Look: d.Look, Section: "/runs",
 		Command: "refline runs log " + strconv.FormatInt(d.Run.ID, 10) + " " + shellWord(d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines"}, Data: d,
 	}
 	return v, nil

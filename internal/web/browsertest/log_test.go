@@ -18,7 +18,7 @@ func (w *world) log(run, job string) string {
 // A hostile log is text: it makes no elements, links or requests.
 func TestHostileLog(t *testing.T) {
 	b := logTab(t)
-	b.open(b.world.log("hostile", `"><img src=x onerror=alert(1)>`))
+	b.open(b.w.log("hostile", `"><img src=x onerror=alert(1)>`))
 	b.see("#log-lines", "<script>alert(1)</script>")
 	if n := value[int](b, `document.querySelectorAll('main script, main img, main a[href^="javascript:"]').length`); n > 0 {
 		t.Errorf("the log made %d elements", n)
@@ -28,7 +28,7 @@ func TestHostileLog(t *testing.T) {
 // Lines are linked, marked and counted; numbers are not part of the text.
 func TestLogLines(t *testing.T) {
 	b := logTab(t)
-	address := b.world.log("fail", "load_events")
+	address := b.w.log("fail", "load_events")
 	b.open(address)
 	b.see("#log-lines", "copy events: 1,204,331 of 3,150,000 rows")
 	number := value[int](b, `+[...document.querySelectorAll('.ln')].find(e => e.textContent.includes('UniqueViolation')).id.slice(1)`)
@@ -42,21 +42,30 @@ func TestLogLines(t *testing.T) {
 	if href := value[string](b, `document.querySelector('.hits li a').getAttribute('href')`); !strings.HasSuffix(href, fmt.Sprintf("#L%d", number)) {
 		t.Errorf("the match leads to %s", href)
 	}
-	raw := value[string](b, fmt.Sprintf(`fetch(%q).then(r => r.headers.get('content-type') + ' ' + r.text())`, address+"/raw"), awaited)
-	_ = raw
 	b.open(address + "?from=3")
 	b.see(".logmore", "Earlier lines")
+	for path, disposition := range map[string]string{"/raw": "null", "/download": fmt.Sprintf("attachment; filename=run-%d-load_events-1.log", b.w.runs["fail"])} {
+		got := value[string](b, fmt.Sprintf(`(() => {
+			const r = new XMLHttpRequest()
+			r.open('GET', %q, false)
+			r.send()
+			return r.getResponseHeader('content-disposition') + ' ' + r.getResponseHeader('content-type') + ' ' + r.responseText
+		})()`, address+path))
+		if !strings.HasPrefix(got, disposition+" text/plain; charset=utf-8 ") || !strings.Contains(got, "\x1b[31mpsycopg.errors.UniqueViolation") {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
 }
 
 // What a job prints while one reads its log comes to the end.
 func TestLogFollows(t *testing.T) {
 	b := logTab(t)
-	w := b.world
+	w := b.w
 	r, err := w.client.StartRun(context.Background(), api.RunInput{Project: "data/warehouse", RefKind: "branch", Ref: "main", Variables: map[string]string{"MODE": "long"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.client.CancelRun(context.Background(), r.ID) })
+	t.Cleanup(func() { _ = w.client.CancelRun(context.Background(), r.ID, "") })
 	if err := w.until(r.ID, func(r api.Run) bool { return jobOf(r, "load_events").Status == "running" }); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +74,7 @@ func TestLogFollows(t *testing.T) {
 	if n := value[int](b, `[...document.querySelectorAll('.ln')].filter(e => e.textContent === 'copying').length`); n != 1 {
 		t.Errorf("the line is shown %d times", n)
 	}
-	if err := w.client.CancelRun(context.Background(), r.ID); err != nil {
+	if err := w.client.CancelRun(context.Background(), r.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.until("the page says that the job is over", `document.getElementById('log-news').textContent === 'The job is over.' && document.title.startsWith('canceled')`)
