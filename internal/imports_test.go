@@ -66,7 +66,8 @@ var imports = map[string]string{
 	"netguard":              "",
 	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
-	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"definition":            "pythoninputs source gitlabci jsonnet pipeline secret diag",
+	"pythoninputs":          "",
 	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
@@ -114,7 +115,6 @@ var planned = map[string]string{
 	"workspace": "git",
 	"localrun":  "source cache secret",
 
-	"pythoninputs": "pipeline diag",
 	"scheduler":    "credential",
 	"web":          "stack/planfile",
 	"server":       "variable history",
