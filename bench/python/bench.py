@@ -162,7 +162,7 @@ def child(case, folder):
     with open(events, "w"):
         pass
     env = dict(os.environ, REFLINE_EVENTS=events, PREFECT_HOME=os.path.join(folder, "prefect"), PREFECT_LOGGING_LEVEL="ERROR",
-               PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
+               PREFECT_SERVER_ANALYTICS_ENABLED="false", PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120", DO_NOT_TRACK="1")
     done = subprocess.run([sys.executable, os.path.abspath(__file__), case], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
     if done.returncode:
         raise SystemExit("%s: %s" % (case, done.stderr[-2000:]))
