@@ -55,6 +55,10 @@ lint: ## run the linters of .golangci.yml
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
 	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres $(TEST) --packages=./... -- -race -timeout 22m
 
+.PHONY: e2e-k8s
+e2e-k8s: ## run flows in pods of a real cluster (REFLINE_TEST_KUBECONFIG; scripts/e2e-k8s says what it needs)
+	scripts/e2e-k8s
+
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)
 	go test ./cmd/refline -run Reference -update

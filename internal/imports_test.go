@@ -42,6 +42,8 @@ var imports = map[string]string{
 	"schedule":              "",
 	"logfile":               "blob",
 	"backup":                "blob secret store",
+	"diskspace":             "",
+	"telemetry":             "",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -52,7 +54,7 @@ var imports = map[string]string{
 	"web":                   "api diag graphview pipeline",
 	"web/browsertest":       "",
 	"image":                 "lock",
-	"server":                "web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
+	"server":                "diskspace telemetry web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -68,7 +70,7 @@ var imports = map[string]string{
 	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
-	"doctor":                "executor/docker git workspace termview",
+	"doctor":                "diskspace executor/docker git workspace termview",
 	"executor":              "",
 	"executor/process":      "executor lock",
 	"executor/choice":       "executor pipeline termview",
@@ -115,8 +117,7 @@ var planned = map[string]string{
 	"pythoninputs": "pipeline diag",
 	"scheduler":    "credential",
 	"web":          "stack/planfile",
-	"telemetry":    "",
-	"server":       "variable history telemetry",
+	"server":       "variable history",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -140,12 +141,13 @@ var outside = map[string]string{
 	"sigs.k8s.io/":                           "executor/kubernetes",
 	"github.com/aws/":                        "stack/awscloud blob/s3",
 	"database/sql":                           "store store/storetest",
+	"github.com/prometheus/":                 "telemetry",
 	"modernc.org/sqlite":                     "store",
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
 	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes",
+	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
@@ -160,8 +162,7 @@ var outside = map[string]string{
 
 // notYet are owners of modules that no file imports yet.
 var notYet = map[string]string{
-	"github.com/prometheus/": "telemetry",
-	"go.opentelemetry.io/":   "telemetry",
+	"go.opentelemetry.io/": "telemetry",
 }
 
 // testHelpers may be imported by tests of any package.

@@ -4,17 +4,18 @@ import "time"
 
 // Project is a repository that the server runs pipelines of.
 type Project struct {
-	ID            int64     `json:"id"`
-	Name          string    `json:"name" doc:"unique; data/warehouse"`
-	URL           string    `json:"url" doc:"of the repository, without credentials"`
-	File          string    `json:"file,omitempty" doc:"pipeline file; empty for .gitlab-ci.yml"`
-	Protected     []string  `json:"protected,omitempty" doc:"patterns of branches and tags that get protected variables; empty for the default branch"`
-	Key           string    `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
-	TokenVariable string    `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
-	URLVariable   string    `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
-	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at for pushes, if there is no webhook; 0 for never"`
-	Created       time.Time `json:"created"`
-	Look          *Look     `json:"look,omitempty" doc:"with one project"`
+	ID            int64      `json:"id"`
+	Name          string     `json:"name" doc:"unique; data/warehouse"`
+	URL           string     `json:"url" doc:"of the repository, without credentials"`
+	File          string     `json:"file,omitempty" doc:"pipeline file; empty for .gitlab-ci.yml"`
+	Protected     []string   `json:"protected,omitempty" doc:"patterns of branches and tags that get protected variables; empty for the default branch"`
+	Key           string     `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
+	TokenVariable string     `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
+	URLVariable   string     `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
+	PollSeconds   int64      `json:"poll_seconds,omitempty" doc:"how often the repository is looked at for pushes, if there is no webhook; 0 for never"`
+	Created       time.Time  `json:"created"`
+	Look          *Look      `json:"look,omitempty" doc:"with one project"`
+	Retention     *Retention `json:"retention,omitempty" doc:"with one project; absent: all runs are kept for ever"`
 }
 
 // Look is what the server found at a repository last.

@@ -96,6 +96,9 @@ func (t *turn) takeConfirm(c *command) {
 		c.err = errs.E(errs.Conflict, "attempt %d is not the runner's any more", c.confirm.fence)
 		return
 	}
+	if t.Claimed != nil && a.State == store.AttemptOffered {
+		t.Claimed(t.now.Sub(a.Started))
+	}
 	t.confirms = append(t.confirms, a.ID)
 }
 

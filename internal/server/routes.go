@@ -60,6 +60,7 @@ func (s *Server) routes() http.Handler {
 	s.router = newRouter(s.secrets.auth, s.projectFinders())
 	a := s.router.newAPI(huma.DefaultConfig("Refline", s.options.Version))
 	s.projectRoutes(a)
+	s.retentionRoutes(a)
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
@@ -82,6 +83,7 @@ func (s *Server) routes() http.Handler {
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.pageRoutes()
 	s.signInRoutes()
+	s.readyRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
 		text, err := a.OpenAPI().MarshalJSON()
 		if err != nil {
@@ -115,6 +117,9 @@ func (s *Server) projectRoutes(a huma.API) {
 			return nil, err
 		}
 		out := wireProject(p)
+		if out.Retention, err = s.wireRetention(ctx, p.ID); err != nil {
+			return nil, err
+		}
 		out.Look, err = s.wireLook(ctx, p)
 		return &answer[api.Project]{out}, err
 	})

@@ -34,6 +34,9 @@ type RunnerAPI struct {
 	Lease time.Duration
 	// Files keeps artifacts and caches; nil: the server keeps none.
 	Files AttemptFiles
+	// Room is why no job may start now, such as a disk that is nearly full; nil: there
+	// is nothing. May be nil.
+	Room func() error
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
 	Warm func(ctx context.Context, session store.Session) []api.WarmRepository
 	// Record prepares what else is written with the result of an attempt, in its
@@ -248,6 +251,9 @@ func (a *RunnerAPI) poll(c *runnerCall) (any, error) {
 		req.Free = 0 // a pod runs one attempt
 	}
 	hold := api.MaxHold
+	if a.full(&req) {
+		hold = 5 * time.Second // it asks again then
+	}
 	if asked := time.Duration(req.HoldMS) * time.Millisecond; asked > 0 {
 		hold = min(hold, asked)
 	}
@@ -256,6 +262,15 @@ func (a *RunnerAPI) poll(c *runnerCall) (any, error) {
 		out.Warm = a.Warm(c.ctx, s)
 	}
 	return out, err
+}
+
+// full reports whether no job may start; the poll then asks for none.
+func (a *RunnerAPI) full(req *api.PollRequest) bool {
+	if a.Room == nil || a.Room() == nil {
+		return false
+	}
+	req.Free = 0
+	return true
 }
 
 // ask polls the scheduler.

@@ -247,6 +247,7 @@ func (a *RunnerAPI) end(c *runnerCall, l store.Lease, req api.FinishRequest) (an
 			return tx.PutResult(ctx, store.AttemptResult{Attempt: l.ID, Run: l.Run, Body: string(body)})
 		}
 	}
+	a.full(&req.Poll)
 	answer, err := a.Scheduler.FinishAndPoll(ctx, l.Session, l.ID, result, req.Poll.Free, haveOf(req.Poll))
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
 		return nil, lostLease(l.ID)

@@ -30,6 +30,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
+	"refline/internal/telemetry"
 	"refline/internal/web"
 )
 
@@ -39,6 +40,7 @@ type Options struct {
 	Database string     // postgres:// URL; "" for SQLite in Data
 	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
 	Version  string     // of the program
+	MinFree  int64      // bytes of free space in Data below which no job starts; 0: any is enough
 	// AllowFile admits repositories that are folders of this computer: for the
 	// owner of a server on loopback.
 	AllowFile bool
@@ -81,6 +83,8 @@ type Server struct {
 	tails     logTails
 	site      *web.Site
 	unlock    func()
+	room      *room
+	metrics   *telemetry.Metrics
 	started   time.Time
 }
 
@@ -149,6 +153,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.openLooks()
 	s.openNotices()
 	s.scheduler.Removing = s.files.removing
+	s.openRoom()
 	s.handler = s.routes()
 	return s, nil
 }
@@ -192,7 +197,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
 	group.Go(func() { s.sweepBlobs(work) })
-	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices} {
+	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices, s.room.watch} {
 		group.Go(func() { loop(work) })
 	}
 	<-work.Done()
