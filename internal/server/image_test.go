@@ -1,11 +1,9 @@
 package server
 
 import (
-	"encoding/json"
+	"fmt"
 	"testing"
 
-	"refline/internal/definition"
-	"refline/internal/gitlabci"
 	"refline/internal/store"
 )
 
@@ -17,10 +15,7 @@ func TestRunOfAnImageSetsNoStatus(t *testing.T) {
 	s.work()
 	s.addTestProject(7, "data/flows")
 	for run, image := range map[int64]string{1: "", 2: "registry.example.com/flows@sha256:1"} {
-		facts, err := json.Marshal(definition.RunFacts{Facts: gitlabci.Facts{Branch: "main", SHA: "abc"}, Image: image})
-		if err != nil {
-			t.Fatal(err)
-		}
+		facts := fmt.Appendf(nil, `{"facts": {"branch": "main", "sha": "abc"}, "image": %q}`, image)
 		if err := s.store.Update(t.Context(), func(tx *store.Tx) error { return tx.PutRunFacts(t.Context(), run, facts) }); err != nil {
 			t.Fatal(err)
 		}
