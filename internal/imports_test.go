@@ -146,7 +146,7 @@ var outside = map[string]string{
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
-	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
+	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
