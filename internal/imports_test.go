@@ -115,9 +115,9 @@ var planned = map[string]string{
 	"workspace": "git",
 	"localrun":  "source cache secret",
 
-	"scheduler":    "credential",
-	"web":          "stack/planfile",
-	"server":       "variable history",
+	"scheduler": "credential",
+	"web":       "stack/planfile",
+	"server":    "variable history",
 }
 
 // command is the package that wires the others together. It may import all but
