@@ -6,6 +6,9 @@ import "slices"
 func pages() []page {
 	return slices.Concat(
 		overviewPages(),
+		listPages(),
+		flowPages(),
+		logPages(),
 		preferencePages(),
 	)
 }

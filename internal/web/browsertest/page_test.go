@@ -3,6 +3,7 @@ package browsertest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +25,15 @@ func at(path string) func(*world) string { return func(*world) string { return p
 func pageCases() []pageCase {
 	return []pageCase{
 		{"overview", at("/"), []string{"Waits for a person", "Red", "load_events", "daily_sales", "Running and queued", "Last 24 hours"}},
+		{"runs", at("/runs"), []string{"daily_sales", "failed", "Trigger"}},
+		{"runs-failed", at("/runs?q=status:failed"), []string{"for status:failed", "failed"}},
+		{"flows", at("/flows"), []string{"daily_sales"}},
+		{"flow", func(w *world) string { return flowPage(w) }, []string{"Run it", "clone depth", "Last runs"}},
+		{"log", func(w *world) string { return logPage(w) }, []string{"load_events", "Download"}},
+		{"projects", at("/projects"), []string{"Repository"}},
+		{"environments", at("/environments"), []string{"Environments"}},
+		{"runners", at("/runners"), []string{"Runtimes", "Slots"}},
+		{"settings", at("/settings"), []string{"Tokens", "Notifications"}},
 		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},
 	}
 }
@@ -159,5 +169,34 @@ func checkSize(t *testing.T, b *tab, w *world, path string) {
 	}
 	if n := value[int](b, `document.querySelectorAll('*').length - document.querySelectorAll('.log *').length`); n > maxNodes {
 		t.Errorf("%s has %d nodes, at most %d", path, n, maxNodes)
+	}
+}
+
+// flowPage is the page of the flow of the first run.
+func flowPage(w *world) string {
+	list, err := w.client.Flows(context.Background(), "", "daily_sales", false)
+	if err != nil || len(list) == 0 {
+		return "/no-flow"
+	}
+	return "/p/" + list[0].Project + "/-/flows/" + list[0].Name
+}
+
+// logPage is the log of a job that failed.
+func logPage(w *world) string { return fmt.Sprintf("/runs/%d/jobs/load_events", w.runs["fail"]) }
+
+// TestRunFromForm: a flow is run from its form without the script, an input that is not one
+// is said beside the form, and what was typed stays.
+func TestRunFromForm(t *testing.T) {
+	if chromium() == "" || testing.Short() {
+		t.Skip("SKIPPED: Chromium is not installed or -short")
+	}
+	w := startWorld(t)
+	b := newTab(t, w)
+	b.signIn()
+	b.open(flowPage(w))
+	value[bool](b, `(() => { document.querySelector('textarea[name=inputs]').value = 'no such line'; document.querySelector('.form button.main').click(); return true })()`)
+	b.see("main", `"no such line" is not an input`)
+	if got := value[string](b, `document.querySelector('textarea[name=inputs]').value`); got != "no such line" {
+		t.Errorf("the form has %q, want what was typed", got)
 	}
 }
