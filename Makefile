@@ -20,6 +20,19 @@ build: ## build bin/refline
 demo: build ## show a server, a flow and its runs in a temporary folder
 	./bin/refline demo
 
+.PHONY: image
+image: ## build bin/refline-image.tar without a container engine (TO=REGISTRY/NAME:TAG pushes it for amd64 and arm64)
+	deploy/image/build $(if $(TO),--to $(TO))
+
+.PHONY: image-check
+image-check: ## start that image on a container engine: server, runner and a flow
+	scripts/with-docker deploy/image/check
+
+.PHONY: chart
+chart: ## lint and render the Helm chart, and read what it makes by the types of the Kubernetes API
+	go build -modfile=tools/helm/go.mod -o bin/helm helm.sh/helm/v3/cmd/helm
+	REFLINE_HELM=$(CURDIR)/bin/helm go test -count=1 ./deploy/helm
+
 .PHONY: setup
 setup: ## install what the tests want (as root on Debian or Ubuntu; elsewhere names what is missing)
 	scripts/setup
@@ -41,6 +54,10 @@ lint: ## run the linters of .golangci.yml
 .PHONY: test
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
 	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres $(TEST) --packages=./... -- -race -timeout 22m
+
+.PHONY: e2e-k8s
+e2e-k8s: ## run flows in pods of a real cluster (REFLINE_TEST_KUBECONFIG; scripts/e2e-k8s says what it needs)
+	scripts/e2e-k8s
 
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)

@@ -41,6 +41,9 @@ var imports = map[string]string{
 	"pipelinetest":          "pipeline diag",
 	"schedule":              "",
 	"logfile":               "blob",
+	"backup":                "blob secret store",
+	"diskspace":             "",
+	"telemetry":             "",
 	"store":                 "pipeline secret",
 	"blob":                  "lock",
 	"blob/blobtest":         "blob",
@@ -51,7 +54,7 @@ var imports = map[string]string{
 	"web":                   "api diag graphview pipeline",
 	"web/browsertest":       "",
 	"image":                 "lock",
-	"server":                "web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
+	"server":                "diskspace telemetry web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
 	"runner":                "blob api artifact cache credential engine executor git lock mask pipeline secret workspace",
 	"refltest":              "api blob executor executor/process logfile pipeline runner scheduler server store",
 	"graphview":             "pipeline",
@@ -63,17 +66,21 @@ var imports = map[string]string{
 	"netguard":              "",
 	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
-	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"definition":            "pythoninputs source gitlabci jsonnet pipeline secret diag",
+	"pythoninputs":          "",
 	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
-	"doctor":                "executor/docker git workspace termview",
+	"doctor":                "diskspace executor/docker git workspace termview",
 	"executor":              "",
 	"executor/process":      "executor lock",
 	"executor/choice":       "executor pipeline termview",
 	"executor/docker":       "executor executor/treecopy lock",
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
+	"executor/podsandbox":   "executor executor/process",
+	"executor/kubernetes":   "executor",
+	"podagent":              "api executor executor/podsandbox pipeline runner",
 
 	"workspace":               "lock",
 	"workspace/workspacetest": "",
@@ -108,13 +115,9 @@ var planned = map[string]string{
 	"workspace": "git",
 	"localrun":  "source cache secret",
 
-	"pythoninputs":        "pipeline diag",
-	"executor/podsandbox": "executor executor/treecopy",
-	"executor/kubernetes": "executor",
-	"scheduler":           "credential",
-	"web":                 "stack/planfile",
-	"telemetry":           "",
-	"server":              "variable history telemetry",
+	"scheduler": "credential",
+	"web":       "stack/planfile",
+	"server":    "variable history",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -134,14 +137,18 @@ var outside = map[string]string{
 	"filippo.io/age":                         "secret",
 	"code.dny.dev/ssrf":                      "netguard",
 	"golang.org/x/crypto/ssh":                "credential sshagent",
+	"github.com/go-jose/":                    "server",
+	"k8s.io/":                                "executor/kubernetes",
+	"sigs.k8s.io/":                           "executor/kubernetes",
 	"github.com/aws/":                        "stack/awscloud blob/s3",
 	"database/sql":                           "store store/storetest",
+	"github.com/prometheus/":                 "telemetry",
 	"modernc.org/sqlite":                     "store",
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
-	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
-	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web",
+	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
+	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
@@ -156,9 +163,7 @@ var outside = map[string]string{
 
 // notYet are owners of modules that no file imports yet.
 var notYet = map[string]string{
-	"k8s.io/":                "executor/kubernetes",
-	"github.com/prometheus/": "telemetry",
-	"go.opentelemetry.io/":   "telemetry",
+	"go.opentelemetry.io/": "telemetry",
 }
 
 // testHelpers may be imported by tests of any package.

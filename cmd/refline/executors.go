@@ -92,6 +92,9 @@ func (o *runOptions) chooseExecutor(e *env) error {
 		o.executor = choice.Auto
 		return nil
 	}
+	if o.executor == "kubernetes" {
+		return usagef("%s kubernetes: a run on this computer makes no pods. Register the code as a flow of a server with a runtime for them: refline runtime set NAME --executor kubernetes --image IMAGE, then refline flow register --runtime NAME", source)
+	}
 	kinds := executorKinds(e, o)
 	known := choice.Auto
 	for _, k := range kinds {

@@ -29,7 +29,12 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-func main() { os.Exit(run(os.Args[1:], processEnv())) }
+func main() {
+	if code, ok := podCommand(os.Args[1:]); ok {
+		os.Exit(code)
+	}
+	os.Exit(run(os.Args[1:], processEnv()))
+}
 
 // Exit codes, in every command's help.
 const (

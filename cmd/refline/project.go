@@ -30,6 +30,9 @@ type projectFields struct {
 	name, url, file, key, tokenVariable, urlVariable string
 	protected                                        []string
 	poll                                             time.Duration
+	keepFor                                          string
+	keepRuns                                         int
+	keepLastGood                                     bool
 	json                                             bool
 }
 
@@ -167,7 +170,7 @@ func newProjectShowCmd(e *env) *cobra.Command {
 			}
 			fields := [][2]string{
 				{"project", p.Name}, {"repository", p.URL}, {"file", p.File}, {"key", p.Key}, {"token variable", p.TokenVariable},
-				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p)},
+				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p)}, {"runs kept", retentionText(p.Retention)},
 			}
 			return e.printFields(append(fields, lookFields(p.Look)...))
 		},
@@ -175,6 +178,62 @@ func newProjectShowCmd(e *env) *cobra.Command {
 	o.connectOptions.bind(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 	return cmd
+}
+
+// retentionText says how long the runs of a project are kept.
+func retentionText(r *api.Retention) string {
+	if r == nil || r.Seconds == 0 && r.Runs == 0 {
+		return "all, for ever: refline project set NAME --keep-for 90d"
+	}
+	var parts []string
+	if r.Runs > 0 {
+		parts = append(parts, "the newest "+termview.Count(r.Runs, "run"))
+	}
+	if r.Seconds > 0 {
+		age := (time.Duration(r.Seconds) * time.Second).String()
+		if r.Seconds%86400 == 0 {
+			age = termview.Count(int(r.Seconds/86400), "day")
+		}
+		parts = append(parts, "those that ended in the last "+age)
+	}
+	text := strings.Join(parts, " of ")
+	if r.LastGood {
+		text += ", and the last good one of each flow and ref"
+	}
+	return text
+}
+
+// retention is what was given of --keep-for, --keep-runs and --keep-last-good, over what
+// the project has; nil if nothing was.
+func (o *projectFields) retention(cmd *cobra.Command, have *api.Retention) (*api.Retention, error) {
+	f := cmd.Flags()
+	if !f.Changed("keep-for") && !f.Changed("keep-runs") && !f.Changed("keep-last-good") {
+		return nil, nil
+	}
+	r := api.Retention{LastGood: true}
+	if have != nil {
+		r = *have
+	}
+	if f.Changed("keep-for") {
+		r.Seconds = 0
+		if o.keepFor != "0" {
+			d, err := parseSpan(o.keepFor)
+			if err != nil {
+				return nil, usagef("--keep-for %q: %v; 0 keeps runs for ever", o.keepFor, err)
+			}
+			r.Seconds = int64(d / time.Second)
+		}
+	}
+	if f.Changed("keep-runs") {
+		if o.keepRuns < 0 {
+			return nil, usagef("--keep-runs %d: give how many of the newest runs stay; 0 for all", o.keepRuns)
+		}
+		r.Runs = o.keepRuns
+	}
+	if f.Changed("keep-last-good") {
+		r.LastGood = o.keepLastGood
+	}
+	return &r, nil
 }
 
 func pollText(p api.Project) string {
@@ -208,15 +267,30 @@ func newProjectSetCmd(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a project", Args: cobra.ExactArgs(1),
 		Long:    "Change a project. What is not given stays as it is.\n\nExit codes: 0 good, 1 error, 2 usage.",
-		Example: "  refline project set data/flows --protected 'main,release/*,v*' --poll 5m",
+		Example: "  refline project set data/flows --protected 'main,release/*,v*' --poll 5m\n  refline project set data/flows --keep-for 90d --keep-runs 5000",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.connect(e)
+			if err != nil {
+				return err
+			}
+			before, err := c.Project(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			keep, err := o.retention(cmd, before.Retention)
 			if err != nil {
 				return err
 			}
 			p, err := c.SetProject(cmd.Context(), args[0], o.input(cmd))
 			if err != nil {
 				return err
+			}
+			if keep != nil {
+				set, err := c.SetRetention(cmd.Context(), p.Name, *keep)
+				if err != nil {
+					return err
+				}
+				p.Retention = &set
 			}
 			if o.json {
 				return e.printJSON(p)
@@ -226,7 +300,11 @@ func newProjectSetCmd(e *env) *cobra.Command {
 		},
 	}
 	o.bind(cmd)
-	cmd.Flags().StringVar(&o.url, "url", "", "another URL of the repository")
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "", "another URL of the repository")
+	f.StringVar(&o.keepFor, "keep-for", "", "remove runs that ended longer ago, with their logs and artifacts, as 90d; 0 keeps them for ever")
+	f.IntVar(&o.keepRuns, "keep-runs", 0, "keep so many of the newest runs; 0 keeps all")
+	f.BoolVar(&o.keepLastGood, "keep-last-good", true, "keep the last successful run of each flow and ref in any case")
 	return cmd
 }
 

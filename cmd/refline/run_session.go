@@ -305,7 +305,7 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.environ())), Caches: caches, Project: s.c.Project.Name(),
 				LastCommit: s.lastCommit(ctx),
 				LogLimit:   s.o.logLimit << 20,
-				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: pythonEnv(s.e),
+				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: pythonEnv(s.e), PythonPackage: pythonPackage(s.e),
 			}
 			if s.o.inPlace {
 				in.InPlace = s.c.Root

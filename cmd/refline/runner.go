@@ -17,6 +17,7 @@ import (
 type runnerOptions struct {
 	url, tokenFile, name, dir string
 	tags, executors           []string
+	pods                      podOptions
 	jobs                      int
 	allowHTTP                 bool
 	grace                     time.Duration
@@ -31,9 +32,10 @@ func newRunnerCmd(e *env) *cobra.Command {
 then have --grace to finish. The token comes from a file or REFLINE_RUNNER_TOKEN.
 
 Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
-		Example: `  refline runner --url https://refline.example.com --token-file /etc/refline/runner-token --tags docker,gpu -j 4`,
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runRunner(cmd.Context(), e, o) },
+		Example: `  refline runner --url https://refline.example.com --token-file /etc/refline/runner-token --tags docker,gpu -j 4
+  refline runner --url https://refline.example.com --token-file token --executor kubernetes --agent-image registry.example.com/refline:1.4 -j 100`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRunner(cmd.Context(), e, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", e.setting("REFLINE_URL", ""), "address of the server (REFLINE_URL)")
@@ -41,7 +43,8 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringVar(&o.name, "name", "", "name of the runner (default: that of the computer)")
 	f.StringVar(&o.dir, "dir", "", "folder for mirrors, workspaces and what is not sent yet (default in the state folder)")
 	f.StringSliceVar(&o.tags, "tags", nil, "tags whose jobs it takes (default: all of its token)")
-	f.StringSliceVar(&o.executors, "executor", nil, "executors that it offers (default all: process, docker)")
+	f.StringSliceVar(&o.executors, "executor", nil, "executors that it offers: process, docker, kubernetes (default: process and docker)")
+	o.pods.bind(e, f)
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "jobs at the same time")
 	f.BoolVar(&o.allowHTTP, "allow-http", false, "reach repositories by http too")
 	f.DurationVar(&o.grace, "grace", 30*time.Second, "how long jobs may go on when the runner is to end")
@@ -72,7 +75,7 @@ func runRunner(ctx context.Context, e *env, o *runnerOptions) error {
 		}
 		dir = filepath.Join(state, "runner")
 	}
-	kinds, err := o.kinds(e)
+	kinds, err := o.kinds(e, o.url)
 	if err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func runRunner(ctx context.Context, e *env, o *runnerOptions) error {
 }
 
 // kinds are the executors that the runner offers.
-func (o *runnerOptions) kinds(e *env) ([]executor.Kind, error) {
+func (o *runnerOptions) kinds(e *env, url string) ([]executor.Kind, error) {
 	all := executorKinds(e, &runOptions{})
 	if len(o.executors) == 0 {
 		return all, nil
@@ -94,13 +97,21 @@ func (o *runnerOptions) kinds(e *env) ([]executor.Kind, error) {
 	var kinds []executor.Kind
 	for _, name := range o.executors {
 		found := false
+		if name == "kubernetes" {
+			kind, err := o.pods.kind(e, o, url)
+			if err != nil {
+				return nil, err
+			}
+			kinds = append(kinds, kind)
+			continue
+		}
 		for _, k := range all {
 			if k.Name == name {
 				kinds, found = append(kinds, k), true
 			}
 		}
 		if !found {
-			return nil, usagef("--executor %q: want process or docker", name)
+			return nil, usagef("--executor %q: want process, docker or kubernetes", name)
 		}
 	}
 	return kinds, nil
@@ -114,7 +125,7 @@ func jobRunnerOptions(e *env, dir string, kinds []executor.Kind) runner.Options 
 	}
 	return runner.Options{
 		Version: version, Dir: dir, Kinds: kinds, Binary: binary, Environ: runner.HostEnviron(e.environ()),
-		PythonEnv: pythonEnv(e), Notice: func(text string) { e.notef("runner: %s", text) },
+		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e), Notice: func(text string) { e.notef("runner: %s", text) },
 	}
 }
 

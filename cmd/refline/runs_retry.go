@@ -13,6 +13,7 @@ import (
 type retryOptions struct {
 	jobs  []string
 	shell string
+	from  bool // from the task that failed
 	keep  bool
 	log   bool
 	json  bool
@@ -32,8 +33,13 @@ A run of the working tree takes the files as they are now, so a fix can be tried
 A run with --repo takes the same commit again. With --job only that job runs
 (also if it passed), and what it needs and did not pass.
 
+With --from-failed a job that runs again gets the results that its tasks kept, so
+that they do not run again: those of a flow in Python, up to 64 kB each and larger
+ones with keep=True.
+
 Exit codes: as of refline run.`,
 		Example: `  refline runs retry
+  refline runs retry 7 --from-failed
   refline runs retry 7 --job deploy
   refline runs retry --shell`,
 		Args: cobra.MaximumNArgs(1),
@@ -43,6 +49,7 @@ Exit codes: as of refline run.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.jobs, "job", nil, "run only this job again, also if it passed")
+	f.BoolVar(&o.from, "from-failed", false, "do not run tasks of a job again whose results are kept")
 	bindShell(f, &o.shell)
 	f.BoolVar(&o.keep, "keep", false, keepHelp)
 	f.BoolVar(&o.log, "log", false, "show the jobs' logs on a terminal too, line by line")
@@ -65,7 +72,7 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	earlier := &localrun.EarlierRun{Store: store, Run: r, Retry: true, Quote: termview.ShellWord}
+	earlier := &localrun.EarlierRun{Store: store, Run: r, Retry: true, FromFailed: o.from, Quote: termview.ShellWord}
 	if len(o.jobs) > 0 {
 		request.Jobs = o.jobs
 		if earlier.Again, err = localrun.JobNames(r, o.jobs); err != nil {

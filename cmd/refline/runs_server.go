@@ -94,7 +94,7 @@ func addServerRuns(e *env, runs *cobra.Command) {
 					return err
 				}
 				jobs, _ := cmd.Flags().GetStringArray("job")
-				return retryServerRun(ctx, e, client, id, jobs)
+				return retryServerRun(ctx, e, client, id, jobs, boolFlag(cmd, "from-failed"))
 			})
 		}
 	}
@@ -224,13 +224,42 @@ func showServerRun(ctx context.Context, e *env, client *api.Client, args []strin
 	if r.Why != "" {
 		fmt.Fprintf(e.stdout, "  %s\n", termview.Plain(r.Why))
 	}
-	for _, line := range slices.Concat(runLines(r), planLines(plans)) {
+	tasks, err := taskLines(ctx, client, r)
+	if err != nil {
+		return err
+	}
+	for _, line := range slices.Concat(runLines(r), tasks, planLines(plans)) {
 		fmt.Fprintln(e.stdout, line)
 	}
 	for _, text := range r.Notices {
 		fmt.Fprintf(e.stdout, "  not sent: %s\n", termview.Plain(text))
 	}
 	return nil
+}
+
+// taskLines shows the tasks of the jobs of a run that reported some.
+func taskLines(ctx context.Context, client *api.Client, r api.Run) ([]string, error) {
+	const mostJobs = 20
+	var lines []string
+	asked := 0
+	for _, j := range r.Jobs {
+		if j.Attempt == 0 || asked == mostJobs {
+			continue
+		}
+		asked++
+		list, err := client.Tasks(ctx, r.ID, j.Name, 0)
+		if err != nil {
+			return nil, err
+		}
+		if len(list.Groups) == 0 {
+			continue
+		}
+		lines = append(lines, termview.Plain(j.Name))
+		for _, line := range append(termview.TaskTree(list.Tasks, list.Groups), termview.Failures(list.Tasks)...) {
+			lines = append(lines, "  "+line)
+		}
+	}
+	return lines, nil
 }
 
 // serverLog prints the log of a job. JOB may be left out if the run has one job.
@@ -276,12 +305,12 @@ func serverLog(ctx context.Context, e *env, client *api.Client, args []string, f
 	return nil
 }
 
-func retryServerRun(ctx context.Context, e *env, client *api.Client, id int64, jobs []string) error {
+func retryServerRun(ctx context.Context, e *env, client *api.Client, id int64, jobs []string, fromFailed bool) error {
 	if len(jobs) == 0 {
 		jobs = []string{""} // all that failed
 	}
 	for _, job := range jobs {
-		if err := client.RetryRun(ctx, id, job); err != nil {
+		if err := client.RetryRun(ctx, id, job, fromFailed); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ flow names one; changing it changes all flows that do.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline runtime set python312 --executor docker --image python:3.12-slim\n  refline runtime list",
 	}
-	cmd.AddCommand(newRuntimeSetCmd(e), newRuntimeListCmd(e), newRuntimeShowCmd(e), newRuntimeHistoryCmd(e), newRuntimeRemoveCmd(e))
+	cmd.AddCommand(newRuntimeSetCmd(e), newRuntimeListCmd(e), newRuntimeShowCmd(e), newRuntimeHistoryCmd(e), newRuntimeCheckCmd(e), newRuntimeRemoveCmd(e))
 	return cmd
 }
 
@@ -38,10 +38,11 @@ func newRuntimeSetCmd(e *env) *cobra.Command {
 	o := &runtimeOptions{}
 	in := api.Runtime{}
 	var env []string
+	pods := &runtimePodOptions{}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Make a runtime, or replace it", Args: cobra.ExactArgs(1),
 		Long:    "Make a runtime, or replace it. All flows that name it take it at their next job.\n\nExit codes: 0 good, 1 error, 2 usage.",
-		Example: "  refline runtime set python312 --executor docker --image python:3.12-slim --env TZ=UTC\n  refline runtime set host --executor process --tags gpu",
+		Example: "  refline runtime set python312 --executor docker --image python:3.12-slim --env TZ=UTC\n  refline runtime set host --executor process --tags gpu\n  refline runtime set py-large --executor kubernetes --image python:3.12 --request cpu=2,memory=4Gi --limit memory=8Gi --template job.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := o.connect(e)
 			if err != nil {
@@ -54,6 +55,12 @@ func newRuntimeSetCmd(e *env) *cobra.Command {
 					return usagef("--env %q is not NAME=VALUE", text)
 				}
 				in.Env[name] = value
+			}
+			if in.Kubernetes, err = pods.config(e, in.Executor); err != nil {
+				return err
+			}
+			if err := checkPods(in); err != nil {
+				return err
 			}
 			r, err := client.SetRuntime(cmd.Context(), in)
 			if err != nil {
@@ -68,11 +75,12 @@ func newRuntimeSetCmd(e *env) *cobra.Command {
 	}
 	o.bind(cmd)
 	f := cmd.Flags()
-	f.StringVar(&in.Executor, "executor", "docker", "process or docker")
+	f.StringVar(&in.Executor, "executor", "docker", "process, docker or kubernetes")
 	f.StringVar(&in.Image, "image", "", "image of the containers")
 	f.StringArrayVar(&env, "env", nil, "NAME=VALUE for its jobs; repeatable")
 	f.StringSliceVar(&in.Tags, "tags", nil, "tags that its runners have")
 	f.StringVar(&in.Pull, "pull", "", "when to pull the image: always, if-not-present or never")
+	pods.bind(f)
 	return cmd
 }
 
@@ -138,10 +146,10 @@ func newRuntimeShowCmd(e *env) *cobra.Command {
 			for k, v := range r.Env {
 				env = append(env, k+"="+v)
 			}
-			return e.printFields([][2]string{
+			return e.printFields(append([][2]string{
 				{"runtime", r.Name}, {"executor", r.Executor}, {"image", r.Image}, {"env", strings.Join(env, " ")}, {"tags", strings.Join(r.Tags, ",")},
 				{"pull", r.Pull}, {"flows", strings.Join(r.Flows, ", ")}, {"version", fmt.Sprintf("%d by %s, %s", r.Version, r.Actor, ago(r.Updated))},
-			})
+			}, podFields(r)...))
 		},
 	}
 	o.bind(cmd)

@@ -21,11 +21,13 @@ import (
 	"refline/internal/blob/s3"
 	"refline/internal/errs"
 	"refline/internal/server"
+	"refline/internal/termview"
 )
 
 type serverOptions struct {
 	config                          string
 	data, listen, database, blobs   string
+	minFree                         string
 	publicURL, tlsCert, tlsKey, key string
 	allowNet, proxies               []string
 	insecure, noRunner              bool
@@ -70,9 +72,10 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringSliceVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
+	f.StringVar(&o.minFree, "min-free", "256MiB", "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
 	o.mail.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
-	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e))
+	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e), newServerBackupCmd(e), newServerRestoreCmd(e))
 	return cmd
 }
 
@@ -135,6 +138,9 @@ func openServer(ctx context.Context, e *env, o *serverOptions) (*openedServer, e
 	}
 	if options.Mail, err = o.mail.server(e); err != nil {
 		return nil, err
+	}
+	if options.MinFree, err = termview.ParseBytes(o.minFree); err != nil {
+		return nil, usagef("--min-free: %v", err)
 	}
 	var secure *tls.Config
 	if o.tlsCert != "" || o.tlsKey != "" {

@@ -78,6 +78,13 @@ func printStatus(e *env, url string, s api.Status) error {
 		fields = append(fields, [2]string{name, d.Kind + " " + size})
 		name = " "
 	}
+	if r := s.Room; r != nil {
+		text := termview.ByteSize(r.Free) + " free"
+		if r.Low {
+			text += ", less than the " + termview.ByteSize(r.Mark) + " of --min-free: no job starts until there is room"
+		}
+		fields = append(fields, [2]string{name, text})
+	}
 	return e.printFields(fields)
 }
 

@@ -65,7 +65,11 @@ func readSettings(e *env, cmd *cobra.Command, file string) (map[string][]string,
 		return nil, errs.E(errs.Invalid, "%s:%d: want names and values, as listen: 127.0.0.1:7400", file, root.Line)
 	}
 	var known []string
-	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	note := func(f *pflag.Flag) { known = append(known, f.Name) }
+	cmd.LocalNonPersistentFlags().VisitAll(note)
+	if cmd.HasParent() { // refline server backup reads the server's file
+		cmd.Parent().LocalNonPersistentFlags().VisitAll(note)
+	}
 	var failed []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]

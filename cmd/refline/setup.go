@@ -26,6 +26,17 @@ func pythonEnv(e *env) func(ctx context.Context, root, script string, log io.Wri
 	}
 }
 
+// pythonPackage writes the Python package to the cache folder.
+func pythonPackage(e *env) func() (string, error) {
+	return func() (string, error) {
+		cache, err := e.cacheDir()
+		if err != nil {
+			return "", err
+		}
+		return pythonenv.Package(filepath.Join(cache, "python"))
+	}
+}
+
 // foldedLog puts what is written into a section that is shown as one line.
 type foldedLog struct {
 	log         io.Writer

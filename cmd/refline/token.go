@@ -123,14 +123,9 @@ func createToken(cmd *cobra.Command, e *env, o connectOptions, in api.TokenInput
 	return err
 }
 
-// parseLife reads a duration that may be in days.
+// parseLife reads how long a token is good.
 func parseLife(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if days, is := strings.CutSuffix(text, "d"); is {
-		var n int
-		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
-	}
+	d, err := parseSpan(text)
 	if err != nil || d < time.Hour || d > 366*24*time.Hour {
 		return 0, usagef("--expires %q is not a time from 1h to 366d", text)
 	}

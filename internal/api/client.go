@@ -245,8 +245,13 @@ func (c *Client) CancelRun(ctx context.Context, id int64, job string) error {
 }
 
 // RetryRun runs failed and canceled jobs again or, if job is not empty, that one.
-func (c *Client) RetryRun(ctx context.Context, id int64, job string) error {
-	return c.act(ctx, id, job, "retry", nil)
+// With fromFailed tasks whose results are kept do not run again.
+func (c *Client) RetryRun(ctx context.Context, id int64, job string, fromFailed bool) error {
+	verb := "retry"
+	if fromFailed {
+		verb += "?from_failed=true"
+	}
+	return c.act(ctx, id, job, verb, nil)
 }
 
 // PlayJob starts a job that waits for a person. The digests are those of the plans

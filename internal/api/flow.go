@@ -4,17 +4,18 @@ import "time"
 
 // Project is a repository that the server runs pipelines of.
 type Project struct {
-	ID            int64     `json:"id"`
-	Name          string    `json:"name" doc:"unique; data/warehouse"`
-	URL           string    `json:"url" doc:"of the repository, without credentials"`
-	File          string    `json:"file,omitempty" doc:"pipeline file; empty for .gitlab-ci.yml"`
-	Protected     []string  `json:"protected,omitempty" doc:"patterns of branches and tags that get protected variables; empty for the default branch"`
-	Key           string    `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
-	TokenVariable string    `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
-	URLVariable   string    `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
-	PollSeconds   int64     `json:"poll_seconds,omitempty" doc:"how often the repository is looked at for pushes, if there is no webhook; 0 for never"`
-	Created       time.Time `json:"created"`
-	Look          *Look     `json:"look,omitempty" doc:"with one project"`
+	ID            int64      `json:"id"`
+	Name          string     `json:"name" doc:"unique; data/warehouse"`
+	URL           string     `json:"url" doc:"of the repository, without credentials"`
+	File          string     `json:"file,omitempty" doc:"pipeline file; empty for .gitlab-ci.yml"`
+	Protected     []string   `json:"protected,omitempty" doc:"patterns of branches and tags that get protected variables; empty for the default branch"`
+	Key           string     `json:"key,omitempty" doc:"name of the deploy key that reaches the repository"`
+	TokenVariable string     `json:"token_variable,omitempty" doc:"name of the variable that holds the token"`
+	URLVariable   string     `json:"url_variable,omitempty" doc:"name of the variable that holds the URL"`
+	PollSeconds   int64      `json:"poll_seconds,omitempty" doc:"how often the repository is looked at for pushes, if there is no webhook; 0 for never"`
+	Created       time.Time  `json:"created"`
+	Look          *Look      `json:"look,omitempty" doc:"with one project"`
+	Retention     *Retention `json:"retention,omitempty" doc:"with one project; absent: all runs are kept for ever"`
 }
 
 // Look is what the server found at a repository last.
@@ -154,13 +155,16 @@ type FlowVersion struct {
 // Runtime is a named configuration of where jobs run.
 type Runtime struct {
 	Name     string            `json:"name"`
-	Executor string            `json:"executor" enum:"process,docker"`
+	Executor string            `json:"executor" enum:"process,docker,kubernetes"`
 	Image    string            `json:"image,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Tags     []string          `json:"tags,omitempty" doc:"that its runners have"`
 	Pull     string            `json:"pull,omitempty" enum:"always,if-not-present,never"`
-	Version  int64             `json:"version,omitempty"`
-	Actor    string            `json:"actor,omitempty"`
-	Updated  time.Time         `json:"updated,omitzero"`
-	Flows    []string          `json:"flows,omitempty" doc:"that use it"`
+
+	Kubernetes *KubernetesRuntime `json:"kubernetes,omitempty" doc:"with the executor kubernetes"`
+
+	Version int64     `json:"version,omitempty"`
+	Actor   string    `json:"actor,omitempty"`
+	Updated time.Time `json:"updated,omitzero"`
+	Flows   []string  `json:"flows,omitempty" doc:"that use it"`
 }

@@ -23,7 +23,7 @@ const (
 	MaxLogChunk   = 1 << 20  // bytes of PATCH log, unpacked
 	MaxLogTail    = 64 << 10 // bytes of the log that a result carries
 	MaxEventChunk = 1 << 20  // bytes of POST events, unpacked; a longer line is dropped
-	MaxEvents     = 10_000   // of one attempt; a server drops further ones
+	MaxEvents     = 100_000  // of one attempt; a server drops further ones
 	MaxRunnerBody = 8 << 20  // any other request
 	MaxRunnerJob  = 64 << 20 // answer to POST job
 )
@@ -139,10 +139,14 @@ type JobSpec struct {
 	ImageSource string          `json:"image_source,omitempty"`
 	Agent       *JobCredentials `json:"agent,omitempty"` // what the job logs in with; it never holds them
 
-	Take       []string `json:"take,omitempty"`        // keys of artifacts, in order
-	Keep       string   `json:"keep,omitempty"`        // the key of this attempt's artifacts
-	Protected  bool     `json:"protected,omitempty"`   // its ref is: caches of others are apart
-	KeepCaches bool     `json:"keep_caches,omitempty"` // the server keeps caches, else the runner does
+	Take      []string `json:"take,omitempty"`      // keys of artifacts, in order
+	Keep      string   `json:"keep,omitempty"`      // the key of this attempt's artifacts
+	Protected bool     `json:"protected,omitempty"` // its ref is: caches of others are apart
+	// Results of the job's tasks: the key that this attempt's get, and that of an earlier
+	// attempt's to start from.
+	KeepResults string `json:"keep_results,omitempty"`
+	TakeResults string `json:"take_results,omitempty"`
+	KeepCaches  bool   `json:"keep_caches,omitempty"` // the server keeps caches, else the runner does
 
 	Runtime  JobRuntime        `json:"runtime,omitzero"`
 	Timeout  pipeline.Duration `json:"timeout,omitempty"`   // of a job that has none
@@ -243,6 +247,7 @@ type JobKey struct {
 type JobRuntime struct {
 	Name     string              `json:"name,omitempty"`
 	Executor string              `json:"executor,omitempty"` // "": by the job, a container if it has an image
+	Images   []string            `json:"images,omitempty"`   // patterns of the images that jobs may name themselves; none: only the runtime's with kubernetes
 	Image    string              `json:"image,omitempty"`
 	Pull     []string            `json:"pull,omitempty"` // always, if-not-present, never; tried in order
 	Env      []pipeline.Variable `json:"env,omitempty"`

@@ -26,6 +26,8 @@ type RunnerClient struct {
 	Plain bool
 	// Timeout bounds one call besides what a poll is held; 0 is 30 seconds.
 	Timeout time.Duration
+	// Attempt is the only one that the token is for; 0: it is a runner's.
+	Attempt int64
 }
 
 // MaxHold is how long a server holds a poll at most.
@@ -48,7 +50,11 @@ func (c *RunnerClient) Poll(ctx context.Context, req PollRequest) (a PollAnswer,
 	if req.HoldMS > 0 {
 		hold = time.Duration(req.HoldMS) * time.Millisecond
 	}
-	err = c.call(ctx, call{method: http.MethodPost, path: "/poll", session: req.Session, in: req, out: &a, extra: hold})
+	path := "/poll"
+	if c.Attempt != 0 {
+		path = attemptPath(c.Attempt) + "/poll"
+	}
+	err = c.call(ctx, call{method: http.MethodPost, path: path, session: req.Session, in: req, out: &a, extra: hold})
 	return a, err
 }
 

@@ -18,6 +18,14 @@ type Status struct {
 	Queue    []QueueCount `json:"queue" doc:"jobs and runs that wait, by reason"`
 	Runners  []Runner     `json:"runners"`
 	Disk     []DiskUse    `json:"disk"`
+	Room     *DiskRoom    `json:"room,omitempty" doc:"free space of the data folder's disk"`
+}
+
+// DiskRoom is the free space of a disk.
+type DiskRoom struct {
+	Free int64 `json:"free"`
+	Mark int64 `json:"mark" doc:"below it no job starts; 0: any is enough"`
+	Low  bool  `json:"low" doc:"no job starts until there is more room"`
 }
 
 // Runner is a process that executes jobs.

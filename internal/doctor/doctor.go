@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"refline/internal/diskspace"
 	"refline/internal/executor/docker"
 	"refline/internal/git"
 	"refline/internal/termview"
@@ -154,7 +155,7 @@ func folderCheck(name, set string, dir func() (string, error)) Check {
 		return c
 	}
 	c.OK, c.Found, c.Advice = true, path, ""
-	free, err := freeSpace(path)
+	free, err := diskspace.Free(path)
 	if err != nil {
 		return c
 	}

@@ -29,13 +29,14 @@ func (a *attempt) sourcesOfImage(ctx context.Context) error {
 	if a.ImageSource == "" || strategy == "none" || strategy == "empty" {
 		return nil
 	}
-	if !a.Executor.Isolated() {
-		return errs.E(errs.Invalid, "job %q: its files are in an image, and it is to run without containers; give the flow a runtime with --executor docker, or none", a.Job.Name)
+	env := a.env
+	if !a.Executor.Isolated() { // in a pod, whose containers share the job's folders
+		env = append(hostEnvironment(a.Environ), env...)
 	}
 	return a.section("get_sources", "Copying the files of the image", func() error {
 		code, err := a.sandbox.Exec(ctx, executor.Command{
 			Args: []string{a.sandbox.Shell(), "-c", copyFromImage, "sh", a.ImageSource, a.paths.project},
-			Dir:  a.paths.project, Env: a.env, Stdout: a.log, Stderr: a.log,
+			Dir:  a.paths.project, Env: env, Stdout: a.log, Stderr: a.log,
 		})
 		if err == nil && code != 0 {
 			err = errs.E(errs.Invalid, "job %q: copying %s of its image ended with exit code %d", a.Job.Name, a.ImageSource, code)

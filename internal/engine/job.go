@@ -67,14 +67,22 @@ type JobInput struct {
 	Artifacts artifact.Store // nil: none
 	Take      []string       // keys of artifacts to restore, in order
 	Keep      string         // the key that this job's artifacts get
-	Caches    cache.Store    // nil: none
-	Project   string         // whose caches
+	// KeepResults is the key that the results of the job's tasks get if it is not green,
+	// TakeResults that of an earlier attempt's; see $REFLINE_RESULTS. Empty: none.
+	KeepResults, TakeResults string
+
+	Caches  cache.Store // nil: none
+	Project string      // whose caches
 	// LastCommit gives the commit that last changed a path, for
 	// cache:key:files_commits; may be nil.
 	LastCommit func(path string) string
 	// PythonEnv makes the environment of a Python script, as pythonenv.Make does:
 	// it returns a folder to put first in PATH. nil: none is made.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
+
+	// PythonPackage returns a folder with the Python package refline, which becomes
+	// the last of the job's PYTHONPATH. nil: the job has only what is installed.
+	PythonPackage func() (dir string, err error)
 
 	Shell         *Shell // nil: none is opened
 	KeepWorkspace KeepWorkspace
@@ -183,6 +191,9 @@ type attempt struct {
 	caches    []jobCache
 	cutShort  bool // the script's own timeout was over
 	notes     atomic.Int64
+	results   string       // $REFLINE_RESULTS on the host, "" for none
+	python    string       // the folder of the Python package, "" for none
+	reported  []string     // files that tasks keep, as the job sees them
 	events    *os.Root     // the folder of the events file
 	endAgent  func() error // nil: there is none
 }
@@ -210,7 +221,7 @@ func (a *attempt) run(ctx context.Context) JobResult {
 	res := a.script(within)
 	a.openShell(ctx, clock, &res)
 	a.afterScript(within, &res)
-	steps()
+	steps(&res)
 	a.finish(within, &res)
 	return res
 }

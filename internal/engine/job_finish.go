@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"refline/internal/artifact"
@@ -22,6 +24,7 @@ func (a *attempt) finish(ctx context.Context, res *JobResult) {
 	if a.coverage != nil {
 		res.Coverage = a.coverage.value()
 	}
+	a.keepResults(ctx, res)
 	if res.Status == pipeline.StatusCanceled || res.Reason == pipeline.ReasonJobExecutionTimeout && !a.cutShort {
 		return // as on GitLab, a job that ran out of time keeps nothing
 	}
@@ -86,11 +89,12 @@ func (a *attempt) noteDeployment(res *JobResult) {
 // keepArtifacts collects what artifacts: names, and the variables of dotenv
 // reports. Its failure fails the job.
 func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult) error {
-	if a.Job.Artifacts == nil || a.Artifacts == nil {
+	artifacts := a.wantedArtifacts()
+	if artifacts == nil || a.Artifacts == nil {
 		return nil
 	}
 	req := artifact.Request{
-		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: a.Job.Artifacts,
+		Workspace: a.workspace, ProjectDir: a.paths.project, Artifacts: artifacts,
 		Failed: failed, Base: a.Tree, Expand: a.expand, Move: a.InPlace == "" && !a.keeps(),
 	}
 	return a.section("upload_artifacts", "Keeping artifacts", func() error {
@@ -105,6 +109,24 @@ func (a *attempt) keepArtifacts(ctx context.Context, failed bool, res *JobResult
 		res.Dotenv, err = readDotenv(ctx, a.Artifacts, a.Keep, kept.Info.Reports["dotenv"], a.note)
 		return err
 	})
+}
+
+// wantedArtifacts are what artifacts: names, with the files that tasks reported. Those
+// alone are kept whatever the job's result.
+func (a *attempt) wantedArtifacts() *pipeline.Artifacts {
+	if len(a.reported) == 0 {
+		return a.Job.Artifacts
+	}
+	wanted := pipeline.Artifacts{When: pipeline.WhenAlways}
+	if a.Job.Artifacts != nil {
+		wanted = *a.Job.Artifacts
+	}
+	wanted.Paths = slices.Clone(wanted.Paths)
+	literal := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "{", `\{`, "$", "$$")
+	for _, path := range a.reported {
+		wanted.Paths = append(wanted.Paths, literal.Replace(path))
+	}
+	return &wanted
 }
 
 // KeptDotenv gives the variables of the dotenv reports among kept artifacts.
@@ -138,18 +160,18 @@ func readDotenv(ctx context.Context, store artifact.Store, key string, files []s
 }
 
 // followSteps reads $REFLINE_EVENTS until the returned function is called.
-func (a *attempt) followSteps(ctx context.Context) (stop func()) {
-	r := &stepReader{
-		dir:  a.events,
-		note: a.note,
-		emit: func(raw json.RawMessage) {
-			a.emitStep(raw)
-		},
-	}
+func (a *attempt) followSteps(ctx context.Context) (stop func(*JobResult)) {
+	fold := newEventFold(func(raw json.RawMessage) { a.emitStep(raw) }, a.note)
+	r := &stepReader{dir: a.events, note: a.note, fold: fold}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); r.follow(ctx) }()
-	return func() { cancel(); <-done; r.finish() }
+	return func(res *JobResult) {
+		cancel()
+		<-done
+		r.finish(res)
+		a.reported = fold.artifacts
+	}
 }
 
 // emitStep passes a step on with its secrets masked: value by value, so that

@@ -33,11 +33,18 @@ func (a *attempt) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.prepareResults(ctx); err != nil {
+		return err
+	}
 	vars := pipeline.Merge(machineVariables(a.JobInput, a.paths), a.Variables)
+	if dir := a.resultsFolder(); dir != "" {
+		vars = append(vars, pipeline.Variable{Name: "REFLINE_RESULTS", Value: dir, Raw: true})
+	}
 	if a.env, err = environment(vars, a.temp, a.paths.temp); err != nil {
 		return err
 	}
 	a.lookup = lookupOf(a.env)
+	a.pythonPackage()
 	if err := a.writeScripts(); err != nil {
 		return err
 	}
@@ -261,6 +268,25 @@ func (a *attempt) start(ctx context.Context) error {
 	return a.pythonEnv(ctx)
 }
 
+// pythonPackage makes the Python package ready. A job that needs it finds out itself.
+func (a *attempt) pythonPackage() {
+	if a.PythonPackage == nil {
+		return
+	}
+	var err error
+	if a.python, err = a.PythonPackage(); err != nil {
+		a.note(fmt.Sprintf("the Python package is not there for the job: %v", err))
+	}
+}
+
+// pythonFolder is the folder of the Python package as the job sees it.
+func (a *attempt) pythonFolder() string {
+	if a.python == "" || !a.Executor.Isolated() {
+		return a.python
+	}
+	return a.paths.project + ".python/" + filepath.Base(a.python)
+}
+
 // pythonEnv makes what a Python script needs, and puts it first in PATH.
 func (a *attempt) pythonEnv(ctx context.Context) error {
 	switch {
@@ -303,6 +329,12 @@ func (a *attempt) spec(workspace string) executor.Spec {
 		{Source: workspace, Target: a.paths.project, Back: a.readAfter()},
 		{Source: a.temp, Target: a.paths.temp, Back: []string{eventsFile}, Live: true},
 		{Source: a.scripts, Target: a.paths.scripts, ReadOnly: true},
+	}
+	if a.results != "" && a.Executor.Isolated() {
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: a.results, Target: a.resultsFolder()})
+	}
+	if a.python != "" && a.Executor.Isolated() {
+		spec.Mounts = append(spec.Mounts, executor.Mount{Source: a.python, Target: a.pythonFolder(), ReadOnly: true, Shared: true})
 	}
 	for _, dir := range a.ReadOnly {
 		spec.Mounts = append(spec.Mounts, executor.Mount{Source: dir, Target: dir, ReadOnly: true, Shared: true})

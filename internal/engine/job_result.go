@@ -17,6 +17,7 @@ type JobResult struct {
 	Coverage  *float64            `json:"coverage,omitempty"` // percent
 	Dotenv    []pipeline.Variable `json:"dotenv,omitempty"`   // of the reports, in order
 	Artifacts bool                `json:"artifacts,omitempty"`
+	Results   bool                `json:"results,omitempty"` // of tasks are kept, for a retry
 	Log       LogResult           `json:"log,omitzero"`
 	Workspace string              `json:"workspace,omitempty"` // where it is kept
 	Err       error               `json:"-"`

@@ -36,8 +36,11 @@ func (a *attempt) writeScripts() error {
 		}
 	}
 	begin := ""
+	if dir := a.pythonFolder(); dir != "" {
+		begin = pythonPath(dir)
+	}
 	if trace, err := strconv.ParseBool(a.lookup["CI_DEBUG_TRACE"]); err == nil && trace {
-		begin = tracing
+		begin += tracing
 	}
 	for name, entries := range a.scriptEntries() {
 		path := filepath.Join(a.scripts, name)

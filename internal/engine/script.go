@@ -23,6 +23,12 @@ esac
 // CI_DEBUG_TRACE asks for.
 const tracing = "set -o xtrace\n"
 
+// pythonPath makes a folder the last of PYTHONPATH: after what the job's variables or
+// its image say, which only the shell in the sandbox knows.
+func pythonPath(dir string) string {
+	return `export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}"` + shellQuote(dir) + "\n"
+}
+
 // shellScript turns entries of script: into a shell script. They are run by
 // eval in a subshell, as in GitLab's runner: anywhere else bash goes on with the
 // next command after an error of arithmetic or expansion. What begin says comes

@@ -29,7 +29,7 @@ type stepReader struct {
 	rest []byte // an unfinished line
 	line int
 	over bool // the file is larger than we read
-	emit func(raw json.RawMessage)
+	fold *eventFold
 	note func(string)
 }
 
@@ -49,6 +49,7 @@ func (r *stepReader) follow(ctx context.Context) {
 
 // poll reads what has been appended since the last call.
 func (r *stepReader) poll() {
+	defer r.fold.flush(false) // what came too often waits for its time
 	info, err := r.dir.Lstat(eventsFile)
 	if err != nil || info.Size() <= r.read || !info.Mode().IsRegular() || r.over {
 		return
@@ -73,12 +74,13 @@ func (r *stepReader) poll() {
 	}
 }
 
-// finish reads the last lines, one without a line break too.
-func (r *stepReader) finish() {
+// finish reads the last lines, one without a line break too, and ends what is open.
+func (r *stepReader) finish(res *JobResult) {
 	r.poll()
 	if len(r.rest) > 0 {
 		r.lines([]byte{'\n'})
 	}
+	r.fold.finish(res)
 }
 
 func (r *stepReader) lines(data []byte) {
@@ -112,7 +114,10 @@ func (r *stepReader) one(line []byte) {
 		return
 	}
 	if !s.Type.Known() {
-		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: step_started, step_finished, progress, markdown, table, plan", r.line, s.Type))
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown type %q; known: task, tasks, log, progress, table, markdown, link, artifact, plan, step_started, step_finished", r.line, s.Type))
+		return
+	}
+	if s.Type == pipeline.StepTask && r.badTask(line) {
 		return
 	}
 	switch s.Status {
@@ -121,7 +126,24 @@ func (r *stepReader) one(line []byte) {
 		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown status %q; known: success, failed, skipped", r.line, s.Status))
 		return
 	}
-	r.emit(bytes.Clone(line))
+	r.fold.add(line)
+}
+
+// badTask notes what is wrong with a line about a task.
+func (r *stepReader) badTask(line []byte) bool {
+	var e pipeline.TaskEvent
+	err := json.Unmarshal(line, &e)
+	switch {
+	case err != nil:
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: %s; docs/events.md describes events", r.line, stepFault(err)))
+	case e.ID == "":
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: a task without an id", r.line))
+	case !e.State.Known():
+		r.note(fmt.Sprintf("$REFLINE_EVENTS:%d: unknown state %q; known: queued, running, retrying, success, failed, canceled, skipped, cached, kept", r.line, e.State))
+	default:
+		return false
+	}
+	return true
 }
 
 // stepFault describes an error of a line in terms of JSON, not of Go.

@@ -85,16 +85,17 @@ func TestStepsComeWhileTheJobRuns(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	var got []string
-	r := &stepReader{dir: root, emit: func(raw json.RawMessage) { got = append(got, string(raw)) }, note: func(s string) { t.Error(s) }}
+	note := func(s string) { t.Error(s) }
+	r := &stepReader{dir: root, fold: newEventFold(func(raw json.RawMessage) { got = append(got, string(raw)) }, note), note: note}
 	for _, part := range []string{goodStep[:10], goodStep[10:], "\n", goodStep + "\n" + goodStep[:3], "", goodStep[3:]} {
 		_, err := f.WriteString(part)
 		must(t, err)
 		r.poll()
 	}
 	same(t, got, []string{goodStep, goodStep})
-	r.finish()
+	r.finish(&JobResult{})
 	same(t, got, []string{goodStep, goodStep, goodStep})
-	r.finish()
+	r.finish(&JobResult{})
 	same(t, len(got), 3)
 }
 
@@ -106,7 +107,8 @@ func TestEventsBeyondTheLimitAreNotRead(t *testing.T) {
 	must(t, err)
 	defer root.Close()
 	emitted, notes := 0, 0
-	r := &stepReader{dir: root, emit: func(json.RawMessage) { emitted++ }, note: func(string) { notes++ }}
+	note := func(string) { notes++ }
+	r := &stepReader{dir: root, fold: newEventFold(func(json.RawMessage) { emitted++ }, note), note: note}
 	r.poll()
 	// A file of holes: large, and not on the disk.
 	must(t, os.Truncate(filepath.Join(dir, eventsFile), maxStepBytes+1))

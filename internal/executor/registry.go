@@ -18,6 +18,8 @@ type Kind struct {
 	// Open makes the executor and finds what that needs, such as an engine that
 	// answers.
 	Open func(ctx context.Context) (Executor, error)
+	// Launcher, if set, starts runners elsewhere instead: there is no Open then.
+	Launcher func(ctx context.Context) (Launcher, error)
 }
 
 // Registry has the kinds of a program by name. It opens each when the first job
@@ -59,7 +61,7 @@ func (r *Registry) Open(ctx context.Context, name string) (Executor, error) {
 		return o.executor, o.err
 	}
 	i := slices.IndexFunc(r.kinds, func(k Kind) bool { return k.Name == name })
-	if i < 0 {
+	if i < 0 || r.kinds[i].Open == nil {
 		return nil, errs.E(errs.Invalid, "no executor %q", name)
 	}
 	ex, err := r.kinds[i].Open(ctx)

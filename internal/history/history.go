@@ -75,6 +75,7 @@ type Job struct {
 	Environment  *Environment    `json:"environment,omitempty"`
 	Log          string          `json:"log,omitempty"`
 	Artifacts    string          `json:"artifacts,omitempty"`
+	Results      string          `json:"results,omitempty"`     // key of what its tasks kept
 	Workspace    string          `json:"workspace,omitempty"`   // the folder in which it is kept
 	EarlierRun   int64           `json:"earlier_run,omitempty"` // the job was not run: its result is that run's
 	// Steps are what the job reported, see docs/events.md; those of its last

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,16 @@ type treeWriter struct {
 	// keepModes keeps the permissions of files and takes no set-user-id bits out:
 	// for folders that this program laid out itself.
 	keepModes bool
+	owned     []string // paths that belong to uid and not to user 0
+	uid       int
+}
+
+// owner is the user and group of a path.
+func (w *treeWriter) owner(name string) int {
+	if slices.Contains(w.owned, name) {
+		return w.uid
+	}
+	return 0
 }
 
 // addParents writes the folders above a path.
@@ -51,7 +62,8 @@ func (w *treeWriter) addParents(name string) error {
 }
 
 func (w *treeWriter) addFolder(name string, mode int64) error {
-	return w.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, ModTime: w.when})
+	id := w.owner(name)
+	return w.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: id, Gid: id, ModTime: w.when})
 }
 
 // addBytes writes a file of this program.

@@ -122,7 +122,13 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	in.Take = g.take
 	in.Slot = r.numbers.Take()
 	in.Dir = filepath.Join(r.Work, strconv.Itoa(in.Slot+1))
-	in.Artifacts, in.Keep = r.Artifacts, "artifacts/"+id
+	in.Artifacts, in.Keep, in.KeepResults = r.Artifacts, "artifacts/"+id, "results/"+id
+	if r.EarlierResults != nil {
+		if in.TakeResults, err = r.EarlierResults(ctx, r.ID, job.Name); err != nil {
+			r.emit(i, pipeline.Report{Kind: pipeline.ReportJobNote, Text: fmt.Sprintf("results of tasks of the earlier run: %v; every task runs again", err)})
+			in.TakeResults = ""
+		}
+	}
 	in.Log = log
 	in.Emit = func(ev pipeline.Report) { r.emit(i, ev) }
 	in.Later = r.later.Go
@@ -132,6 +138,9 @@ func (r *runner) attempt(ctx, stop context.Context, i int, id string, g attemptI
 	}
 	if res.Artifacts {
 		rec.Artifacts = in.Keep
+	}
+	if res.Results {
+		rec.Results = in.KeepResults
 	}
 	return res, rec
 }

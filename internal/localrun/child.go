@@ -50,7 +50,7 @@ func (r *runner) child(ctx, stop context.Context, i int, id string, g attemptInp
 	in.Parent = func(name string) string { return g.kept[name] }
 	in.Number, in.ID, in.Dir, in.Work, in.Artifacts = r.Number, r.childID(), r.Dir, r.Work, r.Artifacts
 	in.numbers, in.Slots, in.Emit, in.Now, in.Lock, in.Play = r.numbers, r.Slots, r.Emit, r.Now, r.Lock, r.Play
-	in.HasEarlier, in.TakeEarlier = r.HasEarlier, r.TakeEarlier
+	in.HasEarlier, in.TakeEarlier, in.EarlierResults = r.HasEarlier, r.TakeEarlier, r.EarlierResults
 	in.Stop = until
 	r.emit(i, pipeline.Report{Kind: pipeline.ReportChild, Child: in.ID})
 	if !waits {

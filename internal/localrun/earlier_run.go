@@ -24,6 +24,8 @@ type EarlierRun struct {
 	Run   *history.Run
 	Again []string // jobs that are run again although they passed
 	Retry bool     // the run is made again, not only used
+	// FromFailed gives jobs that run again the results that their tasks kept.
+	FromFailed bool
 	// Quote makes a name a word of a command line, for advice.
 	Quote func(name string) string
 }
@@ -124,6 +126,15 @@ func (r *EarlierRun) bring(ctx context.Context, folder string, j *history.Job) (
 	return e, nil
 }
 
+// results brings what the tasks of a job kept, and returns its key; "" for nothing.
+func (r *EarlierRun) results(ctx context.Context, folder, name string) (string, error) {
+	j := r.job(name)
+	if !r.FromFailed || j == nil || j.Results == "" {
+		return "", nil
+	}
+	return j.Results, artifact.NewFolder(folder).Import(ctx, artifact.NewFolder(r.Store.Folder(r.Run.Number)), j.Results)
+}
+
 func linkOrCopy(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil
@@ -163,6 +174,9 @@ func (r *EarlierRun) choose(p *pipeline.Pipeline, names []string, only bool) *pi
 func (r *EarlierRun) Use(in *Input, names *Names, folder string) {
 	if r == nil {
 		return
+	}
+	in.EarlierResults = func(ctx context.Context, run, job string) (string, error) {
+		return r.results(ctx, folder, names.Of(run, job))
 	}
 	in.HasEarlier = func(run, job string) bool { return r.Passed(names.Of(run, job)) }
 	in.TakeEarlier = func(ctx context.Context, run, job string) (Earlier, error) {

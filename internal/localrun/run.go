@@ -46,6 +46,9 @@ type Input struct {
 	// run by TakeEarlier; children share both. May be nil.
 	HasEarlier  func(run, job string) bool
 	TakeEarlier func(ctx context.Context, run, job string) (Earlier, error)
+	// EarlierResults returns the key in Artifacts of what the tasks of a job kept in an
+	// earlier run, "" for nothing; children share it. May be nil.
+	EarlierResults func(ctx context.Context, run, job string) (key string, err error)
 	// Slots bounds how many jobs run at once; children share their parent's.
 	Slots chan struct{}
 	// Lock takes a resource group of this computer and returns its release.
@@ -85,6 +88,7 @@ type ChildResult struct {
 type JobRecord struct {
 	Log       string // path of the log, empty when it never ran
 	Artifacts string // their key, empty for none
+	Results   string // key of what its tasks kept, empty for nothing
 	Seconds   float64
 	Earlier   int64 // the run that the result was taken from, 0 for this one
 	Result    engine.JobResult

@@ -64,7 +64,7 @@ func (s *Session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 		j := history.Job{
 			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
 			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
-			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Coverage: rec.Result.Coverage,
+			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Results: rec.Results, Coverage: rec.Result.Coverage,
 			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
 			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),
 		}

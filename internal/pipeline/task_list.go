@@ -163,6 +163,9 @@ func (t *Task) fill(e *TaskEvent) {
 		t.Delay, t.Seconds = e.Delay, e.Seconds
 	default:
 		t.Finished, t.Seconds, t.Progress = at, e.Seconds, nil
+		if e.Seconds > 0 && e.Seconds < 1e9 && !at.IsZero() {
+			t.Started = at.Add(-time.Duration(e.Seconds * float64(time.Second)))
+		}
 		if t.Seconds == 0 && !t.Started.IsZero() && !at.IsZero() {
 			t.Seconds = max(at.Sub(t.Started).Seconds(), 0)
 		}
@@ -265,14 +268,19 @@ func (l *TaskList) count(e *TaskEvent) {
 }
 
 // Close ends what is open, for a job that has ended: a process that is killed cannot
-// say so itself. It returns the tasks that it ended.
+// say so itself. What runs gets the state, what waits is canceled. It returns the tasks
+// that it ended.
 func (l *TaskList) Close(state TaskState, reason string, at time.Time) []*Task {
 	var ended []*Task
 	for _, t := range l.tasks {
 		if !t.State.Open() {
 			continue
 		}
-		l.move(t, state)
+		end := state
+		if t.State != TaskRunning {
+			end = TaskCanceled
+		}
+		l.move(t, end)
 		t.Reason, t.Finished, t.Progress, t.Delay = reason, at, nil, 0
 		if !t.Started.IsZero() && !at.IsZero() {
 			t.Seconds = max(at.Sub(t.Started).Seconds(), 0)

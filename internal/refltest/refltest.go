@@ -122,8 +122,15 @@ func (s *Server) open() {
 	s.API = &server.RunnerAPI{
 		Files:     &server.Files{Store: s.Store, Blobs: blobs, Now: time.Now},
 		Scheduler: s.Scheduler, Store: s.Store, Logs: s.Logs, Dispatch: s, Lease: s.options.Lease,
-		Authenticate: func(*http.Request) (server.RunnerIdentity, error) {
-			return server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}, nil
+		Authenticate: func(r *http.Request) (server.RunnerIdentity, error) {
+			who := server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}
+			if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "+attemptToken); ok {
+				who.Attempt, _ = strconv.ParseInt(text, 10, 64)
+			}
+			return who, nil
+		},
+		AttemptToken: func(_ context.Context, _, fence int64) (string, error) {
+			return attemptToken + strconv.FormatInt(fence, 10), nil
 		},
 	}
 	calls := &calls{next: s.API.Handler()}
@@ -255,6 +262,15 @@ func (s *Server) Job(ctx context.Context, fence int64) (api.JobSpec, error) {
 		s.options.Spec(&spec)
 	}
 	return spec, nil
+}
+
+// attemptToken begins the tokens of attempts that pods claimed.
+const attemptToken = "attempt-"
+
+// Launch implements [server.Dispatcher].
+func (s *Server) Launch(ctx context.Context, fence int64) (api.LaunchSpec, error) {
+	spec, err := s.Job(ctx, fence)
+	return api.LaunchSpec{Fence: fence, Run: spec.Run, Project: spec.Project, Job: spec.Job.Name, Image: spec.Job.Image, Services: len(spec.Job.Services), Timeout: spec.Job.Timeout, Runtime: spec.Runtime}, err
 }
 
 func artifactKey(attempt int64) string { return "artifact/" + strconv.FormatInt(attempt, 10) }

@@ -38,12 +38,15 @@ type attempt struct {
 
 	log     *attemptLog
 	events  *events
+	handed  chan struct{} // gets a value when the server says that another has the attempt
 	senders sync.WaitGroup
 	stopLog context.CancelFunc
 
 	// guarded by the runner's mu
 	phase    api.JobPhase
 	stopping bool
+	launched bool // another process is to run it
+	away     bool // and that has it
 }
 
 // accept takes an attempt that the server offers, if there is a slot. The journal
@@ -100,6 +103,7 @@ func (r *runner) newAttempt(j journal) *attempt {
 	a.job, a.endJob = context.WithCancelCause(r.jobs)
 	a.asked, a.askStop = context.WithCancel(context.Background())
 	a.sending, a.endSend = context.WithCancelCause(r.calls)
+	a.handed = make(chan struct{}, 1)
 	r.attempts[j.Fence] = a
 	r.working++
 	return a
@@ -117,10 +121,14 @@ func (r *runner) drop(a *attempt) {
 	if a.events != nil {
 		a.events.close()
 	}
-	if !errors.Is(context.Cause(a.sending), errStopped) { // else the next runner in this folder sends it
+	stays := errors.Is(context.Cause(a.sending), errStopped) // the next runner in this folder sends it
+	if !stays {
 		r.forget(a.fence)
 	}
 	r.mu.Lock()
+	if stays && a.journal.Launched {
+		r.leaves++
+	}
 	delete(r.attempts, a.fence)
 	r.working--
 	r.closeIfIdle()
@@ -149,6 +157,21 @@ func (a *attempt) stop() bool {
 	a.r.mu.Unlock()
 	a.askStop()
 	return !known
+}
+
+// handOver notes that the server has given a launched attempt to another session. It
+// is false for an attempt that this process runs itself.
+func (a *attempt) handOver() bool {
+	a.r.mu.Lock()
+	defer a.r.mu.Unlock()
+	if !a.launched {
+		return false
+	}
+	if !a.away {
+		a.away = true
+		a.handed <- struct{}{}
+	}
+	return true
 }
 
 // lose ends the job at once; its result is not sent.
@@ -190,7 +213,17 @@ func (a *attempt) work() {
 		a.finish(a.interrupted())
 		return
 	}
-	result, err := a.run()
+	early, handled, err := a.launch()
+	if handled && err == nil {
+		if early != nil && !a.lost() {
+			a.finish(*early)
+		}
+		return
+	}
+	var result api.JobResult
+	if err == nil {
+		result, err = a.run()
+	}
 	if a.lost() {
 		return
 	}
@@ -277,7 +310,11 @@ func (a *attempt) run() (api.JobResult, error) {
 	case err != nil:
 		return api.JobResult{}, in.masked(err)
 	}
-	result := wireResult(in.run())
+	done := in.run()
+	if done.Err != nil && a.r.o.Settle != nil {
+		a.r.o.Settle(a.sending, done.Err)
+	}
+	result := wireResult(done)
 	if errors.Is(context.Cause(a.job), errStopped) && result.Status == pipeline.StatusCanceled && a.asked.Err() == nil {
 		result = failed(errStopped)
 	}

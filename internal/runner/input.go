@@ -79,7 +79,7 @@ func (i *input) prepare() error {
 		Runner: r.whoAmI(), Binary: r.o.Binary,
 		Variables: i.spec.MergedVariables(), Environ: append(slices.Clone(r.o.Environ), i.spec.Environ...),
 		Dir: r.folder("builds", strconv.Itoa(i.slot+1)), Slot: i.slot, Later: r.removeLater,
-		Take: i.spec.Take, Keep: i.spec.Keep, Project: i.spec.Project, PythonEnv: r.o.PythonEnv,
+		Take: i.spec.Take, Keep: i.spec.Keep, KeepResults: i.spec.KeepResults, TakeResults: i.spec.TakeResults, Project: i.spec.Project, PythonEnv: r.o.PythonEnv, PythonPackage: r.o.PythonPackage,
 		Executor: ex, Secrets: i.secrets, Log: i.a.log, LogLimit: i.spec.LogLimit, Emit: i.a.events.take, Stop: i.a.asked,
 	}
 	i.in.ImageSource = i.spec.ImageSource
@@ -140,10 +140,12 @@ func (i *input) executor(ctx context.Context) (executor.Executor, string, error)
 	var fault error
 	for _, k := range r.kinds.Kinds() {
 		switch {
-		case want != "" && k.Name != want:
+		case k.Open == nil, want != "" && k.Name != want:
 			continue
 		case k.Isolated && !image && want == "":
 			continue
+		case i.spec.ImageSource != "" && !k.Isolated && !r.o.HostImages && want == k.Name:
+			return nil, "", unsupported("job %q: its files are in an image, and it is to run without containers; give the flow a runtime with --executor docker or kubernetes, or none", i.job.Name)
 		case k.Isolated && !image:
 			return nil, "", unsupported("job %q has no image and its runtime names none, but it is to run in %s", i.job.Name, k.Name)
 		case !k.Isolated && image && want == "" && !r.o.HostImages:

@@ -23,7 +23,8 @@ type journal struct {
 	Phase    api.JobPhase   `json:"phase"`
 	Executor string         `json:"executor,omitempty"` // what it may have made things in
 	Result   *api.JobResult `json:"result,omitempty"`
-	Cleared  bool           `json:"cleared,omitempty"` // the log was emptied
+	Cleared  bool           `json:"cleared,omitempty"`  // the log was emptied
+	Launched bool           `json:"launched,omitempty"` // another process is to run it
 }
 
 const journalFile = "attempt.jsonl"

@@ -61,6 +61,8 @@ type Options struct {
 	CacheLimit int64
 	// PythonEnv makes the environment of a Python script; see engine.JobInput.
 	PythonEnv func(ctx context.Context, root, script string, log io.Writer, env []string) (bin string, err error)
+	// PythonPackage returns the folder of the Python package; see engine.JobInput.
+	PythonPackage func() (dir string, err error)
 
 	// Grace is how long jobs may go on when the runner is to stop; then they are
 	// ended and fail as runner_system_failure.
@@ -71,6 +73,9 @@ type Options struct {
 	Unreachable time.Duration
 	// CallTimeout bounds one call of the server; 0 is 30 seconds.
 	CallTimeout time.Duration
+	// Settle, if set, is called with what kept a job from being run, before that is
+	// reported: another may know more of it, and then ctx is done.
+	Settle func(ctx context.Context, err error)
 	// Notice gets what an operator wants to know, a line each; may be nil.
 	Notice func(text string)
 }

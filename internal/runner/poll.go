@@ -110,6 +110,14 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 	case p.err == errOvertaken: //nolint:errorlint // the very value
 		return nil
 	case api.ProblemCode(p.err) == api.CodeSession:
+		if r.one && r.finishing() {
+			wait.sleep(ctx) // the session ends with the result, whose answer is on its way
+			return nil
+		}
+		if r.one {
+			r.loseAll("the lease has ended")
+			return errLost
+		}
 		return r.reopen(ctx)
 	case !mayPass(p.err):
 		return fmt.Errorf("poll %s: %w", r.o.URL, p.err)
@@ -135,7 +143,7 @@ const probeEach = 5 * time.Second
 func (r *runner) hasLocked() api.PollRequest {
 	req := api.PollRequest{Session: r.session}
 	for fence, a := range r.attempts {
-		if a.journal.Session == r.session {
+		if a.journal.Session == r.session && !a.away {
 			req.Have = append(req.Have, api.HeldJob{Fence: fence, Phase: a.phase, Stopping: a.stopping})
 		}
 	}
@@ -161,7 +169,9 @@ func (r *runner) handle(answer api.PollAnswer, free int) bool {
 	}
 	for _, fence := range answer.Gone {
 		if a := r.find(fence); a != nil && !a.finishing() {
-			a.lose()
+			if !a.handOver() {
+				a.lose()
+			}
 			fresh = true
 		}
 	}
@@ -188,6 +198,18 @@ func (r *runner) setDraining(drain, asked bool) {
 		r.o.Notice("the server gives this runner jobs again")
 	}
 	r.draining, r.probing = drain, false
+}
+
+// finishing reports whether all attempts have a result that is being sent.
+func (r *runner) finishing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.attempts {
+		if a.phase != api.PhaseFinishing {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *runner) find(fence int64) *attempt {

@@ -49,6 +49,9 @@ func Run(ctx context.Context, o Options) error {
 	jobs, endJobs := context.WithCancelCause(calls)
 	defer endJobs(nil)
 	r.calls, r.jobs = calls, jobs
+	if r.launches, err = r.openLaunches(ctx); err != nil {
+		return err
+	}
 	if err := r.open(ctx, left); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -57,6 +60,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	var background sync.WaitGroup
 	background.Go(func() { r.prepareLoop(calls) })
+	if r.launches != nil {
+		background.Go(func() { r.launches.work(calls) })
+	}
 	polls, endPolls := context.WithCancel(calls)
 	defer endPolls()
 	failed := make(chan error, 1)
@@ -85,8 +91,12 @@ type runner struct {
 	kinds  *executor.Registry
 	caches *cache.Folder
 	slots  engine.Slots
-	calls  context.Context // of requests to the server
-	jobs   context.Context // of jobs; done when those that are left are ended
+	// launches has what others run; nil: this runner runs all itself.
+	launches *launches
+	one      bool            // it has one attempt, and no other session than that of it
+	stops    chan struct{}   // closed when the runner is to stop
+	calls    context.Context // of requests to the server
+	jobs     context.Context // of jobs; done when those that are left are ended
 
 	kick     chan struct{} // what the runner has changed: poll again
 	ending   atomic.Int64  // results on their way, which change what the runner has
@@ -105,6 +115,7 @@ type runner struct {
 	closed   bool               // and nothing is left to do
 	idle     chan struct{}      // closed when it is
 	draining bool               // no new jobs: the server says so
+	leaves   int                // launched attempts that go on without this process
 	probing  bool               // the next poll asks whether that is still so
 }
 
@@ -118,7 +129,7 @@ func newRunner(o Options) *runner {
 		},
 		caches: cache.NewFolder(filepath.Join(o.Dir, "caches"), o.CacheLimit),
 		kick:   make(chan struct{}, 1), warm: make(chan prepared, 16),
-		attempts: map[int64]*attempt{}, idle: make(chan struct{}),
+		attempts: map[int64]*attempt{}, idle: make(chan struct{}), stops: make(chan struct{}),
 	}
 }
 
@@ -155,6 +166,7 @@ const sendTime = 30 * time.Second
 func (r *runner) drain(endJobs context.CancelCauseFunc, grace time.Duration) (whole bool) {
 	r.mu.Lock()
 	r.stopping = true
+	close(r.stops)
 	n := r.working
 	r.closeIfIdle()
 	r.mu.Unlock()
@@ -163,11 +175,11 @@ func (r *runner) drain(endJobs context.CancelCauseFunc, grace time.Duration) (wh
 		r.o.Notice(fmt.Sprintf("%s running; waiting up to %s", plural(n, "job"), grace))
 	}
 	if waitFor(r.idle, grace) {
-		return true
+		return r.leaves == 0
 	}
 	endJobs(errStopped)
 	if waitFor(r.idle, sendTime) {
-		return true
+		return r.leaves == 0
 	}
 	r.mu.Lock()
 	for _, a := range r.attempts {

@@ -81,7 +81,9 @@ func (r *runner) loseAll(why string) {
 	r.mu.Lock()
 	list := make([]*attempt, 0, len(r.attempts))
 	for _, a := range r.attempts {
-		list = append(list, a)
+		if !a.away {
+			list = append(list, a)
+		}
 	}
 	r.mu.Unlock()
 	for _, a := range list {

@@ -66,11 +66,7 @@ func reported(j *history.Job) []string {
 	if j.Environment != nil {
 		out = append(out, strings.TrimSpace("environment "+j.Environment.Name+" "+j.Environment.URL))
 	}
-	summary, lines := termview.Reported(j.Steps)
-	if summary != "" {
-		out = append(out, summary)
-	}
-	return append(out, lines...)
+	return append(out, termview.Reported(j.Steps)...)
 }
 
 // refOf is a run's ref and commit; a run that was only as if on the ref says so.

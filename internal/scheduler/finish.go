@@ -22,6 +22,8 @@ type Result struct {
 	ExitCode int
 	Digest   string // of all that the runner reports; the same again gets the same answer
 	Note     string // why it failed, in words; may be empty
+	// Requeue gives a job that had not begun to another runner. It does not count.
+	Requeue bool
 
 	// Report writes what else the runner reports, in the transaction of the result
 	// and only if that is accepted. It may be nil.
@@ -64,6 +66,11 @@ func (t *turn) takeFinish(c *command) error {
 		return nil
 	}
 	j := &r.jobs[a.Pos]
+	if f.result.Requeue && j.Status == pipeline.StatusRunning {
+		t.add(r.ID, pipeline.Event{Kind: pipeline.EventRequeue, Job: r.c.pipeline.Jobs[a.Pos].Name}, c)
+		t.endAttempt(a, store.AttemptUnstarted, f.result.Digest)
+		return nil
+	}
 	j.Note = f.result.Note
 	for _, ev := range pipeline.EndEvents(r.c.pipeline.Jobs[a.Pos].Name, j.JobState, f.result.Status, f.result.Reason, f.result.ExitCode) {
 		t.add(r.ID, ev, c)
@@ -88,6 +95,9 @@ func (t *turn) takeConfirm(c *command) {
 	if !known || a.Session != c.confirm.session || r == nil || r.jobs[a.Pos].AttemptID != a.ID || !hasAttempt(r.jobs[a.Pos].Status) || t.attempts[a.ID] != nil {
 		c.err = errs.E(errs.Conflict, "attempt %d is not the runner's any more", c.confirm.fence)
 		return
+	}
+	if t.Claimed != nil && a.State == store.AttemptOffered {
+		t.Claimed(t.now.Sub(a.Started))
 	}
 	t.confirms = append(t.confirms, a.ID)
 }

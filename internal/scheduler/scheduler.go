@@ -33,6 +33,12 @@ type Scheduler struct {
 	// rows go: it removes or marks what else belongs to them. It may be nil.
 	Removing func(context.Context, *store.Tx, []store.Run) error
 
+	// Turned is called after each turn with how long it took and how many commands it
+	// took, Claimed when a runner starts a job with how long that was after the offer.
+	// They may be nil.
+	Turned  func(took time.Duration, commands int)
+	Claimed func(waited time.Duration)
+
 	store    *store.Store
 	now      func() time.Time
 	commands chan *command

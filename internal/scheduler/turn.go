@@ -75,6 +75,7 @@ func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
 		clear(s.memory.runs)
 		clear(s.memory.graphs)
 	}
+	begin := time.Now()
 	for try := 1; ; try++ {
 		t := s.newTurn(ctx, batch)
 		err := s.reserve(ctx, t)
@@ -83,6 +84,9 @@ func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
 		}
 		if err == nil {
 			s.memory.faulty = false
+			if s.Turned != nil {
+				s.Turned(time.Since(begin), len(batch))
+			}
 			t.publish()
 			s.memory.trim(t.runs)
 			return

@@ -158,10 +158,11 @@ func joinWords(list []string) string {
 // or if its key file has the key: then nothing is lost.
 func ForgetKey(ctx context.Context, o Options, key string) (lost int64, err error) {
 	s := &Server{options: o}
-	if err := s.lock(); err != nil {
+	unlock, err := Lock(o.Data)
+	if err != nil {
 		return 0, err
 	}
-	defer s.unlock()
+	defer unlock()
 	v, err := secret.OpenVault(keyFile(o.Data, o.KeyFile))
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return 0, err
@@ -169,7 +170,7 @@ func ForgetKey(ctx context.Context, o Options, key string) (lost int64, err erro
 	if err == nil && len(v.Missing([]string{key})) == 0 {
 		return 0, errs.E(errs.Conflict, "the key file %s has key %s, so nothing is lost; nothing was removed", keyFile(o.Data, o.KeyFile), key)
 	}
-	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
+	if s.store, err = store.Open(ctx, Database(o)); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()

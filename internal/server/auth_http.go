@@ -61,6 +61,13 @@ func infoOf(ctx context.Context) *requestInfo {
 func (i *requestInfo) log(attrs ...any) { i.attrs = append(i.attrs, attrs...) }
 func (i *requestInfo) fail(err error)   { i.log(slog.String("error", err.Error())) }
 func (i *requestInfo) answered() bool   { return i.writer != nil && i.writer.status != 0 }
+func (i *requestInfo) status() int {
+	if i.writer == nil || i.writer.status == 0 {
+		return http.StatusOK
+	}
+	return i.writer.status
+}
+
 func (i *requestInfo) scheme() string {
 	if i.secure {
 		return "https"

@@ -58,8 +58,11 @@ type router struct {
 	projects projectFinders
 	readTime time.Duration // for a body; of a stream for each read
 
-	needs   map[string]need // by pattern
-	pending *need           // of the operation that huma registers now
+	needs map[string]need // by pattern
+
+	// answered is called after each request that is not a stream; may be nil.
+	answered func(route string, status int, took time.Duration)
+	pending  *need // of the operation that huma registers now
 
 	// errorPage answers a browser with a problem; nil for problem+json in any case.
 	errorPage func(w http.ResponseWriter, q *http.Request, p *problem)
@@ -106,6 +109,10 @@ func (r *router) handle(pattern string, needs requirement, h http.HandlerFunc) {
 		infoOf(q.Context()).route = pattern
 		end := r.limit(w, q, n)
 		defer end()
+		if r.answered != nil && !n.stream {
+			begin := time.Now()
+			defer func() { r.answered(pattern, infoOf(q.Context()).status(), time.Since(begin)) }()
+		}
 		if q, err := r.admit(q, n); err != nil {
 			r.refuse(w, q, err)
 		} else {

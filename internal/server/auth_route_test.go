@@ -34,6 +34,9 @@ func TestEveryRouteHasAnAction(t *testing.T) {
 		if path == "" {
 			path = pattern
 		}
+		if path == "/runner/v1/token" { // the pod's token in the body says who asks
+			continue
+		}
 		if strings.HasPrefix(path, "/runner/") != (n.action == actRunner || n.action == actAttempt) {
 			t.Errorf("%s: its action is %s; /runner is for runners and attempts, all else is not", pattern, n.action)
 		}

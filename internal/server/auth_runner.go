@@ -19,6 +19,8 @@ const anyTag = "*"
 func (s *Server) mountRunner(h http.Handler) {
 	// The protocol bounds each call and answers with its own kind of problem.
 	s.router.handle(api.RunnerPath+"/attempts/{fence}/{call...}", need{action: actAttempt, body: unbounded, stream: true}, h.ServeHTTP)
+	// The pod's service-account token in the body says who asks.
+	s.router.handle("POST "+api.RunnerPath+"/token", need{action: actPublic, body: maxClaim}, h.ServeHTTP)
 	s.router.handle(api.RunnerPath+"/{call...}", need{action: actRunner, body: unbounded, stream: true}, h.ServeHTTP)
 }
 

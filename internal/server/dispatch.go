@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,7 +48,10 @@ func (d dispatcher) job(ctx context.Context, fence int64, again bool) (api.JobSp
 	}
 	spec = api.JobSpec{
 		Fence: fence, Run: w.run.ID, Attempt: w.attempt.Attempt.Attempt, Project: w.project.Name, Job: w.job,
-		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true,
+		Protected: w.run.Protected, Keep: artifactKey(fence), KeepCaches: true, KeepResults: resultsKey(fence),
+	}
+	if spec.TakeResults, err = d.results(ctx, w); err != nil {
+		return spec, err
 	}
 	if err := d.secrets(ctx, w, &spec, again); err != nil {
 		return spec, err
@@ -262,10 +267,41 @@ func (d dispatcher) runtime(ctx context.Context, w *work, spec *api.JobSpec) err
 	if r.Pull != "" {
 		spec.Runtime.Pull = []string{r.Pull}
 	}
-	for name, value := range r.Env {
-		spec.Runtime.Env = append(spec.Runtime.Env, pipeline.Variable{Name: name, Value: value, Raw: true})
+	for _, name := range slices.Sorted(maps.Keys(r.Env)) {
+		spec.Runtime.Env = append(spec.Runtime.Env, pipeline.Variable{Name: name, Value: r.Env[name], Raw: true})
 	}
 	return nil
+}
+
+// Launch implements [Dispatcher].
+func (d dispatcher) Launch(ctx context.Context, fence int64) (api.LaunchSpec, error) {
+	w, err := d.work(ctx, fence)
+	if err != nil {
+		return api.LaunchSpec{}, err
+	}
+	var job api.JobSpec
+	if err := d.runtime(ctx, w, &job); err != nil {
+		return api.LaunchSpec{}, err
+	}
+	out := api.LaunchSpec{
+		Fence: fence, Run: w.run.ID, Project: w.project.Name, Job: w.job.Name, Services: len(w.job.Services), Timeout: w.job.Timeout, Runtime: job.Runtime,
+	}
+	if w.job.Image != nil && w.job.Image.Name != "" {
+		image := *w.job.Image
+		// The image's name may hold variables, but no secret ones: it is in the pod's manifest.
+		below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
+		lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
+		image.Name = pipeline.Resolve(image.Name, lookup)
+		out.Image, out.FlowImage = &image, w.facts.Image != ""
+	}
+	if w.flow != nil && w.flow.Runtime != "" {
+		r, err := d.s.store.Runtime(ctx, w.flow.Runtime)
+		if err != nil {
+			return out, err
+		}
+		out.Kubernetes = r.Kubernetes
+	}
+	return out, nil
 }
 
 // source adds the commit and how the repository is reached.

@@ -50,6 +50,7 @@ func artifactKey(attempt int64) string { return artifactPrefix + strconv.FormatI
 type fileKey struct {
 	attempt int64 // whose artifacts; 0 for a cache
 	cache   store.CacheID
+	results int64     // whose kept results cache is, 0 for a cache
 	run     store.Run // of the attempt that asks
 }
 
@@ -65,6 +66,9 @@ func (f *Files) key(ctx context.Context, l store.Lease, key string) (fileKey, er
 			err = f.keepApart(ctx, &k)
 		}
 		return k, err
+	}
+	if name, ok := strings.CutPrefix(key, resultsPrefix); ok {
+		return f.resultsOf(ctx, l, k.run, name)
 	}
 	name, ok := strings.CutPrefix(key, artifactPrefix)
 	if k.attempt, err = strconv.ParseInt(name, 10, 64); !ok || err != nil || k.attempt < 1 {
@@ -137,6 +141,9 @@ func (f *Files) mayWrite(ctx context.Context, l store.Lease, key string) (fileKe
 	k, err := f.key(ctx, l, key)
 	if err == nil && k.attempt != 0 && k.attempt != l.ID {
 		err = errs.E(errs.Denied, "attempt %d may not write the artifacts of attempt %d", l.ID, k.attempt)
+	}
+	if err == nil && k.results != 0 && k.results != l.ID {
+		err = errs.E(errs.Denied, "attempt %d may not write the results of attempt %d", l.ID, k.results)
 	}
 	return k, err
 }

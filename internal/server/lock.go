@@ -8,15 +8,15 @@ import (
 	"refline/internal/lock"
 )
 
-// lock makes this the only server of the data folder.
-func (s *Server) lock() error {
-	f, err := lock.Open(filepath.Join(s.options.Data, "server.lock"), lock.ModeTry)
+// Lock makes the caller the only one that changes a data folder. Conflict if a server
+// uses it.
+func Lock(data string) (unlock func(), err error) {
+	f, err := lock.Open(filepath.Join(data, "server.lock"), lock.ModeTry)
 	if errors.Is(err, lock.ErrHeld) {
-		return errs.E(errs.Conflict, "another server uses %s; stop it, or give this one a folder of its own with --data", s.options.Data)
+		return nil, errs.E(errs.Conflict, "another server uses %s; stop it, or give this one a folder of its own with --data", data)
 	}
 	if err != nil {
-		return errs.E(errs.Unavailable, "the data folder: %w", err)
+		return nil, errs.E(errs.Unavailable, "the data folder: %w", err)
 	}
-	s.unlock = func() { lock.Release(f) }
-	return nil
+	return func() { lock.Release(f) }, nil
 }

@@ -60,6 +60,7 @@ func (s *Server) routes() http.Handler {
 	s.router = newRouter(s.secrets.auth, s.projectFinders())
 	a := s.router.newAPI(huma.DefaultConfig("Refline", s.options.Version))
 	s.projectRoutes(a)
+	s.retentionRoutes(a)
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)
@@ -83,6 +84,7 @@ func (s *Server) routes() http.Handler {
 	s.router.handle("GET /healthz", actPublic, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.pageRoutes()
 	s.signInRoutes()
+	s.readyRoutes()
 	s.router.plain("GET /api/v1/openapi.json", actPublic, func(w http.ResponseWriter, _ *http.Request) error {
 		text, err := a.OpenAPI().MarshalJSON()
 		if err != nil {
@@ -116,6 +118,9 @@ func (s *Server) projectRoutes(a huma.API) {
 			return nil, err
 		}
 		out := wireProject(p)
+		if out.Retention, err = s.wireRetention(ctx, p.ID); err != nil {
+			return nil, err
+		}
 		out.Look, err = s.wireLook(ctx, p)
 		return &answer[api.Project]{out}, err
 	})
@@ -252,14 +257,13 @@ func (s *Server) runRoutes(a huma.API) {
 		}
 		return &answer[api.Run]{r}, err
 	})
-	for verb, kind := range map[string]pipeline.EventKind{"cancel": pipeline.EventCancel, "retry": pipeline.EventRetry} {
-		op(s, a, "POST /api/v1/runs/{run}/"+verb, actRun, verb+" a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, "", kind)
-		})
-		op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/"+verb, actRun, verb+" a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
-			return nil, s.act(ctx, in.Run, in.Job, kind)
-		})
-	}
+	op(s, a, "POST /api/v1/runs/{run}/cancel", actRun, "cancel a run", func(ctx context.Context, in *ByRun) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, "", pipeline.EventCancel)
+	})
+	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/cancel", actRun, "cancel a job", func(ctx context.Context, in *ByJob) (*struct{}, error) {
+		return nil, s.act(ctx, in.Run, in.Job, pipeline.EventCancel)
+	})
+	s.retryRoutes(a)
 	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/play", actRun, "start a job that waits for a person", func(ctx context.Context, in *struct {
 		ByJob
 		Body struct {
@@ -310,7 +314,11 @@ func (s *Server) runtimeRoutes(a huma.API) {
 		list, err := s.store.RuntimeVersions(ctx, in.Runtime, 100)
 		out := []api.Runtime{}
 		for _, r := range list {
-			out = append(out, api.Runtime{Name: r.Name, Executor: r.Executor, Image: r.Image, Env: r.Env, Tags: r.Tags, Pull: r.Pull, Version: r.Version, Actor: r.Actor, Updated: r.Updated})
+			version, err := wireRuntimeVersion(r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, version)
 		}
 		return &answer[[]api.Runtime]{out}, err
 	})

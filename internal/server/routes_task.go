@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"refline/internal/api"
+	"refline/internal/pipeline"
 )
 
 // ByAttempt names an attempt of a job in the query.
@@ -26,5 +27,25 @@ func (s *Server) taskRoutes(a huma.API) {
 	}) (*answer[api.TaskLog], error) {
 		log, err := s.taskLog(ctx, in.Run, in.Job, in.Task, in.Attempt, in.From)
 		return &answer[api.TaskLog]{log}, err
+	})
+}
+
+// FromFailed says how jobs are retried.
+type FromFailed struct {
+	FromFailed bool `query:"from_failed" doc:"do not run tasks again whose results are kept"`
+}
+
+func (s *Server) retryRoutes(a huma.API) {
+	op(s, a, "POST /api/v1/runs/{run}/retry", actRun, "retry a run", func(ctx context.Context, in *struct {
+		ByRun
+		FromFailed
+	}) (*struct{}, error) {
+		return nil, s.actFrom(ctx, in.Run, "", pipeline.EventRetry, in.FromFailed.FromFailed)
+	})
+	op(s, a, "POST /api/v1/runs/{run}/jobs/{job}/retry", actRun, "retry a job", func(ctx context.Context, in *struct {
+		ByJob
+		FromFailed
+	}) (*struct{}, error) {
+		return nil, s.actFrom(ctx, in.Run, in.Job, pipeline.EventRetry, in.FromFailed.FromFailed)
 	})
 }

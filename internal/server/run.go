@@ -257,6 +257,11 @@ func (s *Server) mayGoOn(ctx context.Context, r store.Run) error {
 
 // act applies what a person asks of a run or of one of its jobs.
 func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.EventKind) error {
+	return s.actFrom(ctx, id, job, kind, false)
+}
+
+// actFrom is act; with fromFailed a retry takes the results of tasks that are kept.
+func (s *Server) actFrom(ctx context.Context, id int64, job string, kind pipeline.EventKind, fromFailed bool) error {
 	r, err := s.store.Run(ctx, id)
 	if err == nil && kind != pipeline.EventCancel {
 		err = s.mayGoOn(ctx, r)
@@ -273,6 +278,11 @@ func (s *Server) act(ctx context.Context, id int64, job string, kind pipeline.Ev
 			return err
 		}
 		job = j.Name
+	}
+	if kind == pipeline.EventRetry {
+		if err := s.retryFrom(ctx, r, job, fromFailed); err != nil {
+			return err
+		}
 	}
 	return s.actAndNote(ctx, r, pipeline.Event{Kind: kind, Job: job})
 }

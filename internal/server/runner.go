@@ -34,11 +34,17 @@ type RunnerAPI struct {
 	Lease time.Duration
 	// Files keeps artifacts and caches; nil: the server keeps none.
 	Files AttemptFiles
+	// Room is why no job may start now, such as a disk that is nearly full; nil: there
+	// is nothing. May be nil.
+	Room func() error
 	// Warm names repositories whose checkouts a runner prepares; may be nil.
 	Warm func(ctx context.Context, session store.Session) []api.WarmRepository
 	// Record prepares what else is written with the result of an attempt, in its
 	// transaction; it may return nil. May be nil.
 	Record func(context.Context, store.Lease, api.JobResult) (func(context.Context, *store.Tx) error, error)
+	// AttemptToken makes the token of an attempt that a pod has claimed; nil: there are
+	// no pods.
+	AttemptToken func(ctx context.Context, runner, fence int64) (string, error)
 	// Changed is called after log bytes or events of an attempt were added; may be nil.
 	Changed func(run, fence int64)
 
@@ -50,6 +56,9 @@ type RunnerAPI struct {
 // cannot start at all fail it, Unavailable ones are asked again.
 type Dispatcher interface {
 	Job(ctx context.Context, fence int64) (api.JobSpec, error)
+	// Launch says what another process is started with that runs the attempt. It holds
+	// no secrets.
+	Launch(ctx context.Context, fence int64) (api.LaunchSpec, error)
 	// Secrets are those of the attempt's job once more, for masking. Nothing is sent.
 	Secrets(ctx context.Context, fence int64) ([]api.JobSecret, error)
 }
@@ -80,6 +89,14 @@ func (a *RunnerAPI) Handler() http.Handler {
 		"POST /attempts/{fence}/events": a.appendEvents,
 		"POST /attempts/{fence}/finish": a.finish,
 
+		"POST /attempts/{fence}/launch":   a.launchSpec,
+		"POST /attempts/{fence}/launched": a.launched,
+		"POST /attempts/{fence}/ended":    a.launchEnded,
+		"POST /attempts/{fence}/poll":     a.poll,
+		"POST /token":                     a.claim,
+		"POST /keys":                      a.setKeys,
+		"POST /closed":                    a.closed,
+
 		"GET /attempts/{fence}/files/{key...}":    a.fileInfo,
 		"POST /attempts/{fence}/files/{key...}":   a.beginFile,
 		"PUT /attempts/{fence}/files/{key...}":    a.putFile,
@@ -109,11 +126,7 @@ func (a *RunnerAPI) openSession(c *runnerCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	lease := a.Lease
-	if lease <= 0 {
-		lease = defaultLease
-	}
-	out := api.RunnerSession{Protocol: protocol, Lease: max(int(lease/time.Second), 1), Runner: c.who.Runner, Name: c.who.Name, Tags: tags}
+	out := api.RunnerSession{Protocol: protocol, Lease: a.leaseSeconds(), Runner: c.who.Runner, Name: c.who.Name, Tags: tags}
 	if req.Resume != 0 {
 		switch ok, err := a.resume(c, req, tags); {
 		case err != nil:
@@ -125,6 +138,14 @@ func (a *RunnerAPI) openSession(c *runnerCall) (any, error) {
 	}
 	out.Session, err = a.Scheduler.OpenSession(c.ctx, c.who.Runner, tags, c.who.Protected)
 	return out, err
+}
+
+func (a *RunnerAPI) leaseSeconds() int {
+	lease := a.Lease
+	if lease <= 0 {
+		lease = defaultLease
+	}
+	return max(int(lease/time.Second), 1)
 }
 
 // tags are those of a session: what the runner asks for among what its token
@@ -197,8 +218,19 @@ func (a *RunnerAPI) ownSession(c *runnerCall, id int64) (store.Session, error) {
 		return s, err
 	case s.Runner != c.who.Runner:
 		return s, errs.E(errs.Denied, "runner session %d is another runner's", id)
+	case c.who.Attempt != 0:
+		return s, a.ownAttemptSession(c, id)
 	}
 	return s, nil
+}
+
+// ownAttemptSession refuses the session of another attempt of the same runner.
+func (a *RunnerAPI) ownAttemptSession(c *runnerCall, id int64) error {
+	pod, err := a.Store.Pod(c.ctx, c.who.Attempt)
+	if err == nil && pod.Agent != id {
+		err = errs.E(errs.Denied, "runner session %d is not that of attempt %d", id, c.who.Attempt)
+	}
+	return err
 }
 
 func sessionEnded(id int64) error {
@@ -215,7 +247,13 @@ func (a *RunnerAPI) poll(c *runnerCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.who.Attempt != 0 {
+		req.Free = 0 // a pod runs one attempt
+	}
 	hold := api.MaxHold
+	if a.full(&req) {
+		hold = 5 * time.Second // it asks again then
+	}
 	if asked := time.Duration(req.HoldMS) * time.Millisecond; asked > 0 {
 		hold = min(hold, asked)
 	}
@@ -224,6 +262,15 @@ func (a *RunnerAPI) poll(c *runnerCall) (any, error) {
 		out.Warm = a.Warm(c.ctx, s)
 	}
 	return out, err
+}
+
+// full reports whether no job may start; the poll then asks for none.
+func (a *RunnerAPI) full(req *api.PollRequest) bool {
+	if a.Room == nil || a.Room() == nil {
+		return false
+	}
+	req.Free = 0
+	return true
 }
 
 // ask polls the scheduler.

@@ -184,6 +184,9 @@ func (a *RunnerAPI) finish(c *runnerCall) (any, error) {
 	if req.Poll.Session != l.Session {
 		return nil, lostLease(l.ID)
 	}
+	if c.who.Attempt != 0 {
+		req.Poll.Free = 0
+	}
 	if req.Result.Error != nil {
 		m, err := a.masks.of(c.ctx, l.ID, a.Dispatch)
 		if err != nil {
@@ -197,7 +200,7 @@ func (a *RunnerAPI) finish(c *runnerCall) (any, error) {
 			return nil, err
 		}
 	}
-	return a.end(c.ctx, l, req)
+	return a.end(c, l, req)
 }
 
 // endLog adds the rest of a log and makes it durable, before the result counts.
@@ -219,7 +222,8 @@ func (a *RunnerAPI) endLog(ctx context.Context, l store.Lease, tail api.LogTail)
 
 // end hands a result to the scheduler with what it reports, and polls in the same
 // turn: the slot that it frees takes the next job.
-func (a *RunnerAPI) end(ctx context.Context, l store.Lease, req api.FinishRequest) (any, error) {
+func (a *RunnerAPI) end(c *runnerCall, l store.Lease, req api.FinishRequest) (any, error) {
+	ctx := c.ctx
 	r := req.Result
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -243,9 +247,13 @@ func (a *RunnerAPI) end(ctx context.Context, l store.Lease, req api.FinishReques
 			return tx.PutResult(ctx, store.AttemptResult{Attempt: l.ID, Run: l.Run, Body: string(body)})
 		}
 	}
+	a.full(&req.Poll)
 	answer, err := a.Scheduler.FinishAndPoll(ctx, l.Session, l.ID, result, req.Poll.Free, haveOf(req.Poll))
 	if errs.Is(err, errs.Conflict) || errs.Is(err, errs.NotFound) {
 		return nil, lostLease(l.ID)
+	}
+	if err == nil && c.who.Attempt != 0 {
+		err = a.endClaim(c.ctx, l)
 	}
 	return wireAnswer(answer), err
 }

@@ -10,7 +10,8 @@ import (
 // runnerRoutes serves the runner protocol to runners' tokens.
 func (s *Server) runnerRoutes() {
 	a := &RunnerAPI{
-		Scheduler: s.scheduler, Store: s.store, Logs: s.logs, Dispatch: dispatcher{s}, Authenticate: s.runnerIdentity, Files: s.files, Record: s.recordDeployment,
+		Scheduler: s.scheduler, Store: s.store, Logs: s.logs, Dispatch: dispatcher{s}, Authenticate: s.runnerIdentity, Files: s.files, Record: s.recordDeployment, Room: s.room.short,
+		AttemptToken: s.attemptToken,
 	}
 	s.mountRunner(a.Handler())
 }

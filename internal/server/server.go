@@ -30,6 +30,7 @@ import (
 	"refline/internal/secret"
 	"refline/internal/source"
 	"refline/internal/store"
+	"refline/internal/telemetry"
 	"refline/internal/web"
 )
 
@@ -39,6 +40,7 @@ type Options struct {
 	Database string     // postgres:// URL; "" for SQLite in Data
 	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
 	Version  string     // of the program
+	MinFree  int64      // bytes of free space in Data below which no job starts; 0: any is enough
 	// AllowFile admits repositories that are folders of this computer: for the
 	// owner of a server on loopback.
 	AllowFile bool
@@ -81,6 +83,8 @@ type Server struct {
 	tails     logTails
 	site      *web.Site
 	unlock    func()
+	room      *room
+	metrics   *telemetry.Metrics
 	started   time.Time
 }
 
@@ -110,10 +114,10 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return s, errs.E(errs.Unavailable, "the data folder: %w", err)
 	}
-	if err := s.lock(); err != nil {
+	if s.unlock, err = Lock(o.Data); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, databaseOf(o)); err != nil {
+	if s.store, err = store.Open(ctx, Database(o)); err != nil {
 		return s, err
 	}
 	if s.secrets, err = OpenAccess(ctx, s.store, AccessOptions{Data: o.Data, KeyFile: o.KeyFile, Now: o.Now, Log: o.Log}); err != nil {
@@ -123,11 +127,11 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 		return s, err
 	}
 	// A runner keeps MaxBytes, and then says what it left out.
-	if s.logs, err = logfile.Open(filepath.Join(o.Data, "logs"), logfile.MaxBytes+1<<20, o.Now); err != nil {
+	if s.logs, err = logfile.Open(LogFolder(o.Data), logfile.MaxBytes+1<<20, o.Now); err != nil {
 		return s, err
 	}
 	if s.blobs = o.Blobs; s.blobs == nil {
-		if s.blobs, err = blob.OpenFolder(filepath.Join(o.Data, "blobs")); err != nil {
+		if s.blobs, err = blob.OpenFolder(BlobFolder(o.Data)); err != nil {
 			return s, err
 		}
 	}
@@ -149,12 +153,22 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.openLooks()
 	s.openNotices()
 	s.scheduler.Removing = s.files.removing
+	s.openRoom()
 	s.handler = s.routes()
 	return s, nil
 }
 
-// databaseOf is the address of the database.
-func databaseOf(o Options) string {
+// LogFolder and BlobFolder are where a data folder has logs and blobs.
+func LogFolder(data string) string { return filepath.Join(data, "logs") }
+
+// BlobFolder is where blobs are that are not in S3.
+func BlobFolder(data string) string { return filepath.Join(data, "blobs") }
+
+// KeyFile is the file with the keys of encrypted values.
+func KeyFile(o Options) string { return keyFile(o.Data, o.KeyFile) }
+
+// Database is the address of the database.
+func Database(o Options) string {
 	if o.Database == "" {
 		return filepath.Join(o.Data, "refline.db")
 	}
@@ -183,7 +197,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
 	group.Go(func() { s.sweepBlobs(work) })
-	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices} {
+	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices, s.room.watch} {
 		group.Go(func() { loop(work) })
 	}
 	<-work.Done()

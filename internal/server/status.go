@@ -39,6 +39,7 @@ func (s *Server) status(ctx context.Context) (api.Status, error) {
 	if out.Queue, err = s.queueCounts(ctx, out.Runners); err != nil {
 		return out, err
 	}
+	out.Room = s.wireRoom()
 	out.Disk, err = s.diskUse(ctx)
 	return out, err
 }

@@ -15,13 +15,13 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var migrationTexts embed.FS
 
-// migrate brings the schema up to date, one server at a time.
-func (s *Store) migrate(ctx context.Context) error {
+// migrations knows the schema's versions, one server at a time.
+func (s *Store) migrations() (*goose.Provider, error) {
 	files, err := s.migrationFiles()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dialect := goose.DialectSQLite3
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
@@ -29,11 +29,16 @@ func (s *Store) migrate(ctx context.Context) error {
 		dialect = goose.DialectPostgres
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	p, err := goose.NewProvider(dialect, s.write, files, options...)
+	return goose.NewProvider(dialect, s.write, files, options...)
+}
+
+// migrate brings the schema up to date.
+func (s *Store) migrate(ctx context.Context) error {
+	p, err := s.migrations()
 	if err != nil {
 		return err
 	}
@@ -60,13 +65,13 @@ func (s *Store) migrationFiles() (fs.FS, error) {
 			// Rows of these tables come and go all the time.
 			"{{busy}}", " WITH (autovacuum_vacuum_scale_factor = 0.01)")
 	}
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	names, err := fs.Glob(migrationTexts, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
 	files := fstest.MapFS{}
 	for _, name := range names {
-		data, err := migrations.ReadFile(name)
+		data, err := migrationTexts.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}

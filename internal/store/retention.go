@@ -62,7 +62,7 @@ func (s *Store) OldRuns(ctx context.Context, project, after int64, ended time.Ti
 var runTables = [...][2]string{
 	{"jobs", "run"}, {"attempts", "run"}, {"queue", "run"}, {"timers", "run"}, {"inbox", "run"},
 	{"slot_claims", "run"}, {"launches", "run"}, {"occurrences", "run"}, {"run_facts", "run"}, {"run_inputs", "run"},
-	{"attempt_results", "run"}, {"plans", "run"}, {"approvals", "run"}, {"runs", "id"},
+	{"attempt_results", "run"}, {"retries_from_failed", "run"}, {"plans", "run"}, {"approvals", "run"}, {"runs", "id"},
 }
 
 // LockEnded locks runs with all that they started, and returns those of them
@@ -96,8 +96,10 @@ func (t *Tx) RemoveRuns(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if _, err := t.exec(ctx, "DELETE FROM attempt_events WHERE attempt IN (SELECT id FROM attempts WHERE run IN "+idList(ids)+")"); err != nil {
-		return err
+	for _, table := range []string{"attempt_events", "pods"} {
+		if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE attempt IN (SELECT id FROM attempts WHERE run IN "+idList(ids)+")"); err != nil {
+			return err
+		}
 	}
 	for _, table := range runTables {
 		if _, err := t.exec(ctx, "DELETE FROM "+table[0]+" WHERE "+table[1]+" IN "+idList(ids)); err != nil {

@@ -15,14 +15,17 @@ import (
 // Runtime is a named configuration of where jobs run.
 type Runtime struct {
 	Name     string            `json:"name"`
-	Executor string            `json:"executor"` // process or docker
+	Executor string            `json:"executor"` // process, docker or kubernetes
 	Image    string            `json:"image,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	Tags     []string          `json:"tags,omitempty"` // that its runners have
 	Pull     string            `json:"pull,omitempty"` // always, if-not-present or never
-	Version  int64             `json:"version"`
-	Actor    string            `json:"actor,omitempty"`
-	Updated  time.Time         `json:"updated"`
+	// Kubernetes is how pods are made, as the API has it.
+	Kubernetes json.RawMessage `json:"kubernetes,omitempty"`
+
+	Version int64     `json:"version"`
+	Actor   string    `json:"actor,omitempty"`
+	Updated time.Time `json:"updated"`
 }
 
 // PutRuntime writes a runtime and keeps what it is as a version. The version of

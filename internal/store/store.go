@@ -48,6 +48,18 @@ type Store struct {
 // that cannot be, Unavailable if the server does not answer, Conflict if the
 // schema is newer than this program.
 func Open(ctx context.Context, address string) (*Store, error) {
+	s, err := open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open opens a database as it is.
+func open(ctx context.Context, address string) (*Store, error) {
 	s := &Store{postgres: strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")}
 	s.writer.turn = make(chan struct{}, 1)
 	s.ids.next, s.ids.end = map[string]int64{}, map[string]int64{}
@@ -62,9 +74,6 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	}
 	if err := s.write.PingContext(ctx); err != nil {
 		return nil, errors.Join(errs.E(errs.Unavailable, "the database cannot be opened: %w", withoutPassword(err)), s.Close())
-	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

@@ -3,10 +3,13 @@ package termview
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"refline/internal/errs"
 )
 
 // Seconds is a duration for people: 0.4 s, 12.3 s, 4 min 05 s.
@@ -121,4 +124,20 @@ func Table(w io.Writer, rows [][]string) {
 	for _, line := range Align(rows) {
 		fmt.Fprintln(w, line)
 	}
+}
+
+// ParseBytes reads a size as people write it: 512MiB, 2 GB, 1.5 GiB, 1000.
+func ParseBytes(text string) (int64, error) {
+	trimmed := strings.TrimSpace(text)
+	number := strings.TrimRight(trimmed, "bBiIkKmMgGtT ")
+	unit := strings.ToLower(strings.TrimSpace(trimmed[len(number):]))
+	size, known := map[string]float64{
+		"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+		"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	}[unit]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || !(n >= 0) || n*size > 1<<60 {
+		return 0, errs.E(errs.Invalid, "%q is not a size such as 512MiB or 2GB", text)
+	}
+	return int64(n * size), nil
 }

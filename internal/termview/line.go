@@ -9,7 +9,7 @@ import (
 
 func (v *View) printFinal(j *jobView) {
 	v.printLine(j, v.remarks(j))
-	for _, line := range j.steps.lines {
+	for _, line := range j.steps.all() {
 		v.print("      " + Plain(line))
 	}
 }

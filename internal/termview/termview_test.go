@@ -61,15 +61,55 @@ func TestReported(t *testing.T) {
 	} {
 		steps = append(steps, json.RawMessage(s))
 	}
-	summary, lines := Reported(steps)
-	if want := "2 steps: load … 25 % extract ✗"; summary != want {
-		t.Errorf("got %q, want %q", summary, want)
+	var live stepList
+	for _, raw := range steps {
+		live.add(raw)
 	}
-	if d := cmp.Diff([]string{"extract: disk full", "# T", "x", "n", "a  b", "1  <nil>"}, lines); d != "" {
+	if got, want := live.summary(), "2 steps: load … 25 % extract ✗"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	want := []string{"2 steps: load – extract ✗", "extract: disk full", "# T", "x", "n", "a  b", "1  <nil>"}
+	if d := cmp.Diff(want, Reported(steps)); d != "" {
 		t.Error(d)
 	}
-	if summary, lines := Reported(nil); summary != "" || lines != nil {
-		t.Errorf("nothing reported: %q, %q", summary, lines)
+	if lines := Reported(nil); lines != nil {
+		t.Errorf("nothing reported: %q", lines)
+	}
+}
+
+func TestReportedTasks(t *testing.T) {
+	t.Parallel()
+	var steps []json.RawMessage
+	add := func(format string, args ...any) { steps = append(steps, json.RawMessage(fmt.Sprintf(format, args...))) }
+	add(`{"type":"task","id":"1","state":"running","t":1000,"name":"hello","kind":"flow"}`)
+	add(`{"type":"task","id":"1.1","state":"success","t":1001,"s":1,"name":"load"}`)
+	for i := range 3 {
+		add(`{"type":"task","id":"1.2.%d","state":"success","t":1002,"s":0.5,"name":"inner"}`, i)
+	}
+	for i := range 5 {
+		id := i + 2
+		if i == 3 {
+			add(`{"type":"task","id":"1.%d","state":"failed","t":1002,"s":0.5,"name":"double","index":%d,"of":5,"error":{"type":"ValueError","message":"odd","traceback":"Traceback:\n  line"}}`, id, i)
+			continue
+		}
+		add(`{"type":"task","id":"1.%d","state":"success","t":1002,"s":0.5,"name":"double","index":%d,"of":5}`, id, i)
+	}
+	add(`{"type":"task","id":"1.9","state":"running","t":1002,"name":"open"}`)
+	add(`{"type":"link","id":"1.1","url":"https://example.com","title":"report"}`)
+	add(`{"type":"task","id":"1","state":"failed","t":1003,"s":3,"error":{"type":"ValueError","message":"odd"}}`)
+	want := []string{
+		"✗ hello  3.0 s",
+		"  ✓ load  1.0 s",
+		"  ✗ double ×5 4 ✓ 1 ✗  0.5 s",
+		"    ✓ inner ×3 ✓  0.5 s", // came before its parent
+		"  – open",
+		"double[3]: ValueError: odd",
+		"  Traceback:",
+		"    line",
+		"report https://example.com",
+	}
+	if d := cmp.Diff(want, Reported(steps)); d != "" {
+		t.Error(d)
 	}
 }
 

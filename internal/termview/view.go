@@ -48,7 +48,8 @@ type jobView struct {
 	lines   *LogLines
 	tail    []string // the last lines, for a failure
 	steps   stepList
-	shown   bool // its final line is printed
+	ended   map[string]bool // tasks whose end was printed
+	shown   bool            // its final line is printed
 	final   pipeline.Report
 }
 
@@ -134,9 +135,28 @@ func (v *View) Emit(ev pipeline.Report) {
 	case pipeline.ReportJobNote:
 		v.print(v.prefix(j) + Plain(ev.Text))
 	case pipeline.ReportStep:
-		j.steps.add(ev.Step)
+		v.step(j, ev)
 	case pipeline.ReportJobStatus:
 		v.status(j, ev)
+	}
+}
+
+// mostTaskLines is how many tasks of a job get a line when they end; those that fail
+// get one in any case.
+const mostTaskLines = 100
+
+// step takes an event of a job. In a pipe a task that ended is a line.
+func (v *View) step(j *jobView, ev pipeline.Report) {
+	t := j.steps.add(ev.Step)
+	if v.mode != ModeLines || t == nil || t.Kind == pipeline.TaskKindStep || !t.State.Done() || j.ended[t.ID] {
+		return
+	}
+	if j.ended == nil {
+		j.ended = map[string]bool{}
+	}
+	j.ended[t.ID] = true
+	if len(j.ended) <= mostTaskLines || t.State == pipeline.TaskFailed {
+		v.print(v.prefix(j) + taskLine(t))
 	}
 }
 
@@ -174,7 +194,7 @@ func (v *View) status(j *jobView, ev pipeline.Report) {
 	switch ev.Status {
 	case pipeline.StatusRunning:
 		j.started, j.shown = ev.Time, false
-		j.steps = stepList{}
+		j.steps, j.ended = stepList{}, nil
 	case pipeline.StatusPending:
 		if ev.Attempt > 1 && ev.From == pipeline.StatusRunning {
 			v.print(v.prefix(j) + fmt.Sprintf("failed; attempt %d starts", ev.Attempt))

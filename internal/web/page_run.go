@@ -137,7 +137,7 @@ func mayRun(who api.Caller) bool {
 func retryRun(c *request) (string, error) {
 	id, err := c.runID()
 	if err == nil {
-		err = c.API.RetryRun(c.ctx(), id, c.PostFormValue("job"))
+		err = c.API.RetryRun(c.ctx(), id, c.PostFormValue("job"), false)
 	}
 	return runPath(id), err
 }

@@ -37,7 +37,7 @@ class Console:
         self.stream = getattr(sys.stderr, "_stream", sys.stderr)
         self.live = bool(self.stream and self.stream.isatty() and os.environ.get("TERM") != "dumb")
         self.color = self.live and not os.environ.get("NO_COLOR")
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # the handler of SIGTERM may interrupt its holder
         self.root = Group("")
         self.placed = {}  # id → its group
         self.states = {}  # id → state

@@ -109,15 +109,16 @@ class Results:
         with f:
             size = os.fstat(f.fileno()).st_size
             at = 0
-            while True:
+            while at + HEADER <= size:
+                f.seek(at)
                 head = f.read(HEADER)
-                if len(head) < HEADER or head[:4] != MAGIC:
-                    return index
                 length = int.from_bytes(head[37:41], "big")
-                if at + HEADER + length > size:
-                    return index
+                if head[:4] != MAGIC or length > MOST_INLINE or at + HEADER + length > size:
+                    at = _next_magic(f, at + 1)  # a record that was torn
+                    continue
                 index[head[4:36]] = (at + HEADER, length, head[36], int.from_bytes(head[41:45], "big"))
-                at = f.seek(length, 1)
+                at += HEADER + length
+        return index
 
     def get(self, key):
         """(True, value) or (False, None). What cannot be read is not there."""
@@ -139,13 +140,9 @@ class Results:
                     data = f.read()
                 if sha256(data).digest() != payload:
                     return False, None
-            value = loads(data)
-        except Exception:
+            return True, loads(data)
+        except Exception:  # missing, or of another version of a class: run the task
             return False, None
-        if kind == OBJECT:  # object first, index after
-            self._write_object(payload, data)
-        self._append(key, kind, payload)
-        return True, value
 
     def put(self, key, value, large):
         if self.broken:
@@ -191,6 +188,19 @@ class Results:
         if self.fd >= 0 and self.pid == os.getpid():
             fd, self.fd = self.fd, -1
             os.close(fd)
+
+
+def _next_magic(f, at):
+    """Where the next record may begin; the end of the file without one."""
+    while True:
+        f.seek(at)
+        block = f.read(1 << 20)
+        found = block.find(MAGIC)
+        if found >= 0:
+            return at + found
+        if len(block) < 1 << 20:
+            return at + len(block)
+        at += len(block) - len(MAGIC) + 1
 
 
 class _TooLarge(Exception):

@@ -28,7 +28,7 @@ class Run:
         self.counts = {}  # (parent, name) → state → number
         self.unsent = set()  # keys of counts with lines to write
         self.counted_at = 0.0
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # the handler of SIGTERM may interrupt its holder
         self.submitted = False  # there may be futures among arguments
         self.token = ""  # tells runs apart in workers that outlive one
         self.results = None  # kept results, when Refline asks for them

@@ -18,7 +18,7 @@ def attempt(ticket, payload, args, kwargs):
     out = _out(home) if reported else None
     run = Run(out=out)
     node = Node(id, name, "task", run, None)
-    node.opened, node.quiet, node.attempt, node.state = True, quiet, number, "queued"
+    node.opened, node.quiet, node.attempt = True, quiet, number
     run.add(node)
     ok, value, text = True, None, ""
     from . import _streams

@@ -1,9 +1,9 @@
-package doctor
+package diskspace
 
 import "golang.org/x/sys/windows"
 
-// freeSpace is how many bytes of the disk of dir this user may still fill.
-func freeSpace(dir string) (uint64, error) {
+// Free returns how many bytes of the disk of dir this user may still fill.
+func Free(dir string) (uint64, error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, err

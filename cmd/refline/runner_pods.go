@@ -1,0 +1,51 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"refline/internal/executor"
+	"refline/internal/executor/kubernetes"
+)
+
+// podOptions say how a runner makes pods.
+type podOptions struct {
+	kubeconfig, context string
+	namespace           string
+	agentImage          string
+	url                 string // of the server, as pods reach it
+}
+
+func (o *podOptions) bind(e *env, f *pflag.FlagSet) {
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "with kubernetes: file that says which cluster (default: that of the pod this runs in, else KUBECONFIG)")
+	f.StringVar(&o.context, "kube-context", "", "with kubernetes: context of the kubeconfig")
+	f.StringVar(&o.namespace, "namespace", "", "with kubernetes: namespace of pods whose runtime names none (default: that of the kubeconfig or pod)")
+	f.StringVar(&o.agentImage, "agent-image", e.setting("REFLINE_AGENT_IMAGE", ""), "with kubernetes: image with this program and git for the first container of pods (REFLINE_AGENT_IMAGE)")
+	f.StringVar(&o.url, "pod-url", "", "with kubernetes: address of the server as pods reach it (default --url)")
+}
+
+// kind is the executor that makes pods.
+func (o *podOptions) kind(e *env, r *runnerOptions, url string) (executor.Kind, error) {
+	if o.agentImage == "" {
+		return executor.Kind{}, usagef("--executor kubernetes: which image has refline and git? --agent-image IMAGE, or REFLINE_AGENT_IMAGE")
+	}
+	name := r.name
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	return executor.Kind{
+		Name: "kubernetes", Summary: "in pods of a cluster", Isolated: true,
+		Launcher: func(context.Context) (executor.Launcher, error) {
+			cluster, err := kubernetes.Connect(o.kubeconfig, o.context)
+			if err != nil {
+				return nil, err
+			}
+			return kubernetes.New(cluster, kubernetes.Options{
+				Runner: name, URL: cmp.Or(o.url, url), AgentImage: o.agentImage, Namespace: o.namespace, AllowHTTP: r.allowHTTP,
+			}, func(text string) { e.notef("runner: %s", text) }), nil
+		},
+	}, nil
+}
