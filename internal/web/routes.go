@@ -9,6 +9,7 @@ func pages() []page {
 		listPages(),
 		flowPages(),
 		logPages(),
+		runPages(),
 		preferencePages(),
 	)
 }
