@@ -127,6 +127,7 @@ const command = "cmd/refline"
 // outside says which packages alone may import a module that is heavy or that
 // must stay in one place. Here too a permission that no file uses fails.
 var outside = map[string]string{
+	"github.com/yuin/goldmark":               "web",
 	"github.com/chromedp/":                   "", // tests only
 	"github.com/moby/":                       "executor/docker",
 	"github.com/google/go-containerregistry": "image",

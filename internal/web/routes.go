@@ -6,6 +6,7 @@ import "slices"
 func pages() []page {
 	return slices.Concat(
 		overviewPages(),
+		runPages(),
 		preferencePages(),
 	)
 }

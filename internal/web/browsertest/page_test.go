@@ -20,10 +20,20 @@ type pageCase struct {
 
 func at(path string) func(*world) string { return func(*world) string { return path } }
 
+// ofRun is the page of a run, or what is below it.
+func ofRun(mode string, below ...string) func(*world) string {
+	return func(w *world) string { return fmt.Sprintf("/runs/%d%s", w.runs[mode], strings.Join(below, "")) }
+}
+
 // pageCases are the pages. Add a row for each page.
 func pageCases() []pageCase {
 	return []pageCase{
 		{"overview", at("/"), []string{"Waits for a person", "Red", "load_events", "daily_sales", "Running and queued", "Last 24 hours"}},
+		{"run-failed", ofRun("fail"), []string{"Failed after", "load_events", "ended with exit 1", "UniqueViolation", "Rows loaded", "2 tables", "Who did what", "marts and publish docs did not run"}},
+		{"run-manual", ofRun("pass"), []string{"Waits for a person", "Start publish docs", "contract", "may fail"}},
+		{"run-running", ofRun("long"), []string{"Running for", "load_events", "Cancel"}},
+		{"run-queued", ofRun("queued"), []string{"gpu"}},
+		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
 		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},
 	}
 }
