@@ -9,14 +9,14 @@ type listData struct {
 	Heading string
 	Look    string // of the mark before the heading; "" for none
 	Says    template.HTML
-	Facts   []fact
+	Facts   []listFact
 	Tables  []table
 	Actions []action
 	Form    *runForm
 }
 
-// fact is a line of the facts of a thing.
-type fact struct {
+// listFact is a line of the facts of a thing.
+type listFact struct {
 	Name  string
 	Value cell
 }
@@ -50,13 +50,13 @@ type action struct {
 	Plain       bool
 }
 
-func text(s string) cell       { return cell{Text: s} }
+func plain(s string) cell       { return cell{Text: s} }
 func code(s string) cell       { return cell{Text: s, Code: true} }
 func link(s, path string) cell { return cell{Text: s, Path: path} }
 
 // facts leaves out those without a value.
-func facts(list ...fact) []fact {
-	var out []fact
+func facts(list ...listFact) []listFact {
+	var out []listFact
 	for _, f := range list {
 		if f.Value.Text != "" || f.Value.HTML != "" {
 			out = append(out, f)

@@ -35,7 +35,7 @@ func (c *request) runRow(r api.Run) []cell {
 	}
 	return []cell{
 		{Look: line.Look, Text: lookName(line.Look)}, {Text: line.Name + " #" + strconv.FormatInt(r.Number, 10), Path: line.Path, Sub: cmp.Or(r.Why, r.Title)},
-		{Text: line.Source, Code: true}, text(string(r.Trigger)), {HTML: c.Time(r.Created)}, {HTML: took},
+		{Text: line.Source, Code: true}, plain(string(r.Trigger)), {HTML: c.Time(r.Created)}, {HTML: took},
 	}
 }
 
@@ -114,7 +114,7 @@ func showFlows(c *request) (*View, error) {
 	}
 	t := table{Columns: []string{"Last run", "Flow", "Project", "Runs", "File", ""}, Empty: [2]string{"No flows yet. Register one by its repository and path:", "refline flow register PATH --repo URL --branch main"}}
 	for _, f := range list {
-		last := text("never")
+		last := plain("never")
 		if f.LastRun != nil {
 			look := lookOf(f.LastRun.Status, false)
 			last = cell{Look: look, Text: lookName(look), Path: runPath(f.LastRun.ID)}
@@ -123,7 +123,7 @@ func showFlows(c *request) (*View, error) {
 		if f.Paused {
 			state = "paused"
 		}
-		t.Rows = append(t.Rows, []cell{last, link(f.Name, flowPath(f.Project, f.Name)), link(f.Project, projectPath(f.Project)), text(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml")), text(state)})
+		t.Rows = append(t.Rows, []cell{last, link(f.Name, flowPath(f.Project, f.Name)), link(f.Project, projectPath(f.Project)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml")), plain(state)})
 	}
 	return &View{Template: "list", Title: "Flows", Section: "/flows", Command: "refline flow list", Data: listData{Heading: "Flows", Tables: []table{t}}}, nil
 }
@@ -138,7 +138,7 @@ func showProjects(c *request) (*View, error) {
 	}
 	t := table{Columns: []string{"Project", "Repository", "Protected"}, Empty: [2]string{"No projects yet. Add a repository:", "refline project add URL"}}
 	for _, p := range list {
-		t.Rows = append(t.Rows, []cell{link(p.Name, projectPath(p.Name)), code(p.URL), text(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))})
+		t.Rows = append(t.Rows, []cell{link(p.Name, projectPath(p.Name)), code(p.URL), plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))})
 	}
 	return &View{Template: "list", Title: "Projects", Section: "/projects", Command: "refline project list", Data: listData{Heading: "Projects", Tables: []table{t}}}, nil
 }
@@ -150,15 +150,15 @@ func showProject(c *request) (*View, error) {
 		return nil, err
 	}
 	d := listData{Heading: p.Name, Facts: facts(
-		fact{"repository", code(p.URL)}, fact{"pipeline file", code(cmp.Or(p.File, ".gitlab-ci.yml"))}, fact{"deploy key", text(p.Key)}, fact{"token", text(p.TokenVariable)},
-		fact{"protected", text(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))},
+		listFact{"repository", code(p.URL)}, listFact{"pipeline file", code(cmp.Or(p.File, ".gitlab-ci.yml"))}, listFact{"deploy key", plain(p.Key)}, listFact{"token", plain(p.TokenVariable)},
+		listFact{"protected", plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))},
 	)}
 	if l := p.Look; l != nil {
 		if l.Looked != nil {
-			d.Facts = append(d.Facts, fact{"looked at", cell{HTML: c.Time(*l.Looked)}})
+			d.Facts = append(d.Facts, listFact{"looked at", cell{HTML: c.Time(*l.Looked)}})
 		}
 		if l.Error != "" {
-			d.Facts = append(d.Facts, fact{"look failed", cell{Look: "failed", Text: l.Error}})
+			d.Facts = append(d.Facts, listFact{"look failed", cell{Look: "failed", Text: l.Error}})
 		}
 	}
 	flows, err := c.API.Flows(c.ctx(), p.Name, "", false)
@@ -167,7 +167,7 @@ func showProject(c *request) (*View, error) {
 	}
 	ft := table{ID: "flows", Title: "Flows", Columns: []string{"Flow", "Runs", "File"}, Empty: [2]string{"No flows of this project.", "refline flow register PATH --repo " + p.URL}}
 	for _, f := range flows {
-		ft.Rows = append(ft.Rows, []cell{link(f.Name, flowPath(p.Name, f.Name)), text(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml"))})
+		ft.Rows = append(ft.Rows, []cell{link(f.Name, flowPath(p.Name, f.Name)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml"))})
 	}
 	runs, err := c.API.Runs(c.ctx(), api.RunQuery{Project: p.Name, Limit: 20})
 	if err != nil {
@@ -180,7 +180,7 @@ func showProject(c *request) (*View, error) {
 	vt := table{ID: "variables", Title: "Variables", Columns: []string{"Name", "Environment", "Flags"}, Empty: [2]string{"No variables. Values are write-only:", "refline var set NAME --server --project " + p.Name}}
 	if list, err := c.API.Variables(c.ctx(), p.Name); err == nil { // who may not see them sees the rest
 		for _, v := range list {
-			vt.Rows = append(vt.Rows, []cell{code(v.Name), text(cmp.Or(v.Environment, "*")), text(strings.Join(variableFlags(v), ", "))})
+			vt.Rows = append(vt.Rows, []cell{code(v.Name), plain(cmp.Or(v.Environment, "*")), plain(strings.Join(variableFlags(v), ", "))})
 		}
 		d.Tables = []table{ft, rt, vt}
 	} else {
@@ -209,7 +209,7 @@ func showEnvironments(c *request) (*View, error) {
 	}
 	t := table{Columns: []string{"Environment", "Project", "State", "Commit", "Deployed"}, Empty: [2]string{"No deployments yet. A job with environment: makes one when it succeeds.", "refline environment list"}}
 	for _, e := range list {
-		row := []cell{link(e.Name, environmentPath(e.Project, e.Name)), link(e.Project, projectPath(e.Project)), text(e.State), {}, {}}
+		row := []cell{link(e.Name, environmentPath(e.Project, e.Name)), link(e.Project, projectPath(e.Project)), plain(e.State), {}, {}}
 		if e.Last != nil {
 			row[3], row[4] = cell{Text: shortCommit(e.Last.Commit), Code: true, Sub: e.Last.Ref}, cell{HTML: c.Time(e.Last.Time)}
 		}
@@ -223,10 +223,10 @@ func showEnvironment(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := listData{Heading: e.Name, Facts: facts(fact{"project", link(e.Project, projectPath(e.Project))}, fact{"state", text(e.State)}, fact{"address", text(e.URL)})}
+	d := listData{Heading: e.Name, Facts: facts(listFact{"project", link(e.Project, projectPath(e.Project))}, listFact{"state", plain(e.State)}, listFact{"address", plain(e.URL)})}
 	t := table{ID: "history", Title: "Deployments", Columns: []string{"When", "Commit", "Job", "By", "Plan", ""}, Empty: [2]string{"No deployments.", ""}}
 	for i, x := range e.Deployments {
-		row := []cell{{HTML: c.Time(x.Time)}, {Text: shortCommit(x.Commit), Code: true, Sub: x.Ref}, link(x.Job, jobPath(x.Run, x.Job)), text(x.Actor), {Text: x.Plan[:min(len(x.Plan), 19)], Code: x.Plan != ""}, {}}
+		row := []cell{{HTML: c.Time(x.Time)}, {Text: shortCommit(x.Commit), Code: true, Sub: x.Ref}, link(x.Job, jobPath(x.Run, x.Job)), plain(x.Actor), {Text: x.Plan[:min(len(x.Plan), 19)], Code: x.Plan != ""}, {}}
 		if i > 0 && x.Action == "start" {
 			row[5].Act = &action{Path: environmentPath(e.Project, e.Name) + "/redeploy", Label: "Deploy again", Fields: [][2]string{{"deployment", strconv.FormatInt(x.ID, 10)}}, Plain: true}
 		}
@@ -263,7 +263,7 @@ func showRunners(c *request) (*View, error) {
 		if !r.Seen.IsZero() {
 			seen = cell{HTML: c.Time(r.Seen)}
 		}
-		rt.Rows = append(rt.Rows, []cell{text(r.Name), text(state), text(cmp.Or(strings.Join(r.Jobs, ", "), "nothing")), text(strings.Join(r.Tags, ", ")), seen})
+		rt.Rows = append(rt.Rows, []cell{plain(r.Name), plain(state), plain(cmp.Or(strings.Join(r.Jobs, ", "), "nothing")), plain(strings.Join(r.Tags, ", ")), seen})
 	}
 	runtimes, err := c.API.Runtimes(c.ctx())
 	if err != nil {
@@ -281,7 +281,7 @@ func showRunners(c *request) (*View, error) {
 				users = append(users, f.Name)
 			}
 		}
-		tt.Rows = append(tt.Rows, []cell{text(r.Name), text(r.Executor), code(r.Image), text(strings.Join(users, ", "))})
+		tt.Rows = append(tt.Rows, []cell{plain(r.Name), plain(r.Executor), code(r.Image), plain(strings.Join(users, ", "))})
 	}
 	slots, err := c.API.Slots(c.ctx())
 	if err != nil {
@@ -289,7 +289,7 @@ func showRunners(c *request) (*View, error) {
 	}
 	st := table{ID: "slots", Title: "Slots", Columns: []string{"Slot", "Places", "Held by", "Waiting"}, Empty: [2]string{"No slots: nothing limits runs across flows.", "refline slot set NAME MAX"}}
 	for _, s := range slots {
-		st.Rows = append(st.Rows, []cell{text(s.Name), text(cmp.Or(strings.TrimPrefix(strconv.Itoa(s.Max), "0"), "any number")), text(claims(s.Holders)), text(claims(s.Waiting))})
+		st.Rows = append(st.Rows, []cell{plain(s.Name), plain(cmp.Or(strings.TrimPrefix(strconv.Itoa(s.Max), "0"), "any number")), plain(claims(s.Holders)), plain(claims(s.Waiting))})
 	}
 	return &View{Template: "list", Title: "Runners", Section: "/runners", Command: "refline runner list", Data: listData{Heading: "Runners", Tables: []table{rt, tt, st}}}, nil
 }
@@ -315,7 +315,7 @@ func showSettings(c *request) (*View, error) {
 			if x.Expires != nil {
 				ends = cell{HTML: c.Time(*x.Expires)}
 			}
-			t.Rows = append(t.Rows, []cell{text(x.Name), text(x.Kind), text(strings.Join(append(slices.Clone(x.Scopes), x.Tags...), ", ")), used, ends})
+			t.Rows = append(t.Rows, []cell{plain(x.Name), plain(x.Kind), plain(strings.Join(append(slices.Clone(x.Scopes), x.Tags...), ", ")), used, ends})
 		}
 		d.Tables = append(d.Tables, t)
 	}
@@ -325,7 +325,7 @@ func showSettings(c *request) (*View, error) {
 	}
 	t := table{ID: "notifications", Title: "Notifications", Columns: []string{"Name", "Project", "Kind", "To", "Of"}, Empty: [2]string{"No notifications.", "refline notify set NAME --webhook URL --on failure"}}
 	for _, n := range list {
-		t.Rows = append(t.Rows, []cell{text(n.Name), text(cmp.Or(n.Project, "all")), text(n.Kind), text(cmp.Or(n.Host, strings.Join(n.To, ", "))), text(strings.Join(n.Events, ", "))})
+		t.Rows = append(t.Rows, []cell{plain(n.Name), plain(cmp.Or(n.Project, "all")), plain(n.Kind), plain(cmp.Or(n.Host, strings.Join(n.To, ", "))), plain(strings.Join(n.Events, ", "))})
 	}
 	d.Tables = append(d.Tables, t)
 	return &View{Template: "list", Title: "Settings", Section: "/settings", Command: "refline token list", Data: d}, nil
