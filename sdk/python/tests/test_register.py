@@ -17,6 +17,11 @@ def hello():
     pass
 
 
+@flow
+def second():
+    pass
+
+
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     calls = []
@@ -95,6 +100,13 @@ def test_ref_of_the_build(server, monkeypatch, tmp_path, capsys):
 def test_does_nothing_in_a_run(server, monkeypatch, name):
     monkeypatch.setenv(name, "7")
     assert made(branch_name="main").register() is None
+    assert server == []
+
+
+def test_refuses_a_flow_that_would_not_run(server):
+    second.storage = made(branch_name="main").storage
+    with pytest.raises(ValueError, match="the first one runs: hello"):
+        second.register()
     assert server == []
 
 

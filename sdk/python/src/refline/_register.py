@@ -25,6 +25,7 @@ def register(flow, project_name=None, build=True, labels=None, set_schedule_acti
         raise TypeError("register has no parameter %s" % ", ".join(sorted(options)))
     if flow.storage is None:
         raise ValueError("flow %s has no storage: flow.storage = Git(repo=…, flow_path=…)" % flow.name)
+    _check_first(flow)
     if version_group_id is not None or idempotency_key is not None:
         note("register(version_group_id=…, idempotency_key=…) have no effect: a flow of the same name is changed, the same again is no change")
     server = _Server()
@@ -44,6 +45,20 @@ def register(flow, project_name=None, build=True, labels=None, set_schedule_acti
         print("registered %s: %s of %s, %s %s, now at %.7s" % (
             made["name"], made.get("path", ""), made["project"], made["ref_kind"], made["ref"], answer["commit"]))
     return made["name"]
+
+
+def _check_first(flow):
+    """Of several flows of a file the first one runs, so another would not be what is
+    registered."""
+    found = {}
+    for other in getattr(flow.fn, "__globals__", {}).values():
+        if isinstance(other, type(flow)) and getattr(other.fn, "__module__", "") == flow.fn.__module__:
+            code = getattr(other.fn, "__code__", None)
+            if code is not None:
+                found[code.co_firstlineno] = other
+    if found and flow.fn.__code__.co_firstlineno > min(found):
+        raise ValueError("flow %s is not the first of %s, and the first one runs: %s; give it a file of its own" % (
+            flow.name, flow.storage.path, found[min(found)].name))
 
 
 def _ref(storage, body):
