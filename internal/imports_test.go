@@ -66,7 +66,8 @@ var imports = map[string]string{
 	"netguard":              "",
 	"git":                   "diag lock netguard",
 	"source":                "git gitlabci netguard pipeline",
-	"definition":            "source gitlabci jsonnet pipeline secret diag",
+	"definition":            "pythoninputs source gitlabci jsonnet pipeline secret diag",
+	"pythoninputs":          "",
 	"checkout":              "definition git pipeline source termview workspace",
 	"history":               "lock pipeline",
 	"termview":              "pipeline",
@@ -114,10 +115,9 @@ var planned = map[string]string{
 	"workspace": "git",
 	"localrun":  "source cache secret",
 
-	"pythoninputs": "pipeline diag",
-	"scheduler":    "credential",
-	"web":          "stack/planfile",
-	"server":       "variable history",
+	"scheduler": "credential",
+	"web":       "stack/planfile",
+	"server":    "variable history",
 }
 
 // command is the package that wires the others together. It may import all but
@@ -127,6 +127,7 @@ const command = "cmd/refline"
 // outside says which packages alone may import a module that is heavy or that
 // must stay in one place. Here too a permission that no file uses fails.
 var outside = map[string]string{
+	"github.com/yuin/goldmark":               "web",
 	"github.com/chromedp/":                   "", // tests only
 	"github.com/moby/":                       "executor/docker",
 	"github.com/google/go-containerregistry": "image",
@@ -146,7 +147,7 @@ var outside = map[string]string{
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
-	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv workspace/workspacetest executor/docker executor/executortest",
+	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",

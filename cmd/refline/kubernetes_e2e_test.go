@@ -379,6 +379,7 @@ func TestKubernetes(t *testing.T) {
 		c.register("hold", "none")
 		contains(t, c.wait(c.begin("hold")), "image_pull_failure", "pull policy is never")
 	})
+	sub("ends in words", c.testEnds)
 	sub("deleted pod", func(t *testing.T) {
 		c.refline("flow", "set", "hold", "--runtime", "one")
 		run := c.begin("hold")
@@ -406,6 +407,44 @@ func TestKubernetes(t *testing.T) {
 	})
 	sub("secret in no manifest", func(t *testing.T) { c.testCanary(t) })
 	sub("start", func(t *testing.T) { c.testStart(t) })
+}
+
+// testEnds makes ends that a cluster of one node can show.
+func (c *cluster) testEnds(t *testing.T) {
+	const spec = "spec: {template: {spec: {"
+	for _, x := range []struct {
+		name, template string
+		flags, wants   []string
+	}{
+		{"unschedulable", "", []string{"--node-selector", "disk=none", "--pending", "2s"}, []string{"no node took the pod", "affinity/selector"}},
+		{"command", "", []string{"--entrypoint", "/no/such/program"}, []string{"does not start", "/no/such/program"}},
+		{"account", "", []string{"--service-account", "nobody"}, []string{"refuses the pod", "nobody"}},
+		{"security", spec + "hostNetwork: true}}}", nil, []string{"refuses the pod", "PodSecurity"}},
+		{"deadline", "", []string{"--deadline", "4s"}, []string{"deadline"}},
+	} {
+		flags := append(slices.Clone(x.flags), "--image", c.jobImage)
+		if x.template != "" {
+			path := filepath.Join(c.dir, x.name+".yaml")
+			if err := os.WriteFile(path, []byte(x.template), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			flags = append(flags, "--template", path)
+		}
+		c.runtime("end-"+x.name, flags...)
+		c.register("hold", "end-"+x.name)
+		begin := time.Now()
+		out := c.wait(c.begin("hold"))
+		t.Logf("%s: %s", x.name, time.Since(begin).Round(time.Millisecond))
+		contains(t, out, append(x.wants, `"failed"`)...)
+	}
+	c.register("hold", "one")
+	run := c.begin("hold")
+	c.until("the log", func() bool { return strings.Contains(c.show(run), "begun") })
+	pod := c.pod(run)
+	evict := c.command("kubectl", "create", "--raw", "/api/v1/namespaces/"+c.namespace+"/pods/"+pod+"/eviction", "-f", "-")
+	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, c.namespace))
+	c.output(evict)
+	contains(t, c.wait(run), "EvictionByEvictionAPI", "runner_system_failure")
 }
 
 // testCanary looks for a secret wherever the cluster keeps something.

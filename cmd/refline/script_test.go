@@ -61,7 +61,11 @@ func TestScripts(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
 				return err
 			}
-			env.Vars = append(env.Vars, "HOME="+home, "GIT_CONFIG_NOSYSTEM=1",
+			sdk, err := filepath.Abs(filepath.Join("..", "..", "sdk", "python", "src"))
+			if err != nil {
+				return err
+			}
+			env.Vars = append(env.Vars, "HOME="+home, "GIT_CONFIG_NOSYSTEM=1", "SDK_PYTHON="+sdk,
 				"REFLINE_STATE_DIR="+filepath.Join(home, "state"), "REFLINE_CACHE_DIR="+filepath.Join(home, "cache"), "REFLINE_DATA="+filepath.Join(home, "data"),
 				"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
 				"REFLINE_CONFORMANCE="+os.Getenv("REFLINE_CONFORMANCE"), "DOCKER_HOST=unix:///nowhere/docker.sock")

@@ -33,7 +33,7 @@ type LaunchSpec struct {
 	Run        int64             `json:"run"`
 	Project    string            `json:"project"`
 	Job        string            `json:"job"`
-	Image      *pipeline.Image   `json:"image,omitempty"` // that the job names
+	Image      *pipeline.Image   `json:"image,omitempty"`      // that the job names
 	FlowImage  bool              `json:"flow_image,omitempty"` // Image is that of the flow, not of the job
 	Services   int               `json:"services,omitempty"`
 	Timeout    pipeline.Duration `json:"timeout,omitempty"`

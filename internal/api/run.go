@@ -36,6 +36,7 @@ type Run struct {
 	Finished time.Time         `json:"finished,omitzero"`
 	Title    string            `json:"title,omitempty" doc:"first line of the commit's message"`
 	Path     string            `json:"path,omitempty" doc:"of the pipeline file; with one run"`
+	Tagged   bool              `json:"tagged,omitempty" doc:"the ref is a tag; with one run"`
 	Jobs     []Job             `json:"jobs,omitempty" doc:"with one run"`
 	Why      string            `json:"why,omitempty" doc:"why it does not start"`
 	Usual    int64             `json:"usual_ms,omitempty" doc:"median of the good runs of the same flow or branch; in the overview and with one run's details"`
@@ -66,6 +67,9 @@ type Job struct {
 	Finished     time.Time       `json:"finished,omitzero"`
 	Environment  string          `json:"environment,omitempty"`
 	Needs        []string        `json:"needs,omitempty"`
+	When         pipeline.When   `json:"when,omitempty"`
+	DAG          bool            `json:"dag,omitempty" doc:"it waits for its needs, if any, instead of the stages before it"`
+	Trigger      bool            `json:"trigger,omitempty" doc:"it starts another pipeline"`
 	Why          string          `json:"why,omitempty" doc:"why it does not start"`
 	Error        string          `json:"error,omitempty" doc:"what was in the way"`
 	Child        int64           `json:"child,omitempty" doc:"the run that it started"`

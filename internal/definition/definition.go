@@ -16,8 +16,10 @@ import (
 	"strings"
 	"time"
 
+	"refline/internal/diag"
 	"refline/internal/gitlabci"
 	"refline/internal/pipeline"
+	"refline/internal/pythoninputs"
 	"refline/internal/secret"
 	"refline/internal/source"
 )
@@ -66,6 +68,8 @@ type Definition struct {
 	Trigger pipeline.Trigger
 	Facts   gitlabci.Facts
 	Script  bool // File is a script, not a configuration
+	// Inputs are those of a Python script whose source says what it takes.
+	Inputs []pythoninputs.Input
 
 	variables Variables
 	input     gitlabci.Input
@@ -172,14 +176,26 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 	}
 	inputs := make(map[string]string, len(d.input.Inputs))
 	for k, v := range d.input.Inputs {
-		inputs[k] = fmt.Sprint(v)
+		inputs[k] = inputText(v)
 	}
-	p, err := scriptPipeline(d.File, data, inputs)
+	var script pythonScript
+	if isPython(d.File, data) {
+		if script, err = readPython(ctx, d.File, data); err != nil {
+			return false, err
+		}
+	}
+	p, err := scriptPipeline(d.File, data, inputs, script)
 	if err != nil {
 		return false, err
 	}
 	d.command = strings.Join(scriptCommand(path.Clean(d.File), data), " ")
-	d.Script, d.Result = true, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
+	d.Script, d.Inputs, d.Result = true, script.inputs, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
+	if script.finding != nil {
+		d.Findings = diag.List{*script.finding}
+	}
+	if wrong := script.check(d.File, inputs); len(wrong) > 0 {
+		d.Pipeline, d.Findings = nil, wrong
+	}
 	return true, nil
 }
 

@@ -31,7 +31,7 @@ func isScript(file string, head []byte) bool {
 // modules in its own folder and at the root. An input K=V reaches it as the
 // argument --K=V and as the variable REFLINE_INPUT_K, where characters that a
 // variable's name cannot have are "_", and K is also there in upper case.
-func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeline.Pipeline, error) {
+func scriptPipeline(file string, head []byte, inputs map[string]string, script pythonScript) (*pipeline.Pipeline, error) {
 	file = path.Clean(file)
 	if !isScript(file, head) {
 		return nil, errs.E(errs.Invalid, `%s is not a script: it has neither a name that ends in .py or .sh nor a first line that starts with "#!"`, file)
@@ -44,6 +44,11 @@ func scriptPipeline(file string, head []byte, inputs map[string]string) (*pipeli
 		return nil, err
 	}
 	command := scriptCommand(file, head)
+	if script.flow != "" {
+		target := quote(path.Clean(file) + ":" + script.flow)
+		command = []string{command[0], "-m", "refline", target}
+	}
+	args = script.arguments(inputs, args)
 	if isPython(file, head) {
 		vars = append(pythonVariables(file), vars...)
 	}

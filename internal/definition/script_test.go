@@ -57,7 +57,7 @@ func TestScriptCommand(t *testing.T) {
 		{"odd name's/$x.sh", "", shell + `'odd name'\''s/$x.sh'`},
 		{"-rf.sh", "", shell + "./-rf.sh"},
 	} {
-		p, err := scriptPipeline(c.file, []byte(c.head), nil)
+		p, err := scriptPipeline(c.file, []byte(c.head), nil, pythonScript{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestScriptCommand(t *testing.T) {
 
 func TestScriptPipeline(t *testing.T) {
 	t.Parallel()
-	p, err := scriptPipeline("my_flows/hello_flow.py", []byte("import x\n"), map[string]string{"who": "you & me", "dry-run": "", "DAY": "$HOME"})
+	p, err := scriptPipeline("my_flows/hello_flow.py", []byte("import x\n"), map[string]string{"who": "you & me", "dry-run": "", "DAY": "$HOME"}, pythonScript{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestScriptPipeline(t *testing.T) {
 		{"x.sh", "", map[string]string{"a-b": "", "a_b": ""}, "same variable"},
 		{"x.sh", "", map[string]string{"ab": "", "AB": ""}, "same variable"},
 	} {
-		_, err := scriptPipeline(c.file, []byte(c.head), c.inputs)
+		_, err := scriptPipeline(c.file, []byte(c.head), c.inputs, pythonScript{})
 		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%s %q: %v", c.file, c.inputs, err)
 		}
@@ -128,7 +128,7 @@ func TestInputsReachTheScript(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		value := rapid.StringMatching(`[^\x00]{0,12}|.*['"$\\!\n ].*`).Draw(r, "value")
 		value = strings.ReplaceAll(value, "\x00", "")
-		p, err := scriptPipeline("show.sh", nil, map[string]string{"k": value})
+		p, err := scriptPipeline("show.sh", nil, map[string]string{"k": value}, pythonScript{})
 		if err != nil {
 			r.Fatal(err)
 		}

@@ -14,6 +14,7 @@ type RunFacts struct {
 	Facts gitlabci.Facts `json:"facts"`
 	// Variables are those of this pipeline alone: of its trigger or schedule.
 	Variables []pipeline.Variable `json:"variables,omitempty"`
+	Inputs    map[string]any      `json:"inputs,omitempty"`
 	Depth     int                 `json:"depth,omitempty"` // of child pipelines; 0 for a root
 	Trust     secret.Trust        `json:"trust"`           // decides which secrets its attempts get
 	// Image, of a flow in an image, has its files: registry/name@digest. Its ref is
@@ -23,7 +24,7 @@ type RunFacts struct {
 
 // RunFacts returns what a run keeps of the definition.
 func (d *Definition) RunFacts() RunFacts {
-	return RunFacts{Facts: d.Facts, Variables: d.input.Pipeline, Depth: d.depth}
+	return RunFacts{Facts: d.Facts, Variables: d.input.Pipeline, Inputs: d.input.Inputs, Depth: d.depth}
 }
 
 // Ref is what the run is made for, for the rule of protected refs.

@@ -231,7 +231,7 @@ func TestPageSVG(t *testing.T) {
 	if n := strings.Count(svg, "<a class=\"job "); n != len(p.Jobs) {
 		t.Errorf("%d links, want %d", n, len(p.Jobs))
 	}
-	if !strings.Contains(svg, `href="/jobs/3?a=1&amp;b=2" aria-label="unit: success"`) {
+	if !strings.Contains(svg, `href="/jobs/3?a=1&amp;b=2" aria-label="unit, success"`) {
 		t.Errorf("no link with a name: %s", svg)
 	}
 }
@@ -243,5 +243,44 @@ func TestSVGRefusesInvalidPipelines(t *testing.T) {
 	}
 	if svg, err := graphview.SVG(&pipeline.Pipeline{}, nil); err != nil || !strings.HasPrefix(svg, "<svg") {
 		t.Errorf("an empty pipeline gives %q, %v", svg, err)
+	}
+}
+
+// A pipeline of 10,000 jobs is drawn as a few, of which each knows which it stands for.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	p := &pipeline.Pipeline{Stages: []string{"a", "b"}}
+	s := &pipeline.State{Status: "running", Stages: []pipeline.Status{"success", "running"}}
+	add := func(stage, name string, status pipeline.Status, needs ...string) {
+		j := pipeline.Job{Name: name, Stage: stage, DAG: len(needs) > 0}
+		for _, n := range needs {
+			j.Needs = append(j.Needs, pipeline.Need{Job: n})
+		}
+		p.Jobs, s.Jobs = append(p.Jobs, j), append(s.Jobs, pipeline.JobState{Status: status})
+	}
+	for i := range 5000 {
+		add("a", fmt.Sprint("a", i), "success")
+	}
+	for i := range 4998 {
+		add("b", fmt.Sprint("b", i), "success", fmt.Sprint("a", i), "broken")
+	}
+	add("b", "broken", "failed", "b1")
+	add("b", "after", "created", "broken")
+	name := func(look string) string { return look }
+	got := graphview.Fold(p, s, 150, name)
+	var names []string
+	members := 0
+	for i, j := range got.Pipeline.Jobs {
+		names = append(names, strings.TrimRight(j.Name, "\u200b"))
+		members += len(got.Jobs[i])
+	}
+	if d := cmp.Diff([]string{"5000 success", "4998 success", "broken", "after"}, names); d != "" || members != len(p.Jobs) {
+		t.Errorf("%d members, %s", members, d)
+	}
+	if _, err := graphview.PageSVG(got.Pipeline, got.State, func(int) string { return "" }); err != nil {
+		t.Error(err)
+	}
+	if few := graphview.Fold(p, s, 20000, name); few.Pipeline != p || len(few.Jobs) != len(p.Jobs) {
+		t.Error("few jobs are folded")
 	}
 }

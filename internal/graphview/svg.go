@@ -172,7 +172,16 @@ func (d *drawing) job(i int) {
 	element := "g"
 	if d.link != nil {
 		element = "a"
-		d.printf(`<a class="job %s" href="%s" aria-label="%s">`, b.look, escape(d.link(i)), escape(about))
+		// The name begins with what is seen, so that it can be spoken to find it.
+		status := statusText(pipeline.StatusCreated)
+		if d.state != nil {
+			status = statusText(d.state.Jobs[i].Status)
+		}
+		label := strings.TrimSpace(b.name+" "+b.note) + ", "
+		if b.name != job.Name {
+			label += job.Name + ", "
+		}
+		d.printf(`<a class="job %s" href="%s" aria-label="%s">`, b.look, escape(d.link(i)), escape(label+status))
 	} else {
 		d.printf(`<g class="job %s"><title>%s</title>`, b.look, escape(about))
 	}
@@ -185,7 +194,10 @@ func (d *drawing) job(i int) {
 	x, y := s.x+2*padding+iconSize, s.middle()+4.5
 	if b.note != "" {
 		y -= 8.5
-		d.printf(`<text class="note" x="%s" y="%s">%s</text>`, num(x), num(y+17), escape(b.note))
 	}
-	d.printf(`<text x="%s" y="%s">%s</text></%s>`+"\n", num(x), num(y), escape(b.name), element)
+	d.printf(`<text x="%s" y="%s">%s</text>`, num(x), num(y), escape(b.name))
+	if b.note != "" {
+		d.printf(` <text class="note" x="%s" y="%s">%s</text>`, num(x), num(y+17), escape(b.note))
+	}
+	d.printf("</%s>\n", element)
 }

@@ -144,6 +144,9 @@ func (b *builder) base(p v1.Platform) (v1.Image, error) {
 		}
 		return img, b.fits(img, p)
 	}
+	if strings.HasSuffix(b.o.Base, ".tar") {
+		return nil, errs.E(errs.NotFound, "no file %s to build on", b.o.Base)
+	}
 	ref, err := b.o.Access.reference(b.o.Base)
 	if err != nil {
 		return nil, err

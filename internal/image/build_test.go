@@ -373,6 +373,7 @@ func TestBuildErrors(t *testing.T) {
 		{"wrong login", base, closed + "/flows:1", `{"auths":{"` + closed + `":{"auth":"dTp3cm9uZw=="}}}`, errs.Denied, "docker login"},
 		{"logins that are none", base, closed + "/flows:1", `[]`, errs.Invalid, "DOCKER_AUTH_CONFIG"},
 		{"no base", host + "/base/none:3", host + "/flows:1", "", errs.NotFound, "base " + host + "/base/none:3"},
+		{"no file", "none.tar", host + "/flows:1", "", errs.NotFound, "no file none.tar to build on"},
 		{"no registry", base, "flows:1", "", errs.Invalid, "names no registry"},
 		{"a digest", base, host + "/flows@sha256:" + strings.Repeat("a", 64), "", errs.Invalid, "not a name to push to"},
 		{"nobody there", "127.0.0.1:1/base:1", host + "/flows:1", "", errs.Unavailable, "127.0.0.1:1"},

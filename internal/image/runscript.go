@@ -61,7 +61,7 @@ func runScript(m *Manifest) []byte {
 			fmt.Fprintf(&b, "%s) echo %s >&2; exit 2 ;;\n", patterns, shellQuote(f.Path+" is a pipeline, which needs Refline: refline flow register --image IMAGE --path "+f.Path))
 			continue
 		}
-		fmt.Fprintf(&b, "%s) ;;\n", patterns)
+		fmt.Fprintf(&b, "%s) flow=%s ;;\n", patterns, shellQuote(f.Name))
 	}
 	fmt.Fprintf(&b, "*) echo \"no flow $flow in this image; it has: %s\" >&2; exit 2 ;;\nesac\n", strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(strings.Join(names, ", ")))
 	b.WriteString(runCopy)
@@ -71,7 +71,7 @@ func runScript(m *Manifest) []byte {
 		if f.Command == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "%s|%s)\n", shellQuote(f.Name), shellQuote(f.Path))
+		fmt.Fprintf(&b, "%s)\n", shellQuote(f.Name))
 		for _, name := range slices.Sorted(maps.Keys(f.Env)) {
 			fmt.Fprintf(&b, "  export %s=\"%s\"\n", name, f.Env[name])
 		}

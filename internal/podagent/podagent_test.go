@@ -60,11 +60,11 @@ func TestMain(m *testing.M) {
 			stop()
 		}()
 		o.Notice = func(text string) { fmt.Fprintln(os.Stderr, text) }
-		code, err := podagent.Run(ctx, o)
-		if err != nil {
+		if _, err := podagent.Run(ctx, o); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
-		os.Exit(code)
+		os.Exit(0)
 	}
 	if socket := os.Getenv(wrapperEnv); socket != "" {
 		os.Unsetenv(wrapperEnv)
@@ -85,6 +85,8 @@ type cluster struct {
 	key *ecdsa.PrivateKey
 
 	mu     sync.Mutex
+	broken int // launches that fail before their pod runs
+	tried  int
 	pods   map[int64]*pod
 	events chan executor.LaunchEvent
 }
@@ -144,6 +146,12 @@ func (c *cluster) Launch(_ context.Context, l executor.Launch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pods[l.Fence] != nil {
+		return nil
+	}
+	c.tried++
+	if c.broken > 0 {
+		c.broken--
+		c.events <- executor.LaunchEvent{Fence: l.Fence, End: &executor.LaunchEnd{Cause: executor.LaunchSystem, Text: "no node took the pod"}}
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "pod-") // a short path, for the socket
@@ -270,6 +278,9 @@ func TestPodAgent(t *testing.T) {
 	if got := p.wrapper.ProcessState.ExitCode(); got != 7 {
 		t.Errorf("the job's container ended with %d, want the script's 7", got)
 	}
+	if got := p.agent.ProcessState.ExitCode(); got != 0 {
+		t.Errorf("the agent, which reported the result, ended with %d, want 0", got)
+	}
 	s.Check()
 }
 
@@ -310,6 +321,74 @@ func TestClaimIsForOnePod(t *testing.T) {
 	}
 }
 
+// A pod that the cluster could not start is made again, apart from the job's own retry,
+// and not for ever.
+func TestSystemFailuresAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		name          string
+		broken, tried int
+		want          pipeline.Status
+	}{
+		{"twice", 2, 3, pipeline.StatusSuccess},
+		{"for ever", 100, 3, pipeline.StatusFailed},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			s := refltest.Start(t, refltest.Options{TCP: true})
+			c := newCluster(t, s.URL)
+			c.broken = x.broken
+			start(t, s, c, t.TempDir())
+			run := s.Create(refltest.Jobs(job("echo done")))
+			if r := s.Wait(run.ID); r.Status != x.want {
+				t.Errorf("the run is %s, want %s", r.Status, x.want)
+			}
+			c.mu.Lock()
+			tried := c.tried
+			c.mu.Unlock()
+			if tried != x.tried {
+				t.Errorf("%d launches, want %d", tried, x.tried)
+			}
+			if list := s.Attempts(run.ID); list[len(list)-1].Attempt != 1 {
+				t.Errorf("the tries count as attempts: %+v", list)
+			}
+			if _, _, note := reasonOf(t, s, run.ID); x.want == pipeline.StatusFailed && note != "no node took the pod" {
+				t.Errorf("the note is %q", note)
+			}
+			s.Check()
+		})
+	}
+}
+
+// What a pod cannot have is refused before one is made.
+func TestLaunchRefused(t *testing.T) {
+	t.Parallel()
+	s := refltest.Start(t, refltest.Options{TCP: true, Spec: func(spec *api.JobSpec) {
+		spec.Runtime = api.JobRuntime{Name: "py", Executor: "kubernetes", Image: "python:3"}
+	}})
+	c := newCluster(t, s.URL)
+	start(t, s, c, t.TempDir())
+	services := pipeline.Job{Name: "job", Services: []pipeline.Service{{Image: pipeline.Image{Name: "postgres"}}}}
+	for says, j := range map[string]pipeline.Job{
+		"services, which are not started in pods": services,
+		"refline runtime set py --allow-image":    job("echo"),
+	} {
+		run := s.Create(refltest.Jobs(j))
+		s.Wait(run.ID)
+		if reason, _, _ := reasonOf(t, s, run.ID); reason != pipeline.ReasonRunnerUnsupported {
+			t.Errorf("%s: the reason is %s", says, reason)
+		}
+		if log := s.Log(run.ID, s.Attempts(run.ID)[0].ID); !strings.Contains(log, says) {
+			t.Errorf("no %q in the log:\n%s", says, log)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tried != 0 {
+		t.Errorf("%d pods were made", c.tried)
+	}
+}
+
 // claimed waits until a pod has the only attempt of a run.
 func claimed(t *testing.T, s *refltest.Server, run int64) (fence int64) {
 	t.Helper()
@@ -325,7 +404,8 @@ func claimed(t *testing.T, s *refltest.Server, run int64) (fence int64) {
 	return fence
 }
 
-// logged waits for text in the log of an attempt.
+// logged waits for text in the log of an attempt. The log shows commands as well, so
+// scripts print it in two parts.
 func logged(s *refltest.Server, run, fence int64, text string) {
 	s.T.Helper()
 	s.Until(text+" in the log", func() bool { return strings.Contains(s.Log(run, fence), text) })
@@ -339,7 +419,7 @@ func TestRunnerRestartsWhilePodRuns(t *testing.T) {
 	dir := t.TempDir()
 	stop := start(t, s, c, dir)
 	hold := filepath.Join(t.TempDir(), "go-on")
-	run := s.Create(refltest.Jobs(job("echo begun; until [ -e " + hold + " ]; do sleep 0.05; done; echo ended")))
+	run := s.Create(refltest.Jobs(job("echo be''gun; until [ -e " + hold + " ]; do sleep 0.05; done; echo ended")))
 	fence := claimed(t, s, run.ID)
 	logged(s, run.ID, fence, "begun")
 	stop()
@@ -362,7 +442,7 @@ func TestCancelReachesThePod(t *testing.T) {
 	s := refltest.Start(t, refltest.Options{TCP: true})
 	c := newCluster(t, s.URL)
 	start(t, s, c, t.TempDir())
-	j := job("trap 'echo got TERM; exit 1' TERM; echo begun; while :; do sleep 0.05; done")
+	j := job("trap 'echo got TERM; exit 1' TERM; echo be''gun; while :; do sleep 0.05; done")
 	j.AfterScript = []string{"echo cleaned up"}
 	run := s.Create(refltest.Jobs(j))
 	fence := claimed(t, s, run.ID)
@@ -408,7 +488,7 @@ func TestPodEnds(t *testing.T) {
 			c := newCluster(t, s.URL)
 			start(t, s, c, t.TempDir())
 			pidFile := filepath.Join(t.TempDir(), "pid")
-			run := s.Create(refltest.Jobs(job("echo $$ >" + pidFile + "; echo begun; while :; do sleep 0.05; done")))
+			run := s.Create(refltest.Jobs(job("echo $$ >" + pidFile + "; echo be''gun; while :; do sleep 0.05; done")))
 			fence := claimed(t, s, run.ID)
 			logged(s, run.ID, fence, "begun")
 			x.end(c.pod(fence))

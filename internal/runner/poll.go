@@ -110,6 +110,10 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 	case p.err == errOvertaken: //nolint:errorlint // the very value
 		return nil
 	case api.ProblemCode(p.err) == api.CodeSession:
+		if r.one && r.finishing() {
+			wait.sleep(ctx) // the session ends with the result, whose answer is on its way
+			return nil
+		}
 		if r.one {
 			r.loseAll("the lease has ended")
 			return errLost
@@ -194,6 +198,18 @@ func (r *runner) setDraining(drain, asked bool) {
 		r.o.Notice("the server gives this runner jobs again")
 	}
 	r.draining, r.probing = drain, false
+}
+
+// finishing reports whether all attempts have a result that is being sent.
+func (r *runner) finishing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.attempts {
+		if a.phase != api.PhaseFinishing {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *runner) find(fence int64) *attempt {

@@ -93,7 +93,9 @@ func (s *Scheduler) findStarts(ctx context.Context) (list []func(context.Context
 	if err != nil || len(launches)+len(occurrences) == 0 {
 		return nil, next, err
 	}
-	until := now.Add(startClaim)
+	// Not from the time above: the clock may have been set since, and a claim that ends
+	// in the past is none.
+	until := s.now().Add(startClaim)
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		list = nil
 		for _, l := range launches {

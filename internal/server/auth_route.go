@@ -58,11 +58,11 @@ type router struct {
 	projects projectFinders
 	readTime time.Duration // for a body; of a stream for each read
 
-	needs   map[string]need // by pattern
+	needs map[string]need // by pattern
 
 	// answered is called after each request that is not a stream; may be nil.
 	answered func(route string, status int, took time.Duration)
-	pending *need           // of the operation that huma registers now
+	pending  *need // of the operation that huma registers now
 
 	// errorPage answers a browser with a problem; nil for problem+json in any case.
 	errorPage func(w http.ResponseWriter, q *http.Request, p *problem)

@@ -82,7 +82,8 @@ func sinceOf(q *http.Request) (int64, error) {
 	return since, nil
 }
 
-// serveEvents streams which runs change, of the projects that the caller sees. An
+// serveEvents streams which runs change, of the projects that the caller sees, or with
+// the parameter run whether that one does. An
 // event "missed" says that changes were left out: the reader asks for all it shows.
 func (s *Server) serveEvents(w http.ResponseWriter, q *http.Request) error {
 	ctx := q.Context()
@@ -90,7 +91,13 @@ func (s *Server) serveEvents(w http.ResponseWriter, q *http.Request) error {
 	if err != nil {
 		return err
 	}
-	watch := s.scheduler.Watch(0)
+	var run int64
+	if text := q.URL.Query().Get("run"); text != "" {
+		if run, err = strconv.ParseInt(text, 10, 64); err != nil || run <= 0 {
+			return errs.E(errs.Invalid, "%q is not the id of a run", text)
+		}
+	}
+	watch := s.scheduler.Watch(run)
 	defer watch.Close()
 	names := s.newNames()
 	out := newEventStream(w)

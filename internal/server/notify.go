@@ -319,6 +319,9 @@ func (s *Server) noticeRun(ctx context.Context, r store.Run) (notify.Run, defini
 		return n, facts, err
 	}
 	switch f := facts.Facts; {
+	case facts.Image != "":
+		// The commit is only what the image says, so it gets no status at the forge.
+		n.Commit, n.Ref = "", r.Ref
 	case f.Tag != "":
 		n.Ref = "refs/tags/" + f.Tag
 	case f.Branch != "":

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -73,5 +74,56 @@ func TestPageBelowBasePath(t *testing.T) {
 		if !strings.Contains(page.body, part) {
 			t.Errorf("no %s in %s", part, page.body)
 		}
+	}
+}
+
+// The page of a run acts as its caller, and shows who did what.
+func TestRunPage(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	s.work()
+	s.addTestProject(1, "data/own")
+	s.addTestProject(2, "data/other")
+	own, other := s.addTestRun(1, "main"), s.addTestRun(2, "main")
+	path := func(id int64, verb string) string { return fmt.Sprintf("/runs/%d%s", id, verb) }
+	reader := s.signInWith(s.token(TokenInput{Scopes: []string{"read"}, Project: 1}))
+	if got := s.do(browser(path(own.ID, ""), reader)); got.StatusCode != http.StatusOK || strings.Contains(got.body, "/cancel") {
+		t.Errorf("who may only read: %d %s", got.StatusCode, got.body)
+	}
+	post := func(path, cookie, body string) response {
+		q := browser(path, cookie)
+		q.method, q.body = "POST", body
+		return s.do(q)
+	}
+	if got := post(path(own.ID, "/cancel"), reader, "x=y"); got.StatusCode != http.StatusForbidden || !strings.Contains(got.body, "Not allowed") {
+		t.Errorf("cancel by who may only read: %d %s", got.StatusCode, got.body)
+	}
+	for _, verb := range []string{"", "/cancel"} {
+		got := s.do(browser(path(other.ID, verb), reader))
+		if verb != "" {
+			got = post(path(other.ID, verb), s.signInWith(s.token(TokenInput{Name: "run", Scopes: []string{"run"}, Project: 1})), "x=y")
+		}
+		if got.StatusCode != http.StatusNotFound {
+			t.Errorf("a run of another project%s: %d", verb, got.StatusCode)
+		}
+	}
+	owner := s.signInWith(s.link())
+	if got := post(path(own.ID, "/play"), owner, "job=nothing"); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, `role="alert"`) || !strings.Contains(got.body, "Start job") {
+		t.Errorf("a job that is not there is said on the page: %d %s", got.StatusCode, got.body)
+	}
+	if got := post(path(own.ID, "/play"), owner, "job=job"); got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != path(own.ID, "") {
+		t.Errorf("play: %d to %s: %s", got.StatusCode, got.Header.Get("Location"), got.body)
+	}
+	if got := s.do(browser(path(own.ID, ""), owner)); !strings.Contains(got.body, "owner started job") {
+		t.Errorf("who did what: %s", got.body)
+	}
+	if got := s.do(browser("/runs/x", owner)); got.StatusCode != http.StatusBadRequest && got.StatusCode != http.StatusNotFound {
+		t.Errorf("not a number: %d", got.StatusCode)
+	}
+	// Fragments are parts of the same page.
+	part := browser(path(own.ID, ""), owner)
+	part.header["Refline-Fragments"] = "run-head layout"
+	if got := s.do(part); !strings.Contains(got.body, `id="run-head"`) || strings.Contains(got.body, "<html") || strings.Contains(got.body, `id="run-jobs"`) {
+		t.Errorf("a fragment: %s", got.body)
 	}
 }

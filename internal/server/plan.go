@@ -47,7 +47,7 @@ func (s *Server) play(ctx context.Context, run int64, job string, digests []stri
 			return err
 		}
 	}
-	return s.scheduler.Act(ctx, run, pipeline.Event{Kind: pipeline.EventPlay, Job: j.Name})
+	return s.actAndNote(ctx, r, pipeline.Event{Kind: pipeline.EventPlay, Job: j.Name})
 }
 
 // startable reports whether a job waits for a person, or has ended. If it is

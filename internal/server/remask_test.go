@@ -18,7 +18,9 @@ func TestRunnerThatDoesNotMask(t *testing.T) {
 	s := refltest.Start(t, refltest.Options{TCP: true})
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := func() *api.RunnerClient { return &api.RunnerClient{URL: s.URL, HTTP: &http.Client{Transport: transport}} }
+	client := func() *api.RunnerClient {
+		return &api.RunnerClient{URL: s.URL, HTTP: &http.Client{Transport: transport}}
+	}
 	ctx := t.Context()
 	p := refltest.Script("true")
 	p.Jobs[0].Variables = []pipeline.Variable{{Name: "CANARY", Value: canary, Masked: true}}

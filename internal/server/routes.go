@@ -74,6 +74,7 @@ func (s *Server) routes() http.Handler {
 	s.statusRoutes(a)
 	s.environmentRoutes(a)
 	s.overviewRoutes(a)
+	s.detailRoutes(a)
 	s.taskRoutes(a)
 	s.logRoutes(a)
 	s.runnerRoutes()

@@ -36,3 +36,11 @@ func (s *Server) overviewRoutes(a huma.API) {
 		return &answer[api.Waiting]{out}, err
 	})
 }
+
+// detailRoutes are what the page of a run shows.
+func (s *Server) detailRoutes(a huma.API) {
+	op(s, a, "GET /api/v1/runs/{run}/detail", actRead, "show all that explains a run", func(ctx context.Context, in *ByRun) (*answer[api.RunDetail], error) {
+		out, err := s.runDetail(ctx, in.Run)
+		return &answer[api.RunDetail]{out}, err
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -139,7 +140,8 @@ func (s *Server) runWithJobs(ctx context.Context, r store.Run) (api.Run, error) 
 	out.Jobs = make([]api.Job, len(p.Jobs))
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
-		out.Jobs[i] = api.Job{Name: j.Name, Stage: j.Stage, Status: pipeline.StatusCreated, Manual: j.When == pipeline.WhenManual, AllowFailure: j.AllowFailure}
+		out.Jobs[i] = api.Job{Name: j.Name, Stage: j.Stage, Status: pipeline.StatusCreated, Manual: j.When == pipeline.WhenManual, AllowFailure: j.AllowFailure,
+			When: j.When, DAG: j.DAG, Trigger: j.Downstream != nil}
 		if j.Environment != nil {
 			out.Jobs[i].Environment = j.Environment.Name
 		}
@@ -165,7 +167,7 @@ func (s *Server) addFacts(ctx context.Context, id int64, out *api.Run) error {
 		return nil
 	}
 	out.Title, _, _ = strings.Cut(facts.Facts.Message, "\n")
-	out.Path = facts.Facts.ConfigPath
+	out.Path, out.Tagged = facts.Facts.ConfigPath, facts.Facts.Tag != ""
 	return err
 }
 
@@ -282,8 +284,26 @@ func (s *Server) actFrom(ctx context.Context, id int64, job string, kind pipelin
 			return err
 		}
 	}
-	return s.scheduler.Act(ctx, id, pipeline.Event{Kind: kind, Job: job})
+	return s.actAndNote(ctx, r, pipeline.Event{Kind: kind, Job: job})
 }
+
+// actAndNote applies what a person asks of a run, and keeps who it was.
+func (s *Server) actAndNote(ctx context.Context, r store.Run, e pipeline.Event) error {
+	if err := s.scheduler.Act(ctx, r.ID, e); err != nil {
+		return err
+	}
+	return s.secrets.change(ctx, func(_ *store.Tx, t *trail) error {
+		detail := ""
+		if e.Job != "" {
+			detail = clip("job " + e.Job)
+		}
+		t.add(Caller(ctx), "run."+string(e.Kind), r.Project, auditedRun(r.ID), detail)
+		return nil
+	})
+}
+
+// auditedRun is how the audit names a run.
+func auditedRun(id int64) string { return fmt.Sprintf("run %d", id) }
 
 // findJob finds a job of a run by its name, or by its base name if that means
 // one job.

@@ -90,7 +90,7 @@ func TestRunnerRequests(t *testing.T) {
 			t.Errorf("event %s: got %v, want invalid", bad, err)
 		}
 	}
-	for _, key := range []string{"artifact/999", "cache", "../x", "artifact/x"} {
+	for _, key := range []string{"artifact/999", "cache", "../x", "artifact/x", "results/999", "results/x", "results/0"} {
 		if _, err := client.FileInfo(ctx, id, fence, key); err == nil {
 			t.Errorf("key %q was taken", key)
 		}
@@ -98,6 +98,12 @@ func TestRunnerRequests(t *testing.T) {
 	sum := api.FileSum{Size: 1, SHA256: strings.Repeat("0", 64)}
 	if _, err := client.BeginFile(ctx, id, fence, "artifact/999", sum); !errs.Is(err, errs.Denied) {
 		t.Errorf("another's artifacts: got %v, want denied", err)
+	}
+	if _, err := client.BeginFile(ctx, id, fence, "results/999", sum); err == nil {
+		t.Error("another's results of tasks could be written")
+	}
+	if _, err := client.BeginFile(ctx, id, fence, fmt.Sprint("results/", fence), sum); err != nil {
+		t.Errorf("the attempt's own results of tasks: %v", err)
 	}
 	if err := client.SendFile(ctx, id, fence, fmt.Sprint("artifact/", fence), sum, api.FileUpload{}, strings.NewReader("x")); !errs.Is(err, errs.Invalid) {
 		t.Errorf("content with another sum: got %v, want invalid", err)

@@ -70,9 +70,10 @@ func (s *Server) checkInputs(ctx context.Context, p store.Project, f store.Flow,
 	return err
 }
 
-// commitOf is the commit at which a flow is checked; "" for that of its branch now.
+// commitOf is the commit at which a flow is checked; "" for that of its branch now,
+// and for the one that an image has.
 func commitOf(f store.Flow) string {
-	if f.RefKind == string(git.KindBranch) {
+	if f.RefKind == string(git.KindBranch) || f.RefKind == store.RefImage {
 		return ""
 	}
 	return f.Pinned

@@ -16,8 +16,8 @@ type textLook struct {
 	bold, dim, italic, under, strike, invert bool
 }
 
-// cell is a place of a line.
-type cell struct {
+// glyph is a place of a line.
+type glyph struct {
 	r    rune
 	look textLook
 }
@@ -25,7 +25,7 @@ type cell struct {
 // logLine prints a line the way a terminal does: a carriage return overwrites, colours
 // become classes, every other escape sequence does nothing.
 type logLine struct {
-	cells []cell
+	cells []glyph
 	at    int
 	look  textLook
 	moved int // cells that escape sequences filled or erased
@@ -50,11 +50,17 @@ func (l *logLine) print(text string) {
 			l.at = 0
 		case r == '\b':
 			l.at = max(l.at-1, 0)
-		case r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f):
+		case r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f) && !hidden(r):
 			l.put(r)
 		}
 		text = text[size:]
 	}
+}
+
+// hidden reports whether a character makes text look like another: those that turn the
+// direction of writing, and those without width.
+func hidden(r rune) bool {
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200b || r == 0xfeff
 }
 
 func (l *logLine) put(r rune) {
@@ -65,9 +71,9 @@ func (l *logLine) put(r rune) {
 		l.at = len(l.cells)
 	}
 	for len(l.cells) <= l.at {
-		l.cells = append(l.cells, cell{r: ' '})
+		l.cells = append(l.cells, glyph{r: ' '})
 	}
-	l.cells[l.at] = cell{r, l.look}
+	l.cells[l.at] = glyph{r, l.look}
 	l.at++
 }
 
@@ -128,7 +134,7 @@ func (l *logLine) control(arguments string, final byte) {
 		case 1:
 			if n := min(l.at+1, len(l.cells)); l.allow(n) {
 				for i := range n {
-					l.cells[i] = cell{r: ' '}
+					l.cells[i] = glyph{r: ' '}
 				}
 			}
 		case 2:

@@ -44,6 +44,7 @@ func TestLogLine(t *testing.T) {
 		"character set":       {"\x1b(Bab\x1b", "ab"},
 		"cursor hidden":       {"\x1b[?25lx\x1b[2Jy", "xy"},
 		"other controls":      {"a\x00\x07\u009bb\x7f\tc", "ab\tc"},
+		"turned direction":    {"a\u202eb\u2066c\u200bd", "abcd"},
 		"huge argument":       {"\x1b[99999999999999999999mx\x1b[-1Cy", "x y"},
 	} {
 		l := logLine{}

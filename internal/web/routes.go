@@ -6,7 +6,10 @@ import "slices"
 func pages() []page {
 	return slices.Concat(
 		overviewPages(),
+		listPages(),
+		flowPages(),
 		logPages(),
+		runPages(),
 		preferencePages(),
 	)
 }

@@ -161,8 +161,11 @@ func jobEnded(p *corev1.Pod, t *corev1.ContainerStateTerminated) verdict {
 }
 
 // removed is a pod that is being deleted, or gone.
-func removed(o observed, _ *corev1.Pod) verdict {
+func removed(o observed, p *corev1.Pod) verdict {
 	if o.Job != nil {
+		if pastDeadline(o.Job, p) {
+			return over(executor.LaunchDeadline, "the Job reached its deadline (activeDeadlineSeconds %s)", deadlineOf(o.Job))
+		}
 		for _, c := range o.Job.Status.Conditions {
 			if (c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget) && c.Status == corev1.ConditionTrue && c.Reason == batchv1.JobReasonDeadlineExceeded {
 				return over(executor.LaunchDeadline, "the Job reached its deadline (activeDeadlineSeconds %s)", deadlineOf(o.Job))
@@ -170,6 +173,20 @@ func removed(o observed, _ *corev1.Pod) verdict {
 		}
 	}
 	return over(executor.LaunchSystem, "the pod was deleted, and not by this runner (kubectl delete, or another program)")
+}
+
+// pastDeadline reports whether a pod was deleted when its Job's time was over: the
+// Job says so only after that. Times of the API are whole seconds.
+func pastDeadline(j *batchv1.Job, p *corev1.Pod) bool {
+	if p == nil || p.DeletionTimestamp == nil || j.Status.StartTime == nil || j.Spec.ActiveDeadlineSeconds == nil {
+		return false
+	}
+	deleted := p.DeletionTimestamp.Time
+	if p.DeletionGracePeriodSeconds != nil {
+		deleted = deleted.Add(-time.Duration(*p.DeletionGracePeriodSeconds) * time.Second)
+	}
+	end := j.Status.StartTime.Add(time.Duration(*j.Spec.ActiveDeadlineSeconds) * time.Second)
+	return !deleted.Before(end.Add(-time.Second))
 }
 
 func deadlineOf(j *batchv1.Job) string {

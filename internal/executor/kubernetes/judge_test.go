@@ -43,6 +43,17 @@ func deleting(p *corev1.Pod) *corev1.Pod {
 	return p
 }
 
+// deletedAt is a pod that somebody deleted then; the API shows the end of its grace.
+func deletedAt(at time.Time, p *corev1.Pod) *corev1.Pod {
+	p.DeletionGracePeriodSeconds = ptr(int64(330))
+	p.DeletionTimestamp = &metav1.Time{Time: at.Add(330 * time.Second)}
+	return p
+}
+
+func startedAt(at time.Time) *batchv1.Job {
+	return &batchv1.Job{Spec: batchv1.JobSpec{ActiveDeadlineSeconds: ptr(int64(90))}, Status: batchv1.JobStatus{StartTime: &metav1.Time{Time: at}}}
+}
+
 func evicted(message string) *corev1.Pod {
 	p := podOf(corev1.PodFailed)
 	p.Status.Reason, p.Status.Message = "Evicted", message
@@ -104,6 +115,8 @@ func TestJudge(t *testing.T) {
 		{"deleted by hand", observed{Pod: deleting(run(running("refline"), running("job")))}, 0, executor.LaunchSystem, "not by this runner"},
 		{"deleted by force", observed{Gone: true, Pod: run(running("refline"), running("job"))}, 0, executor.LaunchSystem, "not by this runner"},
 		{"deadline", observed{Pod: deleting(run(running("refline"), running("job"))), Job: deadline}, 0, executor.LaunchDeadline, "1m30s"},
+		{"deadline, before the Job says so", observed{Pod: deletedAt(start.Add(-time.Second), run(running("refline"), running("job"))), Job: startedAt(start.Add(-91 * time.Second))}, 0, executor.LaunchDeadline, "1m30s"},
+		{"deleted long before the deadline", observed{Pod: deletedAt(start, run(running("refline"), running("job"))), Job: startedAt(start.Add(-60 * time.Second))}, 0, executor.LaunchSystem, "not by this runner"},
 		{"drained", observed{Pod: condition(deleting(run(running("refline"))), corev1.DisruptionTarget, corev1.ConditionTrue, "EvictionByEvictionAPI", "Eviction API: evicting")}, 0, executor.LaunchSystem, "EvictionByEvictionAPI"},
 		{"preempted", observed{Pod: condition(run(running("refline")), corev1.DisruptionTarget, corev1.ConditionTrue, "PreemptionByScheduler", "preempting")}, 0, executor.LaunchSystem, "PreemptionByScheduler"},
 		{"node lost", observed{Pod: condition(run(running("refline"), running("job")), corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")}, 0, executor.LaunchSystem, "DeletionByTaintManager"},

@@ -5,7 +5,9 @@ CREATE INDEX runs_sha ON runs (sha, id);
 CREATE INDEX runs_actor ON runs (actor, id);
 CREATE INDEX runs_source ON runs (source, id);
 
--- The inputs of runs, to find runs by them.
+CREATE INDEX audit_object ON audit (object, id);
+
+-- The inputs of runs that are short enough, to find runs by them.
 CREATE TABLE run_inputs (
   name TEXT NOT NULL,
   value TEXT NOT NULL,
@@ -16,6 +18,7 @@ CREATE INDEX run_inputs_value ON run_inputs (name, value, run);
 
 -- +goose Down
 DROP TABLE run_inputs;
+DROP INDEX audit_object;
 DROP INDEX runs_source;
 DROP INDEX runs_actor;
 DROP INDEX runs_sha;

@@ -3,6 +3,7 @@ package browsertest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,10 +21,28 @@ type pageCase struct {
 
 func at(path string) func(*world) string { return func(*world) string { return path } }
 
+// ofRun is the page of a run, or what is below it.
+func ofRun(mode string, below ...string) func(*world) string {
+	return func(w *world) string { return fmt.Sprintf("/runs/%d%s", w.runs[mode], strings.Join(below, "")) }
+}
+
 // pageCases are the pages. Add a row for each page.
 func pageCases() []pageCase {
 	return []pageCase{
 		{"overview", at("/"), []string{"Waits for a person", "Red", "load_events", "daily_sales", "Running and queued", "Last 24 hours"}},
+		{"runs", at("/runs"), []string{"daily_sales", "failed", "Trigger"}},
+		{"runs-failed", at("/runs?q=status:failed"), []string{"for status:failed", "failed"}},
+		{"flows", at("/flows"), []string{"daily_sales"}},
+		{"flow", func(w *world) string { return flowPage(w) }, []string{"Run it", "clone depth", "Last runs"}},
+		{"projects", at("/projects"), []string{"Repository"}},
+		{"environments", at("/environments"), []string{"Environments"}},
+		{"runners", at("/runners"), []string{"Runtimes", "Slots"}},
+		{"settings", at("/settings"), []string{"Tokens", "Notifications"}},
+		{"run-failed", ofRun("fail"), []string{"Failed after", "load_events", "ended with exit 1", "UniqueViolation", "Rows loaded", "2 tables", "Who did what", "marts and publish docs did not run"}},
+		{"run-manual", ofRun("pass"), []string{"Waits for a person", "Start publish docs", "contract", "may fail"}},
+		{"run-running", ofRun("long"), []string{"Running for", "load_events", "Cancel"}},
+		{"run-queued", ofRun("queued"), []string{"gpu"}},
+		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
 		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
 		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
 		{"log-hostile", func(w *world) string { return w.log("hostile", `"><img src=x onerror=alert(1)>`) }, []string{"<script>alert(1)</script> </pre></main> javascript:alert(1)", "click"}},
@@ -163,5 +182,31 @@ func checkSize(t *testing.T, b *tab, w *world, path string) {
 	}
 	if n := value[int](b, `document.querySelectorAll('*').length - document.querySelectorAll('.log *').length`); n > maxNodes {
 		t.Errorf("%s has %d nodes, at most %d", path, n, maxNodes)
+	}
+}
+
+// flowPage is the page of the flow of the first run.
+func flowPage(w *world) string {
+	list, err := w.client.Flows(context.Background(), "", "daily_sales", false)
+	if err != nil || len(list) == 0 {
+		return "/no-flow"
+	}
+	return "/p/" + list[0].Project + "/-/flows/" + list[0].Name
+}
+
+// TestRunFromForm: a flow is run from its form without the script, an input that is not one
+// is said beside the form, and what was typed stays.
+func TestRunFromForm(t *testing.T) {
+	if chromium() == "" || testing.Short() {
+		t.Skip("SKIPPED: Chromium is not installed or -short")
+	}
+	w := startWorld(t)
+	b := newTab(t, w)
+	b.signIn()
+	b.open(flowPage(w))
+	value[bool](b, `(() => { document.querySelector('textarea[name=inputs]').value = 'no such line'; document.querySelector('.form button.main').click(); return true })()`)
+	b.see("main", `"no such line" is not an input`)
+	if got := value[string](b, `document.querySelector('textarea[name=inputs]').value`); got != "no such line" {
+		t.Errorf("the form has %q, want what was typed", got)
 	}
 }

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"refline/internal/api"
+)
+
+func flowPages() []page {
+	return []page{
+		{pattern: "GET /p/{project}/-/flows/{flow}", need: "read", show: showFlow},
+		{pattern: "POST /p/{project}/-/flows/{flow}/run", need: "run", do: runFlow, back: showFlow},
+		{pattern: "POST /p/{project}/-/flows/{flow}/pause", need: "write", do: pauseFlow, back: showFlow},
+	}
+}
+
+// runForm starts a run of a flow.
+type runForm struct {
+	Path, Flow, Usual, Inputs, Ref string
+}
+
+func showFlow(c *request) (*View, error) {
+	f, err := c.API.Flow(c.ctx(), c.PathValue("project"), c.PathValue("flow"))
+	if err != nil {
+		return nil, err
+	}
+	path := flowPath(f.Project, f.Name)
+	d := listData{Heading: f.Name, Form: &runForm{Path: path + "/run", Flow: f.Name, Usual: refText(f.RefKind, f.Ref), Inputs: c.PostFormValue("inputs"), Ref: c.PostFormValue("ref")}}
+	d.Facts = append(facts(listFact{"project", link(f.Project, projectPath(f.Project))}), storageFacts(f)...)
+	for _, s := range f.Schedules {
+		every := cmp.Or(s.Cron, fmt.Sprintf("every %d s", s.Every))
+		value := cell{Text: every + " in " + s.Timezone}
+		if s.Paused {
+			value.Text += ", paused"
+		} else if len(s.Next) > 0 {
+			value.Sub = "next " + s.Next[0].Format("2006-01-02 15:04 MST")
+		}
+		d.Facts = append(d.Facts, listFact{"schedule", value})
+	}
+	pause := action{Path: path + "/pause", Label: "Pause", Fields: [][2]string{{"on", "true"}}}
+	if f.Paused {
+		pause.Label, pause.Fields = "Resume", [][2]string{{"on", "false"}}
+		d.Facts = append([]listFact{{"state", plain("paused: no schedule starts it")}}, d.Facts...)
+	}
+	d.Actions = []action{pause}
+	runs, err := c.API.Runs(c.ctx(), api.RunQuery{Project: f.Project, Flow: f.Name, Limit: 20})
+	if err != nil {
+		return nil, err
+	}
+	t := table{ID: "runs", Title: "Last runs", Columns: runColumns, Empty: [2]string{"It has not run yet.", "refline flow run " + f.Name}}
+	for i, r := range runs.Runs {
+		if i == 0 {
+			d.Look = lookOf(r.Status, false)
+		}
+		t.Rows = append(t.Rows, c.runRow(r))
+	}
+	d.Tables = []table{t}
+	title := f.Name
+	if d.Look != "" {
+		title = lookName(d.Look) + ": " + f.Name
+	}
+	return &View{Template: "list", Title: title, Look: d.Look, Section: "/flows", Command: "refline flow run " + f.Name + " --watch", Data: d}, nil
+}
+
+// storageFacts say where the code comes from.
+func storageFacts(f api.Flow) []listFact {
+	s := f.Storage
+	if s == nil {
+		return nil
+	}
+	depth := "all history"
+	if s.Depth > 0 {
+		depth = count(s.Depth, "commit", "commits")
+	}
+	return facts(
+		listFact{"repository", code(s.Repository)}, listFact{"host", plain(s.Host)}, listFact{"image", code(s.Image)}, listFact{"ref", plain(refText(s.RefKind, s.Ref))},
+		listFact{"commit", code(shortCommit(cmp.Or(s.Commit, f.Pinned)))}, listFact{"path", code(s.Path)}, listFact{"clone depth", plain(depth)}, listFact{"submodules", plain(s.Submodules)},
+		listFact{"transport", plain(s.Transport)}, listFact{"token user", plain(s.TokenUser)}, listFact{"secrets", plain(strings.Join(s.Secrets, ", "))}, listFact{"runtime", plain(f.Runtime)},
+	)
+}
+
+func runFlow(c *request) (string, error) {
+	in := api.RunInput{Project: c.PathValue("project"), Flow: c.PathValue("flow")}
+	if ref := strings.TrimSpace(c.PostFormValue("ref")); ref != "" {
+		in.RefKind, in.Ref = "branch", ref
+	}
+	for line := range strings.Lines(c.PostFormValue("inputs")) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return "", invalid("%q is not an input; write a line NAME=VALUE for each", line)
+		}
+		if in.Inputs == nil {
+			in.Inputs = map[string]any{}
+		}
+		in.Inputs[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	r, err := c.API.StartRun(c.ctx(), in)
+	return runPath(r.ID), err
+}
+
+func pauseFlow(c *request) (string, error) {
+	on := c.PostFormValue("on") == "true"
+	f, err := c.API.SetFlow(c.ctx(), c.PathValue("project"), c.PathValue("flow"), api.FlowChange{Paused: &on})
+	return flowPath(f.Project, f.Name), err
+}
