@@ -14,10 +14,6 @@ import (
 // since they are unpickled there.
 const resultsPrefix = "results/"
 
-// keptName begins their names among caches. A job can give a cache no name with a line
-// break, so none can take the place of results that another run will unpickle.
-const keptName = "results\n"
-
 func resultsKey(attempt int64) string { return resultsPrefix + strconv.FormatInt(attempt, 10) }
 
 // resultsOf reads the key of kept results, if an attempt of a run may use it.
@@ -35,7 +31,7 @@ func (f *Files) resultsOf(ctx context.Context, l store.Lease, run store.Run, nam
 		return k, errs.E(errs.Denied, "attempt %d may not use the results of a job of run %d", l.ID, owner.Run)
 	}
 	k.results = id
-	k.cache = store.CacheID{Project: run.Project, Protected: run.Protected, Name: keptName + name}
+	k.cache = store.CacheID{Project: run.Project, Protected: run.Protected, Name: resultsPrefix + name}
 	return k, nil
 }
 
