@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 	MaxSource = 1 << 20
 	maxOutput = 1 << 20
 	maxTime   = 5 * time.Second
-	maxInputs = 200
+	maxInputs = 200 // also of options of one
 )
 
 // Type is the type of an input.
@@ -86,6 +87,8 @@ type Script struct {
 	// may be able to.
 	Error string `json:"error"`
 	Line  int    `json:"line"`
+
+	passing bool // the error is one of this moment, not of the source
 }
 
 //go:embed read.py
@@ -97,7 +100,7 @@ var kept struct {
 	scripts map[[sha256.Size]byte]*Script
 }
 
-const maxKept = 500
+const maxKept = 200
 
 // Read reads a source. The error is Unavailable if there is no python3; what is wrong
 // with the source is in the Script.
@@ -115,6 +118,9 @@ func Read(ctx context.Context, source []byte) (*Script, error) {
 	s, err := read(ctx, source)
 	if err != nil {
 		return nil, err
+	}
+	if s.passing {
+		return s, nil
 	}
 	kept.Lock()
 	defer kept.Unlock()
@@ -143,11 +149,11 @@ func read(ctx context.Context, source []byte) (*Script, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case within.Err() != nil:
-		return &Script{Error: "it takes too long to read"}, nil
+		return &Script{Error: "it takes too long to read", passing: true}, nil
 	case out.full:
 		return &Script{Error: "it says too much of its inputs"}, nil
 	case err != nil:
-		return &Script{Error: "python3 cannot read it"}, nil // out of memory, or ended by a limit
+		return &Script{Error: "python3 cannot read it", passing: true}, nil // out of memory, or ended by a limit
 	}
 	return decode(out.Bytes()), nil
 }
@@ -160,8 +166,13 @@ func decode(text []byte) *Script {
 		return &Script{Error: "python3 cannot read it"}
 	}
 	tooMany := len(s.Options) > maxInputs || len(s.Flows) > maxInputs
+	all := slices.Clone(s.Options)
 	for _, f := range s.Flows {
 		tooMany = tooMany || len(f.Inputs) > maxInputs
+		all = append(all, f.Inputs...)
+	}
+	for _, in := range all {
+		tooMany = tooMany || len(in.Options) > maxInputs
 	}
 	if tooMany {
 		return &Script{Error: "it has too many inputs"}

@@ -61,6 +61,9 @@ func (f *Files) key(ctx context.Context, l store.Lease, key string) (fileKey, er
 		return k, err
 	}
 	if name, ok := strings.CutPrefix(key, cachePrefix); ok && name != "" {
+		if strings.HasPrefix(name, resultsPrefix) { // else it could take the place of results that a retry unpickles
+			name = cachePrefix + name
+		}
 		k.cache = store.CacheID{Project: k.run.Project, Protected: k.run.Protected, Name: name}
 		if k.run.Source == pipeline.TriggerMergeRequest || k.run.Parent != 0 {
 			err = f.keepApart(ctx, &k)

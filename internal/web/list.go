@@ -50,7 +50,7 @@ type action struct {
 	Plain       bool
 }
 
-func plain(s string) cell       { return cell{Text: s} }
+func plain(s string) cell      { return cell{Text: s} }
 func code(s string) cell       { return cell{Text: s, Code: true} }
 func link(s, path string) cell { return cell{Text: s, Path: path} }
 
