@@ -47,14 +47,11 @@ func readPython(ctx context.Context, file string, source []byte) (pythonScript, 
 	if s.Error != "" {
 		return unknown(s.Line, "the inputs of %s cannot be read: %s", path.Base(file), s.Error), nil
 	}
-	if f, ok := s.Find(""); ok {
-		if s.Called {
-			return out, nil
-		}
-		return pythonScript{flow: f.Function, typed: true, any: f.Any, inputs: f.Inputs}, nil
-	}
 	if s.Options != nil {
 		return pythonScript{typed: true, inputs: s.Options}, nil
+	}
+	if f, ok := s.Find(""); ok && !s.Called {
+		return pythonScript{flow: f.Function, typed: true, any: f.Any, inputs: f.Inputs}, nil
 	}
 	return out, nil
 }

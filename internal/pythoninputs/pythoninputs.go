@@ -79,7 +79,8 @@ type Flow struct {
 // Script is what a source says.
 type Script struct {
 	Flows []Flow `json:"flows"`
-	// Called says that the file calls a flow of its own when it is loaded.
+	// Called says that the file runs by itself: it calls a flow when it is loaded, or
+	// reads its arguments.
 	Called bool `json:"called"`
 	// Options are those of the file's argparse parser; nil if that is not certain.
 	Options []Input `json:"options"`

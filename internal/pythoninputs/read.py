@@ -247,7 +247,8 @@ def main():
         names = names_of(tree)
         found = flows(tree, names)
         out = {"flows": found, "called": called(tree, {f["function"] for f in found})}
-        if not found:
+        if any(isinstance(n, ast.Call) and resolve(n.func, names).endswith("ArgumentParser") for n in ast.walk(tree)):
+            out["called"] = True  # it reads its arguments by itself
             options = parser(tree, names)
             if options is not None:
                 out["options"] = options

@@ -71,6 +71,9 @@ func (s *Site) Routes() []Route {
 		if strings.HasPrefix(path, projectPrefix) || path == strings.TrimSuffix(projectPrefix, "/") {
 			s.projects.HandleFunc(p.pattern, handler)
 			methods[method] = "read"
+			if method != http.MethodGet { // what a page then does is up to the API
+				methods[method] = "run"
+			}
 			continue
 		}
 		routes = append(routes, Route{p.pattern, p.need, handler})
