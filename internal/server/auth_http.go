@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"refline/internal/errs"
@@ -44,8 +46,10 @@ type requestInfo struct {
 	viaProxy bool   // one of ours
 	route    string // pattern
 	actor    Actor
-	attrs    []any // for the log
 	writer   *countingWriter
+
+	mu    sync.Mutex // requests that a page makes of the API log too, and may outlive it
+	attrs []any      // for the log
 }
 
 type infoKey struct{}
@@ -58,9 +62,20 @@ func infoOf(ctx context.Context) *requestInfo {
 	return &requestInfo{}
 }
 
-func (i *requestInfo) log(attrs ...any) { i.attrs = append(i.attrs, attrs...) }
-func (i *requestInfo) fail(err error)   { i.log(slog.String("error", err.Error())) }
-func (i *requestInfo) answered() bool   { return i.writer != nil && i.writer.status != 0 }
+func (i *requestInfo) log(attrs ...any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.attrs = append(i.attrs, attrs...)
+}
+
+func (i *requestInfo) logged() []any {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.attrs)
+}
+
+func (i *requestInfo) fail(err error) { i.log(slog.String("error", err.Error())) }
+func (i *requestInfo) answered() bool { return i.writer != nil && i.writer.status != 0 }
 func (i *requestInfo) status() int {
 	if i.writer == nil || i.writer.status == 0 {
 		return http.StatusOK
@@ -213,7 +228,7 @@ func logRequest(logger *slog.Logger, q *http.Request, path string, info *request
 		slog.String("method", q.Method), slog.String("path", path), slog.String("route", info.route), slog.Int("status", info.writer.status),
 		slog.Int64("bytes", info.writer.bytes), slog.Duration("took", took), slog.String("client", info.client),
 		slog.String("actor", info.actor.String()), slog.String("request", info.id),
-	}, info.attrs...)
+	}, info.logged()...)
 	logger.Log(context.WithoutCancel(q.Context()), level, "request", attrs...)
 }
 

@@ -33,7 +33,7 @@ func (s *Server) serveInside(w http.ResponseWriter, r *http.Request) {
 	outer := infoOf(r.Context())
 	info := &requestInfo{id: outer.id, client: outer.client, host: outer.host, base: outer.base, secure: outer.secure, viaProxy: outer.viaProxy}
 	info.writer = &countingWriter{ResponseWriter: w}
-	defer func() { outer.log(info.attrs...) }()
+	defer func() { outer.log(info.logged()...) }()
 	s.router.serve(info.writer, r.WithContext(context.WithValue(r.Context(), infoKey{}, info)))
 }
 
