@@ -207,7 +207,7 @@ func showEnvironments(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := table{Columns: []string{"Environment", "Project", "State", "Commit", "Deployed"}, Empty: [2]string{"No deployments yet. A job with environment: makes one when it succeeds.", "refline environment list"}}
+	t := table{Columns: []string{"Environment", "Project", "State", "Commit", "Deployed"}, Empty: [2]string{"No deployments yet. A job with environment: makes one when it succeeds.", "refline flow run FLOW"}}
 	for _, e := range list {
 		row := []cell{link(e.Name, environmentPath(e.Project, e.Name)), link(e.Project, projectPath(e.Project)), plain(e.State), {}, {}}
 		if e.Last != nil {
@@ -323,7 +323,7 @@ func showSettings(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := table{ID: "notifications", Title: "Notifications", Columns: []string{"Name", "Project", "Kind", "To", "Of"}, Empty: [2]string{"No notifications.", "refline notify set NAME --webhook URL --on failure"}}
+	t := table{ID: "notifications", Title: "Notifications", Columns: []string{"Name", "Project", "Kind", "To", "Of"}, Empty: [2]string{"No notifications.", "refline notify set NAME --webhook-url-file FILE"}}
 	for _, n := range list {
 		t.Rows = append(t.Rows, []cell{plain(n.Name), plain(cmp.Or(n.Project, "all")), plain(n.Kind), plain(cmp.Or(n.Host, strings.Join(n.To, ", "))), plain(strings.Join(n.Events, ", "))})
 	}
