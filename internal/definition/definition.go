@@ -176,7 +176,7 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 	}
 	inputs := make(map[string]string, len(d.input.Inputs))
 	for k, v := range d.input.Inputs {
-		inputs[k] = inputText(v)
+		inputs[k] = pipeline.InputText(v)
 	}
 	var script pythonScript
 	if isPython(d.File, data) {

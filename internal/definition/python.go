@@ -3,7 +3,6 @@ package definition
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -102,16 +101,4 @@ func (p pythonScript) arguments(given map[string]string, args []string) []string
 		}
 	}
 	return out
-}
-
-// inputText is the value of an input as a script gets it.
-func inputText(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(text)
 }

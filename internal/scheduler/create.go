@@ -30,7 +30,6 @@ type NewRun struct {
 	Key      string
 	Priority int
 	Facts    []byte // what the run keeps of its definition; may be nil
-	Inputs   map[string]any
 	// Protected says that the run's ref is: its jobs go to protected runners too.
 	Protected bool
 	// Concurrency is how many runs of the flow may be under way at a time; 0 for
@@ -180,9 +179,6 @@ func (t *turn) create(c *command, shared *compiled) error {
 		if err := t.tx.PutRunFacts(t.ctx, r.ID, n.Facts); err != nil {
 			return err
 		}
-	}
-	if err := t.tx.PutRunInputs(t.ctx, r.ID, n.Inputs); err != nil {
-		return err
 	}
 	if n.Parent != 0 {
 		return t.tx.LaunchMade(t.ctx, n.Parent, n.ParentPos, n.ParentAttempt, r.ID)

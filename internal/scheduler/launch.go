@@ -207,7 +207,7 @@ func (l *Launcher) Launch(ctx context.Context, n Launch) (store.Run, error) {
 		return store.Run{}, err
 	}
 	run := NewRun{
-		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Inputs: kept.Inputs, Source: n.Trigger,
+		ID: ids[0], Project: n.Project.ID, Pipeline: p, Facts: facts, Source: n.Trigger,
 		Ref: ref, SHA: r.Commit.Commit, Actor: n.Actor, Priority: n.Priority, Protected: d.Facts.Protected && !n.Trust.Fork,
 		Parent: n.parent, ParentPos: n.parentPos, ParentAttempt: n.parentAttempt, Key: n.Key,
 		Skip: n.skipNote(d.Facts.Message),

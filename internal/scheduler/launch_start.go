@@ -110,7 +110,7 @@ func (l *Launcher) StartChild(ctx context.Context, start ChildStart) (store.Run,
 		return store.Run{}, err
 	}
 	return l.Scheduler.Create(ctx, NewRun{
-		ID: ids[0], Project: parent.run.Project, Pipeline: p, Facts: facts, Inputs: kept.Inputs, Source: pipeline.TriggerParent,
+		ID: ids[0], Project: parent.run.Project, Pipeline: p, Facts: facts, Source: pipeline.TriggerParent,
 		Ref: parent.run.Ref, SHA: parent.run.SHA, Actor: parent.run.Actor, Priority: parent.run.Priority, Protected: parent.run.Protected,
 		Parent: parent.run.ID, ParentPos: start.Pos, ParentAttempt: start.Attempt, Key: start.Key,
 	})

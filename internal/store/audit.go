@@ -50,3 +50,14 @@ func (s *Store) AuditEvents(ctx context.Context, project, before int64, n int) (
 		return e, err
 	})
 }
+
+// RunAudit returns the newest events about an object, n at most.
+func (s *Store) RunAudit(ctx context.Context, object string, n int) ([]AuditEvent, error) {
+	rows, err := s.query(ctx, "SELECT id, at, actor, action, project, object, detail FROM audit WHERE object = ? ORDER BY id DESC LIMIT ?", object, n)
+	return collect(rows, err, func(rows *sql.Rows) (e AuditEvent, err error) {
+		var at int64
+		err = rows.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Project, &e.Object, &e.Detail)
+		e.At = fromMillis(at)
+		return e, err
+	})
+}

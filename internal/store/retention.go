@@ -61,7 +61,7 @@ func (s *Store) OldRuns(ctx context.Context, project, after int64, ended time.Ti
 // table that is added for runs is added here.
 var runTables = [...][2]string{
 	{"jobs", "run"}, {"attempts", "run"}, {"queue", "run"}, {"timers", "run"}, {"inbox", "run"},
-	{"slot_claims", "run"}, {"launches", "run"}, {"occurrences", "run"}, {"run_facts", "run"}, {"run_inputs", "run"},
+	{"slot_claims", "run"}, {"launches", "run"}, {"occurrences", "run"}, {"run_facts", "run"},
 	{"attempt_results", "run"}, {"retries_from_failed", "run"}, {"plans", "run"}, {"approvals", "run"}, {"runs", "id"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"refline/internal/api"
+	"refline/internal/errs"
 )
 
 func listPages() []page {
@@ -178,13 +179,16 @@ func showProject(c *request) (*View, error) {
 		rt.Rows = append(rt.Rows, c.runRow(r))
 	}
 	vt := table{ID: "variables", Title: "Variables", Columns: []string{"Name", "Environment", "Flags"}, Empty: [2]string{"No variables. Values are write-only:", "refline var set NAME --server --project " + p.Name}}
-	if list, err := c.API.Variables(c.ctx(), p.Name); err == nil { // who may not see them sees the rest
-		for _, v := range list {
-			vt.Rows = append(vt.Rows, []cell{code(v.Name), plain(cmp.Or(v.Environment, "*")), plain(strings.Join(variableFlags(v), ", "))})
-		}
-		d.Tables = []table{ft, rt, vt}
-	} else {
-		d.Tables = []table{ft, rt}
+	d.Tables = []table{ft, rt}
+	variables, err := c.API.Variables(c.ctx(), p.Name)
+	if err != nil && !errs.Is(err, errs.Denied) { // who may not see them sees the rest
+		return nil, err
+	}
+	for _, v := range variables {
+		vt.Rows = append(vt.Rows, []cell{code(v.Name), plain(cmp.Or(v.Environment, "*")), plain(strings.Join(variableFlags(v), ", "))})
+	}
+	if err == nil {
+		d.Tables = append(d.Tables, vt)
 	}
 	return &View{Template: "list", Title: p.Name, Section: "/projects", Command: "refline project show " + p.Name, Data: d}, nil
 }
@@ -299,12 +303,16 @@ func claims(list []api.SlotClaim) string {
 	for _, x := range list {
 		out = append(out, fmt.Sprintf("run %d", x.Run))
 	}
-	return cmp.Or(strings.Join(out, ", "), "nobody")
+	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
 func showSettings(c *request) (*View, error) {
 	d := listData{Heading: "Settings"}
-	if list, err := c.API.Tokens(c.ctx()); err == nil { // for who may see them
+	list, err := c.API.Tokens(c.ctx())
+	if err != nil && !errs.Is(err, errs.Denied) { // who may not see them sees the rest
+		return nil, err
+	}
+	if err == nil {
 		t := table{ID: "tokens", Title: "Tokens", Columns: []string{"Token", "Kind", "May", "Used", "Ends"}, Empty: [2]string{"No tokens.", "refline token create NAME --scope read"}}
 		slices.SortStableFunc(list, func(a, b api.Token) int { return b.Created.Compare(a.Created) })
 		for _, x := range list {
@@ -319,12 +327,12 @@ func showSettings(c *request) (*View, error) {
 		}
 		d.Tables = append(d.Tables, t)
 	}
-	list, err := c.API.Notifications(c.ctx(), "")
+	rules, err := c.API.Notifications(c.ctx(), "")
 	if err != nil {
 		return nil, err
 	}
 	t := table{ID: "notifications", Title: "Notifications", Columns: []string{"Name", "Project", "Kind", "To", "Of"}, Empty: [2]string{"No notifications.", "refline notify set NAME --webhook-url-file FILE"}}
-	for _, n := range list {
+	for _, n := range rules {
 		t.Rows = append(t.Rows, []cell{plain(n.Name), plain(cmp.Or(n.Project, "all")), plain(n.Kind), plain(cmp.Or(n.Host, strings.Join(n.To, ", "))), plain(strings.Join(n.Events, ", "))})
 	}
 	d.Tables = append(d.Tables, t)

@@ -405,7 +405,7 @@ func (c *request) runFacts(d *runData) {
 	if r.Ref != "" {
 		add(fact{Name: strings.ToUpper(s.RefKind[:1]) + s.RefKind[1:], Text: r.Ref, Path: searchPath("ref:" + quoted(r.Ref)), Code: true})
 	}
-	add(fact{Name: "Commit", Text: shortCommit(r.Commit), Path: searchPath("commit:" + r.Commit), Code: true})
+	add(fact{Name: "Commit", Text: shortCommit(r.Commit), Code: true})
 	add(fact{Name: "Message", Text: r.Title})
 	author, _, _ := strings.Cut(s.Author, " <")
 	add(fact{Name: "Author", Text: author})
@@ -418,7 +418,7 @@ func (c *request) runFacts(d *runData) {
 		add(fact{Name: "Started after", Text: duration(wait)})
 	}
 	for _, name := range sortedKeys(d.RunDetail.Inputs) {
-		d.Inputs = append(d.Inputs, fact{Name: name, Text: cut(inputText(d.RunDetail.Inputs[name]), 200), Path: searchPath("input." + name + ":" + quoted(inputText(d.RunDetail.Inputs[name]))), Code: true})
+		d.Inputs = append(d.Inputs, fact{Name: name, Text: cut(pipeline.InputText(d.RunDetail.Inputs[name]), 200), Code: true})
 	}
 	for _, name := range sortedKeys(d.Variables) {
 		d.Inputs = append(d.Inputs, fact{Name: name, Text: cut(d.Variables[name], 200), Code: true})
