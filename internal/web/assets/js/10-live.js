@@ -100,16 +100,11 @@ function fresh() {
 }
 
 let source
-let opened = false
 function connect() {
   if (source || !body.dataset.live || document.hidden) return
   const query = body.dataset.live === 'all' ? '' : '?' + body.dataset.live
   source = new EventSource(base + '/api/v1/events' + query)
-  source.onopen = () => {
-    if (opened) refresh()
-    opened = true
-    if (since) refresh()
-  }
+  source.onopen = refresh // for what changed between the page, or the last event, and now
   source.addEventListener('run', event => {
     document.dispatchEvent(new CustomEvent('refline:run', { detail: JSON.parse(event.data) }))
     refresh()
