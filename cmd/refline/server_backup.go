@@ -57,17 +57,24 @@ func (o *keptOptions) settle(e *env, cmd *cobra.Command) error {
 	return err
 }
 
-// openBlobs opens the store of blobs; end closes it.
-func (o *keptOptions) openBlobs(ctx context.Context) (_ blob.Store, end func() error, err error) {
+// open opens the database and the blobs; end closes both.
+func (o *keptOptions) open(ctx context.Context, database func(context.Context, string) (*store.Store, error)) (s *store.Store, blobs blob.Store, end func() error, err error) {
+	if s, err = database(ctx, server.Database(o.Options)); err != nil {
+		return nil, nil, nil, err
+	}
+	end = s.Close
 	if o.blobs != "" {
-		b, err := s3.Open(ctx, o.blobs)
-		return b, func() error { return nil }, err
+		blobs, err = s3.Open(ctx, o.blobs)
+	} else {
+		var f *blob.Folder
+		if f, err = blob.OpenFolder(server.BlobFolder(o.Data)); err == nil {
+			blobs, end = f, func() error { return errors.Join(f.Close(), s.Close()) }
+		}
 	}
-	f, err := blob.OpenFolder(server.BlobFolder(o.Data))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, errors.Join(err, end())
 	}
-	return f, f.Close, nil
+	return s, blobs, end, nil
 }
 
 func newServerBackupCmd(e *env) *cobra.Command {
@@ -104,12 +111,7 @@ func runBackup(ctx context.Context, e *env, o *keptOptions, to string, withKey b
 			return errs.E(errs.NotFound, "no server has its data in %s; name the folder (--data) or the database (--database)", o.Data)
 		}
 	}
-	s, err := store.OpenCurrent(ctx, server.Database(o.Options))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	blobs, end, err := o.openBlobs(ctx)
+	s, blobs, end, err := o.open(ctx, store.OpenCurrent)
 	if err != nil {
 		return err
 	}
@@ -203,12 +205,7 @@ func runRestore(ctx context.Context, e *env, o *keptOptions, from string) (err e
 		return err
 	}
 	defer unlock()
-	s, err := store.Open(ctx, server.Database(o.Options))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	blobs, end, err := o.openBlobs(ctx)
+	s, blobs, end, err := o.open(ctx, store.Open)
 	if err != nil {
 		return err
 	}
