@@ -9,16 +9,16 @@ type listData struct {
 	Heading string
 	Look    string // of the mark before the heading; "" for none
 	Says    template.HTML
-	Facts   []listFact
+	Facts   []fact
 	Tables  []table
 	Actions []action
 	Form    *runForm
 }
 
-// listFact is a line of the facts of a thing.
-type listFact struct {
-	Name  string
-	Value cell
+// fact is a line of the facts of a thing.
+type fact struct {
+	Name string
+	Cell
 }
 
 // table is a list of things. Empty says what would be there, and the command that makes
@@ -26,14 +26,14 @@ type listFact struct {
 type table struct {
 	ID, Title string
 	Columns   []string
-	Rows      [][]cell
+	Rows      [][]Cell
 	Empty     [2]string
 	More      string // path of the next page
 	MoreText  string
 }
 
-// cell is one value, as text or as made HTML.
-type cell struct {
+// Cell is one value, as text or as made HTML.
+type Cell struct {
 	Look string // of a mark before it
 	Text string
 	HTML template.HTML
@@ -50,15 +50,15 @@ type action struct {
 	Plain       bool
 }
 
-func plain(s string) cell      { return cell{Text: s} }
-func code(s string) cell       { return cell{Text: s, Code: true} }
-func link(s, path string) cell { return cell{Text: s, Path: path} }
+func plain(s string) Cell      { return Cell{Text: s} }
+func code(s string) Cell       { return Cell{Text: s, Code: true} }
+func link(s, path string) Cell { return Cell{Text: s, Path: path} }
 
 // facts leaves out those without a value.
-func facts(list ...listFact) []listFact {
-	var out []listFact
+func facts(list ...fact) []fact {
+	var out []fact
 	for _, f := range list {
-		if f.Value.Text != "" || f.Value.HTML != "" {
+		if f.Text != "" || f.HTML != "" {
 			out = append(out, f)
 		}
 	}

@@ -28,21 +28,21 @@ func showFlow(c *request) (*View, error) {
 	}
 	path := flowPath(f.Project, f.Name)
 	d := listData{Heading: f.Name, Form: &runForm{Path: path + "/run", Flow: f.Name, Usual: refText(f.RefKind, f.Ref), Inputs: c.PostFormValue("inputs"), Ref: c.PostFormValue("ref")}}
-	d.Facts = append(facts(listFact{"project", link(f.Project, projectPath(f.Project))}), storageFacts(f)...)
+	d.Facts = append(facts(fact{"project", link(f.Project, projectPath(f.Project))}), storageFacts(f)...)
 	for _, s := range f.Schedules {
 		every := cmp.Or(s.Cron, fmt.Sprintf("every %d s", s.Every))
-		value := cell{Text: every + " in " + s.Timezone}
+		value := Cell{Text: every + " in " + s.Timezone}
 		if s.Paused {
 			value.Text += ", paused"
 		} else if len(s.Next) > 0 {
 			value.Sub = "next " + s.Next[0].Format("2006-01-02 15:04 MST")
 		}
-		d.Facts = append(d.Facts, listFact{"schedule", value})
+		d.Facts = append(d.Facts, fact{"schedule", value})
 	}
 	pause := action{Path: path + "/pause", Label: "Pause", Fields: [][2]string{{"on", "true"}}}
 	if f.Paused {
 		pause.Label, pause.Fields = "Resume", [][2]string{{"on", "false"}}
-		d.Facts = append([]listFact{{"state", plain("paused: no schedule starts it")}}, d.Facts...)
+		d.Facts = append([]fact{{"state", plain("paused: no schedule starts it")}}, d.Facts...)
 	}
 	d.Actions = []action{pause}
 	runs, err := c.API.Runs(c.ctx(), api.RunQuery{Project: f.Project, Flow: f.Name, Limit: 20})
@@ -65,7 +65,7 @@ func showFlow(c *request) (*View, error) {
 }
 
 // storageFacts say where the code comes from.
-func storageFacts(f api.Flow) []listFact {
+func storageFacts(f api.Flow) []fact {
 	s := f.Storage
 	if s == nil {
 		return nil
@@ -75,9 +75,9 @@ func storageFacts(f api.Flow) []listFact {
 		depth = count(s.Depth, "commit", "commits")
 	}
 	return facts(
-		listFact{"repository", code(s.Repository)}, listFact{"host", plain(s.Host)}, listFact{"image", code(s.Image)}, listFact{"ref", plain(refText(s.RefKind, s.Ref))},
-		listFact{"commit", code(shortCommit(cmp.Or(s.Commit, f.Pinned)))}, listFact{"path", code(s.Path)}, listFact{"clone depth", plain(depth)}, listFact{"submodules", plain(s.Submodules)},
-		listFact{"transport", plain(s.Transport)}, listFact{"token user", plain(s.TokenUser)}, listFact{"secrets", plain(strings.Join(s.Secrets, ", "))}, listFact{"runtime", plain(f.Runtime)},
+		fact{"repository", code(s.Repository)}, fact{"host", plain(s.Host)}, fact{"image", code(s.Image)}, fact{"ref", plain(refText(s.RefKind, s.Ref))},
+		fact{"commit", code(shortCommit(cmp.Or(s.Commit, f.Pinned)))}, fact{"path", code(s.Path)}, fact{"clone depth", plain(depth)}, fact{"submodules", plain(s.Submodules)},
+		fact{"transport", plain(s.Transport)}, fact{"token user", plain(s.TokenUser)}, fact{"secrets", plain(strings.Join(s.Secrets, ", "))}, fact{"runtime", plain(f.Runtime)},
 	)
 }
 

@@ -28,13 +28,13 @@ func listPages() []page {
 }
 
 // runRow is a run in a table.
-func (c *request) runRow(r api.Run) []cell {
+func (c *request) runRow(r api.Run) []Cell {
 	line := lineOf(r)
 	took := template.HTML("")
 	if !r.Started.IsZero() {
 		took = c.Took(r.Started, r.Finished)
 	}
-	return []cell{
+	return []Cell{
 		{Look: line.Look, Text: lookName(line.Look)}, {Text: line.Name + " #" + strconv.FormatInt(r.Number, 10), Path: line.Path, Sub: cmp.Or(r.Why, r.Title)},
 		{Text: line.Source, Code: true}, plain(string(r.Trigger)), {HTML: c.Time(r.Created)}, {HTML: took},
 	}
@@ -118,13 +118,13 @@ func showFlows(c *request) (*View, error) {
 		last := plain("never")
 		if f.LastRun != nil {
 			look := lookOf(f.LastRun.Status, false)
-			last = cell{Look: look, Text: lookName(look), Path: runPath(f.LastRun.ID)}
+			last = Cell{Look: look, Text: lookName(look), Path: runPath(f.LastRun.ID)}
 		}
 		state := ""
 		if f.Paused {
 			state = "paused"
 		}
-		t.Rows = append(t.Rows, []cell{last, link(f.Name, flowPath(f.Project, f.Name)), link(f.Project, projectPath(f.Project)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml")), plain(state)})
+		t.Rows = append(t.Rows, []Cell{last, link(f.Name, flowPath(f.Project, f.Name)), link(f.Project, projectPath(f.Project)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml")), plain(state)})
 	}
 	return &View{Template: "list", Title: "Flows", Section: "/flows", Command: "refline flow list", Data: listData{Heading: "Flows", Tables: []table{t}}}, nil
 }
@@ -139,7 +139,7 @@ func showProjects(c *request) (*View, error) {
 	}
 	t := table{Columns: []string{"Project", "Repository", "Protected"}, Empty: [2]string{"No projects yet. Add a repository:", "refline project add URL"}}
 	for _, p := range list {
-		t.Rows = append(t.Rows, []cell{link(p.Name, projectPath(p.Name)), code(p.URL), plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))})
+		t.Rows = append(t.Rows, []Cell{link(p.Name, projectPath(p.Name)), code(p.URL), plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))})
 	}
 	return &View{Template: "list", Title: "Projects", Section: "/projects", Command: "refline project list", Data: listData{Heading: "Projects", Tables: []table{t}}}, nil
 }
@@ -151,15 +151,15 @@ func showProject(c *request) (*View, error) {
 		return nil, err
 	}
 	d := listData{Heading: p.Name, Facts: facts(
-		listFact{"repository", code(p.URL)}, listFact{"pipeline file", code(cmp.Or(p.File, ".gitlab-ci.yml"))}, listFact{"deploy key", plain(p.Key)}, listFact{"token", plain(p.TokenVariable)},
-		listFact{"protected", plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))},
+		fact{"repository", code(p.URL)}, fact{"pipeline file", code(cmp.Or(p.File, ".gitlab-ci.yml"))}, fact{"deploy key", plain(p.Key)}, fact{"token", plain(p.TokenVariable)},
+		fact{"protected", plain(cmp.Or(strings.Join(p.Protected, ", "), "the default branch"))},
 	)}
 	if l := p.Look; l != nil {
 		if l.Looked != nil {
-			d.Facts = append(d.Facts, listFact{"looked at", cell{HTML: c.Time(*l.Looked)}})
+			d.Facts = append(d.Facts, fact{"looked at", Cell{HTML: c.Time(*l.Looked)}})
 		}
 		if l.Error != "" {
-			d.Facts = append(d.Facts, listFact{"look failed", cell{Look: "failed", Text: l.Error}})
+			d.Facts = append(d.Facts, fact{"look failed", Cell{Look: "failed", Text: l.Error}})
 		}
 	}
 	flows, err := c.API.Flows(c.ctx(), p.Name, "", false)
@@ -168,7 +168,7 @@ func showProject(c *request) (*View, error) {
 	}
 	ft := table{ID: "flows", Title: "Flows", Columns: []string{"Flow", "Runs", "File"}, Empty: [2]string{"No flows of this project.", "refline flow register PATH --repo " + p.URL}}
 	for _, f := range flows {
-		ft.Rows = append(ft.Rows, []cell{link(f.Name, flowPath(p.Name, f.Name)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml"))})
+		ft.Rows = append(ft.Rows, []Cell{link(f.Name, flowPath(p.Name, f.Name)), plain(refText(f.RefKind, f.Ref)), code(cmp.Or(f.Path, ".gitlab-ci.yml"))})
 	}
 	runs, err := c.API.Runs(c.ctx(), api.RunQuery{Project: p.Name, Limit: 20})
 	if err != nil {
@@ -185,7 +185,7 @@ func showProject(c *request) (*View, error) {
 		return nil, err
 	}
 	for _, v := range variables {
-		vt.Rows = append(vt.Rows, []cell{code(v.Name), plain(cmp.Or(v.Environment, "*")), plain(strings.Join(variableFlags(v), ", "))})
+		vt.Rows = append(vt.Rows, []Cell{code(v.Name), plain(cmp.Or(v.Environment, "*")), plain(strings.Join(variableFlags(v), ", "))})
 	}
 	if err == nil {
 		d.Tables = append(d.Tables, vt)
@@ -213,9 +213,9 @@ func showEnvironments(c *request) (*View, error) {
 	}
 	t := table{Columns: []string{"Environment", "Project", "State", "Commit", "Deployed"}, Empty: [2]string{"No deployments yet. A job with environment: makes one when it succeeds.", "refline flow run FLOW"}}
 	for _, e := range list {
-		row := []cell{link(e.Name, environmentPath(e.Project, e.Name)), link(e.Project, projectPath(e.Project)), plain(e.State), {}, {}}
+		row := []Cell{link(e.Name, environmentPath(e.Project, e.Name)), link(e.Project, projectPath(e.Project)), plain(e.State), {}, {}}
 		if e.Last != nil {
-			row[3], row[4] = cell{Text: shortCommit(e.Last.Commit), Code: true, Sub: e.Last.Ref}, cell{HTML: c.Time(e.Last.Time)}
+			row[3], row[4] = Cell{Text: shortCommit(e.Last.Commit), Code: true, Sub: e.Last.Ref}, Cell{HTML: c.Time(e.Last.Time)}
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -227,10 +227,10 @@ func showEnvironment(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := listData{Heading: e.Name, Facts: facts(listFact{"project", link(e.Project, projectPath(e.Project))}, listFact{"state", plain(e.State)}, listFact{"address", plain(e.URL)})}
+	d := listData{Heading: e.Name, Facts: facts(fact{"project", link(e.Project, projectPath(e.Project))}, fact{"state", plain(e.State)}, fact{"address", plain(e.URL)})}
 	t := table{ID: "history", Title: "Deployments", Columns: []string{"When", "Commit", "Job", "By", "Plan", ""}, Empty: [2]string{"No deployments.", ""}}
 	for i, x := range e.Deployments {
-		row := []cell{{HTML: c.Time(x.Time)}, {Text: shortCommit(x.Commit), Code: true, Sub: x.Ref}, link(x.Job, jobPath(x.Run, x.Job)), plain(x.Actor), {Text: x.Plan[:min(len(x.Plan), 19)], Code: x.Plan != ""}, {}}
+		row := []Cell{{HTML: c.Time(x.Time)}, {Text: shortCommit(x.Commit), Code: true, Sub: x.Ref}, link(x.Job, jobPath(x.Run, x.Job)), plain(x.Actor), {Text: x.Plan[:min(len(x.Plan), 19)], Code: x.Plan != ""}, {}}
 		if i > 0 && x.Action == "start" {
 			row[5].Act = &action{Path: environmentPath(e.Project, e.Name) + "/redeploy", Label: "Deploy again", Fields: [][2]string{{"deployment", strconv.FormatInt(x.ID, 10)}}, Plain: true}
 		}
@@ -263,11 +263,11 @@ func showRunners(c *request) (*View, error) {
 		case r.Online:
 			state = "online"
 		}
-		seen := cell{Text: "never"}
+		seen := Cell{Text: "never"}
 		if !r.Seen.IsZero() {
-			seen = cell{HTML: c.Time(r.Seen)}
+			seen = Cell{HTML: c.Time(r.Seen)}
 		}
-		rt.Rows = append(rt.Rows, []cell{plain(r.Name), plain(state), plain(cmp.Or(strings.Join(r.Jobs, ", "), "nothing")), plain(strings.Join(r.Tags, ", ")), seen})
+		rt.Rows = append(rt.Rows, []Cell{plain(r.Name), plain(state), plain(cmp.Or(strings.Join(r.Jobs, ", "), "nothing")), plain(strings.Join(r.Tags, ", ")), seen})
 	}
 	runtimes, err := c.API.Runtimes(c.ctx())
 	if err != nil {
@@ -285,7 +285,7 @@ func showRunners(c *request) (*View, error) {
 				users = append(users, f.Name)
 			}
 		}
-		tt.Rows = append(tt.Rows, []cell{plain(r.Name), plain(r.Executor), code(r.Image), plain(strings.Join(users, ", "))})
+		tt.Rows = append(tt.Rows, []Cell{plain(r.Name), plain(r.Executor), code(r.Image), plain(strings.Join(users, ", "))})
 	}
 	slots, err := c.API.Slots(c.ctx())
 	if err != nil {
@@ -293,7 +293,7 @@ func showRunners(c *request) (*View, error) {
 	}
 	st := table{ID: "slots", Title: "Slots", Columns: []string{"Slot", "Places", "Held by", "Waiting"}, Empty: [2]string{"No slots: nothing limits runs across flows.", "refline slot set NAME MAX"}}
 	for _, s := range slots {
-		st.Rows = append(st.Rows, []cell{plain(s.Name), plain(cmp.Or(strings.TrimPrefix(strconv.Itoa(s.Max), "0"), "any number")), plain(claims(s.Holders)), plain(claims(s.Waiting))})
+		st.Rows = append(st.Rows, []Cell{plain(s.Name), plain(cmp.Or(strings.TrimPrefix(strconv.Itoa(s.Max), "0"), "any number")), plain(claims(s.Holders)), plain(claims(s.Waiting))})
 	}
 	return &View{Template: "list", Title: "Runners", Section: "/runners", Command: "refline runner list", Data: listData{Heading: "Runners", Tables: []table{rt, tt, st}}}, nil
 }
@@ -316,14 +316,14 @@ func showSettings(c *request) (*View, error) {
 		t := table{ID: "tokens", Title: "Tokens", Columns: []string{"Token", "Kind", "May", "Used", "Ends"}, Empty: [2]string{"No tokens.", "refline token create NAME --scope read"}}
 		slices.SortStableFunc(list, func(a, b api.Token) int { return b.Created.Compare(a.Created) })
 		for _, x := range list {
-			used, ends := cell{Text: "never"}, cell{Text: "when it is revoked"}
+			used, ends := Cell{Text: "never"}, Cell{Text: "when it is revoked"}
 			if x.Used != nil {
-				used = cell{HTML: c.Time(*x.Used)}
+				used = Cell{HTML: c.Time(*x.Used)}
 			}
 			if x.Expires != nil {
-				ends = cell{HTML: c.Time(*x.Expires)}
+				ends = Cell{HTML: c.Time(*x.Expires)}
 			}
-			t.Rows = append(t.Rows, []cell{plain(x.Name), plain(x.Kind), plain(strings.Join(append(slices.Clone(x.Scopes), x.Tags...), ", ")), used, ends})
+			t.Rows = append(t.Rows, []Cell{plain(x.Name), plain(x.Kind), plain(strings.Join(append(slices.Clone(x.Scopes), x.Tags...), ", ")), used, ends})
 		}
 		d.Tables = append(d.Tables, t)
 	}
@@ -333,7 +333,7 @@ func showSettings(c *request) (*View, error) {
 	}
 	t := table{ID: "notifications", Title: "Notifications", Columns: []string{"Name", "Project", "Kind", "To", "Of"}, Empty: [2]string{"No notifications.", "refline notify set NAME --webhook-url-file FILE"}}
 	for _, n := range rules {
-		t.Rows = append(t.Rows, []cell{plain(n.Name), plain(cmp.Or(n.Project, "all")), plain(n.Kind), plain(cmp.Or(n.Host, strings.Join(n.To, ", "))), plain(strings.Join(n.Events, ", "))})
+		t.Rows = append(t.Rows, []Cell{plain(n.Name), plain(cmp.Or(n.Project, "all")), plain(n.Kind), plain(cmp.Or(n.Host, strings.Join(n.To, ", "))), plain(strings.Join(n.Events, ", "))})
 	}
 	d.Tables = append(d.Tables, t)
 	return &View{Template: "list", Title: "Settings", Section: "/settings", Command: "refline token list", Data: d}, nil

@@ -46,12 +46,6 @@ type runData struct {
 	About    []fact
 }
 
-type fact struct {
-	Name, Text, Path string
-	Code             bool
-	HTML             template.HTML
-}
-
 type failureView struct {
 	api.Failure
 	Path, Text string
@@ -397,31 +391,31 @@ func (c *request) runFacts(d *runData) {
 			d.About = append(d.About, f)
 		}
 	}
-	add(fact{Name: "Project", Text: r.Project, Path: projectPath(r.Project)})
+	add(fact{Name: "Project", Cell: Cell{Text: r.Project, Path: projectPath(r.Project)}})
 	if r.Flow != "" {
-		add(fact{Name: "Flow", Text: r.Flow, Path: flowPath(r.Project, r.Flow)})
+		add(fact{Name: "Flow", Cell: Cell{Text: r.Flow, Path: flowPath(r.Project, r.Flow)}})
 	}
-	add(fact{Name: "Repository", Text: s.Repository})
+	add(fact{Name: "Repository", Cell: Cell{Text: s.Repository}})
 	if r.Ref != "" {
-		add(fact{Name: strings.ToUpper(s.RefKind[:1]) + s.RefKind[1:], Text: r.Ref, Path: searchPath("ref:" + quoted(r.Ref)), Code: true})
+		add(fact{Name: strings.ToUpper(s.RefKind[:1]) + s.RefKind[1:], Cell: Cell{Text: r.Ref, Path: searchPath("ref:" + r.Ref), Code: true}})
 	}
-	add(fact{Name: "Commit", Text: shortCommit(r.Commit), Code: true})
-	add(fact{Name: "Message", Text: r.Title})
+	add(fact{Name: "Commit", Cell: Cell{Text: shortCommit(r.Commit), Code: true}})
+	add(fact{Name: "Message", Cell: Cell{Text: r.Title}})
 	author, _, _ := strings.Cut(s.Author, " <")
-	add(fact{Name: "Author", Text: author})
-	add(fact{Name: "File", Text: s.Path, Code: true})
-	add(fact{Name: "Runtime", Text: s.Runtime})
+	add(fact{Name: "Author", Cell: Cell{Text: author}})
+	add(fact{Name: "File", Cell: Cell{Text: s.Path, Code: true}})
+	add(fact{Name: "Runtime", Cell: Cell{Text: s.Runtime}})
 	if s.Protected {
-		add(fact{Name: "Protected", Text: "yes: it may use protected variables"})
+		add(fact{Name: "Protected", Cell: Cell{Text: "yes: it may use protected variables"}})
 	}
 	if wait := r.Started.Sub(r.Created); !r.Started.IsZero() && wait >= 0 {
-		add(fact{Name: "Started after", Text: duration(wait)})
+		add(fact{Name: "Started after", Cell: Cell{Text: duration(wait)}})
 	}
 	for _, name := range sortedKeys(d.RunDetail.Inputs) {
-		d.Inputs = append(d.Inputs, fact{Name: name, Text: cut(pipeline.InputText(d.RunDetail.Inputs[name]), 200), Code: true})
+		d.Inputs = append(d.Inputs, fact{Name: name, Cell: Cell{Text: cut(pipeline.InputText(d.RunDetail.Inputs[name]), 200), Code: true}})
 	}
 	for _, name := range sortedKeys(d.Variables) {
-		d.Inputs = append(d.Inputs, fact{Name: name, Text: cut(d.Variables[name], 200), Code: true})
+		d.Inputs = append(d.Inputs, fact{Name: name, Cell: Cell{Text: cut(d.Variables[name], 200), Code: true}})
 	}
 	for _, a := range d.RunDetail.Acts {
 		text := a.Actor + " " + actName(a.Action)
@@ -437,7 +431,7 @@ func (c *request) runFacts(d *runData) {
 	d.Acts = append(d.Acts, actRow{At: c.Clock(r.Created), Text: started})
 	for _, a := range d.Attempts {
 		if a.Artifacts && a.Last && len(d.Files) < 50 {
-			d.Files = append(d.Files, fact{Name: a.Job, Path: jobPath(r.ID, a.Job) + "/artifacts"})
+			d.Files = append(d.Files, fact{Name: a.Job, Cell: Cell{Path: jobPath(r.ID, a.Job) + "/artifacts"}})
 		}
 	}
 }
@@ -452,12 +446,4 @@ func actName(action string) string {
 		return "started"
 	}
 	return action
-}
-
-// quoted is a value of a query, in quotation marks if it has spaces.
-func quoted(text string) string {
-	if strings.ContainsAny(text, " \t\"") || text == "" {
-		return strconv.Quote(text)
-	}
-	return text
 }

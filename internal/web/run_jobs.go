@@ -402,7 +402,7 @@ func reportsOf(tasks map[string]api.Tasks) []reportView {
 				}
 				v.More = len(r.Rows) - len(v.Rows)
 			case r.Kind == pipeline.StepLink && (strings.HasPrefix(r.URL, "https://") || strings.HasPrefix(r.URL, "http://")):
-				v.Links = []fact{{Name: cmp.Or(r.Title, r.URL), Path: r.URL}}
+				v.Links = []fact{{Name: cmp.Or(r.Title, r.URL), Cell: Cell{Path: r.URL}}}
 				v.Title = ""
 			default:
 				continue
