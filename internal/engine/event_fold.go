@@ -54,26 +54,9 @@ type foldedEvent struct {
 
 // taskLine is a line about a task as it is passed on.
 type taskLine struct {
-	Type    pipeline.StepType   `json:"type"`
-	ID      string              `json:"id"`
-	State   pipeline.TaskState  `json:"state,omitempty"`
-	Time    float64             `json:"t,omitempty"`
-	Name    string              `json:"name,omitempty"`
-	Kind    pipeline.TaskKind   `json:"kind,omitempty"`
-	Parent  *string             `json:"parent,omitempty"`
-	Index   int                 `json:"index,omitempty"`
-	Of      int                 `json:"of,omitempty"`
-	After   []string            `json:"after,omitempty"`
-	Tags    []string            `json:"tags,omitempty"`
-	Attempt int                 `json:"attempt,omitempty"`
-	Worker  string              `json:"worker,omitempty"`
-	Seconds float64             `json:"s,omitempty"`
-	Delay   float64             `json:"delay,omitempty"`
-	Reason  string              `json:"reason,omitempty"`
-	Error   *pipeline.TaskError `json:"error,omitempty"`
-	Text    string              `json:"text,omitempty"`
-	Stream  string              `json:"stream,omitempty"`
-	Level   string              `json:"level,omitempty"`
+	pipeline.TaskLine
+	Stream string `json:"stream,omitempty"` // of a line of its log
+	Level  string `json:"level,omitempty"`
 }
 
 // pace spaces lines of one kind: the gap grows with the time since the first.
@@ -254,10 +237,10 @@ func (f *eventFold) emitState(id string, last bool) {
 		return
 	}
 	delete(f.late, id)
-	line := &taskLine{
+	line := &taskLine{TaskLine: pipeline.TaskLine{
 		Type: pipeline.StepTask, ID: t.ID, State: t.State, Attempt: t.Attempt, Worker: t.Worker, Seconds: t.Seconds,
 		Delay: t.Delay, Reason: t.Reason,
-	}
+	}}
 	if t.State == pipeline.TaskFailed || t.State == pipeline.TaskRetrying || t.Attempt > 1 {
 		line.Error = t.Error
 	}

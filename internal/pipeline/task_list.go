@@ -18,26 +18,31 @@ const (
 	maxTaskWords   = 100      // tags and ids of a task
 )
 
-// TaskEvent is a line of $REFLINE_EVENTS that says something about a task.
-type TaskEvent struct {
+// TaskLine is a line of $REFLINE_EVENTS about one task.
+type TaskLine struct {
 	Type    StepType   `json:"type"`
 	ID      string     `json:"id"`
-	State   TaskState  `json:"state"`
-	Name    string     `json:"name"`
-	Time    float64    `json:"t"` // Unix seconds
-	Kind    TaskKind   `json:"kind"`
-	Parent  *string    `json:"parent"`
-	Index   int        `json:"index"`
-	Of      int        `json:"of"`
-	After   []string   `json:"after"`
-	Tags    []string   `json:"tags"`
-	Attempt int        `json:"attempt"`
-	Worker  string     `json:"worker"`
-	Seconds float64    `json:"s"`
-	Delay   float64    `json:"delay"`
-	Reason  string     `json:"reason"`
-	Error   *TaskError `json:"error"`
-	Text    string     `json:"text"`
+	State   TaskState  `json:"state,omitempty"`
+	Time    float64    `json:"t,omitempty"` // Unix seconds
+	Name    string     `json:"name,omitempty"`
+	Kind    TaskKind   `json:"kind,omitempty"`
+	Parent  *string    `json:"parent,omitempty"`
+	Index   int        `json:"index,omitempty"`
+	Of      int        `json:"of,omitempty"`
+	After   []string   `json:"after,omitempty"`
+	Tags    []string   `json:"tags,omitempty"`
+	Attempt int        `json:"attempt,omitempty"`
+	Worker  string     `json:"worker,omitempty"`
+	Seconds float64    `json:"s,omitempty"`
+	Delay   float64    `json:"delay,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	Error   *TaskError `json:"error,omitempty"`
+	Text    string     `json:"text,omitempty"`
+}
+
+// TaskEvent is a line of $REFLINE_EVENTS that says something about tasks.
+type TaskEvent struct {
+	TaskLine
 
 	// Of steps and progress.
 	Step    string  `json:"step"`
@@ -174,7 +179,7 @@ func (t *Task) fill(e *TaskEvent) {
 
 // step takes the older events of steps, whose names are their ids.
 func (l *TaskList) step(e *TaskEvent) *Task {
-	te := &TaskEvent{Type: StepTask, ID: "step " + e.Step, Name: e.Step, Kind: TaskKindStep, State: TaskRunning, Time: e.Time, Attempt: 1}
+	te := &TaskEvent{TaskLine: TaskLine{Type: StepTask, ID: "step " + e.Step, Name: e.Step, Kind: TaskKindStep, State: TaskRunning, Time: e.Time, Attempt: 1}}
 	if t := l.byID[te.ID]; t != nil && e.Type == StepStarted {
 		te.Attempt = t.Attempt + 1
 	} else if t != nil {
@@ -197,7 +202,7 @@ func (l *TaskList) progress(e *TaskEvent) *Task {
 	t := l.byID[e.ID]
 	if e.ID == "" && e.Step != "" {
 		if t = l.byID["step "+e.Step]; t == nil {
-			t = l.step(&TaskEvent{Type: StepStarted, Step: e.Step, Time: e.Time})
+			t = l.step(&TaskEvent{TaskLine: TaskLine{Type: StepStarted, Time: e.Time}, Step: e.Step})
 		}
 	}
 	if t == nil || t.State.Done() {
