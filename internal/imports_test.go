@@ -51,7 +51,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"web":                   "api diag graphview pipeline",
+	"web":                   "api diag graphview pipeline stack/planfile",
 	"web/browsertest":       "",
 	"image":                 "lock",
 	"server":                "diskspace telemetry web artifact api image scheduler store definition source git logfile lock netguard secret credential mask pipeline diag blob webhook notify forge stack/planfile",
@@ -116,7 +116,6 @@ var planned = map[string]string{
 	"localrun":  "source cache secret",
 
 	"scheduler": "credential",
-	"web":       "stack/planfile",
 	"server":    "variable history",
 }
 
@@ -181,7 +180,7 @@ var testImports = map[string]string{
 	"sshagent":       "forge",          // what GitLab masks of a key
 	"notify":         "store netguard", // rows of a real store
 	// pages of a real server with a runner
-	"web/browsertest": "api executor executor/process runner server",
+	"web/browsertest": "api executor executor/process runner server stack/planfile",
 }
 
 func TestImports(t *testing.T) {

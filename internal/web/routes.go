@@ -10,6 +10,7 @@ func pages() []page {
 		flowPages(),
 		logPages(),
 		runPages(),
+		planPages(),
 		preferencePages(),
 	)
 }

@@ -34,6 +34,19 @@ func (w *world) startRun(t *testing.T, mode string) api.Run {
 	return r
 }
 
+// startPlan starts a run that plans a stack, and waits until its plan waits for a person.
+func (w *world) startPlan(t *testing.T) api.Run {
+	t.Helper()
+	r, err := w.client.StartRun(t.Context(), api.RunInput{Project: "data/warehouse", Flow: "landing", Variables: w.planVariables()})
+	if err == nil {
+		err = w.rest(r.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // A run that is watched ends on the page without a reload. Focus and typed text stay.
 func TestRunIsLive(t *testing.T) {
 	b, w := story(t)
