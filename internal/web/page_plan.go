@@ -136,7 +136,7 @@ func (c *request) planView(p api.Plan, list []api.Plan) (*View, error) {
 	}
 	return &View{
 		Template: "plan", Title: fmt.Sprintf("%s: plan of %s", planWord(d), p.StackName), Look: d.Look, Section: "/runs",
-		Command: fmt.Sprintf("refline runs plan %d %s", p.Run, p.StackName), Live: fmt.Sprintf("run=%d", p.Run),
+		Command: fmt.Sprintf("refline runs plan %d %s", p.Run, shellWord(p.StackName)), Live: fmt.Sprintf("run=%d", p.Run),
 		Fragments: []string{"plan-head", "plan-gate"}, Data: d,
 	}, nil
 }

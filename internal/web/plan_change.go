@@ -54,7 +54,9 @@ func (c *request) planChanges(d *planData) []string {
 		return nil
 	}
 	for _, e := range planfile.Effects() {
-		d.Counts = append(d.Counts, planCount{e, p.Count(e)})
+		if n := p.Count(e); n > 0 || e != planfile.EffectMaybe && e != planfile.EffectImport {
+			d.Counts = append(d.Counts, planCount{e, n})
+		}
 	}
 	rank := func(x planfile.Change) int {
 		n := 2 * slices.Index(planfile.Effects(), x.Effect)

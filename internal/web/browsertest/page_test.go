@@ -49,7 +49,7 @@ func pageCases() []pageCase {
 		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
 		{"run-plan", ofRun("landing"), []string{"Review landing-dev", "Plans of stacks", "0 added"}},
 		{"plan", ofRun("landing", "/plans/landing-dev"), []string{"Waits for a person to review it", "LandingBucket", "replaced; the old one is kept", "BucketName", "includes/s3landingbucket.libsonnet:10:7", "opened by name", "Approve and start deploy-dev"}},
-		{"plan-hostile", ofRun("hostile", "/plans/%3Cb%20onclick=alert%281%29%3E"), []string{"Refused: 1 rule is broken", "</td><script>alert(1)</script>"}},
+		{"plan-hostile", ofRun("hostile", "/plans/%3Cb%20onfocus=alert%281%29%3E"), []string{"Refused: 1 rule is broken", "</td><script>alert(1)</script>"}},
 		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
 		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
 		{"log-hostile", func(w *world) string { return w.log("hostile", `"><img src=x onerror=alert(1)>`) }, []string{"<script>alert(1)</script> </pre></main> javascript:alert(1)", "click"}},

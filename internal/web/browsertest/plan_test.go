@@ -33,7 +33,7 @@ func writePlan(kind string) error {
 	p.Origin.Commit = os.Getenv("CI_COMMIT_SHA")
 	if kind == "hostile" {
 		bad := `</td><script>alert(1)</script><img src=x onerror=alert(1)>` + "\u202e"
-		p.StackName, p.Region, p.Account, p.ChangeSet = "<b onclick=alert(1)>", bad, bad, "javascript:alert(1)"
+		p.StackName, p.Region, p.Account, p.ChangeSet = "<b onfocus=alert(1)>", bad, bad, "javascript:alert(1)"
 		p.Changes[0].LogicalID, p.Changes[0].Type, p.Changes[0].Place.File = bad, bad, "javascript:alert(1)//"+bad
 		p.Changes[0].Properties[0].Path, p.Changes[0].Properties[0].Before, p.Changes[0].Properties[0].Cause = bad, &bad, bad
 		p.Parameters[0].Key, p.Parameters[0].Value = bad, bad

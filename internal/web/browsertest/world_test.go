@@ -111,6 +111,10 @@ stages: ["<script>alert(1)</script>"]
       echo '{"type":"markdown","text":"<script>alert(1)</script> [x](javascript:alert(1)) ![x](https://evil.example.com/x.png)"}' >> "$REFLINE_EVENTS"
       echo '{"type":"step_started","step":"<script>alert(1)</script>"}' >> "$REFLINE_EVENTS"
       exit 1
+plan:
+  stage: "<script>alert(1)</script>"
+  script: ['REFLINE_TEST_PLAN=hostile "$PLANNER"']
+  artifacts: {paths: ["*.plan.json"]}
 `
 
 var (
