@@ -82,8 +82,21 @@ type Resolved struct {
 // is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
 // that moved, and a [diag.Failure] with the findings of the configuration.
 func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
+	r, err := l.Compile(ctx, n, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.problems(r.Definition).Err(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Compile is [Launcher.Resolve] that leaves findings of the configuration in the
+// definition.
+func (l *Launcher) Compile(ctx context.Context, n Launch, id int64) (*Resolved, error) {
 	if n.ofImage() {
-		return l.resolveImage(ctx, n, id)
+		return l.compileImage(ctx, n, id)
 	}
 	remote, end, err := l.Remote(ctx, n.Project)
 	if err != nil {
@@ -112,9 +125,6 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 		Inputs: n.inputs(), Variables: variables,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := n.problems(d).Err(); err != nil {
 		return nil, err
 	}
 	return &Resolved{Commit: commit, Definition: d}, nil
