@@ -281,7 +281,7 @@ func (n Launch) resolve(ctx context.Context, remote *git.Remote) (git.Resolved, 
 
 // moved says at which commit a tag was that is gone.
 func (n Launch) moved(err error) error {
-	if f := n.Flow; f != nil && f.RefKind == string(git.KindTag) && f.Pinned != "" && errs.Is(err, errs.NotFound) {
+	if f := n.Flow; f != nil && n.Ref == (git.Ref{}) && f.RefKind == string(git.KindTag) && f.Pinned != "" && errs.Is(err, errs.NotFound) {
 		return errs.E(errs.Conflict, "tag %q of flow %s was at %.12s when it was registered and is deleted now: %w", f.Ref, f.Name, f.Pinned, err)
 	}
 	return err
