@@ -16,7 +16,7 @@ import (
 	"refline/internal/pipeline"
 )
 
-func newDemoCmd(e *env) *cobra.Command {
+func newDemoCmd(e *env, host JobHost) *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -29,7 +29,7 @@ On a terminal the server then goes on until Ctrl-C.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline demo\n  refline demo --once",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, once) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, host, once) },
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end after the last step, also on a terminal")
 	return cmd
@@ -43,14 +43,14 @@ type demo struct {
 	client *api.Client
 }
 
-func runDemo(ctx context.Context, e *env, once bool) (err error) {
+func runDemo(ctx context.Context, e *env, host JobHost, once bool) (err error) {
 	d := &demo{e: e}
 	if d.dir, err = os.MkdirTemp("", "refline-demo-"); err != nil {
 		return errs.E(errs.Unavailable, "a folder for the demonstration: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	d.repo = filepath.Join(d.dir, "example")
-	s, err := openServer(ctx, e, &serverOptions{data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0"})
+	s, err := openServer(ctx, e, &serverOptions{host: host, data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0"})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"refline/internal/errs"
 	"refline/internal/interrupt"
 	"refline/internal/localpipeline"
+	"refline/internal/maskrun"
+	"refline/internal/secretsource"
 	"refline/internal/terminal"
 )
 
@@ -173,4 +175,36 @@ func (e *env) asker() *terminal.Asker {
 		e.answers = &terminal.Asker{In: e.stdin, Stop: e.stop}
 	}
 	return e.answers
+}
+
+// setting is a value of the environment, otherwise when that is empty.
+func (e *env) setting(name, otherwise string) string {
+	if v := e.getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// orderly ends ctx when the user asks for an end: waiting stops, and AWS goes
+// on with what it does.
+func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if e.stop == nil {
+		return ctx, cancel
+	}
+	detach := context.AfterFunc(e.stop, cancel)
+	return ctx, func() { detach(); cancel() }
+}
+
+// secrets is where commands look for secrets.
+func (e *env) secrets() *secretsource.Source {
+	s := &secretsource.Source{
+		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, State: e.stateDir, Stdin: e.stdin, Stop: e.stop,
+		Note:  func(text string) { e.notef("%s", text) },
+		Local: func(repo string) (string, bool) { return localpipeline.LocalRepository(e.local(), repo) },
+	}
+	if in, ok := e.stdin.(*os.File); ok && maskrun.IsTerminal(in) {
+		s.Hidden = func(question string) ([]byte, error) { return e.askHidden(in, question) }
+	}
+	return s
 }

@@ -278,13 +278,3 @@ func newKeyRmCmd(e *env) *cobra.Command {
 		},
 	}
 }
-
-// oneArg wants one argument of the name that the help gives it.
-func oneArg(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return usagef("%s takes one %s, got %d; see %s --help", cmd.Name(), what, len(args), cmd.CommandPath())
-		}
-		return nil
-	}
-}

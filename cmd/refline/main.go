@@ -26,9 +26,6 @@ import (
 	"refline/internal/stackrun"
 )
 
-// version is set by the linker.
-var version = "dev"
-
 func main() {
 	if code, ok := podCommand(os.Args[1:]); ok {
 		os.Exit(code)
@@ -46,14 +43,8 @@ const (
 	exitCanceled = 130 // 128 + the number of the signal: 143 for TERM
 )
 
-// errRed says that a run ended red. It was shown already.
-var errRed = errors.New("the run is red")
-
 // errShown says that an error was shown already.
 var errShown = errors.New("shown")
-
-// usagef returns the error for a command line that makes no sense.
-func usagef(format string, args ...any) error { return errs.Usage(format, args...) }
 
 func run(args []string, e *env) int {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -173,10 +164,11 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 		}
 		return nil
 	}
+	host := jobHost(e)
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
-		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newImageCmd(e), newScheduleCmd(e), newSlotCmd(e), newEnvironmentCmd(e), newRuntimeCmd(e), newRunnerCmd(e), newTokenCmd(e), newAuditCmd(e), newDemoCmd(e), newNotifyCmd(e), newLoginCmd(e), newLogoutCmd(e),
+		newServerCmd(e, host), newProjectCmd(e), newFlowCmd(e), newImageCmd(e), newScheduleCmd(e), newSlotCmd(e), newEnvironmentCmd(e), newRuntimeCmd(e), newRunnerCmd(e, host), newTokenCmd(e), newAuditCmd(e), newDemoCmd(e, host), newNotifyCmd(e), newLoginCmd(e), newLogoutCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
 	root.SetHelpCommand(newHelpCmd())

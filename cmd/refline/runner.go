@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,7 +15,15 @@ import (
 	"refline/internal/runner"
 )
 
+// JobHost is what runs jobs on this computer.
+type JobHost struct {
+	Kinds         func() []executor.Kind // executors beside those that make pods
+	PythonEnv     func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error)
+	PythonPackage func() (string, error)
+}
+
 type runnerOptions struct {
+	host                      JobHost
 	url, tokenFile, name, dir string
 	tags, executors           []string
 	pods                      podOptions
@@ -23,8 +32,8 @@ type runnerOptions struct {
 	grace                     time.Duration
 }
 
-func newRunnerCmd(e *env) *cobra.Command {
-	o := &runnerOptions{}
+func newRunnerCmd(e *env, host JobHost) *cobra.Command {
+	o := &runnerOptions{host: host}
 	cmd := &cobra.Command{
 		Use:   "runner",
 		Short: "Run the jobs of a server on this computer",
@@ -79,7 +88,7 @@ func runRunner(ctx context.Context, e *env, o *runnerOptions) error {
 	if err != nil {
 		return err
 	}
-	options := jobRunnerOptions(e, e.path(dir), kinds)
+	options := o.host.runner(e, e.path(dir), kinds)
 	options.URL, options.Token = o.url, func() string { return token }
 	options.Name, options.Tags, options.Slots, options.AllowHTTP, options.Grace = o.name, o.tags, o.jobs, o.allowHTTP, o.grace
 	work, cancel := context.WithCancel(ctx)
@@ -90,7 +99,7 @@ func runRunner(ctx context.Context, e *env, o *runnerOptions) error {
 
 // kinds are the executors that the runner offers.
 func (o *runnerOptions) kinds(e *env, url string) ([]executor.Kind, error) {
-	all := executorKinds(e, &runOptions{})
+	all := o.host.Kinds()
 	if len(o.executors) == 0 {
 		return all, nil
 	}
@@ -98,7 +107,7 @@ func (o *runnerOptions) kinds(e *env, url string) ([]executor.Kind, error) {
 	for _, name := range o.executors {
 		found := false
 		if name == "kubernetes" {
-			kind, err := o.pods.kind(e, o, url)
+			kind, err := o.pods.kind(e, o.name, url, o.allowHTTP)
 			if err != nil {
 				return nil, err
 			}
@@ -117,15 +126,15 @@ func (o *runnerOptions) kinds(e *env, url string) ([]executor.Kind, error) {
 	return kinds, nil
 }
 
-// jobRunnerOptions are those that every runner of this computer has.
-func jobRunnerOptions(e *env, dir string, kinds []executor.Kind) runner.Options {
+// runner is what every runner of this computer is started with.
+func (h JobHost) runner(e *env, dir string, kinds []executor.Kind) runner.Options {
 	binary, err := os.Executable()
 	if err != nil {
 		binary = ""
 	}
 	return runner.Options{
 		Version: version, Dir: dir, Kinds: kinds, Binary: binary, Environ: runner.HostEnviron(e.environ()),
-		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e), Notice: func(text string) { e.notef("runner: %s", text) },
+		PythonEnv: h.PythonEnv, PythonPackage: h.PythonPackage, Notice: func(text string) { e.notef("runner: %s", text) },
 	}
 }
 
@@ -139,7 +148,7 @@ func (s *openedServer) startRunner(ctx context.Context, e *env) (end func(), err
 	if err != nil {
 		return nil, err
 	}
-	o := jobRunnerOptions(e, filepath.Join(s.data, "runner"), executorKinds(e, &runOptions{}))
+	o := s.o.host.runner(e, filepath.Join(s.data, "runner"), s.o.host.Kinds())
 	o.URL, o.Token, o.Transport, o.Embedded = "http://server", func() string { return token }, s.Transport(), true
 	o.Name, o.AllowFile, o.AllowHTTP, o.Grace = "local", true, true, 10*time.Second
 	if o.Slots = s.o.jobs; o.Slots <= 0 {

@@ -27,12 +27,12 @@ func (o *podOptions) bind(e *env, f *pflag.FlagSet) {
 	f.StringVar(&o.url, "pod-url", "", "with kubernetes: address of the server as pods reach it (default --url)")
 }
 
-// kind is the executor that makes pods.
-func (o *podOptions) kind(e *env, r *runnerOptions, url string) (executor.Kind, error) {
+// kind is the executor that makes pods for the runner of this name, default the
+// computer's; url is how runners reach the server.
+func (o *podOptions) kind(e *env, name, url string, allowHTTP bool) (executor.Kind, error) {
 	if o.agentImage == "" {
 		return executor.Kind{}, usagef("--executor kubernetes: which image has refline and git? --agent-image IMAGE, or REFLINE_AGENT_IMAGE")
 	}
-	name := r.name
 	if name == "" {
 		name, _ = os.Hostname()
 	}
@@ -44,7 +44,7 @@ func (o *podOptions) kind(e *env, r *runnerOptions, url string) (executor.Kind, 
 				return nil, err
 			}
 			return kubernetes.New(cluster, kubernetes.Options{
-				Runner: name, URL: cmp.Or(o.url, url), AgentImage: o.agentImage, Namespace: o.namespace, AllowHTTP: r.allowHTTP,
+				Runner: name, URL: cmp.Or(o.url, url), AgentImage: o.agentImage, Namespace: o.namespace, AllowHTTP: allowHTTP,
 			}, func(text string) { e.notef("runner: %s", text) }), nil
 		},
 	}, nil

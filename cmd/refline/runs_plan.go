@@ -29,7 +29,7 @@ by a later run.
 Exit codes: 0 started, 1 error or refused, 2 usage.`,
 		Example: "  refline runs play 42 load\n  refline runs plan 42\n  refline runs play 42 deploy --digest sha256:9c1f0a…",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, id, err := o.run(cmd.Context(), e, args)
+			client, id, err := connectRun(cmd.Context(), e, *o, args)
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ configuration or in CloudFormation.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline runs plan 42\n  refline runs plan 42 landing --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, id, err := o.run(cmd.Context(), e, args)
+			client, id, err := connectRun(cmd.Context(), e, *o, args)
 			if err != nil {
 				return err
 			}

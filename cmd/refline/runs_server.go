@@ -188,7 +188,7 @@ func serverRun(ctx context.Context, client *api.Client, args []string) (int64, e
 }
 
 // run finds the server and the run that args name.
-func (o connectOptions) run(ctx context.Context, e *env, args []string) (*api.Client, int64, error) {
+func connectRun(ctx context.Context, e *env, o connectOptions, args []string) (*api.Client, int64, error) {
 	client, err := o.connect(e)
 	if err != nil {
 		return nil, 0, err
@@ -326,7 +326,7 @@ func newRunsCancelCmd(e *env) *cobra.Command {
 		Long:    "Cancel a run of a server, or one of its jobs. Jobs that run are stopped; their\nafter_script still runs.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runs cancel 42\n  refline runs cancel 42 --job load",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, id, err := o.run(cmd.Context(), e, args)
+			client, id, err := connectRun(cmd.Context(), e, *o, args)
 			if err != nil {
 				return err
 			}
@@ -347,7 +347,7 @@ func newRunsWaitCmd(e *env) *cobra.Command {
 		Example: "  refline runs wait 42",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			client, id, err := o.run(ctx, e, args)
+			client, id, err := connectRun(ctx, e, *o, args)
 			if err != nil {
 				return err
 			}

@@ -25,6 +25,7 @@ import (
 )
 
 type serverOptions struct {
+	host                            JobHost
 	config                          string
 	data, listen, database, blobs   string
 	minFree                         string
@@ -35,8 +36,8 @@ type serverOptions struct {
 	mail                            mailOptions
 }
 
-func newServerCmd(e *env) *cobra.Command {
-	o := &serverOptions{}
+func newServerCmd(e *env, host JobHost) *cobra.Command {
+	o := &serverOptions{host: host}
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run the server: flows, schedules, runs, and a runner",
@@ -77,14 +78,6 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
 	cmd.AddCommand(newServerLinkCmd(e), newServerStatusCmd(e), newServerCheckCmd(e), newServerKeyCmd(e), newServerBackupCmd(e), newServerRestoreCmd(e))
 	return cmd
-}
-
-// setting is a value of the environment, otherwise when that is empty.
-func (e *env) setting(name, otherwise string) string {
-	if v := e.getenv(name); v != "" {
-		return v
-	}
-	return otherwise
 }
 
 func runServer(ctx context.Context, e *env, o *serverOptions) error {

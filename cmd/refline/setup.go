@@ -7,8 +7,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"refline/internal/executor"
 	"refline/internal/pythonenv"
 )
+
+// jobHost is what runs the jobs of a server on this computer.
+func jobHost(e *env) JobHost {
+	return JobHost{
+		Kinds:     func() []executor.Kind { return executorKinds(e, &runOptions{}) },
+		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e),
+	}
+}
 
 // pythonEnv makes the environments of Python scripts in the cache folder.
 func pythonEnv(e *env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {

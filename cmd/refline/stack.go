@@ -134,14 +134,3 @@ func (o *stackOptions) reached(e *env, operation func(*stackrun.Place) stackrun.
 		return stackrun.Reach(ctx, p, o.selection(), names, operation(p))
 	})
 }
-
-// orderly ends ctx when the user asks for an end: waiting stops, and AWS goes
-// on with what it does.
-func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if e.stop == nil {
-		return ctx, cancel
-	}
-	detach := context.AfterFunc(e.stop, cancel)
-	return ctx, func() { detach(); cancel() }
-}
