@@ -174,6 +174,7 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
 	"checkout":       "gitlabci",
+	"server":         "archive workspace",     // artifacts as a runner sends them
 	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
 	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
 	"engine":         "executor/process",      // what a shell makes of a job's script

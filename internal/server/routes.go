@@ -78,6 +78,7 @@ func (s *Server) routes() http.Handler {
 	s.taskRoutes(a)
 	s.inputRoutes(a)
 	s.logRoutes(a)
+	s.artifactRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)

@@ -72,21 +72,23 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
-	tasks     taskViews
-	inputs    inputViews
-	blobs     blob.Store
-	files     *Files
-	looker    *scheduler.Looker
-	looks     *scheduler.LookQueue
-	polls     chan struct{} // wakes lookAround
-	wanted    chan struct{} // wakes launchRuns
-	notices   *notices
-	tails     logTails
-	site      *web.Site
-	unlock    func()
-	room      *room
-	metrics   *telemetry.Metrics
-	started   time.Time
+	// artifactReads has a place for each archive that is read for a page.
+	artifactReads chan struct{}
+	tasks         taskViews
+	inputs        inputViews
+	blobs         blob.Store
+	files         *Files
+	looker        *scheduler.Looker
+	looks         *scheduler.LookQueue
+	polls         chan struct{} // wakes lookAround
+	wanted        chan struct{} // wakes launchRuns
+	notices       *notices
+	tails         logTails
+	site          *web.Site
+	unlock        func()
+	room          *room
+	metrics       *telemetry.Metrics
+	started       time.Time
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
@@ -106,7 +108,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
-	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now()}
+	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now(), artifactReads: make(chan struct{}, artifactReads)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -483,7 +483,7 @@ func (c *request) runFacts(d *runData) {
 	d.Acts = append(d.Acts, actRow{At: c.Clock(r.Created), Text: started})
 	for _, a := range d.Attempts {
 		if a.Artifacts && a.Last && len(d.Files) < 50 {
-			d.Files = append(d.Files, fact{Name: a.Job, Cell: Cell{Path: jobPath(r.ID, a.Job) + "/artifacts"}})
+			d.Files = append(d.Files, fact{Name: a.Job, Cell: Cell{Text: "files", Path: jobPath(r.ID, a.Job) + "/artifacts"}})
 		}
 	}
 }

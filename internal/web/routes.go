@@ -11,6 +11,7 @@ func pages() []page {
 		logPages(),
 		runPages(),
 		planPages(),
+		artifactPages(),
 		preferencePages(),
 	)
 }

@@ -123,3 +123,16 @@ func TestPlanThatIsVoid(t *testing.T) {
 		t.Errorf("deploy-dev is %s, %v", jobOf(got, "deploy-dev").Status, err)
 	}
 }
+
+// A web page that a job kept opens alone: it runs no script, and asks for nothing.
+func TestArtifactHasNoRights(t *testing.T) {
+	b, w := story(t)
+	b.open(fmt.Sprintf("/runs/%d/jobs/plan/artifacts/view?path=out%%2Fpage.html", w.runs["landing"]))
+	link := value[string](b, `[...document.querySelectorAll('.acts a')].find(a => a.textContent === 'Open alone').href`)
+	b.complaints()
+	b.do("open alone", chromedp.Navigate(link))
+	b.see("p", "Coverage 81.4 %")
+	if got := value[string](b, `document.title + ' ' + origin`); got != "report null" {
+		t.Errorf("title and origin of the page: %s, want it without script and without an origin", got)
+	}
+}

@@ -159,9 +159,9 @@ plan:
     - 'REFLINE_TEST_PLAN=landing-dev "$PLANNER"'
     - mkdir -p out/charts
     - printf 'orders 3150000\norder_lines 9204411\n' > out/rows.txt
-    - echo '<!doctype html><title>report</title><script>parent.document.title = "taken"; document.title = "taken"</script><p>Coverage 81.4 %' > out/report.html
-    - echo '# Loaded' > out/readme.md
-    - printf '\211PNG\r\n\032\n' > out/charts/rows.png
+    - echo '<!doctype html><title>report</title><script>parent.document.title = "taken"; document.title = "taken"</script><p>Coverage 81.4 %' > out/page.html
+    - echo '# Loaded <script>alert(1)</script> [x](javascript:alert(1))' > out/readme.md
+    - echo '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><script>document.title = "taken"</script><rect width="90" height="40" fill="teal"/></svg>' > out/charts/rows.svg
     - echo x > 'out/<img src=x onerror=alert(1)>.txt'
     - ln -s /etc/passwd out/secret
   artifacts: {paths: [out, "*.plan.json"]}
