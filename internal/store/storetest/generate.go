@@ -64,7 +64,7 @@ func (g Generated) from(first, end int) string {
 // rows are the statements for a range of runs.
 func (g Generated) rows(first, end int) []string {
 	from := g.from(first, end)
-	flow := fmt.Sprintf("(i * 7919 %% %d)", g.Projects*g.Flows)
+	flow := fmt.Sprintf("(CAST(i AS BIGINT) * 7919 %% %d)", g.Projects*g.Flows)
 	return []string{
 		from + fmt.Sprintf(`INSERT INTO runs (id, project, number, flow, pipeline, version, status, result, stages, source, ref, sha, actor, created_at, started_at, finished_at)
 			SELECT %[1]d + i, 1000 + %[2]s / %[3]d, 1 + i, CASE WHEN i %% 4 = 0 THEN 0 ELSE 100000 + %[2]s END, t.pipeline, t.version,
