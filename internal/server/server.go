@@ -72,23 +72,25 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	tasks     taskViews
+	inputs    inputViews
+	blobs     blob.Store
+	files     *Files
+	looker    *scheduler.Looker
+	looks     *scheduler.LookQueue
+	polls     chan struct{} // wakes lookAround
+	wanted    chan struct{} // wakes launchRuns
+	notices   *notices
+	tails     logTails
+	marks     logMarks
+	site      *web.Site
+	unlock    func()
+	room      *room
+	metrics   *telemetry.Metrics
+	started   time.Time
+
 	// artifactReads has a place for each archive that is read for a page.
 	artifactReads chan struct{}
-	tasks         taskViews
-	inputs        inputViews
-	blobs         blob.Store
-	files         *Files
-	looker        *scheduler.Looker
-	looks         *scheduler.LookQueue
-	polls         chan struct{} // wakes lookAround
-	wanted        chan struct{} // wakes launchRuns
-	notices       *notices
-	tails         logTails
-	site          *web.Site
-	unlock        func()
-	room          *room
-	metrics       *telemetry.Metrics
-	started       time.Time
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
