@@ -9,6 +9,7 @@ func pages() []page {
 		listPages(),
 		flowPages(),
 		logPages(),
+		comparePages(),
 		runPages(),
 		planPages(),
 		artifactPages(),

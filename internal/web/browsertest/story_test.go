@@ -107,6 +107,23 @@ func TestKeyboard(t *testing.T) {
 	b.until("the search has the focus", `document.activeElement.name === 'q'`)
 }
 
+// By keyboard alone: from a run that failed to what differs from the run before.
+func TestCompareByKeyboard(t *testing.T) {
+	b, w := story(t)
+	b.open(fmt.Sprintf("/runs/%d", w.runs["fail"]))
+	b.see("#run-head", fmt.Sprintf("The run before it was good: run %d", w.runs["pass"]))
+	for range 60 {
+		if value[bool](b, `document.activeElement.matches('#run-head .acts a[href*="/compare?"]')`) {
+			break
+		}
+		b.do("tab", chromedp.KeyEvent("\t"))
+	}
+	b.do("open it", chromedp.KeyEvent("\r"))
+	b.until("the comparison", fmt.Sprintf(`location.search === '?a=%d&b=%d' && document.documentElement.hasAttribute('data-ready')`, w.runs["pass"], w.runs["fail"]))
+	b.see("tr.worse", "load_events")
+	b.see("tr.differs", "fail")
+}
+
 // Without script: open a failed run, read its lines, retry it; who did it is kept.
 func TestWithoutScript(t *testing.T) {
 	b, w := story(t)
