@@ -13,6 +13,11 @@ type listData struct {
 	Tables  []table
 	Actions []action
 	Form    *runForm
+
+	Crumbs []Cell // pages above this one
+	Tabs   []tab  // pages of the same thing
+	Notice *notice
+	Forms  []*form
 }
 
 // fact is a line of the facts of a thing.
@@ -30,6 +35,8 @@ type table struct {
 	Empty     [2]string
 	More      string // path of the next page
 	MoreText  string
+	Note      string  // below the title
+	Forms     []*form // below the rows
 }
 
 // Cell is one value, as text or as made HTML.
@@ -41,6 +48,7 @@ type Cell struct {
 	Sub  string // below it
 	Code bool
 	Act  *action
+	Fold *fold
 }
 
 // action is a button that posts.
@@ -48,6 +56,32 @@ type action struct {
 	Path, Label string
 	Fields      [][2]string
 	Plain       bool
+	Sure        string // question that it asks first; "" for none
+	Yes         string // the button that does it then
+}
+
+// fold is what shows when it is opened.
+type fold struct {
+	Label   string
+	Open    bool
+	Code    string
+	Text    string
+	Link    string // address outside of this server
+	Command string
+}
+
+// tab is one of several pages of a thing.
+type tab struct {
+	Name, Path string
+	Current    bool
+}
+
+// notice says what came of what was asked for.
+type notice struct {
+	Text    string
+	Once    string // that is shown this once
+	More    string
+	Command string
 }
 
 func plain(s string) Cell      { return Cell{Text: s} }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,7 +46,7 @@ type Route struct {
 	Handler http.HandlerFunc
 }
 
-// page is a row of the table of pages; exactly one of show and do is set.
+// page is a row of the table of pages; exactly one of show, do and reply is set.
 type page struct {
 	pattern string
 	need    string
@@ -53,8 +54,11 @@ type page struct {
 	show func(*request) (*View, error)
 	// do makes a change and returns the path of the page to go on with. After an
 	// error, back shows the page where it was asked for.
-	do   func(*request) (path string, err error)
-	back func(*request) (*View, error)
+	do func(*request) (path string, err error)
+	// reply makes a change and shows what came of it, where the browser must not ask for
+	// that again: what is shown only once.
+	reply func(*request) (*View, error)
+	back  func(*request) (*View, error)
 }
 
 const projectPrefix = "/p/{project}/"
@@ -113,7 +117,7 @@ func (s *Site) serveProject(w http.ResponseWriter, r *http.Request) {
 func (s *Site) handler(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := s.newRequest(w, r)
-		if p.do != nil {
+		if p.show == nil {
 			c.change(p)
 			return
 		}
@@ -138,6 +142,8 @@ type request struct {
 	now    time.Time
 	// problem is what went wrong with a change that was asked for on this page.
 	problem error
+	placed  bool        // the problem is beside a form
+	who     *api.Caller // see [request.caller]
 }
 
 func (s *Site) newRequest(w http.ResponseWriter, r *http.Request) *request {
@@ -153,8 +159,14 @@ func (s *Site) newRequest(w http.ResponseWriter, r *http.Request) *request {
 
 // change does what a form asks for and sends the browser on.
 func (c *request) change(p page) {
-	path, err := "", c.ParseForm()
-	if err == nil {
+	path, err := "", c.readForm()
+	if err == nil && p.reply != nil {
+		var view *View
+		if view, err = p.reply(c); err == nil {
+			c.render(http.StatusOK, view)
+			return
+		}
+	} else if err == nil {
 		path, err = p.do(c)
 	}
 	if err == nil {
@@ -173,6 +185,19 @@ func (c *request) change(p page) {
 		return
 	}
 	c.render(statusOf(err), view)
+}
+
+// readForm reads what a form sent.
+func (c *request) readForm() error {
+	err := c.ParseForm()
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return invalid("the form is larger than %d KiB; send it by the command that the page names", large.Limit>>10)
+	}
+	if err != nil {
+		return invalid("the form cannot be read: %v", err)
+	}
+	return nil
 }
 
 // ctx is the context of the request.
