@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strconv"
 	"strings"
 
 	"refline/internal/api"
@@ -112,4 +113,20 @@ func (c *request) caller() (api.Caller, error) {
 		c.who = &who
 	}
 	return *c.who, nil
+}
+
+// maxNumber is far above what a form asks for, and far from an overflow.
+const maxNumber = 1_000_000_000
+
+// number is a field with a whole number; an empty one is 0.
+func (c *request) number(name string) (int64, error) {
+	text := c.typed(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > maxNumber {
+		return 0, invalid("%q is not a whole number from 0 to %s", text, number(maxNumber))
+	}
+	return n, nil
 }

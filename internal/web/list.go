@@ -17,6 +17,7 @@ type listData struct {
 	Crumbs []Cell // pages above this one
 	Tabs   []tab  // pages of the same thing
 	Notice *notice
+	Steps  []string // what is left to do, in order
 	Forms  []*form
 }
 

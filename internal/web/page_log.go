@@ -73,7 +73,7 @@ func showLog(c *request) (*View, error) {
 	}
 	v := &View{
 		Template: "log", Title: lookName(d.Look) + ": " + d.Job.Name + " #" + strconv.FormatInt(d.Run.Number, 10), Look: d.Look, Section: "/runs",
-		Command: "refline runs log " + strconv.FormatInt(d.Run.ID, 10) + " " + shellWord(d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines"}, Data: d,
+		Command: command("runs", "log", strconv.FormatInt(d.Run.ID, 10), d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines"}, Data: d,
 	}
 	return v, nil
 }

@@ -43,6 +43,7 @@ func New(o Options) *Site {
 type Route struct {
 	Pattern string // "METHOD /path"
 	Need    string // action of the API that its caller needs; "public" for none
+	Or      string // another action that will do; "" for none
 	Handler http.HandlerFunc
 }
 
@@ -66,7 +67,7 @@ const projectPrefix = "/p/{project}/"
 // Routes are all addresses of the site. Those of projects come by one pattern for
 // each method, because the names of projects have slashes.
 func (s *Site) Routes() []Route {
-	routes := []Route{{"GET /assets/{name}", "public", s.serveAsset}}
+	routes := []Route{{Pattern: "GET /assets/{name}", Need: "public", Handler: s.serveAsset}}
 	s.projects = http.NewServeMux()
 	methods := map[string]string{} // of pages of projects, with the least that any of them needs
 	for _, p := range pages() {
@@ -76,14 +77,15 @@ func (s *Site) Routes() []Route {
 			s.projects.HandleFunc(p.pattern, handler)
 			methods[method] = "read"
 			if method != http.MethodGet { // what a page then does is up to the API
-				methods[method] = "run"
+				methods[method] = "run secret"
 			}
 			continue
 		}
-		routes = append(routes, Route{p.pattern, p.need, handler})
+		routes = append(routes, Route{Pattern: p.pattern, Need: p.need, Handler: handler})
 	}
-	for method, need := range methods {
-		routes = append(routes, Route{method + " /p/{path...}", need, s.serveProject})
+	for method, needs := range methods {
+		need, or, _ := strings.Cut(needs, " ")
+		routes = append(routes, Route{Pattern: method + " /p/{path...}", Need: need, Or: or, Handler: s.serveProject})
 	}
 	return routes
 }

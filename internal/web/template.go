@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"html/template"
 	"io/fs"
 	"strings"
@@ -58,7 +59,14 @@ func functions() template.FuncMap {
 			}
 			return ""
 		},
-		"short":    shortCommit,
+		"short": shortCommit,
+		"command": func(words ...any) string {
+			var list []string
+			for _, w := range words {
+				list = append(list, fmt.Sprint(w))
+			}
+			return command(list...)
+		},
 		"duration": duration,
 		"runPath":  runPath, "jobPath": jobPath, "projectPath": projectPath, "flowPath": flowPath, "environmentPath": environmentPath,
 		"add": func(a, b int) int { return a + b },
