@@ -2,6 +2,7 @@ package web
 
 import (
 	"html/template"
+	"slices"
 )
 
 // listData is what the template "list" shows: facts, then tables.
@@ -17,7 +18,7 @@ type listData struct {
 	Crumbs []Cell // pages above this one
 	Tabs   []tab  // pages of the same thing
 	Notice *notice
-	Steps  []string // what is left to do, in order
+	Steps  []string // what is left to do at a forge, in order
 	Forms  []*form
 }
 
@@ -39,6 +40,10 @@ type table struct {
 	Note      string  // below the title
 	Forms     []*form // below the rows
 }
+
+// Cards reports whether rows are cards on a narrow screen: what can be done with a row
+// must not be out of sight at its end.
+func (t table) Cards() bool { return slices.Contains(t.Columns, "") }
 
 // Cell is one value, as text or as made HTML.
 type Cell struct {
@@ -84,6 +89,9 @@ type notice struct {
 	More    string
 	Command string
 }
+
+// Blank reports whether there is nothing to show.
+func (c Cell) Blank() bool { return c == Cell{} }
 
 func plain(s string) Cell      { return Cell{Text: s} }
 func code(s string) Cell       { return Cell{Text: s, Code: true} }

@@ -43,6 +43,7 @@ func showLint(c *request) (*View, error) {
 		case err != nil: // a ref or a file that is not there is typed anew
 			f.Problem = problemOf(err)
 		default:
+			f.Title, f.Open = "Check another file or ref", false
 			lintResult(&d, v, found)
 		}
 	}
@@ -52,12 +53,11 @@ func showLint(c *request) (*View, error) {
 
 func lintResult(d *listData, v *View, l api.Lint) {
 	errors, warnings := 0, 0
-	t := table{ID: "findings", Title: "Findings", Columns: []string{"Place", "Finding"}}
+	t := table{ID: "findings", Title: "Findings", Columns: []string{"Place", "Level", "Finding"}}
 	for _, f := range l.Findings {
-		look := "warned"
-		switch f.Level {
+		level := f.Level
+		switch level {
 		case "error":
-			look = "failed"
 			errors++
 		case "warning":
 			warnings++
@@ -66,17 +66,18 @@ func lintResult(d *listData, v *View, l api.Lint) {
 		if f.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
 		}
-		t.Rows = append(t.Rows, []Cell{code(place), {Look: look, Text: f.Message}})
+		t.Rows = append(t.Rows, []Cell{code(place), plain(level), {Text: f.Message, Sub: f.Hint}})
 	}
 	d.Look = "success"
 	if errors > 0 {
 		d.Look = "failed"
-	} else if warnings > 0 {
-		d.Look = "warned"
 	}
-	says := count(errors, "error", "errors") + " and " + count(warnings, "warning", "warnings")
-	if len(l.Findings) == 0 {
-		says = "no errors, no warnings"
+	says := "no errors"
+	if errors > 0 {
+		says = count(errors, "error", "errors")
+	}
+	if warnings > 0 {
+		says += ", " + count(warnings, "warning", "warnings")
 	}
 	v.Look, v.Title = d.Look, says+": "+l.File
 	d.Facts = facts(fact{"result", plain(says)}, fact{"file", code(l.File)}, fact{"ref", plain(refText(l.RefKind, l.Ref))}, fact{"commit", code(shortCommit(l.Commit))})

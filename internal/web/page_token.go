@@ -29,14 +29,16 @@ func scopes() []field {
 	}
 }
 
+const sessionsShown = 20
+
 // tokenTable lists the tokens of a kind: api with the owner's, session, or runner.
 func (c *request) tokenTable(kind string) (table, error) {
 	t := table{ID: kind + "-tokens", Title: "API tokens", Columns: []string{"Name", "May", "Made by", "Used", "Ends", ""}, Empty: [2]string{"No tokens.", command("token", "create", "NAME", "--scope", "read")}}
 	switch kind {
 	case "session":
-		t.Title, t.Empty = "Signed-in browsers", [2]string{"No browser is signed in.", command("server", "link")}
+		t.Title, t.Columns, t.Empty = "Signed-in browsers", []string{"Signed in as", "Since", "Used", "Ends", ""}, [2]string{"No browser is signed in.", command("server", "link")}
 	case "runner":
-		t.Title, t.Empty = "Runner tokens", [2]string{"No tokens of runners.", command("runner", "token", "create", "NAME")}
+		t.Title, t.Columns[1], t.Empty = "Runner tokens", "Takes", [2]string{"No tokens of runners.", command("runner", "token", "create", "NAME")}
 	}
 	list, err := c.API.Tokens(c.ctx())
 	if err != nil {
@@ -48,7 +50,15 @@ func (c *request) tokenTable(kind string) (table, error) {
 		if x.Kind != kind && (kind != "api" || x.Kind != "owner") {
 			continue
 		}
-		t.Rows = append(t.Rows, c.tokenRow(x, may))
+		row := c.tokenRow(x, may)
+		if kind == "session" {
+			row = []Cell{row[0], {HTML: c.Time(x.Created)}, row[3], row[4], row[5]}
+			if len(t.Rows) == sessionsShown {
+				t.Note = "The newest " + strconv.Itoa(sessionsShown) + "; all of them: " + command("token", "list")
+				break
+			}
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	if may && kind != "session" {
 		t.Forms = []*form{c.tokenForm(kind == "runner")}
@@ -67,6 +77,9 @@ func (c *request) tokenRow(x api.Token, may bool) []Cell {
 	rights := slices.Concat(x.Scopes, x.Tags)
 	if x.Kind == "runner" && len(x.Tags) == 0 {
 		rights = []string{"jobs without tags"}
+	}
+	if x.Kind == "owner" {
+		rights = []string{"everything"}
 	}
 	if x.Protected {
 		rights = append(rights, "protected refs only")

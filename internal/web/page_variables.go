@@ -69,7 +69,7 @@ func (c *request) variableTable(project string, d *listData) (table, error) {
 	asked := c.URL.Query()
 	for i, v := range list {
 		key := url.Values{"environment": {v.Environment}}
-		row := []Cell{{Text: v.Name, Code: true, Sub: v.Description}, plain(v.Environment), plain(cmp.Or(strings.Join(variableFlags(v), ", "), "visible")),
+		row := []Cell{{Text: v.Name, Code: true, Sub: v.Description}, plain(environmentText(v.Environment)), plain(cmp.Or(strings.Join(variableFlags(v), ", "), "visible")),
 			{HTML: c.Time(v.Updated), Sub: count(v.Bytes, "byte", "bytes")}, c.lastUse(v.Used), {}}
 		if may {
 			key.Set("change", v.Name)
@@ -107,7 +107,10 @@ func (c *request) variableForm(project string, v *api.Variable) *form {
 		was, masked, hint = *v, v.Masked, "; leave it empty to keep the value that there is"
 		f.Title, f.Submit, f.Open = "Change "+v.Name, "Change "+v.Name, true
 		f.Command = command(ofProject(project, "var", "set", v.Name, "--server", "--env", v.Environment)...)
-		f.Text = v.Name + " of environment " + v.Environment
+		f.Text = v.Name + " for jobs of all environments"
+		if v.Environment != "*" {
+			f.Text = v.Name + " for jobs of environment " + v.Environment
+		}
 		name, environment = field{Name: "name", Kind: fieldHidden, Value: v.Name}, field{Name: "environment", Kind: fieldHidden, Value: v.Environment}
 	}
 	f.Fields = []field{name, {Name: "value", Label: "Value", Kind: fieldSecret, Hint: "shown nowhere after it is sent" + hint, Max: 1 << 18}, environment,
@@ -120,6 +123,13 @@ func (c *request) variableForm(project string, v *api.Variable) *form {
 		f.Fields = append(f.Fields, field{Name: "known", Kind: fieldHidden, Value: "yes"})
 	}
 	return c.form(f)
+}
+
+func environmentText(scope string) string {
+	if scope == "*" {
+		return "all"
+	}
+	return scope
 }
 
 func (c *request) lastUse(t *time.Time) Cell {

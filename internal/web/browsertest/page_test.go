@@ -44,7 +44,7 @@ func pageCases() []pageCase {
 		{"project-variables", at("/p/data/warehouse/-/variables"), []string{"API_TOKEN", "masked", "Deploy keys", "ssh-ed25519", "Set a variable"}},
 		{"project-change", at("/p/data/warehouse/-/variables?change=API_TOKEN&environment=*"), []string{"Change API_TOKEN", "leave it empty to keep the value"}},
 		{"project-hook", at("/p/data/warehouse/-/hook"), []string{"Settings > Webhooks", "Last deliveries", "Change the webhook"}},
-		{"project-lint", at("/p/data/warehouse/-/lint?ref=main&file=broken.yml"), []string{"broken.yml:5:3", "<script>alert(1)</script>", "biuld", "errors"}},
+		{"project-lint", at("/p/data/warehouse/-/lint?ref=main&file=broken.yml"), []string{"broken.yml:5:3", "<script>alert(1)</script>", "biuld", "3 errors"}},
 		{"project-settings", at("/p/data/warehouse/-/settings"), []string{"Change the project", "Change how long runs are kept", "Notifications", "runs kept"}},
 		{"server-variables", at("/settings/variables"), []string{"No variables", "No deploy keys"}},
 		{"runners", at("/runners"), []string{"Runtimes", "Slots", "local", "python", "warehouse", "Runner tokens", "gpu-box"}},
