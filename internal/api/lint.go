@@ -9,7 +9,7 @@ import (
 type Lint struct {
 	RefKind  string    `json:"ref_kind" enum:"branch,tag,commit"`
 	Ref      string    `json:"ref"`
-	Commit   string    `json:"commit"`
+	Commit   string    `json:"commit,omitempty" doc:"absent when the file does not evaluate"`
 	File     string    `json:"file"`
 	Jobs     []string  `json:"jobs" doc:"of the pipeline that a person would start there"`
 	Findings []Finding `json:"findings"`

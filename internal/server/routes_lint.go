@@ -13,7 +13,6 @@ import (
 	"refline/internal/api"
 	"refline/internal/diag"
 	"refline/internal/errs"
-	"refline/internal/git"
 	"refline/internal/pipeline"
 	"refline/internal/scheduler"
 	"refline/internal/store"
@@ -63,23 +62,27 @@ func (s *Server) lint(ctx context.Context, p store.Project, ref, file string) (a
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, lintTime, errs.E(errs.Unavailable, "the check took longer than %s; run it where the repository is: refline lint", lintTime))
 	defer cancel()
-	at, err := s.findRef(ctx, p, ref)
-	if err != nil {
-		return out, timedOut(ctx, err)
+	n := scheduler.Launch{Project: p, File: out.File, Trigger: pipeline.TriggerWeb}
+	var err error
+	if ref = strings.TrimSpace(ref); ref != "" {
+		if n.Ref, err = s.refNamed(ctx, p, ref); err != nil {
+			return out, timedOut(ctx, err)
+		}
 	}
-	out.RefKind, out.Ref, out.Commit = string(at.Kind), cmp.Or(at.Name, at.Commit), at.Commit
-	found, err := s.launcher.Resolve(ctx, scheduler.Launch{Project: p, File: out.File, Ref: git.Ref{Kind: at.Kind, Name: out.Ref}, Commit: at.Commit,
-		Trigger: pipeline.TriggerWeb, Register: true}, 0)
+	found, err := s.launcher.Compile(ctx, n, 0)
 	var failure *diag.Failure
-	if errors.As(err, &failure) {
-		out.Findings = api.Findings(failure.Findings)
+	if errors.As(err, &failure) { // Jsonnet that does not evaluate
+		out.RefKind, out.Ref, out.Findings = string(n.Ref.Kind), n.Ref.Name, api.Findings(failure.Findings)
 		return out, nil
 	}
 	if err != nil {
 		return out, timedOut(ctx, err)
 	}
 	d := found.Definition
-	out.File, out.Findings = d.File, api.Findings(d.Findings)
+	out.RefKind, out.Ref, out.Commit = string(found.Commit.Kind), cmp.Or(found.Commit.Name, found.Commit.Commit), found.Commit.Commit
+	// Inputs without a value come with each run.
+	list := slices.DeleteFunc(slices.Clone(d.Findings), func(f diag.Finding) bool { return f.Rule == "missing-input" })
+	out.File, out.Findings = d.File, api.Findings(list)
 	if d.Pipeline == nil {
 		return out, nil
 	}
@@ -94,31 +97,6 @@ func timedOut(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// findRef finds what a person means by a ref: a branch, else a tag, else a commit.
-func (s *Server) findRef(ctx context.Context, p store.Project, name string) (git.Resolved, error) {
-	remote, end, err := s.remote(ctx, p)
-	if err != nil {
-		return git.Resolved{}, err
-	}
-	defer end()
-	if name = strings.TrimSpace(name); name == "" {
-		return remote.Resolve(ctx, git.Ref{})
-	}
-	found, first := remote.Resolve(ctx, git.Ref{Kind: git.KindBranch, Name: name})
-	if !errs.Is(first, errs.NotFound) {
-		return found, first
-	}
-	for _, kind := range []git.Kind{git.KindTag, git.KindCommit} {
-		if found, err = remote.Resolve(ctx, git.Ref{Kind: kind, Name: name}); err == nil {
-			return found, nil
-		}
-		if !errs.Is(err, errs.NotFound) && !errs.Is(err, errs.Invalid) {
-			return found, err
-		}
-	}
-	return found, first
 }
 
 // branches are those of the last look, those with the newest runs first.

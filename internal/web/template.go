@@ -26,7 +26,7 @@ func templateOf(name string) *template.Template {
 		return t
 	}
 	if set.shared == nil {
-		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts") + source("form")))
+		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts") + source("form") + source("run_form")))
 	}
 	t := template.Must(template.Must(set.shared.Clone()).Parse(source(name)))
 	set.byName[name] = t

@@ -6,6 +6,21 @@ import (
 	"refline/internal/api"
 )
 
+// brokenFile has mistakes for the page that finds them.
+const brokenFile = `
+stages: [build]
+"<script>alert(1)</script>":
+  stage: build
+  scirpt: [echo]
+deploy:
+  stage: build
+  needs: [biuld]
+  script: [echo]
+`
+
+// hostileBranch is a name that git allows.
+const hostileBranch = `hostile/"><svg/onload=alert(1)>`
+
 // fillSettings makes what the pages about a project and the server show.
 func (w *world) fillSettings(ctx context.Context, project string) error {
 	masked, value, hostile := true, canary, "<script>alert(1)</script>"
