@@ -62,7 +62,7 @@ func lintResult(d *listData, v *View, l api.Lint) {
 		case "warning":
 			warnings++
 		}
-		place := f.File
+		place := cmp.Or(f.File, l.File)
 		if f.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
 		}
