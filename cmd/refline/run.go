@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/localrun"
@@ -130,7 +131,8 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 func (o *runOptions) dryRun(e *env, words []string) (p pipelineOptions, jobs []string) {
 	p = o.pipelineOptions
 	if p.File == "" && len(words) > 0 {
-		if info, err := os.Stat(e.path(words[0])); err == nil && info.Mode().IsRegular() {
+		file, _ := definition.SplitFlow(words[0])
+		if info, err := os.Stat(e.path(file)); err == nil && info.Mode().IsRegular() {
 			p.File, words = words[0], words[1:]
 		}
 	}
