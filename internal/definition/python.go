@@ -11,6 +11,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 	"refline/internal/pythoninputs"
 )
 
@@ -34,6 +35,14 @@ func SplitFlow(name string) (file, flow string) {
 	return name[:i], name[i+1:]
 }
 
+// JoinFlow is FILE:FLOW, the file alone if flow is "".
+func JoinFlow(file, flow string) string {
+	if flow == "" {
+		return file
+	}
+	return file + ":" + flow
+}
+
 // PythonFlows names the flows of a Python file, each as FILE:FLOW, if it has several
 // and does not say which one it means; else it is the file.
 func PythonFlows(ctx context.Context, file string, source []byte) ([]string, error) {
@@ -52,7 +61,7 @@ func PythonFlows(ctx context.Context, file string, source []byte) ([]string, err
 	}
 	list := s.Names()
 	for i, name := range list {
-		list[i] = file + ":" + name
+		list[i] = JoinFlow(file, name)
 	}
 	return list, nil
 }
@@ -119,8 +128,8 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 		return nil
 	}
 	var list diag.List
-	report := func(line int, rule, format string, args ...any) {
-		list = append(list, diag.Finding{Place: diag.Place{File: file, Line: max(line, 1)}, Level: diag.Error, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	report := func(line int, name, rule, format string, args ...any) {
+		list = append(list, diag.Finding{Place: diag.Place{File: file, Line: max(line, 1)}, Level: diag.Error, Rule: rule, Subject: pipeline.InputSubject(name), Message: fmt.Sprintf(format, args...)})
 	}
 	var names []string
 	for _, in := range p.inputs {
@@ -128,15 +137,15 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 		text, ok := given[in.Name]
 		switch {
 		case !ok && in.Needed():
-			report(in.Line, "missing-input", "%s needs the input %q", path.Base(file), in.Name)
+			report(in.Line, in.Name, "missing-input", "%s needs the input %q", path.Base(file), in.Name)
 		case ok:
 			if wrong := in.Check(text); wrong != "" {
-				report(in.Line, "input", "input %q: %s", in.Name, wrong)
+				report(in.Line, in.Name, "input", "input %q: %s", in.Name, wrong)
 			}
 		}
 	}
-	if wrong := pythoninputs.CheckPlaces(p.inputs, given); wrong != "" {
-		report(1, "input", "%s", wrong)
+	if name, wrong := pythoninputs.CheckPlaces(p.inputs, given); wrong != "" {
+		report(1, name, "input", "%s", wrong)
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !p.any && !slices.Contains(names, name) {
@@ -144,7 +153,7 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 			if len(names) > 0 {
 				takes = "it takes " + strings.Join(names, ", ")
 			}
-			report(1, "input", "%s has no input %q%s; %s", path.Base(file), name, diag.DidYouMean(name, names), takes)
+			report(1, name, "input", "%s has no input %q%s; %s", path.Base(file), name, diag.DidYouMean(name, names), takes)
 		}
 	}
 	return list

@@ -205,10 +205,7 @@ func (c *Compiled) findFile(ctx context.Context, p *Place, o *Options) (string, 
 	if err == nil && !found {
 		err = errs.E(errs.NotFound, "no file %s in %s%s", name, where, c.nearFile(p, named))
 	}
-	if flow != "" {
-		name += ":" + flow
-	}
-	return name, err
+	return definition.JoinFlow(name, flow), err
 }
 
 // checkRegular refuses what cannot be read as a file of the working tree.

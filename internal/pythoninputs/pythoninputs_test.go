@@ -137,9 +137,8 @@ func manyInputs(n int) string {
 // TestChosen: which of several flows a file means.
 func TestChosen(t *testing.T) {
 	t.Parallel()
-	needPython(t)
 	const two = "from refline import flow\n@flow\ndef a(): pass\n@flow(name='Other name')\ndef b(): pass\n"
-	for name, c := range map[string]struct{ source, name, want string }{
+	cases := map[string]struct{ source, name, want string }{
 		"none is":               {two, "", ""},
 		"by its function":       {two, "b", "b"},
 		"by its name":           {two, "Other name", "b"},
@@ -150,12 +149,17 @@ func TestChosen(t *testing.T) {
 		"what __main__ calls":   {two + "if __name__ == '__main__':\n    b()\n", "", "b"},
 		"both are called there": {two + "if __name__ == '__main__':\n    a(); b()\n", "", ""},
 		"the only one":          {"from prefect import flow\n@flow\ndef a(): pass\n", "", "a"},
-	} {
+	}
+	sources := map[string]string{}
+	for name, c := range cases {
+		sources[name] = c.source
+	}
+	scripts := readAll(t, sources)
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, err := Read(t.Context(), []byte(c.source))
-			if err != nil || s.Error != "" {
-				t.Fatal(s, err)
+			s := scripts[name]
+			if s == nil || s.Error != "" {
+				t.Fatal(s)
 			}
 			if got, _ := s.Find(c.name); got.Function != c.want {
 				t.Errorf("got %q, want %q", got.Function, c.want)

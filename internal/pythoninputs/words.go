@@ -1,7 +1,6 @@
 package pythoninputs
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ func Words(inputs []Input, given map[string]string) []string {
 		value, ok := given[in.Name]
 		switch {
 		case in.Positional && !ok && n < last:
-			text, _ := in.defaultText()
+			text, _ := in.DefaultText()
 			places = append(places, text)
 		case in.Positional && ok:
 			places = append(places, in.words(value)...)
@@ -33,18 +32,18 @@ func Words(inputs []Input, given map[string]string) []string {
 	return append(flags, places...)
 }
 
-// CheckPlaces reports an input without a value before one with a value, if both have
-// their place and there is no default that could be written there; "" if there is none.
-func CheckPlaces(inputs []Input, given map[string]string) string {
+// CheckPlaces names an input that has no place for its value, and why: there is one without a
+// value before it, and no default that could be written there. Both are "" otherwise.
+func CheckPlaces(inputs []Input, given map[string]string) (name, wrong string) {
 	last := lastPlace(inputs, given)
 	for n, in := range inputs {
 		if _, ok := given[in.Name]; in.Positional && !ok && n < last && !in.Needed() {
-			if _, known := in.defaultText(); !known {
-				return fmt.Sprintf("input %q needs a value for %q, which comes before it", inputs[last].Name, in.Name)
+			if text, known := in.DefaultText(); !known || text == "" {
+				return inputs[last].Name, fmt.Sprintf("input %q needs a value for %q, which comes before it", inputs[last].Name, in.Name)
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // lastPlace is the index of the last input with a place and a value, -1 without one.
@@ -100,17 +99,4 @@ func (i Input) words(value string) []string {
 	}
 	list, _ := i.elements(value)
 	return list
-}
-
-// defaultText is the default as a word of a command line.
-func (i Input) defaultText() (string, bool) {
-	var text string
-	if json.Unmarshal(i.Default, &text) == nil && string(i.Default) != "null" {
-		return text, true
-	}
-	var number json.Number
-	if json.Unmarshal(i.Default, &number) == nil && number != "" {
-		return number.String(), true
-	}
-	return "", false
 }
