@@ -166,6 +166,7 @@ var outside = map[string]string{
 	"pgregory.net/rapid":                     "", // tests only
 	"github.com/google/go-cmp":               "executor/executortest workspace/workspacetest",
 	"github.com/rogpeppe/go-internal":        "",
+	"github.com/anishathalye/porcupine":      "", // tests only
 	"go.uber.org/goleak":                     "",
 }
 
