@@ -83,6 +83,7 @@ type Server struct {
 	lints     chan struct{} // places for checks of pipelines
 	notices   *notices
 	tails     logTails
+	marks     logMarks
 	site      *web.Site
 	unlock    func()
 	room      *room
