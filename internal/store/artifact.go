@@ -123,9 +123,15 @@ func (t *Tx) RemoveRunBlobs(ctx context.Context, runs []int64, now time.Time) er
 	if err != nil {
 		return err
 	}
-	contents := make([]Content, len(logs))
-	for i, l := range logs {
-		contents[i] = Content{Place: l.Place, Bytes: l.StoredBytes}
+	// Each run has a place, also for what has no row: logs that are in the folder of a
+	// server, and blobs that were written before their row.
+	bytes := map[int64]int64{}
+	for _, l := range logs {
+		bytes[l.Run] += l.StoredBytes
+	}
+	contents := make([]Content, len(runs))
+	for i, run := range runs {
+		contents[i] = Content{Place: RunLogPlace(run), Bytes: bytes[run]}
 	}
 	if _, err := t.exec(ctx, "DELETE FROM logs WHERE run IN "+idList(runs)); err != nil {
 		return err
