@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X refline/internal/cli.Version=$(VERSION)
 LINT := go tool -modfile=tools/go.mod golangci-lint
 # A failed test runs once more (docs/adr/0021): not one with a data race or a panic,
 # and not more than three. What fails only once is listed as flaky.

@@ -101,6 +101,9 @@ var imports = map[string]string{
 	"stack/planfile":  "diag",
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
+	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
+	"cli/remote":      "api checkout cli diag executor executor/kubernetes flowfile git inputfile pipeline source stack stack/planfile termview",
+	"cli/serve":       "api backup blob blob/s3 cli cli/remote executor notify pipeline runner secret server store termview",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
@@ -133,7 +136,7 @@ var outside = map[string]string{
 	"github.com/google/go-containerregistry": "image",
 	"github.com/klauspost/compress":          "archive",
 	"github.com/google/go-jsonnet":           "jsonnet",
-	"go.yaml.in/yaml":                        "cmd/refline gitlabci pipelinetest cfn flowfile secret stack/stacktest",
+	"go.yaml.in/yaml":                        "cli cli/remote cmd/refline gitlabci pipelinetest cfn flowfile secret stack/stacktest",
 	"filippo.io/age":                         "secret",
 	"code.dny.dev/ssrf":                      "netguard",
 	"golang.org/x/crypto/ssh":                "credential sshagent",
@@ -147,12 +150,12 @@ var outside = map[string]string{
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
-	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
+	"os/exec":                                "cli/serve cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
-	"github.com/spf13/":                      "cmd/refline",
+	"github.com/spf13/":                      "cli cli/remote cli/serve cmd/refline",
 	"github.com/creack/pty":                  "maskrun executor/process",
 	"github.com/dlclark/regexp2":             "cfn/lint gitlabci",
 	"pgregory.net/rapid":                     "", // tests only

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/image"
 	"refline/internal/localpipeline"
 	"refline/internal/termview"
@@ -18,7 +19,7 @@ import (
 // baseLayersKept bounds the base layers in the cache folder.
 const baseLayersKept = 5 << 30
 
-func newImageCmd(e *env) *cobra.Command {
+func newImageCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "Build container images that hold flows, without a container engine",
@@ -41,7 +42,7 @@ type imageBuildOptions struct {
 	plainHTTP, json  bool
 }
 
-func newImageBuildCmd(e *env) *cobra.Command {
+func newImageBuildCmd(e *cli.Env) *cobra.Command {
 	o := &imageBuildOptions{}
 	cmd := &cobra.Command{
 		Use:   "build [FLOW…]",
@@ -81,14 +82,14 @@ Exit codes: 0 built, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runImageBuild(ctx context.Context, e *env, o *imageBuildOptions, flows []string) error {
+func runImageBuild(ctx context.Context, e *cli.Env, o *imageBuildOptions, flows []string) error {
 	if o.base == "" {
-		return usagef("name the image that the files are put on: --base python:3.12")
+		return cli.Usagef("name the image that the files are put on: --base python:3.12")
 	}
 	if o.to == "" && o.output == "" {
-		return usagef("say where the image goes: --to REGISTRY/NAME:TAG, or --output FILE for docker load")
+		return cli.Usagef("say where the image goes: --to REGISTRY/NAME:TAG, or --output FILE for docker load")
 	}
-	cache, err := e.cacheDir()
+	cache, err := e.CacheDir()
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func runImageBuild(ctx context.Context, e *env, o *imageBuildOptions, flows []st
 	}
 	defer content.close()
 	base := o.base
-	if path := e.path(base); strings.HasSuffix(base, ".tar") {
+	if path := e.Path(base); strings.HasSuffix(base, ".tar") {
 		base = path
 	}
 	in := image.Options{
@@ -106,7 +107,7 @@ func runImageBuild(ctx context.Context, e *env, o *imageBuildOptions, flows []st
 		Access: image.Access{PlainHTTP: o.plainHTTP}, Cache: filepath.Join(cache, "images"), CacheSize: baseLayersKept,
 	}
 	if o.output != "" {
-		in.File = e.path(o.output)
+		in.File = e.Path(o.output)
 	}
 	built, err := image.Build(ctx, in)
 	if err != nil {
@@ -114,7 +115,7 @@ func runImageBuild(ctx context.Context, e *env, o *imageBuildOptions, flows []st
 	}
 	built.Base = o.base
 	if o.json {
-		return e.printJSON(struct {
+		return e.PrintJSON(struct {
 			*image.Built
 			Source image.Source `json:"source"`
 			Flows  []image.Flow `json:"flows"`
@@ -123,27 +124,27 @@ func runImageBuild(ctx context.Context, e *env, o *imageBuildOptions, flows []st
 	return o.print(e, built, &content.manifest)
 }
 
-func (o *imageBuildOptions) print(e *env, b *image.Built, m *image.Manifest) error {
-	fmt.Fprintf(e.stdout, "built %s\n", cmp.Or(b.Pinned, b.Image))
+func (o *imageBuildOptions) print(e *cli.Env, b *image.Built, m *image.Manifest) error {
+	fmt.Fprintf(e.Stdout, "built %s\n", cmp.Or(b.Pinned, b.Image))
 	added := termview.Count(b.Files, "file")
 	if o.to != "" {
 		added += ", " + termview.ByteSize(b.Uploaded) + " sent"
 	}
-	if err := e.printFields([][2]string{
+	if err := e.PrintFields([][2]string{
 		{"digest", b.Digest}, {"file", b.File}, {"commit", commitText(m.Source)}, {"flows", flowsText(m)}, {"base", b.Base},
 		{"platforms", strings.Join(b.Platforms, ", ")}, {"added", added},
 	}); err != nil {
 		return err
 	}
 	if o.to != "" {
-		fmt.Fprintf(e.stdout, "register it: refline flow register --image %s --path %s\n", termview.ShellWord(o.to), termview.ShellWord(m.Flows[0].Path))
+		fmt.Fprintf(e.Stdout, "register it: refline flow register --image %s --path %s\n", termview.ShellWord(o.to), termview.ShellWord(m.Flows[0].Path))
 	}
 	if m.Flows[0].Command != "" {
 		load := ""
 		if o.to == "" {
 			load = "docker load -i " + termview.ShellWord(o.output) + " && "
 		}
-		fmt.Fprintf(e.stdout, "run it: %sdocker run --rm %s\n", load, termview.ShellWord(cmp.Or(o.to, b.Image)))
+		fmt.Fprintf(e.Stdout, "run it: %sdocker run --rm %s\n", load, termview.ShellWord(cmp.Or(o.to, b.Image)))
 	}
 	return nil
 }
@@ -168,7 +169,7 @@ func flowsText(m *image.Manifest) string {
 	return termview.Plain(strings.Join(list, ", "))
 }
 
-func newImageShowCmd(e *env) *cobra.Command {
+func newImageShowCmd(e *cli.Env) *cobra.Command {
 	var asJSON, plainHTTP bool
 	cmd := &cobra.Command{
 		Use: "show IMAGE", Short: "Show the commit and the flows of an image", Args: cobra.ExactArgs(1),
@@ -180,7 +181,7 @@ func newImageShowCmd(e *env) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return e.printJSON(struct {
+				return e.PrintJSON(struct {
 					Image     string       `json:"image"`
 					Digest    string       `json:"digest"`
 					Source    image.Source `json:"source"`
@@ -191,7 +192,7 @@ func newImageShowCmd(e *env) *cobra.Command {
 					Size      int64        `json:"bytes"`
 				}{o.Image, o.Digest, o.Manifest.Source, o.Manifest.Flows, o.Platforms, o.Base, o.BaseOf, o.Size})
 			}
-			return e.printFields([][2]string{
+			return e.PrintFields([][2]string{
 				{"image", termview.Plain(o.Image)}, {"digest", o.Digest}, {"commit", commitText(o.Manifest.Source)},
 				{"of", o.Manifest.Source.Time.UTC().Format(time.RFC3339)}, {"flows", flowsText(&o.Manifest)},
 				{"base", termview.Plain(strings.TrimSpace(o.Base + " " + o.BaseOf))}, {"platforms", strings.Join(o.Platforms, ", ")}, {"size", termview.ByteSize(o.Size)},

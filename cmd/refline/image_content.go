@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"refline/internal/checkout"
+	"refline/internal/cli"
+	"refline/internal/cli/remote"
 	"refline/internal/definition"
 	"refline/internal/diag"
 	"refline/internal/errs"
@@ -38,7 +40,7 @@ func (c *imageContent) close() {
 
 // open checks the commit out and compiles its flows, so that an image with a flow
 // that cannot run is not built.
-func (o *imageBuildOptions) open(ctx context.Context, e *env, args []string) (_ *imageContent, err error) {
+func (o *imageBuildOptions) open(ctx context.Context, e *cli.Env, args []string) (_ *imageContent, err error) {
 	c := &imageContent{}
 	defer func() {
 		if err != nil {
@@ -46,7 +48,7 @@ func (o *imageBuildOptions) open(ctx context.Context, e *env, args []string) (_ 
 		}
 	}()
 	o.noteUncommitted(ctx, e)
-	commit, files, err := localpipeline.OpenCommit(ctx, e.local(), &o.Options)
+	commit, files, err := localpipeline.OpenCommit(ctx, e.Local(), &o.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -77,21 +79,21 @@ func (c *imageContent) checkOut(ctx context.Context, o *imageBuildOptions, files
 }
 
 // noteUncommitted says that changes of the working tree are not in the image.
-func (o *imageBuildOptions) noteUncommitted(ctx context.Context, e *env) {
+func (o *imageBuildOptions) noteUncommitted(ctx context.Context, e *cli.Env) {
 	if o.Repo+o.Branch+o.Tag+o.Commit != "" {
 		return
 	}
-	tree, err := git.Open(ctx, e.dir, e.environ())
+	tree, err := git.Open(ctx, e.Dir, e.Environ())
 	if err != nil || !tree.InRepository() || tree.SHA == "" {
 		return
 	}
 	if changed, err := tree.Changed(ctx, "HEAD"); err == nil && len(changed) > 0 {
-		e.notef("%s with changes that are not committed; the image has them as they are in %.7s", termview.Count(len(changed), "file"), tree.SHA)
+		e.Notef("%s with changes that are not committed; the image has them as they are in %.7s", termview.Count(len(changed), "file"), tree.SHA)
 	}
 }
 
 // compile makes the manifest.
-func (o *imageBuildOptions) compile(ctx context.Context, e *env, c *imageContent, commit *source.Commit, args []string) error {
+func (o *imageBuildOptions) compile(ctx context.Context, e *cli.Env, c *imageContent, commit *source.Commit, args []string) error {
 	facts, err := commit.Facts(ctx)
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func (o *imageBuildOptions) compile(ctx context.Context, e *env, c *imageContent
 	if err != nil {
 		return err
 	}
-	inputs, err := parseInputs(o.Inputs)
+	inputs, err := remote.ParseInputs(o.Inputs)
 	if err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func (o *imageBuildOptions) compile(ctx context.Context, e *env, c *imageContent
 	var failed []error
 	pipelines := false
 	for _, p := range paths {
-		d, err := definition.Compile(ctx, definition.Request{Source: recorder, File: p, Trigger: pipeline.TriggerAPI, Created: e.now(), Inputs: inputs, Unproven: true})
+		d, err := definition.Compile(ctx, definition.Request{Source: recorder, File: p, Trigger: pipeline.TriggerAPI, Created: e.Now(), Inputs: inputs, Unproven: true})
 		if err == nil {
 			err = findingsOf(ctx, d)
 		}
@@ -178,7 +180,7 @@ func inDoubleQuotes(value string) string {
 }
 
 // flowPaths are the files of the commit that the arguments mean.
-func (o *imageBuildOptions) flowPaths(ctx context.Context, e *env, commit *source.Commit, args []string) ([]string, error) {
+func (o *imageBuildOptions) flowPaths(ctx context.Context, e *cli.Env, commit *source.Commit, args []string) ([]string, error) {
 	if len(args) == 0 {
 		file, err := definition.DefaultFile(ctx, commit)
 		if errs.Is(err, errs.NotFound) {
@@ -199,7 +201,7 @@ func (o *imageBuildOptions) flowPaths(ctx context.Context, e *env, commit *sourc
 		}
 		found := false
 		for _, file := range all {
-			if path.Dir(file) == name && isFlowFile(path.Base(file)) {
+			if path.Dir(file) == name && remote.IsFlowFile(path.Base(file)) {
 				out, found = append(out, file), true
 			}
 		}
@@ -213,19 +215,19 @@ func (o *imageBuildOptions) flowPaths(ctx context.Context, e *env, commit *sourc
 
 // inRepository is an argument as a path of the repository: in a checkout it may be
 // relative to the folder that is worked in.
-func (o *imageBuildOptions) inRepository(ctx context.Context, e *env, arg string) string {
+func (o *imageBuildOptions) inRepository(ctx context.Context, e *cli.Env, arg string) string {
 	name := path.Clean(strings.TrimPrefix(filepath.ToSlash(arg), "/"))
 	if o.Repo != "" {
 		return name
 	}
-	tree, err := git.Open(ctx, e.dir, e.environ())
+	tree, err := git.Open(ctx, e.Dir, e.Environ())
 	if err != nil || !tree.InRepository() {
 		return name
 	}
-	if _, err := os.Stat(e.path(arg)); err != nil {
+	if _, err := os.Stat(e.Path(arg)); err != nil {
 		return name // as it is called in the repository
 	}
-	rel, err := filepath.Rel(git.RealPath(tree.Root), git.RealPath(e.path(arg)))
+	rel, err := filepath.Rel(git.RealPath(tree.Root), git.RealPath(e.Path(arg)))
 	if err != nil || !filepath.IsLocal(rel) {
 		return name
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 // TestCommandReference keeps docs/commands.md as the commands' own help; -update
@@ -17,7 +18,7 @@ func TestCommandReference(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("# Commands\n\nMade from the commands' own help.\n\n")
-	root := newRootCmd(processEnv())
+	root := newRootCmd(cli.ProcessEnv())
 	root.InitDefaultHelpFlag()
 	b.WriteString("Flags of every command:\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n")
 	var write func(cmd *cobra.Command)

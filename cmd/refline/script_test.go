@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"refline/internal/cli"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in scripts")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"refline": func() { os.Exit(run(os.Args[1:], processEnv())) },
+		"refline": func() { os.Exit(run(os.Args[1:], cli.ProcessEnv())) },
 		"githttp": gitServer,
 	})
 }

@@ -7,17 +7,28 @@ import (
 	"path/filepath"
 	"time"
 
+	"refline/internal/cli"
+	"refline/internal/cli/serve"
+	"refline/internal/executor"
 	"refline/internal/pythonenv"
 )
 
+// jobHost is what runs the jobs of a server on this computer.
+func jobHost(e *cli.Env) serve.JobHost {
+	return serve.JobHost{
+		Kinds:     func() []executor.Kind { return executorKinds(e, &runOptions{}) },
+		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e),
+	}
+}
+
 // pythonEnv makes the environments of Python scripts in the cache folder.
-func pythonEnv(e *env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
+func pythonEnv(e *cli.Env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
 	return func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
-		cache, err := e.cacheDir()
+		cache, err := e.CacheDir()
 		if err != nil {
 			return "", err
 		}
-		fold := &foldedLog{log: log, now: e.now, name: "python_environment", title: "install what the script needs"}
+		fold := &foldedLog{log: log, now: e.Now, name: "python_environment", title: "install what the script needs"}
 		dir, err := pythonenv.Make(ctx, filepath.Join(cache, "python"), root, script, fold, env)
 		if err == nil {
 			fold.end() // without an end the section is shown whole
@@ -27,9 +38,9 @@ func pythonEnv(e *env) func(ctx context.Context, root, script string, log io.Wri
 }
 
 // pythonPackage writes the Python package to the cache folder.
-func pythonPackage(e *env) func() (string, error) {
+func pythonPackage(e *cli.Env) func() (string, error) {
 	return func() (string, error) {
-		cache, err := e.cacheDir()
+		cache, err := e.CacheDir()
 		if err != nil {
 			return "", err
 		}

@@ -73,6 +73,7 @@ type Server struct {
 	memory    *api.PipeListener
 	compiled  compiledRuns
 	tasks     taskViews
+	inputs    inputViews
 	blobs     blob.Store
 	files     *Files
 	looker    *scheduler.Looker

@@ -230,7 +230,7 @@ func rawLog(c *request, download bool) (string, error) {
 // shellWord quotes a word for a shell where it needs that.
 func shellWord(word string) string {
 	if strings.IndexFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./", r))
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r))
 	}) < 0 && word != "" {
 		return word
 	}
