@@ -156,7 +156,6 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler.Starter, s.scheduler.Log = s.launcher, o.Log
 	s.openLooks()
 	s.openNotices()
-	s.scheduler.Removing = s.files.removing
 	s.openRoom()
 	s.handler = s.routes()
 	return s, nil

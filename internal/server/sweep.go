@@ -75,16 +75,6 @@ func (f *Files) Sweep(ctx context.Context) (more bool, err error) {
 	return more, errors.Join(all...)
 }
 
-// removing removes the rows of what runs keep, with the runs themselves. The
-// blobs follow.
-func (f *Files) removing(ctx context.Context, tx *store.Tx, runs []store.Run) error {
-	ids := make([]int64, len(runs))
-	for i, r := range runs {
-		ids[i] = r.ID
-	}
-	return tx.RemoveRunBlobs(ctx, ids, f.Now())
-}
-
 // removeLogs removes the logs at a place, which is that of a run or of one attempt.
 func (f *Files) removeLogs(ctx context.Context, place string) error {
 	err := blob.DeleteAll(ctx, f.Blobs, place)

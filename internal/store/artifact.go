@@ -185,7 +185,7 @@ func (t *Tx) PutLog(ctx context.Context, l Log) error {
 	if _, err := t.exec(ctx, "DELETE FROM blob_removals WHERE place = ? AND taken = 0", l.Place); err != nil {
 		return err
 	}
-	rows, err := t.query(ctx, "SELECT 1 FROM blob_removals WHERE place = ?", l.Place)
+	rows, err := t.query(ctx, "SELECT 1 FROM blob_removals WHERE place IN (?, ?)", l.Place, RunLogPlace(l.Run))
 	if taken, err := collect(rows, err, scanOne); err != nil || len(taken) > 0 {
 		return cmp.Or(err, errs.E(errs.Conflict, "the log of attempt %d is being removed", l.Attempt))
 	}
