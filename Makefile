@@ -13,8 +13,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: build
-build: ## build bin/refline
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/refline ./cmd/refline
+build: ## build bin/refline and bin/refline-server
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: demo
 demo: build ## show a server, a flow and its runs in a temporary folder

@@ -35,7 +35,7 @@ Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usag
 			}
 			for _, c := range checks {
 				if c.Needed && !c.OK {
-					return errShown
+					return cli.ErrShown
 				}
 			}
 			return nil

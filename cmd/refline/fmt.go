@@ -106,7 +106,7 @@ func runFmt(e *cli.Env, o *fmtOptions, args []string) error {
 		return broken.Err()
 	}
 	if o.check && unformatted {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

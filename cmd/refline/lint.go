@@ -71,7 +71,7 @@ func runLint(ctx context.Context, e *cli.Env, o *lintOptions, files []string) er
 func verdictOf(found diag.List, strict bool) error {
 	failed, warned := found.Count()
 	if failed > 0 || strict && warned > 0 {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func podCommand(args []string) (exitCode int, ok bool) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "refline: "+err.Error())
-		exitCode = max(exitCode, exitError)
+		exitCode = max(exitCode, cli.ExitError)
 	}
 	return exitCode, true
 }
@@ -54,14 +54,14 @@ func podAgent() (int, error) {
 	cli.HideMemory()
 	fence, err := strconv.ParseInt(os.Getenv("REFLINE_POD_FENCE"), 10, 64)
 	if err != nil || os.Getenv("REFLINE_URL") == "" {
-		return exitUsage, fmt.Errorf("pod-agent runs in a pod that a runner made; see refline runner --executor kubernetes")
+		return cli.ExitUsage, fmt.Errorf("pod-agent runs in a pod that a runner made; see refline runner --executor kubernetes")
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	shareFiles() // the other container may have another user of the same group
 	self, err := os.Executable()
 	if err != nil {
-		return exitError, err
+		return cli.ExitError, err
 	}
 	_, err = podagent.Run(ctx, podagent.Options{
 		URL: os.Getenv("REFLINE_URL"), Fence: fence, TokenFile: podToken, Shared: podShared, Builds: podBuilds + "/refline", Binary: self,

@@ -95,6 +95,6 @@ func runRender(ctx context.Context, e *cli.Env, o *renderOptions, file string) e
 	ctx, cancel := e.Orderly(ctx)
 	defer cancel()
 	return o.Watch(ctx, in, jsonnetfile.Watcher{
-		Failed: func(err error) { report(e, err) }, Findings: e.PrintRuled, Note: func(text string) { e.Notef("%s", text) }, Now: e.Now,
+		Failed: e.Report, Findings: e.PrintRuled, Note: func(text string) { e.Notef("%s", text) }, Now: e.Now,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/cli"
+	"refline/internal/cli/host"
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/localrun"
@@ -98,7 +99,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 func (o *runOptions) bindRun(cmd *cobra.Command, e *cli.Env) {
 	o.bind(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
+	f.StringVar(&o.executor, "executor", "", executorHelp(host.Kinds(e, o.containers())))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
 	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")

@@ -14,6 +14,7 @@ import (
 	"refline/internal/cache"
 	"refline/internal/checkout"
 	"refline/internal/cli"
+	"refline/internal/cli/host"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/engine"
@@ -306,7 +307,7 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 				Runner: engine.Runner{ID: "1", Description: "refline", Version: cli.Version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.Environ())), Caches: caches, Project: s.c.Project.Name(),
 				LastCommit: s.lastCommit(ctx),
 				LogLimit:   s.o.logLimit << 20,
-				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: pythonEnv(s.e), PythonPackage: pythonPackage(s.e),
+				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: host.PythonEnv(s.e), PythonPackage: host.PythonPackage(s.e),
 			}
 			if s.o.inPlace {
 				in.InPlace = s.c.Root

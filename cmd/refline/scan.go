@@ -70,7 +70,7 @@ func runScan(e *cli.Env, set *mask.Set, files []string, asJSON bool) error {
 	}
 	if len(all) > 0 {
 		e.Notef("%s; replace the secrets that leaked", termview.Count(len(all), "finding"))
-		return errShown
+		return cli.ErrShown
 	}
 	e.Notef("nothing of these secrets in %s", termview.Count(len(files), "file"))
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -108,7 +109,7 @@ func (o *stackOptions) selection() stackrun.Selection {
 func stackPlace(e *cli.Env, json bool) *stackrun.Place {
 	p := &stackrun.Place{
 		Dir: e.Dir, Getenv: e.Getenv, Environ: e.Environ, Now: e.Now, Out: e.Stdout, Notes: e.Notes(), Color: e.Color(), JSON: json,
-		Report: func(err error) { report(e, err) }, Open: awscloud.Open,
+		Report: e.Report, Open: awscloud.Open,
 	}
 	if e.Terminal && !e.Quiet {
 		p.Screen = e.Stderr
@@ -125,8 +126,21 @@ func (o *stackOptions) run(e *cli.Env, do func(ctx context.Context, p *stackrun.
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := e.Orderly(cmd.Context())
 		defer cancel()
-		return do(ctx, stackPlace(e, o.json), args)
+		return stackOutcome(do(ctx, stackPlace(e, o.json), args))
 	}
+}
+
+// stackOutcome is the exit code of a command on stacks, which showed what went wrong.
+func stackOutcome(err error) error {
+	switch {
+	case errors.Is(err, stackrun.ErrFailed):
+		return cli.ErrRed
+	case errors.Is(err, stackrun.ErrChanges):
+		return cli.ErrChanges
+	case errors.Is(err, stackrun.ErrRefused):
+		return cli.ErrShown
+	}
+	return err
 }
 
 // reached is a command on the stacks of an account.

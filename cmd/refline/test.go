@@ -85,7 +85,7 @@ func runTest(ctx context.Context, e *cli.Env, o *testOptions, files []string) er
 		return broken.Err()
 	}
 	if slices.ContainsFunc(results, func(r testResult) bool { return !r.Passed }) {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

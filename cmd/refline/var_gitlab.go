@@ -203,7 +203,7 @@ func runVarPush(ctx context.Context, e *cli.Env, o *varMoveOptions, names []stri
 		return err
 	}
 	if refused > 0 {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

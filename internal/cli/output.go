@@ -15,8 +15,12 @@ import (
 // Version is set by the linker.
 var Version = "dev"
 
-// ErrRed says that a run ended red. It was shown already.
-var ErrRed = errors.New("the run is red")
+// What was shown already, and needs no message.
+var (
+	ErrRed     = errors.New("the run is red")
+	ErrChanges = errors.New("there are changes")
+	ErrShown   = errors.New("shown")
+)
 
 // Usagef returns the error for a command line that makes no sense.
 func Usagef(format string, args ...any) error { return errs.Usage(format, args...) }

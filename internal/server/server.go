@@ -82,6 +82,7 @@ type Server struct {
 	wanted    chan struct{} // wakes launchRuns
 	notices   *notices
 	tails     logTails
+	marks     logMarks
 	site      *web.Site
 	unlock    func()
 	room      *room

@@ -111,7 +111,7 @@ func slotNames(ctx context.Context, c *api.Client) ([]string, error) {
 
 func runnerNames(ctx context.Context, c *api.Client) ([]string, error) {
 	list, err := c.Runners(ctx)
-	return namesOf(list, func(r api.Runner) string { return r.Name + "\t" + runnerState(r) }), err
+	return namesOf(list, func(r api.Runner) string { return r.Name + "\t" + RunnerState(r) }), err
 }
 
 func environmentNames(ctx context.Context, c *api.Client) ([]string, error) {

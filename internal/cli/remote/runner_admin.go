@@ -48,26 +48,9 @@ func newRunnerListCmd(e *cli.Env) *cobra.Command {
 func runnerRows(list []api.Runner) [][]string {
 	rows := [][]string{{"runner", "state", "tags", "executors", "version", "jobs"}}
 	for _, r := range list {
-		rows = append(rows, []string{r.Name, runnerState(r), strings.Join(r.Tags, ", "), strings.Join(r.Executors, ", "), r.Version, strings.Join(r.Jobs, "; ")})
+		rows = append(rows, []string{r.Name, RunnerState(r), strings.Join(r.Tags, ", "), strings.Join(r.Executors, ", "), r.Version, strings.Join(r.Jobs, "; ")})
 	}
 	return rows
-}
-
-func runnerState(r api.Runner) string {
-	state := "online"
-	if !r.Online {
-		state = "offline, seen " + cli.Ago(r.Seen)
-		if r.Seen.IsZero() {
-			state = "offline, never seen"
-		}
-	}
-	if r.Draining {
-		state += ", draining"
-	}
-	if r.Protected {
-		state += ", protected"
-	}
-	return state
 }
 
 func newRunnerShowCmd(e *cli.Env) *cobra.Command {
@@ -89,7 +72,7 @@ func newRunnerShowCmd(e *cli.Env) *cobra.Command {
 				return e.PrintJSON(r)
 			}
 			return e.PrintFields([][2]string{
-				{"runner", r.Name}, {"state", runnerState(r)}, {"tags", strings.Join(r.Tags, ", ")}, {"executors", strings.Join(r.Executors, ", ")},
+				{"runner", r.Name}, {"state", RunnerState(r)}, {"tags", strings.Join(r.Tags, ", ")}, {"executors", strings.Join(r.Executors, ", ")},
 				{"version", r.Version}, {"system", r.System}, {"jobs", strings.Join(r.Jobs, "; ")},
 			})
 		},
@@ -117,7 +100,7 @@ func newRunnerDrainCmd(e *cli.Env) *cobra.Command {
 			if o.json {
 				return e.PrintJSON(r)
 			}
-			fmt.Fprintf(e.Stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), runnerState(r), termview.Count(len(r.Jobs), "job"))
+			fmt.Fprintf(e.Stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), RunnerState(r), termview.Count(len(r.Jobs), "job"))
 			return nil
 		},
 	}

@@ -65,7 +65,7 @@ func printStatus(e *cli.Env, url string, s api.Status) error {
 	}
 	name = "runners"
 	for _, r := range s.Runners {
-		fields = append(fields, [2]string{name, fmt.Sprintf("%s: %s, %s", r.Name, runnerState(r), termview.Count(len(r.Jobs), "job"))})
+		fields = append(fields, [2]string{name, fmt.Sprintf("%s: %s, %s", r.Name, RunnerState(r), termview.Count(len(r.Jobs), "job"))})
 		name = " "
 	}
 	if len(s.Runners) == 0 {
@@ -182,4 +182,21 @@ func NewAuditCmd(e *cli.Env) *cobra.Command {
 	list.Flags().IntVarP(&n, "number", "n", 50, "how many")
 	cmd.AddCommand(list)
 	return cmd
+}
+
+func RunnerState(r api.Runner) string {
+	state := "online"
+	if !r.Online {
+		state = "offline, seen " + cli.Ago(r.Seen)
+		if r.Seen.IsZero() {
+			state = "offline, never seen"
+		}
+	}
+	if r.Draining {
+		state += ", draining"
+	}
+	if r.Protected {
+		state += ", protected"
+	}
+	return state
 }

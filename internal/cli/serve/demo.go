@@ -18,12 +18,11 @@ import (
 	"refline/internal/pipeline"
 )
 
-// NewDemoCmd returns the command.
-func NewDemoCmd(e *cli.Env, host JobHost) *cobra.Command {
+func newDemoCmd(e *cli.Env) *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show a server, a flow and its runs in half a minute",
+		Short: cli.OfServer["demo"],
 		Long: `Show what a server does, in a temporary folder that is removed at the end: make a
 repository with a flow, start a server, register the flow by branch and run it,
 commit a change and run again, register it by tag, move the tag and see the refusal.
@@ -32,7 +31,7 @@ On a terminal the server then goes on until Ctrl-C.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline demo\n  refline demo --once",
 		Args:    cli.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, host, once) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, once) },
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end after the last step, also on a terminal")
 	return cmd
@@ -46,14 +45,14 @@ type demo struct {
 	client *api.Client
 }
 
-func runDemo(ctx context.Context, e *cli.Env, host JobHost, once bool) (err error) {
+func runDemo(ctx context.Context, e *cli.Env, once bool) (err error) {
 	d := &demo{e: e}
 	if d.dir, err = os.MkdirTemp("", "refline-demo-"); err != nil {
 		return errs.E(errs.Unavailable, "a folder for the demonstration: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	d.repo = filepath.Join(d.dir, "example")
-	s, err := openServer(ctx, e, &serverOptions{host: host, data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0"})
+	s, err := openServer(ctx, e, &serverOptions{data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0", minFree: mostlyFull})
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package serve
 
 import (
 	"context"
-	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -11,35 +9,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/cli"
+	"refline/internal/cli/host"
 	"refline/internal/cli/remote"
 	"refline/internal/errs"
 	"refline/internal/executor"
 	"refline/internal/runner"
 )
 
-// JobHost is what runs jobs on this computer.
-type JobHost struct {
-	Kinds         func() []executor.Kind // executors beside those that make pods
-	PythonEnv     func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error)
-	PythonPackage func() (string, error)
-}
-
 type runnerOptions struct {
-	host                      JobHost
 	url, tokenFile, name, dir string
 	tags, executors           []string
-	pods                      remote.PodOptions
+	pods                      podOptions
 	jobs                      int
 	allowHTTP                 bool
 	grace                     time.Duration
 }
 
-// NewRunnerCmd returns the command.
-func NewRunnerCmd(e *cli.Env, host JobHost) *cobra.Command {
-	o := &runnerOptions{host: host}
+func newRunnerCmd(e *cli.Env) *cobra.Command {
+	o := &runnerOptions{}
 	cmd := &cobra.Command{
 		Use:   "runner",
-		Short: "Run the jobs of a server on this computer",
+		Short: cli.OfServer["runner"],
 		Long: `Run the jobs of a server on this computer, until a signal ends it: jobs that run
 then have --grace to finish. The token comes from a file or REFLINE_RUNNER_TOKEN.
 
@@ -91,7 +81,7 @@ func runRunner(ctx context.Context, e *cli.Env, o *runnerOptions) error {
 	if err != nil {
 		return err
 	}
-	options := o.host.runner(e, e.Path(dir), kinds)
+	options := jobRunner(e, e.Path(dir), kinds)
 	options.URL, options.Token = o.url, func() string { return token }
 	options.Name, options.Tags, options.Slots, options.AllowHTTP, options.Grace = o.name, o.tags, o.jobs, o.allowHTTP, o.grace
 	work, cancel := context.WithCancel(ctx)
@@ -102,7 +92,7 @@ func runRunner(ctx context.Context, e *cli.Env, o *runnerOptions) error {
 
 // kinds are the executors that the runner offers.
 func (o *runnerOptions) kinds(e *cli.Env, url string) ([]executor.Kind, error) {
-	all := o.host.Kinds()
+	all := host.Kinds(e, host.Containers{})
 	if len(o.executors) == 0 {
 		return all, nil
 	}
@@ -129,15 +119,11 @@ func (o *runnerOptions) kinds(e *cli.Env, url string) ([]executor.Kind, error) {
 	return kinds, nil
 }
 
-// runner is what every runner of this computer is started with.
-func (h JobHost) runner(e *cli.Env, dir string, kinds []executor.Kind) runner.Options {
-	binary, err := os.Executable()
-	if err != nil {
-		binary = ""
-	}
+// jobRunner is what every runner of this computer is started with.
+func jobRunner(e *cli.Env, dir string, kinds []executor.Kind) runner.Options {
 	return runner.Options{
-		Version: cli.Version, Dir: dir, Kinds: kinds, Binary: binary, Environ: runner.HostEnviron(e.Environ()),
-		PythonEnv: h.PythonEnv, PythonPackage: h.PythonPackage, Notice: func(text string) { e.Notef("runner: %s", text) },
+		Version: cli.Version, Dir: dir, Kinds: kinds, Binary: cli.ClientProgram(), Environ: runner.HostEnviron(e.Environ()),
+		PythonEnv: host.PythonEnv(e), PythonPackage: host.PythonPackage(e), Notice: func(text string) { e.Notef("runner: %s", text) },
 	}
 }
 
@@ -151,7 +137,7 @@ func (s *openedServer) startRunner(ctx context.Context, e *cli.Env) (end func(),
 	if err != nil {
 		return nil, err
 	}
-	o := s.o.host.runner(e, filepath.Join(s.data, "runner"), s.o.host.Kinds())
+	o := jobRunner(e, filepath.Join(s.data, "runner"), host.Kinds(e, host.Containers{}))
 	o.URL, o.Token, o.Transport, o.Embedded = "http://server", func() string { return token }, s.Transport(), true
 	o.Name, o.AllowFile, o.AllowHTTP, o.Grace = "local", true, true, 10*time.Second
 	if o.Slots = s.o.jobs; o.Slots <= 0 {

@@ -27,7 +27,6 @@ import (
 )
 
 type serverOptions struct {
-	host                            JobHost
 	config                          string
 	data, listen, database, blobs   string
 	minFree                         string
@@ -38,12 +37,14 @@ type serverOptions struct {
 	mail                            mailOptions
 }
 
-// NewServerCmd returns the command.
-func NewServerCmd(e *cli.Env, host JobHost) *cobra.Command {
-	o := &serverOptions{host: host}
+// mostlyFull is the default of --min-free.
+const mostlyFull = "256MiB"
+
+func newServerCmd(e *cli.Env) *cobra.Command {
+	o := &serverOptions{}
 	cmd := &cobra.Command{
 		Use:   "server",
-		Short: "Run the server: flows, schedules, runs, and a runner",
+		Short: cli.OfServer["server"],
 		Long: `Run the server in this terminal: the API, the scheduler and a runner for this
 computer. It keeps all in one folder, which is made at the first start. Commands on
 this computer find it; elsewhere refline login URL does.
@@ -76,7 +77,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringSliceVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
-	f.StringVar(&o.minFree, "min-free", "256MiB", "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
+	f.StringVar(&o.minFree, "min-free", mostlyFull, "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
 	o.mail.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
 	cmd.AddCommand(newServerLinkCmd(e), remote.NewServerStatusCmd(e), remote.NewServerCheckCmd(e), newServerKeyCmd(e), newServerBackupCmd(e), newServerRestoreCmd(e))

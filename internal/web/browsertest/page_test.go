@@ -48,6 +48,7 @@ func pageCases() []pageCase {
 		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
 		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
 		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
+		{"log-errors", func(w *world) string { return w.log("fail", "load_events") + "?marks=1" }, []string{"UniqueViolation", "reports an error"}},
 		{"log-hostile", func(w *world) string { return w.log("hostile", `"><img src=x onerror=alert(1)>`) }, []string{"<script>alert(1)</script> </pre></main> javascript:alert(1)", "click"}},
 		{"log-queued", func(w *world) string { return w.log("queued", "train") }, []string{"queued"}},
 		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -8,21 +8,11 @@ import (
 	"time"
 
 	"refline/internal/cli"
-	"refline/internal/cli/serve"
-	"refline/internal/executor"
 	"refline/internal/pythonenv"
 )
 
-// jobHost is what runs the jobs of a server on this computer.
-func jobHost(e *cli.Env) serve.JobHost {
-	return serve.JobHost{
-		Kinds:     func() []executor.Kind { return executorKinds(e, &runOptions{}) },
-		PythonEnv: pythonEnv(e), PythonPackage: pythonPackage(e),
-	}
-}
-
-// pythonEnv makes the environments of Python scripts in the cache folder.
-func pythonEnv(e *cli.Env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
+// PythonEnv makes the environments of Python scripts in the cache folder.
+func PythonEnv(e *cli.Env) func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
 	return func(ctx context.Context, root, script string, log io.Writer, env []string) (string, error) {
 		cache, err := e.CacheDir()
 		if err != nil {
@@ -37,8 +27,8 @@ func pythonEnv(e *cli.Env) func(ctx context.Context, root, script string, log io
 	}
 }
 
-// pythonPackage writes the Python package to the cache folder.
-func pythonPackage(e *cli.Env) func() (string, error) {
+// PythonPackage writes the Python package to the cache folder.
+func PythonPackage(e *cli.Env) func() (string, error) {
 	return func() (string, error) {
 		cache, err := e.CacheDir()
 		if err != nil {

@@ -1,4 +1,4 @@
-package remote
+package serve
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"refline/internal/executor/kubernetes"
 )
 
-// PodOptions say how a runner makes pods.
-type PodOptions struct {
+// podOptions say how a runner makes pods.
+type podOptions struct {
 	kubeconfig, context string
 	namespace           string
 	agentImage          string
@@ -21,7 +21,7 @@ type PodOptions struct {
 }
 
 // Bind adds its flags.
-func (o *PodOptions) Bind(e *cli.Env, f *pflag.FlagSet) {
+func (o *podOptions) Bind(e *cli.Env, f *pflag.FlagSet) {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "with kubernetes: file that says which cluster (default: that of the pod this runs in, else KUBECONFIG)")
 	f.StringVar(&o.context, "kube-context", "", "with kubernetes: context of the kubeconfig")
 	f.StringVar(&o.namespace, "namespace", "", "with kubernetes: namespace of pods whose runtime names none (default: that of the kubeconfig or pod)")
@@ -31,7 +31,7 @@ func (o *PodOptions) Bind(e *cli.Env, f *pflag.FlagSet) {
 
 // Kind is the executor that makes pods for the runner of this name, default the
 // computer's; url is how runners reach the server.
-func (o *PodOptions) Kind(e *cli.Env, name, url string, allowHTTP bool) (executor.Kind, error) {
+func (o *podOptions) Kind(e *cli.Env, name, url string, allowHTTP bool) (executor.Kind, error) {
 	if o.agentImage == "" {
 		return executor.Kind{}, cli.Usagef("--executor kubernetes: which image has refline and git? --agent-image IMAGE, or REFLINE_AGENT_IMAGE")
 	}

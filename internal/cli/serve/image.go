@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"cmp"
@@ -22,7 +22,7 @@ const baseLayersKept = 5 << 30
 func newImageCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Build container images that hold flows, without a container engine",
+		Short: cli.OfServer["image"],
 		Long: `Build container images that hold flows at one commit, without a container engine, and
 show what is in one. See docs/images.md.
 

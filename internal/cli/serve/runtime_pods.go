@@ -1,4 +1,4 @@
-package remote
+package serve
 
 import (
 	"cmp"
@@ -22,15 +22,15 @@ import (
 	"refline/internal/executor/kubernetes"
 )
 
-// runtimePodOptions are the settings of a runtime with the executor kubernetes.
-type runtimePodOptions struct {
+// runtimepodOptions are the settings of a runtime with the executor kubernetes.
+type runtimepodOptions struct {
 	requests, limits, labels, nodes map[string]string
 	template                        string
 	deadline, pending, keep         time.Duration
 	pods                            api.KubernetesRuntime
 }
 
-func (o *runtimePodOptions) bind(f *pflag.FlagSet) {
+func (o *runtimepodOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.pods.Namespace, "namespace", "", "kubernetes: namespace of its pods (default: the runner's)")
 	f.StringVar(&o.pods.ServiceAccount, "service-account", "", "kubernetes: service account of its pods")
 	f.StringSliceVar(&o.pods.PullSecrets, "pull-secret", nil, "kubernetes: Secret with the log-in to the image's registry")
@@ -49,7 +49,7 @@ func (o *runtimePodOptions) bind(f *pflag.FlagSet) {
 }
 
 // config is what the flags say, nil for another executor.
-func (o *runtimePodOptions) config(e *cli.Env, executor string) (*api.KubernetesRuntime, error) {
+func (o *runtimepodOptions) config(e *cli.Env, executor string) (*api.KubernetesRuntime, error) {
 	if executor != "kubernetes" {
 		if o.given() {
 			return nil, cli.Usagef("settings of pods (--request, --template and such) are for --executor kubernetes")
@@ -71,7 +71,7 @@ func (o *runtimePodOptions) config(e *cli.Env, executor string) (*api.Kubernetes
 	return &out, err
 }
 
-func (o *runtimePodOptions) given() bool {
+func (o *runtimepodOptions) given() bool {
 	p := &o.pods
 	return p.Namespace != "" || p.ServiceAccount != "" || p.Builds != "" || o.template != "" || o.deadline != 0 || o.pending != 0 || o.keep >= 0 ||
 		len(p.PullSecrets)+len(p.Entrypoint)+len(p.Images)+len(o.requests)+len(o.limits)+len(o.labels)+len(o.nodes) > 0
@@ -155,7 +155,7 @@ func podFields(r api.Runtime) [][2]string {
 
 type runtimeCheckOptions struct {
 	cli.ConnectOptions
-	pods PodOptions
+	pods podOptions
 }
 
 func newRuntimeCheckCmd(e *cli.Env) *cobra.Command {

@@ -1,4 +1,4 @@
-package remote
+package serve
 
 import (
 	"fmt"
@@ -11,11 +11,10 @@ import (
 	"refline/internal/termview"
 )
 
-// NewRuntimeCmd returns the command.
-func NewRuntimeCmd(e *cli.Env) *cobra.Command {
+func newRuntimeCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runtime",
-		Short: "List and change the runtimes of a server",
+		Short: cli.OfServer["runtime"],
 		Long: `List and change the runtimes of a server: named configurations of where jobs run. A
 flow names one; changing it changes all flows that do.
 
@@ -40,7 +39,7 @@ func newRuntimeSetCmd(e *cli.Env) *cobra.Command {
 	o := &runtimeOptions{}
 	in := api.Runtime{}
 	var env []string
-	pods := &runtimePodOptions{}
+	pods := &runtimepodOptions{}
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Make a runtime, or replace it", Args: cobra.ExactArgs(1),
 		Long:    "Make a runtime, or replace it. All flows that name it take it at their next job.\n\nExit codes: 0 good, 1 error, 2 usage.",
