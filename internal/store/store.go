@@ -36,6 +36,7 @@ type Store struct {
 
 	writer writer // of SQLite
 	reader reader
+	asked  func(text string, args []any) // tests set it: each query outside of transactions
 
 	ids struct {
 		sync.Mutex
