@@ -103,7 +103,7 @@ var imports = map[string]string{
 	"stack/stacktest": "",
 	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
 	"cli/host":        "cli executor executor/docker executor/process pythonenv",
-	"cli/remote":      "api checkout cli diag flowfile git inputfile pipeline source stack stack/planfile termview",
+	"cli/remote":      "api checkout cli definition diag flowfile git inputfile pipeline source stack stack/planfile termview",
 	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci image localpipeline notify pipeline runner secret server source store termview",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",

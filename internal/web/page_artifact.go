@@ -56,7 +56,7 @@ type artifactAddress struct {
 
 func (c *request) artifactAddress() (a artifactAddress, err error) {
 	a.run, err = c.runID()
-	a.job, a.attempt = c.PathValue("job"), c.number("attempt")
+	a.job, a.attempt = c.PathValue("job"), c.queryNumber("attempt")
 	return a, err
 }
 

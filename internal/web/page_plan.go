@@ -318,8 +318,8 @@ func (c *request) planFacts(d *planData) {
 
 const mostGiven = 100 // parameters and tags that are shown
 
-// number reads a number of the query, 0 if it is not one.
-func (c *request) number(name string) int {
+// queryNumber reads a number of the query, 0 if it is not one.
+func (c *request) queryNumber(name string) int {
 	n, err := strconv.Atoi(c.URL.Query().Get(name))
 	if err != nil {
 		return 0

@@ -67,7 +67,7 @@ func (c *request) planChanges(d *planData) []string {
 	}
 	changes := slices.Clone(p.Changes)
 	slices.SortStableFunc(changes, func(a, b planfile.Change) int { return rank(a) - rank(b) })
-	from := min(c.number("from"), len(changes))
+	from := min(c.queryNumber("from"), len(changes))
 	rows, next := 0, from
 	for _, x := range changes[from:min(len(changes), from+mostChanges)] {
 		if rows > 0 && rows+len(x.Properties) > mostValues {
