@@ -68,6 +68,10 @@ generate: ## write the files that are generated (tests fail while they differ)
 fuzz: ## run every fuzz target for 20 seconds
 	scripts/fuzz 20s
 
+.PHONY: soak
+soak: ## kill, stop and starve servers and runners for SOAK (10m) a database, and look whether all is kept
+	scripts/soak $(or $(SOAK),10m)
+
 .PHONY: bench
 bench: build ## measure beside bash, gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios
 	bench/run
