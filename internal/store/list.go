@@ -30,7 +30,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	var args []any
 	add := func(condition string, value any) { where, args = append(where, condition), append(args, value) }
 	project, ref := "project = ?", "ref = ?"
-	if f.Flow != 0 { // by the index of flows: neither database knows that a flow has one project
+	if f.Flow != 0 && !s.postgres { // by the index of flows: SQLite does not know that a flow has few runs
 		project, ref = "project + 0 = ?", "ref || '' = ?"
 	}
 	if f.Project != 0 {
@@ -86,7 +86,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 // PostgreSQL knows which of the two is rare; for SQLite it is the ref among good runs and
 // the status among others.
 func (s *Store) refAndStatus(f RunFilter, status pipeline.Status) string {
-	if s.postgres && f.Flow == 0 {
+	if s.postgres {
 		return "status = ? AND ref = ?"
 	}
 	if status == pipeline.StatusSuccess && f.Flow == 0 {
