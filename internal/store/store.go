@@ -87,6 +87,9 @@ func (s *Store) openSQLite(path string) error {
 	if err != nil {
 		return err
 	}
+	if err := ownFile(abs); err != nil {
+		return err
+	}
 	// FULL: a commit is on disk when it returns. One connection writes, so that
 	// a writer never waits for a lock inside of a transaction.
 	address := (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String() +
