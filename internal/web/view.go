@@ -114,7 +114,7 @@ func (v *View) complete(c *request) {
 	v.Zone = c.wishes.location.String()
 	v.Here = c.URL.RequestURI()
 	if c.Method != http.MethodGet && c.Method != http.MethodHead {
-		v.Here = localPath(c.Base + "/") // a page that is shown after a failed change
+		v.Here = LocalPath(c.Base + "/") // a page that is shown after a failed change
 	}
 	v.Sections = sections(v.Section)
 	v.Stuff = stuff{CSS: c.Base + "/assets/" + assets()["css"].name, JS: c.Base + "/assets/" + assets()["js"].name, Icon: icon(v.Look), Symbols: symbols()}
