@@ -42,10 +42,15 @@ func TestPictures(t *testing.T) {
 		b.do("size", command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: p.height, DeviceScaleFactor: 1}))
 		b.until("the page "+p.name+" is whole", p.ready)
 		// The repository of the tests is a folder; a reader's is elsewhere.
+		// The page may be brought up to date meanwhile, so it is done again then.
 		value[int](b, fmt.Sprintf(`(() => {
-			for (const e of document.querySelectorAll('.head .more')) if (e.textContent.startsWith('webhook')) e.remove() // of another test
-			const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
-			while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(%q, 'https://git.example.com/data/warehouse.git')
+			const rename = () => {
+				for (const e of document.querySelectorAll('.head .more')) if (e.textContent.startsWith('webhook')) e.remove() // of another test
+				const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+				while (texts.nextNode()) if (texts.currentNode.data.includes(%[1]q)) texts.currentNode.data = texts.currentNode.data.replaceAll(%[1]q, 'https://git.example.com/data/warehouse.git')
+			}
+			new MutationObserver(rename).observe(document.body, { subtree: true, childList: true, characterData: true })
+			rename()
 			return 0
 		})()`, w.repo))
 		var data []byte
