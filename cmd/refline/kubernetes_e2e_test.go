@@ -247,6 +247,28 @@ func (c *cluster) push(files map[string]string) {
 	c.git("push", "-q", "origin", "main", "--tags")
 }
 
+// A service that our program starts, one that the cluster starts, and one that fails.
+const e2eServices = `
+services:
+  variables: {LITERAL: of the file}
+  services:
+  - name: %[1]s
+    alias: web
+    entrypoint: [sh, -c, 'mkdir -p /tmp/w; echo "served $${CANARY#canary-of-}" "$LITERAL" >/tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w']
+    variables: {HEALTHCHECK_TCP_PORT: "8080"}
+  - name: %[1]s
+    alias: side
+    pull_policy: never
+    command: [sh, -c, 'echo "beside $$LITERAL $$OWN" >/tmp/index.html; exec httpd -f -p 8081 -h /tmp']
+    variables: {HEALTHCHECK_TCP_PORT: "8081", OWN: "own $LITERAL"}
+  - name: %[1]s
+    alias: broken
+    entrypoint: [sh, -c, 'echo it cannot be; exit 4']
+  script:
+  - wget -qO- http://web:8080/
+  - wget -qO- http://side:8081/
+`
+
 const e2eTemplate = `
 spec:
   template:
@@ -332,12 +354,13 @@ func TestKubernetes(t *testing.T) {
 	}
 	hold := "echo begun\nwhile :; do sleep 0.1; done\n"
 	c.push(map[string]string{
-		"flows/hello.sh":  "echo hello one from $(hostname) as $(id -u) with $GREETING\n",
-		"flows/hold.sh":   hold,
-		"flows/short.sh":  "echo begun\nsleep 8\necho ended\n",
-		"flows/memory.sh": "echo begun\ntail /dev/zero\n",
-		"flows/secret.sh": "[ \"$CANARY\" = canary-of-the-story-4711 ] && echo it is there\ntr '\\0' '\\n' </proc/1/environ | grep -c canary\nid -u\n",
-		"flows/date.sh":   "read up rest </proc/uptime; echo first-$up\n",
+		"flows/hello.sh":     "echo hello one from $(hostname) as $(id -u) with $GREETING\n",
+		"flows/hold.sh":      hold,
+		"flows/short.sh":     "echo begun\nsleep 8\necho ended\n",
+		"flows/memory.sh":    "echo begun\ntail /dev/zero\n",
+		"flows/secret.sh":    "[ \"$CANARY\" = canary-of-the-story-4711 ] && echo it is there\ntr '\\0' '\\n' </proc/1/environ | grep -c canary\nid -u\n",
+		"flows/services.yml": fmt.Sprintf(e2eServices, c.jobImage),
+		"flows/date.sh":      "read up rest </proc/uptime; echo first-$up\n",
 	})
 	c.git("tag", "v1")
 	c.git("push", "-q", "origin", "v1")
@@ -406,6 +429,10 @@ func TestKubernetes(t *testing.T) {
 		}
 	})
 	sub("secret in no manifest", func(t *testing.T) { c.testCanary(t) })
+	sub("services", func(t *testing.T) {
+		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
+		contains(t, c.wait(c.begin("services")), `"success"`, "served the-story-4711 of the file", "beside of the file own of the file", "(broken", "ended with exit code 4", "it cannot be")
+	})
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
 

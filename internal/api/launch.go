@@ -35,10 +35,29 @@ type LaunchSpec struct {
 	Job        string            `json:"job"`
 	Image      *pipeline.Image   `json:"image,omitempty"`      // that the job names
 	FlowImage  bool              `json:"flow_image,omitempty"` // Image is that of the flow, not of the job
-	Services   int               `json:"services,omitempty"`
+	Services   []LaunchService   `json:"services,omitempty"`
 	Timeout    pipeline.Duration `json:"timeout,omitempty"`
 	Runtime    JobRuntime        `json:"runtime,omitzero"`
 	Kubernetes json.RawMessage   `json:"kubernetes,omitempty"` // of the runtime
+}
+
+// LaunchService is a service of the job. Its variables are those that may be shown:
+// they are in the pod's manifest if the image's own entrypoint is run.
+type LaunchService struct {
+	pipeline.Service
+	// Unshown names variables of the service whose values refer to what may not be
+	// shown, or is not set.
+	Unshown []string `json:"unshown,omitempty"`
+	// OfImage are the entrypoint, command and ports of the image, if its registry
+	// answered and the service names no entrypoint.
+	OfImage *ImageConfig `json:"of_image,omitempty"`
+}
+
+// ImageConfig is what an image does by itself.
+type ImageConfig struct {
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Command    []string `json:"command,omitempty"`
+	Exposed    []string `json:"exposed,omitempty"`
 }
 
 // LaunchedRequest names what runs an attempt: POST attempts/FENCE/launched.

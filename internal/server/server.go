@@ -72,6 +72,7 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	images    imageConfigs
 	tasks     taskViews
 	blobs     blob.Store
 	files     *Files
