@@ -249,17 +249,17 @@ func (c *cluster) push(files map[string]string) {
 
 // A service that our program starts, one that the cluster starts, and one that fails.
 const e2eServices = `
-services:
+test:
   variables: {LITERAL: of the file}
   services:
   - name: %[1]s
     alias: web
-    entrypoint: [sh, -c, 'mkdir -p /tmp/w; echo "served $${CANARY#canary-of-}" "$LITERAL" >/tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w']
+    entrypoint: [sh, -c, 'mkdir -p /tmp/w; echo "served ${CANARY#canary-of-}" "$LITERAL" >/tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w']
     variables: {HEALTHCHECK_TCP_PORT: "8080"}
   - name: %[1]s
     alias: side
     pull_policy: never
-    command: [sh, -c, 'echo "beside $$LITERAL $$OWN" >/tmp/index.html; exec httpd -f -p 8081 -h /tmp']
+    command: [sh, -c, 'echo "beside $LITERAL $OWN" >/tmp/index.html; exec httpd -f -p 8081 -h /tmp']
     variables: {HEALTHCHECK_TCP_PORT: "8081", OWN: "own $LITERAL"}
   - name: %[1]s
     alias: broken
@@ -267,6 +267,7 @@ services:
   script:
   - wget -qO- http://web:8080/
   - wget -qO- http://side:8081/
+  - exit 3
 `
 
 const e2eTemplate = `
@@ -430,8 +431,9 @@ func TestKubernetes(t *testing.T) {
 	})
 	sub("secret in no manifest", func(t *testing.T) { c.testCanary(t) })
 	sub("services", func(t *testing.T) {
+		c.setCanary()
 		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
-		contains(t, c.wait(c.begin("services")), `"success"`, "served the-story-4711 of the file", "beside of the file own of the file", "(broken", "ended with exit code 4", "it cannot be")
+		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "(broken", "ended with exit code 4", "it cannot be")
 	})
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
@@ -474,12 +476,18 @@ func (c *cluster) testEnds(t *testing.T) {
 	contains(t, c.wait(run), "EvictionByEvictionAPI", "runner_system_failure")
 }
 
-// testCanary looks for a secret wherever the cluster keeps something.
-func (c *cluster) testCanary(t *testing.T) {
-	const canary = "canary-of-the-story-4711"
+const canary = "canary-of-the-story-4711"
+
+func (c *cluster) setCanary() {
+	c.t.Helper()
 	set := c.command(c.binary, "var", "set", "CANARY", "--server", "--project", "flows")
 	set.Stdin = strings.NewReader(canary)
 	c.output(set)
+}
+
+// testCanary looks for a secret wherever the cluster keeps something.
+func (c *cluster) testCanary(t *testing.T) {
+	c.setCanary()
 	c.register("secret", "one")
 	run := c.begin("secret")
 	out := c.wait(run)

@@ -24,6 +24,15 @@ type KubernetesRuntime struct {
 	KeepS          *int64            `json:"keep_s,omitempty" doc:"seconds that an ended Job is kept; default 600"`
 	Builds         string            `json:"builds,omitempty" enum:"disk,memory" doc:"where workspaces are; default disk"`
 	Template       json.RawMessage   `json:"template,omitempty" doc:"a batch/v1 Job that is merged below the fields above"`
+	TemplateFrom   *TemplateFrom     `json:"template_from,omitempty" doc:"the commit that the template was read from"`
+}
+
+// TemplateFrom is where the template of a runtime was read.
+type TemplateFrom struct {
+	Repository string `json:"repository"`
+	Ref        string `json:"ref,omitempty"`
+	Commit     string `json:"commit"`
+	Path       string `json:"path"`
 }
 
 // LaunchSpec is what a runner needs to start another one for an attempt: POST

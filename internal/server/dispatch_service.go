@@ -12,7 +12,7 @@ import (
 )
 
 // imageTime bounds how long a launch waits for the registry of a service's image.
-const imageTime = 5 * time.Second
+const imageTime = 3 * time.Second
 
 // launchServices says which services a job has, as far as everyone who sees its pod may
 // know. The variables of the project come later, to the process that runs the job.

@@ -302,7 +302,7 @@ func applyTemplate(job *batchv1.Job, template json.RawMessage) (*batchv1.Job, er
 	}
 	merged, err := merge(base, patch, jobType(), "")
 	if err != nil {
-		return nil, errs.E(errs.Invalid, "the job template: %w", err)
+		return nil, fmt.Errorf("the job template: %w", err)
 	}
 	text, err := json.Marshal(merged)
 	if err != nil {
