@@ -267,7 +267,7 @@ test:
   script:
   - wget -qO- http://web:8080/
   - wget -qO- http://side:8081/
-  - exit 3
+  - sleep 2; exit 3
 `
 
 const e2eTemplate = `

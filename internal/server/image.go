@@ -100,14 +100,9 @@ func (s *Server) imageFlow(ctx context.Context, in api.FlowInput) (store.Project
 		if opened.Manifest.Source.Repository == "" {
 			return p, f, errs.E(errs.Invalid, "the image does not say of which repository it is; name the project: --project")
 		}
-		// An image may be of anybody: it chooses among projects that the caller sees, and
-		// makes none.
-		repository := opened.Manifest.Source.Repository
-		if p, err = s.projectFor(ctx, "", repository, false); err != nil {
+		// An image may be of anybody: it chooses among the projects that the caller sees.
+		if p, err = s.projectFor(ctx, "", opened.Manifest.Source.Repository, !in.DryRun); err != nil {
 			return p, f, err
-		}
-		if p.ID == 0 {
-			return p, f, errs.E(errs.NotFound, "the image says that it is of %s, and no project here is of that; name the project: --project, or make it: --repo %s", repository, repository)
 		}
 	}
 	entry, err := opened.Manifest.Flow(cleanPath(in.Path))
