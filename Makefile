@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X refline/internal/cli.Version=$(VERSION)
 LINT := go tool -modfile=tools/go.mod golangci-lint
 # A failed test runs once more (docs/adr/0021): not one with a data race or a panic,
 # and not more than three. What fails only once is listed as flaky.
@@ -13,8 +13,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: build
-build: ## build bin/refline
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/refline ./cmd/refline
+build: ## build bin/refline and bin/refline-server
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: demo
 demo: build ## show a server, a flow and its runs in a temporary folder
@@ -67,6 +67,10 @@ generate: ## write the files that are generated (tests fail while they differ)
 .PHONY: fuzz
 fuzz: ## run every fuzz target for 20 seconds
 	scripts/fuzz 20s
+
+.PHONY: soak
+soak: ## kill, stop and starve servers and runners for SOAK (10m) a database, and look whether all is kept
+	scripts/soak $(or $(SOAK),10m)
 
 .PHONY: bench
 bench: build ## measure beside bash, gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios

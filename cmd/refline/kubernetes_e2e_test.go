@@ -433,7 +433,7 @@ func TestKubernetes(t *testing.T) {
 	sub("services", func(t *testing.T) {
 		c.setCanary()
 		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
-		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "(broken", "ended with exit code 4", "it cannot be")
+		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "broken) ended with exit code 4", "it cannot be")
 	})
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
