@@ -138,7 +138,7 @@ func (c *cluster) start(name string, args ...string) (*exec.Cmd, *os.File) {
 func (c *cluster) startServer() {
 	c.t.Helper()
 	network := c.podHost + "/32"
-	cmd, log := c.start("server", "server", "--data", c.data, "--listen", c.podHost+":0", "--insecure", "--no-runner", "--allow-net", network)
+	cmd, log := c.start("server", "server", "--data", c.data, "--listen", c.podHost+":0", "--insecure", "--no-runner", "--allow-net", network, "--allow-net", "127.0.0.1/32")
 	c.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
@@ -436,6 +436,7 @@ func TestKubernetes(t *testing.T) {
 		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
 		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "broken) ended with exit code 4", "it cannot be")
 	})
+	sub("flow in an image", func(t *testing.T) { c.testImage(t) })
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
 
@@ -475,6 +476,38 @@ func (c *cluster) testEnds(t *testing.T) {
 	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, c.namespace))
 	c.output(evict)
 	contains(t, c.wait(run), "EvictionByEvictionAPI", "runner_system_failure")
+
+	run = c.begin("hold")
+	c.until("the log", func() bool { return strings.Contains(c.show(run), "begun") })
+	if !c.killAgent(t, c.pod(run)) {
+		t.Log("NOT TESTED: a killed agent: the node's processes are not this computer's")
+		c.refline("runs", "cancel", run)
+		return
+	}
+	begin := time.Now()
+	contains(t, c.wait(run), "the agent of the pod ended with exit code 137", "runner_system_failure")
+	t.Logf("killed agent: %s", time.Since(begin).Round(time.Millisecond))
+}
+
+// killAgent kills the agent of a pod, if its node is this computer.
+func (c *cluster) killAgent(t *testing.T, pod string) bool {
+	t.Helper()
+	fence := strings.TrimSpace(c.kubectl("-n", c.namespace, "get", "pod", pod, "-o", `jsonpath={.metadata.labels.refline\.dev/attempt}`))
+	list, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := false
+	for _, file := range list {
+		environ, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(environ, []byte("REFLINE_POD_FENCE="+fence+"\x00")) || !bytes.Contains(environ, []byte("REFLINE_URL="+c.url+"\x00")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
+			killed = true
+		}
+	}
+	return killed
 }
 
 const canary = "canary-of-the-story-4711"
