@@ -436,6 +436,7 @@ func TestKubernetes(t *testing.T) {
 		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
 		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "broken) ended with exit code 4", "it cannot be")
 	})
+	sub("suite of executors", func(t *testing.T) { c.testSuite(t) })
 	sub("flow in an image", func(t *testing.T) { c.testImage(t) })
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
