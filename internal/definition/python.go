@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,15 +18,45 @@ import (
 // pythonScript is what the source of a Python script says of its inputs.
 type pythonScript struct {
 	flow    string // the function to call; "": the file runs as it is
+	prefect prefectUse
 	typed   bool   // inputs says what the script takes
 	any     bool   // it takes others too
 	inputs  []pythoninputs.Input
 	finding *diag.Finding // why nothing is known
 }
 
+// prefectUse is how a script without a function to call uses Prefect.
+type prefectUse int
+
+const (
+	prefectNone   prefectUse = iota
+	prefectCalled            // it calls flows of Prefect by itself
+	prefectBlock             // it defines one by "with Flow(…)", as Prefect 1 does
+)
+
+// usesPrefect looks at imports and blocks as text: another file may be seen as one that
+// uses Prefect, and then runs as it is.
+func usesPrefect(source []byte) prefectUse {
+	switch {
+	case !regexp.MustCompile(`(?m)^[ \t]*(from|import)[ \t]+prefect\b`).Match(source):
+		return prefectNone
+	case regexp.MustCompile(`(?m)^with[ \t]+(prefect\.)?Flow\(|^\w+[ \t]*=[ \t]*(prefect\.)?Flow\(`).Match(source):
+		return prefectBlock
+	}
+	return prefectCalled
+}
+
 // readPython reads the inputs of a script. A file with a flow that does not call it by
 // itself is started through the package refline, which calls the flow.
 func readPython(ctx context.Context, file string, source []byte) (pythonScript, error) {
+	out, err := readInputs(ctx, file, source)
+	if err == nil && out.flow == "" {
+		out.prefect = usesPrefect(source)
+	}
+	return out, err
+}
+
+func readInputs(ctx context.Context, file string, source []byte) (pythonScript, error) {
 	var out pythonScript
 	if !bytes.Contains(source, []byte("flow")) && !bytes.Contains(source, []byte("argparse")) {
 		return out, nil // nothing that could be known
@@ -53,6 +84,21 @@ func readPython(ctx context.Context, file string, source []byte) (pythonScript, 
 		return pythonScript{flow: f.Function, typed: true, any: f.Any, inputs: f.Inputs}, nil
 	}
 	return out, nil
+}
+
+// command is what starts the script, from what would start it as it is: through the
+// package refline if that calls its flow, or shows the flows of Prefect that it calls.
+func (p pythonScript) command(file string, plain []string) []string {
+	python, target := plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]
+	switch {
+	case p.flow != "":
+		return append(python, "-m", "refline", quote(file+":"+p.flow))
+	case p.prefect == prefectBlock:
+		return append(python, "-m", "refline", target)
+	case p.prefect == prefectCalled:
+		return append(python, "-m", "refline", "--script", target)
+	}
+	return plain
 }
 
 // check compares given inputs with what the script takes.

@@ -44,10 +44,7 @@ func scriptPipeline(file string, head []byte, inputs map[string]string, script p
 		return nil, err
 	}
 	command := scriptCommand(file, head)
-	if script.flow != "" {
-		target := quote(path.Clean(file) + ":" + script.flow)
-		command = []string{command[0], "-m", "refline", target}
-	}
+	command = script.command(file, command)
 	args = script.arguments(inputs, args)
 	if isPython(file, head) {
 		vars = append(pythonVariables(file), vars...)
