@@ -28,10 +28,12 @@ def main(argv):
     if not os.path.isfile(path):
         return fail("there is no file %s" % path)
     sys.argv = [path]
-    from . import _prefect
+    from . import _prefect, _prefect1
 
     _prefect.install()
     try:
+        if _prefect1.wanted(path):
+            return 0 if _prefect1.run(path, name, inputs, load, NoFlow) else 1
         flow = find(load(path), path, name)
         result = flow(**convert(flow, inputs))
         if hasattr(result, "__await__"):

@@ -173,7 +173,7 @@ class API:
         if state.get("type") == "PAUSED":
             return abort("a flow in Refline cannot be paused; use a manual job")
         policy = run["empirical_policy"]
-        if state.get("type") == "FAILED" and not body.get("force") and run["run_count"] <= (policy.get("retries") or 0):
+        if state.get("type") == "FAILED" and not body.get("force") and 0 < run["run_count"] <= (policy.get("retries") or 0):
             again = retry_state(policy.get("retry_delay") or 0)
             set_state(run, again)
             self.runs.state(key, run["state"], run["run_count"])
@@ -241,7 +241,7 @@ class API:
                 self._show_task(key, run)
                 return reject(run["state"], "the result is that of an earlier run")
             policy = run["empirical_policy"]
-            if kind == "FAILED" and details.get("retriable") is not False and run["run_count"] <= (policy.get("retries") or 0):
+            if kind == "FAILED" and details.get("retriable") is not False and 0 < run["run_count"] <= (policy.get("retries") or 0):
                 set_state(run, retry_state(delay_of(policy, run["run_count"])))
                 self._show_task(key, run)
                 return reject(run["state"], "the run is retried")

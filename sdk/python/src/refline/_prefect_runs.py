@@ -185,7 +185,7 @@ class Runs:
         self.waiting.pop(id(seen), None)
         if not seen.node.started:
             seen.node.started = 1e-9
-        self.run.stopped(seen.node, "failed", failure(message, seen.traceback), reason=reason, seconds=seconds or 0.0)
+        self.run.stopped(seen.node, "failed", told(message, seen.traceback), reason=reason, seconds=seconds or 0.0)
 
     def overdue(self, all=False):
         """Reports failures whose traceback did not come, and lines whose run did not."""
@@ -267,17 +267,21 @@ def seconds_of(text):
         return time.time()
 
 
-def failure(message, traceback):
-    """An exception with what is known of one in another place."""
+def told(message, traceback):
+    """The exception that a state's message and a traceback are about."""
     m = re.search(r"encountered an exception[:.]? ([A-Za-z_][\w.]*)(?:: (.*)|$|\(\))", message, re.S)
-    kind, text = ("", message)
-    if m:
-        kind, text = m.group(1), m.group(2) or ""
+    kind, text = (m.group(1), m.group(2) or "") if m else ("", message)
     last = traceback.strip().rpartition("\n")[2]
-    if traceback and re.match(r"[A-Za-z_][\w.]*(:|$)", last):
+    if re.match(r"[A-Za-z_][\w.]*(:|$)", last):
         kind = last.partition(":")[0]
-    error = type(kind or "Failed", (Exception,), {"__module__": "builtins", "__qualname__": kind or "Failed"})(text)
-    error.__refline_traceback__ = traceback or "%s: %s\n" % (kind or "Failed", _events.clip(text, _events.MOST_MESSAGE))
+    return failure(kind, text, traceback)
+
+
+def failure(kind, message, traceback):
+    """An exception as one of another place: what is shown of it is the same."""
+    kind = kind or "Failed"
+    error = type(kind, (Exception,), {"__module__": "builtins", "__qualname__": kind})(message)
+    error.__refline_traceback__ = traceback or "%s: %s\n" % (kind, _events.clip(message, _events.MOST_MESSAGE))
     return error
 
 
