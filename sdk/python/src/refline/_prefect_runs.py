@@ -172,10 +172,15 @@ class Runs:
         seen.ended = True
         seen.last = "failed"
         seen.due = (time.monotonic() + ERROR_WAIT, message, reason, self._seconds(seen, when))
-        if seen.traceback or reason == "timeout":
+        if seen.traceback or reason:
             self.flush_due(seen)
         else:
             self.waiting[id(seen)] = seen
+        if reason == "crashed" and seen.kind == "flow":
+            # Prefect ends the process by SIGTERM next, and what is on the way is lost.
+            for other in list(self.seen.values()):
+                if other.node is not None and not other.ended and other.node.id.startswith(seen.node.id + "."):
+                    self._stopped(other, "canceled", when, reason="the flow ended")
 
     def flush_due(self, seen):
         if seen.due is None:
