@@ -102,6 +102,10 @@ var imports = map[string]string{
 	"stack/planfile":  "diag",
 	"stack/awscloud":  "stack",
 	"stack/stacktest": "",
+	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
+	"cli/host":        "cli executor executor/docker executor/process pythonenv",
+	"cli/remote":      "api checkout cli diag flowfile git inputfile pipeline prefectfile pythoninputs source stack stack/planfile termview",
+	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci image localpipeline notify pipeline runner secret server source store termview",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
@@ -121,9 +125,13 @@ var planned = map[string]string{
 	"server":    "variable history",
 }
 
-// command is the package that wires the others together. It may import all but
+// commands are the packages that wire the others together. They may import all but
 // the helpers of tests.
-const command = "cmd/refline"
+var commands = []string{"cmd/refline", "cmd/refline-server"}
+
+// ofServer are the packages that refline starts without, by whatever way they would
+// come in: they are in refline-server (docs/adr/0011-light-to-start.md).
+var ofServer = []string{"cli/serve", "server", "store", "scheduler", "web", "telemetry", "backup", "image", "executor/kubernetes"}
 
 // outside says which packages alone may import a module that is heavy or that
 // must stay in one place. Here too a permission that no file uses fails.
@@ -134,7 +142,7 @@ var outside = map[string]string{
 	"github.com/google/go-containerregistry": "image",
 	"github.com/klauspost/compress":          "archive",
 	"github.com/google/go-jsonnet":           "jsonnet",
-	"go.yaml.in/yaml":                        "cmd/refline gitlabci pipelinetest cfn flowfile prefectfile secret stack/stacktest",
+	"go.yaml.in/yaml":                        "cli cli/serve cmd/refline gitlabci pipelinetest cfn flowfile prefectfile secret stack/stacktest",
 	"filippo.io/age":                         "secret",
 	"code.dny.dev/ssrf":                      "netguard",
 	"golang.org/x/crypto/ssh":                "credential sshagent",
@@ -148,12 +156,12 @@ var outside = map[string]string{
 	"github.com/jackc/pgx":                   "store",
 	"github.com/pressly/goose":               "store",
 	"github.com/bmatcuk/doublestar":          "engine workspace executor/docker",
-	"os/exec":                                "cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
+	"os/exec":                                "cli cli/serve cmd/refline maskrun credential doctor variable git executor/process pythonenv pythoninputs workspace/workspacetest executor/docker executor/executortest",
 	"net/http":                               "notify api blob/blobtest git image netguard server forge forge/forgetest source stack/stacktest blob/s3 refltest runner web podagent executor/kubernetes telemetry",
 	"gitlab.com/gitlab-org/api":              "forge",
 	"github.com/wneessen/go-mail":            "notify",
 	"github.com/emersion/":                   "", // tests only
-	"github.com/spf13/":                      "cmd/refline",
+	"github.com/spf13/":                      "cli cli/remote cli/serve cmd/refline",
 	"github.com/creack/pty":                  "maskrun executor/process",
 	"github.com/dlclark/regexp2":             "cfn/lint gitlabci",
 	"pgregory.net/rapid":                     "", // tests only
@@ -188,7 +196,11 @@ var testImports = map[string]string{
 func TestImports(t *testing.T) {
 	t.Parallel()
 	seen := used{ours: map[string]map[string]bool{}, outside: map[string]map[string]bool{}}
-	for _, root := range []string{".", filepath.Join("..", filepath.FromSlash(command))} {
+	roots := []string{"."}
+	for _, command := range commands {
+		roots = append(roots, filepath.Join("..", filepath.FromSlash(command)))
+	}
+	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -206,6 +218,7 @@ func TestImports(t *testing.T) {
 		}
 	}
 	seen.checkUnused(t)
+	seen.checkLight(t)
 }
 
 // used are the imports that files outside of tests need: package or prefix of a
@@ -226,12 +239,12 @@ func (u used) checkFile(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")
-	if _, known := imports[pkg]; !known && pkg != command {
+	if _, known := imports[pkg]; !known && !slices.Contains(commands, pkg) {
 		t.Errorf("%s: package %s is not in the table of imports", path, pkg)
 		return
 	}
 	test := strings.HasSuffix(path, "_test.go")
-	if !test && pkg != command {
+	if !test && !slices.Contains(commands, pkg) {
 		note(u.ours, pkg, "")
 	}
 	for _, spec := range f.Imports {
@@ -262,7 +275,10 @@ func (u used) checkOurs(t *testing.T, path, pkg, imported string, test bool) {
 	helper := slices.Contains(testHelpers, imported)
 	switch {
 	case imported == pkg || imported == "errs" || test && helper:
-	case pkg == command:
+	case slices.Contains(commands, pkg):
+		if !test {
+			note(u.ours, pkg, imported)
+		}
 		if helper {
 			t.Errorf("%s: %s is for tests only", path, imported)
 		}
@@ -275,6 +291,24 @@ func (u used) checkOurs(t *testing.T, path, pkg, imported string, test bool) {
 		t.Errorf("%s: the import of %s is planned for %s; move it to the table of imports", path, imported, pkg)
 	default:
 		t.Errorf("%s: %s must not import %s", path, pkg, imported)
+	}
+}
+
+// checkLight reports how a package of the server gets into refline.
+func (u used) checkLight(t *testing.T) {
+	t.Helper()
+	from := map[string]string{"cmd/refline": ""} // package → what brought it in
+	for next := []string{"cmd/refline"}; len(next) > 0; next = next[1:] {
+		for imported := range u.ours[next[0]] {
+			if _, known := from[imported]; known || imported == "" {
+				continue
+			}
+			from[imported] = next[0]
+			next = append(next, imported)
+			if slices.Contains(ofServer, imported) {
+				t.Errorf("refline links %s by way of %s: it would start slower; the commands that need it are in cli/serve", imported, next[0])
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/interrupt"
@@ -19,7 +20,7 @@ type agentOptions struct {
 	keys, keyFiles, keyEnvs []string
 }
 
-func newAgentCmd(e *env) *cobra.Command {
+func newAgentCmd(e *cli.Env) *cobra.Command {
 	o := &agentOptions{}
 	cmd := &cobra.Command{
 		Use:   "agent (--key-env VARIABLE | --key-file FILE | --key NAME)… [--host HOST…] -- COMMAND [ARG…]",
@@ -47,7 +48,7 @@ Exit codes: that of COMMAND; else 1 error, 2 usage.`,
 		Args: afterDashes,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no command; it comes after --: refline agent … -- COMMAND")
+				return cli.Usagef("no command; it comes after --: refline agent … -- COMMAND")
 			}
 			return runAgent(e, o, args)
 		},
@@ -76,19 +77,19 @@ func (o *agentOptions) sources() []secretsource.Key {
 	return out
 }
 
-func runAgent(e *env, o *agentOptions, args []string) error {
+func runAgent(e *cli.Env, o *agentOptions, args []string) error {
 	path, err := lookCommand(args)
 	if err != nil {
 		return err
 	}
-	hideMemory() // before a key is in it
+	cli.HideMemory() // before a key is in it
 	sources := o.sources()
 	if len(sources) == 0 {
-		return usagef("no private key is named: --key-file FILE, --key-env VARIABLE or --key NAME")
+		return cli.Usagef("no private key is named: --key-file FILE, --key-env VARIABLE or --key NAME")
 	}
-	set, environ := credential.Set{}, e.environ()
+	set, environ := credential.Set{}, e.Environ()
 	for _, source := range sources {
-		key, err := e.secrets().Load(source)
+		key, err := e.Secrets().Load(source)
 		if err != nil {
 			return err
 		}
@@ -102,13 +103,13 @@ func runAgent(e *env, o *agentOptions, args []string) error {
 	defer os.RemoveAll(dir)
 	watch := credential.WatchOver(dir)
 	defer watch.Release()
-	refused := func(reason string) { e.notef("agent: refused %s", reason) }
+	refused := func(reason string) { e.Notef("agent: refused %s", reason) }
 	more, end, err := set.Serve(credential.Place{Dir: dir, Seen: dir, Refused: refused})
 	if err != nil {
 		return err
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: args, Dir: e.dir, Stdin: e.stdin, Stdout: interrupt.Bare(e.stdout), Stderr: e.stderr, Env: append(environ, more...),
+		Path: path, Args: args, Dir: e.Dir, Stdin: e.Stdin, Stdout: interrupt.Bare(e.Stdout), Stderr: e.Stderr, Env: append(environ, more...),
 	}
 	wait, err := maskrun.Start(cmd, false)
 	if err != nil {

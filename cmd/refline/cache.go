@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/cache"
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
-func newCacheCmd(e *env) *cobra.Command {
+func newCacheCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
 		Short: "List and remove what jobs cached on this computer",
@@ -24,7 +25,7 @@ func newCacheCmd(e *env) *cobra.Command {
 	}
 	var asJSON bool
 	list := &cobra.Command{
-		Use: "list", Short: "List the caches", Args: noArgs,
+		Use: "list", Short: "List the caches", Args: cli.NoArgs,
 		Long:    "List the caches with their size and when each was used last.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline cache list",
 		RunE: func(*cobra.Command, []string) error {
@@ -37,10 +38,10 @@ func newCacheCmd(e *env) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return e.printJSON(append([]cache.Info{}, entries...))
+				return e.PrintJSON(append([]cache.Info{}, entries...))
 			}
 			if len(entries) == 0 {
-				e.notef("nothing is cached")
+				e.Notef("nothing is cached")
 				return nil
 			}
 			rows := [][]string{{"project", "key", "files", "size", "last used"}}
@@ -48,7 +49,7 @@ func newCacheCmd(e *env) *cobra.Command {
 				rows = append(rows, []string{c.Project, c.Key, fmt.Sprint(c.Files), termview.ByteSize(c.Bytes), c.Used.Local().Format(time.DateTime)})
 			}
 			for _, line := range termview.Align(rows) {
-				fmt.Fprintln(e.stdout, line)
+				fmt.Fprintln(e.Stdout, line)
 			}
 			return nil
 		},
@@ -56,7 +57,7 @@ func newCacheCmd(e *env) *cobra.Command {
 	list.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	var everything bool
 	clear := &cobra.Command{
-		Use: "clear", Short: "Remove every cache", Args: noArgs,
+		Use: "clear", Short: "Remove every cache", Args: cli.NoArgs,
 		Long: `Remove every cache of every project. With --all also what Refline itself keeps to
 be fast: mirrors of repositories, prepared checkouts, Python environments.
 
@@ -64,7 +65,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline cache clear\n  refline cache clear --all",
 		RunE: func(*cobra.Command, []string) error {
 			if everything {
-				dir, err := e.cacheDir()
+				dir, err := e.CacheDir()
 				if err != nil {
 					return err
 				}
@@ -78,7 +79,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			e.notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
+			e.Notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
 			return nil
 		},
 	}
@@ -87,7 +88,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newCacheRmCmd(e *env) *cobra.Command {
+func newCacheRmCmd(e *cli.Env) *cobra.Command {
 	var project string
 	cmd := &cobra.Command{
 		Use:   "rm KEY…",
@@ -99,7 +100,7 @@ Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
 		Example: "  refline cache rm node-modules-1a2b\n  refline cache rm default --project /src/flows",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || slices.Contains(args, "") {
-				return usagef("rm wants a KEY; refline cache list shows them")
+				return cli.Usagef("rm wants a KEY; refline cache list shows them")
 			}
 			return nil
 		},
@@ -120,7 +121,7 @@ Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
 			}
 			for _, key := range keys {
 				if !slices.Contains(known, key) {
-					return errs.E(errs.NotFound, "no cache %q%s; refline cache list shows them", key, didYouMean(key, known))
+					return errs.E(errs.NotFound, "no cache %q%s; refline cache list shows them", key, cli.DidYouMean(key, known))
 				}
 			}
 			for _, key := range keys {
@@ -128,7 +129,7 @@ Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
 				if err != nil {
 					return err
 				}
-				e.notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
+				e.Notef("%s removed, %s", termview.Count(n, "cache"), termview.ByteSize(bytes))
 			}
 			return nil
 		},
@@ -140,8 +141,8 @@ Exit codes: 0 good, 1 no such cache or error, 2 usage.`,
 // cacheLimit bounds what all caches together take; the longest unused go first.
 const cacheLimit = 20 << 30
 
-func openCaches(e *env) (*cache.Folder, error) {
-	dir, err := e.cacheDir()
+func openCaches(e *cli.Env) (*cache.Folder, error) {
+	dir, err := e.CacheDir()
 	if err != nil {
 		return nil, err
 	}

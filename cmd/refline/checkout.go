@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"refline/internal/checkout"
+	"refline/internal/cli"
 	"refline/internal/git"
 	"refline/internal/workspace"
 )
@@ -17,7 +18,7 @@ func (s *session) makeTrees(ctx context.Context) (*checkout.Trees, error) {
 	trees, err := checkout.MakeTrees(ctx, checkout.TreesInput{
 		Options: o, Definition: s.c.Definition, Pipeline: s.p,
 		Folder: s.Store.WorkFolder(s.Record.Number), Make: s.makeTree,
-		Repository: s.c.Root == "", Notice: func(text string) { s.e.notef("%s", text) },
+		Repository: s.c.Root == "", Notice: func(text string) { s.e.Notef("%s", text) },
 	})
 	if err == nil {
 		trees.UsePool(s.Pool())
@@ -30,7 +31,7 @@ func (s *session) makeTree(ctx context.Context, dir string, o checkout.Options) 
 	case !s.o.inPlace:
 		return s.c.Checkout.Tree(ctx, dir, o)
 	case s.c.Root == "":
-		return nil, usagef("--in-place needs a working tree; it excludes --repo")
+		return nil, cli.Usagef("--in-place needs a working tree; it excludes --repo")
 	}
 	return nil, nil
 }

@@ -7,26 +7,8 @@ import (
 	"path/filepath"
 
 	"refline/internal/errs"
-	"refline/internal/maskrun"
 	"refline/internal/termview"
 )
-
-// besideExit is what there is to say of an error: of a command's exit code
-// nothing, it has spoken for itself.
-func besideExit(err error) error {
-	var code maskrun.ExitError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && errors.As(err, &code) {
-		var rest []error
-		for _, e := range joined.Unwrap() {
-			rest = append(rest, besideExit(e))
-		}
-		return errors.Join(rest...)
-	}
-	if errors.As(err, &code) {
-		return nil
-	}
-	return err
-}
 
 // lookCommand finds the program of a command line as a shell would.
 func lookCommand(args []string) (string, error) {

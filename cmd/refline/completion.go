@@ -6,6 +6,7 @@ import (
 	"refline/internal/localpipeline"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 // describeCompletion gives the library's own command what every command has.
@@ -26,12 +27,12 @@ func describeCompletion(root *cobra.Command) {
 }
 
 // completeJobs offers the names of the pipeline's jobs.
-func completeJobs(e *env, o *pipelineOptions) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func completeJobs(e *cli.Env, o *pipelineOptions) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if e.enter() != nil || o.Repo != "" {
+		if e.Enter() != nil || o.Repo != "" {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		c, err := localpipeline.CompileAny(cmd.Context(), e.local(), &o.Options)
+		c, err := localpipeline.CompileAny(cmd.Context(), e.Local(), &o.Options)
 		if err != nil || c.Result == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

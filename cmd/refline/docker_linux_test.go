@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"refline/internal/cli"
 )
 
 // dockerHost is the engine for tests; scripts/with-docker brings one up.
@@ -218,8 +220,8 @@ func TestInterruptContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
-		t.Errorf("exit code %d, want %d\n%s", code, exitCanceled, out)
+	if code := cmd.ProcessState.ExitCode(); code != cli.ExitCanceled {
+		t.Errorf("exit code %d, want %d\n%s", code, cli.ExitCanceled, out)
 	}
 	if !strings.Contains(out.String(), "after runs as canceled") {
 		t.Errorf("after_script did not run:\n%s", out)
@@ -264,10 +266,10 @@ one:
 		want string
 	}{
 		{"variables", []string{"--pass-env", "CLOUD_*", "--pass-env", "BOTH"}, 0, "got eu a pipeline nothing"},
-		{"a variable that is not set", []string{"--pass-env", "NOWHERE"}, exitUsage, "--pass-env NOWHERE: the variable is not set here"},
-		{"a bad pattern", []string{"--pass-env", "["}, exitUsage, "not a pattern"},
-		{"an unknown network", []string{"--docker-network", "refline-nowhere"}, exitRed, "docker network create refline-nowhere"},
-		{"a network", []string{"--docker-network", "bridge"}, exitGood, "got   pipeline nothing"},
+		{"a variable that is not set", []string{"--pass-env", "NOWHERE"}, cli.ExitUsage, "--pass-env NOWHERE: the variable is not set here"},
+		{"a bad pattern", []string{"--pass-env", "["}, cli.ExitUsage, "not a pattern"},
+		{"an unknown network", []string{"--docker-network", "refline-nowhere"}, cli.ExitRed, "docker network create refline-nowhere"},
+		{"a network", []string{"--docker-network", "bridge"}, cli.ExitGood, "got   pipeline nothing"},
 	} {
 		cmd, out := v.command(append([]string{"run"}, c.args...)...)
 		cmd.Env = append(cmd.Env, env...)

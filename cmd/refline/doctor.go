@@ -6,11 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/doctor"
 	"refline/internal/termview"
 )
 
-func newDoctorCmd(e *env) *cobra.Command {
+func newDoctorCmd(e *cli.Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -22,11 +23,11 @@ something is missing, it says how to get it.
 
 Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usage.`,
 		Example: "  refline doctor",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := doctor.Examine(cmd.Context(), doctor.Options{Getenv: e.getenv, StateDir: e.stateDir, CacheDir: e.cacheDir})
+			checks := doctor.Examine(cmd.Context(), doctor.Options{Getenv: e.Getenv, StateDir: e.StateDir, CacheDir: e.CacheDir})
 			if asJSON {
-				if err := e.printJSON(checks); err != nil {
+				if err := e.PrintJSON(checks); err != nil {
 					return err
 				}
 			} else {
@@ -34,7 +35,7 @@ Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usag
 			}
 			for _, c := range checks {
 				if c.Needed && !c.OK {
-					return errShown
+					return cli.ErrShown
 				}
 			}
 			return nil
@@ -44,7 +45,7 @@ Exit codes: 0 all that is needed is there, 1 something needed is missing, 2 usag
 	return cmd
 }
 
-func printChecks(e *env, checks []doctor.Check) {
+func printChecks(e *cli.Env, checks []doctor.Check) {
 	var rows [][]string
 	for _, c := range checks {
 		mark, text := "✓", c.Found
@@ -63,6 +64,6 @@ func printChecks(e *env, checks []doctor.Check) {
 		rows = append(rows, []string{mark + " " + c.Name, strings.ReplaceAll(text, "\n", " ")})
 	}
 	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
+		fmt.Fprintln(e.Stdout, line)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"refline/internal/cli"
 )
 
 // Whether jobs with an image may run on this computer is asked once a project.
@@ -51,12 +53,12 @@ func TestAsksBeforeAnImageRunsHere(t *testing.T) {
 		ran, inquire bool
 		kept         int
 	}{
-		{"no", "n\n", exitError, false, true, 0},
-		{"nothing", "\n", exitError, false, true, 0},
-		{"Ctrl-C", "\x03", exitCanceled, false, true, 0},
-		{"end of input", "\x04", exitError, false, true, 0},
-		{"yes", "y\n", exitGood, true, true, 1},
-		{"not asked again", "", exitGood, true, false, 1},
+		{"no", "n\n", cli.ExitError, false, true, 0},
+		{"nothing", "\n", cli.ExitError, false, true, 0},
+		{"Ctrl-C", "\x03", cli.ExitCanceled, false, true, 0},
+		{"end of input", "\x04", cli.ExitError, false, true, 0},
+		{"yes", "y\n", cli.ExitGood, true, true, 1},
+		{"not asked again", "", cli.ExitGood, true, false, 1},
 	} {
 		shown, code := onTerminal(t, env, c.keys, "refline", "-C", project, "run")
 		if code != c.code || ran() != c.ran || strings.Contains(shown, question) != c.inquire || kept() != c.kept {
@@ -66,20 +68,20 @@ func TestAsksBeforeAnImageRunsHere(t *testing.T) {
 	// Neither is anybody asked in another project, nor without a terminal.
 	other := filepath.Join(home, "other-waits")
 	write(filepath.Join(other, ".gitlab-ci.yml"), "box: {image: alpine, script: [touch $HOME/ran]}\n")
-	if shown, code := onTerminal(t, env, "n\n", "refline", "-C", other, "run"); code != exitError || ran() || !strings.Contains(shown, question) {
+	if shown, code := onTerminal(t, env, "n\n", "refline", "-C", other, "run"); code != cli.ExitError || ran() || !strings.Contains(shown, question) {
 		t.Errorf("another project: exit code %d, shown:\n%s", code, shown)
 	}
-	if shown, code := onTerminal(t, env, "", "sh", "-c", "refline -C '"+project+"' run </dev/null | cat"); code != exitGood || !ran() {
+	if shown, code := onTerminal(t, env, "", "sh", "-c", "refline -C '"+project+"' run </dev/null | cat"); code != cli.ExitGood || !ran() {
 		t.Errorf("without a terminal, after yes: exit code %d, shown:\n%s", code, shown)
 	}
 	// A child pipeline may be the first with an image.
 	parent := filepath.Join(home, "parent-waits")
 	write(filepath.Join(parent, ".gitlab-ci.yml"), "down: {trigger: {include: child.yml, strategy: depend}}\n")
 	write(filepath.Join(parent, "child.yml"), "box: {image: alpine, script: [touch $HOME/ran]}\n")
-	if shown, code := onTerminal(t, env, "n\n", "refline", "-C", parent, "run"); code != exitRed || ran() || !strings.Contains(shown, question) {
+	if shown, code := onTerminal(t, env, "n\n", "refline", "-C", parent, "run"); code != cli.ExitRed || ran() || !strings.Contains(shown, question) {
 		t.Errorf("no in a child pipeline: exit code %d, shown:\n%s", code, shown)
 	}
-	if shown, code := onTerminal(t, env, "y\n", "refline", "-C", parent, "run"); code != exitGood || !ran() || !strings.Contains(shown, question) {
+	if shown, code := onTerminal(t, env, "y\n", "refline", "-C", parent, "run"); code != cli.ExitGood || !ran() || !strings.Contains(shown, question) {
 		t.Errorf("yes in a child pipeline: exit code %d, shown:\n%s", code, shown)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/gitlabci"
 	"refline/internal/localpipeline"
 	"refline/internal/runview"
@@ -16,7 +17,7 @@ type explainOptions struct {
 	json bool
 }
 
-func newExplainCmd(e *env) *cobra.Command {
+func newExplainCmd(e *cli.Env) *cobra.Command {
 	o := &explainOptions{}
 	cmd := &cobra.Command{
 		Use:   "explain [JOB…]",
@@ -36,14 +37,14 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 	return cmd
 }
 
-func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) error {
-	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
+func runExplain(ctx context.Context, e *cli.Env, o *explainOptions, names []string) error {
+	c, err := localpipeline.Compile(ctx, e.Local(), &o.Options)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	if c.Script {
-		fmt.Fprintf(e.stdout, "%s is a script: a pipeline of one job, %s, that always runs\n", c.File, c.Pipeline.Jobs[0].Name)
+		fmt.Fprintf(e.Stdout, "%s is a script: a pipeline of one job, %s, that always runs\n", c.File, c.Pipeline.Jobs[0].Name)
 		return nil
 	}
 	var chosen []gitlabci.Explanation
@@ -58,16 +59,16 @@ func runExplain(ctx context.Context, e *env, o *explainOptions, names []string) 
 		chosen = append(chosen, *x)
 	}
 	if o.json {
-		return e.printJSON(map[string]any{"workflow": c.Result.Workflow, "not_created": c.NotCreated, "jobs": chosen})
+		return e.PrintJSON(map[string]any{"workflow": c.Result.Workflow, "not_created": c.NotCreated, "jobs": chosen})
 	}
 	if c.Pipeline == nil || len(names) == 0 {
-		runview.Workflow(e.stdout, c.Where(), c.Result)
+		runview.Workflow(e.Stdout, c.Where(), c.Result)
 	}
 	for i, x := range chosen {
 		if i > 0 {
-			fmt.Fprintln(e.stdout)
+			fmt.Fprintln(e.Stdout)
 		}
-		runview.Explanation(e.stdout, c.Where(), x, len(names) > 0)
+		runview.Explanation(e.Stdout, c.Where(), x, len(names) > 0)
 	}
 	return nil
 }

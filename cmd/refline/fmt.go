@@ -8,13 +8,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"refline/internal/cli"
 	"refline/internal/diag"
 	"refline/internal/jsonnet"
 	"refline/internal/jsonnetfile"
 	"refline/internal/localpipeline"
 )
 
-func newFmtCmd(e *env) *cobra.Command {
+func newFmtCmd(e *cli.Env) *cobra.Command {
 	o := &fmtOptions{style: jsonnet.DefaultStyle()}
 	cmd := &cobra.Command{
 		Use:   "fmt [FILE…]",
@@ -72,9 +73,9 @@ func (n negation) Set(text string) error {
 	return n.of.Value.Set(strconv.FormatBool(!on))
 }
 
-func runFmt(e *env, o *fmtOptions, args []string) error {
+func runFmt(e *cli.Env, o *fmtOptions, args []string) error {
 	if len(args) == 1 && args[0] == "-" {
-		src, err := io.ReadAll(e.stdin)
+		src, err := io.ReadAll(e.Stdin)
 		if err != nil {
 			return err
 		}
@@ -82,22 +83,22 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.WriteString(e.stdout, out)
+		_, err = io.WriteString(e.Stdout, out)
 		return err
 	}
-	files, err := jsonnetfile.Find(e.dir, args)
+	files, err := jsonnetfile.Find(e.Dir, args)
 	if err != nil {
 		return err
 	}
 	unformatted := false
 	var broken diag.List
 	for _, file := range files {
-		changed, err := jsonnetfile.Format(e.dir, file, o.style, o.check)
+		changed, err := jsonnetfile.Format(e.Dir, file, o.style, o.check)
 		if err != nil {
 			broken = append(broken, localpipeline.Unreadable(file, err)...) // the others are formatted all the same
 		}
 		if changed {
-			fmt.Fprintln(e.stdout, file)
+			fmt.Fprintln(e.Stdout, file)
 		}
 		unformatted = unformatted || changed
 	}
@@ -105,7 +106,7 @@ func runFmt(e *env, o *fmtOptions, args []string) error {
 		return broken.Err()
 	}
 	if o.check && unformatted {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

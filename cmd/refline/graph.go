@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/graphview"
 	"refline/internal/localpipeline"
 	"refline/internal/pipeline"
 )
 
-func newGraphCmd(e *env) *cobra.Command {
+func newGraphCmd(e *cli.Env) *cobra.Command {
 	o := &pipelineOptions{}
 	var format, out string
 	cmd := &cobra.Command{
@@ -23,7 +24,7 @@ func newGraphCmd(e *env) *cobra.Command {
 Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 		Example: `  refline graph -o pipeline.svg
   refline graph --format mermaid >> README.md`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			draw, ok := map[string]func(*pipeline.Pipeline) (string, error){
 				"svg":     func(p *pipeline.Pipeline) (string, error) { return graphview.SVG(p, nil) },
@@ -31,9 +32,9 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 				"mermaid": func(p *pipeline.Pipeline) (string, error) { return graphview.Mermaid(p), nil },
 			}[format]
 			if !ok {
-				return usagef("--format must be svg, dot or mermaid, not %q", format)
+				return cli.Usagef("--format must be svg, dot or mermaid, not %q", format)
 			}
-			c, err := localpipeline.Compile(cmd.Context(), e.local(), &o.Options)
+			c, err := localpipeline.Compile(cmd.Context(), e.Local(), &o.Options)
 			if err != nil {
 				return err
 			}
@@ -46,10 +47,10 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 				return err
 			}
 			if out == "" {
-				_, err = io.WriteString(e.stdout, text)
+				_, err = io.WriteString(e.Stdout, text)
 				return err
 			}
-			if err := os.WriteFile(e.path(out), []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(e.Path(out), []byte(text), 0o644); err != nil {
 				return fmt.Errorf("graph: %w", err)
 			}
 			return nil

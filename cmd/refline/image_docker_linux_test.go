@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"golang.org/x/sys/unix"
+	"refline/internal/cli"
 )
 
 // listenInEngine listens on the loopback of a container engine's network namespace,
@@ -232,7 +233,7 @@ func startImageServer(t *testing.T, home, docker string) {
 		}
 	})
 	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(home, "data", serverFile)); err == nil {
+		if _, err := os.Stat(filepath.Join(home, "data", cli.ServerFile)); err == nil {
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/jsonnet"
 )
@@ -22,7 +23,7 @@ type jsonnetFlags struct {
 	maxTime             time.Duration
 }
 
-func (o *jsonnetFlags) bind(e *env, cmd *cobra.Command) {
+func (o *jsonnetFlags) bind(e *cli.Env, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.paths, "jpath", "J", nil, "a folder of libraries; the last one wins, and those of JSONNET_PATH come after")
 	bind := func(kind, short, usage string, into *[]jsonnet.Binding) {
@@ -40,18 +41,18 @@ func (o *jsonnetFlags) bind(e *env, cmd *cobra.Command) {
 }
 
 // input is what to evaluate: a file, read from the folder one works in.
-func (o *jsonnetFlags) input(e *env, file string) (jsonnet.Input, error) {
+func (o *jsonnetFlags) input(e *cli.Env, file string) (jsonnet.Input, error) {
 	if o.maxStack < 1 {
-		return jsonnet.Input{}, usagef("--max-stack is at least 1, got %d", o.maxStack)
+		return jsonnet.Input{}, cli.Usagef("--max-stack is at least 1, got %d", o.maxStack)
 	}
 	if o.maxTrace < 0 {
-		return jsonnet.Input{}, usagef("--max-trace is 0 or more, got %d", o.maxTrace)
+		return jsonnet.Input{}, cli.Usagef("--max-trace is 0 or more, got %d", o.maxTrace)
 	}
 	if o.maxMemory < 0 || o.maxTime < 0 {
-		return jsonnet.Input{}, usagef("--max-memory and --max-time are 0 or more, got %d and %s", o.maxMemory, o.maxTime)
+		return jsonnet.Input{}, cli.Usagef("--max-memory and --max-time are 0 or more, got %d and %s", o.maxMemory, o.maxTime)
 	}
 	in := jsonnet.Input{File: filepath.ToSlash(file), External: o.external, Arguments: o.arguments, MaxStack: o.maxStack, MaxTrace: o.maxTrace,
-		Trace: e.stderr, Read: jsonnet.FilesFrom(e.dir)}
+		Trace: e.Stderr, Read: jsonnet.FilesFrom(e.Dir)}
 	in.Limits = jsonnet.Limits{Memory: int64(o.maxMemory) << 20, Time: o.maxTime}
 	if o.maxMemory == 0 {
 		in.Limits.Memory = -1
@@ -62,16 +63,16 @@ func (o *jsonnetFlags) input(e *env, file string) (jsonnet.Input, error) {
 	if o.maxTrace == 0 {
 		in.MaxTrace = -1
 	}
-	fromEnv := slices.DeleteFunc(filepath.SplitList(e.getenv("JSONNET_PATH")), func(s string) bool { return s == "" })
+	fromEnv := slices.DeleteFunc(filepath.SplitList(e.Getenv("JSONNET_PATH")), func(s string) bool { return s == "" })
 	slices.Reverse(fromEnv) // the first one of them wins
 	in.SearchPaths = append(fromEnv, o.paths...)
-	e.source = in.Read
+	e.Source = in.Read
 	return in, nil
 }
 
 // bindingFlag adds a binding each time that it is given.
 type bindingFlag struct {
-	e          *env
+	e          *cli.Env
 	into       *[]jsonnet.Binding
 	code, file bool
 }
@@ -92,11 +93,11 @@ func (b *bindingFlag) Set(spec string) error {
 		*b.into = append(*b.into, jsonnet.StringFile(name, value))
 		return nil
 	case !given:
-		i := slices.IndexFunc(b.e.environ(), func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		i := slices.IndexFunc(b.e.Environ(), func(v string) bool { return strings.HasPrefix(v, name+"=") })
 		if i < 0 {
 			return errs.E(errs.Invalid, "%s has no value: give %s=…, or set it in the environment", name, name)
 		}
-		_, value, _ = strings.Cut(b.e.environ()[i], "=")
+		_, value, _ = strings.Cut(b.e.Environ()[i], "=")
 	}
 	*b.into = append(*b.into, jsonnet.Binding{Name: name, Value: value, Code: b.code})
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/secretsource"
@@ -13,7 +14,7 @@ import (
 	"refline/internal/termview"
 )
 
-func newKeyCmd(e *env) *cobra.Command {
+func newKeyCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make and keep deploy keys, and make keys fit into GitLab's variables",
@@ -49,23 +50,23 @@ func (o *keyOptions) bind(cmd *cobra.Command) {
 }
 
 // record is the key's entry in the store, with its hosts' keys pinned.
-func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte, error) {
+func (o *keyOptions) record(e *cli.Env, name string) (*credential.DeployKey, []byte, error) {
 	if !credential.ValidKeyName(name) {
-		return nil, nil, usagef("invalid key name %q: use letters, digits, dot, dash and underscore", name)
+		return nil, nil, cli.Usagef("invalid key name %q: use letters, digits, dot, dash and underscore", name)
 	}
 	k := &credential.DeployKey{Name: name, Write: o.write, Repos: o.repos}
 	hosts := o.hosts
 	for _, r := range o.repos {
 		h, err := credential.ParseHost(r)
 		if err != nil {
-			return nil, nil, usagef("%w", err)
+			return nil, nil, cli.Usagef("%w", err)
 		}
 		hosts = append(hosts, h)
 	}
 	if len(hosts) == 0 {
-		return nil, nil, usagef("say which host the key is for: --repo URL or --host HOST")
+		return nil, nil, cli.Usagef("say which host the key is for: --repo URL or --host HOST")
 	}
-	pinned, err := e.secrets().HostKeys(secretsource.Hosts{Names: hosts, Known: o.knownHosts})
+	pinned, err := e.Secrets().HostKeys(secretsource.Hosts{Names: hosts, Known: o.knownHosts})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +76,7 @@ func (o *keyOptions) record(e *env, name string) (*credential.DeployKey, []byte,
 	return k, pinned, nil
 }
 
-func newKeyNewCmd(e *env, o *keyOptions) *cobra.Command {
+func newKeyNewCmd(e *cli.Env, o *keyOptions) *cobra.Command {
 	var kind, comment string
 	cmd := &cobra.Command{
 		Use:   "new NAME (--repo URL | --host HOST)",
@@ -87,7 +88,7 @@ SSH_KNOWN_HOSTS, or from your own known_hosts.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key new flows --repo git@git.example.com:data/flows.git
   refline key new wiki --write --repo git@git.example.com:data/flows.wiki.git --known-hosts known_hosts`,
-		Args: oneArg("NAME"),
+		Args: cli.OneArg("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := args[0]
 			store, k, pinned, err := o.prepare(e, name)
@@ -99,7 +100,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			}
 			text, err := credential.GenerateKey(kind, comment)
 			if errs.Is(err, errs.Invalid) {
-				return usagef("--type: %w", err)
+				return cli.Usagef("--type: %w", err)
 			}
 			if err != nil {
 				return err
@@ -114,8 +115,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 }
 
 // prepare makes the entry of a new key, whose name must be free.
-func (o *keyOptions) prepare(e *env, name string) (credential.Store, *credential.DeployKey, []byte, error) {
-	store, err := e.secrets().KeyStore()
+func (o *keyOptions) prepare(e *cli.Env, name string) (credential.Store, *credential.DeployKey, []byte, error) {
+	store, err := e.Secrets().KeyStore()
 	if err != nil {
 		return store, nil, nil, err
 	}
@@ -126,7 +127,7 @@ func (o *keyOptions) prepare(e *env, name string) (credential.Store, *credential
 	return store, k, pinned, err
 }
 
-func newKeyImportCmd(e *env, o *keyOptions) *cobra.Command {
+func newKeyImportCmd(e *cli.Env, o *keyOptions) *cobra.Command {
 	var file, fromEnv string
 	cmd := &cobra.Command{
 		Use:   "import NAME (--key-file FILE | --key-env VARIABLE) (--repo URL | --host HOST)",
@@ -138,21 +139,21 @@ VARIABLE_PASSPHRASE, or REFLINE_KEY_PASSPHRASE; the key is kept without it.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline key import flows --key-file deploy_key --repo git@git.example.com:data/flows.git",
-		Args:    oneArg("NAME"),
+		Args:    cli.OneArg("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, k, pinned, err := o.prepare(e, args[0])
 			if err != nil {
 				return err
 			}
-			text, err := e.secrets().KeyText(file, fromEnv)
+			text, err := e.Secrets().KeyText(file, fromEnv)
 			if err != nil {
 				return err
 			}
 			if sshagent.Locked(text) {
-				if text, err = e.secrets().Unlock(text, fromEnv); err != nil {
+				if text, err = e.Secrets().Unlock(text, fromEnv); err != nil {
 					return err
 				}
-				e.notef("the key is kept without its passphrase, readable by you alone")
+				e.Notef("the key is kept without its passphrase, readable by you alone")
 			}
 			return addKey(e, store, k, credential.Key{Text: sshagent.Mend(text), KnownHosts: pinned})
 		},
@@ -162,7 +163,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newKeyShowCmd(e *env) *cobra.Command {
+func newKeyShowCmd(e *cli.Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show [NAME]",
@@ -174,12 +175,12 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline key show\n  refline key show flows",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("show takes one NAME, got %d", len(args))
+				return cli.Usagef("show takes one NAME, got %d", len(args))
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := e.secrets().KeyStore()
+			store, err := e.Secrets().KeyStore()
 			if err != nil {
 				return err
 			}
@@ -191,7 +192,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 				return err
 			}
 			if asJSON {
-				return e.printJSON(k)
+				return e.PrintJSON(k)
 			}
 			showKey(e, k)
 			return nil
@@ -201,16 +202,16 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func listKeys(e *env, store credential.Store, asJSON bool) error {
+func listKeys(e *cli.Env, store credential.Store, asJSON bool) error {
 	keys, err := store.List()
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return e.printJSON(keys)
+		return e.PrintJSON(keys)
 	}
 	if len(keys) == 0 {
-		e.notef("no key is kept; make one: refline key new NAME --repo URL")
+		e.Notef("no key is kept; make one: refline key new NAME --repo URL")
 		return nil
 	}
 	rows := [][]string{{"name", "access", "hosts", "fingerprint"}}
@@ -218,13 +219,13 @@ func listKeys(e *env, store credential.Store, asJSON bool) error {
 		rows = append(rows, []string{k.Name, k.Access(), strings.Join(k.Hosts, ", "), k.Fingerprint})
 	}
 	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
+		fmt.Fprintln(e.Stdout, line)
 	}
 	return nil
 }
 
 // addKey stores a key and shows it.
-func addKey(e *env, store credential.Store, k *credential.DeployKey, key credential.Key) error {
+func addKey(e *cli.Env, store credential.Store, k *credential.DeployKey, key credential.Key) error {
 	if err := store.Add(k, key); err != nil {
 		return err
 	}
@@ -233,10 +234,10 @@ func addKey(e *env, store credential.Store, k *credential.DeployKey, key credent
 }
 
 // showKey prints what the owner of a repository needs.
-func showKey(e *env, k *credential.DeployKey) {
-	fmt.Fprintf(e.stdout, "%s\n", k.Public)
-	e.notef("%s: %s, %s, for %s", k.Name, k.Fingerprint, k.Access(), strings.Join(k.Hosts, ", "))
-	e.notef("paste the line above where deploy keys are kept:")
+func showKey(e *cli.Env, k *credential.DeployKey) {
+	fmt.Fprintf(e.Stdout, "%s\n", k.Public)
+	e.Notef("%s: %s, %s, for %s", k.Name, k.Fingerprint, k.Access(), strings.Join(k.Hosts, ", "))
+	e.Notef("paste the line above where deploy keys are kept:")
 	places := []string{"GitLab: project › Settings › Repository › Deploy keys", "GitHub: repository › Settings › Deploy keys",
 		"Gitea, Forgejo: repository › Settings › Deploy keys"}
 	ticks := []string{"Grant write permissions to this key", "Allow write access", "Enable write access"}
@@ -244,25 +245,25 @@ func showKey(e *env, k *credential.DeployKey) {
 		if k.Write {
 			p += ", tick \"" + ticks[i] + "\""
 		}
-		e.notef("  %s", p)
+		e.Notef("  %s", p)
 	}
 	for _, r := range k.Repos {
 		if page := credential.GitLabPage(r); page != "" {
-			e.notef("for %s on GitLab: %s", r, page)
+			e.Notef("for %s on GitLab: %s", r, page)
 		}
 	}
-	e.notef("then: refline run --deploy-key %s, or refline agent --key %s -- git clone …", k.Name, k.Name)
+	e.Notef("then: refline run --deploy-key %s, or refline agent --key %s -- git clone …", k.Name, k.Name)
 }
 
-func newKeyRmCmd(e *env) *cobra.Command {
+func newKeyRmCmd(e *cli.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "rm NAME",
 		Short:   "Remove a kept key",
 		Long:    "Remove a kept key from this computer. Where its public half was pasted it stays\nvalid: remove it there too.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline key rm flows",
-		Args:    oneArg("NAME"),
+		Args:    cli.OneArg("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := e.secrets().KeyStore()
+			store, err := e.Secrets().KeyStore()
 			if err != nil {
 				return err
 			}
@@ -273,18 +274,8 @@ func newKeyRmCmd(e *env) *cobra.Command {
 			if err := store.Remove(k.Name); err != nil {
 				return err
 			}
-			e.notef("key %s removed from here; remove %s where it was pasted too", k.Name, k.Fingerprint)
+			e.Notef("key %s removed from here; remove %s where it was pasted too", k.Name, k.Fingerprint)
 			return nil
 		},
-	}
-}
-
-// oneArg wants one argument of the name that the help gives it.
-func oneArg(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return usagef("%s takes one %s, got %d; see %s --help", cmd.Name(), what, len(args), cmd.CommandPath())
-		}
-		return nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/credential"
 	"refline/internal/forge"
 	"refline/internal/termview"
@@ -21,7 +22,7 @@ func bindKeySource(cmd *cobra.Command, file, fromEnv *string) {
 	_ = cmd.MarkFlagFilename("key-file")
 }
 
-func newKeyCheckCmd(e *env) *cobra.Command {
+func newKeyCheckCmd(e *cli.Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
@@ -33,7 +34,7 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 		Example: "  refline key check deploy_key",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no file of a private key is named")
+				return cli.Usagef("no file of a private key is named")
 			}
 			return nil
 		},
@@ -52,7 +53,7 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 				}
 			}
 			if asJSON {
-				if err := e.printJSON(all); err != nil {
+				if err := e.PrintJSON(all); err != nil {
 					return err
 				}
 			}
@@ -63,33 +64,33 @@ Exit codes: 0 every key can be read, 1 one cannot, 2 usage.`,
 	return cmd
 }
 
-func checkKey(e *env, file string) (credential.CheckedKey, error) {
-	text, err := e.secrets().KeyText(file, "")
+func checkKey(e *cli.Env, file string) (credential.CheckedKey, error) {
+	text, err := e.Secrets().KeyText(file, "")
 	if err != nil {
 		return credential.CheckedKey{}, err
 	}
 	return credential.CheckKey(file, text, forge.GitLabMaskable(string(text), false))
 }
 
-func printKey(e *env, c *credential.CheckedKey) {
+func printKey(e *cli.Env, c *credential.CheckedKey) {
 	kind, phrase := c.Type, "no passphrase"
 	if c.Passphrase {
 		kind, phrase = "type hidden", "with a passphrase"
 	}
-	fmt.Fprintf(e.stdout, "%s: %s, %s, %s, %s\n", c.File, kind, c.Format, termview.Count(c.Lines, "line"), phrase)
+	fmt.Fprintf(e.Stdout, "%s: %s, %s, %s, %s\n", c.File, kind, c.Format, termview.Count(c.Lines, "line"), phrase)
 	for _, m := range c.Mended {
-		fmt.Fprintf(e.stdout, "  %s; refline mends this, ssh does not\n", m)
+		fmt.Fprintf(e.Stdout, "  %s; refline mends this, ssh does not\n", m)
 	}
 	if c.Passphrase {
-		fmt.Fprintf(e.stdout, "  a job cannot type a passphrase: refline asks for it, or takes it from a variable (NAME_PASSPHRASE); or make a key without one: refline key new NAME --repo URL\n")
+		fmt.Fprintf(e.Stdout, "  a job cannot type a passphrase: refline asks for it, or takes it from a variable (NAME_PASSPHRASE); or make a key without one: refline key new NAME --repo URL\n")
 		return
 	}
 	if c.Maskable {
-		fmt.Fprintf(e.stdout, "  GitLab can mask it as it is\n")
+		fmt.Fprintf(e.Stdout, "  GitLab can mask it as it is\n")
 		return
 	}
-	fmt.Fprintf(e.stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
-	fmt.Fprintf(e.stdout, "  ways out\n")
+	fmt.Fprintf(e.Stdout, "  GitLab cannot mask it as it is: %s (a masked variable is one line of A–Z a–z 0–9 and _ + = / @ : . ~ -)\n", c.Reason)
+	fmt.Fprintf(e.Stdout, "  ways out\n")
 	file := termview.ShellWord(c.File)
 	perLine := fmt.Sprintf("%s, all long enough to mask", termview.Count(c.Lines, "variable"))
 	if len(c.ShortLines) > 0 {
@@ -99,9 +100,9 @@ func printKey(e *env, c *credential.CheckedKey) {
 		{"one variable", "refline key split --one-line " + file, fmt.Sprintf("(%d characters in one line, maskable)", c.OneLine)},
 		{"one per line", "refline key split " + file, "(" + perLine + ")"},
 	}) {
-		fmt.Fprintf(e.stdout, "    %s\n", row)
+		fmt.Fprintf(e.Stdout, "    %s\n", row)
 	}
-	fmt.Fprintf(e.stdout, "    no variable   refline agent: the job uses the key but never holds it\n")
+	fmt.Fprintf(e.Stdout, "    no variable   refline agent: the job uses the key but never holds it\n")
 }
 
 // shortLine says which line is too short and which comments would avoid it.

@@ -4,9 +4,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/deploy"
+	"refline/internal/cli"
 )
 
-func newKeyIncludeCmd(e *env) *cobra.Command {
+func newKeyIncludeCmd(e *cli.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "include",
 		Short: "Print an include for GitLab CI by which jobs clone and push with a key",
@@ -17,9 +18,9 @@ as a value or as a variable of type file.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline key include > ci/repository.yml",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := e.stdout.Write(deploy.Repository)
+			_, err := e.Stdout.Write(deploy.Repository)
 			return err
 		},
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/api"
+	"refline/internal/cli"
+	"refline/internal/cli/remote"
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/sshagent"
@@ -15,7 +17,7 @@ import (
 )
 
 // addServerKeys gives the commands about deploy keys those of a server.
-func addServerKeys(e *env, keys *cobra.Command, own map[string]*keyOptions) {
+func addServerKeys(e *cli.Env, keys *cobra.Command, own map[string]*keyOptions) {
 	for _, cmd := range keys.Commands() {
 		o := &serverKeys{e: e, cmd: cmd, keyOptions: own[cmd.Name()]}
 		switch cmd.Name() {
@@ -35,21 +37,21 @@ func addServerKeys(e *env, keys *cobra.Command, own map[string]*keyOptions) {
 // serverKeys is a command about the deploy keys of a server's project.
 type serverKeys struct {
 	*keyOptions
-	e           *env
+	e           *cli.Env
 	cmd         *cobra.Command
 	project     string
 	environment string
 	protected   bool
 }
 
-func (o *serverKeys) orServer(remote func(context.Context, *api.Client, []string) error) {
+func (o *serverKeys) orServer(there func(context.Context, *api.Client, []string) error) {
 	o.cmd.Flags().StringVar(&o.project, "project", "", "of a server: the project whose key it is")
-	orServer(o.e, o.cmd, "the keys", func(ctx context.Context, c *api.Client, args []string) error {
+	remote.OrServer(o.e, o.cmd, "the keys", func(ctx context.Context, c *api.Client, args []string) error {
 		if o.project == "" {
-			return usagef("whose key? name the project: --project NAME; list them: refline project list")
+			return cli.Usagef("whose key? name the project: --project NAME; list them: refline project list")
 		}
-		o.e.notef("keys of project %s on %s", termview.Plain(o.project), c.URL())
-		return remote(ctx, c, args)
+		o.e.Notef("keys of project %s on %s", termview.Plain(o.project), c.URL())
+		return there(ctx, c, args)
 	})
 }
 
@@ -62,7 +64,7 @@ func (o *serverKeys) add(ctx context.Context, c *api.Client, args []string) erro
 			return err
 		}
 		if _, err := credential.ParseHost(p.URL); err != nil || strings.HasPrefix(p.URL, "http") {
-			return usagef("the repository of project %s is %s, which needs no key; name one that is reached by ssh: --repo git@HOST:PATH", termview.Plain(o.project), termview.Plain(p.URL))
+			return cli.Usagef("the repository of project %s is %s, which needs no key; name one that is reached by ssh: --repo git@HOST:PATH", termview.Plain(o.project), termview.Plain(p.URL))
 		}
 		o.repos = []string{p.URL}
 	}
@@ -98,16 +100,16 @@ func (o *serverKeys) add(ctx context.Context, c *api.Client, args []string) erro
 func (o *serverKeys) private() (string, error) {
 	file, _ := o.cmd.Flags().GetString("key-file")
 	from, _ := o.cmd.Flags().GetString("key-env")
-	text, err := o.e.secrets().KeyText(file, from)
+	text, err := o.e.Secrets().KeyText(file, from)
 	if err == nil && sshagent.Locked(text) {
-		text, err = o.e.secrets().Unlock(text, from)
+		text, err = o.e.Secrets().Unlock(text, from)
 	}
 	return string(sshagent.Mend(text)), err
 }
 
 // print shows what the owner of the repository needs.
 func (o *serverKeys) print(k api.DeployKey) {
-	fmt.Fprintln(o.e.stdout, k.Public)
+	fmt.Fprintln(o.e.Stdout, k.Public)
 	words := []string{k.Fingerprint, "for " + strings.Join(k.Hosts, ", ")}
 	if k.Write {
 		words = append(words, "to push")
@@ -118,12 +120,12 @@ func (o *serverKeys) print(k api.DeployKey) {
 	if k.Environment != "*" {
 		words = append(words, "environment "+k.Environment)
 	}
-	o.e.notef("%s: %s", termview.Plain(k.Name), termview.Plain(strings.Join(words, ", ")))
-	o.e.notef("%s", k.Advice)
+	o.e.Notef("%s: %s", termview.Plain(k.Name), termview.Plain(strings.Join(words, ", ")))
+	o.e.Notef("%s", k.Advice)
 	if k.Page != "" {
-		o.e.notef("on GitLab: %s", k.Page)
+		o.e.Notef("on GitLab: %s", k.Page)
 	}
-	o.e.notef("then let the project use it: refline project set %s --key %s", termview.ShellWord(o.project), termview.ShellWord(k.Name))
+	o.e.Notef("then let the project use it: refline project set %s --key %s", termview.ShellWord(o.project), termview.ShellWord(k.Name))
 }
 
 func (o *serverKeys) show(ctx context.Context, c *api.Client, args []string) error {
@@ -131,13 +133,13 @@ func (o *serverKeys) show(ctx context.Context, c *api.Client, args []string) err
 	if err != nil {
 		return err
 	}
-	asJSON := boolFlag(o.cmd, "json")
+	asJSON := remote.BoolFlag(o.cmd, "json")
 	if len(args) == 0 {
 		if asJSON {
-			return o.e.printJSON(list)
+			return o.e.PrintJSON(list)
 		}
 		if len(list) == 0 {
-			o.e.notef("no keys; make one: refline key new NAME --server --project %s", termview.ShellWord(o.project))
+			o.e.Notef("no keys; make one: refline key new NAME --server --project %s", termview.ShellWord(o.project))
 			return nil
 		}
 		rows := [][]string{{"name", "access", "hosts", "fingerprint", "used"}}
@@ -147,30 +149,30 @@ func (o *serverKeys) show(ctx context.Context, c *api.Client, args []string) err
 				access = "write"
 			}
 			if k.Used != nil {
-				used = ago(*k.Used)
+				used = cli.Ago(*k.Used)
 			}
 			rows = append(rows, []string{k.Name, access, strings.Join(k.Hosts, ", "), k.Fingerprint, used})
 		}
-		return o.e.printTable(rows)
+		return o.e.PrintTable(rows)
 	}
 	var names []string
 	for _, k := range list {
 		if k.Name == args[0] {
 			if asJSON {
-				return o.e.printJSON(k)
+				return o.e.PrintJSON(k)
 			}
 			o.print(k)
 			return nil
 		}
 		names = append(names, k.Name)
 	}
-	return errs.E(errs.NotFound, "project %s has no key %q%s", o.project, args[0], didYouMean(args[0], names))
+	return errs.E(errs.NotFound, "project %s has no key %q%s", o.project, args[0], cli.DidYouMean(args[0], names))
 }
 
 func (o *serverKeys) remove(ctx context.Context, c *api.Client, args []string) error {
 	if err := c.RemoveKey(ctx, o.project, args[0]); err != nil {
 		return err
 	}
-	o.e.notef("key %s removed; remove its public half where it was pasted too", termview.Plain(args[0]))
+	o.e.Notef("key %s removed; remove its public half where it was pasted too", termview.Plain(args[0]))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/credential"
 	"refline/internal/errs"
 	"refline/internal/inputfile"
@@ -22,7 +23,7 @@ type keySplitOptions struct {
 	name    string
 }
 
-func newKeySplitCmd(e *env) *cobra.Command {
+func newKeySplitCmd(e *cli.Env) *cobra.Command {
 	o := &keySplitOptions{}
 	cmd := &cobra.Command{
 		Use:   "split [--one-line] [--gitlab PROJECT] FILE",
@@ -40,7 +41,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key split --one-line deploy_key
   refline key split --name WIKI_KEY deploy_key > variables.env
   refline key split --one-line --gitlab data/flows deploy_key`,
-		Args: oneArg("FILE"),
+		Args: cli.OneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := checkKey(e, args[0])
 			if err != nil {
@@ -56,20 +57,20 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *credential.CheckedKey) error {
+func runKeySplit(ctx context.Context, e *cli.Env, o *keySplitOptions, c *credential.CheckedKey) error {
 	if !variable.ValidName(o.name) {
-		return usagef("invalid variable name %q in --name", o.name)
+		return cli.Usagef("invalid variable name %q in --name", o.name)
 	}
 	vars, err := c.Split(o.name, o.oneLine)
 	if err != nil {
 		return err
 	}
 	for _, m := range c.Mended {
-		e.notef("%s: %s; mended", c.File, m)
+		e.Notef("%s: %s; mended", c.File, m)
 	}
 	if !o.oneLine && len(c.ShortLines) > 0 {
-		e.notef("%s: %s", c.File, shortLine(c))
-		e.notef("or take a single variable: refline key split --one-line %s", termview.ShellWord(c.File))
+		e.Notef("%s: %s", c.File, shortLine(c))
+		e.Notef("or take a single variable: refline key split --one-line %s", termview.ShellWord(c.File))
 	}
 	if o.project != "" {
 		if err := o.create(ctx, e, vars); err != nil {
@@ -77,16 +78,16 @@ func runKeySplit(ctx context.Context, e *env, o *keySplitOptions, c *credential.
 		}
 	} else {
 		for _, v := range vars {
-			fmt.Fprintf(e.stdout, "%s=%s\n", v.Name, v.Value)
+			fmt.Fprintf(e.Stdout, "%s=%s\n", v.Name, v.Value)
 		}
 	}
-	e.notef("%s", c.JobAdvice(o.name, vars))
+	e.Notef("%s", c.JobAdvice(o.name, vars))
 	return nil
 }
 
 // create makes the variables in a GitLab project, masked and protected: all of
 // them, or none when one could not be masked or is there already.
-func (o *keySplitOptions) create(ctx context.Context, e *env, vars []credential.KeyVariable) error {
+func (o *keySplitOptions) create(ctx context.Context, e *cli.Env, vars []credential.KeyVariable) error {
 	project, err := o.open(ctx, e)
 	if err != nil {
 		return err
@@ -103,12 +104,12 @@ func (o *keySplitOptions) create(ctx context.Context, e *env, vars []credential.
 		return err
 	}
 	for _, x := range list {
-		fmt.Fprintf(e.stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
+		fmt.Fprintf(e.Stdout, "+ %s in %s, masked, protected\n", x.Name, o.project)
 	}
 	return nil
 }
 
-func newKeyJoinCmd(e *env) *cobra.Command {
+func newKeyJoinCmd(e *cli.Env) *cobra.Command {
 	var name, output string
 	cmd := &cobra.Command{
 		Use:   "join [--name VARIABLE] [--output FILE]",
@@ -120,9 +121,9 @@ only you can read, or to standard output if that is not a terminal.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline key join --name DEPLOY_KEY --output ~/.ssh/id_deploy
   refline key join | ssh-add -`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			text, err := e.secrets().KeyFromEnv(name)
+			text, err := e.Secrets().KeyFromEnv(name)
 			if err != nil {
 				return err
 			}
@@ -138,15 +139,15 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func writeKey(e *env, text []byte, output string) error {
+func writeKey(e *cli.Env, text []byte, output string) error {
 	if output == "" {
-		if e.terminal {
-			return usagef("a private key is not for the screen; write it to a file (--output FILE) or to a program (refline key join | ssh-add -)")
+		if e.Terminal {
+			return cli.Usagef("a private key is not for the screen; write it to a file (--output FILE) or to a program (refline key join | ssh-add -)")
 		}
-		_, err := e.stdout.Write(text)
+		_, err := e.Stdout.Write(text)
 		return err
 	}
-	f, err := os.OpenFile(e.path(output), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(e.Path(output), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return errs.E(errs.Conflict, "%s: %w", output, inputfile.Pathless(err))
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"refline/internal/cli"
 )
 
 // victim is a refline run in a process of its own, in a repository of its own.
@@ -138,8 +140,8 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
-		t.Errorf("exit code %d, want %d\n%s", code, exitCanceled, out)
+	if code := cmd.ProcessState.ExitCode(); code != cli.ExitCanceled {
+		t.Errorf("exit code %d, want %d\n%s", code, cli.ExitCanceled, out)
 	}
 	for _, want := range []string{"after runs as canceled", "canceled", "2 canceled in"} {
 		if !strings.Contains(out.String(), want) {
@@ -174,8 +176,8 @@ job:
 		}
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitCanceled {
-		t.Errorf("exit code %d, want %d\n%s", code, exitCanceled, out)
+	if code := cmd.ProcessState.ExitCode(); code != cli.ExitCanceled {
+		t.Errorf("exit code %d, want %d\n%s", code, cli.ExitCanceled, out)
 	}
 	v.gone()
 	if left := v.workFolders(); len(left) > 0 {

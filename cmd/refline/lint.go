@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/diag"
 	"refline/internal/localpipeline"
 )
@@ -18,7 +19,7 @@ type lintOptions struct {
 	strict bool
 }
 
-func newLintCmd(e *env) *cobra.Command {
+func newLintCmd(e *cli.Env) *cobra.Command {
 	o := &lintOptions{}
 	cmd := &cobra.Command{
 		Use:   "lint [FILE…]",
@@ -43,25 +44,25 @@ Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 	return cmd
 }
 
-func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error {
+func runLint(ctx context.Context, e *cli.Env, o *lintOptions, files []string) error {
 	if o.json {
 		o.format = "json"
 	}
 	format := diag.Format(o.format)
 	if !slices.Contains(diag.Formats(), format) {
-		return usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
+		return cli.Usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
 	}
-	found, read, err := localpipeline.Lint(ctx, e.local(), o.Options, files)
+	found, read, err := localpipeline.Lint(ctx, e.Local(), o.Options, files)
 	if err != nil {
 		return err
 	}
-	p := e.printer()
+	p := e.Printer()
 	p.Source = read
-	if err := p.Print(e.stdout, format, found); err != nil {
+	if err := p.Print(e.Stdout, format, found); err != nil {
 		return err
 	}
 	if format == diag.Text && len(found) == 0 {
-		fmt.Fprintln(e.stdout, "no errors, no warnings")
+		fmt.Fprintln(e.Stdout, "no errors, no warnings")
 	}
 	return verdictOf(found, o.strict)
 }
@@ -70,7 +71,7 @@ func runLint(ctx context.Context, e *env, o *lintOptions, files []string) error 
 func verdictOf(found diag.List, strict bool) error {
 	failed, warned := found.Count()
 	if failed > 0 || strict && warned > 0 {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/localpipeline"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
@@ -20,7 +21,7 @@ type listOptions struct {
 	only bool
 }
 
-func newListCmd(e *env) *cobra.Command {
+func newListCmd(e *cli.Env) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -31,7 +32,7 @@ with their stage, when they run, and what they need.
 Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 		Example: `  refline list
   refline list --branch main --event schedule --json`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), e, o) },
 	}
 	o.bind(cmd)
@@ -39,8 +40,8 @@ Exit codes: 0 good, 1 the pipeline has errors, 2 usage.`,
 	return cmd
 }
 
-func runList(ctx context.Context, e *env, o *listOptions) error {
-	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
+func runList(ctx context.Context, e *cli.Env, o *listOptions) error {
+	c, err := localpipeline.Compile(ctx, e.Local(), &o.Options)
 	if err != nil {
 		return err
 	}
@@ -53,13 +54,13 @@ func runList(ctx context.Context, e *env, o *listOptions) error {
 	}
 	jobs := runview.List(p)
 	if o.json {
-		return e.printJSON(jobs)
+		return e.PrintJSON(jobs)
 	}
 	if p == nil {
-		e.notef("%s", c.NoPipeline(ctx))
+		e.Notef("%s", c.NoPipeline(ctx))
 		return nil
 	}
-	runview.Jobs(e.stdout, jobs)
+	runview.Jobs(e.Stdout, jobs)
 	return nil
 }
 

@@ -5,139 +5,23 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"refline/internal/diag"
-	"refline/internal/errs"
-	"refline/internal/interrupt"
-	"refline/internal/maskrun"
-	"refline/internal/stackrun"
+	"refline/internal/cli"
+	"refline/internal/cli/remote"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 func main() {
 	if code, ok := podCommand(os.Args[1:]); ok {
 		os.Exit(code)
 	}
-	os.Exit(run(os.Args[1:], processEnv()))
+	os.Exit(run(os.Args[1:], cli.ProcessEnv()))
 }
 
-// Exit codes, in every command's help.
-const (
-	exitGood     = 0
-	exitError    = 1
-	exitUsage    = 2
-	exitRed      = 3
-	exitChanges  = 4
-	exitCanceled = 130 // 128 + the number of the signal: 143 for TERM
-)
-
-// errRed says that a run ended red. It was shown already.
-var errRed = errors.New("the run is red")
-
-// errShown says that an error was shown already.
-var errShown = errors.New("shown")
-
-// usagef returns the error for a command line that makes no sense.
-func usagef(format string, args ...any) error { return errs.Usage(format, args...) }
-
-func run(args []string, e *env) int {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stops := interrupt.New(ctx, cancel, e.afterCtrlC())
-	defer stops.Close()
-	defer stops.Listen()()
-	e.stop, e.interrupt = stops.Stop, stops
-	// The write to a closed pipe returns an error, and the command ends in order.
-	// signal.Ignore would be inherited by the programs of jobs.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	out := &interrupt.Output{To: e.stdout, Gone: stops.ReaderGone}
-	e.stdout = out
-
-	root := newRootCmd(e)
-	root.SetArgs(args)
-	err := commandLine(root.ExecuteContext(ctx))
-	if err == nil {
-		err = out.Lost()
-	}
-	code := exitCode(err)
-	var child maskrun.ExitError
-	if stops.Stop.Err() != nil && err != nil && !errors.As(err, &child) {
-		code = cmp.Or(stops.ExitCode(), exitCanceled)
-	}
-	report(e, err)
-	return code
-}
-
-func exitCode(err error) int {
-	var usage errs.UsageError
-	var child maskrun.ExitError
-	switch {
-	case err == nil:
-		return exitGood
-	case errors.As(err, &child):
-		return int(child)
-	case errors.Is(err, errRed), errors.Is(err, stackrun.ErrFailed):
-		return exitRed
-	case errors.Is(err, stackrun.ErrChanges):
-		return exitChanges
-	case errors.As(err, &usage):
-		return exitUsage
-	case errors.Is(err, context.Canceled):
-		return exitCanceled
-	default:
-		return exitError
-	}
-}
-
-// report prints what went wrong, unless the command did so itself.
-func report(e *env, err error) {
-	var list *diag.Failure
-	err = besideExit(err)
-	switch {
-	case err == nil, wasShown(err):
-	case errors.As(err, &list):
-		e.printFindings(list.Findings, diag.SourceOf(err, e.source))
-	default:
-		fmt.Fprintf(e.stderr, "refline: %v%s\n", err, folderAdvice(e, err))
-	}
-}
-
-// wasShown reports whether there is nothing more to say about an error.
-func wasShown(err error) bool {
-	return slices.ContainsFunc([]error{errRed, errShown, stackrun.ErrFailed, stackrun.ErrRefused, stackrun.ErrChanges, maskrun.ErrReaderGone, interrupt.ErrReaderGone, context.Canceled},
-		func(shown error) bool { return errors.Is(err, shown) })
-}
-
-// folderAdvice names the variable that moves a folder which cannot be written.
-func folderAdvice(e *env, err error) string {
-	var at *fs.PathError
-	if !errors.As(err, &at) || strings.Contains(err.Error(), "REFLINE_") {
-		return ""
-	}
-	for _, f := range []struct {
-		name string
-		dir  func() (string, error)
-	}{{"REFLINE_CACHE_DIR", e.cacheDir}, {"REFLINE_STATE_DIR", e.stateDir}} {
-		if dir, derr := f.dir(); derr == nil && (at.Path == dir || strings.HasPrefix(at.Path, dir+string(filepath.Separator)) || strings.HasPrefix(dir, at.Path)) {
-			return "; set " + f.name + " to a folder that can be written and has room"
-		}
-	}
-	return ""
+func run(args []string, e *cli.Env) int {
+	return cli.Run(args, e, func(e *cli.Env) *cobra.Command { return newRootCmd(e, args) })
 }
 
 // anywhere reports whether a command needs no folder: it works in one that was
@@ -146,26 +30,12 @@ func anywhere(cmd *cobra.Command) bool {
 	return cmd.Name() == "version" || cmd.Name() == "help" || cmd.HasParent() && cmd.Parent().Name() == "completion"
 }
 
-func newRootCmd(e *env) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "refline",
-		Short: "Run what is in a git repository at the ref you name",
-		Long: `Refline runs pipelines (.gitlab-ci.yml, or Jsonnet that evaluates to one) and
-scripts from the working tree or from any branch, tag or commit of a repository.`,
-		Version:       version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.SetOut(e.stdout)
-	root.SetErr(e.stderr)
-	root.SetVersionTemplate("refline {{.Version}}\n")
-	root.SetFlagErrorFunc(flagError)
-	flags := root.PersistentFlags()
-	flags.StringVarP(&e.chdir, "directory", "C", "", "work as if started in this folder")
-	flags.BoolVar(&e.noColor, "no-color", false, "no colours; NO_COLOR does the same")
-	flags.BoolVarP(&e.quiet, "quiet", "q", false, "print results only")
+// newRootCmd returns the tree of commands; args are the words of the command line.
+func newRootCmd(e *cli.Env, args []string) *cobra.Command {
+	root := cli.NewRoot(e, `Refline runs pipelines (.gitlab-ci.yml, or Jsonnet that evaluates to one) and
+scripts from the working tree or from any branch, tag or commit of a repository.`)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := e.enter(); err != nil && !anywhere(cmd) {
+		if err := e.Enter(); err != nil && !anywhere(cmd) {
 			return err
 		}
 		if !leavesRuns(cmd) {
@@ -176,13 +46,14 @@ scripts from the working tree or from any branch, tag or commit of a repository.
 	root.AddCommand(
 		newRunCmd(e), newListCmd(e), newShowCmd(e), newExplainCmd(e), newLintCmd(e),
 		newGraphCmd(e), newRenderCmd(e), newFmtCmd(e), newTestCmd(e), newRunsCmd(e), newCacheCmd(e), newVersionCmd(e), newLogsCmd(e),
-		newServerCmd(e), newProjectCmd(e), newFlowCmd(e), newImageCmd(e), newScheduleCmd(e), newSlotCmd(e), newEnvironmentCmd(e), newRuntimeCmd(e), newRunnerCmd(e), newTokenCmd(e), newAuditCmd(e), newDemoCmd(e), newNotifyCmd(e), newLoginCmd(e), newLogoutCmd(e),
+		remote.NewProjectCmd(e), remote.NewFlowCmd(e),
+		remote.NewScheduleCmd(e), remote.NewSlotCmd(e), remote.NewEnvironmentCmd(e), remote.NewTokenCmd(e), remote.NewAuditCmd(e), remote.NewNotifyCmd(e), remote.NewLoginCmd(e), remote.NewLogoutCmd(e),
 		newDoctorCmd(e), newMaskCmd(e), newScanCmd(e), newKeyCmd(e), newAgentCmd(e), newVarCmd(e), newStackCmd(e),
 	)
-	root.SetHelpCommand(newHelpCmd())
+	root.AddCommand(cli.HandOver(e, args)...)
 	describeCompletion(root)
-	completeServer(e, root)
-	oneGrammar(root)
-	strict(root)
+	remote.CompleteServer(e, root)
+	cli.OneGrammar(root)
+	cli.Strict(root)
 	return root
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/interrupt"
 	"refline/internal/mask"
@@ -31,7 +32,7 @@ func (s *secretSources) bind(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("file")
 }
 
-func newMaskCmd(e *env) *cobra.Command {
+func newMaskCmd(e *cli.Env) *cobra.Command {
 	secrets := &secretSources{}
 	cmd := &cobra.Command{
 		Use:   "mask [--env NAME…] [--file FILE…] [-- COMMAND [ARG…]]",
@@ -56,7 +57,7 @@ Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
   ./release.sh 2>&1 | refline mask --file deploy_key --env API_TOKEN`,
 		Args: afterDashes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := e.secrets().MaskSet(secrets.env, secrets.files)
+			set, err := e.Secrets().MaskSet(secrets.env, secrets.files)
 			if err != nil {
 				return err
 			}
@@ -71,7 +72,7 @@ Exit codes: that of COMMAND; else 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newMaskAddCmd(e *env) *cobra.Command {
+func newMaskAddCmd(e *cli.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "add",
 		Short: "Have a value that a job has made masked from then on",
@@ -82,19 +83,19 @@ lines too.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  TOKEN=$(./sign-in) && printf %s \"$TOKEN\" | refline mask add",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if e.terminal {
-				return usagef("the value would be shown: this is for the output of a job, which refline reads")
+			if e.Terminal {
+				return cli.Usagef("the value would be shown: this is for the output of a job, which refline reads")
 			}
-			value, err := e.secrets().Input()
+			value, err := e.Secrets().Input()
 			if err != nil {
 				return err
 			}
 			if err := secretsource.Maskable("standard input", value); err != nil {
 				return errs.E(errs.Invalid, "%w", err)
 			}
-			_, err = io.WriteString(e.stdout, mask.AddLine(value.Reveal()))
+			_, err = io.WriteString(e.Stdout, mask.AddLine(value.Reveal()))
 			return err
 		},
 	}
@@ -103,7 +104,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 // afterDashes admits a command line after --, and no other arguments.
 func afterDashes(cmd *cobra.Command, args []string) error {
 	if at := cmd.ArgsLenAtDash(); len(args) > 0 && at != 0 {
-		return usagef("%q is not a flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
+		return cli.Usagef("%q is not a flag of %s; a command comes after --: refline %s … -- COMMAND", args[0], cmd.Name(), cmd.Name())
 	}
 	return nil
 }
@@ -111,17 +112,17 @@ func afterDashes(cmd *cobra.Command, args []string) error {
 // maskInput copies standard input to its end. Ctrl-C ends whatever writes to the
 // pipe too, whose last words are still to come: a first one ends the filter only
 // where keys are its input. TERM is meant for the filter itself.
-func maskInput(ctx context.Context, e *env, set *mask.Set) error {
-	defer e.keepOrder()()
+func maskInput(ctx context.Context, e *cli.Env, set *mask.Set) error {
+	defer e.KeepOrder()()
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	defer signal.Stop(term)
 	var stop <-chan struct{}
-	if maskrun.IsTerminal(e.stdin) {
-		stop = e.stop.Done()
+	if maskrun.IsTerminal(e.Stdin) {
+		stop = e.Stop.Done()
 	}
 	done := make(chan error, 1)
-	go func() { done <- maskrun.Copy(set, e.stdout, e.stdin) }()
+	go func() { done <- maskrun.Copy(set, e.Stdout, e.Stdin) }()
 	select {
 	case err := <-done:
 		return err
@@ -130,18 +131,18 @@ func maskInput(ctx context.Context, e *env, set *mask.Set) error {
 	case <-term:
 		// The listener of all signals hears of it too, perhaps a moment later; the
 		// exit code, 143, is its.
-		<-e.stop.Done()
+		<-e.Stop.Done()
 	}
 	return context.Canceled
 }
 
 // maskCommand runs a command with its output masked.
-func maskCommand(e *env, set *mask.Set, args []string) error {
-	e.stdout = interrupt.Bare(e.stdout) // a terminal stays one
+func maskCommand(e *cli.Env, set *mask.Set, args []string) error {
+	e.Stdout = interrupt.Bare(e.Stdout) // a terminal stays one
 	path, err := lookCommand(args)
 	if err != nil {
 		return err
 	}
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: e.dir, Env: e.environ()}
-	return maskrun.Run(maskrun.Streams{In: e.stdin, Out: e.stdout, Err: e.stderr}, set, cmd)
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: e.Dir, Env: e.Environ()}
+	return maskrun.Run(maskrun.Streams{In: e.Stdin, Out: e.Stdout, Err: e.Stderr}, set, cmd)
 }

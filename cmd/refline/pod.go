@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"refline/internal/cli"
 	"refline/internal/executor/podsandbox"
 	"refline/internal/podagent"
 )
@@ -42,7 +43,7 @@ func podCommand(args []string) (exitCode int, ok bool) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "refline: "+err.Error())
-		exitCode = max(exitCode, exitError)
+		exitCode = max(exitCode, cli.ExitError)
 	}
 	return exitCode, true
 }
@@ -50,21 +51,21 @@ func podCommand(args []string) (exitCode int, ok bool) {
 // podAgent runs the attempt of the pod. It ends with 0 when the server has the
 // result, whatever that is: the exit code of the script is the other container's.
 func podAgent() (int, error) {
-	hideMemory()
+	cli.HideMemory()
 	fence, err := strconv.ParseInt(os.Getenv("REFLINE_POD_FENCE"), 10, 64)
 	if err != nil || os.Getenv("REFLINE_URL") == "" {
-		return exitUsage, fmt.Errorf("pod-agent runs in a pod that a runner made; see refline runner --executor kubernetes")
+		return cli.ExitUsage, fmt.Errorf("pod-agent runs in a pod that a runner made; see refline runner --executor kubernetes")
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	shareFiles() // the other container may have another user of the same group
 	self, err := os.Executable()
 	if err != nil {
-		return exitError, err
+		return cli.ExitError, err
 	}
 	_, err = podagent.Run(ctx, podagent.Options{
 		URL: os.Getenv("REFLINE_URL"), Fence: fence, TokenFile: podToken, Shared: podShared, Builds: podBuilds + "/refline", Binary: self,
-		Version: version, AllowHTTP: os.Getenv("REFLINE_POD_ALLOW_HTTP") != "",
+		Version: cli.Version, AllowHTTP: os.Getenv("REFLINE_POD_ALLOW_HTTP") != "",
 		Notice: func(text string) { fmt.Fprintln(os.Stderr, "refline: "+text) },
 	})
 	return 0, err

@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"refline/internal/cli"
+	"refline/internal/cli/serve"
 )
 
 // TestCommandReference keeps docs/commands.md as the commands' own help; -update
@@ -17,7 +20,7 @@ func TestCommandReference(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("# Commands\n\nMade from the commands' own help.\n\n")
-	root := newRootCmd(processEnv())
+	root := wholeRoot(t)
 	root.InitDefaultHelpFlag()
 	b.WriteString("Flags of every command:\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n")
 	var write func(cmd *cobra.Command)
@@ -65,4 +68,24 @@ func trimIndent(s string) string {
 		lines[i] = strings.TrimPrefix(lines[i], "  ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// wholeRoot is the tree of commands with those that refline-server runs.
+func wholeRoot(t *testing.T) *cobra.Command {
+	t.Helper()
+	e := cli.ProcessEnv()
+	root := newRootCmd(e, nil)
+	there := serve.Commands(e)
+	if len(there) != len(cli.OfServer) {
+		t.Errorf("refline hands over %d commands, refline-server has %d", len(cli.OfServer), len(there))
+	}
+	for _, c := range there {
+		stub, _, err := root.Find([]string{c.Name()})
+		if err != nil || stub.Short != c.Short {
+			t.Errorf("refline lists %s as %q, refline-server as %q", c.Name(), stub.Short, c.Short)
+		}
+		root.RemoveCommand(stub)
+		root.AddCommand(c)
+	}
+	return root
 }

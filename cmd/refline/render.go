@@ -7,6 +7,7 @@ import (
 	"refline/internal/jsonnetfile"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 type renderOptions struct {
@@ -17,7 +18,7 @@ type renderOptions struct {
 	watch     bool
 }
 
-func newRenderCmd(e *env) *cobra.Command {
+func newRenderCmd(e *cli.Env) *cobra.Command {
 	o := &renderOptions{}
 	cmd := &cobra.Command{
 		Use:   "render FILE",
@@ -36,14 +37,14 @@ Exit codes: 0 good, 1 the program has an error, 2 usage.`,
   refline render template.yml --expand`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("render wants one FILE, or - for stdin")
+				return cli.Usagef("render wants one FILE, or - for stdin")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, name := range []string{"jpath", "output", "output-file", "multi"} {
 				if f := cmd.Flags().Lookup(name); f.Changed && (f.Value.String() == "" || f.Value.String() == "[]" || f.Value.String() == `[""]`) {
-					return usagef("--%s is empty; leave it out, or give it a value", name)
+					return cli.Usagef("--%s is empty; leave it out, or give it a value", name)
 				}
 			}
 			return runRender(cmd.Context(), e, o, args[0])
@@ -65,35 +66,35 @@ Exit codes: 0 good, 1 the program has an error, 2 usage.`,
 	return cmd
 }
 
-func runRender(ctx context.Context, e *env, o *renderOptions, file string) error {
+func runRender(ctx context.Context, e *cli.Env, o *renderOptions, file string) error {
 	in, err := o.input(e, file)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.Stream && o.noNewline:
-		return usagef("a YAML stream always ends with a newline; leave out --no-trailing-newline")
+		return cli.Usagef("a YAML stream always ends with a newline; leave out --no-trailing-newline")
 	case o.watch && (o.exec || file == "-"):
-		return usagef("--watch needs a FILE")
+		return cli.Usagef("--watch needs a FILE")
 	case o.Expand && (o.exec || !jsonnetfile.IsData(file)):
-		return usagef("--expand is for YAML and JSON files")
+		return cli.Usagef("--expand is for YAML and JSON files")
 	case o.exec:
 		in.File, in.Snippet, in.Name = "", file, "<cmdline>"
 	case file == "-":
-		data, err := io.ReadAll(e.stdin)
+		data, err := io.ReadAll(e.Stdin)
 		if err != nil {
 			return err
 		}
 		in.File, in.Snippet, in.Name = "", string(data), "<stdin>"
 	}
 	in.Output, in.NoTrailingNewline = o.Form(), o.noNewline
-	o.Render.Dir, o.Render.Out = e.dir, e.stdout
+	o.Render.Dir, o.Render.Out = e.Dir, e.Stdout
 	if !o.watch {
 		return o.Do(ctx, in)
 	}
-	ctx, cancel := e.orderly(ctx)
+	ctx, cancel := e.Orderly(ctx)
 	defer cancel()
 	return o.Watch(ctx, in, jsonnetfile.Watcher{
-		Failed: func(err error) { report(e, err) }, Findings: e.printRuled, Note: func(text string) { e.notef("%s", text) }, Now: e.now,
+		Failed: e.Report, Findings: e.PrintRuled, Note: func(text string) { e.Notef("%s", text) }, Now: e.Now,
 	})
 }

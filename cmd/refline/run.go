@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
+	"refline/internal/cli/host"
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/localrun"
@@ -47,7 +49,7 @@ type runOptions struct {
 	request localrun.Request // what can be asked again
 }
 
-func newRunCmd(e *env) *cobra.Command {
+func newRunCmd(e *cli.Env) *cobra.Command {
 	o := &runOptions{}
 	cmd := &cobra.Command{
 		Use:   "run [FILE] [JOB…]",
@@ -75,16 +77,16 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
   refline run --repo https://git.example.com/data/flows.git --tag v1.4.0 -f flows/daily.yml --input day=2026-11-22`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("jobs") && o.parallel < 1 {
-				return usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
+				return cli.Usagef("-j %d: how many jobs run at once is a number from 1", o.parallel)
 			}
 			if slices.Contains(args, "") {
-				return usagef("JOB is empty; without JOB the whole pipeline runs")
+				return cli.Usagef("JOB is empty; without JOB the whole pipeline runs")
 			}
 			if o.dry {
 				p, jobs := o.dryRun(e, args)
 				return runList(cmd.Context(), e, &listOptions{pipelineOptions: p, json: o.json, jobs: jobs, only: o.only})
 			}
-			o.request = requestOf(cmd, e.dir, args)
+			o.request = requestOf(cmd, e.Dir, args)
 			return runRun(cmd.Context(), e, o, args)
 		},
 	}
@@ -94,10 +96,10 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red, 130 canceled.`,
 }
 
 // bindRun binds all flags of refline run.
-func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
+func (o *runOptions) bindRun(cmd *cobra.Command, e *cli.Env) {
 	o.bind(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.executor, "executor", "", executorHelp(executorKinds(e, o)))
+	f.StringVar(&o.executor, "executor", "", executorHelp(host.Kinds(e, o.containers())))
 	f.BoolVar(&o.strict, "strict", false, "refuse to run a job with an image on the host")
 	f.StringVar(&o.defaultImage, "default-image", "", "image of jobs without one, with --executor docker")
 	f.StringArrayVar(&o.privileged, "docker-privileged", nil, "images whose containers get all rights over this computer, as docker:dind needs; a pattern: 'docker:*dind', '**' for all")
@@ -127,17 +129,17 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *env) {
 }
 
 // dryRun are the options of refline list for the same pipeline and jobs.
-func (o *runOptions) dryRun(e *env, words []string) (p pipelineOptions, jobs []string) {
+func (o *runOptions) dryRun(e *cli.Env, words []string) (p pipelineOptions, jobs []string) {
 	p = o.pipelineOptions
 	if p.File == "" && len(words) > 0 {
-		if info, err := os.Stat(e.path(words[0])); err == nil && info.Mode().IsRegular() {
+		if info, err := os.Stat(e.Path(words[0])); err == nil && info.Mode().IsRegular() {
 			p.File, words = words[0], words[1:]
 		}
 	}
 	return p, words
 }
 
-func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
+func runRun(ctx context.Context, e *cli.Env, o *runOptions, jobs []string) error {
 	if err := o.chooseExecutor(e); err != nil {
 		return err
 	}
@@ -147,13 +149,13 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 	if err := o.checkShell(e); err != nil {
 		return err
 	}
-	s := &session{e: e, o: o, Session: localrun.Session{Earlier: o.earlier}, terminal: terminal.Shared{In: e.stdin}}
+	s := &session{e: e, o: o, Session: localrun.Session{Earlier: o.earlier}, terminal: terminal.Shared{In: e.Stdin}}
 	defer s.close()
 	if err := s.open(ctx, jobs); err != nil {
 		return err
 	}
 	if s.p == nil {
-		e.notef("%v", s.c.NoPipeline(ctx))
+		e.Notef("%v", s.c.NoPipeline(ctx))
 		return nil
 	}
 	return s.run(ctx)
@@ -161,20 +163,20 @@ func runRun(ctx context.Context, e *env, o *runOptions, jobs []string) error {
 
 func (o *runOptions) check() error {
 	if o.defaultImage != "" && o.executor != "docker" {
-		return usagef("--default-image is for --executor docker")
+		return cli.Usagef("--default-image is for --executor docker")
 	}
 	if o.Repo+o.Commit == "" && (o.lfs || len(o.sparse) > 0 || o.Depth != 0) {
-		return usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
+		return cli.Usagef("--lfs, --sparse and --depth are for --repo; the working tree is taken as it is")
 	}
 	if o.logLimit < 1 || o.logLimit > 1<<20 {
-		return usagef("--log-limit wants MiB, a number from 1 to %d", 1<<20)
+		return cli.Usagef("--log-limit wants MiB, a number from 1 to %d", 1<<20)
 	}
 	if o.Depth < 0 {
-		return usagef("--depth wants a number from 1, or 0 for all")
+		return cli.Usagef("--depth wants a number from 1, or 0 for all")
 	}
 	for _, pattern := range o.privileged {
 		if err := docker.CheckPrivileged(pattern); err != nil {
-			return usagef("--docker-privileged: %v", err)
+			return cli.Usagef("--docker-privileged: %v", err)
 		}
 	}
 	return nil

@@ -10,10 +10,11 @@ import (
 	"refline/internal/workspace"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
-func openHistory(e *env) (history.Store, error) {
-	state, err := e.stateDir()
+func openHistory(e *cli.Env) (history.Store, error) {
+	state, err := e.StateDir()
 	if err != nil {
 		return history.Store{}, err
 	}
@@ -23,14 +24,14 @@ func openHistory(e *env) (history.Store, error) {
 // sweepKilled removes what runs that were killed left behind; see
 // localrun.SweepKilled. own is the number of the run that calls, 0 for another
 // command.
-func sweepKilled(ctx context.Context, e *env, own int64) {
-	state, err := e.stateDir()
+func sweepKilled(ctx context.Context, e *cli.Env, own int64) {
+	state, err := e.StateDir()
 	if err != nil {
 		return
 	}
 	quiet := func() error { return process.New().Sweep(ctx) }
 	localrun.SweepKilled(history.Open(state, workspace.Remove), state, own, quiet, func(err error) {
-		e.notef("left over from an earlier run: %v", err)
+		e.Notef("left over from an earlier run: %v", err)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/executor/choice"
 	"refline/internal/localrun"
@@ -22,7 +23,7 @@ func (s *session) manual() localrun.Manual {
 // checkManual refuses --manual for a job that is not manual.
 func (s *session) checkManual() error {
 	if name, ok := s.manual().Check(); !ok {
-		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.Where(), didYouMean(name, s.manual().Known()))
+		return errs.E(errs.NotFound, "--manual %s: no manual job of that name in the pipeline of %s%s", name, s.c.Where(), cli.DidYouMean(name, s.manual().Known()))
 	}
 	return nil
 }
@@ -47,13 +48,13 @@ func (s *session) askManual(ctx context.Context, jobs []string) string {
 		for i, name := range jobs {
 			fmt.Fprintf(&list, "  ◌ %d %s\n", i+1, termview.Plain(name))
 		}
-		answer, err := s.e.ask(s.e.stdout, list.String()+"  play which? (a number, a name or all; Enter for none) ")
+		answer, err := s.e.Ask(s.e.Stdout, list.String()+"  play which? (a number, a name or all; Enter for none) ")
 		if err != nil || answer == "" {
 			return ""
 		}
 		chosen := s.manual().Answered(answer, jobs)
 		if len(chosen) == 0 {
-			fmt.Fprintf(s.e.stdout, "  no waiting job %q%s\n", answer, didYouMean(answer, jobs))
+			fmt.Fprintf(s.e.Stdout, "  no waiting job %q%s\n", answer, cli.DidYouMean(answer, jobs))
 			continue
 		}
 		if chosen = slices.DeleteFunc(chosen, s.refused); len(chosen) > 0 {
@@ -69,17 +70,17 @@ func (s *session) refused(name string) bool {
 	if j == nil || j.ManualConfirmation == "" {
 		return false
 	}
-	yes, err := s.e.askYes(s.e.stdout, "  "+termview.Plain(name)+": "+j.ManualConfirmation+" (yes or no) ")
+	yes, err := s.e.AskYes(s.e.Stdout, "  "+termview.Plain(name)+": "+j.ManualConfirmation+" (yes or no) ")
 	return err != nil || !yes
 }
 
 // confirmer asks on the terminal; nil without one.
 func (s *session) confirmer() choice.Ask {
-	if !s.e.interactive || s.o.json {
+	if !s.e.Interactive || s.o.json {
 		return nil
 	}
 	return func(text string) (bool, error) {
-		yes, err := s.e.askYes(s.e.stdout, text)
+		yes, err := s.e.AskYes(s.e.Stdout, text)
 		if errors.Is(err, io.EOF) {
 			err = nil // no answer is no
 		}

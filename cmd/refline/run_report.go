@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"refline/internal/cli"
 	"refline/internal/localrun"
 	"refline/internal/pipeline"
 	"refline/internal/runview"
@@ -20,18 +21,18 @@ func (s *session) end(res localrun.Result) *runview.End {
 func (s *session) verdict(res localrun.Result) error {
 	end := s.end(res)
 	if !s.o.json {
-		end.Failures(s.e.stdout, s.tail)
-		end.Sums(s.e.stdout)
+		end.Failures(s.e.Stdout, s.tail)
+		end.Sums(s.e.Stdout)
 		if len(s.CutLogs) > 0 {
-			fmt.Fprintf(s.e.stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.CutLogs))
+			fmt.Fprintf(s.e.Stdout, "log longer than %d MiB, its rest not kept: %s; --log-limit MIB keeps more\n", s.o.logLimit, termview.Names(s.CutLogs))
 		}
-		end.Uncounted(s.e.stdout)
+		end.Uncounted(s.e.Stdout)
 	}
 	switch {
-	case s.e.stop.Err() != nil:
+	case s.e.Stop.Err() != nil:
 		return context.Canceled
 	case res.Result == pipeline.ResultFailed, res.Result == pipeline.ResultCanceled:
-		return errRed
+		return cli.ErrRed
 	}
 	return end.Missed()
 }

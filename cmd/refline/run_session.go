@@ -13,6 +13,8 @@ import (
 	"refline/internal/artifact"
 	"refline/internal/cache"
 	"refline/internal/checkout"
+	"refline/internal/cli"
+	"refline/internal/cli/host"
 	"refline/internal/credential"
 	"refline/internal/definition"
 	"refline/internal/engine"
@@ -31,7 +33,7 @@ import (
 // session is one refline run from its options to its record.
 type session struct {
 	localrun.Session
-	e       *env
+	e       *cli.Env
 	o       *runOptions
 	options pipelineOptions // of o, with the file that the command line names without -f
 	c       *localpipeline.Compiled
@@ -50,7 +52,7 @@ type session struct {
 
 // open makes the run's folders, compiles the pipeline and chooses the jobs.
 func (s *session) open(ctx context.Context, jobs []string) error {
-	hideMemory() // before there is a secret in it
+	cli.HideMemory() // before there is a secret in it
 	err := s.openEarlier()
 	if err != nil {
 		return err
@@ -59,19 +61,19 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	if err != nil {
 		return err
 	}
-	state, err := s.e.stateDir()
+	state, err := s.e.StateDir()
 	if err != nil {
 		return err
 	}
 	if err = s.Open(store, state, func() { sweepKilled(ctx, s.e, s.Record.Number) }); err != nil {
 		return err
 	}
-	if s.keys, err = s.e.secrets().OpenRunKeys(ctx, secretsource.RunKeys{
+	if s.keys, err = s.e.Secrets().OpenRunKeys(ctx, secretsource.RunKeys{
 		Specs: s.o.deployKey.specs, Hosts: s.o.deployKey.source(), Repo: s.o.Repo, Variables: s.o.Variables,
 	}); err != nil {
 		return err
 	}
-	if s.tokens, err = s.e.secrets().GitTokens(s.o.gitTokens); err != nil {
+	if s.tokens, err = s.e.Secrets().GitTokens(s.o.gitTokens); err != nil {
 		return err
 	}
 	if err := s.compile(ctx, jobs); err != nil {
@@ -82,7 +84,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 	}
 	if s.p = s.c.Pipeline; s.p == nil {
 		if len(s.c.Named) > 0 {
-			return s.c.NoJob(ctx, s.e.local(), &s.options.Options, s.c.Named[0])
+			return s.c.NoJob(ctx, s.e.Local(), &s.options.Options, s.c.Named[0])
 		}
 		return nil
 	}
@@ -93,7 +95,7 @@ func (s *session) open(ctx context.Context, jobs []string) error {
 func (s *session) compile(ctx context.Context, words []string) error {
 	run := &localpipeline.Run{Number: s.Record.Number, Words: words}
 	var err error
-	if run.Secrets, err = s.e.secrets().JobSecrets(s.o.secrets, &s.Secrets); err != nil {
+	if run.Secrets, err = s.e.Secrets().JobSecrets(s.o.secrets, &s.Secrets); err != nil {
 		return err
 	}
 	if err := s.tokens.AddTo(&s.Secrets); err != nil {
@@ -102,7 +104,7 @@ func (s *session) compile(ctx context.Context, words []string) error {
 	for _, t := range s.tokens {
 		run.Withheld = append(run.Withheld, t.Name)
 	}
-	if err := credential.MaskEnvironment(s.e.getenv, s.e.environ(), &s.Secrets); err != nil {
+	if err := credential.MaskEnvironment(s.e.Getenv, s.e.Environ(), &s.Secrets); err != nil {
 		return err
 	}
 	s.options = s.o.pipelineOptions
@@ -112,7 +114,7 @@ func (s *session) compile(ctx context.Context, words []string) error {
 		return err
 	}
 	run.Withheld = append(run.Withheld, withheld...)
-	if s.c, err = localpipeline.CompileRun(ctx, s.e.local(), &s.options.Options, run); err != nil {
+	if s.c, err = localpipeline.CompileRun(ctx, s.e.Local(), &s.options.Options, run); err != nil {
 		return err
 	}
 	if len(s.c.Named) < len(words) {
@@ -131,7 +133,7 @@ func (s *session) choose(ctx context.Context, jobs []string) error {
 	}
 	p, named, known := localrun.Choose(s.p, jobs, s.o.only, s.Earlier)
 	if known < len(jobs) {
-		return s.c.NoJob(ctx, s.e.local(), &s.options.Options, jobs[known])
+		return s.c.NoJob(ctx, s.e.Local(), &s.options.Options, jobs[known])
 	}
 	s.p, s.jobs = p, named
 	return s.checkManual()
@@ -155,7 +157,7 @@ func (s *session) run(ctx context.Context) error {
 	s.Record.Changed = s.c.Checkout.ChangedFiles()
 	fmt.Fprint(s.headerTo(), s.header()+"\n")
 	if note := s.c.PretenceNote(s.options.Options); note != "" {
-		s.e.notef("%s", note)
+		s.e.Notef("%s", note)
 	}
 	if ready := s.c.Checkout.Ready(); ready > 0 {
 		fmt.Fprintf(s.headerTo(), "  ready in %s\n", termview.Seconds(ready.Seconds()))
@@ -165,7 +167,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	defer s.EndJournal()
 	s.openView(p)
-	disorder := s.e.keepOrder()
+	disorder := s.e.KeepOrder()
 	res, err := localrun.Run(ctx, s.input(ctx, trees))
 	disorder()
 	s.view.Close()
@@ -178,9 +180,9 @@ func (s *session) run(ctx context.Context) error {
 
 // openView starts what shows the run.
 func (s *session) openView(p *pipeline.Pipeline) {
-	s.view = termview.New(s.e.stdout, s.mode(), s.e.color(), terminalSize, jobNames(p))
+	s.view = termview.New(s.e.Stdout, s.mode(), s.e.Color(), terminalSize, jobNames(p))
 	if s.o.json {
-		s.events = runview.NewJSONEvents(s.e.stdout)
+		s.events = runview.NewJSONEvents(s.e.Stdout)
 		s.events.Started(&s.Record)
 	}
 }
@@ -208,7 +210,7 @@ func (s *session) begin() {
 	if p := s.c.Pretence; p != nil {
 		r.CodeOf = p.Code
 	}
-	r.Started, r.Status = s.e.now(), pipeline.StatusRunning
+	r.Started, r.Status = s.e.Now(), pipeline.StatusRunning
 	if s.Earlier != nil && s.Earlier.Retry {
 		r.RetryOf = s.Earlier.Run.Number
 	}
@@ -225,17 +227,17 @@ func (s *session) header() string {
 }
 
 func (s *session) headerTo() io.Writer {
-	if s.o.json || s.e.quiet {
-		return s.e.notes()
+	if s.o.json || s.e.Quiet {
+		return s.e.Notes()
 	}
-	return s.e.stdout
+	return s.e.Stdout
 }
 
 func (s *session) mode() termview.Mode {
 	switch {
-	case s.e.quiet, s.o.json:
+	case s.e.Quiet, s.o.json:
 		return termview.ModeQuiet
-	case s.e.terminal && !s.o.log && s.e.getenv("TERM") != "dumb" && !s.alone():
+	case s.e.Terminal && !s.o.log && s.e.Getenv("TERM") != "dumb" && !s.alone():
 		return termview.ModeLive
 	default:
 		return termview.ModeLines
@@ -262,10 +264,10 @@ func (s *session) input(ctx context.Context, trees *checkout.Trees) localrun.Inp
 		Slots: make(chan struct{}, s.slots()),
 		Lock:  s.LockGroup,
 		Emit:  s.emit,
-		Stop:  s.e.stop,
+		Stop:  s.e.Stop,
 	}
 	s.Earlier.Use(&in, &s.Names, in.Dir)
-	if s.o.shell == "" && s.e.interactive && !s.o.json && !s.e.quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
+	if s.o.shell == "" && s.e.Interactive && !s.o.json && !s.e.Quiet && len(s.jobs) == 0 && len(s.o.manual) == 0 {
 		in.Ask = s.askManual
 	}
 	return in
@@ -302,10 +304,10 @@ func (s *session) jobsInput(trees *checkout.Trees) localrun.Jobs {
 	return localrun.Jobs{
 		Base: func(ctx context.Context) engine.JobInput {
 			in := engine.JobInput{
-				Runner: engine.Runner{ID: "1", Description: "refline", Version: version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.environ())), Caches: caches, Project: s.c.Project.Name(),
+				Runner: engine.Runner{ID: "1", Description: "refline", Version: cli.Version}, Binary: s.binary(), Environ: s.tokens.WithoutNames(s.keys.JobEnviron(s.e.Environ())), Caches: caches, Project: s.c.Project.Name(),
 				LastCommit: s.lastCommit(ctx),
 				LogLimit:   s.o.logLimit << 20,
-				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: pythonEnv(s.e), PythonPackage: pythonPackage(s.e),
+				Secrets:    &s.Secrets, ReadOnly: s.c.Checkout.Borrowed(), PythonEnv: host.PythonEnv(s.e), PythonPackage: host.PythonPackage(s.e),
 			}
 			if s.o.inPlace {
 				in.InPlace = s.c.Root
@@ -330,7 +332,7 @@ func (s *session) lastCommit(ctx context.Context) func(string) string {
 	return func(path string) string {
 		commit, err := s.c.Project.LastCommit(ctx, path)
 		if err != nil {
-			s.e.notef("%v", err)
+			s.e.Notef("%v", err)
 		}
 		return commit
 	}
@@ -348,7 +350,7 @@ func (s *session) binary() string {
 // finish shows what never ran and keeps the record.
 func (s *session) finish(res localrun.Result) {
 	r := &s.Record
-	s.Finish(res, s.p, s.c.JobVariables, s.e.now(), s.e.stop.Err() != nil)
+	s.Finish(res, s.p, s.c.JobVariables, s.e.Now(), s.e.Stop.Err() != nil)
 	if len(res.State.Jobs) == len(s.p.Jobs) {
 		s.view.Rest(s.p, res.State, s.end(res).Why())
 	}
@@ -356,7 +358,7 @@ func (s *session) finish(res localrun.Result) {
 		s.events.Finished(r)
 	}
 	if err := s.Store.Write(r); err != nil {
-		s.e.notef("the run's record could not be written: %v", err)
+		s.e.Notef("the run's record could not be written: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"refline/internal/cli"
 	"refline/internal/engine"
 	"refline/internal/executor"
 	"refline/internal/pipeline"
@@ -27,14 +28,14 @@ func bindShell(f *pflag.FlagSet, value *string) {
 }
 
 // checkShell wants a terminal for --shell.
-func (o *runOptions) checkShell(e *env) error {
+func (o *runOptions) checkShell(e *cli.Env) error {
 	switch {
 	case o.shell == "":
 		return nil
 	case o.shell != shellFailed && o.shell != shellAlways:
-		return usagef("--shell=%s: want %s or %s", o.shell, shellFailed, shellAlways)
-	case o.json, !e.interactive:
-		return usagef("--shell needs a terminal for input and output, and no --json")
+		return cli.Usagef("--shell=%s: want %s or %s", o.shell, shellFailed, shellAlways)
+	case o.json, !e.Interactive:
+		return cli.Usagef("--shell needs a terminal for input and output, and no --json")
 	}
 	return nil
 }
@@ -83,8 +84,8 @@ func (s *session) openShell(ctx context.Context, job string, res engine.JobResul
 	default:
 		how = "failed"
 	}
-	fmt.Fprintf(s.e.stdout, "\n%s %s; this is a shell in it, exit ends the job\n", termview.Plain(job), how)
-	out := s.Secrets.Writer(s.e.stdout)
+	fmt.Fprintf(s.e.Stdout, "\n%s %s; this is a shell in it, exit ends the job\n", termview.Plain(job), how)
+	out := s.Secrets.Writer(s.e.Stdout)
 	err := s.terminal.Use(func(keys io.Reader, size executor.Size, resize <-chan executor.Size) error {
 		_, err := run(ctx, &executor.Terminal{In: keys, Out: out, Size: size, Resize: resize})
 		return err
@@ -92,7 +93,7 @@ func (s *session) openShell(ctx context.Context, job string, res engine.JobResul
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
-	fmt.Fprintln(s.e.stdout)
+	fmt.Fprintln(s.e.Stdout)
 	return err
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"refline/internal/cli"
 )
 
 // shellHome is a project with a pipeline and the environment of its runs.
@@ -51,7 +53,7 @@ waits:
 			t.Errorf("%q is missing", want)
 		}
 	}
-	if code != exitRed || strings.Contains(shown, "hunter2") || strings.Count(shown, "this is a shell") != 1 {
+	if code != cli.ExitRed || strings.Contains(shown, "hunter2") || strings.Count(shown, "this is a shell") != 1 {
 		t.Errorf("exit code %d, shown:\n%s", code, shown)
 	}
 	if t.Failed() {
@@ -65,7 +67,7 @@ func TestShellOfJobsThatPass(t *testing.T) {
 	t.Parallel()
 	project, env := shellHome(t, "waits: {script: ['true']}\nsecond: {needs: [waits], script: ['true']}\n")
 	shown, code := onTerminal(t, env, "", "refline", "-C", project, "run", "--shell")
-	if code != exitGood || strings.Contains(shown, "this is a shell") {
+	if code != cli.ExitGood || strings.Contains(shown, "this is a shell") {
 		t.Errorf("exit code %d, shown:\n%s", code, shown)
 	}
 	cmd := exec.Command("refline", "-C", project, "run", "--shell=always", "--log", "--no-color")
@@ -100,12 +102,12 @@ func TestShellStopsTheClock(t *testing.T) {
 	t.Parallel()
 	project, env := shellHome(t, "waits: {timeout: 2s, script: [exit 1], after_script: [echo after as $CI_JOB_STATUS]}\n")
 	shown, code := onTerminal(t, env, "sleep 3; exit\n", "refline", "-C", project, "run", "--shell", "--log")
-	if code != exitRed || !strings.Contains(shown, "after as failed") || strings.Contains(shown, "timeout") {
+	if code != cli.ExitRed || !strings.Contains(shown, "after as failed") || strings.Contains(shown, "timeout") {
 		t.Errorf("exit code %d, shown:\n%s", code, shown)
 	}
 	project, env = shellHome(t, "waits: {timeout: 1s, script: [touch begun, sleep 100]}\n")
 	shown, code = onTerminal(t, env, "ls; exit\n", "refline", "-C", project, "run", "--shell", "--log")
-	if code != exitRed || !strings.Contains(shown, "begun\r\n") || !strings.Contains(shown, "timeout of 1s is over") {
+	if code != cli.ExitRed || !strings.Contains(shown, "begun\r\n") || !strings.Contains(shown, "timeout of 1s is over") {
 		t.Errorf("out of time: exit code %d, shown:\n%s", code, shown)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
+	"refline/internal/cli/remote"
 	"refline/internal/git"
 	"refline/internal/history"
 	"refline/internal/localrun"
@@ -14,7 +16,7 @@ import (
 	"refline/internal/termview"
 )
 
-func newRunsCmd(e *env) *cobra.Command {
+func newRunsCmd(e *cli.Env) *cobra.Command {
 	o := &runsOptions{}
 	cmd := &cobra.Command{
 		Use:   "runs",
@@ -28,7 +30,7 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
   refline runs show 7
   refline runs log 7 'unit: [1.25]'
   refline runs artifacts 7 build -o out/`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return runRuns(e, o) },
 	}
 	o.bind(cmd)
@@ -37,12 +39,12 @@ Exit codes: 0 good, 1 no such run, job or file, 2 usage.`,
 		Short:   "List the runs, the last one first",
 		Long:    "List the runs, the last one first, as refline runs does.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runs list -n 5",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return runRuns(e, o) },
 	}
 	o.bind(list)
 	cmd.AddCommand(list, newRunsShowCmd(e), newRunsLogCmd(e), newRunsArtifactsCmd(e), newRunsRetryCmd(e), newRunsRemoveCmd(e))
-	addServerRuns(e, cmd)
+	remote.AddServerRuns(e, cmd)
 	return cmd
 }
 
@@ -56,9 +58,9 @@ func (o *runsOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.most, "number", "n", 20, "how many runs to list")
 }
 
-func runRuns(e *env, o *runsOptions) error {
+func runRuns(e *cli.Env, o *runsOptions) error {
 	if o.most < 1 {
-		return usagef("-n wants a number from 1")
+		return cli.Usagef("-n wants a number from 1")
 	}
 	store, err := openHistory(e)
 	if err != nil {
@@ -75,13 +77,13 @@ func runRuns(e *env, o *runsOptions) error {
 		}
 	}
 	if o.json {
-		return e.printJSON(records)
+		return e.PrintJSON(records)
 	}
 	if len(records) == 0 {
-		e.notef("no runs yet; start one: refline run")
+		e.Notef("no runs yet; start one: refline run")
 		return nil
 	}
-	runview.Runs(e.stdout, records)
+	runview.Runs(e.Stdout, records)
 	return nil
 }
 
@@ -102,7 +104,7 @@ func runNumber(text string) (int64, bool) {
 // readRun reads the run that the first argument names, without one the last run
 // of this project. If this project has none, it is that of another, which a
 // notice names.
-func readRun(ctx context.Context, e *env, args []string) (history.Store, *history.Run, error) {
+func readRun(ctx context.Context, e *cli.Env, args []string) (history.Store, *history.Run, error) {
 	store, err := openHistory(e)
 	if err != nil {
 		return store, nil, err
@@ -113,13 +115,13 @@ func readRun(ctx context.Context, e *env, args []string) (history.Store, *histor
 		}
 		r, err := store.Read(0)
 		if err == nil {
-			e.notef("no run of this project is kept; this is run %d of %s", r.Number, termview.Plain(r.Project))
+			e.Notef("no run of this project is kept; this is run %d of %s", r.Number, termview.Plain(r.Project))
 		}
 		return store, r, err
 	}
 	n, ok := runNumber(args[0])
 	if !ok {
-		return store, nil, usagef("%q is not a run's number; refline runs lists them", args[0])
+		return store, nil, cli.Usagef("%q is not a run's number; refline runs lists them", args[0])
 	}
 	r, err := store.Read(n)
 	return store, r, err
@@ -127,7 +129,7 @@ func readRun(ctx context.Context, e *env, args []string) (history.Store, *histor
 
 // readRunJobs reads the jobs that [RUN] [JOB] name. Without RUN it is the last
 // run of this project, without JOB the only job of the run.
-func readRunJobs(ctx context.Context, e *env, args []string) (history.Store, *history.Run, []*history.Job, error) {
+func readRunJobs(ctx context.Context, e *cli.Env, args []string) (history.Store, *history.Run, []*history.Job, error) {
 	name := ""
 	switch _, number := runNumber(lastOf(args)); {
 	case len(args) == 2, len(args) == 1 && !number:
@@ -138,7 +140,7 @@ func readRunJobs(ctx context.Context, e *env, args []string) (history.Store, *hi
 		return store, nil, nil, err
 	}
 	if name == "" && len(r.Jobs) != 1 {
-		return store, nil, nil, usagef("run %d has %s; name one of them: %s", r.Number, termview.Count(len(r.Jobs), "job"), jobList(r))
+		return store, nil, nil, cli.Usagef("run %d has %s; name one of them: %s", r.Number, termview.Count(len(r.Jobs), "job"), jobList(r))
 	}
 	jobs, err := localrun.FindJobs(r, name)
 	return store, r, jobs, err
@@ -152,8 +154,8 @@ func lastOf(args []string) string {
 }
 
 // lastOfProject is the last run of the project of this folder; nil for none.
-func lastOfProject(ctx context.Context, e *env, store history.Store) *history.Run {
-	w, err := git.Open(ctx, e.dir, e.environ())
+func lastOfProject(ctx context.Context, e *cli.Env, store history.Store) *history.Run {
+	w, err := git.Open(ctx, e.Dir, e.Environ())
 	if err != nil {
 		return nil
 	}
@@ -168,7 +170,7 @@ func jobList(r *history.Run) string {
 	return termview.Names(names)
 }
 
-func newRunsRemoveCmd(e *env) *cobra.Command {
+func newRunsRemoveCmd(e *cli.Env) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:     "rm [RUN…]",
@@ -181,26 +183,26 @@ func newRunsRemoveCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func runRunsRemove(e *env, args []string, all bool) error {
+func runRunsRemove(e *cli.Env, args []string, all bool) error {
 	store, err := openHistory(e)
 	if err != nil {
 		return err
 	}
 	var numbers []int64
 	if all && len(args) > 0 {
-		return usagef("--all and the numbers of runs exclude each other")
+		return cli.Usagef("--all and the numbers of runs exclude each other")
 	}
 	if all {
 		if numbers, err = store.Numbers(); err != nil {
 			return err
 		}
 	} else if len(args) == 0 {
-		return usagef("name the runs to remove, or give --all")
+		return cli.Usagef("name the runs to remove, or give --all")
 	}
 	for _, a := range args {
 		n, ok := runNumber(a)
 		if !ok {
-			return usagef("%q is not a run's number; refline runs lists them", a)
+			return cli.Usagef("%q is not a run's number; refline runs lists them", a)
 		}
 		if n, err = store.Find(n); err != nil {
 			return err
@@ -212,6 +214,6 @@ func runRunsRemove(e *env, args []string, all bool) error {
 			return err
 		}
 	}
-	e.notef("%s removed", termview.Count(len(numbers), "run"))
+	e.Notef("%s removed", termview.Count(len(numbers), "run"))
 	return nil
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/artifact"
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/runview"
 	"refline/internal/termview"
 	"refline/internal/workspace"
 )
 
-func newRunsLogCmd(e *env) *cobra.Command {
+func newRunsLogCmd(e *cli.Env) *cobra.Command {
 	var raw, path bool
 	cmd := &cobra.Command{
 		Use:   "log [RUN] [JOB]",
@@ -38,13 +39,13 @@ Exit codes: 0 good, 1 no such run or job, 2 usage.`,
 }
 
 // newLogsCmd is the name of refline runs log that people guess.
-func newLogsCmd(e *env) *cobra.Command {
+func newLogsCmd(e *cli.Env) *cobra.Command {
 	cmd := newRunsLogCmd(e)
 	cmd.Use, cmd.Hidden = "logs [RUN] [JOB]", true
 	return cmd
 }
 
-func runRunsLog(ctx context.Context, e *env, args []string, raw, path bool) error {
+func runRunsLog(ctx context.Context, e *cli.Env, args []string, raw, path bool) error {
 	store, r, jobs, err := readRunJobs(ctx, e, args)
 	if err != nil {
 		return err
@@ -55,23 +56,23 @@ func runRunsLog(ctx context.Context, e *env, args []string, raw, path bool) erro
 		}
 		file := filepath.Join(store.Folder(r.Number), j.Log)
 		if path {
-			fmt.Fprintln(e.stdout, file)
+			fmt.Fprintln(e.Stdout, file)
 			continue
 		}
 		if len(jobs) > 1 && !raw {
 			if i > 0 {
-				fmt.Fprintln(e.stdout)
+				fmt.Fprintln(e.Stdout)
 			}
-			fmt.Fprintf(e.stdout, "%s\n", termview.Plain(j.Name))
+			fmt.Fprintf(e.Stdout, "%s\n", termview.Plain(j.Name))
 		}
-		if err := runview.Log(e.stdout, file, raw, e.color()); err != nil {
+		if err := runview.Log(e.Stdout, file, raw, e.Color()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newRunsArtifactsCmd(e *env) *cobra.Command {
+func newRunsArtifactsCmd(e *cli.Env) *cobra.Command {
 	var out string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -94,7 +95,7 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 				for i, j := range jobs {
 					names[i] = j.Name
 				}
-				return usagef("run %d has %d such jobs; name one of them: %s", r.Number, len(jobs), termview.Names(names))
+				return cli.Usagef("run %d has %d such jobs; name one of them: %s", r.Number, len(jobs), termview.Names(names))
 			}
 			if jobs[0].Artifacts == "" {
 				return errs.E(errs.NotFound, "job %q of run %d kept no artifacts", jobs[0].Name, r.Number)
@@ -107,13 +108,13 @@ Exit codes: 0 good, 1 no such run, job or artifacts, 2 usage.`,
 	return cmd
 }
 
-func runArtifacts(ctx context.Context, e *env, kept artifact.Store, key, out string, asJSON bool) error {
+func runArtifacts(ctx context.Context, e *cli.Env, kept artifact.Store, key, out string, asJSON bool) error {
 	files, err := kept.List(ctx, key)
 	if err != nil {
 		return err
 	}
 	if out != "" {
-		out = e.path(out)
+		out = e.Path(out)
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			return err
 		}
@@ -125,10 +126,10 @@ func runArtifacts(ctx context.Context, e *env, kept artifact.Store, key, out str
 		return kept.Restore(ctx, key, into)
 	}
 	if asJSON {
-		return e.printJSON(append([]workspace.File{}, files...))
+		return e.PrintJSON(append([]workspace.File{}, files...))
 	}
 	for _, f := range files {
-		fmt.Fprintf(e.stdout, "%10d  %s\n", f.Size, termview.Plain(f.Path))
+		fmt.Fprintf(e.Stdout, "%10d  %s\n", f.Size, termview.Plain(f.Path))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/localrun"
 	"refline/internal/termview"
@@ -19,7 +20,7 @@ type retryOptions struct {
 	json  bool
 }
 
-func newRunsRetryCmd(e *env) *cobra.Command {
+func newRunsRetryCmd(e *cli.Env) *cobra.Command {
 	o := &retryOptions{}
 	cmd := &cobra.Command{
 		Use:   "retry [RUN]",
@@ -57,7 +58,7 @@ Exit codes: as of refline run.`,
 	return cmd
 }
 
-func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error {
+func runRetry(ctx context.Context, e *cli.Env, o *retryOptions, args []string) error {
 	store, r, err := readRun(ctx, e, args)
 	if err != nil {
 		return err
@@ -92,7 +93,7 @@ func runRetry(ctx context.Context, e *env, o *retryOptions, args []string) error
 	if again.Repo != "" {
 		again.Pinned, again.PinnedRef = r.Commit, r.Ref
 	}
-	e.dir = request.Dir
+	e.Dir = request.Dir
 	return runRun(ctx, e, again, request.Jobs)
 }
 

@@ -3,10 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/runview"
 )
 
-func newRunsShowCmd(e *env) *cobra.Command {
+func newRunsShowCmd(e *cli.Env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show [RUN]",
@@ -24,9 +25,9 @@ Exit codes: 0 good, 1 no such run, 2 usage.`,
 			}
 			store.ReadSteps(r)
 			if asJSON {
-				return e.printJSON(r)
+				return e.PrintJSON(r)
 			}
-			runview.Run(e.stdout, r)
+			runview.Run(e.Stdout, r)
 			return nil
 		},
 	}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/inputfile"
 	"refline/internal/mask"
 	"refline/internal/termview"
 )
 
-func newScanCmd(e *env) *cobra.Command {
+func newScanCmd(e *cli.Env) *cobra.Command {
 	secrets := &secretSources{}
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -28,12 +29,12 @@ Exit codes: 0 nothing found, 1 found or error, 2 usage.`,
   refline scan --file deploy_key --json *.log`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no file to scan is named; for standard input: -")
+				return cli.Usagef("no file to scan is named; for standard input: -")
 			}
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			set, err := e.secrets().MaskSet(secrets.env, secrets.files)
+			set, err := e.Secrets().MaskSet(secrets.env, secrets.files)
 			if err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ Exit codes: 0 nothing found, 1 found or error, 2 usage.`,
 	return cmd
 }
 
-func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
+func runScan(e *cli.Env, set *mask.Set, files []string, asJSON bool) error {
 	all := []mask.Found{}
 	for _, file := range files {
 		matches, err := scanFile(e, set, file)
@@ -55,7 +56,7 @@ func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
 		all = append(all, matches...)
 	}
 	if asJSON {
-		if err := e.printJSON(all); err != nil {
+		if err := e.PrintJSON(all); err != nil {
 			return err
 		}
 	} else {
@@ -64,23 +65,23 @@ func runScan(e *env, set *mask.Set, files []string, asJSON bool) error {
 			if f.Line > 0 {
 				place = fmt.Sprintf("%s:%d", place, f.Line)
 			}
-			fmt.Fprintf(e.stdout, "%s: %s, form %s, %s at offset %d\n", place, f.Name, f.Form, termview.Count(int(f.Length), "byte"), f.Offset)
+			fmt.Fprintf(e.Stdout, "%s: %s, form %s, %s at offset %d\n", place, f.Name, f.Form, termview.Count(int(f.Length), "byte"), f.Offset)
 		}
 	}
 	if len(all) > 0 {
-		e.notef("%s; replace the secrets that leaked", termview.Count(len(all), "finding"))
-		return errShown
+		e.Notef("%s; replace the secrets that leaked", termview.Count(len(all), "finding"))
+		return cli.ErrShown
 	}
-	e.notef("nothing of these secrets in %s", termview.Count(len(files), "file"))
+	e.Notef("nothing of these secrets in %s", termview.Count(len(files), "file"))
 	return nil
 }
 
-func scanFile(e *env, set *mask.Set, file string) ([]mask.Found, error) {
-	var in io.Reader = e.stdin
+func scanFile(e *cli.Env, set *mask.Set, file string) ([]mask.Found, error) {
+	var in io.Reader = e.Stdin
 	var f *os.File
 	if file != "-" {
 		var err error
-		if f, err = inputfile.Open(e.path(file), file); err != nil {
+		if f, err = inputfile.Open(e.Path(file), file); err != nil {
 			return nil, err
 		}
 		defer f.Close()

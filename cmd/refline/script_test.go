@@ -8,14 +8,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"refline/internal/cli"
+	"refline/internal/cli/serve"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in scripts")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"refline": func() { os.Exit(run(os.Args[1:], processEnv())) },
-		"githttp": gitServer,
+		"refline":        func() { os.Exit(run(os.Args[1:], cli.ProcessEnv())) },
+		"refline-server": func() { os.Exit(serve.Main(os.Args[1:], cli.ProcessEnv())) },
+		"githttp":        gitServer,
 	})
 }
 

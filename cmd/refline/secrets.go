@@ -1,28 +1,11 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"refline/internal/credential"
-	"refline/internal/localpipeline"
-	"refline/internal/maskrun"
 	"refline/internal/secretsource"
 )
-
-// secrets is where commands look for secrets.
-func (e *env) secrets() *secretsource.Source {
-	s := &secretsource.Source{
-		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, State: e.stateDir, Stdin: e.stdin, Stop: e.stop,
-		Note:  func(text string) { e.notef("%s", text) },
-		Local: func(repo string) (string, bool) { return localpipeline.LocalRepository(e.local(), repo) },
-	}
-	if in, ok := e.stdin.(*os.File); ok && maskrun.IsTerminal(in) {
-		s.Hidden = func(question string) ([]byte, error) { return e.askHidden(in, question) }
-	}
-	return s
-}
 
 // hostOptions say to which hosts a key may log in, and how they are known.
 type hostOptions struct {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"refline/internal/cli"
 	"refline/internal/secret/secrettest"
 	"refline/internal/server"
 	"refline/internal/store"
@@ -66,8 +67,8 @@ func startServerProcess(t *testing.T, p *person) *serverProcess {
 	})
 	t.Cleanup(s.stop)
 	for range 1000 {
-		var running runningServer
-		text, err := os.ReadFile(filepath.Join(s.data, serverFile))
+		var running cli.RunningServer
+		text, err := os.ReadFile(filepath.Join(s.data, cli.ServerFile))
 		if err == nil && json.Unmarshal(text, &running) == nil {
 			if resp, err := http.Get(running.URL + "/healthz"); err == nil {
 				resp.Body.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"refline/internal/api"
+	"refline/internal/cli"
 )
 
 // serverCmds are commands of scripts about servers. A server itself is a program
@@ -28,10 +29,10 @@ func serverReady(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: ready")
 	}
-	path := filepath.Join(ts.Getenv("REFLINE_DATA"), serverFile)
+	path := filepath.Join(ts.Getenv("REFLINE_DATA"), cli.ServerFile)
 	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(20 * time.Millisecond) {
 		text, err := os.ReadFile(path)
-		var running runningServer
+		var running cli.RunningServer
 		if err != nil || json.Unmarshal(text, &running) != nil {
 			continue
 		}
@@ -98,11 +99,11 @@ func waitRun(ts *testscript.TestScript, _ bool, args []string) {
 // scriptClient is the owner's client of the script's server.
 func scriptClient(ts *testscript.TestScript) *api.Client {
 	dir := ts.Getenv("REFLINE_DATA")
-	text, err := os.ReadFile(filepath.Join(dir, serverFile))
+	text, err := os.ReadFile(filepath.Join(dir, cli.ServerFile))
 	ts.Check(err)
-	var running runningServer
+	var running cli.RunningServer
 	ts.Check(json.Unmarshal(text, &running))
-	client, err := ownerClient(dir, running)
+	client, err := cli.OwnerClient(dir, running)
 	ts.Check(err)
 	return client
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/gitlabci"
 	"refline/internal/localpipeline"
 	"refline/internal/pipeline"
@@ -16,7 +17,7 @@ type showOptions struct {
 	job  string
 }
 
-func newShowCmd(e *env) *cobra.Command {
+func newShowCmd(e *cli.Env) *cobra.Command {
 	o := &showOptions{}
 	cmd := &cobra.Command{
 		Use:   "show",
@@ -27,7 +28,7 @@ rules applied, a matrix unrolled. As YAML it is a pipeline again.
 Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 		Example: `  refline show
   refline show --job 'unit: [1.25]' --json`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runShow(cmd.Context(), e, o) },
 	}
 	o.bind(cmd)
@@ -36,8 +37,8 @@ Exit codes: 0 good, 1 the pipeline has errors or lacks the job, 2 usage.`,
 	return cmd
 }
 
-func runShow(ctx context.Context, e *env, o *showOptions) error {
-	c, err := localpipeline.Compile(ctx, e.local(), &o.Options)
+func runShow(ctx context.Context, e *cli.Env, o *showOptions) error {
+	c, err := localpipeline.Compile(ctx, e.Local(), &o.Options)
 	if err != nil {
 		return err
 	}
@@ -55,21 +56,21 @@ func runShow(ctx context.Context, e *env, o *showOptions) error {
 			return c.NotInPipeline(ctx, &o.Options, o.job)
 		}
 		if o.json && len(jobs) == 1 {
-			return e.printJSON(jobs[0])
+			return e.PrintJSON(jobs[0])
 		}
 		if o.json {
-			return e.printJSON(jobs)
+			return e.PrintJSON(jobs)
 		}
 		p = &pipeline.Pipeline{Stages: []string{jobs[0].Stage}, Jobs: jobs}
 	}
 	if o.json {
-		return e.printJSON(p)
+		return e.PrintJSON(p)
 	}
 	text, err := gitlabci.Render(p)
 	if err != nil {
 		return err
 	}
-	_, err = e.stdout.Write(text)
+	_, err = e.Stdout.Write(text)
 	return err
 }
 

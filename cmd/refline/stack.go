@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stack/awscloud"
 	"refline/internal/stackrun"
 )
 
-func newStackCmd(e *env) *cobra.Command {
+func newStackCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stack",
 		Short: "Plan, review and deploy CloudFormation stacks",
@@ -23,7 +25,7 @@ Exit codes: those of the subcommands.`,
   refline stack deploy landing-dev.plan.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("stack has no subcommand %q; see refline stack --help", args[0])
+				return cli.Usagef("stack has no subcommand %q; see refline stack --help", args[0])
 			}
 			return nil
 		},
@@ -78,7 +80,7 @@ func (o *stackOptions) notEmpty(cmd *cobra.Command, names ...string) {
 	o.checked(cmd, func() error {
 		for _, name := range names {
 			if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-				return usagef("--%s is empty; leave it out, or give it a value", name)
+				return cli.Usagef("--%s is empty; leave it out, or give it a value", name)
 			}
 		}
 		return nil
@@ -93,7 +95,7 @@ func (o *stackOptions) bindJobs(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", 4, "how many stacks are worked on at the same time")
 	o.checked(cmd, func() error {
 		if o.jobs < 1 {
-			return usagef("--jobs is at least 1, got %d", o.jobs)
+			return cli.Usagef("--jobs is at least 1, got %d", o.jobs)
 		}
 		return nil
 	})
@@ -104,44 +106,46 @@ func (o *stackOptions) selection() stackrun.Selection {
 }
 
 // stackPlace is where a command on stacks works.
-func stackPlace(e *env, json bool) *stackrun.Place {
+func stackPlace(e *cli.Env, json bool) *stackrun.Place {
 	p := &stackrun.Place{
-		Dir: e.dir, Getenv: e.getenv, Environ: e.environ, Now: e.now, Out: e.stdout, Notes: e.notes(), Color: e.color(), JSON: json,
-		Report: func(err error) { report(e, err) }, Open: awscloud.Open,
+		Dir: e.Dir, Getenv: e.Getenv, Environ: e.Environ, Now: e.Now, Out: e.Stdout, Notes: e.Notes(), Color: e.Color(), JSON: json,
+		Report: e.Report, Open: awscloud.Open,
 	}
-	if e.terminal && !e.quiet {
-		p.Screen = e.stderr
+	if e.Terminal && !e.Quiet {
+		p.Screen = e.Stderr
 	}
-	if e.interactive {
-		p.Ask = func(question string) (string, error) { return e.ask(e.stderr, question) }
+	if e.Interactive {
+		p.Ask = func(question string) (string, error) { return e.Ask(e.Stderr, question) }
 	}
-	e.source = p.Read
+	e.Source = p.Read
 	return p
 }
 
 // run is a command on stacks. Ctrl-C ends its context.
-func (o *stackOptions) run(e *env, do func(ctx context.Context, p *stackrun.Place, args []string) error) func(*cobra.Command, []string) error {
+func (o *stackOptions) run(e *cli.Env, do func(ctx context.Context, p *stackrun.Place, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := e.orderly(cmd.Context())
+		ctx, cancel := e.Orderly(cmd.Context())
 		defer cancel()
-		return do(ctx, stackPlace(e, o.json), args)
+		return stackOutcome(do(ctx, stackPlace(e, o.json), args))
 	}
+}
+
+// stackOutcome is the exit code of a command on stacks, which showed what went wrong.
+func stackOutcome(err error) error {
+	switch {
+	case errors.Is(err, stackrun.ErrFailed):
+		return cli.ErrRed
+	case errors.Is(err, stackrun.ErrChanges):
+		return cli.ErrChanges
+	case errors.Is(err, stackrun.ErrRefused):
+		return cli.ErrShown
+	}
+	return err
 }
 
 // reached is a command on the stacks of an account.
-func (o *stackOptions) reached(e *env, operation func(*stackrun.Place) stackrun.Operation) func(*cobra.Command, []string) error {
+func (o *stackOptions) reached(e *cli.Env, operation func(*stackrun.Place) stackrun.Operation) func(*cobra.Command, []string) error {
 	return o.run(e, func(ctx context.Context, p *stackrun.Place, names []string) error {
 		return stackrun.Reach(ctx, p, o.selection(), names, operation(p))
 	})
-}
-
-// orderly ends ctx when the user asks for an end: waiting stops, and AWS goes
-// on with what it does.
-func (e *env) orderly(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if e.stop == nil {
-		return ctx, cancel
-	}
-	detach := context.AfterFunc(e.stop, cancel)
-	return ctx, func() { detach(); cancel() }
 }

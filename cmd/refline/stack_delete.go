@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stackrun"
 )
 
@@ -13,7 +14,7 @@ type stackDeleteOptions struct {
 	confirm string
 }
 
-func newStackDeleteCmd(e *env) *cobra.Command {
+func newStackDeleteCmd(e *cli.Env) *cobra.Command {
 	o := &stackDeleteOptions{}
 	cmd := &cobra.Command{
 		Use:   "delete STACK…",
@@ -28,7 +29,7 @@ Exit codes: 0 deleted or not there, 1 error, 2 usage, 3 a deletion failed, 130 c
   refline stack delete landing --env dev --confirm landing-dev`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("delete wants a STACK; refline stack list shows them")
+				return cli.Usagef("delete wants a STACK; refline stack list shows them")
 			}
 			return nil
 		},

@@ -7,6 +7,7 @@ import (
 	"refline/internal/stackrun"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 type stackDeployOptions struct {
@@ -15,7 +16,7 @@ type stackDeployOptions struct {
 	outdated bool
 }
 
-func newStackDeployCmd(e *env) *cobra.Command {
+func newStackDeployCmd(e *cli.Env) *cobra.Command {
 	o := &stackDeployOptions{}
 	cmd := &cobra.Command{
 		Use:   "deploy PLANFILE…",
@@ -37,7 +38,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
   refline stack deploy plans/prod`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("deploy wants a PLANFILE; refline stack plan makes one")
+				return cli.Usagef("deploy wants a PLANFILE; refline stack plan makes one")
 			}
 			return nil
 		},
@@ -52,7 +53,7 @@ Exit codes: 0 deployed, 1 error or refused, 2 usage, 3 a deployment failed,
 	o.notEmpty(cmd, "config")
 	o.checked(cmd, func() error {
 		if slices.Contains(o.approve, "") {
-			return usagef("--approve is empty; leave it out, or give it a value")
+			return cli.Usagef("--approve is empty; leave it out, or give it a value")
 		}
 		return nil
 	})
@@ -67,7 +68,7 @@ type stackUpOptions struct {
 	yes bool
 }
 
-func newStackUpCmd(e *env) *cobra.Command {
+func newStackUpCmd(e *cli.Env) *cobra.Command {
 	o := &stackUpOptions{}
 	cmd := &cobra.Command{
 		Use:   "up [STACK…]",

@@ -3,10 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stackrun"
 )
 
-func newStackDriftCmd(e *env) *cobra.Command {
+func newStackDriftCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	detailed := false
 	cmd := &cobra.Command{
@@ -28,7 +29,7 @@ Exit codes: 0 good, 1 error, 2 usage, 4 a stack drifted (with
 	return cmd
 }
 
-func newStackDiffCmd(e *env) *cobra.Command {
+func newStackDiffCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	detailed := false
 	cmd := &cobra.Command{

@@ -6,9 +6,10 @@ import (
 	"refline/internal/stackrun"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
-func newStackInitCmd(e *env) *cobra.Command {
+func newStackInitCmd(e *cli.Env) *cobra.Command {
 	o := stackrun.InitOptions{}
 	cmd := &cobra.Command{
 		Use:   "init",
@@ -22,7 +23,7 @@ nothing else. Without a configuration one to begin with is written, and without 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack init
   refline stack init --image registry.example.com/refline:1 --force`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return stackrun.Init(cmd.Context(), stackPlace(e, false), o)
 		},

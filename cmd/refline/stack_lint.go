@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/cfn/lint"
+	"refline/internal/cli"
 	"refline/internal/diag"
 	"refline/internal/jsonnet"
 	"refline/internal/stack"
@@ -24,7 +25,7 @@ type stackLintOptions struct {
 	jsonnet jsonnetFlags
 }
 
-func newStackLintCmd(e *env) *cobra.Command {
+func newStackLintCmd(e *cli.Env) *cobra.Command {
 	o := &stackLintOptions{}
 	cmd := &cobra.Command{
 		Use:   "lint [STACK|FILE…]",
@@ -53,13 +54,13 @@ Exit codes: 0 no errors, 1 errors (with --strict warnings too), 2 usage.`,
 	return cmd
 }
 
-func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []string) error {
+func runStackLint(ctx context.Context, e *cli.Env, o *stackLintOptions, args []string) error {
 	if o.json {
 		o.format = string(diag.JSON)
 	}
 	format := diag.Format(o.format)
 	if !slices.Contains(diag.Formats(), format) {
-		return usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
+		return cli.Usagef("--format %q is not one of text, json, sarif, junit, codequality", o.format)
 	}
 	p := stackPlace(e, false)
 	var found diag.List
@@ -74,18 +75,18 @@ func runStackLint(ctx context.Context, e *env, o *stackLintOptions, args []strin
 		return err
 	}
 	found = found.Sort()
-	out := e.printer()
-	out.Source, out.Rules = e.source, true
-	if err := out.Print(e.stdout, format, found); err != nil {
+	out := e.Printer()
+	out.Source, out.Rules = e.Source, true
+	if err := out.Print(e.Stdout, format, found); err != nil {
 		return err
 	}
 	if format == diag.Text && len(found) == 0 {
-		fmt.Fprintln(e.stdout, "no errors, no warnings")
+		fmt.Fprintln(e.Stdout, "no errors, no warnings")
 	}
 	return verdictOf(found, o.strict)
 }
 
-func newStackValidateCmd(e *env) *cobra.Command {
+func newStackValidateCmd(e *cli.Env) *cobra.Command {
 	o := &stackLintOptions{format: "text"}
 	offline := false
 	cmd := &cobra.Command{
@@ -99,7 +100,7 @@ Exit codes: 0 valid, 1 not, 2 usage.`,
 		Example: `  refline stack validate --env dev`,
 		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, args []string) error {
 			return stackrun.Validate(ctx, p, o.selection(), args, offline, func(found diag.List) error {
-				if err := e.printRuled(found); err != nil {
+				if err := e.PrintRuled(found); err != nil {
 					return err
 				}
 				return verdictOf(found, o.strict)

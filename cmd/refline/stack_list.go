@@ -5,11 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stack"
 	"refline/internal/stackrun"
 )
 
-func newStackListCmd(e *env) *cobra.Command {
+func newStackListCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -20,7 +21,7 @@ refs, accounts and regions, and what the current ref does there.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack list
   refline stack list --branch main --json`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, _ []string) error {
 			return stackrun.List(ctx, p, o.selection())
 		}),
@@ -30,7 +31,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newStackSchemaCmd(e *env) *cobra.Command {
+func newStackSchemaCmd(e *cli.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of refline.stacks.yml, for editors",
@@ -39,15 +40,15 @@ of the file: # yaml-language-server: $schema=stacks.schema.json
 
 Exit codes: 0 good, 2 usage.`,
 		Example: `  refline stack schema > stacks.schema.json`,
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := e.stdout.Write(stack.Schema())
+			_, err := e.Stdout.Write(stack.Schema())
 			return err
 		},
 	}
 }
 
-func newStackGraphCmd(e *env) *cobra.Command {
+func newStackGraphCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	format := ""
 	cmd := &cobra.Command{
@@ -59,7 +60,7 @@ outputs they depend on each other.
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline stack graph --env dev
   refline stack graph --env dev --format dot | dot -Tsvg > stacks.svg`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: o.run(e, func(ctx context.Context, p *stackrun.Place, _ []string) error {
 			return stackrun.Graph(ctx, p, o.selection(), stack.GraphFormat(format))
 		}),

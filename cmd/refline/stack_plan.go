@@ -6,6 +6,7 @@ import (
 	"refline/internal/stackrun"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 type stackPlanOptions struct {
@@ -26,7 +27,7 @@ func (p *planFlags) bind(cmd *cobra.Command) {
 	f.BoolVar(&p.RevertDrift, "revert-drift", false, "plan back what was changed by hand")
 }
 
-func newStackPlanCmd(e *env) *cobra.Command {
+func newStackPlanCmd(e *cli.Env) *cobra.Command {
 	o := &stackPlanOptions{}
 	cmd := &cobra.Command{
 		Use:   "plan [STACK…]",

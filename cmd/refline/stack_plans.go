@@ -6,6 +6,7 @@ import (
 	"refline/internal/stackrun"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 type stackPlansOptions struct {
@@ -14,7 +15,7 @@ type stackPlansOptions struct {
 	older time.Duration
 }
 
-func newStackPlansCmd(e *env) *cobra.Command {
+func newStackPlansCmd(e *cli.Env) *cobra.Command {
 	o := &stackPlansOptions{}
 	cmd := &cobra.Command{
 		Use:   "plans [STACK…]",
@@ -34,10 +35,10 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	cmd.Flags().DurationVar(&o.older, "older-than", 7*24*time.Hour, "with --prune: only plans of this age")
 	o.checked(cmd, func() error {
 		if o.older < 0 {
-			return usagef("--older-than is 0 or more, got %s", o.older)
+			return cli.Usagef("--older-than is 0 or more, got %s", o.older)
 		}
 		if cmd.Flags().Changed("older-than") && !o.prune {
-			return usagef("--older-than goes with --prune")
+			return cli.Usagef("--older-than goes with --prune")
 		}
 		return nil
 	})

@@ -3,10 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stackrun"
 )
 
-func newStackPublishCmd(e *env) *cobra.Command {
+func newStackPublishCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	cmd := &cobra.Command{
 		Use:   "publish [STACK…]",
@@ -30,7 +31,7 @@ type stackHistoryOptions struct {
 	limit int
 }
 
-func newStackHistoryCmd(e *env) *cobra.Command {
+func newStackHistoryCmd(e *cli.Env) *cobra.Command {
 	o := &stackHistoryOptions{}
 	cmd := &cobra.Command{
 		Use:   "history [STACK…]",
@@ -52,7 +53,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 
 func oneStack(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("%s wants one STACK; refline stack list shows them", cmd.Name())
+		return cli.Usagef("%s wants one STACK; refline stack list shows them", cmd.Name())
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"refline/internal/stackrun"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
 type stackRenderOptions struct {
@@ -13,7 +14,7 @@ type stackRenderOptions struct {
 	output string
 }
 
-func newStackRenderCmd(e *env) *cobra.Command {
+func newStackRenderCmd(e *cli.Env) *cobra.Command {
 	o := &stackRenderOptions{}
 	cmd := &cobra.Command{
 		Use:   "render [STACK…]",

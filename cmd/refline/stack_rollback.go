@@ -3,10 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stackrun"
 )
 
-func newStackRollbackCmd(e *env) *cobra.Command {
+func newStackRollbackCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	cmd := &cobra.Command{
 		Use:   "rollback STACK",
@@ -25,7 +26,7 @@ Exit codes: 0 rolled back, 1 error, 2 usage, 3 it failed, 130 canceled.`,
 	return cmd
 }
 
-func newStackContinueCmd(e *env) *cobra.Command {
+func newStackContinueCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	var skip []string
 	cmd := &cobra.Command{

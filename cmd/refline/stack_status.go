@@ -3,10 +3,11 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/stackrun"
 )
 
-func newStackStatusCmd(e *env) *cobra.Command {
+func newStackStatusCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	cmd := &cobra.Command{
 		Use:   "status [STACK…]",
@@ -30,7 +31,7 @@ type stackEventsOptions struct {
 	follow bool
 }
 
-func newStackEventsCmd(e *env) *cobra.Command {
+func newStackEventsCmd(e *cli.Env) *cobra.Command {
 	o := &stackEventsOptions{}
 	cmd := &cobra.Command{
 		Use:   "events STACK",
@@ -53,7 +54,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	o.bindJSON(cmd)
 	o.checked(cmd, func() error {
 		if o.limit < 0 {
-			return usagef("--limit is 0 or more, got %d", o.limit)
+			return cli.Usagef("--limit is 0 or more, got %d", o.limit)
 		}
 		return nil
 	})
@@ -62,7 +63,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 what was followed failed, 130 canceled.`
 	return cmd
 }
 
-func newStackOutputsCmd(e *env) *cobra.Command {
+func newStackOutputsCmd(e *cli.Env) *cobra.Command {
 	o := &stackOptions{}
 	key := ""
 	cmd := &cobra.Command{

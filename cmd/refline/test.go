@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
+	"refline/internal/cli"
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/inputfile"
@@ -20,7 +21,7 @@ import (
 
 type testOptions struct{ json bool }
 
-func newTestCmd(e *env) *cobra.Command {
+func newTestCmd(e *cli.Env) *cobra.Command {
 	o := &testOptions{}
 	cmd := &cobra.Command{
 		Use:   "test [FILE…]",
@@ -48,7 +49,7 @@ type testResult struct {
 	Failures []string `json:"failures,omitempty"`
 }
 
-func runTest(ctx context.Context, e *env, o *testOptions, files []string) error {
+func runTest(ctx context.Context, e *cli.Env, o *testOptions, files []string) error {
 	files, err := testFiles(e, files)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func runTest(ctx context.Context, e *env, o *testOptions, files []string) error 
 		}
 	}
 	if o.json {
-		if err := e.printJSON(results); err != nil {
+		if err := e.PrintJSON(results); err != nil {
 			return err
 		}
 	} else if len(results) > 0 {
@@ -84,22 +85,22 @@ func runTest(ctx context.Context, e *env, o *testOptions, files []string) error 
 		return broken.Err()
 	}
 	if slices.ContainsFunc(results, func(r testResult) bool { return !r.Passed }) {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }
 
-func testFiles(e *env, files []string) ([]string, error) {
+func testFiles(e *cli.Env, files []string) ([]string, error) {
 	if len(files) > 0 {
 		return files, nil
 	}
 	for _, pattern := range []string{".gitlab-ci.test.yml", ".gitlab/test/*.yml"} {
-		found, err := filepath.Glob(filepath.Join(e.dir, pattern))
+		found, err := filepath.Glob(filepath.Join(e.Dir, pattern))
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range found {
-			rel, err := filepath.Rel(e.dir, f)
+			rel, err := filepath.Rel(e.Dir, f)
 			if err != nil {
 				return nil, err
 			}
@@ -112,8 +113,8 @@ func testFiles(e *env, files []string) ([]string, error) {
 	return files, nil
 }
 
-func readTests(e *env, file string) ([]pipelinetest.Test, error) {
-	data, err := inputfile.Read(e.path(file), "test file "+file, 16<<20)
+func readTests(e *cli.Env, file string) ([]pipelinetest.Test, error) {
+	data, err := inputfile.Read(e.Path(file), "test file "+file, 16<<20)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func readTests(e *env, file string) ([]pipelinetest.Test, error) {
 
 // runPipelineTest compiles one test's pipeline and compares it with what is
 // expected.
-func runPipelineTest(ctx context.Context, e *env, file string, t pipelinetest.Test) ([]string, error) {
+func runPipelineTest(ctx context.Context, e *cli.Env, file string, t pipelinetest.Test) ([]string, error) {
 	opts := localpipeline.Options{File: t.Pipeline, Branch: t.Branch, Tag: t.Tag, Event: t.Event, Changed: t.Changed, Values: t.Inputs}
 	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
 		opts.Vars = append(opts.Vars, name+"="+t.Variables[name])
@@ -137,7 +138,7 @@ func runPipelineTest(ctx context.Context, e *env, file string, t pipelinetest.Te
 		}
 		opts.Content, opts.File = content, file
 	}
-	c, err := localpipeline.CompileAny(ctx, e.local(), &opts)
+	c, err := localpipeline.CompileAny(ctx, e.Local(), &opts)
 	if err != nil {
 		return nil, err
 	}
@@ -145,18 +146,18 @@ func runPipelineTest(ctx context.Context, e *env, file string, t pipelinetest.Te
 	return t.Check(pipelinetest.Outcome{Pipeline: c.Pipeline, NotCreated: c.NotCreated, Findings: c.Result.Findings}), nil
 }
 
-func printTests(e *env, results []testResult) {
+func printTests(e *cli.Env, results []testResult) {
 	failed := 0
 	for _, r := range results {
 		if r.Passed {
-			fmt.Fprintf(e.stdout, "✓ %s: %s\n", r.File, r.Name)
+			fmt.Fprintf(e.Stdout, "✓ %s: %s\n", r.File, r.Name)
 			continue
 		}
 		failed++
-		fmt.Fprintf(e.stdout, "✗ %s: %s\n", r.File, r.Name)
+		fmt.Fprintf(e.Stdout, "✗ %s: %s\n", r.File, r.Name)
 		for _, f := range r.Failures {
-			fmt.Fprintf(e.stdout, "    %s\n", f)
+			fmt.Fprintf(e.Stdout, "    %s\n", f)
 		}
 	}
-	fmt.Fprintf(e.stdout, "%d passed, %d failed\n", len(results)-failed, failed)
+	fmt.Fprintf(e.Stdout, "%d passed, %d failed\n", len(results)-failed, failed)
 }

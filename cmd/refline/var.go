@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/secret"
 	"refline/internal/secretsource"
@@ -13,7 +14,7 @@ import (
 	"refline/internal/variable"
 )
 
-func newVarCmd(e *env) *cobra.Command {
+func newVarCmd(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "var",
 		Short: "Keep variables for local runs, and move them from and to GitLab",
@@ -35,7 +36,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newVarListCmd(e *env) *cobra.Command {
+func newVarListCmd(e *cli.Env) *cobra.Command {
 	o := varOptions{}
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -43,9 +44,9 @@ func newVarListCmd(e *env) *cobra.Command {
 		Short:   "List the variables, without their values",
 		Long:    "List the variables by name and environment; values are never shown.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline var list\n  refline var list --file team.yml.age --json",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, err := e.secrets().Variables(cmd.Context(), o.Variables)
+			v, err := e.Secrets().Variables(cmd.Context(), o.Variables)
 			if err != nil {
 				return err
 			}
@@ -57,16 +58,16 @@ func newVarListCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func listVars(e *env, variables []secret.Variable, asJSON bool) error {
+func listVars(e *cli.Env, variables []secret.Variable, asJSON bool) error {
 	return printVars(e, variable.List(variables), asJSON, "no variables; to keep one: refline var set NAME")
 }
 
-func printVars(e *env, list []variable.Listed, asJSON bool, none string) error {
+func printVars(e *cli.Env, list []variable.Listed, asJSON bool, none string) error {
 	if asJSON {
-		return e.printJSON(list)
+		return e.PrintJSON(list)
 	}
 	if len(list) == 0 {
-		e.notef("%s", none)
+		e.Notef("%s", none)
 		return nil
 	}
 	rows := [][]string{{"name", "environment", "size", "kind", "description"}}
@@ -74,12 +75,12 @@ func printVars(e *env, list []variable.Listed, asJSON bool, none string) error {
 		rows = append(rows, []string{x.Name, x.Environment, termview.ByteSize(int64(x.Bytes)), x.Kind(), x.Description})
 	}
 	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
+		fmt.Fprintln(e.Stdout, line)
 	}
 	return nil
 }
 
-func newVarRmCmd(e *env) *cobra.Command {
+func newVarRmCmd(e *cli.Env) *cobra.Command {
 	o := varOptions{}
 	var environment string
 	cmd := &cobra.Command{
@@ -87,9 +88,9 @@ func newVarRmCmd(e *env) *cobra.Command {
 		Short:   "Remove a variable",
 		Long:    "Remove the variable of this name and environment.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline var rm DEPLOY_TOKEN --env production",
-		Args:    oneArg("NAME"),
+		Args:    cli.OneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error { return v.Remove(args[0], environment) })
+			return e.Secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error { return v.Remove(args[0], environment) })
 		},
 	}
 	o.bind(cmd)
@@ -98,8 +99,8 @@ func newVarRmCmd(e *env) *cobra.Command {
 }
 
 // find returns the variables of a name, with --env only that of this scope.
-func (o *varOptions) find(ctx context.Context, e *env, name, environment string) ([]secret.Variable, error) {
-	v, err := e.secrets().Variables(ctx, o.Variables)
+func (o *varOptions) find(ctx context.Context, e *cli.Env, name, environment string) ([]secret.Variable, error) {
+	v, err := e.Secrets().Variables(ctx, o.Variables)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (o *varOptions) find(ctx context.Context, e *env, name, environment string)
 	return found, nil
 }
 
-func newVarShowCmd(e *env) *cobra.Command {
+func newVarShowCmd(e *cli.Env) *cobra.Command {
 	o := varOptions{}
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -121,7 +122,7 @@ func newVarShowCmd(e *env) *cobra.Command {
 		Short:   "Show a variable's environments and settings, without its value",
 		Long:    "Show a variable in each of its environments; the value is not shown.\n\nExit codes: 0 good, 1 no such variable or error, 2 usage.",
 		Example: "  refline var show DEPLOY_TOKEN",
-		Args:    oneArg("NAME"),
+		Args:    cli.OneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, err := o.find(cmd.Context(), e, args[0], "")
 			if err != nil {
@@ -135,7 +136,7 @@ func newVarShowCmd(e *env) *cobra.Command {
 	return cmd
 }
 
-func newVarGetCmd(e *env) *cobra.Command {
+func newVarGetCmd(e *cli.Env) *cobra.Command {
 	o := varOptions{}
 	var environment string
 	var reveal bool
@@ -147,19 +148,19 @@ value is not printed on a terminal without --reveal.
 
 Exit codes: 0 good, 1 no such variable or error, 2 usage.`,
 		Example: "  refline var get KUBECONFIG --env production > kubeconfig\n  refline var get DEPLOY_TOKEN | pass insert -m token",
-		Args:    oneArg("NAME"),
+		Args:    cli.OneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, err := o.find(cmd.Context(), e, args[0], environment)
 			if err != nil {
 				return err
 			}
 			x := found[0]
-			if e.terminal && x.Masked && !reveal {
-				return usagef("%s is masked and not for the screen; send it to a file or a program, or give --reveal", x.Name)
+			if e.Terminal && x.Masked && !reveal {
+				return cli.Usagef("%s is masked and not for the screen; send it to a file or a program, or give --reveal", x.Name)
 			}
-			_, err = e.stdout.Write(x.Value.Reveal())
-			if err == nil && e.terminal {
-				fmt.Fprintln(e.stdout)
+			_, err = e.Stdout.Write(x.Value.Reveal())
+			if err == nil && e.Terminal {
+				fmt.Fprintln(e.Stdout)
 			}
 			return err
 		},

@@ -8,9 +8,10 @@ import (
 	"refline/internal/termview"
 
 	"github.com/spf13/cobra"
+	"refline/internal/cli"
 )
 
-func newVarEncryptCmd(e *env) *cobra.Command {
+func newVarEncryptCmd(e *cli.Env) *cobra.Command {
 	o := varOptions{}
 	var recipients []string
 	cmd := &cobra.Command{
@@ -23,15 +24,15 @@ or in the file that it names.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline var encrypt --file team.yml.age --recipient age1…",
-		Args:    noArgs,
+		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			own, err := e.secrets().OwnRecipient()
+			own, err := e.Secrets().OwnRecipient()
 			if err != nil {
 				return err
 			}
 			var path string
 			var keys int
-			err = e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error {
+			err = e.Secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) error {
 				for _, r := range append([]string{own}, recipients...) {
 					if !slices.Contains(v.Recipients, r) {
 						v.Recipients = append(v.Recipients, r)
@@ -43,8 +44,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(e.stdout, own)
-			e.notef("%s opens for %s", path, termview.Count(keys, "key"))
+			fmt.Fprintln(e.Stdout, own)
+			e.Notef("%s opens for %s", path, termview.Count(keys, "key"))
 			return nil
 		},
 	}

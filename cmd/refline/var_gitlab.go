@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/forge"
 	"refline/internal/secret"
@@ -23,8 +24,8 @@ func (o *gitlabOptions) bind(cmd *cobra.Command) {
 }
 
 // open returns the project.
-func (o *gitlabOptions) open(ctx context.Context, e *env) (*forge.GitLab, error) {
-	return variable.OpenGitLab(ctx, variable.Where{Dir: e.dir, Getenv: e.getenv, Environ: e.environ()}, o.project)
+func (o *gitlabOptions) open(ctx context.Context, e *cli.Env) (*forge.GitLab, error) {
+	return variable.OpenGitLab(ctx, variable.Where{Dir: e.Dir, Getenv: e.Getenv, Environ: e.Environ()}, o.project)
 }
 
 const gitlabHelp = `The token is taken from REFLINE_GITLAB_TOKEN or GITLAB_TOKEN, else from git's
@@ -42,7 +43,7 @@ func (o *varMoveOptions) bind(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would change, and change nothing")
 }
 
-func newVarPullCmd(e *env) *cobra.Command {
+func newVarPullCmd(e *cli.Env) *cobra.Command {
 	o := &varMoveOptions{}
 	cmd := &cobra.Command{
 		Use:   "pull --gitlab PROJECT [NAME…]",
@@ -63,7 +64,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-func newVarPushCmd(e *env) *cobra.Command {
+func newVarPushCmd(e *cli.Env) *cobra.Command {
 	o := &varMoveOptions{}
 	cmd := &cobra.Command{
 		Use:   "push --gitlab PROJECT [NAME…]",
@@ -85,7 +86,7 @@ Exit codes: 0 good, 1 error or something that GitLab does not take, 2 usage.`,
 
 // printChanges prints what happens to variables, a line each, and the totals.
 // hint adds to a note what the user can do; it may be nil.
-func printChanges(e *env, changes []variable.Change, dryRun bool, hint func(variable.Change) string) (refused int) {
+func printChanges(e *cli.Env, changes []variable.Change, dryRun bool, hint func(variable.Change) string) (refused int) {
 	var rows [][]string
 	changed, same := 0, 0
 	for _, c := range changes {
@@ -110,13 +111,13 @@ func printChanges(e *env, changes []variable.Change, dryRun bool, hint func(vari
 		rows = append(rows, []string{symbol + " " + c.Variable.Name, c.Variable.Environment, note})
 	}
 	for _, line := range termview.Align(rows) {
-		fmt.Fprintln(e.stdout, line)
+		fmt.Fprintln(e.Stdout, line)
 	}
 	end := ""
 	if dryRun {
 		end = "; nothing was done (--dry-run)"
 	}
-	e.notef("%d changed, %d the same, %d not possible%s", changed, same, refused, end)
+	e.Notef("%d changed, %d the same, %d not possible%s", changed, same, refused, end)
 	return refused
 }
 
@@ -130,10 +131,10 @@ func checkNames(names []string, list []secret.Variable, where string) error {
 	for i, v := range list {
 		known[i] = v.Name
 	}
-	return errs.E(errs.NotFound, "no variable %s %s%s", missing, where, didYouMean(missing, known))
+	return errs.E(errs.NotFound, "no variable %s %s%s", missing, where, cli.DidYouMean(missing, known))
 }
 
-func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) error {
+func runVarPull(ctx context.Context, e *cli.Env, o *varMoveOptions, names []string) error {
 	project, err := o.gitlabOptions.open(ctx, e)
 	if err != nil {
 		return err
@@ -157,14 +158,14 @@ func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 		return err
 	}
 	if o.dryRun {
-		v, err := e.secrets().NewVariables(ctx, o.Variables)
+		v, err := e.Secrets().NewVariables(ctx, o.Variables)
 		if err == nil {
 			err = pull(v)
 		}
 		if err != nil {
 			return err
 		}
-	} else if err := e.secrets().ChangeVariables(ctx, o.Variables, pull); err != nil {
+	} else if err := e.Secrets().ChangeVariables(ctx, o.Variables, pull); err != nil {
 		return err
 	}
 	printChanges(e, changes, o.dryRun, func(c variable.Change) string {
@@ -176,8 +177,8 @@ func runVarPull(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 	return nil
 }
 
-func runVarPush(ctx context.Context, e *env, o *varMoveOptions, names []string) error {
-	v, err := e.secrets().Variables(ctx, o.Variables)
+func runVarPush(ctx context.Context, e *cli.Env, o *varMoveOptions, names []string) error {
+	v, err := e.Secrets().Variables(ctx, o.Variables)
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,7 @@ func runVarPush(ctx context.Context, e *env, o *varMoveOptions, names []string) 
 		return err
 	}
 	if refused > 0 {
-		return errShown
+		return cli.ErrShown
 	}
 	return nil
 }

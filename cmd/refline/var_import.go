@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/inputfile"
 	"refline/internal/secret"
 	"refline/internal/secretsource"
@@ -12,7 +13,7 @@ import (
 	"refline/internal/variable"
 )
 
-func newVarImportCmd(e *env) *cobra.Command {
+func newVarImportCmd(e *cli.Env) *cobra.Command {
 	o := &varSetOptions{}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
@@ -23,7 +24,7 @@ named.
 
 Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: "  refline var import .env --env staging\n  glab variable export | refline var import -",
-		Args:    oneArg("FILE"),
+		Args:    cli.OneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.changed = cmd.Flags().Changed
 			list, err := readImport(e, args[0])
@@ -31,7 +32,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 				return err
 			}
 			var taken variable.Taken
-			err = e.secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) (err error) {
+			err = e.Secrets().ChangeVariables(cmd.Context(), o.Variables, func(v *secretsource.VariableFile) (err error) {
 				taken, err = v.Take(list, o.environment, o.settings(), func(x secret.Variable) error { return secretsource.Maskable(x.Name, x.Value) })
 				return err
 			})
@@ -52,26 +53,26 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 // maxImport bounds what is read from standard input.
 const maxImport = 64 << 20
 
-func readImport(e *env, file string) ([]variable.Imported, error) {
+func readImport(e *cli.Env, file string) ([]variable.Imported, error) {
 	if file != "-" {
-		return variable.ReadExport(e.path(file), file)
+		return variable.ReadExport(e.Path(file), file)
 	}
-	data, err := inputfile.ReadAll(e.stdin, "standard input", maxImport)
+	data, err := inputfile.ReadAll(e.Stdin, "standard input", maxImport)
 	if err != nil {
 		return nil, err
 	}
 	return variable.ParseExport(data, "standard input")
 }
 
-func noteTaken(e *env, t variable.Taken) {
+func noteTaken(e *cli.Env, t variable.Taken) {
 	for _, x := range t.Masked {
-		e.secrets().WarnWeak(x.Name, x.Value.Reveal())
+		e.Secrets().WarnWeak(x.Name, x.Value.Reveal())
 	}
-	e.notef("%s taken over", termview.Count(t.Count, "variable"))
+	e.Notef("%s taken over", termview.Count(t.Count, "variable"))
 	if len(t.Visible) > 0 {
-		e.notef("not masked, since too little of them can be: %s", strings.Join(t.Visible, ", "))
+		e.Notef("not masked, since too little of them can be: %s", strings.Join(t.Visible, ", "))
 	}
 	if len(t.Hidden) > 0 {
-		e.notef("not taken over, since GitLab does not give hidden values: %s", strings.Join(t.Hidden, ", "))
+		e.Notef("not taken over, since GitLab does not give hidden values: %s", strings.Join(t.Hidden, ", "))
 	}
 }

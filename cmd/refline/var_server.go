@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"refline/internal/api"
+	"refline/internal/cli"
+	"refline/internal/cli/remote"
 	"refline/internal/errs"
 	"refline/internal/secret"
 	"refline/internal/termview"
@@ -15,7 +17,7 @@ import (
 )
 
 // addServerVars gives the commands about variables those of a server.
-func addServerVars(e *env, vars *cobra.Command) {
+func addServerVars(e *cli.Env, vars *cobra.Command) {
 	for _, cmd := range vars.Commands() {
 		o := &serverVars{e: e, cmd: cmd}
 		switch cmd.Name() {
@@ -37,23 +39,23 @@ func addServerVars(e *env, vars *cobra.Command) {
 
 // serverVars is a command about the variables of a server.
 type serverVars struct {
-	e       *env
+	e       *cli.Env
 	cmd     *cobra.Command
 	project string
 }
 
 // orServer adds the flags that mean a server. Those of the local file make no sense
 // with them.
-func (o *serverVars) orServer(remote func(context.Context, *api.Client, []string) error) {
+func (o *serverVars) orServer(there func(context.Context, *api.Client, []string) error) {
 	o.cmd.Flags().StringVar(&o.project, "project", "", "of a server: the variables of this project (default: those of the whole server)")
-	orServer(o.e, o.cmd, "the variables", func(ctx context.Context, c *api.Client, args []string) error {
+	remote.OrServer(o.e, o.cmd, "the variables", func(ctx context.Context, c *api.Client, args []string) error {
 		for _, name := range []string{"file", "repo"} {
 			if f := o.cmd.Flags().Lookup(name); f != nil && f.Changed {
-				return usagef("--%s is for the variables of this computer; leave it out, or give --local", name)
+				return cli.Usagef("--%s is for the variables of this computer; leave it out, or give --local", name)
 			}
 		}
-		o.e.notef("variables of %s", o.where(c))
-		return remote(ctx, c, args)
+		o.e.Notef("variables of %s", o.where(c))
+		return there(ctx, c, args)
 	})
 }
 
@@ -87,9 +89,9 @@ func (o *serverVars) list(ctx context.Context, c *api.Client, args []string) err
 		}
 	}
 	if len(args) > 0 && len(list) == 0 {
-		return errs.E(errs.NotFound, "no variable %s of %s%s", args[0], o.where(c), didYouMean(args[0], names))
+		return errs.E(errs.NotFound, "no variable %s of %s%s", args[0], o.where(c), cli.DidYouMean(args[0], names))
 	}
-	return printVars(o.e, list, boolFlag(o.cmd, "json"), "no variables; to keep one: refline var set NAME --server")
+	return printVars(o.e, list, remote.BoolFlag(o.cmd, "json"), "no variables; to keep one: refline var set NAME --server")
 }
 
 func (o *serverVars) remove(ctx context.Context, c *api.Client, args []string) error {
@@ -110,7 +112,7 @@ func (o *serverVars) set(ctx context.Context, c *api.Client, args []string) erro
 	changed := o.cmd.Flags().Changed
 	for flag, to := range map[string]**bool{"visible": &in.Masked, "protected": &in.Protected, "expand": &in.Raw, "as-file": &in.File} {
 		if changed(flag) {
-			is := boolFlag(o.cmd, flag)
+			is := remote.BoolFlag(o.cmd, flag)
 			if flag == "visible" || flag == "expand" {
 				is = !is // the server's words are masked and raw
 			}
@@ -126,7 +128,7 @@ func (o *serverVars) set(ctx context.Context, c *api.Client, args []string) erro
 		return err
 	}
 	kind := variable.Listed{Masked: v.Masked, Protected: v.Protected, Raw: v.Raw, File: v.File}
-	fmt.Fprintf(o.e.stdout, "%s for %s: %s, %s\n", v.Name, environmentText(v.Environment), termview.ByteSize(v.Bytes), kind.Kind())
+	fmt.Fprintf(o.e.Stdout, "%s for %s: %s, %s\n", v.Name, environmentText(v.Environment), termview.ByteSize(v.Bytes), kind.Kind())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"refline/internal/cli"
 	"refline/internal/errs"
 	"refline/internal/secret"
 	"refline/internal/secretsource"
@@ -24,7 +25,7 @@ type varSetOptions struct {
 	changed     func(flag string) bool
 }
 
-func newVarSetCmd(e *env) *cobra.Command {
+func newVarSetCmd(e *cli.Env) *cobra.Command {
 	o := &varSetOptions{}
 	cmd := &cobra.Command{
 		Use:   "set NAME | NAME=@FILE",
@@ -40,7 +41,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 		Example: `  refline var set DEPLOY_TOKEN
   refline var set DEPLOY_KEY=@deploy_key --protected
   pass show token | refline var set API_TOKEN --env 'review/*'`,
-		Args: oneArg("NAME"),
+		Args: cli.OneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.changed = cmd.Flags().Changed
 			return runVarSet(cmd.Context(), e, o, args[0])
@@ -58,18 +59,18 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 }
 
 // varValue reads the name of a variable, and its value from where the argument says.
-func varValue(e *env, spec string) (name string, value secret.Value, err error) {
+func varValue(e *cli.Env, spec string) (name string, value secret.Value, err error) {
 	name, from, hasFrom := strings.Cut(spec, "=")
 	if !variable.ValidName(name) {
-		return name, value, usagef("invalid variable name %q: use letters, digits and _", name)
+		return name, value, cli.Usagef("invalid variable name %q: use letters, digits and _", name)
 	}
 	switch file, at := strings.CutPrefix(from, "@"); {
 	case hasFrom && (!at || file == ""):
-		return name, value, usagef("%s=…: a value on the command line shows in process lists; without it you are asked, or give a file: %s=@FILE", name, name)
+		return name, value, cli.Usagef("%s=…: a value on the command line shows in process lists; without it you are asked, or give a file: %s=@FILE", name, name)
 	case hasFrom:
-		value, err = e.secrets().File(file)
+		value, err = e.Secrets().File(file)
 	default:
-		if value, err = e.secrets().Typed(name); err == nil && privateKeyEnd(value) {
+		if value, err = e.Secrets().Typed(name); err == nil && privateKeyEnd(value) {
 			value = secret.NewString(value.RevealString() + "\n")
 		}
 	}
@@ -84,18 +85,18 @@ func privateKeyEnd(value secret.Value) bool {
 	return bytes.HasPrefix(last, []byte("-----END ")) && bytes.HasSuffix(last, []byte("PRIVATE KEY-----"))
 }
 
-func runVarSet(ctx context.Context, e *env, o *varSetOptions, spec string) error {
+func runVarSet(ctx context.Context, e *cli.Env, o *varSetOptions, spec string) error {
 	name, value, err := varValue(e, spec)
 	if err != nil {
 		return err
 	}
-	return e.secrets().ChangeVariables(ctx, o.Variables, func(v *secretsource.VariableFile) error {
+	return e.Secrets().ChangeVariables(ctx, o.Variables, func(v *secretsource.VariableFile) error {
 		x := v.With(name, o.environment, value, o.settings())
 		if x.Masked {
 			if err := secretsource.Maskable(name, value); err != nil {
 				return errs.E(errs.Invalid, "%w; to keep it unmasked: --visible", err)
 			}
-			e.secrets().WarnWeak(name, value.Reveal())
+			e.Secrets().WarnWeak(name, value.Reveal())
 		}
 		return v.Put(x)
 	})

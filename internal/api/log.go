@@ -31,6 +31,14 @@ type LogHits struct {
 	More  bool      `json:"more,omitempty" doc:"there are others"`
 }
 
+// LogMarks are the lines of a log that report errors and warnings, by their words and
+// by red.
+type LogMarks struct {
+	Errors   []LogLine `json:"errors"`
+	Warnings []LogLine `json:"warnings"`
+	More     bool      `json:"more,omitempty" doc:"there are others"`
+}
+
 // LogLines returns lines of the log of a job's attempt, 0 for the last. From 0 is the
 // end of the log; limit 0 is as many as may be.
 func (c *Client) LogLines(ctx context.Context, run int64, job string, attempt int, from int64, limit int) (p LogPart, err error) {
@@ -51,6 +59,12 @@ func (c *Client) SearchLog(ctx context.Context, run int64, job string, attempt i
 	q.Set("q", text)
 	err = c.call(ctx, "GET", jobPath(run, job)+"/log/search"+query(q), nil, &h)
 	return h, err
+}
+
+// LogMarks returns the lines that report errors and warnings.
+func (c *Client) LogMarks(ctx context.Context, run int64, job string, attempt int) (m LogMarks, err error) {
+	err = c.call(ctx, "GET", jobPath(run, job)+"/log/marks"+query(logQuery(attempt)), nil, &m)
+	return m, err
 }
 
 func logQuery(attempt int) url.Values {

@@ -191,7 +191,7 @@ func (c *RunnerClient) whileMoving(ctx context.Context) (_ context.Context, move
 	limit := 2 * c.timeout()
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(limit, func() {
-		cancel(errs.E(errs.Unavailable, "the transfer of a file stands still for %s", limit))
+		cancel(errs.E(errs.Unavailable, "the transfer of a file has not moved for %s", limit))
 	})
 	var last atomic.Int64
 	moved = func() {

@@ -68,14 +68,15 @@ type Definition struct {
 	Trigger pipeline.Trigger
 	Facts   gitlabci.Facts
 	Script  bool // File is a script, not a configuration
-	// Inputs are those of a Python script whose source says what it takes.
-	Inputs []pythoninputs.Input
+	// OtherInputs says that it takes inputs that are not declared.
+	OtherInputs bool
 
 	variables Variables
 	input     gitlabci.Input
 	loader    gitlabci.Loader // without the artifacts of a parent
 	depth     int             // of child pipelines; 0 for a root
 	command   string          // of a script, without inputs
+	script    []pythoninputs.Input
 }
 
 // Compile makes the pipeline that the request means. Errors of the
@@ -189,7 +190,7 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	d.command = strings.Join(scriptCommand(path.Clean(d.File), data), " ")
-	d.Script, d.Inputs, d.Result = true, script.inputs, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
+	d.Script, d.script, d.OtherInputs, d.Result = true, script.inputs, !script.typed || script.any, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
 	if script.finding != nil {
 		d.Findings = diag.List{*script.finding}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/pipeline"
 	"refline/internal/pythoninputs"
 )
 
@@ -19,8 +20,8 @@ import (
 type pythonScript struct {
 	flow    string // the function to call; "": the file runs as it is
 	prefect prefectUse
-	typed   bool   // inputs says what the script takes
-	any     bool   // it takes others too
+	typed   bool // inputs says what the script takes
+	any     bool // it takes others too
 	inputs  []pythoninputs.Input
 	finding *diag.Finding // why nothing is known
 }
@@ -107,8 +108,8 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 		return nil
 	}
 	var list diag.List
-	report := func(line int, rule, format string, args ...any) {
-		list = append(list, diag.Finding{Place: diag.Place{File: file, Line: max(line, 1)}, Level: diag.Error, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	report := func(line int, name, rule, format string, args ...any) {
+		list = append(list, diag.Finding{Place: diag.Place{File: file, Line: max(line, 1)}, Level: diag.Error, Rule: rule, Subject: pipeline.InputSubject(name), Message: fmt.Sprintf(format, args...)})
 	}
 	var names []string
 	for _, in := range p.inputs {
@@ -116,10 +117,10 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 		text, ok := given[in.Name]
 		switch {
 		case !ok && in.Needed():
-			report(in.Line, "missing-input", "%s needs the input %q", path.Base(file), in.Name)
+			report(in.Line, in.Name, "missing-input", "%s needs the input %q", path.Base(file), in.Name)
 		case ok:
 			if wrong := in.Check(text); wrong != "" {
-				report(in.Line, "input", "input %q: %s", in.Name, wrong)
+				report(in.Line, in.Name, "input", "input %q: %s", in.Name, wrong)
 			}
 		}
 	}
@@ -129,7 +130,7 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 			if len(names) > 0 {
 				takes = "it takes " + strings.Join(names, ", ")
 			}
-			report(1, "input", "%s has no input %q%s; %s", path.Base(file), name, diag.DidYouMean(name, names), takes)
+			report(1, name, "input", "%s has no input %q%s; %s", path.Base(file), name, diag.DidYouMean(name, names), takes)
 		}
 	}
 	return list

@@ -19,14 +19,14 @@ func BenchmarkLoadLargest(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var f findings
-			if c, _ := load(b.Context(), in, stubRules{}, &f); c == nil {
+			if c, _ := newLoading(b.Context(), in, stubRules{}, &f).load(in); c == nil {
 				b.Fatal(lines(f.list))
 			}
 		}
 	})
 	b.Run("parse", func(b *testing.B) {
 		var f findings
-		c, _ := load(b.Context(), in, stubRules{}, &f)
+		c, _ := newLoading(b.Context(), in, stubRules{}, &f).load(in)
 		var texts [][]byte
 		for _, s := range c.files {
 			text, _, err := folder(dir).Read(b.Context(), s)

@@ -15,11 +15,16 @@ import (
 func Compile(ctx context.Context, in Input) (*Result, error) {
 	f := &findings{}
 	conditions := newEvaluator(ctx, &in)
-	cfg, err := load(ctx, in, conditions, f)
+	l := newLoading(ctx, in, conditions, f)
+	cfg, err := l.load(in)
 	if err != nil {
 		return nil, err
 	}
-	return compile(ctx, &in, cfg, conditions, f)
+	r, err := compile(ctx, &in, cfg, conditions, f)
+	if r != nil {
+		r.Inputs = l.inputs
+	}
+	return r, err
 }
 
 // compiler turns a resolved configuration into a pipeline.

@@ -211,7 +211,7 @@ func TestExtendsAgainstModel(t *testing.T) {
 			return all
 		}
 		var f findings
-		c, err := load(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: "x.yml"}, Content: []byte(text.String())}, stubRules{}, &f)
+		c, err := newLoading(t.Context(), Input{Root: Source{Kind: SourceLocal, Path: "x.yml"}, Content: []byte(text.String())}, stubRules{}, &f).load(Input{Root: Source{Kind: SourceLocal, Path: "x.yml"}, Content: []byte(text.String())})
 		if err != nil || c == nil || len(f.list) > 0 {
 			t.Fatal(err, lines(f.list))
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"refline/internal/diag"
+	"refline/internal/pipeline"
 )
 
 // visit is one inclusion of one file.
@@ -38,7 +39,7 @@ func (l *loading) file(docs documents, blocks bool, v visit) *node {
 			l.incomplete = l.incomplete || x.left
 		}
 	case v.given != nil && len(v.given.keys) > 0:
-		l.errorf(v.given.keys[0].at, "unknown-input", "%s declares no inputs", v.who)
+		l.f.errorf(v.given.keys[0].at, pipeline.InputSubject(v.given.keys[0].name), "unknown-input", "%s declares no inputs", v.who)
 		l.f.hint("declare them there: spec: inputs: …, a line with ---, then the jobs")
 	}
 	include := content.get("include")
@@ -201,6 +202,9 @@ func (l *loading) header(header *node, v *visit) (inputs, component map[string]*
 	}
 	s.unread = s.unread || unread
 	l.unsure(s.inputs, v.given)
+	if len(v.parents) == 0 {
+		l.inputs = declaredInputs(s.inputs)
+	}
 	return resolvedInputs(s, v.given, v.at, v.who, l.f, l.b), component, !s.unread
 }
 

@@ -103,6 +103,8 @@ type Result struct {
 	// NotCreatedAt is the place of the rule behind NotCreated, zero without one.
 	NotCreatedAt diag.Place
 	Findings     diag.List
+	// Inputs are those that the root file declares, in its order.
+	Inputs []DeclaredInput
 	// Files are the sources that were read, the root first.
 	Files []Source
 	// Jobs explains each job that is written, in the pipeline or not.

@@ -329,7 +329,7 @@ func TestIncludeHidesSecretsInErrors(t *testing.T) {
 		Loader:  outcomes{errs.E(errs.Denied, "https://me:hunter2@e/s3cret.yml said no")},
 		Project: []pipeline.Variable{{Name: "T", Value: "s3cret", Masked: true}},
 	}
-	c, err := load(t.Context(), in, stubRules{}, &f)
+	c, err := newLoading(t.Context(), in, stubRules{}, &f).load(in)
 	if err != nil || c == nil || c.complete || len(f.list) != 3 {
 		t.Fatal(c, err, lines(f.list))
 	}

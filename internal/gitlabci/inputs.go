@@ -8,6 +8,7 @@ import (
 
 	"refline/internal/diag"
 	"refline/internal/gitlabci/expr"
+	"refline/internal/pipeline"
 )
 
 // resolvedInputs returns the value of each declared input: the given one, or that of
@@ -27,7 +28,7 @@ func resolvedInputs(s spec, given *node, at diag.Place, who string, f *findings,
 				if s.unread {
 					continue
 				}
-				f.errorf(fd.at, "", "unknown-input", "%s has no input %q", who, fd.name)
+				f.errorf(fd.at, pipeline.InputSubject(fd.name), "unknown-input", "%s has no input %q", who, fd.name)
 				f.hint(cmp.Or(b.suggest(fd.name, names), allNames(names)))
 				continue
 			}
@@ -90,7 +91,7 @@ func (x *inputResolver) resolve(s *inputSpec) *node {
 		return v
 	case fallback == nil && s.broken: // the default may be the invalid part
 	case fallback == nil && x.at.Line == 0: // inputs of the root come from outside
-		x.f.errorf(s.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
+		x.f.errorf(s.at, pipeline.InputSubject(s.name), "missing-input", "%s needs the input %q", x.who, s.name)
 		x.f.hint("give it a value, or a default here")
 	case fallback == nil:
 		x.f.errorf(x.at, "", "missing-input", "%s needs the input %q", x.who, s.name)
@@ -158,7 +159,7 @@ func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string)
 	}
 	typed, ok := asInput(s.kind, v)
 	if !ok {
-		x.f.errorf(at, "", "input-type", "%s must be %s, not %s", what, article(s.kind), shown(v))
+		x.f.errorf(at, pipeline.InputSubject(s.name), "input-type", "%s must be %s, not %s", what, article(s.kind), shown(v))
 		return nil, false
 	}
 	if options != nil && !allowed(s.kind, typed, options) {
@@ -166,12 +167,12 @@ func (x *inputResolver) fit(s *inputSpec, options []*node, v *node, what string)
 		for i, o := range options {
 			list[i] = o.text
 		}
-		x.f.errorf(at, "", "input-option", "%s cannot be %s", what, shown(v))
+		x.f.errorf(at, pipeline.InputSubject(s.name), "input-option", "%s cannot be %s", what, shown(v))
 		x.f.hint("it can be " + strings.Join(list, ", "))
 		return nil, false
 	}
 	if s.regex != nil && !s.regex.MatchString(typed.text) {
-		x.f.errorf(at, "", "input-regex", "%s does not match %s: %s", what, s.regex, shown(v))
+		x.f.errorf(at, pipeline.InputSubject(s.name), "input-regex", "%s does not match %s: %s", what, s.regex, shown(v))
 		return nil, false
 	}
 	return typed, true

@@ -16,11 +16,11 @@ import (
 const maxIncludes = 150
 
 // load reads the root file and everything it includes, and resolves inputs,
-// includes, extends and !reference, in this order. Mistakes are added to f. The
+// includes, extends and !reference, in this order. Mistakes are added to l.f. The
 // config is nil when the rest cannot be checked. The error is that of an ended
 // context.
-func load(ctx context.Context, in Input, rules includeRules, f *findings) (*config, error) {
-	l := newLoading(ctx, in, rules, f)
+func (l *loading) load(in Input) (*config, error) {
+	ctx, f := l.ctx, l.f
 	root := in.Root
 	content := in.Content
 	if content == nil {
@@ -72,7 +72,8 @@ type loading struct {
 	variables  map[string]pipeline.Variable // for the names in includes
 	redact     redactor
 	files      []Source
-	count      int // included so far
+	inputs     []DeclaredInput // of the root file
+	count      int             // included so far
 	incomplete bool
 	parsed     map[Source]*parsedFile
 	listed     map[Source]listing

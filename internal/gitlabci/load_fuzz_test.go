@@ -36,7 +36,7 @@ func FuzzLoad(f *testing.F) {
 		once := func() (*config, []string) {
 			var f findings
 			in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: files{".gitlab-ci.yml": root, "a.yml": included}}
-			c, err := load(t.Context(), in, stubRules{}, &f)
+			c, err := newLoading(t.Context(), in, stubRules{}, &f).load(in)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -72,7 +72,7 @@ func loadFiles(t *testing.T, fs files, change func(*Input)) (*config, diag.List)
 		change(&in)
 	}
 	var f findings
-	c, err := load(t.Context(), in, stubRules{}, &f)
+	c, err := newLoading(t.Context(), in, stubRules{}, &f).load(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var f findings
-	c, err := load(ctx, Input{Root: Source{Kind: SourceLocal, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f)
+	c, err := newLoading(ctx, Input{Root: Source{Kind: SourceLocal, Path: "a.yml"}, Loader: files{}}, stubRules{}, &f).load(Input{Root: Source{Kind: SourceLocal, Path: "a.yml"}, Loader: files{}})
 	if c != nil || !errors.Is(err, context.Canceled) || len(f.list) > 0 {
 		t.Errorf("got %v, %v, %q", c, err, lines(f.list))
 	}
@@ -386,7 +386,7 @@ func TestConformancePipelinesLoad(t *testing.T) {
 			in := Input{Root: Source{Kind: SourceLocal, Path: ".gitlab-ci.yml"}, Loader: folder(filepath.Join(dir, p.Name()))}
 			in.Predefined = []pipeline.Variable{{Name: "CI_PROJECT_PATH", Value: "group/project"}, {Name: "CI_SERVER_FQDN", Value: "gitlab.example.com"}}
 			rules := stubRules{"CI_SERVER_HOST": "gitlab.com", "CI_SERVER_URL": "https://gitlab.com", "CI_PROJECT_PATH": "group/project", "CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main"}
-			c, err := load(t.Context(), in, rules, &f)
+			c, err := newLoading(t.Context(), in, rules, &f).load(in)
 			if err != nil || c == nil {
 				t.Fatalf("no config: %v\n%s", err, strings.Join(lines(f.list), "\n"))
 			}

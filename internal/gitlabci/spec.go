@@ -24,6 +24,7 @@ const (
 // inputSpec is one entry of spec:inputs.
 type inputSpec struct {
 	name     string
+	about    string // its description
 	at       diag.Place
 	kind     inputType
 	fallback *node   // default; nil without one, null for `default: null`
@@ -154,6 +155,8 @@ func (r specReader) input(fd *field) inputSpec {
 	}
 	if d := n.get("description"); d != nil && (d.kind == seqNode || d.kind == mapNode) {
 		r.errorf(d.at, s.name, "has a description that is %s", whatIs(d))
+	} else if d != nil {
+		s.about = d.text
 	}
 	s.fallback = n.get("default")
 	s.options = r.options(n.get("options"), s.name)

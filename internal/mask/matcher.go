@@ -16,7 +16,7 @@ type matcher struct {
 	first    [256]bool // bytes that begin a match
 }
 
-// grown compiles patterns, of which m, which may be nil, has the first ones
+// grown compiles patterns. m, which may be nil, has the first ones
 // already.
 func (m *matcher) grown(patterns []pattern, publics []public, armour bool) *matcher {
 	out := &matcher{}

@@ -56,7 +56,7 @@ func exitOf(cmd *exec.Cmd, err error) error {
 		}
 		return ExitError(exit.ExitCode())
 	case errors.Is(err, syscall.EPIPE):
-		return ErrReaderGone // whoever closed the pipe has seen enough
+		return ErrReaderGone // the reader has closed the pipe on purpose
 	case err != nil:
 		return errs.E(errs.Unavailable, "%s: %w", cmd.Path, err)
 	}

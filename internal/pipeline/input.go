@@ -17,3 +17,6 @@ func InputText(v any) string {
 	}
 	return string(text)
 }
+
+// InputSubject is the subject of findings about an input.
+func InputSubject(name string) string { return "inputs:" + name }

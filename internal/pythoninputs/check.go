@@ -99,3 +99,15 @@ func (s *Script) Find(name string) (Flow, bool) {
 	}
 	return Flow{}, false
 }
+
+// DefaultText is the default as an input is given, if it is a literal: None is no text.
+func (i Input) DefaultText() (string, bool) {
+	if !i.HasDefault || len(i.Default) == 0 {
+		return "", false
+	}
+	var text string
+	if json.Unmarshal(i.Default, &text) == nil { // null too
+		return text, true
+	}
+	return string(i.Default), true
+}

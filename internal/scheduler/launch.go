@@ -82,8 +82,21 @@ type Resolved struct {
 // is the run's, 0 if there will be none. Errors: those of git, Conflict for a tag
 // that moved, and a [diag.Failure] with the findings of the configuration.
 func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, error) {
+	r, err := l.Compile(ctx, n, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.problems(r.Definition).Err(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Compile is [Launcher.Resolve] that leaves findings of the configuration in the
+// definition.
+func (l *Launcher) Compile(ctx context.Context, n Launch, id int64) (*Resolved, error) {
 	if n.ofImage() {
-		return l.resolveImage(ctx, n, id)
+		return l.compileImage(ctx, n, id)
 	}
 	remote, end, err := l.Remote(ctx, n.Project)
 	if err != nil {
@@ -112,9 +125,6 @@ func (l *Launcher) Resolve(ctx context.Context, n Launch, id int64) (*Resolved, 
 		Inputs: n.inputs(), Variables: variables,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := n.problems(d).Err(); err != nil {
 		return nil, err
 	}
 	return &Resolved{Commit: commit, Definition: d}, nil
@@ -271,7 +281,7 @@ func (n Launch) resolve(ctx context.Context, remote *git.Remote) (git.Resolved, 
 
 // moved says at which commit a tag was that is gone.
 func (n Launch) moved(err error) error {
-	if f := n.Flow; f != nil && f.RefKind == string(git.KindTag) && f.Pinned != "" && errs.Is(err, errs.NotFound) {
+	if f := n.Flow; f != nil && n.Ref == (git.Ref{}) && f.RefKind == string(git.KindTag) && f.Pinned != "" && errs.Is(err, errs.NotFound) {
 		return errs.E(errs.Conflict, "tag %q of flow %s was at %.12s when it was registered and is deleted now: %w", f.Ref, f.Name, f.Pinned, err)
 	}
 	return err

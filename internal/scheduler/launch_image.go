@@ -23,8 +23,8 @@ type FlowImage struct {
 // repository.
 func (n Launch) ofImage() bool { return n.Flow != nil && n.Flow.RefKind == store.RefImage }
 
-// resolveImage is [Launcher.Resolve] for a flow in an image.
-func (l *Launcher) resolveImage(ctx context.Context, n Launch, id int64) (*Resolved, error) {
+// compileImage is [Launcher.Compile] for a flow in an image.
+func (l *Launcher) compileImage(ctx context.Context, n Launch, id int64) (*Resolved, error) {
 	f := n.Flow
 	switch {
 	case l.Image == nil:
@@ -52,9 +52,6 @@ func (l *Launcher) resolveImage(ctx context.Context, n Launch, id int64) (*Resol
 	})
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", f.Ref, err)
-	}
-	if err := n.problems(d).Err(); err != nil {
-		return nil, err
 	}
 	return &Resolved{Commit: git.Resolved{Commit: img.Code.Commit.SHA}, Definition: d, Image: &img}, nil
 }

@@ -42,8 +42,8 @@ func knownEvents() []string {
 	return []string{"push", "merge_request_event", "schedule", "web", "api", "trigger", "pipeline", "parent_pipeline"}
 }
 
-// Any reports whether the attempt may get secrets at all. Forks get none, whoever
-// approved the run.
+// Any reports whether the attempt may get secrets at all. Forks get none,
+// even if a person approved the run.
 func (r Request) Any() bool {
 	return !r.Fork && r.Level > LevelNone && slices.Contains(knownEvents(), r.Event)
 }

@@ -76,6 +76,7 @@ func (s *Server) routes() http.Handler {
 	s.overviewRoutes(a)
 	s.detailRoutes(a)
 	s.taskRoutes(a)
+	s.inputRoutes(a)
 	s.logRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)

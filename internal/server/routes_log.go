@@ -46,6 +46,14 @@ func (s *Server) logRoutes(a huma.API) {
 		hits, err := s.searchLog(ctx, logfile.ID{Run: in.Run, Attempt: attempt.ID}, in.Text)
 		return &answer[api.LogHits]{hits}, err
 	})
+	op(s, a, "GET /api/v1/runs/{run}/jobs/{job}/log/marks", actRead, "find lines of a log that report errors and warnings", func(ctx context.Context, in *ByAttempt) (*answer[api.LogMarks], error) {
+		attempt, err := s.logOf(ctx, *in)
+		if err != nil {
+			return nil, err
+		}
+		marks, err := s.marksOf(ctx, logfile.ID{Run: in.Run, Attempt: attempt.ID}, !attempt.Finished.IsZero())
+		return &answer[api.LogMarks]{marks}, err
+	})
 }
 
 // logOf finds the attempt whose log is wanted. A job that has not started has none.

@@ -73,6 +73,7 @@ type Server struct {
 	memory    *api.PipeListener
 	compiled  compiledRuns
 	tasks     taskViews
+	inputs    inputViews
 	blobs     blob.Store
 	files     *Files
 	looker    *scheduler.Looker
@@ -81,6 +82,7 @@ type Server struct {
 	wanted    chan struct{} // wakes launchRuns
 	notices   *notices
 	tails     logTails
+	marks     logMarks
 	site      *web.Site
 	unlock    func()
 	room      *room

@@ -72,7 +72,7 @@ func (a *Access) signIn(ctx context.Context, text, client string) (secret.Value,
 			session.Expires = t.Expires
 		}
 	default:
-		return secret.Value{}, t, unauthenticated("a token of this kind signs nobody in")
+		return secret.Value{}, t, unauthenticated("a token of this kind does not sign a browser in")
 	}
 	return a.addToken(ctx, actorOfToken(session), session, true)
 }

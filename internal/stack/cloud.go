@@ -360,7 +360,7 @@ type ResourceChange struct {
 	Scope        []string // Properties, Metadata, Tags, …
 	Details      []ChangeDetail
 	Before       string // JSON of the resource before (BeforeContext), or ""
-	After        string // JSON after, with {{changeSet:KNOWN_AFTER_APPLY}} where nobody knows yet
+	After        string // JSON after, with {{changeSet:KNOWN_AFTER_APPLY}} where the value is not known yet
 	ChangeSet    string // ARN of the nested change set, of nested stacks
 	DriftStatus  string
 }

@@ -82,7 +82,7 @@ type Environment struct {
 	Prefix     string // of the keys in it
 	KMSKey     string
 	Protected  bool
-	PlanCommit CommitRule // of which commit a deployed plan may be
+	PlanCommit CommitRule // which commits a deployed plan may be of
 	Parameters []Value    // for every stack whose template declares them
 	Tags       []Value    // for every stack
 	Overrides  map[string]*settings

@@ -242,7 +242,7 @@ func (s *Session) verify(ctx context.Context, p *planfile.Plan) error {
 	text, err := patiently(ctx, s, func() (string, error) { return s.Cloud.Template(ctx, p.ChangeSet) })
 	switch {
 	case errs.Is(err, errs.NotFound):
-		// Emulators keep no template of a change set; its ARN, which nobody can
+		// Emulators keep no template of a change set; its ARN, which no one can
 		// make a second time, binds it all the same.
 		s.Notef("this service does not return the template of a change set, so it was not compared")
 	case err != nil:

@@ -18,7 +18,7 @@ type TargetStatus struct {
 	Stack     Stack
 	Resources []Resource
 	Recovery  *Recovery
-	Pending   []PendingPlan // plans that nobody executed yet
+	Pending   []PendingPlan // plans that were not executed yet
 }
 
 // MarshalJSON writes what scripts read of a status.

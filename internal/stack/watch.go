@@ -42,7 +42,7 @@ type watch struct {
 	stackID   string
 	stackName string
 	token     string // of the operation, "" when unknown
-	changeSet string // its execution status tells the end where no event does
+	changeSet string // its execution status reports the end where no event does
 	total     int
 	emit      func(Progress)
 
@@ -171,7 +171,7 @@ func (w *watch) take(e Event) {
 	if own {
 		p.ID = strings.Join(trail, "/")
 		if e.StackID != w.stackID {
-			return // its parent tells the same
+			return // its parent reports the same
 		}
 		w.end(e)
 	} else {

@@ -19,7 +19,7 @@ func deployedWords() stackview.Words {
 
 // DeployOptions say how plans are deployed.
 type DeployOptions struct {
-	Approved []string // digests of which each plan must have one; nil for any
+	Approved []string // each plan must have one of these digests; nil for any
 	Outdated bool     // also a plan of another commit or configuration, or one that was replaced
 	Jobs     int
 }

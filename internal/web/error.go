@@ -33,11 +33,17 @@ func problemOf(err error) *api.Problem {
 	default:
 		p.Status = http.StatusInternalServerError
 	}
+	p.Findings = api.Findings(findingsOf(err))
+	return p
+}
+
+// findingsOf are the findings in files that an error has.
+func findingsOf(err error) diag.List {
 	var failure *diag.Failure
 	if errors.As(err, &failure) {
-		p.Findings = api.Findings(failure.Findings)
+		return failure.Findings
 	}
-	return p
+	return nil
 }
 
 // fail shows the page for an error.

@@ -16,18 +16,24 @@ func flowPages() []page {
 	}
 }
 
-// runForm starts a run of a flow.
-type runForm struct {
-	Path, Flow, Usual, Inputs, Ref string
-}
-
 func showFlow(c *request) (*View, error) {
 	f, err := c.API.Flow(c.ctx(), c.PathValue("project"), c.PathValue("flow"))
 	if err != nil {
 		return nil, err
 	}
 	path := flowPath(f.Project, f.Name)
-	d := listData{Heading: f.Name, Form: &runForm{Path: path + "/run", Flow: f.Name, Usual: refText(f.RefKind, f.Ref), Inputs: c.PostFormValue("inputs"), Ref: c.PostFormValue("ref")}}
+	form := &runForm{Path: path + "/run", Show: path, Flow: f.Name, Usual: refText(f.RefKind, f.Ref)}
+	d := listData{Heading: f.Name}
+	who, err := c.API.Caller(c.ctx())
+	if err != nil {
+		return nil, err
+	}
+	if mayRun(who) {
+		if err := c.fill(form, f); err != nil {
+			return nil, err
+		}
+		d.Form = form
+	}
 	d.Facts = append(facts(fact{"project", link(f.Project, projectPath(f.Project))}), storageFacts(f)...)
 	for _, s := range f.Schedules {
 		every := cmp.Or(s.Cron, fmt.Sprintf("every %d s", s.Every))
@@ -61,7 +67,7 @@ func showFlow(c *request) (*View, error) {
 	if d.Look != "" {
 		title = lookName(d.Look) + ": " + f.Name
 	}
-	return &View{Template: "list", Title: title, Look: d.Look, Section: "/flows", Command: "refline flow run " + f.Name + " --watch", Data: d}, nil
+	return &View{Template: "list", Title: title, Look: d.Look, Section: "/flows", Command: "refline flow show " + shellWord(f.Name) + " --project " + shellWord(f.Project), Data: d}, nil
 }
 
 // storageFacts say where the code comes from.
@@ -82,23 +88,9 @@ func storageFacts(f api.Flow) []fact {
 }
 
 func runFlow(c *request) (string, error) {
-	in := api.RunInput{Project: c.PathValue("project"), Flow: c.PathValue("flow")}
-	if ref := strings.TrimSpace(c.PostFormValue("ref")); ref != "" {
-		in.RefKind, in.Ref = "branch", ref
-	}
-	for line := range strings.Lines(c.PostFormValue("inputs")) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return "", invalid("%q is not an input; write a line NAME=VALUE for each", line)
-		}
-		if in.Inputs == nil {
-			in.Inputs = map[string]any{}
-		}
-		in.Inputs[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	in, err := c.runInput()
+	if err != nil {
+		return "", err
 	}
 	r, err := c.API.StartRun(c.ctx(), in)
 	return runPath(r.ID), err

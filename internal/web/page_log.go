@@ -2,8 +2,10 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +43,8 @@ type logPage struct {
 	Found    string
 	Follow   bool // new lines are added at the end of this page
 	Empty    string
+	Marks    []rulerMark
+	MarkPath string // address of the list of errors and warnings
 }
 
 type logJob struct {
@@ -65,15 +69,19 @@ func showLog(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addLines(d); err != nil {
-		return nil, err
+	if c.Header.Get(fragmentHeader) == rulerFragment {
+		err = c.addRuler(d)
+	} else if err = c.addLines(d); err == nil {
+		if err = c.addHits(d); err == nil && c.URL.Query().Get("marks") != "" && c.Header.Get(fragmentHeader) == "" {
+			err = c.listMarks(d)
+		}
 	}
-	if err := c.addHits(d); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	v := &View{
 		Template: "log", Title: lookName(d.Look) + ": " + d.Job.Name + " #" + strconv.FormatInt(d.Run.Number, 10), Look: d.Look, Section: "/runs",
-		Command: "refline runs log " + strconv.FormatInt(d.Run.ID, 10) + " " + shellWord(d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines"}, Data: d,
+		Command: "refline runs log " + strconv.FormatInt(d.Run.ID, 10) + " " + shellWord(d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines", rulerFragment}, Data: d,
 	}
 	return v, nil
 }
@@ -100,6 +108,7 @@ func (c *request) newLogPage() (*logPage, error) {
 	}
 	d.Look, d.Took = lookOf(d.Job.Status, d.Job.AllowFailure), c.Took(d.Job.Started, d.Job.Finished)
 	d.Path = jobPath(id, name)
+	d.MarkPath = d.address("marks", "1")
 	for n := 1; n <= d.Job.Attempt && d.Job.Attempt > 1; n++ {
 		d.Attempts = append(d.Attempts, logAttempt{n, d.Path + "?attempt=" + strconv.Itoa(n), n == cmp.Or(attempt, d.Job.Attempt)})
 	}
@@ -192,19 +201,24 @@ func (c *request) addHits(d *logPage) error {
 	if hits.More {
 		d.Found = "more than " + d.Found
 	}
-	for _, h := range hits.Lines {
+	d.Found += fmt.Sprintf(" with “%s”", d.Query)
+	d.list(hits.Lines, "q", d.Query)
+	return nil
+}
+
+// list shows lines above the log. set is the query of the page that has the list.
+func (d *logPage) list(lines []api.LogLine, set ...string) {
+	for _, h := range lines {
 		if len(d.Hits) == 200 {
 			d.Found += ", the first 200 are listed"
 			break
 		}
-		n := strconv.FormatInt(h.Number, 10)
-		path := d.address("q", d.Query)
+		path := d.address(set...)
 		if h.Number < d.First || h.Number > d.Last {
-			path = d.address("q", d.Query, "from", strconv.FormatInt(max(h.Number-50, 1), 10))
+			path = d.address(append(slices.Clone(set), "from", strconv.FormatInt(max(h.Number-50, 1), 10))...)
 		}
-		d.Hits = append(d.Hits, logHit{h.Number, path + "#L" + n, h.Text})
+		d.Hits = append(d.Hits, logHit{h.Number, path + "#L" + strconv.FormatInt(h.Number, 10), h.Text})
 	}
-	return nil
 }
 
 // rawLog sends the browser to the log itself.
@@ -230,7 +244,7 @@ func rawLog(c *request, download bool) (string, error) {
 // shellWord quotes a word for a shell where it needs that.
 func shellWord(word string) string {
 	if strings.IndexFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./", r))
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r))
 	}) < 0 && word != "" {
 		return word
 	}

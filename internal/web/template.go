@@ -25,7 +25,7 @@ func templateOf(name string) *template.Template {
 		return t
 	}
 	if set.shared == nil {
-		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts")))
+		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts") + source("run_form")))
 	}
 	t := template.Must(template.Must(set.shared.Clone()).Parse(source(name)))
 	set.byName[name] = t

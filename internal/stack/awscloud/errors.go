@@ -41,7 +41,7 @@ func translate(err error) error {
 	}
 	switch n := status(err); n {
 	case 0:
-	case 429, 502, 503, 504: // of something that stands before the service
+	case 429, 502, 503, 504: // of a proxy in front of the service
 		return errs.E(errs.Unavailable, "AWS answered %d", n)
 	default:
 		return errs.E(errs.Invalid, "the service answered %d without a readable error: it may not support this call", n)

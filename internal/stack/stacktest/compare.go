@@ -14,7 +14,7 @@ type change struct {
 	details                         []detail
 	before, after                   any
 	nested                          *changeSet
-	plainOnly                       bool // is not told with property values
+	plainOnly                       bool // is reported without property values
 	drifted                         bool // the actual state is not the deployed one
 }
 
@@ -186,7 +186,7 @@ func (c *comparison) properties(d *declaration, old *resource, now map[string]an
 
 // explain turns one difference into details: one when the text itself changed,
 // more when a parameter or another resource changed it. Answers without values
-// tell each once a property.
+// report each once for each property.
 func (c *comparison) explain(part detail, expr any, again bool) []detail {
 	with := func(source, evaluation, cause string) detail {
 		dt := part

@@ -132,7 +132,7 @@ func (x *loops) collection(v any, vars map[string]string) (items []string, known
 			}
 			text, ok := item.(string)
 			if !ok {
-				return nil, false, loopError("a collection holds what is no text")
+				return nil, false, loopError("a collection holds something other than text")
 			}
 			items = append(items, fill(text, vars))
 		}

@@ -121,7 +121,7 @@ func (s *Server) Env() []string {
 		"AWS_CONFIG_FILE=/nonexistent",
 		"AWS_SHARED_CREDENTIALS_FILE=/nonexistent",
 		"AWS_EC2_METADATA_DISABLED=true",
-		"AWS_MAX_ATTEMPTS=1", // what is told to fail is seen to fail, at once
+		"AWS_MAX_ATTEMPTS=1", // a scripted failure shows at once
 	}
 }
 

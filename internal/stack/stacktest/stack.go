@@ -102,7 +102,7 @@ func (s *Server) look(st *stack) {
 	st.step(s.pace)
 }
 
-// finish takes the work on a stack to its end, of which there always is one.
+// finish takes the work on a stack to its end; there always is one.
 func (st *stack) finish() {
 	for st.top().work != nil {
 		st.step(1)
@@ -163,7 +163,7 @@ func (s *Server) report(st *stack, r *resource, status, reason, token string) {
 	r.status, r.reason, r.updated = status, reason, s.tick()
 	id, properties := fmt.Sprintf("%s-%s-%s", r.logical, status, s.clock.Format("2006-01-02T15:04:05.000Z")), jsonText(r.properties)
 	if strings.Contains(st.status, "CLEANUP") {
-		// What is cleaned up is no longer of the stack, and tells less.
+		// What is cleaned up no longer belongs to the stack, and reports less.
 		id, properties = r.logical+"-"+s.uuid(), ""
 	}
 	st.events = append(st.events, event{id: id, logical: r.logical, physical: r.physical, kind: r.kind,

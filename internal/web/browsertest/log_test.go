@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"refline/internal/api"
 )
 
@@ -78,6 +80,49 @@ func TestLogFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("the page says that the job is over", `document.getElementById('log-news').textContent === 'The job is over.' && document.title.startsWith('canceled')`)
+}
+
+// The ruler shows what the whole log reports; keys go along it and copy the address of a
+// line; all of them are in the list of keys. Without script there is a list of lines.
+func TestLogKeys(t *testing.T) {
+	b := logTab(t)
+	key := func(keys string) { b.t.Helper(); b.do("press "+keys, chromedp.KeyEvent(keys)) }
+	address := b.w.log("fail", "load_events")
+	b.open(address + "?q=rows")
+	b.until("the ruler has its lines", `document.querySelector('#log-ruler .bad') && document.querySelector('#log-ruler .hit')`)
+	number := func(text string) int {
+		t.Helper()
+		return value[int](b, fmt.Sprintf(`+[...document.querySelectorAll('.ln')].find(e => e.textContent.includes(%q)).id.slice(1)`, text))
+	}
+	at := func(line int) {
+		t.Helper()
+		b.until(fmt.Sprintf("line %d is marked", line), fmt.Sprintf(`location.hash === '#L%d' && document.getElementById('L%d').classList.contains('on')`, line, line))
+	}
+	red, first := number("UniqueViolation"), number("1,204,331 of 3,150,000 rows") // printed as a command first
+	key("e")
+	at(red)
+	b.see("#log-said", fmt.Sprintf("Line %d, error 1 of ", red))
+	key("N")
+	at(first + 1)
+	key("N")
+	at(first)
+	key("N")
+	b.see("#log-said", "No match before this line.")
+	key("e")
+	at(red)
+	key("y")
+	b.see("#log-said", "The link")
+	key("?")
+	b.until("the keys are listed", `document.getElementById('keys').open`)
+	list := value[string](b, `document.getElementById('keys').textContent`)
+	for _, text := range []string{"next line with a match", "next line that reports an error", "copy the link", "wrap lines"} {
+		if !strings.Contains(list, text) {
+			t.Errorf("the list of keys has no %q: %s", text, list)
+		}
+	}
+	key("\x1b")
+	b.open(address + "?marks=1")
+	b.see(".hits", "UniqueViolation")
 }
 
 func logTab(t *testing.T) *tab {

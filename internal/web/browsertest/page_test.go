@@ -6,11 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -37,6 +34,8 @@ func pageCases() []pageCase {
 		{"runs-failed", at("/runs?q=status:failed"), []string{"for status:failed", "failed"}},
 		{"flows", at("/flows"), []string{"daily_sales"}},
 		{"flow", func(w *world) string { return flowPage(w) }, []string{"Run it", "clone depth", "Last runs"}},
+		{"flow-typed", at("/p/data/warehouse/-/flows/typed"), []string{"Day to load; <b>UTC</b>", "default 100", "the flow has us", "refline flow run typed"}},
+		{"flow-script", at("/p/data/warehouse/-/flows/copy_orders"), []string{"rows", "default 10", "mode"}},
 		{"projects", at("/projects"), []string{"Repository"}},
 		{"project", at("/p/data/warehouse"), []string{"daily_sales", "API_TOKEN", "masked", "Last runs"}},
 		{"environments", at("/environments"), []string{"Environments"}},
@@ -49,6 +48,7 @@ func pageCases() []pageCase {
 		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
 		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
 		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
+		{"log-errors", func(w *world) string { return w.log("fail", "load_events") + "?marks=1" }, []string{"UniqueViolation", "reports an error"}},
 		{"log-hostile", func(w *world) string { return w.log("hostile", `"><img src=x onerror=alert(1)>`) }, []string{"<script>alert(1)</script> </pre></main> javascript:alert(1)", "click"}},
 		{"log-queued", func(w *world) string { return w.log("queued", "train") }, []string{"queued"}},
 		{"not-found", at("/nothing-here"), []string{"Not found", "there is nothing at this address"}},
@@ -196,31 +196,4 @@ func flowPage(w *world) string {
 		return "/no-flow"
 	}
 	return "/p/" + list[0].Project + "/-/flows/" + list[0].Name
-}
-
-// TestRunFromForm: an input that is not one is said on the page of the form, and what was
-// typed stays; then the form runs the flow and leads to its run.
-func TestRunFromForm(t *testing.T) {
-	b, w := story(t)
-	b.open(flowPage(w))
-	send := func(inputs string) {
-		b.t.Helper()
-		value[bool](b, fmt.Sprintf(`(() => { document.querySelector('textarea[name=inputs]').value = %q; document.querySelector('.form button.main').click(); return true })()`, inputs))
-	}
-	send("no such line")
-	b.see("main", `"no such line" is not an input`)
-	if got := value[string](b, `document.querySelector('textarea[name=inputs]').value`); got != "no such line" {
-		t.Errorf("the form has %q, want what was typed", got)
-	}
-	send("")
-	b.until("the run's page", `/^\/runs\/\d+$/.test(location.pathname) && document.documentElement.hasAttribute('data-ready')`)
-	b.see("main", "daily_sales")
-	id, err := strconv.ParseInt(strings.TrimPrefix(value[string](b, `location.pathname`), "/runs/"), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := w.client.Run(t.Context(), id)
-	if err != nil || r.Flow != "daily_sales" || slices.Contains(slices.Collect(maps.Values(w.runs)), id) {
-		t.Errorf("run %d of %q, %v; want a new one of daily_sales", id, r.Flow, err)
-	}
 }

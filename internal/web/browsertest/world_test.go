@@ -113,6 +113,35 @@ stages: ["<script>alert(1)</script>"]
       exit 1
 `
 
+// typedFile takes inputs of every type.
+const typedFile = `
+spec:
+  inputs:
+    day: {description: "Day to load; <b>UTC</b>", regex: '^\d{4}-\d{2}-\d{2}$'}
+    region: {default: eu, options: [eu, us, apac]}
+    limit: {type: number, default: 100, description: Rows at most}
+    full: {type: boolean, default: false, description: Load everything again}
+    tables: {type: array, default: [orders, events]}
+    "note <i>": {default: " two  spaces "}
+---
+load:
+  script:
+    - 'echo "day=$[[ inputs.day ]] region=$[[ inputs.region ]] limit=$[[ inputs.limit ]] full=$[[ inputs.full ]]"'
+    - 'echo "tables=[$[[ inputs.tables ]]] note=[$[[ inputs.note <i> ]]]"'
+`
+
+// scriptFile is a flow in Python with typed parameters.
+const scriptFile = `from datetime import date, datetime
+from typing import Literal
+
+from refline import flow
+
+
+@flow
+def copy_orders(day: date, rows: int = 10, until: datetime | None = None, mode: Literal["append", "replace"] = "append", dry: bool = True):
+    """Copy orders of a day."""
+`
+
 var (
 	worldOnce sync.Once
 	theWorld  *world
@@ -163,14 +192,14 @@ func (w *world) makeRepository() error {
 	if err := os.MkdirAll(w.repo, 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile} {
+	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile, "typed.yml": typedFile, "copy_orders.py": scriptFile, "greet.sh": "#!/bin/sh\necho hello $who\n"} {
 		if err := os.WriteFile(filepath.Join(w.repo, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
 	for _, args := range [][]string{
 		{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-q", "-m", "Deduplicate customers before they are merged"},
-		{"checkout", "-q", "-b", "feature/cart"}, {"commit", "-q", "--allow-empty", "-m", "<img src=x onerror=alert(1)>"}, {"checkout", "-q", "main"},
+		{"tag", "v1.0"}, {"checkout", "-q", "-b", "feature/cart"}, {"commit", "-q", "--allow-empty", "-m", "<img src=x onerror=alert(1)>"}, {"checkout", "-q", "main"},
 	} {
 		if err := w.git(args...); err != nil {
 			return err
@@ -245,6 +274,9 @@ func (w *world) fill() error {
 	for _, f := range []api.FlowInput{
 		{Project: name, Name: "daily_sales", Path: ".gitlab-ci.yml", Ref: "main", RefKind: "branch", Schedules: &[]api.ScheduleInput{{Cron: "0 6 * * *", Timezone: "Europe/Berlin"}}},
 		{Project: name, Name: "hostile", Path: "hostile.yml", Ref: "main", RefKind: "branch"},
+		{Project: name, Name: "typed", Path: "typed.yml", Ref: "main", RefKind: "branch", Inputs: map[string]any{"region": "us"}},
+		{Project: name, Name: "copy_orders", Path: "copy_orders.py", Ref: "main", RefKind: "branch"},
+		{Project: name, Name: "greet", Path: "greet.sh", Ref: "main", RefKind: "branch"},
 	} {
 		if _, err := w.client.RegisterFlow(ctx, f); err != nil {
 			return fmt.Errorf("flow %s: %w", f.Name, err)

@@ -1,4 +1,5 @@
 // Shortcuts. They can be switched off, and do nothing while one types.
+const pageKeys = {} // of this page alone
 const places = { o: '/', r: '/runs', f: '/flows', e: '/environments' }
 let leader = 0
 const rows = () => [...document.querySelectorAll('[data-row]')]
@@ -18,6 +19,7 @@ function onKey(event) {
   if (document.querySelector('dialog[open]')) return
   let used = true
   if (leader && Date.now() - leader < 1500 && places[key]) location.href = base + places[key]
+  else if (pageKeys[key]) pageKeys[key]()
   else if (key === 'j' || key === 'k') step(key === 'j' ? 1 : -1)
   else if (key === 'x') document.activeElement.closest('[data-row]')?.querySelector('input[type=checkbox]')?.click()
   else if (key === '?') document.getElementById('keys')?.showModal()

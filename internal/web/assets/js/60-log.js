@@ -73,7 +73,79 @@ function add(next, last) {
   news.textContent = !log.hasAttribute('data-follow') ? 'The job is over.' : unread ? unread + ' new lines.' : 'The job runs.'
 }
 
+// The ruler shows the errors, warnings and matches of the whole log beside the scroll bar.
+// Only the server knows them all.
+const ruler = document.getElementById('log-ruler')
+let ruled = 0 // lines when it was made
+async function rule() {
+  const total = +log.dataset.total
+  if (!total || ruled === total) return
+  ruled = total
+  try {
+    const answer = await fetch(location.pathname + location.search, { headers: { 'Refline-Fragments': 'log-ruler' }, redirect: 'error' })
+    if (!answer.ok) return
+    morph(ruler, document.importNode(new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('log-ruler'), true))
+    showPart()
+    ruler.dataset.ready = total
+  } catch { ruled = 0 }
+}
+
+// showPart shows on the ruler which lines of the log this page has.
+function showPart() {
+  const { first, last, total } = log.dataset
+  const here = ruler.querySelector('.here')
+  const whole = +first <= 1 && last === total
+  ruler.toggleAttribute('data-short', whole && log.offsetHeight < innerHeight) // all of it is in view
+  here.setAttribute('y', whole ? 0 : 100 * (first - 1) / total + '%')
+  here.setAttribute('height', whole ? 0 : 100 * (last - first + 1) / total + '%')
+}
+
+// here is the line that one reads: the marked one if it is in view, else the first.
+function here() {
+  const seen = e => { const r = e?.getBoundingClientRect(); return r && r.bottom > 0 && r.top < innerHeight }
+  const on = log.querySelector('.ln.on')
+  if (seen(on)) return +on.id.slice(1)
+  const top = Math.max(log.getBoundingClientRect().top, document.querySelector('.logtools').getBoundingClientRect().bottom) + 12
+  const line = document.elementFromPoint(log.getBoundingClientRect().left + 24, top)?.closest('.ln')
+  return line ? +line.id.slice(1) : +log.dataset.first
+}
+
+const said = text => { document.getElementById('log-said').textContent = text }
+
+// go jumps to the next line of a kind on the ruler, or to the one before.
+function go(kind, back) {
+  const name = kind === 'hit' ? 'match' : 'error'
+  const lines = [...ruler.querySelectorAll('.' + kind)].map(e => +e.dataset.n)
+  const marks = log.querySelector('.ln.on') ? here() : here() - 1 // the first in view counts too
+  const next = back ? lines.findLast(n => n < marks) : lines.find(n => n > marks)
+  if (!next) return said(lines.length ? 'No ' + name + (back ? ' before this line.' : ' after this line.') : kind === 'hit' ? 'Search the log first.' : 'No line reports an error.')
+  location.hash = 'L' + next
+  said('Line ' + next + ', ' + name + ' ' + (lines.indexOf(next) + 1) + ' of ' + lines.length + '.')
+}
+
+async function copyLink() {
+  const at = new URL(location.href)
+  if (!marked()) at.hash = 'L' + here()
+  at.searchParams.delete('from')
+  try {
+    await navigator.clipboard.writeText(at.href)
+    said('The link to the line is copied.')
+  } catch {
+    if (!marked()) location.hash = at.hash
+    said('The link is in the address bar: this browser does not let the page copy it.')
+  }
+}
+
 if (log) {
+  Object.assign(pageKeys, { n: () => go('hit'), N: () => go('hit', true), e: () => go('bad'), E: () => go('bad', true), y: copyLink })
+  ruler.addEventListener('click', event => {
+    const box = ruler.getBoundingClientRect()
+    const near = [...ruler.querySelectorAll('[data-n]')].map(e => [Math.abs(e.getBoundingClientRect().top - event.clientY), e.dataset.n]).sort((a, b) => a[0] - b[0])[0]
+    const line = near && near[0] < 12 ? near[1] : Math.max(1, Math.round((event.clientY - box.top) / box.height * log.dataset.total))
+    location.hash = 'L' + line
+  })
+  rule()
+  setInterval(() => document.hidden || log.dataset.total > 200000 || rule(), 5000)
   addEventListener('hashchange', showMarked)
   log.addEventListener('click', event => {
     const number = event.target.closest('.n')

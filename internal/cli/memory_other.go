@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// HideMemory does nothing on this system.
+func HideMemory() {}
