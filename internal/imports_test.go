@@ -104,7 +104,7 @@ var imports = map[string]string{
 	"stack/stacktest": "",
 	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
 	"cli/host":        "cli executor executor/docker executor/process pythonenv",
-	"cli/remote":      "api checkout cli diag flowfile git inputfile pipeline prefectfile pythoninputs source stack stack/planfile termview",
+	"cli/remote":      "api checkout cli definition diag flowfile git inputfile pipeline prefectfile source stack stack/planfile termview",
 	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci image localpipeline notify pipeline runner secret server source store termview",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
@@ -167,6 +167,7 @@ var outside = map[string]string{
 	"pgregory.net/rapid":                     "", // tests only
 	"github.com/google/go-cmp":               "executor/executortest workspace/workspacetest",
 	"github.com/rogpeppe/go-internal":        "",
+	"github.com/anishathalye/porcupine":      "", // tests only
 	"go.uber.org/goleak":                     "",
 }
 

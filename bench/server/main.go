@@ -27,8 +27,16 @@ func main() {
 	refline := flag.String("refline", "bin/refline", "the program")
 	rounds := flag.Int("rounds", 15, "rounds of the small measurements; the median counts")
 	files := flag.Int("files", 10000, "files of the large repository")
+	runs := flag.Int("million", 0, "instead measure beside this many generated runs, such as 1000000")
+	postgres := flag.String("postgres", "", "with -million: URL of a PostgreSQL whose user may create databases; without, SQLite is measured")
 	flag.Parse()
-	if err := measure(*refline, *rounds, *files); err != nil {
+	var err error
+	if *runs > 0 {
+		err = million(*refline, *postgres, *runs)
+	} else {
+		err = measure(*refline, *rounds, *files)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
@@ -36,11 +44,12 @@ func main() {
 
 // bench is a server at work and the repositories of its flows.
 type bench struct {
-	dir    string
-	rounds int
-	client *api.Client
-	server *exec.Cmd
-	flows  map[string]api.Flow
+	dir      string
+	rounds   int
+	database string // "" for SQLite
+	client   *api.Client
+	server   *exec.Cmd
+	flows    map[string]api.Flow
 }
 
 const chainJobs = 100
@@ -272,7 +281,7 @@ func (b *bench) start(program string) (time.Duration, error) {
 	began := time.Now()
 	b.server = exec.Command(program, "server", "--listen", "127.0.0.1:0", "--data", data)
 	b.server.Stderr = os.Stderr
-	b.server.Env = append(os.Environ(), "HOME="+b.dir)
+	b.server.Env = append(os.Environ(), "HOME="+b.dir, "REFLINE_DATABASE="+b.database)
 	if err := b.server.Start(); err != nil {
 		return 0, err
 	}

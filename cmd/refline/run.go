@@ -9,6 +9,7 @@ import (
 
 	"refline/internal/cli"
 	"refline/internal/cli/host"
+	"refline/internal/definition"
 	"refline/internal/engine"
 	"refline/internal/executor/docker"
 	"refline/internal/localrun"
@@ -132,7 +133,8 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *cli.Env) {
 func (o *runOptions) dryRun(e *cli.Env, words []string) (p pipelineOptions, jobs []string) {
 	p = o.pipelineOptions
 	if p.File == "" && len(words) > 0 {
-		if info, err := os.Stat(e.Path(words[0])); err == nil && info.Mode().IsRegular() {
+		file, _ := definition.SplitFlow(words[0])
+		if info, err := os.Stat(e.Path(file)); err == nil && info.Mode().IsRegular() {
 			p.File, words = words[0], words[1:]
 		}
 	}

@@ -213,9 +213,12 @@ type JobSource struct {
 
 	Depth      int      `json:"depth,omitempty"`      // 0: all of the history
 	Submodules string   `json:"submodules,omitempty"` // "", normal, recursive
-	LFS        bool     `json:"lfs,omitempty"`
+	LFS        bool     `json:"lfs,omitempty"`        // if the runner has git-lfs
 	Sparse     []string `json:"sparse,omitempty"`
 	NoFiles    bool     `json:"no_files,omitempty"` // only .git: GIT_CHECKOUT=false
+
+	SubmodulePaths string `json:"submodule_paths,omitempty"` // as GIT_SUBMODULE_PATHS
+	ForceHTTPS     bool   `json:"force_https,omitempty"`     // submodules of the project's server come by https
 
 	Access JobCredentials `json:"access,omitzero"`
 	CA     string         `json:"ca,omitempty"` // certificates of a private authority, PEM

@@ -35,7 +35,8 @@ type Runner struct {
 	Tags      []string  `json:"tags,omitempty"`
 	Protected bool      `json:"protected,omitempty" doc:"takes jobs of protected refs only"`
 	Draining  bool      `json:"draining,omitempty"`
-	Version   string    `json:"version,omitempty"`
+	Version   string    `json:"version,omitempty" doc:"of its program"`
+	System    string    `json:"system,omitempty" doc:"such as linux/amd64"`
 	Executors []string  `json:"executors,omitempty"`
 	Online    bool      `json:"online,omitempty"`
 	Seen      time.Time `json:"seen,omitzero" doc:"when it was online last"`

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"sort"
@@ -229,4 +230,46 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("restored something that is not a backup: %+v", sum)
 		}
 	})
+}
+
+// movingBlobs moves a log from its folder to the blobs after they were listed.
+type movingBlobs struct {
+	blob.Store
+	move func()
+}
+
+func (m movingBlobs) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		for info, err := range m.Store.List(ctx, prefix, after) {
+			if !yield(info, err) {
+				return
+			}
+		}
+		m.move()
+	}
+}
+
+// TestLogMovesMeanwhile: a log that moves to the blob store during a backup was in
+// neither part of it.
+func TestLogMovesMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := storetest.Open(t, filepath.Join(dir, "refline.db"))
+	logs := filepath.Join(dir, "logs")
+	path := filepath.Join(logs, "7", "12.log")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	blobs := movingBlobs{Store: folder(t, filepath.Join(dir, "blobs")), move: func() {
+		if err := os.Remove(path); err != nil {
+			t.Error(err)
+		}
+	}}
+	wrote, err := backup.Write(t.Context(), io.Discard, backup.Source{Store: s, Blobs: blobs, Logs: logs, Version: "test", Now: time.Now})
+	if err != nil || wrote.Logs != 1 {
+		t.Errorf("wrote %+v, %v; want a log", wrote, err)
+	}
 }

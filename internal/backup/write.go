@@ -85,10 +85,11 @@ func (w *writer) all() error {
 	if err != nil {
 		return err
 	}
-	if err := w.blobs(); err != nil {
+	// A log may move from the folder to the blobs meanwhile, never the other way.
+	if err := w.logs(); err != nil {
 		return err
 	}
-	if err := w.logs(); err != nil {
+	if err := w.blobs(); err != nil {
 		return err
 	}
 	return w.json(endName, end{Entries: w.entries})

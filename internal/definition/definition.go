@@ -26,8 +26,10 @@ import (
 
 // Request says which pipeline is wanted.
 type Request struct {
-	Source  source.Project
-	File    string // path in the repository; "" for the default, see [DefaultFile]
+	Source source.Project
+	// File is the path in the repository; "" for the default, see [DefaultFile]. Of a
+	// Python file with several flows it may name one: FILE:FLOW.
+	File    string
 	Content []byte // the configuration itself; then File only names it
 
 	Trigger    pipeline.Trigger
@@ -67,7 +69,8 @@ type Definition struct {
 	File    string
 	Trigger pipeline.Trigger
 	Facts   gitlabci.Facts
-	Script  bool // File is a script, not a configuration
+	Script  bool   // File is a script, not a configuration
+	Flow    string // the flow of a Python file that the request names
 	// OtherInputs says that it takes inputs that are not declared.
 	OtherInputs bool
 
@@ -82,7 +85,8 @@ type Definition struct {
 // Compile makes the pipeline that the request means. Errors of the
 // configuration are findings of the result, except those of Jsonnet.
 func Compile(ctx context.Context, r Request) (*Definition, error) {
-	d := &Definition{File: r.File, Trigger: r.Trigger, variables: r.Variables}
+	d := &Definition{Trigger: r.Trigger, variables: r.Variables}
+	d.File, d.Flow = SplitFlow(r.File)
 	var err error
 	if d.File == "" {
 		if d.File, err = DefaultFile(ctx, r.Source); err != nil {
@@ -181,7 +185,7 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 	}
 	var script pythonScript
 	if isPython(d.File, data) {
-		if script, err = readPython(ctx, d.File, data); err != nil {
+		if script, err = readPython(ctx, d.File, d.Flow, data); err != nil {
 			return false, err
 		}
 	}
@@ -190,9 +194,16 @@ func (d *Definition) compileScript(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	d.command = strings.Join(scriptCommand(path.Clean(d.File), data), " ")
+	if d.Flow != "" {
+		d.command = strings.Join(flowCommand(d.File, d.Flow, data), " ")
+	}
 	d.Script, d.script, d.OtherInputs, d.Result = true, script.inputs, !script.typed || script.any, &gitlabci.Result{Pipeline: p, Files: []gitlabci.Source{d.input.Root}}
 	if script.finding != nil {
 		d.Findings = diag.List{*script.finding}
+	}
+	if d.Findings.HasErrors() {
+		d.Pipeline = nil
+		return true, nil
 	}
 	if wrong := script.check(d.File, inputs); len(wrong) > 0 {
 		d.Pipeline, d.Findings = nil, wrong

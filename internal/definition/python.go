@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,87 +18,107 @@ import (
 // pythonScript is what the source of a Python script says of its inputs.
 type pythonScript struct {
 	flow    string // the function to call; "": the file runs as it is
+	named   bool   // the request names it
 	prefect prefectUse
 	typed   bool // inputs says what the script takes
 	any     bool // it takes others too
 	inputs  []pythoninputs.Input
-	finding *diag.Finding // why nothing is known
+	finding *diag.Finding // why nothing is known, or why it cannot run
 }
 
-// prefectUse is how a script without a function to call uses Prefect.
-type prefectUse int
-
-const (
-	prefectNone   prefectUse = iota
-	prefectCalled            // it calls flows of Prefect by itself
-	prefectBlock             // it defines one by "with Flow(…)", as Prefect 1 does
-)
-
-// usesPrefect looks at imports and blocks as text: another file may be seen as one that
-// uses Prefect, and then runs as it is.
-func usesPrefect(source []byte) prefectUse {
-	switch {
-	case !regexp.MustCompile(`(?m)^[ \t]*(from|import)[ \t]+prefect\b`).Match(source):
-		return prefectNone
-	case regexp.MustCompile(`(?m)^with[ \t]+(prefect\.)?Flow\(|^\w+[ \t]*=[ \t]*(prefect\.)?Flow\(`).Match(source):
-		return prefectBlock
+// SplitFlow splits FILE.py:FLOW, which names a flow of a Python file that may have
+// several. flow is "" without one.
+func SplitFlow(name string) (file, flow string) {
+	i := strings.LastIndexByte(name, ':')
+	if i < 0 || i == len(name)-1 || !strings.EqualFold(path.Ext(name[:i]), ".py") || strings.ContainsRune(name[i:], '/') {
+		return name, ""
 	}
-	return prefectCalled
+	return name[:i], name[i+1:]
 }
 
-// readPython reads the inputs of a script. A file with a flow that does not call it by
-// itself is started through the package refline, which calls the flow.
-func readPython(ctx context.Context, file string, source []byte) (pythonScript, error) {
-	out, err := readInputs(ctx, file, source)
-	if err == nil && out.flow == "" {
-		out.prefect = usesPrefect(source)
+// JoinFlow is FILE:FLOW, the file alone if flow is "".
+func JoinFlow(file, flow string) string {
+	if flow == "" {
+		return file
 	}
-	return out, err
+	return file + ":" + flow
 }
 
-func readInputs(ctx context.Context, file string, source []byte) (pythonScript, error) {
-	var out pythonScript
-	if !bytes.Contains(source, []byte("flow")) && !bytes.Contains(source, []byte("argparse")) {
-		return out, nil // nothing that could be known
-	}
-	unknown := func(line int, format string, args ...any) pythonScript {
-		return pythonScript{finding: &diag.Finding{
-			Place: diag.Place{File: file, Line: max(line, 1)}, Level: diag.Warning, Rule: "untyped-inputs",
-			Message: fmt.Sprintf(format, args...) + "; its inputs are given as text and not checked, and it runs as a plain script",
-		}}
+// PythonFlows names the flows of a Python file, each as FILE:FLOW, if it has several
+// and does not say which one it means; else it is the file.
+func PythonFlows(ctx context.Context, file string, source []byte) ([]string, error) {
+	if !isPython(file, source) || !bytes.Contains(source, []byte("flow")) {
+		return []string{file}, nil
 	}
 	s, err := pythoninputs.Read(ctx, source)
-	if errs.Is(err, errs.Unavailable) {
-		return unknown(0, "the inputs of %s are not read: %v", path.Base(file), err), nil
+	if errs.Is(err, errs.NotFound) {
+		return []string{file}, nil // compiling reports it
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Flows) < 2 || s.Attribute || s.Called {
+		return []string{file}, nil
+	}
+	list := s.Names()
+	for i, name := range list {
+		list[i] = JoinFlow(file, name)
+	}
+	return list, nil
+}
+
+// readInputs reads what a script takes, and which flow of it is called.
+func readInputs(ctx context.Context, file, flow string, source []byte) (pythonScript, error) {
+	out := pythonScript{flow: flow, named: flow != ""}
+	if flow == "" && !mayHaveInputs(source) {
+		return out, nil
+	}
+	report := func(level diag.Level, line int, rule, format string, args ...any) pythonScript {
+		return pythonScript{flow: flow, named: flow != "", finding: &diag.Finding{
+			Place: diag.Place{File: file, Line: max(line, 1)}, Level: level, Rule: rule, Message: fmt.Sprintf(format, args...),
+		}}
+	}
+	unknown := func(line int, format string, args ...any) pythonScript {
+		plain := ", and it runs as a plain script"
+		if flow != "" {
+			plain = ""
+		}
+		return report(diag.Warning, line, "untyped-inputs", "%s; its inputs are given as text and not checked%s", fmt.Sprintf(format, args...), plain)
+	}
+	base := path.Base(file)
+	s, err := pythoninputs.Read(ctx, source)
+	if errs.Is(err, errs.NotFound) {
+		return unknown(0, "the inputs of %s are not read: %v", base, err), nil
 	}
 	if err != nil {
 		return out, err
 	}
 	if s.Error != "" {
-		return unknown(s.Line, "the inputs of %s cannot be read: %s", path.Base(file), s.Error), nil
+		return unknown(s.Line, "the inputs of %s cannot be read: %s", base, s.Error), nil
 	}
-	if s.Options != nil {
-		return pythonScript{typed: true, inputs: s.Options}, nil
-	}
-	if f, ok := s.Find(""); ok && !s.Called {
-		return pythonScript{flow: f.Function, typed: true, any: f.Any, inputs: f.Inputs}, nil
+	f, found := s.Find(flow)
+	switch {
+	case flow != "" && !found && len(s.Flows) == 0:
+		return report(diag.Error, 1, "no-flow", "%s has no function with @flow", base), nil
+	case flow != "" && !found:
+		return report(diag.Error, 1, "no-flow", "%s has no flow %q%s; it has %s", base, flow, diag.DidYouMean(flow, s.Names()), strings.Join(s.Names(), ", ")), nil
+	case flow == "" && s.Options != nil:
+		return pythonScript{typed: true, any: s.More, inputs: s.Options}, nil
+	case flow == "" && s.Unread != "":
+		return report(diag.Info, 1, "untyped-inputs", "the inputs of %s are not read: %s; they are given as text and not checked", base, s.Unread), nil
+	case flow == "" && s.Called:
+		return out, nil
+	case found:
+		return pythonScript{flow: f.Function, named: flow != "", typed: true, any: f.Any, inputs: f.Inputs}, nil
+	case len(s.Flows) > 1:
+		return report(diag.Error, s.Flows[0].Line, "several-flows", "%s has several flows; name one: %s:%s", base, file, strings.Join(s.Names(), ", "+file+":")), nil
 	}
 	return out, nil
 }
 
-// command is what starts the script, from what would start it as it is: through the
-// package refline if that calls its flow, or shows the flows of Prefect that it calls.
-func (p pythonScript) command(file string, plain []string) []string {
-	python, target := plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]
-	switch {
-	case p.flow != "":
-		return append(python, "-m", "refline", quote(file+":"+p.flow))
-	case p.prefect == prefectBlock:
-		return append(python, "-m", "refline", target)
-	case p.prefect == prefectCalled:
-		return append(python, "-m", "refline", "--script", target)
-	}
-	return plain
+// mayHaveInputs reports whether the source names something that inputs are read from.
+func mayHaveInputs(source []byte) bool {
+	return slices.ContainsFunc([]string{"flow", "argparse", "click", "typer"}, func(word string) bool { return bytes.Contains(source, []byte(word)) })
 }
 
 // check compares given inputs with what the script takes.
@@ -124,6 +143,9 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 			}
 		}
 	}
+	if name, wrong := pythoninputs.CheckPlaces(p.inputs, given); wrong != "" {
+		report(1, name, "input", "%s", wrong)
+	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !p.any && !slices.Contains(names, name) {
 			takes := "it takes none"
@@ -136,16 +158,17 @@ func (p pythonScript) check(file string, given map[string]string) diag.List {
 	return list
 }
 
-// arguments are the words that give the inputs to the script.
+// arguments are the words that give the inputs to the script, quoted for a shell. args
+// are those of a script whose inputs are not known, in the order of the names.
 func (p pythonScript) arguments(given map[string]string, args []string) []string {
 	var out []string
-	for i, name := range slices.Sorted(maps.Keys(given)) { // as args are sorted
-		at := slices.IndexFunc(p.inputs, func(in pythoninputs.Input) bool { return in.Name == name })
-		if at < 0 || !p.inputs[at].Switch {
+	for i, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.ContainsFunc(p.inputs, func(in pythoninputs.Input) bool { return in.Name == name && in.Command() }) {
 			out = append(out, args[i])
-		} else if given[name] == "true" {
-			out = append(out, quote("--"+name))
 		}
+	}
+	for _, word := range pythoninputs.Words(p.inputs, given) {
+		out = append(out, quote(word))
 	}
 	return out
 }

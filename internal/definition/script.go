@@ -26,8 +26,8 @@ func isScript(file string, head []byte) bool {
 }
 
 // scriptPipeline makes the pipeline of one job that runs a script. file is its
-// path in the repository, with slashes. The job is named by the file without
-// its extension and runs at the repository's root; a Python script finds
+// path in the repository, with slashes. The job is named by the flow if the
+// request names one, else by the file without its extension, and runs at the repository's root; a Python script finds
 // modules in its own folder and at the root. An input K=V reaches it as the
 // argument --K=V and as the variable REFLINE_INPUT_K, where characters that a
 // variable's name cannot have are "_", and K is also there in upper case.
@@ -43,8 +43,7 @@ func scriptPipeline(file string, head []byte, inputs map[string]string, script p
 	if err != nil {
 		return nil, err
 	}
-	command := scriptCommand(file, head)
-	command = script.command(file, command)
+	command := script.command(file, head)
 	args = script.arguments(inputs, args)
 	if isPython(file, head) {
 		vars = append(pythonVariables(file), vars...)
@@ -52,6 +51,9 @@ func scriptPipeline(file string, head []byte, inputs map[string]string, script p
 	name := strings.TrimSuffix(path.Base(file), path.Ext(file))
 	if name == "" {
 		name = path.Base(file)
+	}
+	if script.named {
+		name = script.flow
 	}
 	job := pipeline.Job{
 		Name: name, Base: name, Stage: "test", When: pipeline.WhenOnSuccess,
@@ -137,6 +139,11 @@ func scriptCommand(file string, head []byte) []string {
 		// A kernel gives all that follows the interpreter as one argument.
 		return []string{quote(interpreter), quote(argument), target}
 	}
+}
+
+// flowCommand gives the words that call one flow of a Python file.
+func flowCommand(file, flow string, head []byte) []string {
+	return []string{scriptCommand(file, head)[0], "-m", "refline", quote(path.Clean(file) + ":" + flow)}
 }
 
 // shebang reads the first line; both are empty when there is none.

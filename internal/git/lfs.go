@@ -11,11 +11,26 @@ import (
 	"refline/internal/errs"
 )
 
+// HasLFS reports whether git-lfs is here.
+func HasLFS() bool {
+	_, err := exec.LookPath("git-lfs")
+	return err == nil
+}
+
+// UsesLFS reports whether the .gitattributes file at the top of a checkout names LFS.
+func UsesLFS(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, ".gitattributes"))
+	return err == nil && strings.Contains(string(text), "filter=lfs")
+}
+
 // pullLFS replaces the pointers in a checkout with their files, which are stored
 // once for all checkouts of the repository. It sets the checkout up as "git lfs
 // install --local" would, so that git status stays quiet.
 func (r *Remote) pullLFS(ctx context.Context, c Resolved, dst string, standalone bool) error {
-	if _, err := exec.LookPath("git-lfs"); err != nil {
+	if !HasAttributes(dst) {
+		return nil // no file can be one of LFS
+	}
+	if !HasLFS() {
 		return errs.E(errs.NotFound, "%s needs git-lfs, which is not on the PATH; install it, or run without LFS", c.describe())
 	}
 	storage := setting{"lfs.storage", filepath.ToSlash(filepath.Join(r.dir, "lfs"))}

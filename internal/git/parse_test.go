@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -305,5 +307,26 @@ func TestTail(t *testing.T) {
 	}
 	if !bytes.HasSuffix(w.buf, []byte("098099")) || len(w.buf) > 20 {
 		t.Errorf("kept %q", w.buf)
+	}
+}
+
+// TestOutputLimit: a process that writes more than its limit is stopped. The limit did
+// not hold for what exec copies by ReadFrom.
+func TestOutputLimit(t *testing.T) {
+	t.Parallel()
+	dir, env := t.TempDir(), os.Environ()
+	list := func(n int, limit int64) error {
+		file := filepath.Join(dir, strconv.Itoa(n))
+		if err := os.WriteFile(file, bytes.Repeat([]byte("[a]\n\tb = "+strings.Repeat("x", 90)+"\n"), n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := process{args: []string{"config", "--file", file, "--list"}, dir: dir, env: env, limit: limit}.output(t.Context())
+		return err
+	}
+	if err := list(10, 1<<20); err != nil {
+		t.Error(err)
+	}
+	if err := list(1000, 10_000); !errors.Is(err, errTooMuch) {
+		t.Errorf("got %v, want %v", err, errTooMuch)
 	}
 }

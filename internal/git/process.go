@@ -76,12 +76,12 @@ func (p process) output(ctx context.Context) ([]byte, error) {
 		if p.said != nil {
 			*p.said = stderr.String()
 		}
-		return stdout.Bytes(), nil
+		return stdout.text.Bytes(), nil
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("git %s: %w", p.verb(), context.Cause(ctx))
 	}
-	return stdout.Bytes(), p.explain(err, stderr.String())
+	return stdout.text.Bytes(), p.explain(err, stderr.String())
 }
 
 func (p process) explain(err error, stderr string) error {
@@ -171,19 +171,20 @@ func (p process) memory() uint64 {
 	return program + 12*uint64(p.limit)
 }
 
-// bounded keeps what is written to it, up to a limit.
+// bounded keeps what is written to it, up to a limit. The buffer is not embedded: its
+// ReadFrom would go around the limit.
 type bounded struct {
-	bytes.Buffer
+	text  bytes.Buffer
 	limit int64 // 0 for none
 	over  func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.limit > 0 && int64(b.Len()+len(p)) > b.limit {
+	if b.limit > 0 && int64(b.text.Len()+len(p)) > b.limit {
 		b.over()
 		return 0, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	return b.text.Write(p)
 }
 
 // tail keeps the end of what is written to it.

@@ -183,12 +183,13 @@ func (c *Compiled) compile(ctx context.Context, p *Place, o *Options, r definiti
 }
 
 // findFile gives the path of the file that -f names from the root of the
-// repository; "" for the default.
+// repository, with the flow that it names; "" for the default.
 func (c *Compiled) findFile(ctx context.Context, p *Place, o *Options) (string, error) {
 	if o.File == "" || o.Content != nil {
 		return o.File, nil
 	}
-	name, where := o.File, c.Project.At()
+	named, flow := definition.SplitFlow(o.File)
+	name, where := named, c.Project.At()
 	if c.Root != "" {
 		rel, err := filepath.Rel(git.RealPath(c.Root), realFile(p.path(name)))
 		if err != nil || !filepath.IsLocal(rel) {
@@ -197,14 +198,14 @@ func (c *Compiled) findFile(ctx context.Context, p *Place, o *Options) (string, 
 		name, where = filepath.ToSlash(rel), c.Project.Name()
 	}
 	name = strings.TrimPrefix(name, "./")
-	if err := c.checkRegular(o.File, filepath.Join(c.Root, filepath.FromSlash(name))); err != nil {
+	if err := c.checkRegular(named, filepath.Join(c.Root, filepath.FromSlash(name))); err != nil {
 		return "", err
 	}
 	found, err := c.Project.Exists(ctx, name)
 	if err == nil && !found {
-		err = errs.E(errs.NotFound, "no file %s in %s%s", name, where, c.nearFile(p, o.File))
+		err = errs.E(errs.NotFound, "no file %s in %s%s", name, where, c.nearFile(p, named))
 	}
-	return name, err
+	return definition.JoinFlow(name, flow), err
 }
 
 // checkRegular refuses what cannot be read as a file of the working tree.

@@ -16,6 +16,7 @@ import (
 
 // looksLikeFile reports whether a word of a command line is meant as a file.
 func looksLikeFile(word string) bool {
+	word, _ = definition.SplitFlow(word)
 	return strings.ContainsRune(word, '/') || slices.Contains([]string{".py", ".sh", ".yml", ".yaml", ".jsonnet"}, path.Ext(word))
 }
 

@@ -19,9 +19,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -180,6 +182,39 @@ func (d *Dir) Clear(id ID) error {
 		}
 		return storageError(err)
 	}
+}
+
+// Here goes through the logs that have a file in the folder.
+func (d *Dir) Here() iter.Seq2[ID, error] {
+	return func(yield func(ID, error) bool) {
+		runs, err := os.ReadDir(d.path)
+		if err != nil {
+			yield(ID{}, storageError(err))
+			return
+		}
+		for _, run := range runs {
+			files, err := os.ReadDir(filepath.Join(d.path, run.Name()))
+			if ignoreMissing(err) != nil {
+				yield(ID{}, storageError(err))
+				return
+			}
+			for _, f := range files {
+				name, isLog := strings.CutSuffix(f.Name(), ".log")
+				id, err := parseID(run.Name(), name)
+				if isLog && err == nil && !yield(id, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func parseID(run, attempt string) (id ID, err error) {
+	if id.Run, err = strconv.ParseInt(run, 10, 64); err != nil {
+		return id, err
+	}
+	id.Attempt, err = strconv.ParseInt(attempt, 10, 64)
+	return id, err
 }
 
 // Remove deletes all logs of a run in the folder. What is in a blob store stays.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"refline/internal/blob"
@@ -170,9 +171,10 @@ type Archived struct {
 }
 
 // Archive finishes a log, ships it, and removes it from the folder. From then on
-// it is read from the blob store. It may be called again. Conflict if somebody
-// writes the log meanwhile. A log without a byte has no blob.
-func (d *Dir) Archive(ctx context.Context, id ID) (Archived, error) {
+// it is read from the blob store. It may be called again. keep is called when all of
+// the log is in the blob store and before it is removed here; its error keeps the log.
+// Conflict if somebody writes the log meanwhile. A log without a byte has no blob.
+func (d *Dir) Archive(ctx context.Context, id ID, keep func(Archived) error) (Archived, error) {
 	s := d.shipment(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,42 +198,54 @@ func (d *Dir) Archive(ctx context.Context, id ID) (Archived, error) {
 	for _, m := range list {
 		a.StoredBytes += m.stored
 	}
-	return a, d.replaceLocal(ctx, id, &a, list)
+	return a, d.replaceLocal(ctx, id, &a, list, keep)
 }
 
 // replaceLocal describes a log and removes its files if the members have all of
 // it.
-func (d *Dir) replaceLocal(ctx context.Context, id ID, a *Archived, list []member) error {
+func (d *Dir) replaceLocal(ctx context.Context, id ID, a *Archived, list []member, keep func(Archived) error) error {
 	before, err := os.Stat(d.file(id, ".log"))
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
 		return storageError(err)
 	}
-	in, err := d.reader(ctx, id, 0)
-	if errs.Is(err, errs.NotFound) {
-		return nil // not a byte
+	end := endOf(list)
+	// The file here may be the beginning of a log that another server went on with.
+	if missing || before.Size() < end {
+		err = d.describe(newMemberReader(ctx, d.blobs, id, list, 0), a)
+	} else if file, rerr := d.read(id); rerr == nil {
+		err = d.describe(file, a)
+	} else {
+		err = rerr
 	}
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	count := lineCounter{out: h}
-	a.Bytes, err = io.Copy(&count, in)
-	if err = errors.Join(err, in.Close()); err != nil {
-		return storageError(err)
+	if a.Bytes != end {
+		return errs.E(errs.Conflict, "%s was written while it was stored: store it again", id)
 	}
-	a.Lines, a.SHA256 = count.lines, hex.EncodeToString(h.Sum(nil))
-	if missing {
-		return nil
+	if err := keep(*a); err != nil || missing {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, err := os.Stat(d.file(id, ".log"))
-	if err != nil || d.open[id] != nil || now.Size() != endOf(list) || now.Size() != a.Bytes || !now.ModTime().Equal(before.ModTime()) {
+	if err != nil || d.open[id] != nil || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
 		return errs.E(errs.Conflict, "%s was written while it was stored: store it again", id)
 	}
 	delete(d.shipments, id)
-	return storageError(errors.Join(os.Remove(d.file(id, ".log")), ignoreMissing(os.Remove(d.file(id, ".idx")))))
+	err = errors.Join(os.Remove(d.file(id, ".log")), ignoreMissing(os.Remove(d.file(id, ".idx"))))
+	_ = os.Remove(filepath.Dir(d.file(id, ""))) // if it was the last one of the run
+	return storageError(err)
+}
+
+// describe reads a log to its end.
+func (d *Dir) describe(in io.ReadCloser, a *Archived) error {
+	h := sha256.New()
+	count := lineCounter{out: h}
+	n, err := io.Copy(&count, in)
+	a.Bytes, a.Lines, a.SHA256 = n, count.lines, hex.EncodeToString(h.Sum(nil))
+	return storageError(errors.Join(err, in.Close()))
 }
 
 func ignoreMissing(err error) error {

@@ -214,7 +214,7 @@ func TestArchive(t *testing.T) {
 		want := linesAt(t, d)
 		followed := make(chan string, 1)
 		go func() { followed <- follow(t, d, 0) }()
-		a, err := d.Archive(t.Context(), id)
+		a, err := d.Archive(t.Context(), id, nothing)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,10 +225,10 @@ func TestArchive(t *testing.T) {
 		if got := <-followed; got != text {
 			t.Errorf("a follower got %d bytes", len(got))
 		}
-		if left, err := os.ReadDir(filepath.Join(path, "7")); err != nil || len(left) > 0 {
+		if left, err := os.ReadDir(path); err != nil || len(left) > 0 {
 			t.Errorf("left in the folder: %v, %v", left, err)
 		}
-		again, err := d.Archive(t.Context(), id)
+		again, err := d.Archive(t.Context(), id, nothing)
 		if err != nil || again != a {
 			t.Errorf("again: %+v, %v", again, err)
 		}
@@ -264,7 +264,7 @@ func TestArchive(t *testing.T) {
 		if got := content(t, d); got != text+"!" {
 			t.Errorf("after a late byte: %d bytes", len(got))
 		}
-		if a, err = d.Archive(t.Context(), id); err != nil || a.Bytes != int64(len(text))+1 {
+		if a, err = d.Archive(t.Context(), id, nothing); err != nil || a.Bytes != int64(len(text))+1 {
 			t.Errorf("archived again: %+v, %v", a, err)
 		}
 		if err := d.Clear(id); err != nil {
@@ -312,6 +312,53 @@ func follow(t *testing.T, d *logfile.Dir, offset int64) string {
 	return got.String()
 }
 
+func nothing(logfile.Archived) error { return nil }
+
+// TestArchiveKeepsOnError: a log whose row could not be written stays in the folder, and
+// the beginning of a log that another server went on with does not hide the rest.
+func TestArchiveKeepsOnError(t *testing.T) {
+	t.Parallel()
+	blobs := folderOfBlobs(t)
+	path := t.TempDir()
+	d := open(t, path, 0)
+	d.UseBlobs(blobs)
+	add(t, d, 0, "one\n")
+	ship(t, d, 4)
+	if err := d.Finish(id); err != nil {
+		t.Fatal(err)
+	}
+	other := openShared(t, blobs)
+	if n, err := other.Append(id, 4, []byte("two\n")); err != nil || n != 8 {
+		t.Fatalf("the other server: %d, %v", n, err)
+	}
+	if _, err := other.Archive(t.Context(), id, nothing); err != nil {
+		t.Fatal(err)
+	}
+	fault := errors.New("the database does not answer")
+	if _, err := d.Archive(t.Context(), id, func(logfile.Archived) error { return fault }); !errors.Is(err, fault) {
+		t.Errorf("got %v, want the error of keep", err)
+	}
+	here := func() (list []logfile.ID) {
+		for id, err := range d.Here() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, id)
+		}
+		return list
+	}
+	if got := here(); len(got) != 1 || got[0] != id {
+		t.Errorf("in the folder: %v, want %v", got, id)
+	}
+	a, err := d.Archive(t.Context(), id, nothing)
+	if err != nil || a.Bytes != 8 || a.Lines != 2 {
+		t.Errorf("got %+v, %v; want 8 bytes, 2 lines", a, err)
+	}
+	if got := content(t, d); got != "one\ntwo\n" || len(here()) != 0 {
+		t.Errorf("got %q, in the folder %v", got, here())
+	}
+}
+
 func TestArchiveOfNothing(t *testing.T) {
 	t.Parallel()
 	d := openShared(t, folderOfBlobs(t))
@@ -319,7 +366,7 @@ func TestArchiveOfNothing(t *testing.T) {
 		if err := f(); err != nil {
 			t.Fatal(err)
 		}
-		if a, err := d.Archive(t.Context(), id); err != nil || a.Bytes != 0 {
+		if a, err := d.Archive(t.Context(), id, nothing); err != nil || a.Bytes != 0 {
 			t.Errorf("got %+v, %v", a, err)
 		}
 	}
@@ -335,7 +382,7 @@ func TestDamagedMember(t *testing.T) {
 	d := openShared(t, blobs)
 	text := longText(member + 100)
 	add(t, d, 0, text)
-	if _, err := d.Archive(t.Context(), id); err != nil {
+	if _, err := d.Archive(t.Context(), id, nothing); err != nil {
 		t.Fatal(err)
 	}
 	keys := blobtest.Keys(t, blobs, "", "")
@@ -404,11 +451,11 @@ func TestShipFails(t *testing.T) {
 			t.Errorf("%d: durable %d, %v", i, durable, err)
 		}
 	}
-	if _, err := d.Archive(t.Context(), id); err == nil {
+	if _, err := d.Archive(t.Context(), id, nothing); err == nil {
 		t.Error("archived without a store")
 	}
 	blobs.fail = false
-	a, err := d.Archive(t.Context(), id)
+	a, err := d.Archive(t.Context(), id, nothing)
 	if err != nil || a.Bytes != int64(len(text)/20*20) {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -165,6 +165,9 @@ func (m *maker) run(ctx context.Context, what string, args ...string) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
+		if offline := offline(what, tail.String()); offline != nil {
+			return offline
+		}
 		return errs.E(errs.Invalid, "%s: %s: %w: %s", what, filepath.Base(args[0]), err, lastError(tail.String()))
 	}
 	return nil

@@ -26,6 +26,9 @@ func (i Input) Check(value string) string {
 		if err != nil {
 			return fmt.Sprintf("%q is not a whole number", value)
 		}
+		if i.Repeat && (n < 0 || n > maxInputs) {
+			return fmt.Sprintf("%d is not between 0 and %d", n, maxInputs)
+		}
 		return i.bounds(float64(n))
 	case TypeNumber:
 		n, err := strconv.ParseFloat(value, 64)
@@ -44,9 +47,10 @@ func (i Input) Check(value string) string {
 	case TypeDatetime:
 		return checkTime(value)
 	case TypeList:
-		var list []json.RawMessage
-		if json.Unmarshal([]byte(value), &list) != nil {
+		if list, ok := i.elements(value); !ok {
 			return fmt.Sprintf(`%q is not a list such as ["a", "b"]`, value)
+		} else if i.Words > 0 && len(list) != i.Words {
+			return fmt.Sprintf("%q has not %d elements", value, i.Words)
 		}
 	case TypeJSON:
 		if !json.Valid([]byte(value)) {
@@ -90,14 +94,49 @@ func bound(sign string, n float64, open bool) string {
 // Needed reports whether there is no run without a value.
 func (i Input) Needed() bool { return !i.HasDefault }
 
-// Find returns the flow of that name or function; the first one if name is "".
+// elements reads a list. What a command line takes several times may also be given as
+// one element.
+func (i Input) elements(value string) (list []string, ok bool) {
+	var raw []json.RawMessage
+	if json.Unmarshal([]byte(value), &raw) != nil {
+		return []string{value}, i.Command() && !strings.HasPrefix(value, "[")
+	}
+	for _, r := range raw {
+		var text string
+		if json.Unmarshal(r, &text) != nil {
+			text = string(r)
+		}
+		list = append(list, text)
+	}
+	return list, true
+}
+
+// Find returns the flow of that name or function; without a name the one that is
+// certainly meant.
 func (s *Script) Find(name string) (Flow, bool) {
+	if name == "" {
+		name = s.Chosen
+	}
 	for _, f := range s.Flows {
-		if name == "" || f.Name == name || f.Function == name {
+		if name != "" && f.Function == name {
+			return f, true
+		}
+	}
+	for _, f := range s.Flows {
+		if name != "" && f.Name == name {
 			return f, true
 		}
 	}
 	return Flow{}, false
+}
+
+// Names are the functions of the flows.
+func (s *Script) Names() []string {
+	names := make([]string, len(s.Flows))
+	for i, f := range s.Flows {
+		names[i] = f.Function
+	}
+	return names
 }
 
 // DefaultText is the default as an input is given, if it is a literal: None is no text.

@@ -2,6 +2,7 @@ package pythoninputs
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -63,39 +64,6 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-func TestArgparse(t *testing.T) {
-	t.Parallel()
-	needPython(t)
-	const begin = "import argparse\np = argparse.ArgumentParser()\n"
-	for name, c := range map[string]struct {
-		source string
-		want   []Input // nil: not certain
-	}{
-		"options": {begin + "p.add_argument('-d', '--day', required=True, help='which')\np.add_argument('--n', type=int, default=3)\np.add_argument('--mode', choices=['a', 'b'])\np.add_argument('--dry-run', action='store_true')\n", []Input{
-			{Name: "day", Type: TypeText, Help: "which"}, {Name: "n", Type: TypeInteger, HasDefault: true, Default: json.RawMessage("3")},
-			{Name: "mode", Type: TypeText, HasDefault: true, Options: []string{"a", "b"}}, {Name: "dry-run", Type: TypeBoolean, HasDefault: true, Switch: true},
-		}},
-		"a positional argument": {begin + "p.add_argument('file')\n", nil},
-		"in a loop":             {begin + "for x in y:\n  p.add_argument('--' + x)\n", nil},
-		"sub-commands":          {begin + "p.add_argument('--a')\ns = p.add_subparsers()\n", nil},
-		"two parsers":           {begin + "q = argparse.ArgumentParser()\nq.add_argument('--a')\n", nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, err := Read(t.Context(), []byte(c.source))
-			if err != nil || s.Error != "" {
-				t.Fatal(s, err)
-			}
-			for i := range s.Options {
-				s.Options[i].Line = 0
-			}
-			if diff := cmp.Diff(c.want, s.Options); diff != "" {
-				t.Errorf("options (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 // TestHostileSources: there is always an answer, and nothing of the source runs.
 func TestHostileSources(t *testing.T) {
 	t.Parallel()
@@ -107,13 +75,44 @@ func TestHostileSources(t *testing.T) {
 		"not UTF-8":       {"x = '\xff\xfe'\n", ""},
 		"deep":            {"x = " + strings.Repeat("(", 5000) + strings.Repeat(")", 5000) + "\n", ""},
 		"deep operators":  {"x = " + strings.Repeat("-", 100_000) + "1\n", ""},
+		"long texts":      {"# -*- coding: latin-1 -*-\n" + strings.Repeat("def ", 100_000), ""},
+		"UTF-16":          {"\xff\xfef\x00r\x00o\x00m\x00", ""},
+		"many inputs":     {"from refline import flow\n@flow\ndef f(" + manyInputs(300) + "): pass\n", "too many inputs"},
+		"much text":       {"from refline import flow\n@flow\ndef f(a='" + strings.Repeat("é", 300_000) + "'): pass\n", "says too much"},
 		"large":           {strings.Repeat("x = 1\n", MaxSource), "larger than 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, err := Read(t.Context(), []byte(c.source))
 			if err != nil || s.Error == "" || !strings.Contains(s.Error, c.want) {
-				t.Errorf("got %+v, %v; want an error with %q", s, err, c.want)
+				t.Errorf("got %.300s, %v; want an error with %q", fmt.Sprintf("%+v", s), err, c.want)
+			}
+		})
+	}
+	// Sources that have an answer, whatever is odd in them.
+	for name, c := range map[string]struct{ source, want string }{
+		"a number without end":   {"from refline import flow\n@flow\ndef f(a=0x" + strings.Repeat("f", 50_000) + ", b: int = 1e999): pass\n", "a b"},
+		"limits without end":     {"from refline import flow\n@flow\ndef f(a: Annotated[int, Field(le=1e999, ge=" + strings.Repeat("9", 400) + ")]): pass\n", "a"},
+		"a deep default":         {"from refline import flow\n@flow\ndef f(a=" + strings.Repeat("[", 90) + strings.Repeat("]", 90) + "): pass\n", "a"},
+		"halves of characters":   {"from refline import flow\n@flow\ndef f(a='\\ud800'): pass\n", "a"},
+		"a text as annotation":   {"from refline import flow\n@flow\ndef f(a: '((((', b: 'x\\0y'): pass\n", "a b"},
+		"Latin-1":                {"# -*- coding: latin-1 -*-\nfrom refline import flow\n@flow\ndef f(a='\xe4'): pass\n", "a"},
+		"a byte order mark":      {"\xef\xbb\xbffrom refline import flow\n@flow\ndef f(a): pass\n", "a"},
+		"carriage returns":       {"from refline import flow\r\n@flow\r\ndef f(a,\r\n  b): pass\r\n", "a b"},
+		"literals of a megabyte": {"from refline import flow\nx = [" + strings.Repeat("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', ", 20_000) + "]\n@flow\ndef f(a): pass\n", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Read(t.Context(), []byte(c.source))
+			if err != nil || len(s.Flows) != 1 {
+				t.Fatalf("got %+v, %v; want one flow", s, err)
+			}
+			var names []string
+			for _, in := range s.Flows[0].Inputs {
+				names = append(names, in.Name)
+			}
+			if got := strings.Join(names, " "); got != c.want {
+				t.Errorf("got the inputs %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -124,6 +123,48 @@ func TestHostileSources(t *testing.T) {
 	}
 	if out, err := exec.Command("ls", marker).CombinedOutput(); err == nil {
 		t.Errorf("the source was run: %s", out)
+	}
+}
+
+func manyInputs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d, ", i)
+	}
+	return b.String()
+}
+
+// TestChosen: which of several flows a file means.
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	const two = "from refline import flow\n@flow\ndef a(): pass\n@flow(name='Other name')\ndef b(): pass\n"
+	cases := map[string]struct{ source, name, want string }{
+		"none is":               {two, "", ""},
+		"by its function":       {two, "b", "b"},
+		"by its name":           {two, "Other name", "b"},
+		"unknown":               {two, "c", ""},
+		"the module attribute":  {two + "flow = b\n", "", "b"},
+		"the last attribute":    {two + "flow = b\nflow = a\n", "", "a"},
+		"an unknown attribute":  {two + "flow = pick(a, b)\n", "", ""},
+		"what __main__ calls":   {two + "if __name__ == '__main__':\n    b()\n", "", "b"},
+		"both are called there": {two + "if __name__ == '__main__':\n    a(); b()\n", "", ""},
+		"the only one":          {"from prefect import flow\n@flow\ndef a(): pass\n", "", "a"},
+	}
+	sources := map[string]string{}
+	for name, c := range cases {
+		sources[name] = c.source
+	}
+	scripts := readAll(t, sources)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := scripts[name]
+			if s == nil || s.Error != "" {
+				t.Fatal(s)
+			}
+			if got, _ := s.Find(c.name); got.Function != c.want {
+				t.Errorf("got %q, want %q", got.Function, c.want)
+			}
+		})
 	}
 }
 

@@ -5,9 +5,12 @@ import ast, json, sys
 try:
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))
-    resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
-except Exception:
+    for kind, most in (("RLIMIT_AS", 256 << 20), ("RLIMIT_CPU", 5), ("RLIMIT_CORE", 0)):
+        try:
+            resource.setrlimit(getattr(resource, kind), (most, most))
+        except Exception:  # macOS has no limit of memory
+            pass
+except ImportError:
     pass
 
 FLOWS = ("refline", "prefect")
@@ -44,10 +47,31 @@ def resolve(node, names):
     return full + "." + rest if rest else full
 
 
+def names_last(name):
+    return name.split(".")[-1]
+
+
+def slice_of(node):
+    inner = node.slice
+    return inner.value if type(inner).__name__ == "Index" else inner  # Python 3.8
+
+
+def unquoted(node):
+    """An annotation that may be written as a text."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            return ast.parse(node.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            pass
+    return node
+
+
 def literal(node):
     try:
         value = ast.literal_eval(node)
-        json.dumps(value)
+        json.dumps(value, allow_nan=False)
+        if isinstance(value, (int, float)):
+            float(value)
         return True, value
     except Exception:
         return False, None
@@ -55,11 +79,7 @@ def literal(node):
 
 def typed(node, names, out):
     """Fills out['type'] and out['options'] from an annotation."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            node = ast.parse(node.value, mode="eval").body
-        except SyntaxError:
-            return
+    node = unquoted(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         parts = [p for p in (node.left, node.right) if not (isinstance(p, ast.Constant) and p.value is None)]
         if len(parts) == 1:
@@ -68,9 +88,7 @@ def typed(node, names, out):
         return
     if isinstance(node, ast.Subscript):
         kind = resolve(node.value, names).split(".")[-1]
-        inner = node.slice
-        if isinstance(inner, ast.Index):  # Python 3.8
-            inner = inner.value
+        inner = slice_of(node)
         if kind == "Optional":
             out["optional"] = True
             typed(inner, names, out)
@@ -93,7 +111,7 @@ def typed(node, names, out):
     if kind in TYPES:
         out["type"] = TYPES[kind]
     elif kind in out["enums"]:
-        out["type"], out["options"] = "text", out["enums"][kind]
+        out["type"], out["options"] = "text", list(out["enums"][kind].values())
 
 
 def limits(call, out):
@@ -109,15 +127,16 @@ def limits(call, out):
 
 
 def enums(tree, names):
+    """Enums of the file: name -> member -> value."""
     found = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(resolve(b, names).split(".")[-1] in ("Enum", "StrEnum", "IntEnum") for b in node.bases):
-            values = []
+            values = {}
             for s in node.body:
-                if isinstance(s, ast.Assign) and len(s.targets) == 1:
+                if isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name):
                     ok, v = literal(s.value)
-                    values.append(str(v) if ok and isinstance(v, (str, int)) else None)
-            if values and None not in values:
+                    values[s.targets[0].id] = str(v) if ok and isinstance(v, (str, int)) else None
+            if values and None not in values.values():
                 found[node.name] = values
     return found
 
@@ -128,7 +147,10 @@ def default(node, out):
     if ok:
         out["default"] = value
     else:
-        out["default_code"] = ast.unparse(node)[:500]
+        try:
+            out["default_code"] = ast.unparse(node)[:500]
+        except Exception:  # too deep, or a number that is too long to be written
+            out["default_code"] = "…"
 
 
 def parameters(fn, names, classes):
@@ -181,80 +203,55 @@ def called(tree, functions):
     return False
 
 
-def parser(tree, names):
-    """The options of the one argparse parser of a file; None if they are not certain."""
-    parsers, options = set(), []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and resolve(node.value.func, names).endswith("ArgumentParser"):
-            parsers.update(t.id for t in node.targets if isinstance(t, ast.Name))
-    if len(parsers) != 1:
-        return None
-    loops = {id(c) for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.ListComp)) for c in ast.walk(n)}
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        of = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
-        if node.func.attr in ("add_subparsers", "parse_known_args", "add_argument_group", "add_mutually_exclusive_group") and of in parsers:
-            return None
-        if node.func.attr != "add_argument" or of not in parsers:
-            continue
-        if id(node) in loops:
-            return None
-        flags = [literal(a)[1] for a in node.args]
-        long = [f for f in flags if isinstance(f, str) and f.startswith("--")]
-        if not long or None in flags:
-            return None
-        p = {"name": long[0][2:], "line": node.lineno, "type": "text", "flag": True}
-        for k in node.keywords:
-            ok, v = literal(k.value)
-            if k.arg == "type":
-                p["type"] = TYPES.get(resolve(k.value, names).split(".")[-1], "any")
-            elif k.arg == "default":
-                default(k.value, p)
-            elif k.arg == "required":
-                p["required"] = ok and bool(v)
-            elif k.arg == "choices":
-                if not ok or not isinstance(v, (list, tuple)):
-                    return None
-                p["options"] = [str(x) for x in v]
-            elif k.arg == "action":
-                if v not in ("store_true", "store"):
-                    return None
-                if v == "store_true":
-                    p["type"], p["switch"] = "boolean", True
-            elif k.arg == "help" and ok and isinstance(v, str):
-                p["help"] = v[:500]
-            elif k.arg in ("nargs", "const"):
-                return None
-        if not p.pop("required", False):
-            p["has_default"] = True
-        options.append(p)
-    return options
+def chosen(tree, found):
+    """The flow that the file means if none is named: the only one, the one that a
+    module attribute `flow` names, or the only one that the block of __main__ calls; and
+    whether the attribute says so."""
+    functions = [f["function"] for f in found]
+    if len(functions) == 1:
+        return functions[0], False
+    attribute, main = None, set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "flow" for t in node.targets):
+            attribute = node.value.id if isinstance(node.value, ast.Name) else None
+        if isinstance(node, ast.If) and is_main(node.test):
+            main.update(c.func.id for c in ast.walk(node) if isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id in functions)
+    if attribute in functions:
+        return attribute, True
+    return main.pop() if len(main) == 1 else "", False
+
+
+def answer(source):
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as e:
+        return {"error": str(e.msg)[:200], "line": e.lineno or 0}
+    names = names_of(tree)
+    found = flows(tree, names)
+    out = {"flows": found, "called": called(tree, {f["function"] for f in found})}
+    out["chosen"], out["attribute"] = chosen(tree, found)
+    try:
+        line = command(tree, names)
+        if line is not None:
+            out["options"], out["more"] = line
+    except Unread as e:
+        out["unread"] = str(e)[:200]
+        line = True
+    if line is not None:
+        out["called"] = True  # it reads its arguments by itself
+    return out
 
 
 def main():
     source = sys.stdin.buffer.read()
     sys.setrecursionlimit(3000)
     try:
-        tree = ast.parse(source)
-    except SyntaxError as e:
-        json.dump({"error": str(e.msg)[:200], "line": e.lineno or 0}, sys.stdout)
-        return
-    except (ValueError, RecursionError, MemoryError) as e:
-        json.dump({"error": str(e)[:200] or type(e).__name__}, sys.stdout)
-        return
-    try:
-        names = names_of(tree)
-        found = flows(tree, names)
-        out = {"flows": found, "called": called(tree, {f["function"] for f in found})}
-        if any(isinstance(n, ast.Call) and resolve(n.func, names).endswith("ArgumentParser") for n in ast.walk(tree)):
-            out["called"] = True  # it reads its arguments by itself
-            options = parser(tree, names)
-            if options is not None:
-                out["options"] = options
-        json.dump(out, sys.stdout)
+        text = json.dumps(answer(source), allow_nan=False)
     except RecursionError:
-        json.dump({"error": "it is nested too deep"}, sys.stdout)
+        text = json.dumps({"error": "it is nested too deep"})
+    except Exception as e:  # whatever the source is, there is an answer
+        text = json.dumps({"error": str(e)[:200] or type(e).__name__})
+    sys.stdout.write(text)
 
 
 main()

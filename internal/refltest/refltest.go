@@ -34,7 +34,7 @@ import (
 type Options struct {
 	Dir      string        // "" for a folder of the test
 	Database string        // "" for SQLite in Dir
-	Lease    time.Duration // that runners are told
+	Lease    time.Duration // of runner sessions; 0 is the default
 	LogMax   int64
 	TCP      bool       // runners of other processes can reach it
 	URL      string     // with TCP: the address to listen at again
@@ -111,6 +111,9 @@ func (s *Server) open() {
 		s.T.Fatal(err)
 	}
 	s.Scheduler = scheduler.New(s.Store, time.Now)
+	if s.options.Lease > 0 {
+		s.Scheduler.Lease = s.options.Lease
+	}
 	blobs := s.options.Blobs
 	folder, err := blob.OpenFolder(filepath.Join(s.options.Dir, "blobs"))
 	if err != nil {
@@ -121,7 +124,7 @@ func (s *Server) open() {
 	}
 	s.API = &server.RunnerAPI{
 		Files:     &server.Files{Store: s.Store, Blobs: blobs, Now: time.Now},
-		Scheduler: s.Scheduler, Store: s.Store, Logs: s.Logs, Dispatch: s, Lease: s.options.Lease,
+		Scheduler: s.Scheduler, Store: s.Store, Logs: s.Logs, Dispatch: s,
 		Authenticate: func(r *http.Request) (server.RunnerIdentity, error) {
 			who := server.RunnerIdentity{Runner: 1, Name: "test", AnyTags: true}
 			if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "+attemptToken); ok {

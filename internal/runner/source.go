@@ -29,13 +29,19 @@ func (c *checkout) make(ctx context.Context, list bool) (*workspace.Tree, *git.R
 	}
 	defer end()
 	s := c.source
-	opts := git.CheckoutOptions{Depth: s.Depth, LFS: s.LFS, Sparse: s.Sparse, Submodules: git.Submodules(s.Submodules)}
+	opts := git.CheckoutOptions{
+		Depth: s.Depth, LFS: s.LFS && git.HasLFS(), Sparse: s.Sparse,
+		Submodules: git.Submodules(s.Submodules), SubmodulePaths: git.SubmodulePaths(s.SubmodulePaths), ForceHTTPS: s.ForceHTTPS,
+	}
 	if err := remote.Checkout(ctx, resolved(s), c.dir, opts); err != nil {
 		return nil, nil, err
 	}
 	if s.Before != "" && strings.Trim(s.Before, "0") != "" {
 		// The job may compare with it; a push that replaced history may have removed it.
 		_ = remote.Fetch(ctx, git.Resolved{Kind: git.KindCommit, Commit: s.Before}, 1)
+	}
+	if s.LFS && !opts.LFS && git.UsesLFS(c.dir) {
+		c.note("LFS files are pointers in this job: git-lfs is not on the PATH of the runner; install it there, or set GIT_LFS_SKIP_SMUDGE")
 	}
 	if s.NoFiles {
 		if err := workspace.KeepOnlyGit(c.dir); err != nil {

@@ -251,7 +251,7 @@ func TestStuckServer(t *testing.T) {
 // run them elsewhere.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	s := refltest.Start(t, refltest.Options{Lease: time.Second})
+	s := refltest.Start(t, refltest.Options{Lease: 4 * time.Second})
 	o := s.RunnerOptions()
 	o.Unreachable = 50 * time.Millisecond // the lease counts, which is longer
 	s.Runner(o)

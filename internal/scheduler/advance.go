@@ -87,7 +87,7 @@ type applied struct {
 func (t *turn) touch(r *run) {
 	if t.changed[r.ID] == nil {
 		t.changed[r.ID] = map[int]bool{}
-		t.before[r.ID] = r.Status
+		t.before[r.ID] = r.outcome()
 		r.Version++
 	}
 	if len(r.Slots) > 0 || len(r.c.groups) > 0 {

@@ -237,6 +237,40 @@ func TestCancelChildren(t *testing.T) {
 	})
 }
 
+// TestCancelManualChild: a child that still waits for a person when it was canceled
+// with its parent did not let the parent end. Nothing takes the parent up again.
+func TestCancelManualChild(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, address string) {
+		f := newFixture(t, address, withChildren(always(jobs(&pipeline.Pipeline{Stages: []string{"a"}},
+			pipeline.Job{Name: "runs", Stage: "a"}, pipeline.Job{Name: "ask", Stage: "a", When: pipeline.WhenManual}))))
+		session := f.session()
+		parent := f.create(jobs(&pipeline.Pipeline{Stages: []string{"test"}}, pipeline.Job{Name: "t", Downstream: &pipeline.Downstream{Strategy: "depend"}}))
+		child := f.childOf(parent.ID, 1)
+		f.untilStatuses(child.ID, "pending manual")
+		a := f.take(session, 1)
+		if len(a) != 1 {
+			t.Fatalf("got %+v, want the job", a)
+		}
+		f.act(parent.ID, pipeline.EventCancel, "")
+		f.untilStatuses(child.ID, "canceling manual")
+		f.untilStatuses(parent.ID, "canceling")
+		f.finish(session, a[0].Fence, pipeline.StatusCanceled)
+		f.untilStatuses(child.ID, "canceled manual")
+		f.untilStatus(parent.ID, pipeline.StatusCanceled)
+		f.check()
+		// A person plays the job all the same: the parent follows, as after a retry.
+		f.act(child.ID, pipeline.EventPlay, "ask")
+		if a = f.take(session, 1); len(a) != 1 {
+			t.Fatalf("got %+v, want the job that was played", a)
+		}
+		f.untilStatuses(parent.ID, "running")
+		f.finish(session, a[0].Fence, pipeline.StatusSuccess)
+		f.untilStatus(parent.ID, pipeline.StatusFailed) // the child is still one of which a job was canceled
+		f.check()
+	})
+}
+
 // TestChildCannotStart: a trigger job whose pipeline cannot be made fails with the
 // reason; what a later try may make is tried again, also after a restart.
 func TestChildCannotStart(t *testing.T) {

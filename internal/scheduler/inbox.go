@@ -136,7 +136,7 @@ func (t *turn) mustGoOn(child *store.Run, depth int) (bool, error) {
 // child runs to their parents, and those of canceled runs to their children.
 func (t *turn) postFromRuns() error {
 	for _, id := range slices.Sorted(maps.Keys(t.changed)) {
-		if r := t.runs[id]; r.Parent != 0 && r.Status != t.before[id] {
+		if r := t.runs[id]; r.Parent != 0 && r.outcome() != t.before[id] {
 			t.post(store.Message{Run: r.Parent, Kind: store.MessageChild, Origin: id})
 		}
 	}
@@ -183,13 +183,15 @@ func (t *turn) takeChild(r *run, id int64) error {
 			t.add(r.ID, ev, nil)
 		}
 	case pipeline.StatusCanceling:
-		if child.Status.Done() || !job.Downstream.Waits() {
+		// A child that waits for a person has nothing left to cancel.
+		if child.Status.Done() || child.Result != "" || !job.Downstream.Waits() {
 			t.add(r.ID, pipeline.Event{Kind: pipeline.EventCanceled, Job: job.Name}, nil)
 		}
 	case pipeline.StatusManual, pipeline.StatusSuccess, pipeline.StatusFailed, pipeline.StatusCanceled:
 		// Somebody retried or played jobs of the child. From pending it is taken
 		// up again, and this message once more.
-		if job.Downstream.Waits() && j.Status != status && !(j.Status == pipeline.StatusCanceled && child.Status.Done()) {
+		atRest := child.Status.Done() || child.Result != ""
+		if job.Downstream.Waits() && j.Status != status && !(j.Status == pipeline.StatusCanceled && atRest) {
 			t.add(r.ID, pipeline.Event{Kind: pipeline.EventResume, Job: job.Name}, nil)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"refline/internal/store/storetest"
 )
 
-const shortLease = 400 * time.Millisecond
+// shortLease is long for a runner that polls all the time, on a busy machine too.
+const shortLease = time.Second
 
 func withLease(f *fixture) { f.lease = shortLease }
 
@@ -59,6 +60,8 @@ func TestSilentSession(t *testing.T) {
 		if ended < shortLease*8/10 || ended == 0 {
 			t.Errorf("the silent session ended after %s, want about %s", ended, shortLease)
 		}
+		stop := f.keepAlive(alive, kept.Fence)
+		defer stop()
 		f.untilStatuses(r.ID, "running failed pending")
 		rows, err := f.store.RunJobs(ctx, r.ID)
 		if err != nil || rows[1].Reason != pipeline.ReasonRunnerSystemFailure || rows[1].Note == "" || rows[2].Attempt != 1 {
@@ -78,6 +81,23 @@ func TestSilentSession(t *testing.T) {
 		}
 		f.check()
 	})
+}
+
+// keepAlive polls for a session until it is stopped.
+func (f *fixture) keepAlive(session, fence int64) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(shortLease / 20):
+				_, _ = f.s.Poll(f.t.Context(), session, 0, []scheduler.Have{{Fence: fence}}, 0)
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
 }
 
 // TestRestartGrantsLease: a server that starts does not know how long a session was

@@ -156,7 +156,8 @@ func (n Launch) hasFile(ctx context.Context, code *source.Commit) error {
 	if n.Flow != nil || !n.pushed() {
 		return nil
 	}
-	file, err := n.file(), error(nil)
+	file, _ := definition.SplitFlow(n.file())
+	var err error
 	if file == "" {
 		_, err = definition.DefaultFile(ctx, code)
 	} else if found, failed := code.Exists(ctx, file); failed != nil {

@@ -97,6 +97,15 @@ func (r *run) created() bool { return len(r.Stages) > 0 }
 // underWay reports whether something is going on or will by itself.
 func (r *run) underWay() bool { return r.created() && len(r.Held) == 0 && r.Result == "" }
 
+// outcome is what a run's parent follows. The status of a canceled run that still waits
+// for a person does not change when its last job ends, its result does.
+type outcome struct {
+	status pipeline.Status
+	result pipeline.Result
+}
+
+func (r *run) outcome() outcome { return outcome{r.Status, r.Result} }
+
 // hold keeps events until the run has its slots.
 func (r *run) hold(events []pipeline.Event) {
 	r.Held, r.Result, r.Finished = events, "", time.Time{}

@@ -83,11 +83,6 @@ func (s *Scheduler) remove(ctx context.Context, roots []int64) (n int, err error
 			ids[i] = r.ID
 		}
 		n = len(ids)
-		if s.Removing != nil && n > 0 {
-			if err := s.Removing(ctx, tx, runs); err != nil {
-				return err
-			}
-		}
 		if err := tx.RemoveRunBlobs(ctx, ids, s.now()); err != nil {
 			return err
 		}

@@ -29,10 +29,6 @@ type Scheduler struct {
 	Lease time.Duration
 	// Log gets what nobody waits for: faults of the janitor, of schedules and timers.
 	Log *slog.Logger
-	// Removing is called in the transaction that removes old runs, before their
-	// rows go: it removes or marks what else belongs to them. It may be nil.
-	Removing func(context.Context, *store.Tx, []store.Run) error
-
 	// Turned is called after each turn with how long it took and how many commands it
 	// took, Claimed when a runner starts a job with how long that was after the offer.
 	// They may be nil.

@@ -23,7 +23,7 @@ type turn struct {
 	runs     map[int64]*run // locked, as they become
 	fresh    []*run         // made in this turn
 	changed  map[int64]map[int]bool
-	before   map[int64]pipeline.Status  // of changed runs
+	before   map[int64]outcome          // of changed runs
 	ready    []store.Queued             // became pending in this turn
 	dequeue  map[int64]map[int]bool     // left pending, or found stale
 	timers   map[int64]map[int]bool     // of jobs that are not scheduled any more
@@ -119,7 +119,7 @@ func (s *Scheduler) takeTurn(ctx context.Context, batch []*command) {
 func (s *Scheduler) newTurn(ctx context.Context, batch []*command) *turn {
 	return &turn{
 		Scheduler: s, ctx: ctx, now: s.now(), batch: batch,
-		runs: map[int64]*run{}, changed: map[int64]map[int]bool{}, before: map[int64]pipeline.Status{}, dequeue: map[int64]map[int]bool{},
+		runs: map[int64]*run{}, changed: map[int64]map[int]bool{}, before: map[int64]outcome{}, dequeue: map[int64]map[int]bool{},
 		timers: map[int64]map[int]bool{}, attempts: map[int64]*store.Attempt{}, given: map[int64][]*store.Attempt{}, events: map[int64][]event{},
 		sessions: map[int64]store.Session{}, found: map[int64]store.Attempt{},
 		slotDirty: map[int64]bool{}, granted: map[int64]bool{}, cascade: map[int64]bool{},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -215,7 +216,8 @@ func (a *Access) CheckoutVariable(ctx context.Context, project int64, name strin
 		v = rows.of(0, name, secret.AnyEnvironment)
 	}
 	if v.ID == 0 {
-		return secret.Value{}, errs.E(errs.NotFound, "there is no variable %s for all environments, which the repository is to be reached with; set it: refline var set %s --server", name, name)
+		where, flag, err := a.ofProject(ctx, project)
+		return secret.Value{}, cmp.Or(err, errs.E(errs.NotFound, "there is no variable %s for all environments of %s or of the server, which the repository is to be reached with; set it: refline var set %s --server%s", name, where, name, flag))
 	}
 	value, err := a.keys().Open(v.Place(), v.Sealed)
 	if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
@@ -598,6 +599,49 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	if again, err := restored.ForAttempt(t.Context(), onMain(7)); err != nil || len(again.Variables) != 3 || !again.Variables[2].Value.Equal(secret.NewString(value)) {
 		t.Errorf("from the backup: %d variables, %v", len(again.Variables), err)
 	}
+}
+
+// TestNoSecretInRows: a canary is in no row of either database, so in no dump and no
+// backup without the key.
+func TestNoSecretInRows(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, address string) {
+		s := startServer(t, func(o *Options) {
+			if strings.HasPrefix(address, "postgres") {
+				o.Database = address
+			}
+		})
+		s.addTestProject(7, "data/flows")
+		const value, multi = "kanarie-9c41d7aa-e0/+b", "first-line-6f1e2b90\nsecond-line-77c1d2\n"
+		s.setVariable(7, kept("TOKEN", value, "*", true))
+		s.setVariable(7, kept("MULTI", multi, "*", false))
+		s.newKey(7, "wiki", true)
+		got, err := s.secrets.ForAttempt(t.Context(), onMain(7))
+		if err != nil || len(got.Keys) != 1 {
+			t.Fatalf("%d keys, %v", len(got.Keys), err)
+		}
+		api, link := s.token(TokenInput{Scopes: []string{"admin"}}), s.link()
+		_, session, _ := strings.Cut(s.signInWith(api), "=")
+		canary := secrettest.NewCanary(value, multi, string(got.Keys[0].Text), api, link, session, s.owner)
+		tables := map[string]int{}
+		err = s.store.Dump(t.Context(), func(c store.Chunk) error {
+			tables[c.Table] += len(c.Rows)
+			for _, row := range c.Rows {
+				for i, cell := range row {
+					data, ok := cell.([]byte)
+					if !ok {
+						data = fmt.Append(nil, cell)
+					}
+					canary.Saw(c.Table+"."+c.Columns[i], data)
+				}
+			}
+			return nil
+		})
+		if err != nil || tables["variables"] != 2 || tables["keys"] != 1 || tables["tokens"] == 0 || tables["audit"] == 0 {
+			t.Errorf("rows %v, %v; want those of variables, keys, tokens and the audit", tables, err)
+		}
+		canary.Check(t)
+	})
 }
 
 // A retry asks again: what the project protects now counts.

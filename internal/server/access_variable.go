@@ -162,7 +162,20 @@ func (a *Access) noVariable(ctx context.Context, project int64, name, environmen
 	if others != nil {
 		return errs.E(errs.NotFound, "there is no variable %s for environment %s, but for %s", name, environment, joinWords(others))
 	}
-	return errs.E(errs.NotFound, "there is no variable %s; list them: refline var list --server", name)
+	where, flag, err := a.ofProject(ctx, project)
+	if err != nil {
+		return err
+	}
+	return errs.E(errs.NotFound, "there is no variable %s of %s; list them: refline var list --server%s", name, where, flag)
+}
+
+// ofProject names whose variables are meant, and the flag that says so.
+func (a *Access) ofProject(ctx context.Context, project int64) (where, flag string, err error) {
+	if project == 0 {
+		return "the server", "", nil
+	}
+	p, err := a.store.Project(ctx, project)
+	return "project " + p.Name, " --project " + p.Name, err
 }
 
 func variableObject(v store.Variable) string {

@@ -204,7 +204,7 @@ func (r *router) authorize(q *http.Request, actor Actor, n need) error {
 	if !actor.may(n.action) {
 		have := joinActions(actor.Scopes)
 		return withHint(errs.E(errs.Denied, "%s may not do this: it needs %q, and the token has %s", actor, n.action, have),
-			"use a token with this scope: refline token create --scope "+string(n.action))
+			"use a token with this scope: refline token create NAME --scope "+string(n.action))
 	}
 	if actor.Kind == ActorAttempt {
 		if q.PathValue("fence") != strconv.FormatInt(actor.Attempt, 10) {

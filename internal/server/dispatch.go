@@ -318,6 +318,7 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 	src := &api.JobSource{
 		URL: w.project.URL, Kind: "branch", Ref: cmp.Or(f.Tag, f.Branch), Commit: w.run.SHA, Before: f.BeforeSHA,
 		Depth: defaultDepth, Submodules: strings.TrimPrefix(set.Submodules, "none"), NoFiles: set.NoCheckout,
+		LFS: !set.SkipLFS, SubmodulePaths: set.SubmodulePaths, ForceHTTPS: set.ForceHTTPS,
 	}
 	switch {
 	case f.Tag != "":

@@ -14,6 +14,7 @@ import (
 	"refline/internal/blob"
 	"refline/internal/definition"
 	"refline/internal/errs"
+	"refline/internal/logfile"
 	"refline/internal/pipeline"
 	"refline/internal/store"
 )
@@ -25,6 +26,7 @@ const presignedFor = 6 * time.Hour
 type Files struct {
 	Store *store.Store
 	Blobs blob.Store
+	Logs  *logfile.Dir // nil: they are not kept here
 	Now   func() time.Time
 	// begun are the places that runners send content to; after a restart of the
 	// server they begin again.

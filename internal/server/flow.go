@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"refline/internal/api"
+	"refline/internal/definition"
 	"refline/internal/errs"
 	"refline/internal/git"
 	"refline/internal/image"
@@ -227,12 +228,15 @@ func cleanPath(p string) string {
 	return strings.TrimPrefix(path.Clean(filepathToSlash(p)), "/")
 }
 
-// defaultFlowName is the file's name, with the branch if that is not the default.
+// defaultFlowName is the name of the file, or of the flow that the path names in it,
+// with the branch if that is not the default.
 func defaultFlowName(f store.Flow, defaultBranch string) string {
-	base := path.Base(f.Path)
-	name := strings.TrimSuffix(base, path.Ext(base))
+	file, name := definition.SplitFlow(f.Path)
+	if base := path.Base(file); name == "" {
+		name = strings.TrimSuffix(base, path.Ext(base))
+	}
 	if name == ".gitlab-ci" || name == "" || name[0] == '.' {
-		name = cmp.Or(path.Base(path.Dir(f.Path)), "pipeline")
+		name = cmp.Or(path.Base(path.Dir(file)), "pipeline")
 		if name == "." || name == "/" {
 			name = "pipeline"
 		}

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"refline/internal/scheduler"
 	"refline/internal/secret"
 	"refline/internal/store"
+	"refline/internal/store/storetest"
 )
 
 // hookBench is a server that works, a repository that a real git serves, and the
@@ -402,11 +404,19 @@ func TestPingDataCenter(t *testing.T) {
 	}
 }
 
-// TestEqualDeliveries sends one push 50 times, with another push between: each
-// commit gets one run.
+// TestEqualDeliveries is invariant 11: one push is sent 50 times, some of it at once,
+// with another push between, and each commit gets one run.
 func TestEqualDeliveries(t *testing.T) {
 	t.Parallel()
-	b := startHooks(t, "gitea", nil)
+	storetest.Each(t, testEqualDeliveries)
+}
+
+func testEqualDeliveries(t *testing.T, address string) {
+	b := startHooks(t, "gitea", func(o *Options) {
+		if strings.HasPrefix(address, "postgres") {
+			o.Database = address
+		}
+	})
 	one := b.push(t, "one")
 	event, payload := b.pushEvent("refs/heads/main", one)
 	send := func(n int, id string) {
@@ -421,7 +431,7 @@ func TestEqualDeliveries(t *testing.T) {
 	b.awaitRuns(t, fmt.Sprintf("push main %.7s ann", one))
 	two := b.push(t, "two")
 	event, payload = b.pushEvent("refs/heads/main", two)
-	send(13, "another")
+	atOnce(t, b, 13, event, "another", payload)
 	send(12, "")
 	b.awaitRuns(t, fmt.Sprintf("push main %.7s ann", one), fmt.Sprintf("push main %.7s ann", two))
 
@@ -437,6 +447,32 @@ func TestEqualDeliveries(t *testing.T) {
 	}
 	if len(list) != 26 || made < 2 {
 		t.Errorf("%d deliveries, %d with a run", len(list), made)
+	}
+}
+
+// atOnce sends a delivery n times at the same time: one of them is new.
+func atOnce(t *testing.T, b *hookBench, n int, event, id string, payload any) {
+	t.Helper()
+	body, err := json.Marshal(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fresh atomic.Int64
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			r := b.do(request{method: "POST", path: b.path, body: string(body), header: signed(b.kind, event, id, b.secret, body)})
+			if r.StatusCode != http.StatusAccepted {
+				t.Errorf("%d %s", r.StatusCode, r.body)
+			}
+			if !strings.Contains(r.body, `"duplicate":true`) {
+				fresh.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if got := fresh.Load(); got != 1 {
+		t.Errorf("%d of %d equal deliveries at once were new, want 1", got, n)
 	}
 }
 

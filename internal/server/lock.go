@@ -18,5 +18,6 @@ func Lock(data string) (unlock func(), err error) {
 	if err != nil {
 		return nil, errs.E(errs.Unavailable, "the data folder: %w", err)
 	}
+	_ = f.Chmod(0o600) // as all that is beside it
 	return func() { lock.Release(f) }, nil
 }

@@ -458,15 +458,19 @@ func (s *Server) listFlows(ctx context.Context, project, name string, archived b
 	for _, p := range projects {
 		called[p.ID] = p.Name
 	}
+	last, err := s.store.LastRuns(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	names := s.newNames()
+	for _, f := range list {
+		names.flows[f.ID] = f.Name
+	}
 	out := []api.Flow{}
 	for _, f := range list {
 		w := wireFlow(called[f.Project], f)
-		last, err := s.lastRun(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		if last != nil {
-			run, err := s.wireRun(ctx, *last)
+		if r, ran := last[f.ID]; ran {
+			run, err := names.run(ctx, r)
 			if err != nil {
 				return nil, err
 			}

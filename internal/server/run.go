@@ -250,7 +250,7 @@ func (s *Server) mayGoOn(ctx context.Context, r store.Run) error {
 	}
 	if caller := Caller(ctx); facts.Trust.Level > caller.Level() {
 		return withHint(errs.E(errs.Denied, "run %d is of a protected ref, and its jobs get secrets that %s may not use", r.ID, caller),
-			"use a token with this scope: refline token create --scope "+string(actDeploy))
+			"use a token with this scope: refline token create NAME --scope "+string(actDeploy))
 	}
 	return nil
 }

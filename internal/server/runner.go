@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +31,6 @@ type RunnerAPI struct {
 	Dispatch Dispatcher
 	// Authenticate finds whose token a request has; Denied without a valid one.
 	Authenticate func(*http.Request) (RunnerIdentity, error)
-	// Lease is how long a session lasts without a poll; 0 is a minute.
-	Lease time.Duration
 	// Files keeps artifacts and caches; nil: the server keeps none.
 	Files AttemptFiles
 	// Room is why no job may start now, such as a disk that is nearly full; nil: there
@@ -73,8 +72,6 @@ type RunnerIdentity struct {
 	// Attempt, when set, is the only attempt that the token is for.
 	Attempt int64
 }
-
-const defaultLease = time.Minute
 
 // Handler serves everything below [api.RunnerPath].
 func (a *RunnerAPI) Handler() http.Handler {
@@ -126,6 +123,9 @@ func (a *RunnerAPI) openSession(c *runnerCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.seeRunner(c, req); err != nil {
+		return nil, err
+	}
 	out := api.RunnerSession{Protocol: protocol, Lease: a.leaseSeconds(), Runner: c.who.Runner, Name: c.who.Name, Tags: tags}
 	if req.Resume != 0 {
 		switch ok, err := a.resume(c, req, tags); {
@@ -140,13 +140,26 @@ func (a *RunnerAPI) openSession(c *runnerCall) (any, error) {
 	return out, err
 }
 
-func (a *RunnerAPI) leaseSeconds() int {
-	lease := a.Lease
-	if lease <= 0 {
-		lease = defaultLease
+// seeRunner notes what a runner says of itself, as far as it is plausible.
+func (a *RunnerAPI) seeRunner(c *runnerCall, req api.RunnerSessionRequest) error {
+	const most = 100
+	r := store.Runner{ID: c.who.Runner, Version: shorten(req.Version, most), System: shorten(req.System, most), Seen: time.Now()}
+	for _, name := range req.Executors[:min(len(req.Executors), most)] {
+		r.Executors = append(r.Executors, strings.ReplaceAll(shorten(name, most), "\n", " "))
 	}
-	return max(int(lease/time.Second), 1)
+	return a.Store.Update(c.ctx, func(tx *store.Tx) error { return tx.SeeRunner(c.ctx, r) })
 }
+
+// shorten returns the beginning of a text, n runes at most.
+func shorten(text string, n int) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n])
+	}
+	return text
+}
+
+// leaseSeconds is how long a session lasts without a poll.
+func (a *RunnerAPI) leaseSeconds() int { return max(int(a.Scheduler.Lease/time.Second), 1) }
 
 // tags are those of a session: what the runner asks for among what its token
 // allows.

@@ -28,7 +28,7 @@ func (s *Server) listRunners(ctx context.Context) ([]api.Runner, error) {
 	out := make([]api.Runner, len(list))
 	for i, r := range list {
 		out[i] = api.Runner{
-			ID: r.ID, Name: r.Name, Tags: r.Tags, Protected: r.Protected, Draining: r.Draining, Version: r.Version, Executors: r.Executors, Seen: laterOf(r.Seen, seen[r.ID]),
+			ID: r.ID, Name: r.Name, Tags: r.Tags, Protected: r.Protected, Draining: r.Draining, Version: r.Version, System: r.System, Executors: r.Executors, Seen: laterOf(r.Seen, seen[r.ID]),
 		}
 		for _, session := range sessions {
 			if session.Runner != r.ID {

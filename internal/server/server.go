@@ -38,7 +38,7 @@ import (
 type Options struct {
 	Data     string     // folder of the database, logs, mirrors; made if it is not there
 	Database string     // postgres:// URL; "" for SQLite in Data
-	Blobs    blob.Store // of artifacts and caches; nil for a folder in Data
+	Blobs    blob.Store // of artifacts, caches and finished logs; nil for a folder in Data
 	Version  string     // of the program
 	MinFree  int64      // bytes of free space in Data below which no job starts; 0: any is enough
 	// AllowFile admits repositories that are folders of this computer: for the
@@ -137,7 +137,10 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 			return s, err
 		}
 	}
-	s.files = &Files{Store: s.store, Blobs: s.blobs, Now: o.Now}
+	if o.Blobs != nil {
+		s.logs.UseBlobs(o.Blobs)
+	}
+	s.files = &Files{Store: s.store, Blobs: s.blobs, Logs: s.logs, Now: o.Now}
 	networks, err := netguard.ParseNetworks(o.AllowNet)
 	if err != nil {
 		return s, err
@@ -154,7 +157,6 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	s.scheduler.Starter, s.scheduler.Log = s.launcher, o.Log
 	s.openLooks()
 	s.openNotices()
-	s.scheduler.Removing = s.files.removing
 	s.openRoom()
 	s.handler = s.routes()
 	return s, nil
@@ -199,6 +201,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() { fail(s.scheduler.Run(work)) })
 	group.Go(func() { s.secrets.Maintain(work) })
 	group.Go(func() { s.sweepBlobs(work) })
+	if s.options.Blobs != nil {
+		group.Go(func() { s.archiveLogs(work) })
+	}
 	for _, loop := range []func(context.Context){s.looks.Run, s.lookAround, s.launchRuns, s.watchRuns, s.deliverNotices, s.pruneNotices, s.room.watch} {
 		group.Go(func() { loop(work) })
 	}

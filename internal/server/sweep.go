@@ -61,7 +61,7 @@ func (f *Files) Sweep(ctx context.Context) (more bool, err error) {
 	for _, r := range due {
 		remove := f.Blobs.Delete
 		if r.Kind == store.BlobLog {
-			remove = func(ctx context.Context, prefix string) error { return blob.DeleteAll(ctx, f.Blobs, prefix) }
+			remove = f.removeLogs
 		}
 		if err := remove(ctx, r.Place); err != nil {
 			all = append(all, err)
@@ -75,12 +75,11 @@ func (f *Files) Sweep(ctx context.Context) (more bool, err error) {
 	return more, errors.Join(all...)
 }
 
-// removing removes the rows of what runs keep, with the runs themselves. The
-// blobs follow.
-func (f *Files) removing(ctx context.Context, tx *store.Tx, runs []store.Run) error {
-	ids := make([]int64, len(runs))
-	for i, r := range runs {
-		ids[i] = r.ID
+// removeLogs removes the logs at a place, which is that of a run or of one attempt.
+func (f *Files) removeLogs(ctx context.Context, place string) error {
+	err := blob.DeleteAll(ctx, f.Blobs, place)
+	if run, ok := store.RunOfLogs(place); ok && f.Logs != nil {
+		err = errors.Join(err, f.Logs.Remove(run))
 	}
-	return tx.RemoveRunBlobs(ctx, ids, f.Now())
+	return err
 }

@@ -77,7 +77,7 @@ func TestSweep(t *testing.T) {
 	if sweep(2*time.Hour) < 2 || len(blobtest.Keys(t, blobs, "", "")) != 60+len(all) {
 		t.Errorf("within a day: %q", left())
 	}
-	update(func(ctx context.Context, tx *store.Tx) error { return f.removing(ctx, tx, []store.Run{{ID: 3}}) })
+	update(func(ctx context.Context, tx *store.Tx) error { return tx.RemoveRunBlobs(ctx, []int64{3}, now) })
 	sweep(25 * time.Hour)
 	if got := blobtest.Keys(t, blobs, "", ""); !slices.Equal(got, []string{"artifact/1/stays", "cache/1/unused"}) {
 		t.Errorf("after a day: %q", got)

@@ -123,9 +123,15 @@ func (t *Tx) RemoveRunBlobs(ctx context.Context, runs []int64, now time.Time) er
 	if err != nil {
 		return err
 	}
-	contents := make([]Content, len(logs))
-	for i, l := range logs {
-		contents[i] = Content{Place: l.Place, Bytes: l.StoredBytes}
+	// Each run has a place, also for what has no row: logs that are in the folder of a
+	// server, and blobs that were written before their row.
+	bytes := map[int64]int64{}
+	for _, l := range logs {
+		bytes[l.Run] += l.StoredBytes
+	}
+	contents := make([]Content, len(runs))
+	for i, run := range runs {
+		contents[i] = Content{Place: RunLogPlace(run), Bytes: bytes[run]}
 	}
 	if _, err := t.exec(ctx, "DELETE FROM logs WHERE run IN "+idList(runs)); err != nil {
 		return err
@@ -179,7 +185,7 @@ func (t *Tx) PutLog(ctx context.Context, l Log) error {
 	if _, err := t.exec(ctx, "DELETE FROM blob_removals WHERE place = ? AND taken = 0", l.Place); err != nil {
 		return err
 	}
-	rows, err := t.query(ctx, "SELECT 1 FROM blob_removals WHERE place = ?", l.Place)
+	rows, err := t.query(ctx, "SELECT 1 FROM blob_removals WHERE place IN (?, ?)", l.Place, RunLogPlace(l.Run))
 	if taken, err := collect(rows, err, scanOne); err != nil || len(taken) > 0 {
 		return cmp.Or(err, errs.E(errs.Conflict, "the log of attempt %d is being removed", l.Attempt))
 	}

@@ -42,6 +42,15 @@ func NewPlace(kind BlobKind, project int64, sha256 string, id int64) string {
 // LogPlace is the prefix of the blobs of a log.
 func LogPlace(run, attempt int64) string { return fmt.Sprintf("%s/%d/%d/", BlobLog, run, attempt) }
 
+// RunLogPlace is the prefix of the blobs of all logs of a run.
+func RunLogPlace(run int64) string { return fmt.Sprintf("%s/%d/", BlobLog, run) }
+
+// RunOfLogs returns the run whose logs are at a place.
+func RunOfLogs(place string) (run int64, ok bool) {
+	n, err := fmt.Sscanf(place, string(BlobLog)+"/%d/", &run)
+	return run, err == nil && n == 1 && place == RunLogPlace(run)
+}
+
 // Removal is a blob that is to be removed.
 type Removal struct {
 	Place string

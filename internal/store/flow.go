@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -115,7 +116,26 @@ type FlowFilter struct {
 
 // Flows lists flows by project and name.
 func (s *Store) Flows(ctx context.Context, f FlowFilter) ([]Flow, error) {
-	text, args := "SELECT "+flowColumns+" FROM flows WHERE 1 = 1", []any(nil)
+	where, args := f.where()
+	rows, err := s.query(ctx, "SELECT "+flowColumns+" FROM flows WHERE "+where+" ORDER BY project, name", args...)
+	return collect(rows, err, scanFlow)
+}
+
+// LastRuns returns the newest run of each flow that has one, by the flow's id.
+func (s *Store) LastRuns(ctx context.Context, f FlowFilter) (map[int64]Run, error) {
+	where, args := f.where()
+	rows, err := s.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+` FROM runs WHERE id IN
+		(SELECT (SELECT MAX(last.id) FROM runs AS last WHERE last.flow = flows.id) FROM flows WHERE `+where+")", args...)
+	list, err := collect(rows, err, scanRun)
+	byFlow := make(map[int64]Run, len(list))
+	for _, r := range list {
+		byFlow[r.Flow] = r
+	}
+	return byFlow, err
+}
+
+func (f FlowFilter) where() (text string, args []any) {
+	text = "1 = 1"
 	add := func(condition string, value any) { text, args = text+" AND "+condition, append(args, value) }
 	if f.Project != 0 {
 		add("project = ?", f.Project)
@@ -129,8 +149,7 @@ func (s *Store) Flows(ctx context.Context, f FlowFilter) ([]Flow, error) {
 	if !f.Archived {
 		text += " AND archived_at = 0"
 	}
-	rows, err := s.query(ctx, text+" ORDER BY project, name", args...)
-	return collect(rows, err, scanFlow)
+	return text, args
 }
 
 // FlowVersion is what a flow was.

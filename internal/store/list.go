@@ -29,17 +29,21 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	var where []string
 	var args []any
 	add := func(condition string, value any) { where, args = append(where, condition), append(args, value) }
+	project, ref := "project = ?", "ref = ?"
+	if f.Flow != 0 { // by the index of flows: neither database knows that a flow has one project
+		project, ref = "project + 0 = ?", "ref || '' = ?"
+	}
 	if f.Project != 0 {
-		add("project = ?", f.Project)
+		add(project, f.Project)
 	}
 	if f.Flow != 0 {
 		add("flow = ?", f.Flow)
 	}
 	if f.Parent != 0 {
-		add("parent = ?", f.Parent)
+		add("parent > 0 AND parent = ?", f.Parent) // as the index says it
 	}
-	if f.Ref != "" {
-		add("ref = ?", f.Ref)
+	if f.Ref != "" && len(f.Statuses) == 0 {
+		add(ref, f.Ref)
 	}
 	if f.Before != 0 {
 		add("id < ?", f.Before)
@@ -64,14 +68,28 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	default: // a range of an index for each status
 		var parts []string
 		for _, status := range f.Statuses {
-			parts = append(parts, "SELECT * FROM ("+one("status = ?")+") AS r")
-			all = append(append(all, args...), string(status), f.Limit)
+			condition, values := "status = ?", []any{string(status)}
+			if f.Ref != "" {
+				condition, values = refAndStatus(f, status), append(values, f.Ref)
+			}
+			parts = append(parts, "SELECT * FROM ("+one(condition)+") AS r")
+			all = append(append(append(all, args...), values...), f.Limit)
 		}
 		text = "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS runs ORDER BY id DESC LIMIT ?"
 		all = append(all, f.Limit)
 	}
 	rows, err := s.query(ctx, text, all...)
 	return collect(rows, err, scanRun)
+}
+
+// refAndStatus is the condition for runs of a ref with a status. No index has both, and
+// the databases do not know which of the two is rare: among good runs it is the ref,
+// among others the status.
+func refAndStatus(f RunFilter, status pipeline.Status) string {
+	if status == pipeline.StatusSuccess && f.Flow == 0 {
+		return "status || '' = ? AND ref = ?"
+	}
+	return "status = ? AND ref || '' = ?"
 }
 
 // Run returns a run by its id.

@@ -31,19 +31,27 @@ func (l RunLine) where() (string, []any) {
 	if l.Flow != 0 {
 		return "flow = ?", []any{l.Flow}
 	}
-	return "project = ? AND ref = ? AND flow = 0", []any{l.Project, l.Ref}
+	return "project = ? AND ref = ? AND flow + 0 = 0", []any{l.Project, l.Ref}
 }
 
 // LatestRuns returns the newest runs of a status that were not started by another
 // run, n at most; of all projects for project 0.
 func (s *Store) LatestRuns(ctx context.Context, project int64, status pipeline.Status, since time.Time, n int) ([]Run, error) {
-	text, args := "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE status = ? AND parent = 0 AND created_at >= ?", []any{string(status), millis(since)}
+	text, args := "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE status = ? AND parent = 0", []any{string(status)}
+	if !since.IsZero() {
+		text, args = text+" AND created_at >= ? AND id >= "+firstSince, append(args, millis(since), millis(since))
+	}
 	if project != 0 {
 		text, args = text+" AND project = ?", append(args, project)
 	}
 	rows, err := s.query(ctx, text+" ORDER BY id DESC LIMIT ?", append(args, n)...)
 	return collect(rows, err, scanRun)
 }
+
+// firstSince is an id below those of all runs that were created since a time: older runs
+// are not read. Servers take ids in blocks, so that they are only nearly in the order of
+// time.
+const firstSince = "COALESCE((SELECT id FROM runs WHERE created_at >= ? ORDER BY created_at LIMIT 1), 0) - 10000"
 
 // LineRuns returns the newest runs of a line, n at most.
 func (s *Store) LineRuns(ctx context.Context, l RunLine, n int) ([]Run, error) {
@@ -74,7 +82,7 @@ type EndCount struct {
 func (s *Store) CountSince(ctx context.Context, project int64, since time.Time, each time.Duration, most int) ([]EndCount, error) {
 	inner, args := "SELECT created_at, status FROM runs WHERE created_at >= ?", []any{millis(since)}
 	if project != 0 {
-		inner, args = inner+" AND project = ?", append(args, project)
+		inner, args = inner+" AND project + 0 = ?", append(args, project) // by the index of times
 	}
 	step := each.Milliseconds()
 	text := "SELECT (created_at - ?) / ? AS bar, status, COUNT(*) FROM (" + inner + " ORDER BY created_at DESC LIMIT ?) AS newest GROUP BY bar, status ORDER BY bar, status"

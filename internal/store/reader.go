@@ -42,6 +42,9 @@ func (s *Store) reading(ctx context.Context, text string) (*sql.Stmt, error) {
 
 // query reads without a transaction.
 func (s *Store) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if s.asked != nil {
+		s.asked(text, args)
+	}
 	stmt, err := s.reading(ctx, text)
 	if err != nil {
 		return nil, storageError(err)

@@ -13,21 +13,30 @@ type Runner struct {
 	Tags      []string
 	Protected bool // takes jobs of protected refs only
 	Draining  bool
-	Version   string
+	Version   string // of the program, as its last session said
+	System    string // such as linux/amd64
 	Executors []string
 	Seen      time.Time
 	Created   time.Time
 }
 
-const runnerColumns = "id, name, tags, protected, draining, version, executors, seen_at, created_at"
+const runnerColumns = "id, name, tags, protected, draining, version, system, executors, seen_at, created_at"
 
 var runnerTable = table{name: "runners", key: []string{"id"}, keep: []string{"created_at"},
-	columns: []string{"id", "name", "tags", "protected", "draining", "version", "executors", "seen_at", "created_at"}}
+	columns: []string{"id", "name", "tags", "protected", "draining", "version", "system", "executors", "seen_at", "created_at"}}
 
 // PutRunner writes a runner.
 func (t *Tx) PutRunner(ctx context.Context, r Runner) error {
-	return t.putMany(ctx, &runnerTable, [][]any{{r.ID, r.Name, joinLines(r.Tags), bit(r.Protected), bit(r.Draining), r.Version,
+	return t.putMany(ctx, &runnerTable, [][]any{{r.ID, r.Name, joinLines(r.Tags), bit(r.Protected), bit(r.Draining), r.Version, r.System,
 		joinLines(r.Executors), millis(r.Seen), millis(r.Created)}})
+}
+
+// SeeRunner notes what a runner says of itself when a session begins. One without a row
+// is left out.
+func (t *Tx) SeeRunner(ctx context.Context, r Runner) error {
+	_, err := t.exec(ctx, "UPDATE runners SET version = ?, system = ?, executors = ?, seen_at = ? WHERE id = ?",
+		r.Version, r.System, joinLines(r.Executors), millis(r.Seen), r.ID)
+	return err
 }
 
 // RemoveRunner removes a runner.
@@ -41,7 +50,7 @@ func scanRunner(rows *sql.Rows) (Runner, error) {
 	var tags, executors string
 	var protected, draining int
 	var seen, created int64
-	err := rows.Scan(&r.ID, &r.Name, &tags, &protected, &draining, &r.Version, &executors, &seen, &created)
+	err := rows.Scan(&r.ID, &r.Name, &tags, &protected, &draining, &r.Version, &r.System, &executors, &seen, &created)
 	r.Tags, r.Executors, r.Protected, r.Draining = splitLines(tags), splitLines(executors), protected != 0, draining != 0
 	r.Seen, r.Created = fromMillis(seen), fromMillis(created)
 	return r, err

@@ -36,6 +36,7 @@ type Store struct {
 
 	writer writer // of SQLite
 	reader reader
+	asked  func(text string, args []any) // tests set it: each query outside of transactions
 
 	ids struct {
 		sync.Mutex
@@ -84,6 +85,9 @@ func (s *Store) openSQLite(path string) error {
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
+		return err
+	}
+	if err := ownFile(abs); err != nil {
 		return err
 	}
 	// FULL: a commit is on disk when it returns. One connection writes, so that

@@ -10,6 +10,7 @@ import (
 	"refline/internal/api"
 	"refline/internal/checkout"
 	"refline/internal/cli"
+	"refline/internal/definition"
 	"refline/internal/diag"
 	"refline/internal/errs"
 	"refline/internal/git"
@@ -80,12 +81,18 @@ func (h *checkedOut) byBuild(e *cli.Env) error {
 func (h *checkedOut) check(ctx context.Context, e *cli.Env, client *api.Client, list []wantedFlow) error {
 	var findings diag.List
 	var failed []error
+	paths := map[string]string{} // by the name of the flow
 	for _, w := range list {
 		in := w.FlowInput
 		in.DryRun = true
 		r, err := client.RegisterFlow(ctx, in)
 		if err == nil {
-			err = h.pushed(ctx, e, r)
+			if other, twice := paths[r.Flow.Name]; twice {
+				err = errs.E(errs.Conflict, "%s and %s would both be the flow %s; register one of them with --name", other, r.Flow.Path, r.Flow.Name)
+			} else {
+				err = h.pushed(ctx, e, r)
+			}
+			paths[r.Flow.Name] = r.Flow.Path
 		} else {
 			err = h.notThere(err, in)
 		}
@@ -123,8 +130,9 @@ func (h *checkedOut) pushed(ctx context.Context, e *cli.Env, r api.Registered) e
 		return errs.E(errs.Conflict, "%s of branch %s is only here, and runs would not have it; push first: %s", termview.Count(n, "commit"), r.Flow.Ref, h.push())
 	}
 	changed, err := h.tree.Changed(ctx, "HEAD")
-	if err == nil && slices.Contains(changed, r.Flow.Path) {
-		e.Notef("%s has changes that are not committed; runs take it as it is in %s", termview.Plain(r.Flow.Path), termview.Plain(r.Flow.Ref))
+	file, _ := definition.SplitFlow(r.Flow.Path)
+	if err == nil && slices.Contains(changed, file) {
+		e.Notef("%s has changes that are not committed; runs take it as it is in %s", termview.Plain(file), termview.Plain(r.Flow.Ref))
 	}
 	return err
 }

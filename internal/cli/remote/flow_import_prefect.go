@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +16,6 @@ import (
 	"refline/internal/git"
 	"refline/internal/inputfile"
 	"refline/internal/prefectfile"
-	"refline/internal/pythoninputs"
 	"refline/internal/termview"
 )
 
@@ -93,7 +89,6 @@ func (o *flowImportPrefectOptions) run(ctx context.Context, e *cli.Env, name str
 	if err != nil {
 		return err
 	}
-	var findings diag.List
 	var elsewhere, local []wantedFlow
 	for _, d := range file.Deployments {
 		w, own := o.flow(e, &here, d, pools, &file)
@@ -101,13 +96,7 @@ func (o *flowImportPrefectOptions) run(ctx context.Context, e *cli.Env, name str
 			elsewhere = append(elsewhere, w)
 			continue
 		}
-		if wrong := entrypointHere(ctx, here.tree, d); wrong != "" {
-			findings = append(findings, diag.Finding{Place: d.Place, Level: diag.Error, Message: fmt.Sprintf("flow %s: %s", d.Name, wrong)})
-		}
 		local = append(local, w)
-	}
-	if err := findings.Err(); err != nil {
-		return err
 	}
 	client, err := o.Connect(e)
 	if err != nil {
@@ -148,7 +137,7 @@ func (o *flowImportPrefectOptions) choose(file *prefectfile.File) error {
 // repository of the checkout.
 func (o *flowImportPrefectOptions) flow(e *cli.Env, here *checkedOut, d prefectfile.Deployment, pools map[string]string, file *prefectfile.File) (w wantedFlow, own bool) {
 	in := api.FlowInput{
-		Project: o.project, Repository: here.repository, Name: d.Name, Path: d.Path, Runtime: cmp.Or(pools[d.Pool], o.runtime), Inputs: d.Parameters,
+		Project: o.project, Repository: here.repository, Name: d.Name, Path: d.Path + ":" + d.Function, Runtime: cmp.Or(pools[d.Pool], o.runtime), Inputs: d.Parameters,
 		Concurrency: d.Concurrency, RefKind: string(here.ref.Kind), Ref: here.ref.Name, PreferTag: here.buildTag,
 	}
 	if d.Skip {
@@ -182,34 +171,6 @@ func (o *flowImportPrefectOptions) flow(e *cli.Env, here *checkedOut, d prefectf
 	}
 	in.Schedules = &schedules
 	return wantedFlow{FlowInput: in, at: d.Place}, own
-}
-
-// entrypointHere compares an entrypoint with the file of the checkout: a run calls the
-// first flow of a file.
-func entrypointHere(ctx context.Context, tree *git.Worktree, d prefectfile.Deployment) string {
-	if tree == nil {
-		return ""
-	}
-	source, err := os.ReadFile(filepath.Join(tree.Root, filepath.FromSlash(d.Path)))
-	if err != nil || len(source) > pythoninputs.MaxSource {
-		return "" // the server says what is wrong with it
-	}
-	s, err := pythoninputs.Read(ctx, source)
-	if err != nil || s.Error != "" || len(s.Flows) == 0 {
-		return ""
-	}
-	first := s.Flows[0]
-	if d.Function == first.Function || d.Function == first.Name {
-		return ""
-	}
-	names := make([]string, len(s.Flows))
-	for i, f := range s.Flows {
-		names[i] = f.Function
-	}
-	if !slices.Contains(names, d.Function) {
-		return fmt.Sprintf("%s has no flow %s; it has %s", d.Path, d.Function, strings.Join(names, ", "))
-	}
-	return fmt.Sprintf("a run calls the first flow of a file, and that of %s is %s; move %s up, or into a file of its own", path.Base(d.Path), first.Function, d.Function)
 }
 
 // register keeps what has been checked, and lists what is not carried over.

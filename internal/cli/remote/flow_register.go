@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +13,10 @@ import (
 
 	"refline/internal/api"
 	"refline/internal/cli"
+	"refline/internal/definition"
 	"refline/internal/diag"
 	"refline/internal/errs"
+	"refline/internal/inputfile"
 	"refline/internal/termview"
 )
 
@@ -64,6 +67,10 @@ and reach no repository; see docs/images.md.
 
 With --cron or --every that becomes the flow's schedule; others of it are removed.
 
+Of a Python file with several flows all are registered, each under the name of its
+function; FILE.py:FLOW names one. A file with a module attribute, flow = NAME, is
+that flow.
+
 The name is the file's, with @BRANCH for another branch than the default. A flow of
 the same name is changed and keeps its history. Nothing is registered when a file
 has errors, is not at the remote, or when commits of the branch are not pushed.
@@ -71,6 +78,7 @@ has errors, is not at the remote, or when commits of the branch are not pushed.
 Exit codes: 0 registered, 1 error, 2 usage.`,
 		Example: `  refline flow register flows/hello.py
   refline flow register flows/ --runtime python312
+  refline flow register flows/etl.py:load --name nightly-load
   refline flow register etl.yml --repo https://git.example.com/data/flows.git --tag v1.4.0
   refline flow register -f flows.yml
   refline flow register --image registry.example.com/data/hello:1.4 --path flows/hello.py
@@ -109,7 +117,7 @@ func runFlowRegister(ctx context.Context, e *cli.Env, o *flowRegisterOptions, pa
 	if err != nil {
 		return err
 	}
-	list, err := o.wanted(e, &here, paths)
+	list, err := o.wanted(ctx, e, &here, paths)
 	if err != nil {
 		return err
 	}
@@ -162,16 +170,16 @@ type wantedFlow struct {
 }
 
 // wanted are the flows that the arguments or the file name.
-func (o *flowRegisterOptions) wanted(e *cli.Env, here *checkedOut, paths []string) ([]wantedFlow, error) {
+func (o *flowRegisterOptions) wanted(ctx context.Context, e *cli.Env, here *checkedOut, paths []string) ([]wantedFlow, error) {
 	if o.file != "" {
 		return o.fromFile(e, here, paths)
 	}
-	paths, err := here.files(e, paths)
+	paths, err := here.files(ctx, e, paths)
 	if err != nil {
 		return nil, err
 	}
 	if o.name != "" && len(paths) > 1 {
-		return nil, cli.Usagef("--name is for one file; %d are given", len(paths))
+		return nil, cli.Usagef("--name is for one flow, and these are %d: %s", len(paths), strings.Join(paths, ", "))
 	}
 	inputs, err := ParseInputs(o.inputs)
 	if err != nil {
@@ -190,9 +198,9 @@ func (o *flowRegisterOptions) wanted(e *cli.Env, here *checkedOut, paths []strin
 		in.Schedules = &[]api.ScheduleInput{when}
 	}
 	list := make([]wantedFlow, len(paths))
-	for i, path := range paths {
+	for i, name := range paths {
 		list[i].FlowInput = in
-		list[i].Path = path
+		list[i].Path = name
 	}
 	return list, nil
 }
@@ -227,8 +235,8 @@ func (o *flowRegisterOptions) print(e *cli.Env, r api.Registered) {
 }
 
 // files gives the paths in the repository. A folder stands for the pipelines and
-// scripts in it.
-func (h *checkedOut) files(e *cli.Env, args []string) ([]string, error) {
+// scripts in it, a Python file for its flows if it has several.
+func (h *checkedOut) files(ctx context.Context, e *cli.Env, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return []string{""}, nil
 	}
@@ -237,6 +245,7 @@ func (h *checkedOut) files(e *cli.Env, args []string) ([]string, error) {
 	}
 	var out []string
 	for _, arg := range args {
+		arg, flow := definition.SplitFlow(arg)
 		full := e.Path(arg)
 		info, err := os.Stat(full)
 		if err != nil {
@@ -259,11 +268,33 @@ func (h *checkedOut) files(e *cli.Env, args []string) ([]string, error) {
 			if err != nil || !filepath.IsLocal(rel) {
 				return nil, errs.E(errs.Invalid, "%s is not inside the repository %s", arg, h.tree.Root)
 			}
-			out = append(out, filepath.ToSlash(rel))
+			rel = filepath.ToSlash(rel)
+			if flow != "" {
+				out = append(out, definition.JoinFlow(rel, flow))
+				continue
+			}
+			flows, err := flowsOf(ctx, file, rel)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, flows...)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// flowsOf are the flows of a file: those of a Python file that has several, else the
+// file.
+func flowsOf(ctx context.Context, file, rel string) ([]string, error) {
+	if path.Ext(rel) != ".py" {
+		return []string{rel}, nil
+	}
+	source, err := inputfile.Read(file, rel, maxFlowFile)
+	if err != nil {
+		return []string{rel}, nil //nolint:nilerr // the server says what is wrong with it
+	}
+	return definition.PythonFlows(ctx, rel, source)
 }
 
 // flowFiles are the pipelines and scripts of a folder, not of those below.

@@ -46,9 +46,9 @@ func newRunnerListCmd(e *cli.Env) *cobra.Command {
 }
 
 func runnerRows(list []api.Runner) [][]string {
-	rows := [][]string{{"runner", "state", "tags", "jobs"}}
+	rows := [][]string{{"runner", "state", "tags", "executors", "version", "jobs"}}
 	for _, r := range list {
-		rows = append(rows, []string{r.Name, RunnerState(r), strings.Join(r.Tags, ", "), strings.Join(r.Jobs, "; ")})
+		rows = append(rows, []string{r.Name, RunnerState(r), strings.Join(r.Tags, ", "), strings.Join(r.Executors, ", "), r.Version, strings.Join(r.Jobs, "; ")})
 	}
 	return rows
 }
@@ -73,7 +73,7 @@ func newRunnerShowCmd(e *cli.Env) *cobra.Command {
 			}
 			return e.PrintFields([][2]string{
 				{"runner", r.Name}, {"state", RunnerState(r)}, {"tags", strings.Join(r.Tags, ", ")}, {"executors", strings.Join(r.Executors, ", ")},
-				{"version", r.Version}, {"jobs", strings.Join(r.Jobs, "; ")},
+				{"version", r.Version}, {"system", r.System}, {"jobs", strings.Join(r.Jobs, "; ")},
 			})
 		},
 	}

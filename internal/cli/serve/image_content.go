@@ -149,8 +149,11 @@ func findingsOf(ctx context.Context, d *definition.Definition) error {
 // manifestFlow describes a flow, with what starts it where there is no Refline.
 func manifestFlow(m *image.Manifest, d *definition.Definition, inputs map[string]any) image.Flow {
 	f := image.Flow{Path: d.File, Name: strings.TrimSuffix(path.Base(d.File), path.Ext(d.File))}
+	if d.Flow != "" {
+		f.Path, f.Name = definition.JoinFlow(d.File, d.Flow), d.Flow
+	}
 	if f.Name == "" || strings.HasPrefix(f.Name, ".") || slices.ContainsFunc(m.Flows, func(other image.Flow) bool { return other.Name == f.Name }) {
-		f.Name = d.File
+		f.Name = f.Path
 	}
 	for name, value := range inputs {
 		if f.Inputs == nil {
@@ -194,9 +197,10 @@ func (o *imageBuildOptions) flowPaths(ctx context.Context, e *cli.Env, commit *s
 	}
 	var out []string
 	for _, arg := range args {
+		arg, flow := definition.SplitFlow(arg)
 		name := o.inRepository(ctx, e, arg)
 		if slices.Contains(all, name) {
-			out = append(out, name)
+			out = append(out, definition.JoinFlow(name, flow))
 			continue
 		}
 		found := false

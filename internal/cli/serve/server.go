@@ -68,7 +68,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringVar(&o.data, "data", "", "folder of the server (default REFLINE_DATA, else the user's data folder)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7400", "address to listen on")
 	f.StringVar(&o.database, "database", "", "PostgreSQL, as postgres://USER@HOST/DATABASE; a password belongs into REFLINE_DATABASE or PGPASSWORD (default SQLite in the data folder)")
-	f.StringVar(&o.blobs, "blobs", "", "where artifacts and caches are kept, as s3://BUCKET/PREFIX?endpoint=…&region=… (default in the data folder)")
+	f.StringVar(&o.blobs, "blobs", "", "where artifacts, caches and finished logs are kept, as s3://BUCKET/PREFIX?endpoint=…&region=… (default in the data folder)")
 	f.StringVar(&o.publicURL, "public-url", "", "address by which others reach the server, as https://host/prefix behind a proxy")
 	f.StringSliceVar(&o.proxies, "proxy", nil, "address or network of a proxy whose X-Forwarded headers count; repeatable")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "file with the TLS certificate and its chain; read again when it changes")

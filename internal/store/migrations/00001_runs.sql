@@ -54,6 +54,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_project ON runs (project, id);
 CREATE INDEX runs_project_status ON runs (project, status, id);
 CREATE INDEX runs_project_ref ON runs (project, ref, id);
+CREATE INDEX runs_ref ON runs (ref, id);
 CREATE INDEX runs_flow ON runs (flow, id);
 CREATE INDEX runs_flow_status ON runs (flow, status, id);
 CREATE INDEX runs_status ON runs (status, id);

@@ -73,6 +73,7 @@ CREATE TABLE runners (
   protected INTEGER NOT NULL DEFAULT 0,
   draining INTEGER NOT NULL DEFAULT 0,
   version TEXT NOT NULL DEFAULT '',
+  system TEXT NOT NULL DEFAULT '',
   executors TEXT NOT NULL DEFAULT '',
   seen_at BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL

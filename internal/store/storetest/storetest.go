@@ -6,6 +6,7 @@ package storetest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -38,26 +39,39 @@ func Postgres(t testing.TB) string {
 	if server == "" {
 		t.Skip("REFLINE_TEST_POSTGRES is not set: it is the URL of a PostgreSQL whose user may create databases")
 	}
-	admin, err := sql.Open("pgx", server)
+	address, drop, err := NewPostgres(server)
 	if err != nil {
-		t.Fatal(err)
-	}
-	name := fmt.Sprintf("refline_test_%d_%d", os.Getpid(), serial.Add(1))
-	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		if err := drop(); err != nil {
 			t.Error(err)
 		}
-		_ = admin.Close()
 	})
-	address, err := url.Parse(server)
+	return address
+}
+
+// NewPostgres makes an empty database on a server and returns its URL and what
+// removes it.
+func NewPostgres(server string) (address string, drop func() error, err error) {
+	admin, err := sql.Open("pgx", server)
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	address.Path = "/" + name
-	return address.String()
+	name := fmt.Sprintf("refline_test_%d_%d", os.Getpid(), serial.Add(1))
+	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
+		return "", nil, errors.Join(err, admin.Close())
+	}
+	drop = func() error {
+		_, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		return errors.Join(err, admin.Close())
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", nil, errors.Join(err, drop())
+	}
+	u.Path = "/" + name
+	return u.String(), drop, nil
 }
 
 // Open opens a database and closes it when the test ends.

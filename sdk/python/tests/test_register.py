@@ -103,11 +103,10 @@ def test_does_nothing_in_a_run(server, monkeypatch, name):
     assert server == []
 
 
-def test_refuses_a_flow_that_would_not_run(server):
+def test_names_the_flow_of_a_file_with_several(server):
     second.storage = made(branch_name="main").storage
-    with pytest.raises(ValueError, match="the first one runs: hello"):
-        second.register()
-    assert server == []
+    second.register()
+    assert registered(server)["path"] == "my_flows/hello_flow.py:second"
 
 
 def test_runtime_and_schedule(server):

@@ -25,12 +25,11 @@ def register(flow, project_name=None, build=True, labels=None, set_schedule_acti
         raise TypeError("register has no parameter %s" % ", ".join(sorted(options)))
     if flow.storage is None:
         raise ValueError("flow %s has no storage: flow.storage = Git(repo=…, flow_path=…)" % flow.name)
-    _check_first(flow)
     if version_group_id is not None or idempotency_key is not None:
         note("register(version_group_id=…, idempotency_key=…) have no effect: a flow of the same name is changed, the same again is no change")
     server = _Server()
     project = _project(server, flow.storage, project_name)
-    body = {"name": flow.name, "path": flow.storage.path, "project": project}
+    body = {"name": flow.name, "path": _path(flow), "project": project}
     tag = _ref(flow.storage, body)
     runtime = _runtime(server, flow, labels)
     if runtime:
@@ -47,18 +46,14 @@ def register(flow, project_name=None, build=True, labels=None, set_schedule_acti
     return made["name"]
 
 
-def _check_first(flow):
-    """Of several flows of a file the first one runs, so another would not be what is
-    registered."""
-    found = {}
-    for other in getattr(flow.fn, "__globals__", {}).values():
-        if isinstance(other, type(flow)) and getattr(other.fn, "__module__", "") == flow.fn.__module__:
-            code = getattr(other.fn, "__code__", None)
-            if code is not None:
-                found[code.co_firstlineno] = other
-    if found and flow.fn.__code__.co_firstlineno > min(found):
-        raise ValueError("flow %s is not the first of %s, and the first one runs: %s; give it a file of its own" % (
-            flow.name, flow.storage.path, found[min(found)].name))
+def _path(flow):
+    """The flow's file; with the name of its function if the file has several flows."""
+    path, code = flow.storage.path, getattr(flow.fn, "__code__", None)
+    others = {id(other.fn) for other in getattr(flow.fn, "__globals__", {}).values()
+              if isinstance(other, type(flow)) and getattr(other.fn, "__module__", "") == flow.fn.__module__}
+    if len(others) < 2 or code is None or not path.lower().endswith(".py"):
+        return path
+    return path + ":" + flow.fn.__name__
 
 
 def _ref(storage, body):

@@ -49,7 +49,7 @@ class Git(Storage):
         if not repo:
             refuse("Git: give repo beside git_clone_url_secret_name: the server knows a project by its repository")
         if flow_name:
-            note("Git(flow_name=…) has no effect: the first flow of the file runs")
+            note("Git(flow_name=…) has no effect: the flow that is registered runs")
         if git_token_username:
             note("Git(git_token_username=…) has no effect: the server signs in with the token alone")
         if clone_depth != 1:
