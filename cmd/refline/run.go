@@ -43,6 +43,7 @@ type runOptions struct {
 	shell         string // when a shell is opened in a job, see bindShell
 	keep          bool
 	artifactsFrom string
+	page          bool // show the run in a browser
 	dry           bool // list the jobs instead
 
 	// Not flags: what refline runs retry sets.
@@ -113,6 +114,7 @@ func (o *runOptions) bindRun(cmd *cobra.Command, e *cli.Env) {
 	f.BoolVar(&o.only, "only", false, "run only the named jobs, not what they need")
 	f.BoolVar(&o.noCache, "no-cache", false, "neither restore nor keep caches")
 	f.StringArrayVar(&o.secrets, "secret", nil, "a masked variable: NAME (from the environment) or NAME=@FILE")
+	f.BoolVar(&o.page, "open", false, "show the run in a browser while it goes on; on a terminal until Ctrl-C")
 	f.BoolVar(&o.dry, "dry-run", false, "list the jobs instead, as refline list does")
 	_ = f.MarkHidden("dry-run")
 	o.deployKey.bind(cmd)
@@ -160,7 +162,9 @@ func runRun(ctx context.Context, e *cli.Env, o *runOptions, jobs []string) error
 		e.Notef("%v", s.c.NoPipeline(ctx))
 		return nil
 	}
-	return s.run(ctx)
+	err := s.run(ctx)
+	s.page.wait(e)
+	return err
 }
 
 func (o *runOptions) check() error {

@@ -43,6 +43,7 @@ type session struct {
 	jobs    []string // named on the command line
 	runsOn  *choice.Executors
 	view    *termview.View
+	page    *runPage            // nil: none
 	events  *runview.JSONEvents // with --json; else nil
 	toPlay  []string            // manual jobs that the last answer named
 
@@ -166,6 +167,9 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	defer s.EndJournal()
+	if s.o.page {
+		s.page = openPage(ctx, s.e, s.Record.Number)
+	}
 	s.openView(p)
 	disorder := s.e.KeepOrder()
 	res, err := localrun.Run(ctx, s.input(ctx, trees))

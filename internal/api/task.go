@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"strings"
 	"time"
 
 	"refline/internal/pipeline"
@@ -47,4 +49,29 @@ type TaskLogLine struct {
 	Text   string    `json:"text"`
 	Stream string    `json:"stream,omitempty" enum:"out,err"`
 	Level  string    `json:"level,omitempty"`
+}
+
+// ReadTaskReport reads what is shown beside states; only links to pages are links.
+func ReadTaskReport(raw json.RawMessage) (TaskReport, bool) {
+	var s pipeline.Step
+	if json.Unmarshal(raw, &s) != nil {
+		return TaskReport{}, false
+	}
+	r := TaskReport{Kind: s.Type, Task: s.ID, Title: s.Title}
+	switch s.Type {
+	case pipeline.StepMarkdown:
+		r.Text = s.Text
+	case pipeline.StepTable:
+		r.Columns, r.Rows = s.Columns, s.Rows
+	case pipeline.StepLink:
+		if !strings.HasPrefix(s.URL, "https://") && !strings.HasPrefix(s.URL, "http://") {
+			return r, false
+		}
+		r.URL = s.URL
+	case pipeline.StepArtifact:
+		r.Path = s.Path
+	default:
+		return r, false
+	}
+	return r, true
 }

@@ -61,6 +61,9 @@ func handOver(e *Env, args []string) error {
 	return replaceProcess(path, args, e)
 }
 
+// ServerProgram is the path of the other program.
+func ServerProgram() (string, error) { return findServerProgram() }
+
 // findServerProgram looks beside this program, then in PATH.
 func findServerProgram() (string, error) {
 	name := serverProgram

@@ -66,6 +66,7 @@ type Job struct {
 	Stage        string          `json:"stage"`
 	Status       pipeline.Status `json:"status"`
 	Attempt      int             `json:"attempt,omitempty"`
+	Started      time.Time       `json:"started,omitzero"` // the last attempt
 	Seconds      float64         `json:"seconds,omitempty"`
 	ExitCode     int             `json:"exit_code,omitempty"`
 	Reason       pipeline.Reason `json:"reason,omitempty"`

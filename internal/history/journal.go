@@ -106,6 +106,9 @@ func (s Store) readJournal(n int64) journal {
 		if e.Log == "" {
 			e.Log = j.jobs[i].Log
 		}
+		if e.Started.IsZero() {
+			e.Started = j.jobs[i].Started
+		}
 		j.jobs[i] = e.Job
 	}
 	return j

@@ -83,7 +83,7 @@ func (r *runner) runAttempt(ctx, stop context.Context, i int, id string, g attem
 	if need != slotNever {
 		<-r.Slots
 	}
-	o.record.Seconds = time.Since(begin).Seconds()
+	o.record.Started, o.record.Seconds = begin, time.Since(begin).Seconds()
 	o.record.Result = o.res
 	r.done <- o
 }

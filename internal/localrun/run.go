@@ -89,6 +89,7 @@ type JobRecord struct {
 	Log       string // path of the log, empty when it never ran
 	Artifacts string // their key, empty for none
 	Results   string // key of what its tasks kept, empty for nothing
+	Started   time.Time
 	Seconds   float64
 	Earlier   int64 // the run that the result was taken from, 0 for this one
 	Result    engine.JobResult

@@ -24,8 +24,13 @@ func (s *Session) Note(ev pipeline.Report) pipeline.Report {
 	}
 	switch {
 	case ev.Kind == pipeline.ReportJobStarted, ev.Kind == pipeline.ReportJobStatus && ev.Status.Done():
+		var started time.Time
+		if ev.Kind == pipeline.ReportJobStarted {
+			started = ev.Time
+		}
 		s.journal.Job(history.Job{
-			Run: s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
+			Started: started,
+			Run:     s.childRun(ev.Run), Name: ev.Job, Stage: ev.Stage, Status: ev.Status, Attempt: ev.Attempt, Seconds: ev.Seconds,
 			ExitCode: ev.ExitCode, Reason: ev.Reason, AllowFailure: ev.AllowFailure, Log: s.relative(ev.Log),
 			Message: ev.Message, Coverage: ev.Coverage,
 		})
@@ -63,7 +68,7 @@ func (s *Session) jobRecords(run, prefix string, p *pipeline.Pipeline, variables
 		st, rec := res.State.Jobs[i], res.Jobs[i]
 		j := history.Job{
 			Run: run, Name: prefix + p.Jobs[i].Name, Stage: p.Jobs[i].Stage, Status: st.Status, Attempt: st.Attempt,
-			Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
+			Started: rec.Started, Seconds: rec.Seconds, ExitCode: st.ExitCode, Reason: st.Reason, AllowFailure: st.AllowFailure,
 			Log: s.relative(rec.Log), Artifacts: rec.Artifacts, Results: rec.Results, Coverage: rec.Result.Coverage,
 			Workspace: rec.Result.Workspace, EarlierRun: rec.Earlier,
 			Environment: s.environment(&p.Jobs[i], variables, st.Status, rec.Result.Dotenv),

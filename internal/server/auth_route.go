@@ -22,6 +22,10 @@ import (
 type need struct {
 	action action
 
+	// or is another action that will do, for a handler that asks the API to do one of
+	// several things; "" for none.
+	or action
+
 	// filtered says that the handler limits itself to what the actor sees (see
 	// [Actor.Sees]). Without it, and without a parameter in the path that names a
 	// project (see [router.projects]), actors of one project are refused.
@@ -101,8 +105,8 @@ func (m humaMux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.Serve
 // handle registers a plain handler for "METHOD /path".
 func (r *router) handle(pattern string, needs requirement, h http.HandlerFunc) {
 	n := needs.need()
-	if !n.action.known() {
-		panic(fmt.Sprintf("route %s: unknown action %q", pattern, n.action))
+	if !n.action.known() || n.or != "" && !n.or.known() {
+		panic(fmt.Sprintf("route %s: unknown action %q or %q", pattern, n.action, n.or))
 	}
 	r.needs[pattern] = n
 	r.mux.HandleFunc(pattern, func(w http.ResponseWriter, q *http.Request) {
@@ -201,7 +205,7 @@ func (r *router) authorize(q *http.Request, actor Actor, n need) error {
 	if actor.Kind == "" {
 		return unauthenticated("this needs a sign-in")
 	}
-	if !actor.may(n.action) {
+	if !actor.may(n.action) && (n.or == "" || !actor.may(n.or)) {
 		have := joinActions(actor.Scopes)
 		return withHint(errs.E(errs.Denied, "%s may not do this: it needs %q, and the token has %s", actor, n.action, have),
 			"use a token with this scope: refline token create NAME --scope "+string(n.action))

@@ -1,23 +1,20 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"slices"
-	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/logfile"
+	"refline/internal/logtext"
 	"refline/internal/pipeline"
 	"refline/internal/store"
 )
 
 const (
 	failureLines = 12 // of a log that are shown with a failure
-	lineLength   = 400
 	mostFailures = 5
 )
 
@@ -98,66 +95,9 @@ func (t *logTails) of(logs *logfile.Dir, id logfile.ID, ended bool) []api.LogLin
 func lastLines(list []logfile.Line, n int) []api.LogLine {
 	var out []api.LogLine
 	for _, line := range list {
-		if text := plainLine(line.Text); text != "" {
+		if text := logtext.Line(line.Text); text != "" {
 			out = append(out, api.LogLine{Number: line.Number, Text: text})
 		}
 	}
 	return out[max(len(out)-n, 0):]
-}
-
-// plainLine is a line as a terminal shows it in the end, without colours: what a
-// carriage return overwrites and the markers of sections are gone.
-func plainLine(text []byte) string { return plainText(text, lineLength) }
-
-// plainText is [plainLine] with another limit of its length.
-func plainText(text []byte, most int) string {
-	text = bytes.TrimRight(text, "\r")
-	if at := bytes.LastIndexByte(text, '\r'); at >= 0 {
-		text = text[at+1:]
-	}
-	var out strings.Builder
-	for i := 0; i < len(text) && out.Len() < most; {
-		if text[i] == 0x1b {
-			i += escapeLength(text[i:])
-			continue
-		}
-		r, size := utf8.DecodeRune(text[i:])
-		i += size
-		if r == '\t' || r >= ' ' && r != 0x7f {
-			out.WriteRune(r)
-		}
-	}
-	line := strings.TrimRight(out.String(), " \t")
-	if strings.HasPrefix(line, "section_start:") || strings.HasPrefix(line, "section_end:") {
-		return ""
-	}
-	return line
-}
-
-// escapeLength is the length of an escape sequence: CSI ends at its final byte, OSC at
-// BEL or ST.
-func escapeLength(text []byte) int {
-	if len(text) < 2 {
-		return len(text)
-	}
-	switch text[1] {
-	case '[':
-		for i := 2; i < len(text); i++ {
-			if text[i] >= 0x40 && text[i] <= 0x7e {
-				return i + 1
-			}
-		}
-		return len(text)
-	case ']':
-		for i := 2; i < len(text); i++ {
-			if text[i] == 0x07 {
-				return i + 1
-			}
-			if text[i] == 0x1b {
-				return min(i+2, len(text))
-			}
-		}
-		return len(text)
-	}
-	return 2
 }

@@ -1,14 +1,13 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"regexp"
 	"sync"
 
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/logfile"
+	"refline/internal/logtext"
 )
 
 // mostWarnings leaves room for errors among the marks of a log.
@@ -56,10 +55,10 @@ func (s *Server) marksOf(ctx context.Context, id logfile.ID, ended bool) (api.Lo
 func (s *Server) findMarks(ctx context.Context, id logfile.ID) (api.LogMarks, error) {
 	warnings := 0
 	lines, more, err := s.logs.Search(ctx, id, func(line []byte) bool {
-		switch lineMark(line) {
-		case markError:
+		switch logtext.MarkOf(line) {
+		case logtext.Error:
 			return true
-		case markWarning:
+		case logtext.Warning:
 			warnings++
 			return warnings <= mostWarnings
 		}
@@ -70,90 +69,12 @@ func (s *Server) findMarks(ctx context.Context, id logfile.ID) (api.LogMarks, er
 		return marks, err
 	}
 	for _, line := range lines {
-		shown := api.LogLine{Number: line.Number, Text: plainLine(line.Text)}
-		if lineMark(line.Text) == markError {
+		shown := api.LogLine{Number: line.Number, Text: logtext.Line(line.Text)}
+		if logtext.MarkOf(line.Text) == logtext.Error {
 			marks.Errors = append(marks.Errors, shown)
 		} else {
 			marks.Warnings = append(marks.Warnings, shown)
 		}
 	}
 	return marks, nil
-}
-
-// mark says what a line reports.
-type mark uint8
-
-const (
-	markNone mark = iota
-	markWarning
-	markError
-)
-
-// markBytes are in every line with a mark: a line without any of them is not looked at
-// more closely.
-var markBytes = sync.OnceValue(func() [][]byte {
-	var out [][]byte
-	for _, text := range []string{"rror", "RROR", "ail", "AIL", "atal", "ATAL", "anic", "xception", "raceback", "ritical", "RITICAL", "arn", "ARN", "\x1b["} {
-		out = append(out, []byte(text))
-	}
-	return out
-})
-
-var markWords = sync.OnceValue(func() (w struct{ bad, good, warn *regexp.Regexp }) {
-	const before, after = `(?:^|[\s\[(<:"'=|])`, `(?:[\s\])>:!,."']|$)`
-	w.bad = regexp.MustCompile(`(?i)` + before + `(?:error|fatal|panic|failed|fail|failure|critical)` + after + `|[A-Za-z](?:Error|Exception)(?::|$)|Traceback \(most recent call last\)`)
-	w.good = regexp.MustCompile(`(?i)(?:^|\W)(?:0|no|without|if|on|or) (?:errors?|failed|failures?|fail)\b|(?:errors?|failed|failures?)\s*[:=]\s*0\b`)
-	w.warn = regexp.MustCompile(`(?i)` + before + `warn(?:ing)?` + after)
-	return w
-})
-
-// lineMark says what a line reports, by its words and by whether it is printed in red.
-func lineMark(line []byte) mark {
-	found := false
-	for _, part := range markBytes() {
-		if found = bytes.Contains(line, part); found {
-			break
-		}
-	}
-	if !found {
-		return markNone
-	}
-	text := []byte(plainText(line, lineLength*10))
-	if len(text) == 0 {
-		return markNone
-	}
-	w := markWords()
-	switch {
-	case isRed(line), w.bad.Match(text) && !w.good.Match(text):
-		return markError
-	case w.warn.Match(text):
-		return markWarning
-	}
-	return markNone
-}
-
-// isRed reports whether a line has text in one of a terminal's two reds.
-func isRed(line []byte) bool {
-	for {
-		at := bytes.Index(line, []byte("\x1b["))
-		if at < 0 {
-			return false
-		}
-		line = line[at+2:]
-		end := 0
-		for end < len(line) && (line[end] >= '0' && line[end] <= '9' || line[end] == ';') {
-			end++
-		}
-		if end == len(line) || line[end] != 'm' {
-			continue
-		}
-		for code := range bytes.SplitSeq(line[:end], []byte{';'}) {
-			if string(code) == "38" || string(code) == "48" {
-				break // another way to name colours
-			}
-			if string(code) == "31" || string(code) == "91" {
-				return true
-			}
-		}
-	}
 }

@@ -8,47 +8,6 @@ import (
 	"refline/internal/logfile"
 )
 
-func TestLineMark(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string]mark{
-		"":                                     markNone,
-		"copied 3,150,000 rows":                markNone,
-		"ERROR: relation does not exist":       markError,
-		"[error] it broke":                     markError,
-		"main.go:7:2: error: undefined":        markError,
-		"--- FAIL: TestParse (0.01s)":          markError,
-		"ValueError: bad day":                  markError,
-		"java.lang.NullPointerException":       markError,
-		"Traceback (most recent call last):":   markError,
-		"panic: runtime error":                 markError,
-		"148 passed, 2 failed":                 markError,
-		"148 passed, 0 failed":                 markNone,
-		"0 errors, 3 warnings found":           markNone,
-		"no errors":                            markNone,
-		"errors: 0":                            markNone,
-		"error_count.csv written":              markNone,
-		"on failure it is sent again":          markNone,
-		"\x1b[31mbroken\x1b[0m":                markError,
-		"\x1b[1;31mbroken\x1b[0m":              markError,
-		"\x1b[38;5;31mblue\x1b[0m":             markNone,
-		"\x1b[32mgood\x1b[0m":                  markNone,
-		"\x1b[31m":                             markNone,
-		"\x1b[3":                               markNone,
-		"WARNING: slow":                        markWarning,
-		"[WARN] slow":                          markWarning,
-		"warn: deprecated":                     markWarning,
-		"warning, then ERROR: both":            markError,
-		"it warns":                             markNone,
-		"progress 10 %\rerror: overwritten":    markError,
-		"error: gone\rprogress 100 %":          markNone,
-		strings.Repeat("x", 70_000) + " error": markNone,
-	} {
-		if got := lineMark([]byte(line)); got != want {
-			t.Errorf("%.60q: %d, want %d", line, got, want)
-		}
-	}
-}
-
 // Many warnings do not hide an error after them.
 func TestLogMarks(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,7 @@ func (s *Server) pageRoutes() {
 		Base: func(r *http.Request) string { return infoOf(r.Context()).base },
 	})
 	for _, r := range s.site.Routes() {
-		s.router.handle(r.Pattern, need{action: action(r.Need), filtered: true}, r.Handler)
+		s.router.handle(r.Pattern, need{action: action(r.Need), or: action(r.Or), filtered: true}, r.Handler)
 	}
 	s.router.errorPage = func(w http.ResponseWriter, r *http.Request, p *problem) {
 		for name, values := range p.GetHeaders() {

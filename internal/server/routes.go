@@ -61,6 +61,7 @@ func (s *Server) routes() http.Handler {
 	a := s.router.newAPI(huma.DefaultConfig("Refline", s.options.Version))
 	s.projectRoutes(a)
 	s.retentionRoutes(a)
+	s.lintRoutes(a)
 	s.flowRoutes(a)
 	s.runRoutes(a)
 	s.runtimeRoutes(a)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"mime"
@@ -13,6 +12,7 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/logfile"
+	"refline/internal/logtext"
 	"refline/internal/store"
 )
 
@@ -102,32 +102,15 @@ func (s *Server) logPart(ctx context.Context, id logfile.ID, from int64, limit i
 // searchLog finds lines by their text without colours.
 func (s *Server) searchLog(ctx context.Context, id logfile.ID, text string) (api.LogHits, error) {
 	want := strings.ToLower(text)
-	lines, more, err := s.logs.Search(ctx, id, func(line []byte) bool {
-		if !bytes.ContainsAny(line, "\x1b\r") {
-			return bytes.Contains(bytes.ToLower(line), []byte(want))
-		}
-		return strings.Contains(strings.ToLower(plainText(line, logfile.MaxLine)), want)
-	})
+	lines, more, err := s.logs.Search(ctx, id, func(line []byte) bool { return logtext.Contains(line, want) })
 	hits := api.LogHits{Lines: []api.LogLine{}, More: more}
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return hits, err
 	}
 	for _, line := range lines {
-		hits.Lines = append(hits.Lines, api.LogLine{Number: line.Number, Text: around(plainText(line.Text, logfile.MaxLine), want)})
+		hits.Lines = append(hits.Lines, api.LogLine{Number: line.Number, Text: logtext.Around(line.Text, want)})
 	}
 	return hits, nil
-}
-
-// around is the part of a line that shows what was found in it.
-func around(line, want string) string {
-	runes := []rune(line)
-	if len(runes) <= lineLength {
-		return line
-	}
-	lower := []rune(strings.ToLower(line))
-	at := len([]rune(strings.SplitN(string(lower), want, 2)[0]))
-	start := max(min(at-40, len(runes)-lineLength), 0)
-	return string(runes[start : start+lineLength])
 }
 
 // logDisposition names the file that a log is kept in.

@@ -80,6 +80,7 @@ type Server struct {
 	looks     *scheduler.LookQueue
 	polls     chan struct{} // wakes lookAround
 	wanted    chan struct{} // wakes launchRuns
+	lints     chan struct{} // places for checks of pipelines
 	notices   *notices
 	tails     logTails
 	marks     logMarks

@@ -153,34 +153,9 @@ func (v *taskView) add(e api.JobEvent) {
 	if len(v.reports) >= maxTaskReports {
 		return
 	}
-	if r, ok := taskReport(e.Step); ok {
+	if r, ok := api.ReadTaskReport(e.Step); ok {
 		v.reports = append(v.reports, r)
 	}
-}
-
-// taskReport reads what is shown beside states; only links to pages are links.
-func taskReport(raw json.RawMessage) (api.TaskReport, bool) {
-	var s pipeline.Step
-	if json.Unmarshal(raw, &s) != nil {
-		return api.TaskReport{}, false
-	}
-	r := api.TaskReport{Kind: s.Type, Task: s.ID, Title: s.Title}
-	switch s.Type {
-	case pipeline.StepMarkdown:
-		r.Text = s.Text
-	case pipeline.StepTable:
-		r.Columns, r.Rows = s.Columns, s.Rows
-	case pipeline.StepLink:
-		if !strings.HasPrefix(s.URL, "https://") && !strings.HasPrefix(s.URL, "http://") {
-			return r, false
-		}
-		r.URL = s.URL
-	case pipeline.StepArtifact:
-		r.Path = s.Path
-	default:
-		return r, false
-	}
-	return r, true
 }
 
 // taskLog returns what a task and the tasks below it printed, from an event on.

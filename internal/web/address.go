@@ -34,8 +34,8 @@ func environmentPath(project, name string) string {
 // searchPath is the list of runs for a query.
 func searchPath(query string) string { return "/runs?" + url.Values{"q": {query}}.Encode() }
 
-// localPath returns a path of this site, "/" for anything else.
-func localPath(next string) string {
+// LocalPath returns a path of this site, "/" for anything else.
+func LocalPath(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") ||
 		strings.HasPrefix(next, "//") || strings.HasPrefix(path.Clean(u.Path), "//") || strings.ContainsAny(next, "\\\r\n") {

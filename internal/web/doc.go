@@ -22,7 +22,7 @@
 //     return nil, err // becomes the page for errors, with the status of its kind
 //     }
 //     return &View{Template: "runners", Title: "Runners", Section: "/runners",
-//     Command: "refline runners list", Data: list}, nil
+//     Command: command("runner", "list"), Data: list}, nil
 //     }
 //
 //     Patterns under /p/{project}/-/ get the project's name, which may have slashes,

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"refline/internal/api"
@@ -35,16 +34,6 @@ func showFlow(c *request) (*View, error) {
 		d.Form = form
 	}
 	d.Facts = append(facts(fact{"project", link(f.Project, projectPath(f.Project))}), storageFacts(f)...)
-	for _, s := range f.Schedules {
-		every := cmp.Or(s.Cron, fmt.Sprintf("every %d s", s.Every))
-		value := Cell{Text: every + " in " + s.Timezone}
-		if s.Paused {
-			value.Text += ", paused"
-		} else if len(s.Next) > 0 {
-			value.Sub = "next " + s.Next[0].Format("2006-01-02 15:04 MST")
-		}
-		d.Facts = append(d.Facts, fact{"schedule", value})
-	}
 	pause := action{Path: path + "/pause", Label: "Pause", Fields: [][2]string{{"on", "true"}}}
 	if f.Paused {
 		pause.Label, pause.Fields = "Resume", [][2]string{{"on", "false"}}
@@ -55,19 +44,19 @@ func showFlow(c *request) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := table{ID: "runs", Title: "Last runs", Columns: runColumns, Empty: [2]string{"It has not run yet.", "refline flow run " + f.Name}}
+	t := table{ID: "runs", Title: "Last runs", Columns: runColumns, Empty: [2]string{"It has not run yet.", command("flow", "run", f.Name, "--project", f.Project)}}
 	for i, r := range runs.Runs {
 		if i == 0 {
 			d.Look = lookOf(r.Status, false)
 		}
 		t.Rows = append(t.Rows, c.runRow(r))
 	}
-	d.Tables = []table{t}
+	d.Tables = []table{c.scheduleTable(f), t}
 	title := f.Name
 	if d.Look != "" {
 		title = lookName(d.Look) + ": " + f.Name
 	}
-	return &View{Template: "list", Title: title, Look: d.Look, Section: "/flows", Command: "refline flow show " + shellWord(f.Name) + " --project " + shellWord(f.Project), Data: d}, nil
+	return &View{Template: "list", Title: title, Look: d.Look, Section: "/flows", Command: command("flow", "show", f.Name, "--project", f.Project), Data: d}, nil
 }
 
 // storageFacts say where the code comes from.

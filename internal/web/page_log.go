@@ -81,7 +81,7 @@ func showLog(c *request) (*View, error) {
 	}
 	v := &View{
 		Template: "log", Title: lookName(d.Look) + ": " + d.Job.Name + " #" + strconv.FormatInt(d.Run.Number, 10), Look: d.Look, Section: "/runs",
-		Command: "refline runs log " + strconv.FormatInt(d.Run.ID, 10) + " " + shellWord(d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines", rulerFragment}, Data: d,
+		Command: command("runs", "log", strconv.FormatInt(d.Run.ID, 10), d.Job.Name), Fragments: []string{"log-jobs", "log-state", "log-lines", rulerFragment}, Data: d,
 	}
 	return v, nil
 }
@@ -239,14 +239,4 @@ func rawLog(c *request, download bool) (string, error) {
 		path += "?" + q.Encode()
 	}
 	return path, nil
-}
-
-// shellWord quotes a word for a shell where it needs that.
-func shellWord(word string) string {
-	if strings.IndexFunc(word, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r))
-	}) < 0 && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -135,7 +135,7 @@ func showOverview(c *request) (*View, error) {
 	waiting := len(d.Waiting) + len(d.Approvals)
 	return &View{
 		Template: "overview", Title: overviewTitle(waiting, len(d.Red)), Section: "/", Look: overviewLook(waiting, len(d.Red)),
-		Command: "refline server status", Live: "all", Fragments: []string{"overview-state", "overview-lists", "overview-aside"}, Data: d,
+		Command: command("server", "status"), Live: "all", Fragments: []string{"overview-state", "overview-lists", "overview-aside"}, Data: d,
 	}, nil
 }
 

@@ -117,7 +117,7 @@ func showRun(c *request) (*View, error) {
 	}
 	return &View{
 		Template: "run", Title: fmt.Sprintf("%s: %s #%d", lookName(d.Look), d.Line.Name, r.Number), Look: d.Look, Section: "/runs",
-		Command: fmt.Sprintf("refline runs show %d", id), Live: fmt.Sprintf("run=%d", id),
+		Command: command("runs", "show", strconv.FormatInt(id, 10)), Live: fmt.Sprintf("run=%d", id),
 		Fragments: []string{"run-head", "run-why", "run-graph", "run-jobs", "run-reports", "run-aside"}, Caller: api.Caller{}, Data: d,
 	}, nil
 }

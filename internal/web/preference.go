@@ -91,5 +91,5 @@ func setPreferences(c *request) (string, error) {
 	p.setTheme(c.PostFormValue("theme"))
 	p.NoKeys = c.PostFormValue("keys") == ""
 	http.SetCookie(c.w, p.cookie(c.Base, c.TLS != nil))
-	return localPath(c.PostFormValue("next")), nil
+	return LocalPath(c.PostFormValue("next")), nil
 }

@@ -83,7 +83,7 @@ func (c *request) fill(f *runForm, flow api.Flow) error {
 	}
 	f.addOthers(values, in.Inputs)
 	c.leaveOut(f.Fields)
-	f.Base = "refline flow run " + shellWord(flow.Name) + " --project " + shellWord(flow.Project)
+	f.Base = command("flow", "run", flow.Name, "--project", flow.Project)
 	f.RefOption = refOption(f.Ref, in)
 	f.Command = f.command()
 	return nil

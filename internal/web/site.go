@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -42,10 +43,11 @@ func New(o Options) *Site {
 type Route struct {
 	Pattern string // "METHOD /path"
 	Need    string // action of the API that its caller needs; "public" for none
+	Or      string // another action that will do; "" for none
 	Handler http.HandlerFunc
 }
 
-// page is a row of the table of pages; exactly one of show and do is set.
+// page is a row of the table of pages; exactly one of show, do and reply is set.
 type page struct {
 	pattern string
 	need    string
@@ -53,8 +55,11 @@ type page struct {
 	show func(*request) (*View, error)
 	// do makes a change and returns the path of the page to go on with. After an
 	// error, back shows the page where it was asked for.
-	do   func(*request) (path string, err error)
-	back func(*request) (*View, error)
+	do func(*request) (path string, err error)
+	// reply makes a change and shows what came of it, where the browser must not ask for
+	// that again: what is shown only once.
+	reply func(*request) (*View, error)
+	back  func(*request) (*View, error)
 }
 
 const projectPrefix = "/p/{project}/"
@@ -62,7 +67,7 @@ const projectPrefix = "/p/{project}/"
 // Routes are all addresses of the site. Those of projects come by one pattern for
 // each method, because the names of projects have slashes.
 func (s *Site) Routes() []Route {
-	routes := []Route{{"GET /assets/{name}", "public", s.serveAsset}}
+	routes := []Route{{Pattern: "GET /assets/{name}", Need: "public", Handler: s.serveAsset}}
 	s.projects = http.NewServeMux()
 	methods := map[string]string{} // of pages of projects, with the least that any of them needs
 	for _, p := range pages() {
@@ -72,14 +77,15 @@ func (s *Site) Routes() []Route {
 			s.projects.HandleFunc(p.pattern, handler)
 			methods[method] = "read"
 			if method != http.MethodGet { // what a page then does is up to the API
-				methods[method] = "run"
+				methods[method] = "run secret"
 			}
 			continue
 		}
-		routes = append(routes, Route{p.pattern, p.need, handler})
+		routes = append(routes, Route{Pattern: p.pattern, Need: p.need, Handler: handler})
 	}
-	for method, need := range methods {
-		routes = append(routes, Route{method + " /p/{path...}", need, s.serveProject})
+	for method, needs := range methods {
+		need, or, _ := strings.Cut(needs, " ")
+		routes = append(routes, Route{Pattern: method + " /p/{path...}", Need: need, Or: or, Handler: s.serveProject})
 	}
 	return routes
 }
@@ -113,7 +119,7 @@ func (s *Site) serveProject(w http.ResponseWriter, r *http.Request) {
 func (s *Site) handler(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := s.newRequest(w, r)
-		if p.do != nil {
+		if p.show == nil {
 			c.change(p)
 			return
 		}
@@ -138,6 +144,8 @@ type request struct {
 	now    time.Time
 	// problem is what went wrong with a change that was asked for on this page.
 	problem error
+	placed  bool        // the problem is beside a form
+	who     *api.Caller // see [request.caller]
 }
 
 func (s *Site) newRequest(w http.ResponseWriter, r *http.Request) *request {
@@ -153,8 +161,14 @@ func (s *Site) newRequest(w http.ResponseWriter, r *http.Request) *request {
 
 // change does what a form asks for and sends the browser on.
 func (c *request) change(p page) {
-	path, err := "", c.ParseForm()
-	if err == nil {
+	path, err := "", c.readForm()
+	if err == nil && p.reply != nil {
+		var view *View
+		if view, err = p.reply(c); err == nil {
+			c.render(http.StatusOK, view)
+			return
+		}
+	} else if err == nil {
 		path, err = p.do(c)
 	}
 	if err == nil {
@@ -173,6 +187,19 @@ func (c *request) change(p page) {
 		return
 	}
 	c.render(statusOf(err), view)
+}
+
+// readForm reads what a form sent.
+func (c *request) readForm() error {
+	err := c.ParseForm()
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return invalid("the form is larger than %d KiB; send it by the command that the page names", large.Limit>>10)
+	}
+	if err != nil {
+		return invalid("the form cannot be read: %v", err)
+	}
+	return nil
 }
 
 // ctx is the context of the request.

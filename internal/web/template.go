@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"html/template"
 	"io/fs"
 	"strings"
@@ -25,7 +26,7 @@ func templateOf(name string) *template.Template {
 		return t
 	}
 	if set.shared == nil {
-		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts") + source("run_form")))
+		set.shared = template.Must(template.New("").Funcs(functions()).Parse(source("layout") + source("parts") + source("form") + source("run_form")))
 	}
 	t := template.Must(template.Must(set.shared.Clone()).Parse(source(name)))
 	set.byName[name] = t
@@ -58,7 +59,14 @@ func functions() template.FuncMap {
 			}
 			return ""
 		},
-		"short":    shortCommit,
+		"short": shortCommit,
+		"command": func(words ...any) string {
+			var list []string
+			for _, w := range words {
+				list = append(list, fmt.Sprint(w))
+			}
+			return command(list...)
+		},
 		"duration": duration,
 		"runPath":  runPath, "jobPath": jobPath, "projectPath": projectPath, "flowPath": flowPath, "environmentPath": environmentPath,
 		"add": func(a, b int) int { return a + b },

@@ -114,11 +114,11 @@ func (v *View) complete(c *request) {
 	v.Zone = c.wishes.location.String()
 	v.Here = c.URL.RequestURI()
 	if c.Method != http.MethodGet && c.Method != http.MethodHead {
-		v.Here = localPath(c.Base + "/") // a page that is shown after a failed change
+		v.Here = LocalPath(c.Base + "/") // a page that is shown after a failed change
 	}
 	v.Sections = sections(v.Section)
 	v.Stuff = stuff{CSS: c.Base + "/assets/" + assets()["css"].name, JS: c.Base + "/assets/" + assets()["js"].name, Icon: icon(v.Look), Symbols: symbols()}
-	if c.problem != nil {
+	if c.problem != nil && !c.placed {
 		v.Problem = problemOf(c.problem)
 	}
 	if c.Header.Get(fragmentHeader) == "" && v.Caller.Kind == "" {
@@ -129,7 +129,7 @@ func (v *View) complete(c *request) {
 // greet looks up who the caller is and what waits for it. A page is shown without
 // that too.
 func (c *request) greet(v *View) {
-	if who, err := c.API.Caller(c.ctx()); err == nil {
+	if who, err := c.caller(); err == nil {
 		v.Caller = who
 		if n, err := c.API.CountWaiting(c.ctx()); err == nil {
 			v.Waiting = n

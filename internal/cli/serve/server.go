@@ -34,6 +34,7 @@ type serverOptions struct {
 	allowNet, proxies               []string
 	insecure, noRunner              bool
 	jobs                            int
+	local                           localOptions
 	mail                            mailOptions
 }
 
@@ -51,12 +52,19 @@ this computer find it; elsewhere refline login URL does.
 
 At its first start it prints an address that signs a browser in once.
 
+With --local it shows the runs of refline run on this computer in the same pages, and
+nothing else: no data folder is made, nothing is run or changed.
+
 Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 		Example: `  refline server
+  refline server --local --open
   refline server --data /var/lib/refline --listen 127.0.0.1:7400
   REFLINE_DATABASE=postgres://refline@db/refline refline server`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.local.on || o.local.open || o.local.run != 0 {
+				return runLocal(cmd, e, o)
+			}
 			if err := cli.Settings(e, cmd, o.config); err != nil {
 				return err
 			}
@@ -79,6 +87,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
 	f.StringVar(&o.minFree, "min-free", mostlyFull, "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
 	o.mail.bind(cmd)
+	o.local.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")
 	cmd.AddCommand(newServerLinkCmd(e), remote.NewServerStatusCmd(e), remote.NewServerCheckCmd(e), newServerKeyCmd(e), newServerBackupCmd(e), newServerRestoreCmd(e))
 	return cmd

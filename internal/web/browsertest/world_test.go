@@ -85,6 +85,7 @@ marts:
   stage: publish
   needs: [load_orders, load_events]
   script: [echo built 31 marts]
+  environment: {name: staging, url: "https://staging.example.com"}
 train:
   stage: publish
   needs: [load_events]
@@ -192,14 +193,14 @@ func (w *world) makeRepository() error {
 	if err := os.MkdirAll(w.repo, 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile, "typed.yml": typedFile, "copy_orders.py": scriptFile, "greet.sh": "#!/bin/sh\necho hello $who\n"} {
+	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile, "broken.yml": brokenFile, "typed.yml": typedFile, "copy_orders.py": scriptFile, "greet.sh": "#!/bin/sh\necho hello $who\n"} {
 		if err := os.WriteFile(filepath.Join(w.repo, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
 	for _, args := range [][]string{
 		{"init", "-q", "-b", "main"}, {"add", "."}, {"commit", "-q", "-m", "Deduplicate customers before they are merged"},
-		{"tag", "v1.0"}, {"checkout", "-q", "-b", "feature/cart"}, {"commit", "-q", "--allow-empty", "-m", "<img src=x onerror=alert(1)>"}, {"checkout", "-q", "main"},
+		{"tag", "v1.0"}, {"checkout", "-q", "-b", "feature/cart"}, {"commit", "-q", "--allow-empty", "-m", "<img src=x onerror=alert(1)>"}, {"checkout", "-q", "main"}, {"branch", hostileBranch},
 	} {
 		if err := w.git(args...); err != nil {
 			return err
@@ -267,8 +268,7 @@ func (w *world) fill() error {
 	if _, err := w.client.AddProject(ctx, api.ProjectInput{Name: &name, URL: &url}); err != nil {
 		return err
 	}
-	masked, value := true, canary
-	if _, err := w.client.SetVariable(ctx, name, "API_TOKEN", "", api.VariableInput{Value: &value, Masked: &masked}); err != nil {
+	if err := w.fillSettings(ctx, name); err != nil {
 		return err
 	}
 	for _, f := range []api.FlowInput{

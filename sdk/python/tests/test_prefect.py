@@ -170,7 +170,7 @@ def test_a_flow_and_its_tasks(flow):
     assert [e["text"] for e in flow.events() if e["type"] == "markdown"] == ["# total 12"]
     assert [e["rows"] for e in flow.events() if e["type"] == "table"] == [[[1]]]
     assert all(t[1][-1] in ("success", "failed", "cached") for t in tasks.values())
-    assert not [p for p in flow.folder.iterdir() if "prefect" in p.name], "what Prefect wrote is gone"
+    assert not [p for p in flow.folder.iterdir() if p.name.startswith("refline-prefect")], "what Prefect wrote is gone"
 
 
 @modern
