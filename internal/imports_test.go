@@ -82,7 +82,7 @@ var imports = map[string]string{
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 	"executor/podsandbox":   "executor executor/process",
-	"executor/kubernetes":   "executor",
+	"executor/kubernetes":   "executor executor/podsandbox",
 	"podagent":              "api executor executor/podsandbox pipeline runner",
 
 	"workspace":               "lock",
@@ -107,7 +107,7 @@ var imports = map[string]string{
 	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
 	"cli/host":        "cli executor executor/docker executor/process pythonenv",
 	"cli/remote":      "api checkout cli definition diag flowfile git inputfile pipeline prefectfile source stack stack/planfile termview",
-	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci history image localpipeline localserver notify pipeline runner secret server source store termview",
+	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci history image localpipeline localserver notify pipeline runner secret server source store termview jsonnet",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
