@@ -30,7 +30,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	var args []any
 	add := func(condition string, value any) { where, args = append(where, condition), append(args, value) }
 	project, ref := "project = ?", "ref = ?"
-	if f.Flow != 0 { // by the index of flows: neither database knows that a flow has one project
+	if f.Flow != 0 && !s.postgres { // by the index of flows: SQLite does not know that a flow has few runs
 		project, ref = "project + 0 = ?", "ref || '' = ?"
 	}
 	if f.Project != 0 {
@@ -70,7 +70,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 		for _, status := range f.Statuses {
 			condition, values := "status = ?", []any{string(status)}
 			if f.Ref != "" {
-				condition, values = refAndStatus(f, status), append(values, f.Ref)
+				condition, values = s.refAndStatus(f, status), append(values, f.Ref)
 			}
 			parts = append(parts, "SELECT * FROM ("+one(condition)+") AS r")
 			all = append(append(append(all, args...), values...), f.Limit)
@@ -82,10 +82,13 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	return collect(rows, err, scanRun)
 }
 
-// refAndStatus is the condition for runs of a ref with a status. No index has both, and
-// the databases do not know which of the two is rare: among good runs it is the ref,
-// among others the status.
-func refAndStatus(f RunFilter, status pipeline.Status) string {
+// refAndStatus is the condition for runs of a ref with a status. No index has both.
+// PostgreSQL knows which of the two is rare; for SQLite it is the ref among good runs and
+// the status among others.
+func (s *Store) refAndStatus(f RunFilter, status pipeline.Status) string {
+	if s.postgres {
+		return "status = ? AND ref = ?"
+	}
 	if status == pipeline.StatusSuccess && f.Flow == 0 {
 		return "status || '' = ? AND ref = ?"
 	}
