@@ -90,6 +90,9 @@ type Server struct {
 	room      *room
 	metrics   *telemetry.Metrics
 	started   time.Time
+
+	// artifactReads has a place for each archive that is read for a page.
+	artifactReads chan struct{}
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
@@ -109,7 +112,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
-	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now()}
+	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now(), artifactReads: make(chan struct{}, artifactReads)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
