@@ -18,8 +18,8 @@ type RunFilter struct {
 	Actor                 string
 	Source                pipeline.Trigger
 	Since, Until          time.Time // of its creation
-	Before                int64 // runs with a smaller id only: the cursor
-	Limit                 int   // default 50, at most 200
+	Before                int64     // runs with a smaller id only: the cursor
+	Limit                 int       // default 50, at most 200
 }
 
 const maxPage = 200
