@@ -261,11 +261,18 @@ func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, en
 	if err != nil {
 		return nil, nil, err
 	}
-	access, end, err := set.Reach(p.URL, s.access())
+	at, err := s.address(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	remote, err := git.NewRemote(p.URL, s.mirrors(), access)
+	set.Tokens = append(set.Tokens, at.tokens...)
+	base := s.access()
+	base.Shown = at.shown
+	access, end, err := set.Reach(at.url, base)
+	if err != nil {
+		return nil, nil, err
+	}
+	remote, err := git.NewRemote(at.url, s.mirrors(), access)
 	if err != nil {
 		end()
 	}
