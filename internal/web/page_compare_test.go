@@ -16,8 +16,8 @@ func TestCompareJobs(t *testing.T) {
 	job := func(name string, status pipeline.Status, took time.Duration) api.Job {
 		return api.Job{Name: name, Status: status, Started: at, Finished: at.Add(took)}
 	}
-	a := api.RunDetail{Run: api.Run{ID: 1, Jobs: []api.Job{job("lint", "success", time.Second), job("load", "success", time.Minute), job("old", "success", time.Second), job("slow", "success", 10 * time.Second)}}}
-	b := api.RunDetail{Run: api.Run{ID: 2, Jobs: []api.Job{job("lint", "success", 1100 * time.Millisecond), job("load", "failed", time.Minute), job("new", "success", time.Second), job("slow", "success", 3 * time.Minute)}}}
+	a := api.RunDetail{Run: api.Run{ID: 1, Jobs: []api.Job{job("lint", "success", time.Second), job("load", "success", time.Minute), job("old", "success", time.Second), job("slow", "success", 10*time.Second)}}}
+	b := api.RunDetail{Run: api.Run{ID: 2, Jobs: []api.Job{job("lint", "success", 1100*time.Millisecond), job("load", "failed", time.Minute), job("new", "success", time.Second), job("slow", "success", 3*time.Minute)}}}
 	var d compareData
 	tasks := func(states ...pipeline.TaskState) map[string]api.Tasks {
 		var t api.Tasks

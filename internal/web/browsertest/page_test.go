@@ -59,7 +59,9 @@ func pageCases() []pageCase {
 		{"plan", ofRun("landing", "/plans/landing-dev"), []string{"Waits for a person to review it", "LandingBucket", "replaced; the old one is kept", "BucketName", "includes/s3landingbucket.libsonnet:10:7", "opened by name", "Approve and start deploy-dev"}},
 		{"plan-hostile", ofRun("hostile", "/plans/%3Cb%20onfocus=alert%281%29%3E"), []string{"Refused: 1 rule is broken", "</td><script>alert(1)</script>"}},
 		{"compare", func(w *world) string { return fmt.Sprintf("/runs/compare?a=%d&b=%d", w.runs["pass"], w.runs["fail"]) }, []string{"1 job fails in the second that did not in the first", "$MODE", "load_events", "copy", "Rows loaded"}},
-		{"compare-hostile", func(w *world) string { return fmt.Sprintf("/runs/compare?a=%d&b=%d", w.runs["hostile"], w.runs["queued"]) }, []string{`"><img src=x onerror=alert(1)>`, "not in it", "<script>alert(1)</script>"}},
+		{"compare-hostile", func(w *world) string {
+			return fmt.Sprintf("/runs/compare?a=%d&b=%d", w.runs["hostile"], w.runs["queued"])
+		}, []string{`"><img src=x onerror=alert(1)>`, "not in it", "<script>alert(1)</script>"}},
 		{"artifacts", ofRun("landing", "/jobs/plan/artifacts"), []string{"landing-dev.plan.json", "out/", "Download all", "As tar.zst"}},
 		{"artifacts-hostile", ofRun("landing", "/jobs/plan/artifacts?folder=out"), []string{"<img src=x onerror=alert(1)>.txt", "link to /etc/passwd", "charts/", "download"}},
 		{"artifact-text", ofRun("landing", "/jobs/plan/artifacts/view?path=out%2Fpage.html"), []string{"parent.document.title", "Open alone"}},
