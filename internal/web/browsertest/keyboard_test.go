@@ -42,8 +42,7 @@ func TestDayByKeyboard(t *testing.T) {
 	press(kb.Enter)
 	loaded("the overview", `/^\/$/`)
 
-	press("g")
-	press("f")
+	press("gf") // at once: the second key has to follow soon
 	loaded("the flows", `/^\/flows$/`)
 	to(`a[href$="/flows/typed"]`)
 	press(kb.Enter)
