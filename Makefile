@@ -76,6 +76,10 @@ fuzz: ## run every fuzz target for 20 seconds
 soak: ## kill, stop and starve servers and runners for SOAK (10m) a database, and look whether all is kept
 	scripts/soak $(or $(SOAK),10m)
 
+.PHONY: screenshots
+screenshots: ## make the pictures of docs/page.md in Chromium
+	REFLINE_PICTURES=$(CURDIR)/docs/pictures go test ./internal/web/browsertest -count=1 -run TestPictures
+
 .PHONY: bench
 bench: build ## measure beside bash, gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios
 	bench/run
