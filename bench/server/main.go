@@ -28,13 +28,13 @@ func main() {
 	rounds := flag.Int("rounds", 15, "rounds of the small measurements; the median counts")
 	files := flag.Int("files", 10000, "files of the large repository")
 	runs := flag.Int("million", 0, "instead measure beside this many generated runs, such as 1000000")
-	postgres := flag.String("postgres", "", "with -million: URL of a PostgreSQL whose user may create databases; without, SQLite is measured")
+	postgres := flag.String("postgres", "", "URL of a PostgreSQL whose user may create databases; with -million it is measured instead of SQLite")
 	flag.Parse()
 	var err error
 	if *runs > 0 {
 		err = million(*refline, *postgres, *runs)
 	} else {
-		err = measure(*refline, *rounds, *files)
+		err = measure(*refline, *postgres, *rounds, *files)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
@@ -54,7 +54,7 @@ type bench struct {
 
 const chainJobs = 100
 
-func measure(program string, rounds, files int) error {
+func measure(program, postgres string, rounds, files int) error {
 	dir, err := os.MkdirTemp("", "refline-server-")
 	if err != nil {
 		return err
@@ -81,7 +81,13 @@ func measure(program string, rounds, files int) error {
 			return err
 		}
 	}
-	return b.rows()
+	if err := b.rows(); err != nil {
+		return err
+	}
+	if err := transitions(dir, ""); err != nil || postgres == "" {
+		return err
+	}
+	return transitions(dir, postgres)
 }
 
 func (b *bench) rows() error {

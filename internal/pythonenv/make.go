@@ -103,19 +103,27 @@ func (m *maker) make(ctx context.Context) error {
 			return err
 		}
 	}
+	lists := []string{"-r", list}
+	if len(m.needs.constraints) > 0 {
+		file := filepath.Join(m.dir, "refline-constraints.txt")
+		if err := os.WriteFile(file, []byte(strings.Join(m.needs.constraints, "\n")+"\n"), 0o666); err != nil {
+			return err
+		}
+		lists = append(lists, "-c", file)
+	}
 	m.say("making a Python environment for %s (%s)", m.needs.from, m.needs.count())
 	install := m.byPip
 	if m.tools.uv != "" {
 		install = m.byUV
 	}
-	if err := install(ctx, list); err != nil {
+	if err := install(ctx, lists); err != nil {
 		return err
 	}
 	m.say("Python environment ready after %s, kept for the next run", time.Since(start).Round(100*time.Millisecond))
 	return os.WriteFile(filepath.Join(m.dir, readyFile), nil, 0o666)
 }
 
-func (m *maker) byUV(ctx context.Context, list string) error {
+func (m *maker) byUV(ctx context.Context, lists []string) error {
 	venv := []string{m.tools.uv, "venv", "--quiet", "--allow-existing"}
 	switch {
 	case m.fits && m.tools.python != "":
@@ -130,10 +138,10 @@ func (m *maker) byUV(ctx context.Context, list string) error {
 		return nil
 	}
 	return m.run(ctx, "install what "+m.needs.from+" names",
-		m.tools.uv, "pip", "install", "--python", m.python(), "-r", list)
+		append([]string{m.tools.uv, "pip", "install", "--python", m.python()}, lists...)...)
 }
 
-func (m *maker) byPip(ctx context.Context, list string) error {
+func (m *maker) byPip(ctx context.Context, lists []string) error {
 	// An existing pip can install into the new environment, so no second one is
 	// made. Older ones cannot.
 	// -I: nothing of the repository is imported here.
@@ -146,8 +154,8 @@ func (m *maker) byPip(ctx context.Context, list string) error {
 	if err := m.run(ctx, "make a Python environment", venv...); err != nil {
 		return err
 	}
-	return m.run(ctx, "install what "+m.needs.from+" names", append(pip,
-		"install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", list)...)
+	pip = append(pip, "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
+	return m.run(ctx, "install what "+m.needs.from+" names", append(pip, lists...)...)
 }
 
 // run runs one tool in the folder that paths of requirements are relative to. Its
@@ -165,7 +173,14 @@ func (m *maker) run(ctx context.Context, what string, args ...string) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return errs.E(errs.Invalid, "%s: %s: %w: %s", what, filepath.Base(args[0]), err, lastError(tail.String()))
+		if offline := offline(what, tail.String()); offline != nil {
+			return offline
+		}
+		kind := errs.Invalid
+		if strings.Contains(tail.String(), "No space left on device") {
+			kind = errs.Unavailable
+		}
+		return errs.E(kind, "%s: %s: %w: %s", what, filepath.Base(args[0]), err, lastError(tail.String()))
 	}
 	return nil
 }

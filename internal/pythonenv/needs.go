@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"deps.dev/util/semver"
 	"github.com/BurntSushi/toml"
 
 	"refline/internal/errs"
@@ -20,6 +21,8 @@ type requirements struct {
 	packages []string // requirements, one a line of a requirements file
 	folder   string   // where relative paths of packages start
 	file     string   // the requirements file they are from, empty for another kind
+
+	constraints []string // versions that a lock file says, as "name==1.2"
 }
 
 func (n *requirements) count() string {
@@ -31,7 +34,8 @@ func (n *requirements) count() string {
 
 // findNeeds looks for a script's dependencies: in the script itself (inline
 // script metadata, PEP 723), else in requirements.txt beside it or at the
-// root, else in pyproject.toml beside it or at the root (project.dependencies).
+// root, else in pyproject.toml beside it or at the root (project.dependencies, else those
+// of Poetry), with the versions of the uv.lock or poetry.lock beside that.
 // root is absolute, script relative to it.
 func findNeeds(root, script string) (requirements, error) {
 	source, err := os.ReadFile(filepath.Join(root, script))
@@ -59,7 +63,9 @@ func findNeeds(root, script string) (requirements, error) {
 				needs.file = filepath.Join(needs.folder, file)
 				return needs, nil
 			}
-			err = needs.project(at, string(text))
+			if err = needs.project(at, string(text)); err == nil {
+				err = needs.locked(root, dir)
+			}
 			return needs, err
 		}
 	}
@@ -139,11 +145,19 @@ func (n *requirements) project(file, text string) error {
 			Python       string   `toml:"requires-python"`
 			Dependencies []string `toml:"dependencies"`
 		} `toml:"project"`
+		Tool struct {
+			Poetry struct {
+				Dependencies map[string]any `toml:"dependencies"`
+			} `toml:"poetry"`
+		} `toml:"tool"`
 	}
 	if err := decodeTOML(file, 0, text, &meta); err != nil {
 		return err
 	}
 	n.python, n.packages = meta.Project.Python, meta.Project.Dependencies
+	if len(n.packages) == 0 {
+		return n.poetry(file, meta.Tool.Poetry.Dependencies)
+	}
 	return nil
 }
 
@@ -176,80 +190,13 @@ func requirementLines(text string) []string {
 	return lines
 }
 
-// satisfies reports whether a version as "3.11.7" meets a specifier as
-// ">=3.9,<4". What it cannot read it takes as met: the installer has the last
-// word.
+// satisfies reports whether a version as "3.11.7" meets a specifier of PEP 440 as
+// ">=3.9,<4". What cannot be read counts as met: the installer has the last word.
 func satisfies(version, specifier string) bool {
-	for part := range strings.SplitSeq(specifier, ",") {
-		part = strings.TrimSpace(part)
-		operator := part[:len(part)-len(strings.TrimLeft(part, "<>=!~"))]
-		want := strings.TrimSpace(part[len(operator):])
-		wild := strings.HasSuffix(want, ".*")
-		want = strings.TrimSuffix(want, ".*")
-		a, ok1 := versionNumbers(version)
-		b, ok2 := versionNumbers(want)
-		if !ok1 || !ok2 {
-			continue
-		}
-		if wild {
-			a = a[:min(len(a), len(b))]
-		}
-		order := compareVersions(a, b)
-		met := true
-		switch operator {
-		case ">=":
-			met = order >= 0
-		case ">":
-			met = order > 0
-		case "<=":
-			met = order <= 0
-		case "<":
-			met = order < 0
-		case "==", "===":
-			met = order == 0
-		case "!=":
-			met = order != 0
-		case "~=":
-			head := b[:max(len(b)-1, 1)]
-			met = order >= 0 && compareVersions(a[:min(len(a), len(head))], head) == 0
-		}
-		if !met {
-			return false
-		}
+	constraint, err := semver.PyPI.ParseConstraint(strings.ReplaceAll(specifier, "===", "=="))
+	if err != nil {
+		return true
 	}
-	return true
-}
-
-func versionNumbers(version string) (numbers []int, ok bool) {
-	for part := range strings.SplitSeq(version, ".") {
-		n := 0
-		for _, c := range part {
-			if c < '0' || c > '9' || n > 1e6 {
-				return nil, false
-			}
-			n = n*10 + int(c-'0')
-		}
-		if part == "" {
-			return nil, false
-		}
-		numbers = append(numbers, n)
-	}
-	return numbers, len(numbers) > 0
-}
-
-// compareVersions compares numbers; missing ones are 0.
-func compareVersions(a, b []int) int {
-	for i := range max(len(a), len(b)) {
-		x, y := 0, 0
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(b) {
-			y = b[i]
-		}
-		if x != y {
-			return x - y
-		}
-	}
-	return 0
+	_, err = semver.PyPI.Parse(version)
+	return err != nil || constraint.Match(version)
 }

@@ -132,6 +132,9 @@ func (n *requirements) hash(t toolchain) (string, error) {
 			return "", err
 		}
 	}
+	for _, line := range n.constraints {
+		fmt.Fprintf(h, "constraint %q\n", line)
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 

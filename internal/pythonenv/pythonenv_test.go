@@ -45,6 +45,14 @@ func TestFindNeeds(t *testing.T) {
 		{name: "not in between", tree: files{script: "", "flows/requirements.txt": "no"}},
 		{name: "pyproject", tree: files{script: "", "pyproject.toml": "[build-system]\nrequires=[\"hatchling\"]\n[project]\nname=\"x\"\nrequires-python=\">=3.8\"\ndependencies=[\"a\",\"b\"]\n"}, want: requirements{from: "pyproject.toml", python: ">=3.8", packages: []string{"a", "b"}}},
 		{name: "pyproject without a project", tree: files{script: "", "pyproject.toml": "[tool.ruff]\n"}, want: requirements{from: "pyproject.toml"}},
+		{name: "uv.lock", tree: files{script: "", "pyproject.toml": "[project]\ndependencies=[\"a>=1\",\"d\"]\n", "uv.lock": "version = 1\n[[package]]\nname = \"a\"\nversion = \"1.2\"\nsource = { registry = \"https://pypi.org/simple\" }\n[[package]]\nname = \"x\"\nversion = \"0.1.0\"\nsource = { virtual = \".\" }\n[[package]]\nname = \"b\"\nversion = \"3.0\"\nsource = { registry = \"r\" }\n[[package]]\nname = \"b\"\nversion = \"4.0\"\nsource = { registry = \"r\" }\n[[package]]\nname = \"d\"\nversion = \"5\"\nsource = { git = \"https://example.com/d?rev=1#2\" }\n", "poetry.lock": "no"},
+			want: requirements{from: "pyproject.toml and uv.lock", packages: []string{"a>=1", "d"}, constraints: []string{"a==1.2"}}},
+		{name: "Poetry", tree: files{script: "", "pyproject.toml": "[tool.poetry.dependencies]\npython = \"^3.9\"\na = \"^1.2.3\"\nb = {version = \"~2.1\", extras = [\"x\", \"y\"], python = \"<4\"}\nc = {git = \"https://example.com/c.git\", tag = \"v1\"}\nd = {version = \"*\", optional = true}\ne = \"1.0\"\nf = {path = \"./f\", develop = true}\ng = \"^0.0.3\"\nh = \">=1, !=1.5\"\n", "poetry.lock": "[[package]]\nname = \"a\"\nversion = \"1.4.0\"\n[[package]]\nname = \"c\"\nversion = \"1.0\"\n[package.source]\ntype = \"git\"\nurl = \"u\"\n[[package]]\nname = \"i\"\nversion = \"2\"\n[package.source]\ntype = \"legacy\"\nurl = \"u\"\n"},
+			want: requirements{from: "pyproject.toml and poetry.lock", python: ">=3.9,<4", packages: []string{"a>=1.2.3,<2", "b[x,y]>=2.1,<2.2 ; python_full_version < '4'", "c @ git+https://example.com/c.git@v1", "e==1.0", "./f", "g>=0.0.3,<0.0.4", "h>=1,!=1.5"}, constraints: []string{"a==1.4.0", "i==2"}}},
+		{name: "a lock without dependencies", tree: files{script: "", "pyproject.toml": "[tool.ruff]\n", "uv.lock": "no"}, want: requirements{from: "pyproject.toml"}},
+		{name: "a lock that is not TOML", tree: files{script: "", "pyproject.toml": "[project]\ndependencies=[\"a\"]\n", "uv.lock": "[[package]]\nname = \n"}, err: "uv.lock:2:"},
+		{name: "a lock with an option", tree: files{script: "", "pyproject.toml": "[project]\ndependencies=[\"a\"]\n", "uv.lock": "[[package]]\nname = \"a\"\nversion = \"1 --index-url=x\"\n"}, err: "is not the name and version of a package"},
+		{name: "Poetry with a list", tree: files{script: "", "pyproject.toml": "[tool.poetry.dependencies]\na = [\"1\"]\n"}, err: "tool.poetry.dependencies.a cannot be read"},
 		{name: "pyproject that is no TOML", tree: files{script: "", "pyproject.toml": "[project]\nname = \n"}, err: "pyproject.toml:2:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,7 +96,7 @@ func TestSatisfies(t *testing.T) {
 		{"", true}, {">=3.9", true}, {">=3.11", true}, {">=3.12", false}, {">=3.9,<3.11", false}, {"<4", true},
 		{"==3.11.*", true}, {"==3.11", false}, {"==3.11.7", true}, {"!=3.11.*", false}, {"!=3.10.*", true},
 		{"~=3.10", true}, {"~=3.11.2", true}, {"~=3.10.2", false}, {">3.11", true}, {"> 3.11.7", false}, {"<=3.11.7", true},
-		{">=3.9b1", true}, {"nonsense", true},
+		{">=3.9b1", true}, {"nonsense", true}, {"<3.12rc1", true}, {">=3.12.0a1", false}, {">=3.11.7.post1", false}, {"===3.11.7", true}, {" >= 3.9 , != 3.11.7", false},
 	} {
 		if got := satisfies("3.11.7", c.specifier); got != c.want {
 			t.Errorf("3.11.7 satisfies %q: %v", c.specifier, got)
@@ -124,15 +132,20 @@ func pipEnv(t testing.TB) []string {
 // wheel makes a package that is one module with a value.
 func wheel(t testing.TB, dir, name, value string) string {
 	t.Helper()
+	return wheelOf(t, dir, name, "1.0", value)
+}
+
+func wheelOf(t testing.TB, dir, name, version, value string) string {
+	t.Helper()
 	must(t, os.MkdirAll(dir, 0o755))
-	file := filepath.Join(dir, name+"-1.0-py3-none-any.whl")
+	file := filepath.Join(dir, name+"-"+version+"-py3-none-any.whl")
 	f, err := os.Create(file)
 	must(t, err)
 	w := zip.NewWriter(f)
-	info := name + "-1.0.dist-info/"
+	info := name + "-" + version + ".dist-info/"
 	for _, part := range [][2]string{
 		{name + ".py", "value = " + value + "\n"},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n"},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"},
 		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
 		{info + "RECORD", name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"},
 	} {

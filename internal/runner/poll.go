@@ -11,10 +11,11 @@ import (
 
 // poll is one request and its answer.
 type poll struct {
-	cancel context.CancelFunc
-	free   int // that it asked for
-	answer api.PollAnswer
-	err    error
+	cancel  context.CancelFunc
+	session int64 // that it was sent in
+	free    int   // that it asked for
+	answer  api.PollAnswer
+	err     error
 }
 
 // pollLoop keeps a poll standing. When what the runner has changes, a second one
@@ -82,7 +83,7 @@ func without(list []*poll, p *poll) []*poll {
 func (r *runner) startPoll(ctx context.Context, results chan<- *poll) *poll {
 	ctx, cancel := context.WithCancel(ctx)
 	req := r.has()
-	p := &poll{cancel: cancel, free: req.Free}
+	p := &poll{cancel: cancel, session: req.Session, free: req.Free}
 	go func() {
 		p.answer, p.err = r.client.Poll(ctx, req)
 		if p.err != nil && ctx.Err() != nil {
@@ -100,6 +101,9 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 	switch {
 	case p.err == nil:
 		r.lastSeen = time.Now()
+		if r.unnoted {
+			_ = r.noteSession() // it was noticed when it failed first
+		}
 		if r.handle(p.answer, p.free) || len(p.answer.Jobs)+len(p.answer.Cancel)+len(p.answer.Gone) == 0 {
 			wait.wait = 0
 			return nil
@@ -109,6 +113,8 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 		return nil
 	case p.err == errOvertaken: //nolint:errorlint // the very value
 		return nil
+	case api.ProblemCode(p.err) == api.CodeSession && p.session != r.session:
+		return nil // the other poll was told first, and there is another session by now
 	case api.ProblemCode(p.err) == api.CodeSession:
 		if r.one && r.finishing() {
 			wait.sleep(ctx) // the session ends with the result, whose answer is on its way

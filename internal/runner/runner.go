@@ -105,6 +105,7 @@ type runner struct {
 	later    sync.WaitGroup // removal of folders
 	lease    time.Duration
 	lastSeen time.Time // of an answer to a poll; only the poll loop uses it
+	unnoted  bool      // the session is not written down; only the poll loop uses it
 
 	mu       sync.Mutex
 	session  int64

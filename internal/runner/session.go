@@ -25,6 +25,9 @@ func (r *runner) open(ctx context.Context, left []journal) error {
 	if err != nil {
 		return err
 	}
+	if err := r.noteSession(); err != nil {
+		return err
+	}
 	for _, j := range left {
 		if !s.Resumed || j.Session != s.Session {
 			r.o.Notice(fmt.Sprintf("attempt %d of run %d was lost: its lease has ended", j.Fence, j.Run))
@@ -65,15 +68,27 @@ func (r *runner) begin(ctx context.Context, req api.RunnerSessionRequest) (s api
 	r.self = engine.Runner{ID: strconv.FormatInt(s.Runner, 10), Description: r.o.Name, Tags: s.Tags, Version: r.o.Version}
 	r.mu.Unlock()
 	r.lease, r.lastSeen = time.Duration(s.Lease)*time.Second, time.Now()
-	return s, writeJSON(r.folder(sessionFile), sessionNote{Server: r.o.URL, Session: s.Session})
+	return s, nil
+}
+
+// noteSession writes down the session, with which a runner in this folder goes on.
+func (r *runner) noteSession() error {
+	err := writeJSON(r.folder(sessionFile), sessionNote{Server: r.o.URL, Session: r.session})
+	r.unnoted = err != nil
+	return err
 }
 
 // reopen begins another session after the server has ended ours: our attempts are
 // lost.
 func (r *runner) reopen(ctx context.Context) error {
 	r.loseAll("the lease has ended")
-	_, err := r.begin(ctx, r.sessionRequest())
-	return err
+	if _, err := r.begin(ctx, r.sessionRequest()); err != nil {
+		return err
+	}
+	if err := r.noteSession(); err != nil { // such as on a full disk: a later poll tries again
+		r.o.Notice(fmt.Sprintf("the session is not kept on disk: %v", err))
+	}
+	return nil
 }
 
 // loseAll ends all attempts; their results do not count any more.

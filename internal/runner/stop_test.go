@@ -330,6 +330,52 @@ func TestFullDisk(t *testing.T) {
 	s.Check()
 }
 
+// TestSessionOnFullDisk: a runner whose lease has ended ended itself when it could not
+// write down its next session, such as on a full disk. One whose two polls both heard
+// that it has ended began two sessions, and ended the jobs of the first.
+func TestSessionOnFullDisk(t *testing.T) {
+	t.Parallel()
+	s := refltest.Start(t, refltest.Options{})
+	o := s.RunnerOptions()
+	notices := make(chan string, 100)
+	o.Notice = func(text string) { notices <- text }
+	s.Runner(o)
+	run := func() {
+		t.Helper()
+		if got := s.Wait(s.Create(refltest.Script("true")).ID).Status; got != pipeline.StatusSuccess {
+			t.Fatalf("status %s, want success", got)
+		}
+	}
+	run()
+	open, err := s.Store.OpenSessions(t.Context())
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%d sessions, %v", len(open), err)
+	}
+	inTheWay := filepath.Join(o.Dir, "session.json.new") // as if nothing could be written
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Scheduler.EndSession(t.Context(), open[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	if text := <-notices; !strings.Contains(text, "the session is not kept on disk") {
+		t.Errorf("notice %q", text)
+	}
+	if open, err = s.Store.OpenSessions(t.Context()); err != nil || len(open) != 1 {
+		t.Fatalf("%d sessions, %v", len(open), err)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	s.Until("the session is written down", func() bool {
+		text, err := os.ReadFile(filepath.Join(o.Dir, "session.json"))
+		return err == nil && strings.Contains(string(text), fmt.Sprint(open[0].ID))
+	})
+	s.Check()
+}
+
 // TestRefused: a runner that cannot work ends with the reason.
 func TestRefused(t *testing.T) {
 	t.Parallel()

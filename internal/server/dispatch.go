@@ -318,8 +318,12 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 		return nil
 	}
 	f := w.facts.Facts
+	at, err := d.s.address(ctx, w.project)
+	if err != nil {
+		return err
+	}
 	src := &api.JobSource{
-		URL: w.project.URL, Kind: "branch", Ref: cmp.Or(f.Tag, f.Branch), Commit: w.run.SHA, Before: f.BeforeSHA,
+		URL: at.url, Shown: at.shown, Kind: "branch", Ref: cmp.Or(f.Tag, f.Branch), Commit: w.run.SHA, Before: f.BeforeSHA,
 		Depth: defaultDepth, Submodules: strings.TrimPrefix(set.Submodules, "none"), NoFiles: set.NoCheckout,
 		LFS: !set.SkipLFS, SubmodulePaths: set.SubmodulePaths, ForceHTTPS: set.ForceHTTPS,
 	}
@@ -343,8 +347,8 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 	for _, k := range reach.Keys {
 		src.Access.Keys = append(src.Access.Keys, wireKey(NamedKey{w.project.DeployKey, *k}))
 	}
-	for _, t := range reach.Tokens {
-		src.Access.Logins = append(src.Access.Logins, api.JobLogin{Host: t.Host, Token: t.Text.RevealString()})
+	for _, t := range append(reach.Tokens, at.tokens...) {
+		src.Access.Logins = append(src.Access.Logins, api.JobLogin{Host: t.Host, User: t.User, Token: t.Text.RevealString()})
 	}
 	spec.Source = src
 	return nil
@@ -365,7 +369,11 @@ func (s *Server) credentials(ctx context.Context, p store.Project) (credential.S
 		if err != nil {
 			return c, err
 		}
-		c.Tokens = append(c.Tokens, credential.Token{Host: hostPortOf(p.URL), Name: p.TokenVariable, Text: token})
+		at, err := s.address(ctx, p)
+		if err != nil {
+			return c, err
+		}
+		c.Tokens = append(c.Tokens, credential.Token{Host: hostPortOf(at.url), Name: p.TokenVariable, Text: token})
 	}
 	return c, nil
 }

@@ -80,18 +80,10 @@ func pythons(t *testing.T) []python {
 	return list
 }
 
-// runTests runs pytest in an environment with packages, which is kept in the user's
-// cache folder for the next time.
+// runTests runs pytest in an environment with packages.
 func runTests(t *testing.T, p python, packages ...string) {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Skipf("no cache folder for the environment of the tests: %v", err)
-	}
-	dir := filepath.Join(cache, "refline-test", fmt.Sprintf("python-%s-%s", p.version, strings.Join(packages, "-")))
-	if err := makeEnvironment(p, dir, packages); err != nil {
-		t.Skipf("the tests of the Python package with Python %s are left out, since their tools cannot be installed: %v", p.version, err)
-	}
+	dir := environment(t, p, packages...)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "bin", "python"), "-m", "pytest", "-q", "tests")
@@ -102,6 +94,21 @@ func runTests(t *testing.T, p python, packages ...string) {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		t.Log(lines[len(lines)-1])
 	}
+}
+
+// environment is the folder of an environment with packages, which is kept in the user's
+// cache folder for the next time.
+func environment(t *testing.T, p python, packages ...string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skipf("no cache folder for the environment of the tests: %v", err)
+	}
+	dir := filepath.Join(cache, "refline-test", fmt.Sprintf("python-%s-%s", p.version, strings.Join(packages, "-")))
+	if err := makeEnvironment(p, dir, packages); err != nil {
+		t.Skipf("the tests of the Python package with Python %s are left out, since their tools cannot be installed: %v", p.version, err)
+	}
+	return dir
 }
 
 // makeEnvironment makes dir whole or not at all.

@@ -37,8 +37,9 @@ def server(monkeypatch, tmp_path):
             elif self.path == "/api/v1/projects":
                 answer = {"name": body.get("name") or "data/flows"}
             elif self.path == "/api/v1/flows":
-                answer = {"commit": "0123456789", "flow": dict(body, ref=body.get("ref", ""), ref_kind=body.get("ref_kind", ""))}
-                if body["path"] == "missing.py":
+                made = {"project": "data/flows", "ref": "", "ref_kind": ""}
+                answer = {"commit": "0123456789", "flow": dict(made, **body)}
+                if body["path"].startswith("missing.py"):
                     answer, code = {"detail": "no file missing.py"}, 404
             self.send_response(code)
             self.end_headers()
@@ -79,7 +80,7 @@ def registered(calls):
 def test_sends_the_flow_and_the_token(server):
     assert made(branch_name="main", tag="", git_token_secret_name="TOKEN").register(build=False) == "hello"
     assert ("POST", "/api/v1/projects", {"url": "https://git.example.com/data/flows.git", "token_variable": "TOKEN"}, "Bearer secret") in server
-    assert registered(server) == {"name": "hello", "path": "my_flows/hello.py", "project": "data/flows", "ref_kind": "branch", "ref": "main"}
+    assert registered(server) == {"name": "hello", "path": "my_flows/hello.py:hello", "project": "data/flows", "ref_kind": "branch", "ref": "main"}
 
 
 def test_ref_of_the_build(server, monkeypatch, tmp_path, capsys):
@@ -106,7 +107,7 @@ def test_does_nothing_in_a_run(server, monkeypatch, name):
 def test_names_the_flow_of_a_file_with_several(server):
     second.storage = made(branch_name="main").storage
     second.register()
-    assert registered(server)["path"] == "my_flows/hello_flow.py:second"
+    assert registered(server)["path"] == "my_flows/hello.py:second"
 
 
 def test_runtime_and_schedule(server):
@@ -118,6 +119,41 @@ def test_runtime_and_schedule(server):
                         "tags": ["big", "late"], "kubernetes": {"requests": {"cpu": "1"}}}]
     assert registered(server)["runtime"] == "hello"
     assert registered(server)["schedules"] == [{"cron": "0 6 * * *", "inputs": {"n": 1}}, {"every_seconds": 3600}]
+
+
+def test_image(server):
+    f = made(storage.Docker(registry_url="registry.example.com/data/", image_name="flows", image_tag="1.4",
+                            path="my_flows/hello_flow.py"))
+    with pytest.raises(ValueError, match="refline image build my_flows/hello_flow.py --base python:3.12 --to registry.example.com/data/flows:1.4"):
+        f.register()
+    assert server == []
+    f.register(build=False)
+    body = registered(server)
+    assert body["image"] == "registry.example.com/data/flows:1.4" and "ref" not in body and "project" not in body
+    assert not any(c[1] == "/api/v1/projects" for c in server)
+
+
+def test_job_template_of_a_file(tmp_path):
+    file = tmp_path / "job.json"
+    file.write_text('{"kind": "Job"}')
+    for path in (file, "file://%s" % file):
+        config = run_configs.KubernetesRun(job_template_path=str(path))
+        assert config.runtime()["kubernetes"]["template"] == {"kind": "Job"}
+    text = "kind: Job\nspec:\n  backoffLimit: 0\n"
+    try:
+        import yaml  # noqa: F401
+    except ImportError:
+        with pytest.raises(ValueError, match="PyYAML"):
+            run_configs.KubernetesRun(job_template=text)
+    else:
+        template = run_configs.KubernetesRun(job_template=text).runtime()["kubernetes"]["template"]
+        assert template == {"kind": "Job", "spec": {"backoffLimit": 0}}
+
+
+def test_clocks_have_a_module():
+    from refline.schedules.clocks import CronClock
+
+    assert CronClock is schedules.CronClock
 
 
 def test_errors_say_what_to_do(server, monkeypatch):
@@ -154,13 +190,19 @@ def test_urls(make, url):
 
 
 @pytest.mark.parametrize("make, why", [
-    (lambda: storage.Docker(registry_url="r"), "refline image build"),
+    (lambda: storage.Docker(registry_url="r"), "image_name"),
+    (lambda: storage.Docker(image_name="r", python_dependencies=["six"]), "python_dependencies.* refline image build --base"),
+    (lambda: storage.Docker(image_name="r", env_vars={"A": "1"}), "DockerRun"),
+    (lambda: schedules.DatesClock([]), "CronClock"),
     (lambda: storage.S3("bucket"), "use Git"),
     (lambda: storage.Git("a.py", repo="g/p", tag="v1", branch_name="main"), "one of"),
     (lambda: storage.Bitbucket("P", "r", "a.py"), "give workspace"),
     (lambda: run_configs.DockerRun(host_config={"privileged": True}), "host_config"),
     (lambda: run_configs.KubernetesRun(image_pull_policy="x"), "is not Always"),
     (lambda: run_configs.KubernetesRun(job_template_path="s3://b/x"), "job_template_path"),
+    (lambda: run_configs.KubernetesRun(job_template_path="no-such-file.yaml"), "no-such-file.yaml"),
+    (lambda: run_configs.KubernetesRun(job_template="[1, 2]"), "is not one job"),
+    (lambda: run_configs.KubernetesRun(job_template={}, job_template_path="x"), "not both"),
     (lambda: schedules.Schedule([], filters=[1]), "filters"),
 ])
 def test_refusals(make, why):

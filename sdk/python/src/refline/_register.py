@@ -27,10 +27,17 @@ def register(flow, project_name=None, build=True, labels=None, set_schedule_acti
         raise ValueError("flow %s has no storage: flow.storage = Git(repo=…, flow_path=…)" % flow.name)
     if version_group_id is not None or idempotency_key is not None:
         note("register(version_group_id=…, idempotency_key=…) have no effect: a flow of the same name is changed, the same again is no change")
+    if build:
+        flow.storage.check_built()
     server = _Server()
-    project = _project(server, flow.storage, project_name)
-    body = {"name": flow.name, "path": _path(flow), "project": project}
-    tag = _ref(flow.storage, body)
+    body, tag = {"name": flow.name, "path": _path(flow)}, None
+    if flow.storage.image:
+        body["image"] = flow.storage.image
+        if project_name:
+            body["project"] = project_name
+    else:
+        body["project"] = _project(server, flow.storage, project_name)
+        tag = _ref(flow.storage, body)
     runtime = _runtime(server, flow, labels)
     if runtime:
         body["runtime"] = runtime

@@ -58,10 +58,14 @@ class KubernetesRun(RunConfig):
     def __init__(self, job_template_path=None, job_template=None, image=None, env=None, cpu_limit=None,
                  cpu_request=None, memory_limit=None, memory_request=None, service_account_name=None,
                  image_pull_secrets=None, labels=None, image_pull_policy=None):
+        if job_template_path and job_template is not None:
+            refuse("KubernetesRun: give job_template or job_template_path, not both")
         if job_template_path:
-            refuse("KubernetesRun: job_template_path=…: read the file and give job_template as a dict, since the server sees no file of this computer")
+            job_template = _read(job_template_path)
+        if isinstance(job_template, str):
+            job_template = _parse(job_template, job_template_path or "job_template")
         if job_template is not None and not isinstance(job_template, dict):
-            refuse("KubernetesRun: job_template is a dict here; read YAML with yaml.safe_load")
+            refuse("KubernetesRun: %s is not one job" % (job_template_path or "job_template"))
         pull = {None: None, "Always": "always", "IfNotPresent": "if-not-present", "Never": "never"}
         if image_pull_policy not in pull:
             refuse("KubernetesRun: image_pull_policy=%r is not Always, IfNotPresent or Never" % (image_pull_policy,))
@@ -76,6 +80,37 @@ class KubernetesRun(RunConfig):
                "limits": self.limits, "template": self.template}
         out = dict(super().runtime(), image=self.image, pull=self.pull, kubernetes={k: v for k, v in pod.items() if v})
         return {k: v for k, v in out.items() if v}
+
+
+def _read(path):
+    """The text of a template, which is registered with the flow."""
+    kind, colon, rest = str(path).partition("://")
+    if colon and kind not in ("file", "local"):
+        refuse("KubernetesRun: job_template_path=%s is not a file of this computer; read it and give job_template" % path)
+    file = rest if colon else str(path)
+    try:
+        with open(file, encoding="utf-8") as f:
+            return f.read(1 << 20)
+    except (OSError, ValueError) as e:
+        refuse("KubernetesRun: job_template_path=%s: %s" % (path, e))
+
+
+def _parse(text, name):
+    """A template as JSON, or as YAML where PyYAML is installed."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        import yaml
+    except ImportError:
+        refuse("KubernetesRun: %s is YAML, which needs PyYAML here: pip install pyyaml; or give job_template as a dict" % name)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        refuse("KubernetesRun: %s: %s" % (name, e))
 
 
 def _amounts(cpu, memory):

@@ -1,6 +1,10 @@
 """When a flow runs, with the parameters of Prefect 1.4's clocks and schedules."""
 
+import sys
+
 from ._note import note, refuse
+
+sys.modules[__name__ + ".clocks"] = sys.modules[__name__]  # as the module of Prefect's clocks
 
 
 class Clock:
@@ -33,6 +37,16 @@ class IntervalClock(Clock):
         if seconds < 60 or seconds != int(seconds):
             refuse("IntervalClock: interval is at least a minute, in whole seconds")
         super().__init__({"every_seconds": int(seconds)}, start_date, end_date, parameter_defaults, labels)
+
+
+class DatesClock:
+    def __init__(self, *_args, **_options):
+        refuse("DatesClock: a schedule has no single dates; use CronClock, or start runs with refline flow run")
+
+
+class RRuleClock:
+    def __init__(self, *_args, **_options):
+        refuse("RRuleClock: write the rule as CronClock or IntervalClock")
 
 
 class Schedule:

@@ -8,6 +8,11 @@ from ._note import note, refuse
 class Storage:
     """A file of a git repository at a branch, a tag or a commit."""
 
+    image = None
+
+    def check_built(self):
+        """Nothing is built between a commit and its run."""
+
     def __init__(self, url, path, branch=None, tag=None, commit=None, secret=None, url_secret=None, options=None):
         given = [v for v in (branch, tag, commit) if v]
         if len(given) > 1:
@@ -102,7 +107,35 @@ def _refused(name, why):
     return type(name, (), {"__init__": make, "__doc__": "Refused: " + why})
 
 
-Docker = _refused("Docker", "an image is made from a commit: refline image build, then refline flow register --image IMAGE")
+class Docker(Storage):
+    """An image that refline image build made: register(build=False) registers the flow
+    that is in it. path is the flow's file in the repository."""
+
+    def __init__(self, registry_url=None, base_image=None, dockerfile=None, python_dependencies=None, image_name=None,
+                 image_tag=None, env_vars=None, files=None, path=None, stored_as_script=True, build_kwargs=None,
+                 extra_dockerfile_commands=None, **options):
+        for name, value in (("dockerfile", dockerfile), ("python_dependencies", python_dependencies),
+                            ("extra_dockerfile_commands", extra_dockerfile_commands), ("build_kwargs", build_kwargs)):
+            if value:
+                refuse("Docker: %s=… is not built here; build a base image of it, then refline image build --base IMAGE" % name)
+        if not image_name:
+            refuse("Docker: give image_name, of the image that refline image build made")
+        if env_vars:
+            refuse("Docker: env_vars=… belong to the flow's run configuration: DockerRun(env=…)")
+        if files:
+            note("Docker(files=…) has no effect: the image has the files of its commit")
+        for name in ("prefect_version", "local_image", "ignore_healthchecks", "base_url", "tls_config", "prefect_directory"):
+            if options.pop(name, None):
+                note("Docker(%s=…) has no effect here" % name)
+        super().__init__(None, path or "", options=options)
+        self.base = base_image
+        self.image = "%s:%s" % ("/".join(x.strip("/") for x in (registry_url, image_name) if x), image_tag or "latest")
+
+    def check_built(self):
+        refuse("Docker: nothing is built by register; build the image from the commit: refline image build %s --base %s --to %s; then register(build=False)" % (
+            self.path or "FLOW", self.base or "python:3.12", self.image))
+
+
 _tree = "a flow is the file of a pushed commit: use Git(repo=…, flow_path=…)"
 Local = _refused("Local", _tree)
 Module = _refused("Module", _tree)
