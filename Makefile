@@ -59,6 +59,10 @@ test: ## run all tests with the race detector, beside Docker, moto and PostgreSQ
 e2e-k8s: ## run flows in pods of a real cluster (REFLINE_TEST_KUBECONFIG; scripts/e2e-k8s says what it needs)
 	scripts/e2e-k8s
 
+.PHONY: e2e-prefect
+e2e-prefect: ## run flows of several versions of Prefect (from PyPI; scripts/e2e-prefect takes versions)
+	scripts/e2e-prefect
+
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)
 	go test ./cmd/refline -run Reference -update
@@ -71,6 +75,10 @@ fuzz: ## run every fuzz target for 20 seconds
 .PHONY: soak
 soak: ## kill, stop and starve servers and runners for SOAK (10m) a database, and look whether all is kept
 	scripts/soak $(or $(SOAK),10m)
+
+.PHONY: screenshots
+screenshots: ## make the pictures of docs/page.md in Chromium
+	REFLINE_PICTURES=$(CURDIR)/docs/pictures go test ./internal/web/browsertest -count=1 -run TestPictures
 
 .PHONY: bench
 bench: build ## measure beside bash, gitlab-ci-local, cfn-lint, git clone and plain masks; prints ratios

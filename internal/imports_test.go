@@ -27,6 +27,7 @@ var imports = map[string]string{
 	"sshagent":              "",
 	"credential":            "sshagent secret mask git",
 	"flowfile":              "diag",
+	"prefectfile":           "diag",
 	"forge":                 "secret netguard",
 	"forge/forgetest":       "",
 	"inputfile":             "",
@@ -51,7 +52,7 @@ var imports = map[string]string{
 	"store/storetest":       "store",
 	"scheduler":             "store webhook definition source git secret schedule pipeline diag",
 	"api":                   "pipeline diag",
-	"web":                   "api diag graphview pipeline",
+	"web":                   "api diag graphview pipeline stack/planfile",
 	"web/browsertest":       "",
 	"localserver":           "api history logfile logtext pipeline web",
 	"logtext":               "",
@@ -81,7 +82,7 @@ var imports = map[string]string{
 	"executor/treecopy":     "",
 	"executor/executortest": "executor",
 	"executor/podsandbox":   "executor executor/process",
-	"executor/kubernetes":   "executor",
+	"executor/kubernetes":   "executor executor/podsandbox",
 	"podagent":              "api executor executor/podsandbox pipeline runner",
 
 	"workspace":               "lock",
@@ -105,8 +106,8 @@ var imports = map[string]string{
 	"stack/stacktest": "",
 	"cli":             "api diag git interrupt localpipeline maskrun pipeline secretsource terminal termview",
 	"cli/host":        "cli executor executor/docker executor/process pythonenv",
-	"cli/remote":      "api checkout cli definition diag flowfile git inputfile pipeline source stack stack/planfile termview",
-	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci history image localpipeline localserver notify pipeline runner secret server source store termview",
+	"cli/remote":      "api checkout cli definition diag flowfile git inputfile pipeline prefectfile source stack stack/planfile termview",
+	"cli/serve":       "api backup blob blob/s3 checkout cli cli/host cli/remote definition diag executor executor/kubernetes git gitlabci history image localpipeline localserver notify pipeline runner secret server source store termview jsonnet",
 	"stackview":       "stack stack/planfile termview",
 	"stackrun":        "stack stack/planfile stackview cfn/lint jsonnet diag git mask forge secret variable",
 }
@@ -122,7 +123,6 @@ var planned = map[string]string{
 	"localrun":  "source cache secret",
 
 	"scheduler": "credential",
-	"web":       "stack/planfile",
 	"server":    "variable history",
 }
 
@@ -143,7 +143,7 @@ var outside = map[string]string{
 	"github.com/google/go-containerregistry": "image",
 	"github.com/klauspost/compress":          "archive",
 	"github.com/google/go-jsonnet":           "jsonnet",
-	"go.yaml.in/yaml":                        "cli cli/serve cmd/refline gitlabci pipelinetest cfn flowfile secret stack/stacktest",
+	"go.yaml.in/yaml":                        "cli cli/serve cmd/refline gitlabci pipelinetest cfn flowfile prefectfile secret stack/stacktest",
 	"filippo.io/age":                         "secret",
 	"code.dny.dev/ssrf":                      "netguard",
 	"golang.org/x/crypto/ssh":                "credential sshagent",
@@ -183,6 +183,7 @@ var testHelpers = []string{"executor/executortest", "workspace/workspacetest", "
 // testImports says what else the tests of a package may import.
 var testImports = map[string]string{
 	"checkout":       "gitlabci",
+	"server":         "archive workspace",     // artifacts as a runner sends them
 	"runner":         "executor/docker store", // containers that a killed runner leaves; rows of a real store
 	"cfn/lint":       "jsonnet",               // templates of examples are rendered and linted
 	"engine":         "executor/process",      // what a shell makes of a job's script
@@ -192,7 +193,7 @@ var testImports = map[string]string{
 	"sshagent":       "forge",          // what GitLab masks of a key
 	"notify":         "store netguard", // rows of a real store
 	// pages of a real server with a runner
-	"web/browsertest": "api executor executor/process runner server",
+	"web/browsertest": "api executor executor/process runner server stack/planfile",
 }
 
 func TestImports(t *testing.T) {

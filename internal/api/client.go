@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"refline/internal/errs"
 )
@@ -210,6 +211,9 @@ func (c *Client) StartRun(ctx context.Context, in RunInput) (r Run, err error) {
 type RunQuery struct {
 	Project, Flow, Ref string
 	Statuses           []string
+	Commit             string // begin of it
+	Actor, Event       string
+	Since, Until       time.Time
 	Limit              int
 	Cursor             string
 }
@@ -217,9 +221,14 @@ type RunQuery struct {
 // Runs lists runs, newest first.
 func (c *Client) Runs(ctx context.Context, f RunQuery) (page Runs, err error) {
 	q := url.Values{}
-	for name, value := range map[string]string{"project": f.Project, "flow": f.Flow, "ref": f.Ref, "status": strings.Join(f.Statuses, ","), "cursor": f.Cursor} {
+	for name, value := range map[string]string{"project": f.Project, "flow": f.Flow, "ref": f.Ref, "status": strings.Join(f.Statuses, ","), "cursor": f.Cursor, "commit": f.Commit, "actor": f.Actor, "event": f.Event} {
 		if value != "" {
 			q.Set(name, value)
+		}
+	}
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			q.Set(name, at.UTC().Format(time.RFC3339))
 		}
 	}
 	if f.Limit > 0 {

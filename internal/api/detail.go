@@ -14,10 +14,22 @@ type RunDetail struct {
 	Variables map[string]string `json:"variables,omitempty" doc:"of this run, not secret"`
 	Before    int64             `json:"before,omitempty" doc:"run of the same flow or branch before this one"`
 	After     int64             `json:"after,omitempty" doc:"run after this one"`
+	Failing   *FailingSince     `json:"failing,omitempty" doc:"of a run that failed: the first one that failed after the last good one"`
 	Failures  []Failure         `json:"failures,omitempty" doc:"jobs that failed, the worst first"`
 	Attempts  []Attempt         `json:"attempts,omitempty" doc:"of jobs, in order; the newest 2,000"`
 	Acts      []Act             `json:"acts,omitempty" doc:"who asked what of the run, newest first"`
 	Children  []int64           `json:"children,omitempty" doc:"runs that its jobs started"`
+}
+
+// FailingSince says since which run of the same flow and ref all have failed.
+type FailingSince struct {
+	Run        int64     `json:"run" doc:"the first that failed"`
+	Commit     string    `json:"commit"`
+	Created    time.Time `json:"created"`
+	Failed     int       `json:"failed" doc:"runs that failed since then, with the one that is shown"`
+	Good       int64     `json:"good,omitempty" doc:"the last good run before it"`
+	GoodCommit string    `json:"good_commit,omitempty"`
+	More       bool      `json:"more,omitempty" doc:"it may have failed for longer than was looked at"`
 }
 
 // RunSource is where the code of a run comes from.

@@ -27,6 +27,7 @@ type Plan struct {
 	Created     time.Time      `json:"created,omitzero"`
 	DeployJobs  []string       `json:"deploy_jobs,omitempty" doc:"manual jobs of the run that take it"`
 	ReplacedBy  int64          `json:"replaced_by,omitempty" doc:"the later run that planned the stack again"`
+	Void        string         `json:"void,omitempty" doc:"why it cannot be deployed any more: it was planned again, or names another commit"`
 	Approvals   []PlanApproval `json:"approvals,omitempty"`
 }
 
@@ -40,6 +41,12 @@ type PlanApproval struct {
 // RunPlans lists the plans that the jobs of a run made.
 func (c *Client) RunPlans(ctx context.Context, run int64) (list []Plan, err error) {
 	err = c.call(ctx, "GET", runPath(run)+"/plans", nil, &list)
+	return list, err
+}
+
+// FindPlans lists the plans whose digest begins with a text, the newest first.
+func (c *Client) FindPlans(ctx context.Context, digest string) (list []Plan, err error) {
+	err = c.call(ctx, "GET", "/api/v1/plans?digest="+url.QueryEscape(digest), nil, &list)
 	return list, err
 }
 

@@ -205,6 +205,7 @@ type JobSecret struct {
 // JobSource is the commit that a job starts from.
 type JobSource struct {
 	URL    string `json:"url"`
+	Shown  string `json:"shown,omitempty"`  // is printed and stored in place of the URL, which is a secret
 	Kind   string `json:"kind"`             // branch, tag, commit
 	Ref    string `json:"ref,omitempty"`    // name of the branch or tag
 	Commit string `json:"commit"`           // whole object name

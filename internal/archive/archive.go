@@ -37,6 +37,7 @@ const (
 type Limits struct {
 	Entries int   // files, links and directories
 	Bytes   int64 // of the files
+	Index   int64 // bytes of the index when it is read; 0 for as many as there can be
 }
 
 // DefaultLimits are far above what jobs keep.

@@ -165,7 +165,7 @@ func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		limits Limits
 		ok     bool
-	}{{Limits{3, 10}, true}, {Limits{2, 10}, false}, {Limits{3, 9}, false}} {
+	}{{Limits{Entries: 3, Bytes: 10}, true}, {Limits{Entries: 2, Bytes: 10}, false}, {Limits{Entries: 3, Bytes: 9}, false}} {
 		err := Write(t.Context(), io.Discard, []Part{{"f", sel}}, nil, c.limits)
 		if (err == nil) != c.ok || err != nil && !errs.Is(err, errs.Invalid) {
 			t.Errorf("write with %+v: %v", c.limits, err)
@@ -183,6 +183,45 @@ func TestLimits(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("open with %+v: %v", c.limits, err)
 		}
+	}
+}
+
+// An index that is larger than is read, packed or unpacked, is refused before it takes
+// that much memory.
+func TestIndexLimit(t *testing.T) {
+	t.Parallel()
+	x := index{info: bytes.Repeat([]byte{'x'}, 8<<20), frames: []int64{0}}
+	tail, err := x.encode()
+	must(t, err)
+	if len(tail) > 64<<10 {
+		t.Fatalf("the index has %d bytes, want one that is packed well", len(tail))
+	}
+	for _, most := range []int64{64 << 10, int64(len(tail)) / 2} {
+		if _, err := Open(t.Context(), opener(tail), int64(len(tail)), Limits{Entries: 10, Bytes: 10, Index: most}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("an index above %d bytes: %v", most, err)
+		}
+	}
+}
+
+// All files of a part come in order, links without content; another part does not.
+func TestEach(t *testing.T) {
+	t.Parallel()
+	data := write(t, "", Part{"f", selection(t, plant(t, files{"a": "1", "d/b": "22", "l": "-> a"}))}, Part{"g", selection(t, plant(t, files{"c": "3"}))})
+	var got []string
+	visit := func(f workspace.File, content io.Reader) error {
+		text := "-> " + f.Link
+		if content != nil {
+			all, err := io.ReadAll(content)
+			must(t, err)
+			text = string(all)
+		}
+		got = append(got, f.Path+" "+text)
+		return nil
+	}
+	must(t, Each(t.Context(), bytes.NewReader(data), "f", DefaultLimits, visit))
+	same(t, got, []string{"a 1", "l -> a", "d/b 22"})
+	if err := Each(t.Context(), bytes.NewReader(data), "f", Limits{Entries: 2, Bytes: 10}, visit); !errs.Is(err, errs.Invalid) {
+		t.Errorf("more entries than there may be: %v", err)
 	}
 }
 

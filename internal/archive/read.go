@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -42,6 +43,10 @@ func Open(ctx context.Context, open blob.Opener, size int64, limits Limits) (*Re
 	if length > maxIndex || int64(length)+tailBytes+headBytes > size {
 		return nil, damaged("its index is too large")
 	}
+	most := cmp.Or(limits.Index, maxIndexRaw)
+	if int64(length) > most {
+		return nil, errs.E(errs.Invalid, "the index of the archive has %d bytes, more than are read here", length)
+	}
 	begin := size - tailBytes - int64(length)
 	if missing := int64(length) + tailBytes - int64(len(tail)); missing > 0 {
 		more, err := readRange(ctx, open, blob.Range{Offset: begin, Length: missing})
@@ -53,7 +58,7 @@ func Open(ctx context.Context, open blob.Opener, size int64, limits Limits) (*Re
 	if int64(len(tail)) < int64(length)+tailBytes {
 		return nil, damaged("it is shorter than it was")
 	}
-	raw, err := decodeAll(tail[len(tail)-tailBytes-int(length) : len(tail)-tailBytes])
+	raw, err := decodeAll(tail[len(tail)-tailBytes-int(length):len(tail)-tailBytes], most)
 	if err != nil {
 		return nil, err
 	}
@@ -76,15 +81,19 @@ func readRange(ctx context.Context, open blob.Opener, r blob.Range) ([]byte, err
 	return data, errors.Join(err, body.Close())
 }
 
-func decodeAll(packed []byte) ([]byte, error) {
+// decodeAll decodes an index of at most so many bytes.
+func decodeAll(packed []byte, most int64) ([]byte, error) {
 	decoder, err := newDecoder(bytes.NewReader(packed), 1)
 	if err != nil {
 		return nil, err
 	}
 	defer decoder.Close()
-	raw, err := io.ReadAll(io.LimitReader(decoder, maxIndexRaw+1))
-	if err != nil || len(raw) > maxIndexRaw {
+	raw, err := io.ReadAll(io.LimitReader(decoder, most+1))
+	switch {
+	case err != nil || int64(len(raw)) > maxIndexRaw:
 		return nil, damaged("its index cannot be decoded")
+	case int64(len(raw)) > most:
+		return nil, errs.E(errs.Invalid, "the index of the archive has more than %d bytes, which are not read here", most)
 	}
 	return raw, nil
 }
@@ -110,16 +119,27 @@ func (r *Reader) List(part string) []workspace.File {
 // OpenFile opens a file of a part. It follows links inside the part only.
 // NotFound if there is no such file.
 func (r *Reader) OpenFile(ctx context.Context, part, name string) (io.ReadCloser, error) {
+	f, _, err := r.OpenSized(ctx, part, name)
+	return f, err
+}
+
+// OpenSized is [Reader.OpenFile] with the size of the file.
+func (r *Reader) OpenSized(ctx context.Context, part, name string) (io.ReadCloser, int64, error) {
 	e := r.find(part, name)
 	if e == nil {
-		return nil, errs.E(errs.NotFound, "the artifacts have no file %.200q", name)
+		return nil, 0, errs.E(errs.NotFound, "the artifacts have no file %.200q", name)
 	}
+	f, err := r.openEntry(ctx, e)
+	return f, e.Size, err
+}
+
+func (r *Reader) openEntry(ctx context.Context, e *indexEntry) (io.ReadCloser, error) {
 	if e.Size == 0 {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
 	first, last := e.offset/frameSize, (e.offset+e.Size-1)/frameSize
 	if last+1 >= int64(len(r.index.frames)) {
-		return nil, damaged("%.200q is behind its end", name)
+		return nil, damaged("%.200q is behind its end", e.Path)
 	}
 	from, to := r.index.frames[first], r.index.frames[last+1]
 	body, err := r.open(ctx, blob.Range{Offset: from, Length: to - from})

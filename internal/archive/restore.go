@@ -65,6 +65,21 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Each visits the files and links of a part in the order of an archive, which is read
+// from its start to its end. Content is nil for a link. r must report an early end as an
+// error, as [blob.NewReader] does.
+func Each(ctx context.Context, r io.Reader, part string, limits Limits, visit func(f workspace.File, content io.Reader) error) error {
+	return walk(ctx, r, limits, func(e workspace.Entry, content io.Reader) error {
+		name, inside := strings.CutPrefix(e.Path, part+"/")
+		if !inside || e.Dir {
+			return nil
+		}
+		f := e.File
+		f.Path = name
+		return visit(f, content)
+	})
+}
+
 // walk visits the entries of an archive, under their names in it, and reads the
 // stream to its end.
 func walk(ctx context.Context, r io.Reader, limits Limits, visit func(workspace.Entry, io.Reader) error) error {

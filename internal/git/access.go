@@ -19,6 +19,8 @@ type Access struct {
 	// AllowFile admits folders of this computer and file:// URLs: for the local
 	// user only, since it reads whatever this process may read.
 	AllowFile bool
+	// Shown is printed and stored in place of the repository's URL, which is a secret.
+	Shown string
 	// AllowHTTP admits http to other hosts than this computer.
 	AllowHTTP bool
 

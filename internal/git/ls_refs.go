@@ -50,7 +50,7 @@ func (r *Remote) refsByHTTP(ctx context.Context, prefixes []string, most int64) 
 		}
 		return translate(asFailure(err), r.addr, []string{password})
 	})
-	return names, err
+	return names, r.hide(err)
 }
 
 // asFailure makes an error of an HTTP client one that translate knows.

@@ -12,7 +12,9 @@ import (
 // Origin is the URL of the repository that this one is a clone of, without
 // credentials: for a folder with a remote the URL of that remote, for all others
 // their own.
-func (r *Remote) Origin(ctx context.Context) string { return r.origin(ctx).text }
+func (r *Remote) Origin(ctx context.Context) string {
+	return or(r.access.Shown, r.origin(ctx).text)
+}
 
 func (r *Remote) origin(ctx context.Context) address {
 	w := r.folder(ctx)

@@ -60,7 +60,26 @@ func folderName(addr address) string {
 }
 
 // URL is the repository's URL without credentials, fit to be shown and stored.
-func (r *Remote) URL() string { return r.addr.text }
+func (r *Remote) URL() string { return or(r.access.Shown, r.addr.text) }
+
+// hide takes a URL that is a secret out of an error.
+func (r *Remote) hide(err error) error {
+	if err == nil || r.access.Shown == "" {
+		return err
+	}
+	before := err.Error()
+	text := strings.ReplaceAll(before, r.addr.text, r.access.Shown)
+	if host := r.addr.hostname(); host != "" && !strings.Contains(r.access.Shown, host) {
+		text = strings.ReplaceAll(text, host, "[secret]")
+	}
+	if path := strings.Trim(r.addr.path, "/"); path != "" && !strings.Contains(r.access.Shown, path) {
+		text = strings.ReplaceAll(text, path, "[secret]")
+	}
+	if text == before {
+		return err
+	}
+	return errs.E(errs.KindOf(err), "%s", text)
+}
 
 // Dir is the folder of this repository in the cache.
 func (r *Remote) Dir() string { return r.dir }
@@ -91,7 +110,8 @@ func (r *Remote) fenced(env []string) []string {
 
 // ask runs a git command that connects to the remote, again after a fault that may
 // pass.
-func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
+func (r *Remote) ask(ctx context.Context, p process) (out []byte, err error) {
+	defer func() { err = r.hide(err) }()
 	t, err := r.access.talk(ctx, r.addr, r.home())
 	if err != nil {
 		return nil, err
@@ -103,7 +123,6 @@ func (r *Remote) ask(ctx context.Context, p process) ([]byte, error) {
 		return nil, onDisk(err, "the cache folder")
 	}
 	p.env, p.config = append(r.fenced(t.env), p.env...), append(t.settings, p.config...)
-	var out []byte
 	err = r.attempts().retry(ctx, r.URL(), func() error {
 		var err error
 		out, err = p.output(ctx)

@@ -100,6 +100,9 @@ func (r *Remote) submodules(ctx context.Context, c Resolved) ([]submodule, error
 // repository of the same server that is named by ssh is reached by https.
 func (r *Remote) neighbour(ctx context.Context, raw string, https bool) (*Remote, error) {
 	access := r.access
+	if access.Shown != "" {
+		access.Shown = "a submodule of " + access.Shown
+	}
 	access.AllowFile = access.AllowFile && r.addr.scheme == "file"
 	base := r.origin(ctx)
 	if strings.HasPrefix(raw, "./") || strings.HasPrefix(raw, "../") {

@@ -20,10 +20,30 @@ func Line(text []byte) string { return Plain(text, lineLength) }
 // Contains reports whether a line has a text, in any case of letters. want is in lower
 // case.
 func Contains(line []byte, want string) bool {
+	if !mayContain(line, want) {
+		return false
+	}
 	if !bytes.ContainsAny(line, "\x1b\r") {
 		return bytes.Contains(bytes.ToLower(line), []byte(want))
 	}
 	return strings.Contains(strings.ToLower(Plain(line, len(line))), want)
+}
+
+// mayContain is false for most lines without the text: they lack one of its letters. The
+// letters i and k are small forms of others than I and K too.
+func mayContain(line []byte, want string) bool {
+	for _, b := range []byte(want[:min(len(want), 12)]) {
+		switch {
+		case b >= 0x80 || b == 'i' || b == 'k':
+		case b >= 'a' && b <= 'z':
+			if bytes.IndexByte(line, b) < 0 && bytes.IndexByte(line, b-'a'+'A') < 0 {
+				return false
+			}
+		case bytes.IndexByte(line, b) < 0:
+			return false
+		}
+	}
+	return true
 }
 
 // Around is the part of a line that shows what was found in it.
@@ -45,9 +65,15 @@ func Plain(text []byte, most int) string {
 		text = text[at+1:]
 	}
 	var out strings.Builder
+	out.Grow(min(len(text), most))
 	for i := 0; i < len(text) && out.Len() < most; {
 		if text[i] == 0x1b {
 			i += escapeLength(text[i:])
+			continue
+		}
+		if text[i] >= ' ' && text[i] < 0x7f {
+			out.WriteByte(text[i])
+			i++
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])

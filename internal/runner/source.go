@@ -70,7 +70,7 @@ func resolved(s api.JobSource) git.Resolved {
 // serves its key.
 func (r *runner) remote(s api.JobSource, note func(string)) (_ *git.Remote, end func(), err error) {
 	access, endKey, err := credentialSet(s.Access).Reach(s.URL, git.Access{
-		Trust: git.Server, AllowFile: r.o.AllowFile, AllowHTTP: r.o.AllowHTTP, Notice: note,
+		Trust: git.Server, Shown: s.Shown, AllowFile: r.o.AllowFile, AllowHTTP: r.o.AllowHTTP, Notice: note,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"refline/internal/api"
 	"refline/internal/errs"
 	"refline/internal/git"
+	"refline/internal/pipeline"
 	"refline/internal/store"
 )
 
@@ -40,6 +41,9 @@ func (s *Server) runDetail(ctx context.Context, id int64) (api.RunDetail, error)
 	if out.Before, out.After, err = s.store.Neighbours(ctx, r); err != nil {
 		return out, err
 	}
+	if out.Failing, err = s.failingSince(ctx, r); err != nil {
+		return out, err
+	}
 	if out.Failures, err = s.failuresOf(ctx, r, mostFailures, failureLines); err != nil {
 		return out, err
 	}
@@ -61,6 +65,36 @@ func (s *Server) runDetail(ctx context.Context, id int64) (api.RunDetail, error)
 }
 
 // addSource adds where the code comes from, and with what the run was started.
+// failingLook is how many runs are looked at to find since when they fail.
+const failingLook = 100
+
+// failingSince looks back from a run that failed to the last good one of the same flow
+// and ref. Runs that were canceled or skipped change nothing.
+func (s *Server) failingSince(ctx context.Context, r store.Run) (*api.FailingSince, error) {
+	if r.Status != pipeline.StatusFailed || r.Parent != 0 {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	list, err := s.store.Runs(ctx, store.RunFilter{Project: r.Project, Flow: r.Flow, Ref: r.Ref, Before: r.ID + 1, Limit: failingLook})
+	if err != nil {
+		return nil, err
+	}
+	out := &api.FailingSince{More: len(list) == failingLook}
+	for _, x := range list {
+		if x.Parent != 0 || x.Line() != r.Line() {
+			continue
+		}
+		if x.Status == pipeline.StatusSuccess || x.Status == pipeline.StatusManual {
+			out.Good, out.GoodCommit, out.More = x.ID, x.SHA, false
+			break
+		}
+		if x.Status == pipeline.StatusFailed {
+			out.Run, out.Commit, out.Created = x.ID, x.SHA, x.Created
+			out.Failed++
+		}
+	}
+	return out, nil
+}
+
 func (s *Server) addSource(ctx context.Context, r store.Run, out *api.RunDetail) error {
 	facts, err := s.runFacts(ctx, r.ID)
 	if err != nil && !errs.Is(err, errs.NotFound) {

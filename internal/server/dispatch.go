@@ -284,13 +284,16 @@ func (d dispatcher) Launch(ctx context.Context, fence int64) (api.LaunchSpec, er
 		return api.LaunchSpec{}, err
 	}
 	out := api.LaunchSpec{
-		Fence: fence, Run: w.run.ID, Project: w.project.Name, Job: w.job.Name, Services: len(w.job.Services), Timeout: w.job.Timeout, Runtime: job.Runtime,
+		Fence: fence, Run: w.run.ID, Project: w.project.Name, Job: w.job.Name, Timeout: w.job.Timeout, Runtime: job.Runtime,
+	}
+	// Names of images may hold variables, but no secret ones: they are in the pod's manifest.
+	below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
+	lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
+	if out.Services, err = d.launchServices(ctx, w, lookup); err != nil {
+		return out, err
 	}
 	if w.job.Image != nil && w.job.Image.Name != "" {
 		image := *w.job.Image
-		// The image's name may hold variables, but no secret ones: it is in the pod's manifest.
-		below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
-		lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
 		image.Name = pipeline.Resolve(image.Name, lookup)
 		out.Image, out.FlowImage = &image, w.facts.Image != ""
 	}
@@ -315,8 +318,12 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 		return nil
 	}
 	f := w.facts.Facts
+	at, err := d.s.address(ctx, w.project)
+	if err != nil {
+		return err
+	}
 	src := &api.JobSource{
-		URL: w.project.URL, Kind: "branch", Ref: cmp.Or(f.Tag, f.Branch), Commit: w.run.SHA, Before: f.BeforeSHA,
+		URL: at.url, Shown: at.shown, Kind: "branch", Ref: cmp.Or(f.Tag, f.Branch), Commit: w.run.SHA, Before: f.BeforeSHA,
 		Depth: defaultDepth, Submodules: strings.TrimPrefix(set.Submodules, "none"), NoFiles: set.NoCheckout,
 		LFS: !set.SkipLFS, SubmodulePaths: set.SubmodulePaths, ForceHTTPS: set.ForceHTTPS,
 	}
@@ -340,8 +347,8 @@ func (d dispatcher) source(ctx context.Context, w *work, spec *api.JobSpec) erro
 	for _, k := range reach.Keys {
 		src.Access.Keys = append(src.Access.Keys, wireKey(NamedKey{w.project.DeployKey, *k}))
 	}
-	for _, t := range reach.Tokens {
-		src.Access.Logins = append(src.Access.Logins, api.JobLogin{Host: t.Host, Token: t.Text.RevealString()})
+	for _, t := range append(reach.Tokens, at.tokens...) {
+		src.Access.Logins = append(src.Access.Logins, api.JobLogin{Host: t.Host, User: t.User, Token: t.Text.RevealString()})
 	}
 	spec.Source = src
 	return nil
@@ -362,7 +369,11 @@ func (s *Server) credentials(ctx context.Context, p store.Project) (credential.S
 		if err != nil {
 			return c, err
 		}
-		c.Tokens = append(c.Tokens, credential.Token{Host: hostPortOf(p.URL), Name: p.TokenVariable, Text: token})
+		at, err := s.address(ctx, p)
+		if err != nil {
+			return c, err
+		}
+		c.Tokens = append(c.Tokens, credential.Token{Host: hostPortOf(at.url), Name: p.TokenVariable, Text: token})
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -27,18 +28,25 @@ func (s *Server) wirePlans(ctx context.Context, run int64) ([]api.Plan, error) {
 	if err != nil || len(list) == 0 {
 		return out, err
 	}
+	return s.describePlans(ctx, r, list, list)
+}
+
+// describePlans says of plans of a run what a caller needs to know; current are those
+// of the last attempts.
+func (s *Server) describePlans(ctx context.Context, r store.Run, list, current []store.Plan) ([]api.Plan, error) {
+	out := []api.Plan{}
 	c, err := s.compiledRun(ctx, r)
 	if err != nil {
 		return out, err
 	}
 	jobs := c.Pipeline.Jobs
-	approvals, err := s.store.Approvals(ctx, run)
+	approvals, err := s.store.Approvals(ctx, r.ID)
 	if err != nil {
 		return out, err
 	}
 	for _, plan := range list {
 		w := api.Plan{
-			Run: run, Job: jobs[plan.Pos].Name, Path: plan.Path, Digest: plan.Digest, Stack: plan.Stack, StackName: plan.StackName,
+			Run: r.ID, Job: jobs[plan.Pos].Name, Path: plan.Path, Digest: plan.Digest, Stack: plan.Stack, StackName: plan.StackName,
 			Environment: plan.Environment, Account: plan.Account, Region: plan.Region, Commit: plan.Commit, New: plan.New, Empty: plan.Empty,
 			Summary: plan.Summary, Refusals: plan.Refusals, Problem: plan.Problem, Created: plan.Created,
 		}
@@ -52,6 +60,7 @@ func (s *Server) wirePlans(ctx context.Context, run int64) ([]api.Plan, error) {
 				return out, err
 			}
 		}
+		w.Void = void(r, plan, w.ReplacedBy, slices.ContainsFunc(current, func(p store.Plan) bool { return p.Attempt == plan.Attempt }))
 		for _, a := range approvals {
 			if plan.Digest != "" && slices.Contains(a.Digests, plan.Digest) {
 				w.Approvals = append(w.Approvals, api.PlanApproval{Job: jobs[a.Pos].Name, Actor: a.Actor, At: a.Created})
@@ -61,6 +70,50 @@ func (s *Server) wirePlans(ctx context.Context, run int64) ([]api.Plan, error) {
 	}
 	return out, nil
 }
+
+// void says why nobody can approve a plan any more; "" if it can be.
+func void(r store.Run, p store.Plan, later int64, current bool) string {
+	switch {
+	case p.Problem != "":
+		return ""
+	case !current:
+		return fmt.Sprintf("its job ran again and planned %s anew", p.StackName)
+	case p.Empty:
+		return ""
+	case p.Commit != r.SHA:
+		return fmt.Sprintf("it names commit %.12s, but run %d is of %.12s", cmp.Or(p.Commit, "none"), r.ID, r.SHA)
+	case later != 0:
+		return fmt.Sprintf("run %d planned %s again", later, p.StackName)
+	}
+	return ""
+}
+
+// findPlans lists plans by the begin of their digest.
+func (s *Server) findPlans(ctx context.Context, digest string) ([]api.Plan, error) {
+	out := []api.Plan{}
+	found, err := s.store.PlansByDigest(ctx, Caller(ctx).Project, "sha256:"+strings.TrimPrefix(strings.ToLower(digest), "sha256:"), mostFoundPlans)
+	if err != nil {
+		return out, err
+	}
+	for _, plan := range found {
+		r, err := s.store.Run(ctx, plan.Run)
+		if err != nil {
+			return out, err
+		}
+		current, err := s.currentPlans(ctx, r.ID)
+		if err != nil {
+			return out, err
+		}
+		described, err := s.describePlans(ctx, r, []store.Plan{plan}, current)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, described...)
+	}
+	return out, nil
+}
+
+const mostFoundPlans = 10
 
 // servePlan sends the file of a plan.
 func (s *Server) servePlan(w http.ResponseWriter, r *http.Request) error {

@@ -79,6 +79,7 @@ func (s *Server) routes() http.Handler {
 	s.taskRoutes(a)
 	s.inputRoutes(a)
 	s.logRoutes(a)
+	s.artifactRoutes(a)
 	s.runnerRoutes()
 	s.router.plain("GET /api/v1/runs/{run}/jobs/{job}/log", need{action: actRead, stream: true}, s.serveLog)
 	s.router.plain("GET /api/v1/runs/{run}/plans/{digest}", actRead, s.servePlan)
@@ -216,18 +217,26 @@ func (s *Server) runRoutes(a huma.API) {
 		return &answer[api.Run]{r}, err
 	})
 	op(s, a, "GET /api/v1/runs", need{action: actRead, filtered: true}, "list runs, newest first", func(ctx context.Context, in *struct {
-		Project string `query:"project"`
-		Flow    string `query:"flow" doc:"needs project"`
-		Ref     string `query:"ref"`
-		Status  string `query:"status" doc:"one or more, with commas between"`
+		Project string    `query:"project"`
+		Flow    string    `query:"flow" doc:"needs project"`
+		Ref     string    `query:"ref"`
+		Status  string    `query:"status" doc:"one or more, with commas between"`
+		Commit  string    `query:"commit" maxLength:"64" pattern:"^[0-9a-f]*$" doc:"its begin, in hexadecimal"`
+		Actor   string    `query:"actor" maxLength:"200" doc:"who started it"`
+		Event   string    `query:"event" maxLength:"60" doc:"what started it: push, schedule, api, …"`
+		Since   time.Time `query:"since" doc:"created then or later"`
+		Until   time.Time `query:"until" doc:"created then or before"`
 		Page
 	}) (*answer[api.Runs], error) {
 		filters := []string{"runs", in.Project, in.Flow, in.Ref, in.Status}
+		if in.Commit+in.Actor+in.Event != "" || !in.Since.IsZero() || !in.Until.IsZero() {
+			filters = append(filters, in.Commit, in.Actor, in.Event, in.Since.UTC().String(), in.Until.UTC().String())
+		}
 		before, err := readCursor(in.Cursor, filters...)
 		if err != nil {
 			return nil, err
 		}
-		f := store.RunFilter{Ref: in.Ref, Limit: in.Limit, Before: before}
+		f := store.RunFilter{Ref: in.Ref, Commit: in.Commit, Actor: in.Actor, Source: pipeline.Trigger(in.Event), Since: in.Since, Until: in.Until, Limit: in.Limit, Before: before}
 		for status := range strings.SplitSeq(in.Status, ",") {
 			if status != "" {
 				f.Statuses = append(f.Statuses, pipeline.Status(status))

@@ -43,4 +43,10 @@ func (s *Server) detailRoutes(a huma.API) {
 		out, err := s.runDetail(ctx, in.Run)
 		return &answer[api.RunDetail]{out}, err
 	})
+	op(s, a, "GET /api/v1/plans", need{action: actRead, filtered: true}, "find plans of stacks by their digest", func(ctx context.Context, in *struct {
+		Digest string `query:"digest" required:"true" minLength:"6" maxLength:"80" doc:"its begin: 6 characters or more; sha256: may be left out"`
+	}) (*answer[[]api.Plan], error) {
+		list, err := s.findPlans(ctx, in.Digest)
+		return &answer[[]api.Plan]{list}, err
+	})
 }

@@ -72,6 +72,7 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	images    imageConfigs
 	tasks     taskViews
 	inputs    inputViews
 	blobs     blob.Store
@@ -89,6 +90,9 @@ type Server struct {
 	room      *room
 	metrics   *telemetry.Metrics
 	started   time.Time
+
+	// artifactReads has a place for each archive that is read for a page.
+	artifactReads chan struct{}
 }
 
 // Open opens the data folder and the database. Conflict if another server uses
@@ -108,7 +112,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if o.proxies, err = parseProxies(o.Proxies); err != nil {
 		return nil, err
 	}
-	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now()}
+	s = &Server{options: o, memory: api.ListenPipe(), started: o.Now(), artifactReads: make(chan struct{}, artifactReads)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -257,11 +261,18 @@ func (s *Server) remote(ctx context.Context, p store.Project) (_ *git.Remote, en
 	if err != nil {
 		return nil, nil, err
 	}
-	access, end, err := set.Reach(p.URL, s.access())
+	at, err := s.address(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	remote, err := git.NewRemote(p.URL, s.mirrors(), access)
+	set.Tokens = append(set.Tokens, at.tokens...)
+	base := s.access()
+	base.Shown = at.shown
+	access, end, err := set.Reach(at.url, base)
+	if err != nil {
+		return nil, nil, err
+	}
+	remote, err := git.NewRemote(at.url, s.mirrors(), access)
 	if err != nil {
 		end()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"time"
 
 	"refline/internal/pipeline"
 )
@@ -13,8 +14,12 @@ type RunFilter struct {
 	Project, Flow, Parent int64
 	Ref                   string
 	Statuses              []pipeline.Status
-	Before                int64 // runs with a smaller id only: the cursor
-	Limit                 int   // default 50, at most 200
+	Commit                string // begin of the commit
+	Actor                 string
+	Source                pipeline.Trigger
+	Since, Until          time.Time // of its creation
+	Before                int64     // runs with a smaller id only: the cursor
+	Limit                 int       // default 50, at most 200
 }
 
 const maxPage = 200
@@ -28,7 +33,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	f.Limit = min(f.Limit, maxPage)
 	var where []string
 	var args []any
-	add := func(condition string, value any) { where, args = append(where, condition), append(args, value) }
+	add := func(condition string, values ...any) { where, args = append(where, condition), append(args, values...) }
 	project, ref := "project = ?", "ref = ?"
 	if f.Flow != 0 && !s.postgres { // by the index of flows: SQLite does not know that a flow has few runs
 		project, ref = "project + 0 = ?", "ref || '' = ?"
@@ -47,6 +52,10 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	}
 	if f.Before != 0 {
 		add("id < ?", f.Before)
+	}
+	f.addTimes(add)
+	if f.Commit != "" || f.Actor != "" || f.Source != "" {
+		return s.searchRuns(ctx, f)
 	}
 	columns := strings.Join(runTable.columns, ", ")
 	one := func(extra string) string {
@@ -79,6 +88,71 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 		all = append(all, f.Limit)
 	}
 	rows, err := s.query(ctx, text, all...)
+	return collect(rows, err, scanRun)
+}
+
+// addTimes limits runs by their creation. Ids are nearly in that order, so that older
+// and younger runs are not read.
+func (f RunFilter) addTimes(add func(condition string, values ...any)) {
+	if !f.Since.IsZero() {
+		add("created_at >= ? AND id >= "+firstSince, millis(f.Since), millis(f.Since))
+	}
+	if !f.Until.IsZero() {
+		add("created_at <= ? AND id <= "+lastUntil, millis(f.Until), millis(f.Until))
+	}
+}
+
+// searchRuns finds runs by their commit, who started them, or what did. It names the one
+// index that is used, by the condition that most likely holds for the fewest runs; the
+// others are written so that no index has them.
+func (s *Store) searchRuns(ctx context.Context, f RunFilter) ([]Run, error) {
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) { where, args = append(where, condition), append(args, values...) }
+	chosen := false
+	number := func(column string, value int64) {
+		if value != 0 {
+			if chosen {
+				column += " + 0"
+			}
+			chosen = true
+			add(column+" = ?", value)
+		}
+	}
+	text := func(column, value string) {
+		if value != "" {
+			if chosen {
+				column += " || ''"
+			}
+			chosen = true
+			add(column+" = ?", value)
+		}
+	}
+	if f.Commit != "" {
+		chosen = true
+		add("sha >= ? AND sha < ?", f.Commit, f.Commit+"g") // commits are hexadecimal
+	}
+	number("flow", f.Flow)
+	text("actor", f.Actor)
+	text("ref", f.Ref)
+	if len(f.Statuses) > 0 {
+		marks := strings.TrimSuffix(strings.Repeat("?, ", len(f.Statuses)), ", ")
+		values := make([]any, len(f.Statuses))
+		for i, status := range f.Statuses {
+			values[i] = string(status)
+		}
+		add("status || '' IN ("+marks+")", values...)
+	}
+	text("source", string(f.Source))
+	number("project", f.Project)
+	if f.Parent != 0 {
+		add("parent + 0 = ?", f.Parent)
+	}
+	if f.Before != 0 {
+		add("id < ?", f.Before)
+	}
+	f.addTimes(add)
+	rows, err := s.query(ctx, "SELECT "+strings.Join(runTable.columns, ", ")+" FROM runs WHERE "+strings.Join(where, " AND ")+" ORDER BY id DESC LIMIT ?", append(args, f.Limit)...)
 	return collect(rows, err, scanRun)
 }
 

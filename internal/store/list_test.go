@@ -60,6 +60,8 @@ func TestRunsByIndex(t *testing.T) {
 		for what, f := range map[string]store.RunFilter{
 			"project": {Project: 1001}, "project before": {Project: 1001, Before: 110_000}, "flow": {Flow: 100_003}, "project flow": {Project: 1000, Flow: 100_003},
 			"ref": {Ref: "feature-3"}, "project ref": {Project: 1001, Ref: "main"}, "flow ref": {Project: 1000, Flow: 100_003, Ref: "none"}, "parent": {Parent: 7},
+			"commit": {Commit: "abc123"}, "actor": {Actor: "ada"}, "source": {Source: "push", Statuses: one}, "flow commit": {Flow: 100_003, Project: 1000, Commit: "abc123", Ref: "main", Statuses: several},
+			"since": {Since: at, Statuses: one}, "until": {Until: at.Add(-time.Hour), Project: 1001}, "actor since": {Actor: "ada", Since: at, Until: at.Add(time.Hour)},
 			"status": {Statuses: one}, "statuses": {Statuses: several}, "project statuses": {Project: 1001, Statuses: several}, "flow statuses": {Flow: 100_003, Statuses: several},
 			"ref statuses": {Ref: "none", Statuses: several}, "project ref statuses": {Project: 1001, Ref: "none", Statuses: several}, "flow ref statuses": {Flow: 100_003, Ref: "none", Statuses: several},
 		} {

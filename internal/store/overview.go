@@ -53,6 +53,9 @@ func (s *Store) LatestRuns(ctx context.Context, project int64, status pipeline.S
 // time.
 const firstSince = "COALESCE((SELECT id FROM runs WHERE created_at >= ? ORDER BY created_at LIMIT 1), 0) - 10000"
 
+// lastUntil is an id above those of all runs that were created until a time.
+const lastUntil = "COALESCE((SELECT id FROM runs WHERE created_at <= ? ORDER BY created_at DESC LIMIT 1), 0) + 10000"
+
 // LineRuns returns the newest runs of a line, n at most.
 func (s *Store) LineRuns(ctx context.Context, l RunLine, n int) ([]Run, error) {
 	where, args := l.where()

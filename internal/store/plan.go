@@ -71,6 +71,17 @@ func (s *Store) RunPlans(ctx context.Context, run int64) ([]Plan, error) {
 	return collect(rows, err, scanPlan)
 }
 
+// PlansByDigest returns the plans whose digest begins with a text, the newest run
+// first and n at most; of all projects for project 0.
+func (s *Store) PlansByDigest(ctx context.Context, project int64, prefix string, n int) ([]Plan, error) {
+	where, args := "digest >= ? AND digest < ?", []any{prefix, prefix + "g"} // digests are hexadecimal
+	if project != 0 {
+		where, args = where+" AND project = ?", append(args, project)
+	}
+	rows, err := s.query(ctx, "SELECT "+planColumns+" FROM plans WHERE "+where+" ORDER BY run DESC, attempt DESC, path LIMIT ?", append(args, n)...)
+	return collect(rows, err, scanPlan)
+}
+
 // LaterPlanRun returns the newest run after that of a plan, of the same ref, that
 // planned the same stack; 0 if there is none.
 func (s *Store) LaterPlanRun(ctx context.Context, p Plan) (int64, error) {

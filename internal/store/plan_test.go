@@ -33,6 +33,15 @@ func TestPlans(t *testing.T) {
 		if diff := cmp.Diff([]store.Plan{again, first}, got); diff != "" || err != nil {
 			t.Errorf("plans of run 1: %v\n%s", err, diff)
 		}
+		for prefix, want := range map[string][]store.Plan{"a": {first}, "z": nil, "": {ref, request, other, again, first}} {
+			got, err := s.PlansByDigest(t.Context(), 0, prefix, 10)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("plans whose digest begins with %q: %v\n%s", prefix, err, diff)
+			}
+		}
+		if got, err := s.PlansByDigest(t.Context(), 2, "a", 10); len(got) != 0 || err != nil {
+			t.Errorf("plans of another project: %v, %v", got, err)
+		}
 		// Neither another stack, nor a merge request, nor another branch replaces a plan.
 		if id, err := s.LaterPlanRun(t.Context(), first); id != 0 || err != nil {
 			t.Errorf("run %d planned it again (%v), want none", id, err)

@@ -36,7 +36,11 @@
 //
 //  3. Changes: a form posts to a route "POST /…" with a function that does one thing
 //     and returns where the browser goes next (see [page.do]). If it fails, the page
-//     that it came from is shown again with what went wrong beside its actions.
+//     that it came from is shown again with what went wrong beside its actions. What a
+//     person fills in is a [form] made by request.form: it keeps what was typed, has the
+//     error beside it, and works without script. What may be shown only once is the
+//     answer to the form itself (see page.reply). What takes something away asks first
+//     (action.Sure).
 //
 //  4. What changes while one looks at it is a fragment: a template "ID" whose one
 //     element has that id and data-fragment, named in [View.Fragments], with the runs
@@ -48,10 +52,11 @@
 //     names. No inline styles or scripts: the policy refuses them. Widths inside of
 //     charts are attributes of SVG.
 //
-//  6. Add the page to the table in internal/server/browser_test.go: it is then opened
+//  6. Add the page to the table in browsertest/page_test.go: it is then opened
 //     in Chromium at four widths, dark and light, and checked for overflow, errors,
 //     access and size.
 //
-// Each page says how to do the same as a command ([View.Command]); an empty list says
+// Each page says how to do the same as a command ([View.Command], made by the function
+// command, which quotes its words); an empty list says
 // what would be there and the command that fills it ({{template "empty"}}).
 package web

@@ -36,40 +36,9 @@ func (c *request) runRow(r api.Run) []Cell {
 
 var runColumns = []string{"State", "Run", "Source", "Trigger", "Made", "Took"}
 
-// runQuery reads what is typed into the search field: key:value terms, and the name of a
-// flow or the number of a run.
-func runQuery(q string) (out api.RunQuery, run int64, err error) {
-	var unknown []string
-	for term := range strings.FieldsSeq(q) {
-		key, value, is := strings.Cut(term, ":")
-		switch {
-		case !is:
-			if n, err := strconv.ParseInt(strings.TrimPrefix(term, "#"), 10, 64); err == nil {
-				run = n
-				continue
-			}
-			out.Flow = term
-		case key == "status":
-			out.Statuses = append(out.Statuses, strings.Split(value, ",")...)
-		case key == "flow":
-			out.Flow = value
-		case key == "project":
-			out.Project = value
-		case key == "ref":
-			out.Ref = value
-		default:
-			unknown = append(unknown, key)
-		}
-	}
-	if len(unknown) > 0 {
-		return out, 0, invalid("%s: is not a term of a search; known: status, flow, project, ref", strings.Join(unknown, ", "))
-	}
-	return out, run, nil
-}
-
 func showRuns(c *request) (*View, error) {
 	q := c.URL.Query().Get("q")
-	query, run, err := runQuery(q)
+	query, run, err := c.runQuery(q)
 	if err != nil {
 		return nil, err
 	}

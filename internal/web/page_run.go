@@ -36,6 +36,7 @@ type runData struct {
 	Inputs   []fact
 	Acts     []actRow
 	Files    []fact // jobs with artifacts
+	Plans    []planRow
 	Retry    string // what the button is called; "" if there is nothing to retry
 	Cancel   bool
 	Again    bool
@@ -53,6 +54,13 @@ type failureView struct {
 
 type manualJob struct {
 	Name, Environment string
+	Review            *planRow // the plan that is approved to start it
+}
+
+// planRow is a plan of a stack in the page of its run.
+type planRow struct {
+	api.Plan
+	Look, Path, Text string
 }
 
 type actRow struct {
@@ -104,11 +112,14 @@ func showRun(c *request) (*View, error) {
 	d.Jobs = c.jobTable(detail, tasks)
 	d.Reports = reportsOf(tasks)
 	c.runFacts(&d)
+	if err := c.addPlans(&d); err != nil {
+		return nil, err
+	}
 	if mayRun(who) {
 		d.Retry, d.Cancel, d.Again = retryName(r), r.Status.Active() || r.Status == pipeline.StatusScheduled || r.Status == pipeline.StatusCreated, r.Parent == 0
 		for _, j := range r.Jobs {
 			if j.Status == pipeline.StatusManual && len(d.Manual) < 20 {
-				d.Manual = append(d.Manual, manualJob{j.Name, j.Environment})
+				d.Manual = append(d.Manual, manualJob{j.Name, j.Environment, d.review(j.Name)})
 			}
 		}
 	}
@@ -118,8 +129,49 @@ func showRun(c *request) (*View, error) {
 	return &View{
 		Template: "run", Title: fmt.Sprintf("%s: %s #%d", lookName(d.Look), d.Line.Name, r.Number), Look: d.Look, Section: "/runs",
 		Command: command("runs", "show", strconv.FormatInt(id, 10)), Live: fmt.Sprintf("run=%d", id),
-		Fragments: []string{"run-head", "run-why", "run-graph", "run-jobs", "run-reports", "run-aside"}, Caller: api.Caller{}, Data: d,
+		Fragments: []string{"run-head", "run-why", "run-plans", "run-graph", "run-jobs", "run-reports", "run-aside"}, Caller: api.Caller{}, Data: d,
 	}, nil
+}
+
+// addPlans lists the plans of stacks that the run's jobs made. A job that deploys one is
+// started on the page of the plan.
+func (c *request) addPlans(d *runData) error {
+	list, err := c.API.RunPlans(c.ctx(), d.Run.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range list[:min(len(list), 50)] {
+		row := planRow{Plan: p, Path: planPath(p), Text: p.Summary}
+		row.Look, _ = planState(planData{Plan: p}, d.Run, nil)
+		switch {
+		case p.Problem != "":
+			row.Text = "cannot be read"
+		case p.Void != "":
+			row.Text = "void: " + p.Void
+		case len(p.Refusals) > 0:
+			row.Text = "refused: " + p.Refusals[0]
+		}
+		d.Plans = append(d.Plans, row)
+	}
+	for _, stage := range d.Jobs.Stages {
+		for i := range stage.Rows {
+			if d.review(stage.Rows[i].Play) != nil {
+				stage.Rows[i].Play = ""
+			}
+		}
+	}
+	return nil
+}
+
+// review is the first plan that is approved to start a job; nil if it takes none that
+// changes something.
+func (d *runData) review(job string) *planRow {
+	for i := range d.Plans {
+		if slices.Contains(d.Plans[i].DeployJobs, job) && !d.Plans[i].Empty {
+			return &d.Plans[i]
+		}
+	}
+	return nil
 }
 
 // mayRun reports whether a caller may start, retry and cancel runs. Buttons depend on
@@ -431,7 +483,7 @@ func (c *request) runFacts(d *runData) {
 	d.Acts = append(d.Acts, actRow{At: c.Clock(r.Created), Text: started})
 	for _, a := range d.Attempts {
 		if a.Artifacts && a.Last && len(d.Files) < 50 {
-			d.Files = append(d.Files, fact{Name: a.Job, Cell: Cell{Path: jobPath(r.ID, a.Job) + "/artifacts"}})
+			d.Files = append(d.Files, fact{Name: a.Job, Cell: Cell{Text: "files", Path: jobPath(r.ID, a.Job) + "/artifacts"}})
 		}
 	}
 }

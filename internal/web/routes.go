@@ -22,7 +22,10 @@ func pages() []page {
 		schedulePages(),
 		flowPages(),
 		logPages(),
+		comparePages(),
 		runPages(),
+		planPages(),
+		artifactPages(),
 		preferencePages(),
 	)
 }

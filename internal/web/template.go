@@ -68,7 +68,7 @@ func functions() template.FuncMap {
 			return command(list...)
 		},
 		"duration": duration,
-		"runPath":  runPath, "jobPath": jobPath, "projectPath": projectPath, "flowPath": flowPath, "environmentPath": environmentPath,
+		"runPath":  runPath, "comparePath": comparePath, "jobPath": jobPath, "projectPath": projectPath, "flowPath": flowPath, "environmentPath": environmentPath,
 		"add": func(a, b int) int { return a + b },
 		// pair gives a part two values.
 		"pair": func(a, b any) []any { return []any{a, b} },

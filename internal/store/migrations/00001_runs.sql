@@ -58,6 +58,9 @@ CREATE INDEX runs_ref ON runs (ref, id);
 CREATE INDEX runs_flow ON runs (flow, id);
 CREATE INDEX runs_flow_status ON runs (flow, status, id);
 CREATE INDEX runs_status ON runs (status, id);
+CREATE INDEX runs_sha ON runs (sha, id);
+CREATE INDEX runs_actor ON runs (actor, id);
+CREATE INDEX runs_source ON runs (source, id);
 CREATE INDEX runs_parent ON runs (parent) WHERE parent > 0;
 CREATE UNIQUE INDEX runs_start_key ON runs (start_key) WHERE start_key <> '';
 

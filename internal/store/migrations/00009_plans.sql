@@ -17,6 +17,7 @@ CREATE TABLE plans (
 );
 CREATE INDEX plans_run ON plans (run, pos);
 CREATE INDEX plans_target ON plans (project, target, run);
+CREATE INDEX plans_digest ON plans (digest, run);
 
 -- Who had a job deploy which plans. Rows are added and never changed.
 CREATE TABLE approvals (

@@ -20,6 +20,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if kind := os.Getenv(planner); kind != "" {
+		if err := writePlan(kind); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if theBrowser != nil {
 		theBrowser()

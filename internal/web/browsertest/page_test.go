@@ -55,6 +55,18 @@ func pageCases() []pageCase {
 		{"run-running", ofRun("long"), []string{"Running for", "load_events", "Cancel"}},
 		{"run-queued", ofRun("queued"), []string{"gpu"}},
 		{"run-hostile", ofRun("hostile"), []string{"<script>alert(1)</script>", "exit 1"}},
+		{"run-plan", ofRun("landing"), []string{"Review landing-dev", "Plans of stacks", "0 added"}},
+		{"plan", ofRun("landing", "/plans/landing-dev"), []string{"Waits for a person to review it", "LandingBucket", "replaced; the old one is kept", "BucketName", "includes/s3landingbucket.libsonnet:10:7", "opened by name", "Approve and start deploy-dev"}},
+		{"plan-hostile", ofRun("hostile", "/plans/%3Cb%20onfocus=alert%281%29%3E"), []string{"Refused: 1 rule is broken", "</td><script>alert(1)</script>"}},
+		{"compare", func(w *world) string { return fmt.Sprintf("/runs/compare?a=%d&b=%d", w.runs["pass"], w.runs["fail"]) }, []string{"1 job fails in the second that did not in the first", "$MODE", "load_events", "copy", "Rows loaded"}},
+		{"compare-hostile", func(w *world) string {
+			return fmt.Sprintf("/runs/compare?a=%d&b=%d", w.runs["hostile"], w.runs["queued"])
+		}, []string{`"><img src=x onerror=alert(1)>`, "not in it", "<script>alert(1)</script>"}},
+		{"artifacts", ofRun("landing", "/jobs/plan/artifacts"), []string{"landing-dev.plan.json", "out/", "Download all", "As tar.zst"}},
+		{"artifacts-hostile", ofRun("landing", "/jobs/plan/artifacts?folder=out"), []string{"<img src=x onerror=alert(1)>.txt", "link to /etc/passwd", "charts/", "download"}},
+		{"artifact-text", ofRun("landing", "/jobs/plan/artifacts/view?path=out%2Fpage.html"), []string{"parent.document.title", "Open alone"}},
+		{"artifact-markdown", ofRun("landing", "/jobs/plan/artifacts/view?path=out%2Freadme.md"), []string{"Loaded", "Source"}},
+		{"artifact-image", ofRun("landing", "/jobs/plan/artifacts/view?path=out%2Fcharts%2Frows.svg"), []string{"rows.svg", "Download"}},
 		{"log", func(w *world) string { return w.log("fail", "load_events") }, []string{"load_events", "UniqueViolation", "exit 1", "Download"}},
 		{"log-search", func(w *world) string { return w.log("fail", "load_events") + "?q=uniqueviolation" }, []string{"1 line", "DETAIL"}},
 		{"log-errors", func(w *world) string { return w.log("fail", "load_events") + "?marks=1" }, []string{"UniqueViolation", "reports an error"}},

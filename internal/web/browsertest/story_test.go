@@ -34,6 +34,19 @@ func (w *world) startRun(t *testing.T, mode string) api.Run {
 	return r
 }
 
+// startPlan starts a run that plans a stack, and waits until its plan waits for a person.
+func (w *world) startPlan(t *testing.T) api.Run {
+	t.Helper()
+	r, err := w.client.StartRun(t.Context(), api.RunInput{Project: "data/warehouse", Flow: "landing", Variables: w.planVariables()})
+	if err == nil {
+		err = w.rest(r.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // A run that is watched ends on the page without a reload. Focus and typed text stay.
 func TestRunIsLive(t *testing.T) {
 	b, w := story(t)
@@ -92,6 +105,23 @@ func TestKeyboard(t *testing.T) {
 	b.until("the list of runs", `location.pathname === '/runs' && document.documentElement.hasAttribute('data-ready')`)
 	key("/")
 	b.until("the search has the focus", `document.activeElement.name === 'q'`)
+}
+
+// By keyboard alone: from a run that failed to what differs from the run before.
+func TestCompareByKeyboard(t *testing.T) {
+	b, w := story(t)
+	b.open(fmt.Sprintf("/runs/%d", w.runs["fail"]))
+	b.see("#run-head", fmt.Sprintf("The run before it was good: run %d", w.runs["pass"]))
+	for range 60 {
+		if value[bool](b, `document.activeElement.matches('#run-head .acts a[href*="/compare?"]')`) {
+			break
+		}
+		b.do("tab", chromedp.KeyEvent("\t"))
+	}
+	b.do("open it", chromedp.KeyEvent("\r"))
+	b.until("the comparison", fmt.Sprintf(`location.search === '?a=%d&b=%d' && document.documentElement.hasAttribute('data-ready')`, w.runs["pass"], w.runs["fail"]))
+	b.see("tr.worse", "load_events")
+	b.see("tr.differs", "fail")
 }
 
 // Without script: open a failed run, read its lines, retry it; who did it is kept.

@@ -112,6 +112,10 @@ stages: ["<script>alert(1)</script>"]
       echo '{"type":"markdown","text":"<script>alert(1)</script> [x](javascript:alert(1)) ![x](https://evil.example.com/x.png)"}' >> "$REFLINE_EVENTS"
       echo '{"type":"step_started","step":"<script>alert(1)</script>"}' >> "$REFLINE_EVENTS"
       exit 1
+plan:
+  stage: "<script>alert(1)</script>"
+  script: ['REFLINE_TEST_PLAN=hostile "$PLANNER"']
+  artifacts: {paths: ["*.plan.json"]}
 `
 
 // typedFile takes inputs of every type.
@@ -148,6 +152,26 @@ var (
 	theWorld  *world
 	errWorld  error
 )
+
+// stackFile makes a plan of a stack, and files to look at.
+const stackFile = `
+plan:
+  script:
+    - 'REFLINE_TEST_PLAN=landing-dev "$PLANNER"'
+    - mkdir -p out/charts
+    - printf 'orders 3150000\norder_lines 9204411\n' > out/rows.txt
+    - echo '<!doctype html><title>report</title><script>parent.document.title = "taken"; document.title = "taken"</script><p>Coverage 81.4 %' > out/page.html
+    - echo '# Loaded <script>alert(1)</script> [x](javascript:alert(1))' > out/readme.md
+    - echo '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><script>document.title = "taken"</script><rect width="90" height="40" fill="teal"/></svg>' > out/charts/rows.svg
+    - echo x > 'out/<img src=x onerror=alert(1)>.txt'
+    - ln -s /etc/passwd out/secret
+  artifacts: {paths: [out, "*.plan.json"]}
+deploy-dev:
+  needs: [plan]
+  when: manual
+  environment: {name: dev}
+  script: ['echo deployed "$REFLINE_PLAN_DIGEST"']
+`
 
 // startWorld returns the world of all tests; TestMain ends it.
 func startWorld(t *testing.T) *world {
@@ -193,7 +217,7 @@ func (w *world) makeRepository() error {
 	if err := os.MkdirAll(w.repo, 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile, "broken.yml": brokenFile, "typed.yml": typedFile, "copy_orders.py": scriptFile, "greet.sh": "#!/bin/sh\necho hello $who\n"} {
+	for name, text := range map[string]string{".gitlab-ci.yml": pipelineFile, "hostile.yml": hostileFile, "stack.yml": stackFile, "broken.yml": brokenFile, "typed.yml": typedFile, "copy_orders.py": scriptFile, "greet.sh": "#!/bin/sh\necho hello $who\n"} {
 		if err := os.WriteFile(filepath.Join(w.repo, name), []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -274,6 +298,7 @@ func (w *world) fill() error {
 	for _, f := range []api.FlowInput{
 		{Project: name, Name: "daily_sales", Path: ".gitlab-ci.yml", Ref: "main", RefKind: "branch", Schedules: &[]api.ScheduleInput{{Cron: "0 6 * * *", Timezone: "Europe/Berlin"}}},
 		{Project: name, Name: "hostile", Path: "hostile.yml", Ref: "main", RefKind: "branch"},
+		{Project: name, Name: "landing", Path: "stack.yml", Ref: "main", RefKind: "branch"},
 		{Project: name, Name: "typed", Path: "typed.yml", Ref: "main", RefKind: "branch", Inputs: map[string]any{"region": "us"}},
 		{Project: name, Name: "copy_orders", Path: "copy_orders.py", Ref: "main", RefKind: "branch"},
 		{Project: name, Name: "greet", Path: "greet.sh", Ref: "main", RefKind: "branch"},
@@ -290,8 +315,10 @@ func (w *world) fill() error {
 			return err
 		}
 	}
-	if err := w.run("hostile", api.RunInput{Project: name, Flow: "hostile"}); err != nil {
-		return err
+	for _, flow := range []string{"hostile", "landing"} {
+		if err := w.run(flow, api.RunInput{Project: name, Flow: flow, Variables: w.planVariables()}); err != nil {
+			return err
+		}
 	}
 	if err := w.run("queued", api.RunInput{Project: name, RefKind: "branch", Ref: "feature/cart", Variables: map[string]string{"MODE": "queued"}}); err != nil {
 		return err
@@ -299,13 +326,24 @@ func (w *world) fill() error {
 	if err := w.run("long", api.RunInput{Project: name, RefKind: "branch", Ref: "main", Variables: map[string]string{"MODE": "long"}}); err != nil {
 		return err
 	}
-	if err := w.rest(w.runs["hostile"]); err != nil {
-		return err
+	for _, flow := range []string{"hostile", "landing"} {
+		if err := w.rest(w.runs[flow]); err != nil {
+			return err
+		}
 	}
 	if err := w.until(w.runs["queued"], func(r api.Run) bool { return jobOf(r, "train").Status == "pending" }); err != nil {
 		return err
 	}
 	return w.until(w.runs["long"], func(r api.Run) bool { return jobOf(r, "load_events").Status == "running" })
+}
+
+// planVariables let a job start this program.
+func (w *world) planVariables() map[string]string {
+	program, err := os.Executable()
+	if err != nil {
+		program = os.Args[0]
+	}
+	return map[string]string{"PLANNER": program}
 }
 
 func jobOf(r api.Run, name string) api.Job {
