@@ -59,6 +59,10 @@ test: ## run all tests with the race detector, beside Docker, moto and PostgreSQ
 e2e-k8s: ## run flows in pods of a real cluster (REFLINE_TEST_KUBECONFIG; scripts/e2e-k8s says what it needs)
 	scripts/e2e-k8s
 
+.PHONY: e2e-prefect
+e2e-prefect: ## run flows of several versions of Prefect (from PyPI; scripts/e2e-prefect takes versions)
+	scripts/e2e-prefect
+
 .PHONY: generate
 generate: ## write the files that are generated (tests fail while they differ)
 	go test ./cmd/refline -run Reference -update

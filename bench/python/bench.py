@@ -182,6 +182,49 @@ def child(case, folder):
     return [float(v) for v in done.stdout.split()[-2 if case.startswith("executor") else -1 :]]
 
 
+UNCHANGED = """
+from prefect import flow, task
+
+@task
+def load(n):
+    return list(range(n))
+
+@task
+def double(x):
+    return 2 * x
+
+@flow
+def unchanged():
+    return sum(f.result() for f in double.map(load(10)))
+
+if __name__ == "__main__":
+    unchanged()
+"""
+
+
+def unchanged(rounds, folder):
+    """Seconds of a whole process that runs a flow of Prefect: as a job of Refline, and with
+    Prefect's own server, whose database is there already."""
+    script = os.path.join(folder, "unchanged.py")
+    with open(script, "w") as f:
+        f.write(UNCHANGED)
+    events = os.path.join(folder, "unchanged.jsonl")
+    plain = dict(os.environ, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120", PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
+    ways = [([sys.executable, "-m", "refline", script + ":unchanged"], dict(plain, REFLINE_EVENTS=events)),
+            ([sys.executable, script], dict(plain, PREFECT_HOME=os.path.join(folder, "own")))]
+    seen = [[], []]
+    for number in range(rounds + 1):  # the first one makes the database, and is not counted
+        for (command, env), times in zip(ways, seen):
+            open(events, "w").close()
+            begin = time.perf_counter()
+            done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+            if done.returncode:
+                raise SystemExit("%s: %s" % (command, done.stdout[-2000:]))
+            if number:
+                times.append(time.perf_counter() - begin)
+    return [statistics.median(times) for times in seen]
+
+
 def ms(seconds):
     return "%.3f ms" % (1000 * seconds)
 
@@ -201,6 +244,8 @@ def main():
                 ms(other), ms(min(seen[cases[2].__name__])), ms(max(seen[cases[2].__name__])), other / own))
         print("a task in sequence, warm: %s" % ms(child("warm refline_sequence", folder)[0]))
         print("a task on own threads, warm: %s" % ms(child("warm refline_map", folder)[0]))
+        here, own = unchanged(rounds, folder)
+        print("a flow of Prefect, unchanged, whole process: refline %.1f s, Prefect's own server %.1f s, ratio %.1f" % (here, own, own / here))
         for name in EXECUTORS:
             alone, own = child("executor " + name, folder)
             print("a task on %s, warm: %s, the executor alone %s, ratio %.2f" % (name, ms(own), ms(alone), own / alone))

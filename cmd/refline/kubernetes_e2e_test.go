@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -137,7 +138,7 @@ func (c *cluster) start(name string, args ...string) (*exec.Cmd, *os.File) {
 func (c *cluster) startServer() {
 	c.t.Helper()
 	network := c.podHost + "/32"
-	cmd, log := c.start("server", "server", "--data", c.data, "--listen", c.podHost+":0", "--insecure", "--no-runner", "--allow-net", network)
+	cmd, log := c.start("server", "server", "--data", c.data, "--listen", c.podHost+":0", "--insecure", "--no-runner", "--allow-net", network, "--allow-net", "127.0.0.1/32")
 	c.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
@@ -247,6 +248,29 @@ func (c *cluster) push(files map[string]string) {
 	c.git("push", "-q", "origin", "main", "--tags")
 }
 
+// A service that our program starts, one that the cluster starts, and one that fails.
+const e2eServices = `
+test:
+  variables: {LITERAL: of the file}
+  services:
+  - name: %[1]s
+    alias: web
+    entrypoint: [sh, -c, 'mkdir -p /tmp/w; echo "served ${CANARY#canary-of-}" "$LITERAL" >/tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w']
+    variables: {HEALTHCHECK_TCP_PORT: "8080"}
+  - name: %[1]s
+    alias: side
+    pull_policy: never
+    command: [sh, -c, 'echo "beside $LITERAL $OWN" >/tmp/index.html; exec httpd -f -p 8081 -h /tmp']
+    variables: {HEALTHCHECK_TCP_PORT: "8081", OWN: "own $LITERAL"}
+  - name: %[1]s
+    alias: broken
+    entrypoint: [sh, -c, 'echo it cannot be; exit 4']
+  script:
+  - wget -qO- http://web:8080/
+  - wget -qO- http://side:8081/
+  - sleep 2; exit 3
+`
+
 const e2eTemplate = `
 spec:
   template:
@@ -332,12 +356,13 @@ func TestKubernetes(t *testing.T) {
 	}
 	hold := "echo begun\nwhile :; do sleep 0.1; done\n"
 	c.push(map[string]string{
-		"flows/hello.sh":  "echo hello one from $(hostname) as $(id -u) with $GREETING\n",
-		"flows/hold.sh":   hold,
-		"flows/short.sh":  "echo begun\nsleep 8\necho ended\n",
-		"flows/memory.sh": "echo begun\ntail /dev/zero\n",
-		"flows/secret.sh": "[ \"$CANARY\" = canary-of-the-story-4711 ] && echo it is there\ntr '\\0' '\\n' </proc/1/environ | grep -c canary\nid -u\n",
-		"flows/date.sh":   "read up rest </proc/uptime; echo first-$up\n",
+		"flows/hello.sh":     "echo hello one from $(hostname) as $(id -u) with $GREETING\n",
+		"flows/hold.sh":      hold,
+		"flows/short.sh":     "echo begun\nsleep 8\necho ended\n",
+		"flows/memory.sh":    "echo begun\ntail /dev/zero\n",
+		"flows/secret.sh":    "[ \"$CANARY\" = canary-of-the-story-4711 ] && echo it is there\ntr '\\0' '\\n' </proc/1/environ | grep -c canary\nid -u\n",
+		"flows/services.yml": fmt.Sprintf(e2eServices, c.jobImage),
+		"flows/date.sh":      "read up rest </proc/uptime; echo first-$up\n",
 	})
 	c.git("tag", "v1")
 	c.git("push", "-q", "origin", "v1")
@@ -406,6 +431,13 @@ func TestKubernetes(t *testing.T) {
 		}
 	})
 	sub("secret in no manifest", func(t *testing.T) { c.testCanary(t) })
+	sub("services", func(t *testing.T) {
+		c.setCanary()
+		c.refline("flow", "register", "flows/services.yml", "--name", "services", "--runtime", "one", "--project", "flows")
+		contains(t, c.wait(c.begin("services")), `"failed"`, "served the-story-4711 of the file", "beside of the file own of the file", "broken) ended with exit code 4", "it cannot be")
+	})
+	sub("suite of executors", func(t *testing.T) { c.testSuite(t) })
+	sub("flow in an image", func(t *testing.T) { c.testImage(t) })
 	sub("start", func(t *testing.T) { c.testStart(t) })
 }
 
@@ -445,14 +477,52 @@ func (c *cluster) testEnds(t *testing.T) {
 	evict.Stdin = strings.NewReader(fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, c.namespace))
 	c.output(evict)
 	contains(t, c.wait(run), "EvictionByEvictionAPI", "runner_system_failure")
+
+	run = c.begin("hold")
+	c.until("the log", func() bool { return strings.Contains(c.show(run), "begun") })
+	if !c.killAgent(t, c.pod(run)) {
+		t.Log("NOT TESTED: a killed agent: the node's processes are not this computer's")
+		c.refline("runs", "cancel", run)
+		return
+	}
+	begin := time.Now()
+	contains(t, c.wait(run), "the agent of the pod ended with exit code 137", "runner_system_failure")
+	t.Logf("killed agent: %s", time.Since(begin).Round(time.Millisecond))
+}
+
+// killAgent kills the agent of a pod, if its node is this computer.
+func (c *cluster) killAgent(t *testing.T, pod string) bool {
+	t.Helper()
+	fence := strings.TrimSpace(c.kubectl("-n", c.namespace, "get", "pod", pod, "-o", `jsonpath={.metadata.labels.refline\.dev/attempt}`))
+	list, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := false
+	for _, file := range list {
+		environ, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(environ, []byte("REFLINE_POD_FENCE="+fence+"\x00")) || !bytes.Contains(environ, []byte("REFLINE_URL="+c.url+"\x00")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
+			killed = true
+		}
+	}
+	return killed
+}
+
+const canary = "canary-of-the-story-4711"
+
+func (c *cluster) setCanary() {
+	c.t.Helper()
+	set := c.command(c.binary, "var", "set", "CANARY", "--server", "--project", "flows")
+	set.Stdin = strings.NewReader(canary)
+	c.output(set)
 }
 
 // testCanary looks for a secret wherever the cluster keeps something.
 func (c *cluster) testCanary(t *testing.T) {
-	const canary = "canary-of-the-story-4711"
-	set := c.command(c.binary, "var", "set", "CANARY", "--server", "--project", "flows")
-	set.Stdin = strings.NewReader(canary)
-	c.output(set)
+	c.setCanary()
 	c.register("secret", "one")
 	run := c.begin("secret")
 	out := c.wait(run)
@@ -478,26 +548,58 @@ func (c *cluster) testCanary(t *testing.T) {
 	}
 }
 
-// testStart compares the time to the first instruction with that of a bare Job.
+// testStart compares the time to the first instruction with that of a bare Job: from
+// the moment when the API server shows the Job.
 func (c *cluster) testStart(t *testing.T) {
 	c.register("date", "one")
 	const times = 10
 	first := regexp.MustCompile(`first-(\d+\.\d+)`)
-	var bare, ours []float64
+	posted, end := c.watchJobs(t)
+	defer end()
+	var bare, ours, triggered []float64
 	for i := range times {
-		begin := uptime(t)
-		c.post(t, i)
 		name := fmt.Sprintf("bare-%d", i)
+		c.post(t, i)
 		c.kubectl("-n", c.namespace, "wait", "--for=condition=complete", "job/"+name, "--timeout=60s")
-		bare = append(bare, since(t, first, c.kubectl("-n", c.namespace, "logs", "job/"+name), begin))
-		begin = uptime(t)
-		run := c.begin("date")
-		ours = append(ours, since(t, first, c.wait(run), begin))
+		bare = append(bare, since(t, first, c.kubectl("-n", c.namespace, "logs", "job/"+name), <-posted))
+		begin := uptime(t)
+		out := c.wait(c.begin("date"))
+		triggered, ours = append(triggered, since(t, first, out, begin)), append(ours, since(t, first, out, <-posted))
 	}
-	slices.Sort(bare)
-	slices.Sort(ours)
-	ratio := ours[times/2] / bare[times/2]
-	t.Logf("to the first instruction, median of %d: bare Job %.2f s, from the trigger of a run %.2f s (with the start of a command): %.2f×", times, bare[times/2], ours[times/2], ratio)
+	for _, list := range [][]float64{bare, ours, triggered} {
+		slices.Sort(list)
+	}
+	t.Logf("to the first instruction, median of %d: bare Job %.2f s, a run's %.2f s (%.2f×), from its trigger with the start of a command %.2f s",
+		times, bare[times/2], ours[times/2], ours[times/2]/bare[times/2], triggered[times/2])
+}
+
+// watchJobs returns the times at which Jobs were made.
+func (c *cluster) watchJobs(t *testing.T) (posted chan float64, end func()) {
+	t.Helper()
+	watch := c.command("kubectl", "-n", c.namespace, "get", "jobs", "--watch-only", "--output-watch-events")
+	out, err := watch.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	posted = make(chan float64, 100)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), "ADDED") {
+				posted <- uptime(t)
+			}
+		}
+	}()
+	time.Sleep(time.Second) // kubectl does not say when it watches
+	return posted, func() {
+		_ = watch.Process.Kill()
+		<-ended
+		_ = watch.Wait()
+	}
 }
 
 // since is the time from begin to the first instruction, by the same clock.

@@ -24,6 +24,15 @@ type KubernetesRuntime struct {
 	KeepS          *int64            `json:"keep_s,omitempty" doc:"seconds that an ended Job is kept; default 600"`
 	Builds         string            `json:"builds,omitempty" enum:"disk,memory" doc:"where workspaces are; default disk"`
 	Template       json.RawMessage   `json:"template,omitempty" doc:"a batch/v1 Job that is merged below the fields above"`
+	TemplateFrom   *TemplateFrom     `json:"template_from,omitempty" doc:"the commit that the template was read from"`
+}
+
+// TemplateFrom is where the template of a runtime was read.
+type TemplateFrom struct {
+	Repository string `json:"repository"`
+	Ref        string `json:"ref,omitempty"`
+	Commit     string `json:"commit"`
+	Path       string `json:"path"`
 }
 
 // LaunchSpec is what a runner needs to start another one for an attempt: POST
@@ -35,10 +44,29 @@ type LaunchSpec struct {
 	Job        string            `json:"job"`
 	Image      *pipeline.Image   `json:"image,omitempty"`      // that the job names
 	FlowImage  bool              `json:"flow_image,omitempty"` // Image is that of the flow, not of the job
-	Services   int               `json:"services,omitempty"`
+	Services   []LaunchService   `json:"services,omitempty"`
 	Timeout    pipeline.Duration `json:"timeout,omitempty"`
 	Runtime    JobRuntime        `json:"runtime,omitzero"`
 	Kubernetes json.RawMessage   `json:"kubernetes,omitempty"` // of the runtime
+}
+
+// LaunchService is a service of the job. Its variables are those that may be shown:
+// they are in the pod's manifest if the image's own entrypoint is run.
+type LaunchService struct {
+	pipeline.Service
+	// Unshown names variables of the service whose values refer to what may not be
+	// shown, or is not set.
+	Unshown []string `json:"unshown,omitempty"`
+	// OfImage are the entrypoint, command and ports of the image, if its registry
+	// answered and the service names no entrypoint.
+	OfImage *ImageConfig `json:"of_image,omitempty"`
+}
+
+// ImageConfig is what an image does by itself.
+type ImageConfig struct {
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Command    []string `json:"command,omitempty"`
+	Exposed    []string `json:"exposed,omitempty"`
 }
 
 // LaunchedRequest names what runs an attempt: POST attempts/FENCE/launched.

@@ -19,8 +19,9 @@ import (
 type pythonScript struct {
 	flow    string // the function to call; "": the file runs as it is
 	named   bool   // the request names it
-	typed   bool   // inputs says what the script takes
-	any     bool   // it takes others too
+	prefect prefectUse
+	typed   bool // inputs says what the script takes
+	any     bool // it takes others too
 	inputs  []pythoninputs.Input
 	finding *diag.Finding // why nothing is known, or why it cannot run
 }
@@ -66,10 +67,8 @@ func PythonFlows(ctx context.Context, file string, source []byte) ([]string, err
 	return list, nil
 }
 
-// readPython reads the inputs of a script. A file with a flow that does not call it by
-// itself is started through the package refline, which calls the flow: the one of that
-// name, if there is a name.
-func readPython(ctx context.Context, file, flow string, source []byte) (pythonScript, error) {
+// readInputs reads what a script takes, and which flow of it is called.
+func readInputs(ctx context.Context, file, flow string, source []byte) (pythonScript, error) {
 	out := pythonScript{flow: flow, named: flow != ""}
 	if flow == "" && !mayHaveInputs(source) {
 		return out, nil

@@ -43,10 +43,7 @@ func scriptPipeline(file string, head []byte, inputs map[string]string, script p
 	if err != nil {
 		return nil, err
 	}
-	command := scriptCommand(file, head)
-	if script.flow != "" {
-		command = flowCommand(file, script.flow, head)
-	}
+	command := script.command(file, head)
 	args = script.arguments(inputs, args)
 	if isPython(file, head) {
 		vars = append(pythonVariables(file), vars...)

@@ -36,9 +36,19 @@ type Launch struct {
 	Pull       string // always, if-not-present, never; "" for the technology's default
 	Entrypoint []string
 	Env        map[string]string // for the containers; it holds no secrets
-	Timeout    time.Duration     // of the job
+	Services   []LaunchService
+	Timeout    time.Duration // of the job
 	// Config is the runtime's configuration for this technology.
 	Config json.RawMessage
+}
+
+// LaunchService is a service of the job: a container beside it. What it holds may be
+// seen by everyone who may see the pod.
+type LaunchService struct {
+	Service
+	// OfImage says that Entrypoint and Command are not the job's but the image's.
+	OfImage bool
+	Exposed []string // ports of the image, if they are known
 }
 
 // LaunchEvent is news of what was launched.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"path"
 	"slices"
 
@@ -20,6 +21,7 @@ import (
 const (
 	maxAbout    = 64 << 20 // of a layer
 	maxManifest = 16 << 20
+	maxConfig   = 8 << 20 // the library bounds manifests of registries, not this
 )
 
 // Opened is an image of a registry and what it says of itself.
@@ -73,6 +75,15 @@ func Digest(ctx context.Context, image string, a Access) (string, error) {
 	if d, ok := ref.(name.Digest); ok {
 		return d.DigestStr(), nil
 	}
+	return headDigest(ctx, image, a)
+}
+
+// headDigest asks the registry for an image, and so whether the caller may have it.
+func headDigest(ctx context.Context, image string, a Access) (string, error) {
+	ref, err := a.reference(image)
+	if err != nil {
+		return "", err
+	}
 	options, err := a.options(ctx, nil)
 	if err != nil {
 		return "", err
@@ -114,6 +125,38 @@ func Open(ctx context.Context, image string, a Access) (*Opened, error) {
 	return out, nil
 }
 
+// Config is what an image does by itself.
+type Config struct {
+	Entrypoint, Command []string
+	Exposed             []string // ports, such as 5432/tcp
+}
+
+// ReadConfig asks the registry of an image what it does by itself.
+func ReadConfig(ctx context.Context, image string, a Access) (Config, error) {
+	ref, err := a.reference(image)
+	if err != nil {
+		return Config{}, err
+	}
+	options, err := a.options(ctx, nil)
+	if err != nil {
+		return Config{}, err
+	}
+	doing := "image " + image
+	found, err := remote.Get(ref, options...)
+	if err != nil {
+		return Config{}, explain(err, doing, ref)
+	}
+	img, err := (&Opened{}).pick(found)
+	if err != nil {
+		return Config{}, explain(err, doing, ref)
+	}
+	c, err := configOf(img)
+	if err != nil {
+		return Config{}, explain(err, doing, ref)
+	}
+	return Config{Entrypoint: c.Config.Entrypoint, Command: c.Config.Cmd, Exposed: slices.Sorted(maps.Keys(c.Config.ExposedPorts))}, nil
+}
+
 // pick chooses one image of several platforms: what is read is the same in all.
 func (o *Opened) pick(found *remote.Descriptor) (v1.Image, error) {
 	if !found.MediaType.IsIndex() {
@@ -121,7 +164,7 @@ func (o *Opened) pick(found *remote.Descriptor) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c, err := img.ConfigFile(); err == nil && c.Platform() != nil {
+		if c, err := configOf(img); err == nil && c.Platform() != nil {
 			o.Platforms = []string{c.Platform().String()}
 		}
 		return img, nil
@@ -151,8 +194,21 @@ func (o *Opened) pick(found *remote.Descriptor) (v1.Image, error) {
 	return index.Image(*first)
 }
 
+// configOf reads the configuration of an image. Its size is what the manifest says, and
+// all of it is read into memory.
+func configOf(img v1.Image) (*v1.ConfigFile, error) {
+	m, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	if m.Config.Size > maxConfig {
+		return nil, errs.E(errs.Invalid, "its configuration has %d MiB, more than %d", m.Config.Size>>20, maxConfig>>20)
+	}
+	return img.ConfigFile()
+}
+
 func (o *Opened) read(img v1.Image) error {
-	config, err := img.ConfigFile()
+	config, err := configOf(img)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type Access struct {
 	// PlainHTTP speaks without TLS also to registries that are not on this computer or
 	// at a private address.
 	PlainHTTP bool
+	// NoUserLogins leaves out what docker login has kept of this user: for what others
+	// ask for.
+	NoUserLogins bool
 }
 
 func (a Access) options(ctx context.Context, counted *atomic.Int64) ([]remote.Option, error) {
@@ -115,12 +118,16 @@ func explain(err error, doing string, ref name.Reference) error {
 
 // keychain looks up logins: those that were given first.
 func (a Access) keychain() (authn.Keychain, error) {
-	if len(a.Logins) == 0 {
-		return authn.DefaultKeychain, nil
+	var list []authn.Keychain
+	if len(a.Logins) > 0 {
+		given, err := givenKeychain(a.Logins)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, given)
 	}
-	given, err := givenKeychain(a.Logins)
-	if err != nil {
-		return nil, err
+	if !a.NoUserLogins {
+		list = append(list, authn.DefaultKeychain)
 	}
-	return authn.NewMultiKeychain(given, authn.DefaultKeychain), nil
+	return authn.NewMultiKeychain(list...), nil
 }

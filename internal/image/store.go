@@ -24,7 +24,9 @@ func (s Store) Open(ctx context.Context, image string, a Access) (*Opened, error
 	if err != nil {
 		return nil, err
 	}
-	digest, err := Digest(ctx, image, a)
+	// Also with a digest the registry is asked: what is kept was read for another, who
+	// may have had a right to the image that this one has not.
+	digest, err := headDigest(ctx, image, a)
 	if err != nil {
 		return nil, err
 	}

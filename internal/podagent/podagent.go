@@ -34,6 +34,7 @@ type Options struct {
 	Shared    string // folder that the job's container has too, read-only
 	Builds    string // folder that both write in, at the same path
 	Binary    string // this program, for the job's container; "" if that has it
+	Services  []podsandbox.Service
 	Version   string
 	AllowHTTP bool // reach repositories by http
 	Transport http.RoundTripper
@@ -64,6 +65,9 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 		return 1, err
 	}
 	defer sandbox.Close()
+	if err := sandbox.ListenServices(o.Shared, o.Services); err != nil {
+		return 1, err
+	}
 	var claim api.Claim
 	var claimErr error
 	var claiming sync.WaitGroup

@@ -173,6 +173,9 @@ func (m *maker) run(ctx context.Context, what string, args ...string) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
+		if offline := offline(what, tail.String()); offline != nil {
+			return offline
+		}
 		kind := errs.Invalid
 		if strings.Contains(tail.String(), "No space left on device") {
 			kind = errs.Unavailable

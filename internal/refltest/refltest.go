@@ -273,7 +273,7 @@ const attemptToken = "attempt-"
 // Launch implements [server.Dispatcher].
 func (s *Server) Launch(ctx context.Context, fence int64) (api.LaunchSpec, error) {
 	spec, err := s.Job(ctx, fence)
-	return api.LaunchSpec{Fence: fence, Run: spec.Run, Project: spec.Project, Job: spec.Job.Name, Image: spec.Job.Image, Services: len(spec.Job.Services), Timeout: spec.Job.Timeout, Runtime: spec.Runtime}, err
+	return api.LaunchSpec{Fence: fence, Run: spec.Run, Project: spec.Project, Job: spec.Job.Name, Image: spec.Job.Image, Services: launchServices(spec.Job), Timeout: spec.Job.Timeout, Runtime: spec.Runtime}, err
 }
 
 func artifactKey(attempt int64) string { return "artifact/" + strconv.FormatInt(attempt, 10) }
@@ -473,4 +473,11 @@ func (s *Server) Runner(o runner.Options) (stop func() error) {
 	})
 	s.T.Cleanup(func() { _ = stop() })
 	return stop
+}
+
+func launchServices(j *pipeline.Job) (out []api.LaunchService) {
+	for _, s := range j.Services {
+		out = append(out, api.LaunchService{Service: s})
+	}
+	return out
 }

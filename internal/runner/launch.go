@@ -192,8 +192,9 @@ func launchOf(spec *api.LaunchSpec) (executor.Launch, error) {
 	if out.Timeout <= 0 {
 		out.Timeout = time.Hour
 	}
-	if spec.Services > 0 {
-		return out, errs.E(errs.Invalid, "job %q has services, which are not started in pods: put them into the job template of runtime %s as sidecars, or give the job a runtime with docker", spec.Job, spec.Runtime.Name)
+	var err error
+	if out.Services, err = launchServices(spec); err != nil {
+		return out, err
 	}
 	if len(spec.Runtime.Pull) > 0 {
 		out.Pull = spec.Runtime.Pull[0]

@@ -284,13 +284,16 @@ func (d dispatcher) Launch(ctx context.Context, fence int64) (api.LaunchSpec, er
 		return api.LaunchSpec{}, err
 	}
 	out := api.LaunchSpec{
-		Fence: fence, Run: w.run.ID, Project: w.project.Name, Job: w.job.Name, Services: len(w.job.Services), Timeout: w.job.Timeout, Runtime: job.Runtime,
+		Fence: fence, Run: w.run.ID, Project: w.project.Name, Job: w.job.Name, Timeout: w.job.Timeout, Runtime: job.Runtime,
+	}
+	// Names of images may hold variables, but no secret ones: they are in the pod's manifest.
+	below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
+	lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
+	if out.Services, err = d.launchServices(ctx, w, lookup); err != nil {
+		return out, err
 	}
 	if w.job.Image != nil && w.job.Image.Name != "" {
 		image := *w.job.Image
-		// The image's name may hold variables, but no secret ones: it is in the pod's manifest.
-		below, above := w.facts.JobVariables(w.compiled.Pipeline, w.job, definition.Variables{})
-		lookup := pipeline.Lookup(pipeline.Merge(job.Runtime.Env, pipeline.JobVariables(w.job, below, nil, above)))
 		image.Name = pipeline.Resolve(image.Name, lookup)
 		out.Image, out.FlowImage = &image, w.facts.Image != ""
 	}

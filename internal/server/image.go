@@ -4,6 +4,9 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
 
 	"refline/internal/api"
 	"refline/internal/errs"
@@ -21,14 +24,15 @@ const authConfig = "DOCKER_AUTH_CONFIG"
 const imagesKept = 256 << 20
 
 // registries is how the server reaches the registry of a project's image: through
-// the guard unless it serves this computer's user alone, with the project's logins
-// before those of the server's user.
+// the guard, with the project's logins alone. A server that serves this computer's user
+// alone has that user's logins too, and goes everywhere.
 func (s *Server) registries(ctx context.Context, p store.Project) (image.Access, error) {
 	var a image.Access
 	if !s.options.AllowFile {
+		a.NoUserLogins = true
 		a.Transport = s.guard.Client(netguard.ClientOptions{OtherHosts: true, Proxy: http.ProxyFromEnvironment}).Transport
 	}
-	if p.ID == 0 {
+	if p.ID == 0 { // a registration has not said yet which project it is for
 		return a, nil
 	}
 	logins, err := s.secrets.CheckoutVariable(ctx, p.ID, authConfig)
@@ -96,6 +100,7 @@ func (s *Server) imageFlow(ctx context.Context, in api.FlowInput) (store.Project
 		if opened.Manifest.Source.Repository == "" {
 			return p, f, errs.E(errs.Invalid, "the image does not say of which repository it is; name the project: --project")
 		}
+		// An image may be of anybody: it chooses among the projects that the caller sees.
 		if p, err = s.projectFor(ctx, "", opened.Manifest.Source.Repository, !in.DryRun); err != nil {
 			return p, f, err
 		}
@@ -106,4 +111,47 @@ func (s *Server) imageFlow(ctx context.Context, in api.FlowInput) (store.Project
 	}
 	f = store.Flow{RefKind: store.RefImage, Ref: opened.Image, Pinned: opened.Digest, Path: entry.Path}
 	return p, f, nil
+}
+
+// configLife is how long it is believed what an image does by itself.
+const configLife = 10 * time.Minute
+
+// imageConfigs remember what images do by themselves, by project: another may not have
+// the right to see it.
+type imageConfigs struct {
+	mu    sync.Mutex
+	known map[string]knownConfig
+}
+
+type knownConfig struct {
+	config *api.ImageConfig // nil: the registry did not say
+	until  time.Time
+}
+
+const mostConfigs = 500
+
+// imageConfig is what an image does by itself, nil if its registry does not say so soon.
+func (s *Server) imageConfig(ctx context.Context, p store.Project, name string) *api.ImageConfig {
+	key, now := strconv.FormatInt(p.ID, 10)+" "+name, s.options.Now()
+	s.images.mu.Lock()
+	have, ok := s.images.known[key]
+	s.images.mu.Unlock()
+	if ok && now.Before(have.until) {
+		return have.config
+	}
+	ctx, cancel := context.WithTimeout(ctx, imageTime)
+	defer cancel()
+	found := knownConfig{until: now.Add(configLife)}
+	if access, err := s.registries(ctx, p); err == nil {
+		if c, err := image.ReadConfig(ctx, name, access); err == nil {
+			found.config = &api.ImageConfig{Entrypoint: c.Entrypoint, Command: c.Command, Exposed: c.Exposed}
+		}
+	}
+	s.images.mu.Lock()
+	defer s.images.mu.Unlock()
+	if s.images.known == nil || len(s.images.known) >= mostConfigs {
+		s.images.known = map[string]knownConfig{}
+	}
+	s.images.known[key] = found
+	return found.config
 }

@@ -72,6 +72,7 @@ type Server struct {
 	handler   http.Handler
 	memory    *api.PipeListener
 	compiled  compiledRuns
+	images    imageConfigs
 	tasks     taskViews
 	inputs    inputViews
 	blobs     blob.Store

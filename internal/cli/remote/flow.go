@@ -29,7 +29,7 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red (flow run --watch).`,
   refline flow run hello --watch
   refline flow list`,
 	}
-	cmd.AddCommand(newFlowRegisterCmd(e), newFlowListCmd(e), newFlowShowCmd(e), newFlowRunCmd(e), newFlowSetCmd(e),
+	cmd.AddCommand(newFlowRegisterCmd(e), newFlowImportPrefectCmd(e), newFlowListCmd(e), newFlowShowCmd(e), newFlowRunCmd(e), newFlowSetCmd(e),
 		newFlowPauseCmd(e, "pause", true), newFlowPauseCmd(e, "resume", false), newFlowBackfillCmd(e), newFlowRemoveCmd(e), newFlowHistoryCmd(e))
 	return cmd
 }

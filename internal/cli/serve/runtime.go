@@ -57,11 +57,11 @@ func newRuntimeSetCmd(e *cli.Env) *cobra.Command {
 				}
 				in.Env[name] = value
 			}
-			if in.Kubernetes, err = pods.config(e, in.Executor); err != nil {
+			if in.Kubernetes, err = pods.config(cmd.Context(), e, in.Executor); err != nil {
 				return err
 			}
 			if err := checkPods(in); err != nil {
-				return err
+				return pods.template.explain(cmd.Context(), err)
 			}
 			r, err := client.SetRuntime(cmd.Context(), in)
 			if err != nil {

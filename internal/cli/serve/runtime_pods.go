@@ -2,18 +2,16 @@ package serve
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v4"
 
 	"refline/internal/api"
 	"refline/internal/cli"
@@ -25,7 +23,7 @@ import (
 // runtimepodOptions are the settings of a runtime with the executor kubernetes.
 type runtimepodOptions struct {
 	requests, limits, labels, nodes map[string]string
-	template                        string
+	template                        jobTemplate
 	deadline, pending, keep         time.Duration
 	pods                            api.KubernetesRuntime
 }
@@ -44,12 +42,12 @@ func (o *runtimepodOptions) bind(f *pflag.FlagSet) {
 	f.DurationVar(&o.pending, "pending", 0, "kubernetes: how long a pod may wait for a node (default 10m)")
 	f.DurationVar(&o.keep, "keep", -1, "kubernetes: how long an ended Job is kept (default 10m)")
 	f.StringVar(&o.pods.Builds, "builds", "", "kubernetes: where workspaces are: disk or memory (default disk)")
-	f.StringVar(&o.template, "template", "", "kubernetes: file with a Job of batch/v1, YAML or JSON, that is merged below these settings; - for standard input")
+	o.template.bind(f)
 	_ = cobra.MarkFlagFilename(f, "template")
 }
 
 // config is what the flags say, nil for another executor.
-func (o *runtimepodOptions) config(e *cli.Env, executor string) (*api.KubernetesRuntime, error) {
+func (o *runtimepodOptions) config(ctx context.Context, e *cli.Env, executor string) (*api.KubernetesRuntime, error) {
 	if executor != "kubernetes" {
 		if o.given() {
 			return nil, cli.Usagef("settings of pods (--request, --template and such) are for --executor kubernetes")
@@ -63,50 +61,21 @@ func (o *runtimepodOptions) config(e *cli.Env, executor string) (*api.Kubernetes
 		seconds := int64(o.keep / time.Second)
 		out.KeepS = &seconds
 	}
-	if o.template == "" {
+	if !o.template.given() {
 		return &out, nil
 	}
-	text, err := readTemplate(e, o.template)
+	text, err := o.template.read(ctx, e)
 	out.Template = text
+	if o.template.from.Commit != "" {
+		out.TemplateFrom = &o.template.from
+	}
 	return &out, err
 }
 
 func (o *runtimepodOptions) given() bool {
 	p := &o.pods
-	return p.Namespace != "" || p.ServiceAccount != "" || p.Builds != "" || o.template != "" || o.deadline != 0 || o.pending != 0 || o.keep >= 0 ||
+	return p.Namespace != "" || p.ServiceAccount != "" || p.Builds != "" || o.template.given() || o.deadline != 0 || o.pending != 0 || o.keep >= 0 ||
 		len(p.PullSecrets)+len(p.Entrypoint)+len(p.Images)+len(o.requests)+len(o.limits)+len(o.labels)+len(o.nodes) > 0
-}
-
-// mostTemplate bounds a file that is kept with the runtime.
-const mostTemplate = 256 << 10
-
-// readTemplate reads a Job as JSON.
-func readTemplate(e *cli.Env, name string) (json.RawMessage, error) {
-	var in io.Reader = e.Stdin
-	if name != "-" {
-		f, err := os.Open(e.Path(name))
-		if err != nil {
-			return nil, errs.E(errs.NotFound, "the job template: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, mostTemplate+1))
-	switch {
-	case err != nil:
-		return nil, errs.E(errs.Unavailable, "read the job template %s: %w", name, err)
-	case len(text) > mostTemplate:
-		return nil, errs.E(errs.Invalid, "the job template %s has more than %d bytes", name, mostTemplate)
-	}
-	var value map[string]any
-	if err := yaml.Unmarshal(text, &value); err != nil {
-		return nil, errs.E(errs.Invalid, "the job template %s: %w", name, err)
-	}
-	out, err := json.Marshal(value)
-	if err != nil {
-		return nil, errs.E(errs.Invalid, "the job template %s: %w", name, err)
-	}
-	return out, nil
 }
 
 // sampleLaunch is an attempt as a runtime would have it.
@@ -145,6 +114,9 @@ func podFields(r api.Runtime) [][2]string {
 	template := ""
 	if len(k.Template) > 0 {
 		template = fmt.Sprintf("%d bytes; see refline runtime check %s", len(k.Template), r.Name)
+		if f := k.TemplateFrom; f != nil {
+			template = fmt.Sprintf("%s of %s at %.7s (%s)", f.Path, f.Repository, f.Commit, cmp.Or(f.Ref, "HEAD"))
+		}
 	}
 	return [][2]string{
 		{"namespace", k.Namespace}, {"service account", k.ServiceAccount}, {"pull secrets", strings.Join(k.PullSecrets, ",")},

@@ -20,25 +20,6 @@ import (
 	"refline/internal/executor"
 )
 
-func TestServiceNames(t *testing.T) {
-	t.Parallel()
-	for image, want := range map[string][]string{
-		"postgres":                              {"postgres"},
-		"postgres:16-alpine":                    {"postgres"},
-		"bitnami/redis:7":                       {"bitnami__redis", "bitnami-redis"},
-		"tutum/wordpress":                       {"tutum__wordpress", "tutum-wordpress"},
-		"registry.example.com/group/app/db:1.2": {"registry.example.com__group__app__db", "registry.example.com-group-app-db"},
-		"registry.example.com:5000/my/db:1":     {"registry.example.com__my__db", "registry.example.com-my-db"},
-		"registry.example.com:5000/my/db":       {"registry.example.com__my__db", "registry.example.com-my-db"},
-		"a/b@sha256:0123":                       {"a__b", "a-b"},
-		"a/b:1@sha256:0123":                     {"a__b", "a-b"},
-	} {
-		if d := cmp.Diff(want, serviceNames(image)); d != "" {
-			t.Errorf("%s: %s", image, d)
-		}
-	}
-}
-
 func TestParseReference(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]reference{

@@ -31,25 +31,3 @@ func parseReference(name string) reference {
 	}
 	return ref
 }
-
-// serviceNames returns the two host names that GitLab derives from a service's
-// image, without port, tag and digest: one with __ for slashes, one with -
-// (https://docs.gitlab.com/ci/services/#accessing-the-services).
-func serviceNames(image string) []string {
-	name := parseReference(image).short
-	host, rest, ok := strings.Cut(name, "/")
-	if i := strings.LastIndexByte(host, ':'); i >= 0 {
-		host = host[:i]
-	}
-	if ok {
-		name = host + "/" + rest
-	} else {
-		name = host
-	}
-	first := strings.ReplaceAll(name, "/", "__")
-	second := strings.ReplaceAll(name, "/", "-")
-	if first == second {
-		return []string{first}
-	}
-	return []string{first, second}
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,35 +84,15 @@ func (s *sandbox) startService(ctx context.Context, one *service, number int) er
 	return nil
 }
 
-func (one *service) names() []string {
-	names := serviceNames(one.spec.Name)
-	for _, alias := range one.spec.Aliases {
-		if !slices.Contains(names, alias) {
-			names = append(names, alias)
-		}
-	}
-	return names
-}
+func (one *service) names() []string { return one.spec.HostNames() }
 
-// ports returns the ports of which one must listen: HEALTHCHECK_TCP_PORT, or the TCP
-// ports that the image exposes. One is enough, as on GitLab, since an image may
-// expose ports that it does not use.
+// ports returns the ports of which one must listen.
 func (one *service) ports() []int {
-	if n, err := strconv.Atoi(one.variable("HEALTHCHECK_TCP_PORT")); err == nil && n > 0 && n < 1<<16 {
-		return []int{n}
+	var exposed []string
+	if one.image.Config != nil {
+		exposed = slices.Collect(maps.Keys(one.image.Config.ExposedPorts))
 	}
-	if one.image.Config == nil {
-		return nil
-	}
-	var ports []int
-	for spec := range one.image.Config.ExposedPorts { // 5432 or 5432/tcp
-		number, protocol, _ := strings.Cut(spec, "/")
-		if n, err := strconv.Atoi(number); err == nil && (protocol == "" || protocol == "tcp") {
-			ports = append(ports, n)
-		}
-	}
-	slices.Sort(ports)
-	return ports
+	return executor.ServicePorts(one.variable("HEALTHCHECK_TCP_PORT"), exposed)
 }
 
 // awaitServices returns when each service is ready or its time is up. Then a warning

@@ -27,6 +27,7 @@ type Config struct {
 	KeepS          *int64            `json:"keep_s,omitempty"`
 	Builds         string            `json:"builds,omitempty"` // disk or memory
 	Template       json.RawMessage   `json:"template,omitempty"`
+	TemplateFrom   json.RawMessage   `json:"template_from,omitempty"` // for people
 }
 
 func readConfig(text json.RawMessage) (Config, error) {

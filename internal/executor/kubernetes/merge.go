@@ -32,7 +32,7 @@ func merge(base, patch map[string]any, t reflect.Type, at string) (map[string]an
 			return nil, nil
 		case "merge":
 		default:
-			return nil, errs.E(errs.Invalid, "%s: %s is %v; it is merge, replace or delete", place(at), patchDirective, directive)
+			return nil, fault(at, "%s is %v; it is merge, replace or delete", patchDirective, directive)
 		}
 	}
 	out := make(map[string]any, len(base)+len(patch))
@@ -52,7 +52,9 @@ func merge(base, patch map[string]any, t reflect.Type, at string) (map[string]an
 		}
 		f, ok := fieldOf(t, name)
 		if !ok {
-			return nil, errs.E(errs.Invalid, "%s: no field %q%s", place(at), name, similar(t, name))
+			err := fault(at, "no field %q%s", name, similar(t, name))
+			err.At = at + "." + name
+			return nil, err
 		}
 		merged, err := mergeValue(out[name], value, f, at+"."+name)
 		if err != nil {
@@ -65,6 +67,24 @@ func merge(base, patch map[string]any, t reflect.Type, at string) (map[string]an
 		}
 	}
 	return out, nil
+}
+
+// TemplateError is a mistake of a job template.
+type TemplateError struct {
+	At  string // path of the value, such as .spec.template.spec.containers[0]
+	err error
+}
+
+func (e *TemplateError) Error() string { return e.err.Error() }
+func (e *TemplateError) Unwrap() error { return e.err }
+
+// Pointer is the path as a JSON pointer.
+func (e *TemplateError) Pointer() string {
+	return strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(e.At)
+}
+
+func fault(at, format string, args ...any) *TemplateError {
+	return &TemplateError{At: at, err: errs.E(errs.Invalid, "%s: "+format, append([]any{place(at)}, args...)...)}
 }
 
 func place(at string) string {
@@ -139,7 +159,7 @@ func mergeValue(base, patch any, f field, at string) (any, error) {
 			b = map[string]any{}
 		}
 		if k := plain(f.t).Kind(); k != reflect.Struct && k != reflect.Map {
-			return nil, errs.E(errs.Invalid, "%s: an object, where a %s is wanted", place(at), plain(f.t))
+			return nil, fault(at, "an object, where a %s is wanted", plain(f.t))
 		}
 		out, err := merge(b, p, f.t, at)
 		if out == nil && err == nil {
@@ -148,7 +168,7 @@ func mergeValue(base, patch any, f field, at string) (any, error) {
 		return out, err
 	case []any:
 		if plain(f.t).Kind() != reflect.Slice {
-			return nil, errs.E(errs.Invalid, "%s: a list, where a %s is wanted", place(at), plain(f.t))
+			return nil, fault(at, "a list, where a %s is wanted", plain(f.t))
 		}
 		b, _ := base.([]any)
 		return mergeList(b, p, f, at)
@@ -169,14 +189,14 @@ func mergeList(base, patch []any, f field, at string) (any, error) {
 		item, ok := p.(map[string]any)
 		where := fmt.Sprintf("%s[%d]", at, i)
 		if !ok {
-			return nil, errs.E(errs.Invalid, "%s: not an object", place(where))
+			return nil, fault(where, "not an object")
 		}
 		if isReplace(p) && len(item) == 1 {
 			continue
 		}
 		key, ok := item[f.key]
 		if !ok {
-			return nil, errs.E(errs.Invalid, "%s: it has no %s, by which the list is merged", place(where), f.key)
+			return nil, fault(where, "it has no %s, by which the list is merged", f.key)
 		}
 		found := -1
 		if f.merges() {

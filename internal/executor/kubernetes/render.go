@@ -59,12 +59,16 @@ func Render(o Options, l executor.Launch) (*batchv1.Job, error) {
 	if err := addFields(job, c); err != nil {
 		return nil, err
 	}
+	services := addServices(job, l.Services)
 	if len(c.Template) > 0 {
 		if job, err = applyTemplate(job, c.Template); err != nil {
 			return nil, err
 		}
 	}
 	require(job, o, l, c)
+	if err := requireServices(job, l.Services, services); err != nil {
+		return nil, err
+	}
 	if main := find(job, jobContainer); main.Image == "" {
 		return nil, errs.E(errs.Invalid, "job %q has no image: name one in the runtime, its template, or the job", l.Job)
 	}
@@ -268,14 +272,7 @@ func requireVolumes(pod *corev1.PodSpec, c Config) {
 
 // find returns a container of the Job; it makes one that a template removed.
 func find(job *batchv1.Job, name string) *corev1.Container {
-	pod := &job.Spec.Template.Spec
-	for i := range pod.Containers {
-		if pod.Containers[i].Name == name {
-			return &pod.Containers[i]
-		}
-	}
-	pod.Containers = append(pod.Containers, corev1.Container{Name: name, SecurityContext: restricted(false)})
-	return &pod.Containers[len(pod.Containers)-1]
+	return findIn(&job.Spec.Template.Spec.Containers, name)
 }
 
 func setEnv(c *corev1.Container, values map[string]string) {
@@ -305,7 +302,7 @@ func applyTemplate(job *batchv1.Job, template json.RawMessage) (*batchv1.Job, er
 	}
 	merged, err := merge(base, patch, jobType(), "")
 	if err != nil {
-		return nil, errs.E(errs.Invalid, "the job template: %w", err)
+		return nil, fmt.Errorf("the job template: %w", err)
 	}
 	text, err := json.Marshal(merged)
 	if err != nil {

@@ -131,3 +131,54 @@ func TestRenderErrors(t *testing.T) {
 		t.Errorf("no image: got %v", err)
 	}
 }
+
+func service(name string, entrypoint ...string) executor.LaunchService {
+	return executor.LaunchService{Service: executor.Service{Image: executor.Image{Name: name, Entrypoint: entrypoint}}}
+}
+
+// A service whose program is known is started by ours, and nothing of its variables is
+// in the manifest. Another is a sidecar of the cluster.
+func TestRenderServices(t *testing.T) {
+	t.Parallel()
+	l := launch(`{"template": {"spec": {"template": {"spec": {"containers": [
+		{"name": "service-db", "resources": {"limits": {"memory": "1Gi"}}}, {"name": "service-other", "resources": {"limits": {"memory": "1Gi"}}}]}}}}}`)
+	db, redis, again := service("registry.example.com/group/db:1", "run", "db"), service("redis:7"), service("redis:7", "redis-server")
+	db.Aliases, db.Env = []string{"db"}, []string{"PASSWORD=shown"}
+	redis.Env, redis.Command, redis.PullPolicy = []string{"MODE=fast"}, []string{"--save", ""}, []string{"never"}
+	l.Services = []executor.LaunchService{db, redis, again}
+	job, err := Render(options(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := YAML(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/services.yaml"
+	if *update {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(text)); d != "" {
+		t.Error(d)
+	}
+	if strings.Contains(string(text), "PASSWORD") || strings.Contains(string(text), "service-other") {
+		t.Errorf("the manifest has a variable, or a service that the job has not:\n%s", text)
+	}
+}
+
+func TestRenderServicesOnOnePort(t *testing.T) {
+	t.Parallel()
+	l := launch("")
+	a, b := service("mysql:8", "run"), service("mariadb:11", "run")
+	a.Exposed, b.Env = []string{"3306/tcp", "33060/tcp"}, []string{"HEALTHCHECK_TCP_PORT=3306"}
+	l.Services = []executor.LaunchService{a, b}
+	if _, err := Render(options(), l); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "services mysql:8 and mariadb:11 both listen on port 3306") {
+		t.Errorf("got %v", err)
+	}
+}

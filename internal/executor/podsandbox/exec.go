@@ -12,14 +12,20 @@ import (
 )
 
 type sandbox struct {
-	e   *Executor
-	log io.Writer
+	e        *Executor
+	log      io.Writer
+	services bool // it has them
 }
 
 func (s *sandbox) Shell() string { return s.e.shell }
 
-// Close has nothing to do: each Exec cleans up after itself.
-func (*sandbox) Close(context.Context) error { return nil }
+// Close ends the services: each Exec cleans up after itself.
+func (s *sandbox) Close(context.Context) error {
+	if s.services {
+		s.e.endServices(s.log)
+	}
+	return nil
+}
 
 // Exec runs one command; see [executor.Sandbox].
 func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
@@ -55,6 +61,9 @@ func (s *sandbox) Exec(ctx context.Context, cmd executor.Command) (int, error) {
 	}
 	if text := d.Memory.String(); text != "" && s.log != nil {
 		fmt.Fprintln(s.log, text)
+	}
+	if d.Code != 0 && s.services {
+		s.e.noteEnded(s.log, true)
 	}
 	switch {
 	case d.Canceled && ctx.Err() != nil:

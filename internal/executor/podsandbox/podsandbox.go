@@ -45,6 +45,7 @@ type Executor struct {
 	openErr  error
 	shell    string
 	wire     *wire
+	services []*service
 
 	mu     sync.Mutex
 	calls  map[uint32]*call
@@ -152,8 +153,8 @@ func (c *call) write(to io.Writer, p []byte) {
 // Isolated is false: both containers have the job's folders at the same paths.
 func (*Executor) Isolated() bool { return false }
 
-// Start waits for the container. It does not use the image, the services and the
-// mounts: the pod was made with them.
+// Start waits for the container, and starts the services in theirs. It does not use the
+// image and the mounts: the pod was made with them.
 func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -171,7 +172,14 @@ func (e *Executor) Start(ctx context.Context, spec executor.Spec) (executor.Sand
 		return nil, errs.E(errs.Unavailable, "%w", ErrGone)
 	default:
 	}
-	return &sandbox{e: e, log: spec.Log}, nil
+	if len(spec.Services) > 0 {
+		if err := e.startServices(ctx, spec); err != nil {
+			e.endServices(nil)
+			return nil, err
+		}
+		e.noteEnded(spec.Log, false)
+	}
+	return &sandbox{e: e, log: spec.Log, services: len(spec.Services) > 0}, nil
 }
 
 // Sweep has nothing to do: what runs ends with the agent.
@@ -201,6 +209,8 @@ func (e *Executor) Close() error {
 	if w != nil {
 		_ = w.conn.Close()
 	}
+	e.endServices(nil)
+	e.closeServices()
 	<-e.gone
 	return nil
 }

@@ -1,7 +1,9 @@
 """python3 -m refline FILE[:FLOW] [--NAME=VALUE ...]
+python3 -m refline --script FILE [ARGUMENT ...]
 
 Calls a flow of a file with inputs. Refline starts flows so: values are turned into what
-the annotations say, and a block under `if __name__ == "__main__":` does not run.
+the annotations say, and a block under `if __name__ == "__main__":` does not run. With
+--script the file runs as it is, and flows of Prefect that it calls are seen.
 """
 
 import os
@@ -12,6 +14,8 @@ def main(argv):
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip())
         return 0 if argv else 2
+    if argv[0] == "--script" and len(argv) > 1:
+        return script(argv[1], argv[1:])
     path, _, name = argv[0], "", ""
     if not os.path.isfile(path) and ":" in path:
         path, _, name = path.rpartition(":")
@@ -24,7 +28,12 @@ def main(argv):
     if not os.path.isfile(path):
         return fail("there is no file %s" % path)
     sys.argv = [path]
+    from . import _prefect, _prefect1
+
+    _prefect.install()
     try:
+        if _prefect1.wanted(path):
+            return 0 if _prefect1.run(path, name, inputs, load, NoFlow) else 1
         flow = find(load(path), path, name)
         result = flow(**convert(flow, inputs))
         if hasattr(result, "__await__"):
@@ -33,6 +42,31 @@ def main(argv):
             asyncio.run(wait(result))
     except NoFlow as e:
         return fail(str(e))
+    except Exception:
+        report()
+        return 1
+    return 0
+
+
+def script(path, argv):
+    """Runs a file as `python3 FILE` does."""
+    import types
+
+    from . import _prefect
+
+    if not os.path.isfile(path):
+        return fail("there is no file %s" % path)
+    _prefect.install()
+    sys.argv = argv
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    module = types.ModuleType("__main__")  # as what worker processes import it, too
+    module.__file__ = os.path.abspath(path)
+    module.__builtins__ = __builtins__
+    sys.modules["__main__"] = module
+    try:
+        with open(path, "rb") as f:
+            code = compile(f.read(), path, "exec")
+        exec(code, vars(module))
     except Exception:
         report()
         return 1
@@ -129,10 +163,14 @@ def value(text, hint, name):
 
 
 def report():
-    """The traceback without our own frames."""
+    """The traceback without our own frames and those of Prefect."""
     import traceback
 
-    kind, error, tb = sys.exc_info()
+    from . import _prefect
+
+    kind, error, _ = sys.exc_info()
+    _prefect.drop_frames(error)
+    tb = error.__traceback__
     own = os.path.dirname(os.path.abspath(__file__)) + os.sep
     while tb is not None and (tb.tb_frame.f_code.co_filename.startswith((own, "<frozen"))):
         tb = tb.tb_next
