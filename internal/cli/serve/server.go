@@ -174,12 +174,25 @@ func openServer(ctx context.Context, e *cli.Env, o *serverOptions) (*openedServe
 		_ = s.Close()
 		return nil, errs.E(errs.Unavailable, "listen on %s: %w; another address: --listen 127.0.0.1:0", o.listen, err)
 	}
-	s.url = "http://" + s.listener.Addr().String()
+	s.url = "http://" + hereAddress(s.listener.Addr())
 	if secure != nil {
 		s.listener = tls.NewListener(s.listener, secure)
-		s.url = "https://" + s.listener.Addr().String()
+		s.url = "https://" + hereAddress(s.listener.Addr())
 	}
 	return s, nil
+}
+
+// hereAddress is how this computer reaches a listener: one on all addresses by the
+// loopback interface.
+func hereAddress(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	switch {
+	case err != nil:
+		return a.String()
+	case at.Addr().IsUnspecified(): // :: takes IPv4 too
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return a.String()
 }
 
 // checkListen reports whether the server is reached from this computer alone.
