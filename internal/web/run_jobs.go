@@ -351,7 +351,7 @@ func (c *request) steps(t api.Tasks, ax axis) []stepRow {
 		out = append(out, row)
 	}
 	if more := t.Total - len(out); more > 0 && len(out) >= stepsMost {
-		out = append(out, stepRow{Look: "created", Name: number(more) + " more"})
+		out = append(out, stepRow{Name: number(more) + " more"})
 	}
 	return out
 }
