@@ -93,7 +93,7 @@ func TestPages(t *testing.T) {
 		"/runs/2/jobs/" + "%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E?q=BROKE": "1 line with",
 		"/runs/2/jobs/" + "%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E?marks=1": "1 line reports an error",
 		"/api/v1/runs/2/jobs/%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E/log":   "\x1b[31mit <b>broke</b>",
-		"/flows": "No flows", "/projects": "No projects", "/runners": "Runners", "/environments": "Environments", "/settings": "Tokens",
+		"/flows": "No flows", "/projects": "No projects", "/runners": "Runners", "/environments": "Environments", "/settings": "API tokens",
 	} {
 		code, body := b.do("GET", path, nil)
 		if code != http.StatusOK || !strings.Contains(body, want) {

@@ -368,10 +368,8 @@ func TestLaunchRefused(t *testing.T) {
 	}})
 	c := newCluster(t, s.URL)
 	start(t, s, c, t.TempDir())
-	services := pipeline.Job{Name: "job", Services: []pipeline.Service{{Image: pipeline.Image{Name: "postgres"}}}}
 	for says, j := range map[string]pipeline.Job{
-		"services, which are not started in pods": services,
-		"refline runtime set py --allow-image":    job("echo"),
+		"refline runtime set py --allow-image": job("echo"),
 	} {
 		run := s.Create(refltest.Jobs(j))
 		s.Wait(run.ID)

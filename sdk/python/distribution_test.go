@@ -127,7 +127,7 @@ func TestOldSyntax(t *testing.T) {
 	const check = `import ast, pathlib, sys
 bad = 0
 for folder in sys.argv[2:]:
-    for file in sorted(pathlib.Path(folder).rglob("*.py*")):
+    for file in sorted(f for f in pathlib.Path(folder).rglob("*.py*") if f.suffix in (".py", ".pyi")):
         try:
             ast.parse(file.read_bytes(), str(file), feature_version=tuple(map(int, sys.argv[1].split("."))))
         except SyntaxError as e:
