@@ -53,8 +53,7 @@ lint: ## run the linters of .golangci.yml
 
 .PHONY: test
 test: ## run all tests with the race detector, beside Docker, moto and PostgreSQL where they can be had
-	@# Three packages at a time on two cores: many tests wait for programs that they started.
-	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres $(TEST) --packages=./... -- -race -p 3 -timeout 22m
+	scripts/with-docker scripts/with-moto scripts/with-emulator ministack scripts/with-postgres $(TEST) --packages=./... -- -race -timeout 22m
 
 .PHONY: e2e-k8s
 e2e-k8s: ## run flows in pods of a real cluster (REFLINE_TEST_KUBECONFIG; scripts/e2e-k8s says what it needs)
