@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"refline/internal/errs"
+	"refline/internal/web"
 )
 
 // httpOptions say how requests reach the server.
@@ -161,20 +162,6 @@ func (p *probeWriter) Header() http.Header         { return p.header }
 func (p *probeWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (p *probeWriter) WriteHeader(status int)      { p.status = status }
 
-// contentPolicy allows what the server itself serves, and no inline script or style.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-func securityHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", contentPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	// Not no-referrer: browsers then write "Origin: null" into our own forms.
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-}
-
 // observe finds out where a request comes from, gives it an id, logs it, and
 // answers if a handler panics.
 func observe(next http.Handler, o httpOptions) http.Handler {
@@ -191,7 +178,7 @@ func observe(next http.Handler, o httpOptions) http.Handler {
 			info.id = strings.ToLower(rand.Text()[:16])
 		}
 		counting.Header().Set("X-Request-Id", info.id)
-		securityHeaders(counting.Header())
+		web.SecurityHeaders(counting.Header())
 		path := q.URL.Path // inside of the base path it is another
 		q = q.WithContext(context.WithValue(q.Context(), infoKey{}, info))
 		q.Host = info.host

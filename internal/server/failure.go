@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"refline/internal/api"
 	"refline/internal/errs"
@@ -43,7 +42,7 @@ func (s *Server) failuresOf(ctx context.Context, r store.Run, most, lines int) (
 	for _, j := range rows[:min(len(rows), most)] {
 		f := api.Failure{Job: p.Jobs[j.Pos].Name, Attempt: j.Attempt, Attempts: j.Attempt, ExitCode: j.ExitCode, Reason: j.Reason, Error: j.Note, Allowed: j.AllowFailure}
 		if j.AttemptID != 0 {
-			f.Lines = s.tails.of(s.logs, logfile.ID{Run: r.ID, Attempt: j.AttemptID}, !j.Finished.IsZero())
+			f.Lines = s.tailOf(logfile.ID{Run: r.ID, Attempt: j.AttemptID}, !j.Finished.IsZero())
 			f.Lines = f.Lines[max(len(f.Lines)-lines, 0):]
 		}
 		out = append(out, f)
@@ -51,42 +50,20 @@ func (s *Server) failuresOf(ctx context.Context, r store.Run, most, lines int) (
 	return out, nil
 }
 
-// logTails keeps the ends of logs that do not change any more.
-type logTails struct {
-	mu   sync.Mutex
-	byID map[logfile.ID][]api.LogLine
-	last []logfile.ID
-}
-
 const keptTails = 500
 
-func (t *logTails) of(logs *logfile.Dir, id logfile.ID, ended bool) []api.LogLine {
-	t.mu.Lock()
-	lines, known := t.byID[id]
-	t.mu.Unlock()
-	if known {
-		return lines
-	}
-	list, err := logs.Tail(id, failureLines+20)
-	if err != nil && !errs.Is(err, errs.NotFound) {
-		return nil // the page is shown without; the log itself says what is wrong with it
-	}
-	lines = lastLines(list, failureLines)
-	if !ended {
-		return lines
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byID == nil {
-		t.byID = map[logfile.ID][]api.LogLine{}
-	}
-	if _, known := t.byID[id]; !known {
-		t.last = append(t.last, id)
-	}
-	t.byID[id] = lines
-	if len(t.last) > keptTails {
-		delete(t.byID, t.last[0])
-		t.last = t.last[1:]
+// tailOf returns the end of a log, nil if it cannot be read: the page is shown without,
+// and the log itself says what is wrong with it.
+func (s *Server) tailOf(id logfile.ID, ended bool) []api.LogLine {
+	lines, err := s.tails.of(id, ended, keptTails, func() ([]api.LogLine, error) {
+		list, err := s.logs.Tail(id, failureLines+20)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+		return lastLines(list, failureLines), nil
+	})
+	if err != nil {
+		return nil
 	}
 	return lines
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"sync"
 
 	"refline/internal/api"
 	"refline/internal/errs"
@@ -16,40 +15,9 @@ const mostWarnings = logfile.MaxHits / 2
 // keptMarks are logs that do not change any more whose marks are kept.
 const keptMarks = 100
 
-// logMarks keeps the marks of logs that are over.
-type logMarks struct {
-	mu   sync.Mutex
-	byID map[logfile.ID]api.LogMarks
-	last []logfile.ID
-}
-
 // marksOf finds the lines of a log that report errors and warnings.
 func (s *Server) marksOf(ctx context.Context, id logfile.ID, ended bool) (api.LogMarks, error) {
-	k := &s.marks
-	k.mu.Lock()
-	marks, known := k.byID[id]
-	k.mu.Unlock()
-	if known {
-		return marks, nil
-	}
-	marks, err := s.findMarks(ctx, id)
-	if err != nil || !ended {
-		return marks, err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.byID == nil {
-		k.byID = map[logfile.ID]api.LogMarks{}
-	}
-	if _, known := k.byID[id]; !known {
-		k.last = append(k.last, id)
-	}
-	k.byID[id] = marks
-	if len(k.last) > keptMarks {
-		delete(k.byID, k.last[0])
-		k.last = k.last[1:]
-	}
-	return marks, nil
+	return s.marks.of(id, ended, keptMarks, func() (api.LogMarks, error) { return s.findMarks(ctx, id) })
 }
 
 func (s *Server) findMarks(ctx context.Context, id logfile.ID) (api.LogMarks, error) {

@@ -83,8 +83,8 @@ type Server struct {
 	wanted    chan struct{} // wakes launchRuns
 	lints     chan struct{} // places for checks of pipelines
 	notices   *notices
-	tails     logTails
-	marks     logMarks
+	tails     keptLogs[[]api.LogLine]
+	marks     keptLogs[api.LogMarks]
 	site      *web.Site
 	unlock    func()
 	room      *room

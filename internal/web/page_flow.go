@@ -23,7 +23,7 @@ func showFlow(c *request) (*View, error) {
 	path := flowPath(f.Project, f.Name)
 	form := &runForm{Path: path + "/run", Show: path, Flow: f.Name, Usual: refText(f.RefKind, f.Ref)}
 	d := listData{Heading: f.Name}
-	who, err := c.API.Caller(c.ctx())
+	who, err := c.caller()
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (c *request) planView(p api.Plan, list []api.Plan) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := c.API.Caller(c.ctx())
+	who, err := c.caller()
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func showRun(c *request) (*View, error) {
 	r := detail.Run
 	d := runData{RunDetail: detail, Line: lineOf(r), Commit: shortCommit(r.Commit)}
 	d.Look = d.Line.Look
-	who, err := c.API.Caller(c.ctx())
+	who, err := c.caller()
 	if err != nil {
 		return nil, err
 	}
