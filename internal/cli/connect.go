@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -37,6 +38,34 @@ type ConnectOptions struct {
 // Bind adds its flags.
 func (o *ConnectOptions) Bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.Server, "server", "", "address of the server (default REFLINE_URL, else the one of refline login, else the one on this computer)")
+}
+
+// QueryOptions are those of a command that prints what a server answers.
+type QueryOptions struct {
+	ConnectOptions
+	JSON bool
+}
+
+// Bind adds their flags.
+func (o *QueryOptions) Bind(cmd *cobra.Command) {
+	o.ConnectOptions.Bind(cmd)
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
+}
+
+// Ask asks the server, and prints its answer by print, or as JSON if that is wanted.
+func Ask[T any](cmd *cobra.Command, e *Env, o *QueryOptions, ask func(context.Context, *api.Client) (T, error), print func(T) error) error {
+	client, err := o.Connect(e)
+	if err != nil {
+		return err
+	}
+	answer, err := ask(cmd.Context(), client)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return e.PrintJSON(answer)
+	}
+	return print(answer)
 }
 
 // Connect finds the server and a token for it. A token never is an argument: it

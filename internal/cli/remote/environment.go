@@ -30,15 +30,13 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red (environment redeploy --w
 }
 
 type environmentOptions struct {
-	cli.ConnectOptions
+	cli.QueryOptions
 	project string
-	json    bool
 }
 
 func (o *environmentOptions) bind(cmd *cobra.Command) {
-	o.ConnectOptions.Bind(cmd)
+	o.QueryOptions.Bind(cmd)
 	cmd.Flags().StringVar(&o.project, "project", "", "the environment's project, if others have one of that name")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 }
 
 // find finds an environment of any project by its name.
@@ -76,30 +74,24 @@ func newEnvironmentListCmd(e *cli.Env) *cobra.Command {
 		Long:    "List the environments with what is deployed there.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline environment list --project data/flows",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) ([]api.Environment, error) {
+				return c.Environments(ctx, o.project)
 			}
-			list, err := c.Environments(cmd.Context(), o.project)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no environments; a job with environment: that succeeds makes one")
-				return nil
-			}
-			rows := [][]string{{"environment", "project", "state", "commit", "ref", "run", "when", "url"}}
-			for _, x := range list {
-				row := []string{x.Name, x.Project, x.State, "", "", "", "", x.URL}
-				if d := x.Last; d != nil {
-					row[3], row[4], row[5], row[6] = fmt.Sprintf("%.7s", d.Commit), d.Ref, fmt.Sprint(d.Run), cli.Ago(d.Time)
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(list []api.Environment) error {
+				if len(list) == 0 {
+					e.Notef("no environments; a job with environment: that succeeds makes one")
+					return nil
 				}
-				rows = append(rows, row)
-			}
-			return e.PrintTable(rows)
+				rows := [][]string{{"environment", "project", "state", "commit", "ref", "run", "when", "url"}}
+				for _, x := range list {
+					row := []string{x.Name, x.Project, x.State, "", "", "", "", x.URL}
+					if d := x.Last; d != nil {
+						row[3], row[4], row[5], row[6] = fmt.Sprintf("%.7s", d.Commit), d.Ref, fmt.Sprint(d.Run), cli.Ago(d.Time)
+					}
+					rows = append(rows, row)
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
 	o.bind(cmd)
@@ -117,7 +109,7 @@ func newEnvironmentShowCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(x)
 			}
 			rows := [][]string{{"deployment", "did", "commit", "ref", "run", "job", "by", "when", "plan"}}
@@ -155,14 +147,14 @@ Exit codes: 0 started, or with --watch green; 1 error, 2 usage, 3 the run is red
 			if err != nil {
 				return err
 			}
-			if o.json && !watch {
+			if o.JSON && !watch {
 				return e.PrintJSON(r)
 			}
 			e.Notef("run %d deploys %.7s to %s again", r.ID, r.Commit, termview.Plain(x.Name))
 			if !watch {
 				return nil
 			}
-			return WatchRun(cmd.Context(), e, c, r.ID, o.json)
+			return WatchRun(cmd.Context(), e, c, r.ID, o.JSON)
 		},
 	}
 	o.bind(cmd)

@@ -36,15 +36,13 @@ Exit codes: 0 good, 1 error, 2 usage, 3 the run is red (flow run --watch).`,
 
 // flowOptions find a flow by its name.
 type flowOptions struct {
-	cli.ConnectOptions
+	cli.QueryOptions
 	project string
-	json    bool
 }
 
 func (o *flowOptions) bind(cmd *cobra.Command) {
-	o.ConnectOptions.Bind(cmd)
+	o.QueryOptions.Bind(cmd)
 	cmd.Flags().StringVar(&o.project, "project", "", "the flow's project, if others have a flow of that name")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
 }
 
 // find finds a flow of any project by its name.
@@ -88,33 +86,27 @@ func newFlowListCmd(e *cli.Env) *cobra.Command {
 		Long:    "List the flows with the state of their last run.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline flow list\n  refline flow list --project data/flows --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) ([]api.Flow, error) {
+				return c.Flows(ctx, o.project, "", archived)
 			}
-			list, err := c.Flows(cmd.Context(), o.project, "", archived)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no flows; register one: refline flow register PATH")
-				return nil
-			}
-			rows := [][]string{{"flow", "project", "ref", "file", "last run"}}
-			for _, f := range list {
-				last := "none"
-				if r := f.LastRun; r != nil {
-					last = fmt.Sprintf("%d %s, %s", r.ID, cli.StateText(*r), cli.Ago(r.Created))
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(list []api.Flow) error {
+				if len(list) == 0 {
+					e.Notef("no flows; register one: refline flow register PATH")
+					return nil
 				}
-				if f.Paused {
-					last += ", paused"
+				rows := [][]string{{"flow", "project", "ref", "file", "last run"}}
+				for _, f := range list {
+					last := "none"
+					if r := f.LastRun; r != nil {
+						last = fmt.Sprintf("%d %s, %s", r.ID, cli.StateText(*r), cli.Ago(r.Created))
+					}
+					if f.Paused {
+						last += ", paused"
+					}
+					rows = append(rows, []string{f.Name, f.Project, cli.RefText(f), f.Path, last})
 				}
-				rows = append(rows, []string{f.Name, f.Project, cli.RefText(f), f.Path, last})
-			}
-			return e.PrintTable(rows)
+				return e.PrintTable(rows)
+			})
 		},
 	}
 	o.bind(cmd)
@@ -133,7 +125,7 @@ func newFlowShowCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(f)
 			}
 			return e.PrintFields(flowFields(f))
@@ -257,7 +249,7 @@ func newFlowHistoryCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(list)
 			}
 			rows := [][]string{{"version", "when", "by", "changed"}}

@@ -79,7 +79,7 @@ func runBackfill(ctx context.Context, e *cli.Env, o *backfillOptions, name strin
 	if err != nil {
 		return err
 	}
-	if o.json {
+	if o.JSON {
 		return e.PrintJSON(b)
 	}
 	fmt.Fprintf(e.Stdout, "backfill %d of %s: %s, %s, %d at a time\n  see it: refline flow backfill show %d\n", b.ID, termview.Plain(f.Name),
@@ -197,7 +197,7 @@ func newBackfillListCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(list)
 			}
 			if len(list) == 0 {
@@ -230,7 +230,7 @@ func newBackfillShowCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(b)
 			}
 			again := ""

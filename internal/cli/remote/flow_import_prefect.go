@@ -209,7 +209,7 @@ func (o *flowImportPrefectOptions) register(ctx context.Context, e *cli.Env, cli
 	for _, l := range file.Left {
 		out.Left = append(out.Left, left{l.File, l.Line, l.Column, l.Deployment, l.Text})
 	}
-	if o.json {
+	if o.JSON {
 		return e.PrintJSON(out)
 	}
 	for _, r := range out.Registered {

@@ -138,7 +138,7 @@ func runFlowRegister(ctx context.Context, e *cli.Env, o *flowRegisterOptions, pa
 		}
 		all = append(all, r)
 	}
-	if o.json {
+	if o.JSON {
 		return e.PrintJSON(all)
 	}
 	for _, r := range all {

@@ -78,7 +78,7 @@ func runFlowRun(ctx context.Context, e *cli.Env, o *flowRunOptions, name string)
 	if err != nil {
 		return err
 	}
-	if o.json && !o.watch {
+	if o.JSON && !o.watch {
 		return e.PrintJSON(r)
 	}
 	header := fmt.Sprintf("run %d of %s · %s at %.7s", r.ID, termview.Plain(f.Name), termview.Plain(r.Ref), r.Commit)
@@ -87,7 +87,7 @@ func runFlowRun(ctx context.Context, e *cli.Env, o *flowRunOptions, name string)
 		return nil
 	}
 	e.Notef("%s", header)
-	return WatchRun(ctx, e, client, r.ID, o.json)
+	return WatchRun(ctx, e, client, r.ID, o.JSON)
 }
 
 // WatchRun shows the logs of a run's jobs until it ends, and returns errRed if it

@@ -56,7 +56,7 @@ func newFlowSetCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(after)
 			}
 			fmt.Fprintf(e.Stdout, "flow %s is version %d\n", termview.Plain(after.Name), after.Version)

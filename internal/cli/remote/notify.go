@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -28,9 +29,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 }
 
 type notifyOptions struct {
-	cli.ConnectOptions
+	cli.QueryOptions
 	project string
-	json    bool
 }
 
 func (o *notifyOptions) bind(cmd *cobra.Command) {
@@ -75,23 +75,17 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 				template := text.RevealString()
 				in.Template = &template
 			}
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) (api.Notification, error) {
+				return c.SetNotification(ctx, o.project, args[0], in)
 			}
-			n, err := c.SetNotification(cmd.Context(), o.project, args[0], in)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(n)
-			}
-			test := "refline notify test " + n.Name
-			if o.project != "" {
-				test += " --project " + o.project
-			}
-			fmt.Fprintf(e.Stdout, "notification %s: %s to %s\nnext: %s\n", n.Name, strings.Join(n.Events, ", "), notifyTarget(n), test)
-			return nil
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(n api.Notification) error {
+				test := "refline notify test " + n.Name
+				if o.project != "" {
+					test += " --project " + o.project
+				}
+				fmt.Fprintf(e.Stdout, "notification %s: %s to %s\nnext: %s\n", n.Name, strings.Join(n.Events, ", "), notifyTarget(n), test)
+				return nil
+			})
 		},
 	}
 	o.bind(cmd)
@@ -102,7 +96,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	f.StringSliceVar(&email, "email", nil, "address of mail; repeatable")
 	f.StringVar(&secretFile, "secret-file", "", "file with the secret that signs the messages to a webhook")
 	f.StringVar(&templateFile, "template-file", "", "file with the text of the messages; an empty file for the default")
-	f.BoolVar(&o.json, "json", false, "print as JSON")
+	f.BoolVar(&o.JSON, "json", false, "print as JSON")
 	cmd.MarkFlagsMutuallyExclusive("webhook-url-file", "slack-url-file", "email")
 	return cmd
 }
@@ -121,34 +115,28 @@ func newNotifyListCmd(e *cli.Env) *cobra.Command {
 		Long:    "List who is notified of the runs of a project: its own notifications and those of all\nprojects. Of the address of a webhook only the host is shown.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline notify list --project data/flows",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) ([]api.Notification, error) {
+				return c.Notifications(ctx, o.project)
 			}
-			list, err := c.Notifications(cmd.Context(), o.project)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no notifications; set one: refline notify set NAME --slack-url-file FILE")
-				return nil
-			}
-			rows := [][]string{{"name", "project", "events", "to"}}
-			for _, n := range list {
-				project := n.Project
-				if project == "" {
-					project = "(all)"
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(list []api.Notification) error {
+				if len(list) == 0 {
+					e.Notef("no notifications; set one: refline notify set NAME --slack-url-file FILE")
+					return nil
 				}
-				rows = append(rows, []string{n.Name, project, strings.Join(n.Events, ","), notifyTarget(n)})
-			}
-			return e.PrintTable(rows)
+				rows := [][]string{{"name", "project", "events", "to"}}
+				for _, n := range list {
+					project := n.Project
+					if project == "" {
+						project = "(all)"
+					}
+					rows = append(rows, []string{n.Name, project, strings.Join(n.Events, ","), notifyTarget(n)})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
 	o.bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print as JSON")
 	return cmd
 }
 

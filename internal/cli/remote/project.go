@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -28,18 +29,17 @@ func NewProjectCmd(e *cli.Env) *cobra.Command {
 
 // projectFields are the flags of what a project has.
 type projectFields struct {
-	cli.ConnectOptions
+	cli.QueryOptions
 	name, url, file, key, tokenVariable, urlVariable string
 	protected                                        []string
 	poll                                             time.Duration
 	keepFor                                          string
 	keepRuns                                         int
 	keepLastGood                                     bool
-	json                                             bool
 }
 
 func (o *projectFields) bind(cmd *cobra.Command) {
-	o.ConnectOptions.Bind(cmd)
+	o.QueryOptions.Bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "name of the project (default: the last two parts of the URL)")
 	f.StringVar(&o.file, "file", "", "its pipeline file (default .gitlab-ci.yml)")
@@ -48,7 +48,6 @@ func (o *projectFields) bind(cmd *cobra.Command) {
 	f.StringVar(&o.urlVariable, "url-variable", "", "name of the variable that holds its URL")
 	f.StringSliceVar(&o.protected, "protected", nil, "patterns of protected branches and tags, as 'main,release/*' (default: the default branch)")
 	f.DurationVar(&o.poll, "poll", 0, "look for pushes this often and run their pipelines, as 5m, if there is no webhook; 0 for never")
-	f.BoolVar(&o.json, "json", false, "print as JSON")
 }
 
 // input is what was given.
@@ -99,7 +98,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(p)
 			}
 			fmt.Fprintf(e.Stdout, "added project %s\nnext: refline project check %s, then refline flow register PATH --project %s\n"+
@@ -118,30 +117,21 @@ func newProjectListCmd(e *cli.Env) *cobra.Command {
 		Long:    "List the projects of the server.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline project list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			list, err := c.Projects(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no projects; add one: refline project add URL")
-				return nil
-			}
-			rows := [][]string{{"project", "repository", "protected"}}
-			for _, p := range list {
-				rows = append(rows, []string{p.Name, p.URL, protectedText(p.Protected)})
-			}
-			return e.PrintTable(rows)
+			get := func(ctx context.Context, c *api.Client) ([]api.Project, error) { return c.Projects(ctx) }
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(list []api.Project) error {
+				if len(list) == 0 {
+					e.Notef("no projects; add one: refline project add URL")
+					return nil
+				}
+				rows := [][]string{{"project", "repository", "protected"}}
+				for _, p := range list {
+					rows = append(rows, []string{p.Name, p.URL, protectedText(p.Protected)})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
-	o.ConnectOptions.Bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	o.QueryOptions.Bind(cmd)
 	return cmd
 }
 
@@ -159,26 +149,17 @@ func newProjectShowCmd(e *cli.Env) *cobra.Command {
 		Long:    "Show a project: its repository, how it is reached, and what is protected.\n\nExit codes: 0 good, 1 no such project, 2 usage.",
 		Example: "  refline project show data/flows",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			p, err := c.Project(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(p)
-			}
-			fields := [][2]string{
-				{"project", p.Name}, {"repository", p.URL}, {"file", p.File}, {"key", p.Key}, {"token variable", p.TokenVariable},
-				{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p)}, {"runs kept", retentionText(p.Retention)},
-			}
-			return e.PrintFields(append(fields, lookFields(p.Look)...))
+			get := func(ctx context.Context, c *api.Client) (api.Project, error) { return c.Project(ctx, args[0]) }
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(p api.Project) error {
+				fields := [][2]string{
+					{"project", p.Name}, {"repository", p.URL}, {"file", p.File}, {"key", p.Key}, {"token variable", p.TokenVariable},
+					{"url variable", p.URLVariable}, {"protected", protectedText(p.Protected)}, {"poll", pollText(p)}, {"runs kept", retentionText(p.Retention)},
+				}
+				return e.PrintFields(append(fields, lookFields(p.Look)...))
+			})
 		},
 	}
-	o.ConnectOptions.Bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	o.QueryOptions.Bind(cmd)
 	return cmd
 }
 
@@ -294,7 +275,7 @@ func newProjectSetCmd(e *cli.Env) *cobra.Command {
 				}
 				p.Retention = &set
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(p)
 			}
 			fmt.Fprintf(e.Stdout, "changed project %s\n", p.Name)
@@ -317,24 +298,17 @@ func newProjectCheckCmd(e *cli.Env) *cobra.Command {
 		Long:    "Let the server look at the repository of a project.\n\nExit codes: 0 reached, 1 not, 2 usage.",
 		Example: "  refline project check data/flows",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) (api.ProjectCheck, error) {
+				return c.CheckProject(ctx, args[0])
 			}
-			k, err := c.CheckProject(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(k)
-			}
-			fmt.Fprintf(e.Stdout, "reached %s in %d ms: %s at %.7s, %s, %s\n", k.URL, k.Millis, k.DefaultBranch, k.Commit,
-				cli.Branches(k.Branches), termview.Count(k.Tags, "tag"))
-			return nil
+			return cli.Ask(cmd, e, &o.QueryOptions, get, func(k api.ProjectCheck) error {
+				fmt.Fprintf(e.Stdout, "reached %s in %d ms: %s at %.7s, %s, %s\n", k.URL, k.Millis, k.DefaultBranch, k.Commit,
+					cli.Branches(k.Branches), termview.Count(k.Tags, "tag"))
+				return nil
+			})
 		},
 	}
-	o.ConnectOptions.Bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
+	o.QueryOptions.Bind(cmd)
 	return cmd
 }
 

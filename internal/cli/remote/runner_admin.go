@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -17,31 +18,23 @@ func AddRunnerCmds(e *cli.Env, runner *cobra.Command) {
 }
 
 func newRunnerListCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the runners of a server", Args: cli.NoArgs,
 		Long:    "List the runners of a server with what they run.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runner list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			list, err := c.Runners(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no runners; add one: refline runner token create, then refline runner elsewhere")
-				return nil
-			}
-			return e.PrintTable(runnerRows(list))
+			get := func(ctx context.Context, c *api.Client) ([]api.Runner, error) { return c.Runners(ctx) }
+			return cli.Ask(cmd, e, o, get, func(list []api.Runner) error {
+				if len(list) == 0 {
+					e.Notef("no runners; add one: refline runner token create, then refline runner elsewhere")
+					return nil
+				}
+				return e.PrintTable(runnerRows(list))
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
@@ -54,57 +47,43 @@ func runnerRows(list []api.Runner) [][]string {
 }
 
 func newRunnerShowCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show a runner of a server", Args: cli.OneArg("NAME"),
 		Long:    "Show a runner of a server with what it runs.\n\nExit codes: 0 good, 1 no such runner, 2 usage.",
 		Example: "  refline runner show local",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			r, err := c.Runner(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(r)
-			}
-			return e.PrintFields([][2]string{
-				{"runner", r.Name}, {"state", RunnerState(r)}, {"tags", strings.Join(r.Tags, ", ")}, {"executors", strings.Join(r.Executors, ", ")},
-				{"version", r.Version}, {"system", r.System}, {"jobs", strings.Join(r.Jobs, "; ")},
+			get := func(ctx context.Context, c *api.Client) (api.Runner, error) { return c.Runner(ctx, args[0]) }
+			return cli.Ask(cmd, e, o, get, func(r api.Runner) error {
+				return e.PrintFields([][2]string{
+					{"runner", r.Name}, {"state", RunnerState(r)}, {"tags", strings.Join(r.Tags, ", ")}, {"executors", strings.Join(r.Executors, ", ")},
+					{"version", r.Version}, {"system", r.System}, {"jobs", strings.Join(r.Jobs, "; ")},
+				})
 			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
 func newRunnerDrainCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	var undo bool
 	cmd := &cobra.Command{
 		Use: "drain NAME", Short: "Give a runner no more jobs", Args: cli.OneArg("NAME"),
 		Long:    "Give a runner no more jobs; those that it runs go on. --undo takes it back.\n\nExit codes: 0 good, 1 no such runner, 2 usage.",
 		Example: "  refline runner drain build-1\n  refline runner drain build-1 --undo",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, c *api.Client) (api.Runner, error) {
+				return c.DrainRunner(ctx, args[0], !undo)
 			}
-			r, err := c.DrainRunner(cmd.Context(), args[0], !undo)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(r)
-			}
-			fmt.Fprintf(e.Stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), RunnerState(r), termview.Count(len(r.Jobs), "job"))
-			return nil
+			return cli.Ask(cmd, e, o, get, func(r api.Runner) error {
+				fmt.Fprintf(e.Stdout, "runner %s: %s, %s\n", termview.Plain(r.Name), RunnerState(r), termview.Count(len(r.Jobs), "job"))
+				return nil
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	cmd.Flags().BoolVar(&undo, "undo", false, "give it jobs again")
 	return cmd
 }

@@ -117,7 +117,7 @@ Exit codes: 0 added, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(n)
 			}
 			fmt.Fprintf(e.Stdout, "schedule %d of %s: %s\n%s", n.ID, termview.Plain(f.Name), whenText(n), nextLines(n.Next))
@@ -182,7 +182,7 @@ func newScheduleListCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(list)
 			}
 			if len(list) == 0 {
@@ -242,7 +242,7 @@ func newScheduleNextCmd(e *cli.Env) *cobra.Command {
 				return err
 			}
 			times := nextOf(list, n)
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(times)
 			}
 			if len(times) == 0 {

@@ -14,7 +14,7 @@ import (
 
 // NewServerStatusCmd returns the command.
 func NewServerStatusCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show how a server does", Args: cli.NoArgs,
 		Long:    "Show how a server does: versions, what waits and why, runners, disk by kind, database.\n\nExit codes: 0 good, 1 error, 2 usage.",
@@ -28,13 +28,13 @@ func NewServerStatusCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(s)
 			}
 			return printStatus(e, c.URL(), s)
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
@@ -92,7 +92,7 @@ func printStatus(e *cli.Env, url string, s api.Status) error {
 
 // NewServerCheckCmd returns the command.
 func NewServerCheckCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "check", Short: "Verify the state of a server", Args: cli.NoArgs,
 		Long: `Verify the state of a server by the rules that hold between turns: a pending job is
@@ -110,26 +110,26 @@ Exit codes: 0 all rules hold, 1 one does not or error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				if err := e.PrintJSON(k); err != nil {
 					return err
 				}
 			}
 			if len(k.Broken) == 0 {
-				if !o.json {
+				if !o.JSON {
 					fmt.Fprintln(e.Stdout, "all rules hold")
 				}
 				return nil
 			}
 			for _, line := range k.Broken {
-				if !o.json {
+				if !o.JSON {
 					fmt.Fprintln(e.Stdout, termview.Plain(line))
 				}
 			}
 			return errs.E(errs.Conflict, "%s; if it is so again, report it with the server's log", termview.Count(len(k.Broken), "broken rule"))
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
@@ -140,7 +140,7 @@ func NewAuditCmd(e *cli.Env) *cobra.Command {
 		Long:    "See who did what on a server: tokens, variables, keys, sign-ins and their uses.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline audit list -n 100",
 	}
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	var project string
 	var n int
 	list := &cobra.Command{
@@ -167,7 +167,7 @@ func NewAuditCmd(e *cli.Env) *cobra.Command {
 				}
 			}
 			events = events[:min(n, len(events))]
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(events)
 			}
 			rows := [][]string{{"time", "by", "did", "to", "project", "detail"}}
@@ -177,7 +177,7 @@ func NewAuditCmd(e *cli.Env) *cobra.Command {
 			return e.PrintTable(rows)
 		},
 	}
-	o.bind(list)
+	o.Bind(list)
 	list.Flags().StringVar(&project, "project", "", "what concerns this project")
 	list.Flags().IntVarP(&n, "number", "n", 50, "how many")
 	cmd.AddCommand(list)

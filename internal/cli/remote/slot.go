@@ -2,6 +2,7 @@ package remote
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,18 +30,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-type slotOptions struct {
-	cli.ConnectOptions
-	json bool
-}
-
-func (o *slotOptions) bind(cmd *cobra.Command) {
-	o.ConnectOptions.Bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
-}
-
 func newSlotSetCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "set NAME MAX", Short: "Set how many runs may have a slot at a time", Args: cobra.ExactArgs(2),
 		Long:    "Set how many runs may have a slot at a time; 0 is any number. Runs that wait and find\na place now start.\n\nExit codes: 0 good, 1 error, 2 usage.",
@@ -50,22 +41,14 @@ func newSlotSetCmd(e *cli.Env) *cobra.Command {
 			if err != nil || places < 0 {
 				return cli.Usagef("%q is not a number of places: give one from 1, or 0 for any number", args[1])
 			}
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			s, err := c.SetSlot(cmd.Context(), args[0], places)
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(s)
-			}
-			fmt.Fprintf(e.Stdout, "slot %s: %s\n", termview.Plain(s.Name), placesText(s))
-			return nil
+			get := func(ctx context.Context, c *api.Client) (api.Slot, error) { return c.SetSlot(ctx, args[0], places) }
+			return cli.Ask(cmd, e, o, get, func(s api.Slot) error {
+				fmt.Fprintf(e.Stdout, "slot %s: %s\n", termview.Plain(s.Name), placesText(s))
+				return nil
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
@@ -82,77 +65,61 @@ func placesText(s api.Slot) string {
 }
 
 func newSlotListCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the slots", Args: cli.NoArgs,
 		Long:    "List the slots that were set or that flows take.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline slot list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			list, err := c.Slots(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no slots; make one: refline slot set NAME MAX, then refline flow set FLOW --slot NAME")
-				return nil
-			}
-			rows := [][]string{{"slot", "places", "flows"}}
-			for _, s := range list {
-				rows = append(rows, []string{s.Name, placesText(s), strings.Join(s.Flows, ", ")})
-			}
-			return e.PrintTable(rows)
+			get := func(ctx context.Context, c *api.Client) ([]api.Slot, error) { return c.Slots(ctx) }
+			return cli.Ask(cmd, e, o, get, func(list []api.Slot) error {
+				if len(list) == 0 {
+					e.Notef("no slots; make one: refline slot set NAME MAX, then refline flow set FLOW --slot NAME")
+					return nil
+				}
+				rows := [][]string{{"slot", "places", "flows"}}
+				for _, s := range list {
+					rows = append(rows, []string{s.Name, placesText(s), strings.Join(s.Flows, ", ")})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
 func newSlotShowCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show which runs have a slot and which wait for it", Args: cli.OneArg("NAME"),
 		Long:    "Show which runs have a slot and which wait for it, the next first.\n\nExit codes: 0 good, 1 no such slot, 2 usage.",
 		Example: "  refline slot show warehouse",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			s, err := c.Slot(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(s)
-			}
-			fmt.Fprintf(e.Stdout, "slot %s: %s\n", termview.Plain(s.Name), placesText(s))
-			if len(s.Flows) > 0 {
-				fmt.Fprintf(e.Stdout, "taken by %s\n", termview.Plain(termview.Names(s.Flows)))
-			}
-			var rows [][]string
-			for i, h := range append(s.Holders, s.Waiting...) {
-				state := "  holds"
-				if i >= len(s.Holders) {
-					state = "  waits"
+			get := func(ctx context.Context, c *api.Client) (api.Slot, error) { return c.Slot(ctx, args[0]) }
+			return cli.Ask(cmd, e, o, get, func(s api.Slot) error {
+				fmt.Fprintf(e.Stdout, "slot %s: %s\n", termview.Plain(s.Name), placesText(s))
+				if len(s.Flows) > 0 {
+					fmt.Fprintf(e.Stdout, "taken by %s\n", termview.Plain(termview.Names(s.Flows)))
 				}
-				rows = append(rows, []string{state, fmt.Sprintf("run %d", h.Run), cmp.Or(h.Flow, h.Project)})
-			}
-			return e.PrintTable(rows)
+				var rows [][]string
+				for i, h := range append(s.Holders, s.Waiting...) {
+					state := "  holds"
+					if i >= len(s.Holders) {
+						state = "  waits"
+					}
+					rows = append(rows, []string{state, fmt.Sprintf("run %d", h.Run), cmp.Or(h.Flow, h.Project)})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
 func newSlotRemoveCmd(e *cli.Env) *cobra.Command {
-	o := &slotOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "rm NAME", Short: "Remove a slot that no flow takes", Args: cli.OneArg("NAME"),
 		Long:    "Remove a slot. One that a flow takes or a run has is refused.\n\nExit codes: 0 good, 1 error, 2 usage.",

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -25,18 +26,8 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 	return cmd
 }
 
-type runtimeOptions struct {
-	cli.ConnectOptions
-	json bool
-}
-
-func (o *runtimeOptions) bind(cmd *cobra.Command) {
-	o.ConnectOptions.Bind(cmd)
-	cmd.Flags().BoolVar(&o.json, "json", false, "print as JSON")
-}
-
 func newRuntimeSetCmd(e *cli.Env) *cobra.Command {
-	o := &runtimeOptions{}
+	o := &cli.QueryOptions{}
 	in := api.Runtime{}
 	var env []string
 	pods := &runtimepodOptions{}
@@ -67,14 +58,14 @@ func newRuntimeSetCmd(e *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
+			if o.JSON {
 				return e.PrintJSON(r)
 			}
 			fmt.Fprintf(e.Stdout, "runtime %s is version %d; %s\n", r.Name, r.Version, usedBy(r))
 			return nil
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	f := cmd.Flags()
 	f.StringVar(&in.Executor, "executor", "docker", "process, docker or kubernetes")
 	f.StringVar(&in.Image, "image", "", "image of the containers")
@@ -93,96 +84,76 @@ func usedBy(r api.Runtime) string {
 }
 
 func newRuntimeListCmd(e *cli.Env) *cobra.Command {
-	o := &runtimeOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the runtimes", Args: cli.NoArgs,
 		Long:    "List the runtimes of the server.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runtime list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := o.Connect(e)
-			if err != nil {
-				return err
-			}
-			list, err := client.Runtimes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			if len(list) == 0 {
-				e.Notef("no runtimes; jobs run where their image says. Make one: refline runtime set NAME --image IMAGE")
-				return nil
-			}
-			rows := [][]string{{"runtime", "executor", "image", "tags", "flows"}}
-			for _, r := range list {
-				rows = append(rows, []string{r.Name, r.Executor, r.Image, strings.Join(r.Tags, ","), fmt.Sprint(len(r.Flows))})
-			}
-			return e.PrintTable(rows)
+			get := func(ctx context.Context, client *api.Client) ([]api.Runtime, error) { return client.Runtimes(ctx) }
+			return cli.Ask(cmd, e, o, get, func(list []api.Runtime) error {
+				if len(list) == 0 {
+					e.Notef("no runtimes; jobs run where their image says. Make one: refline runtime set NAME --image IMAGE")
+					return nil
+				}
+				rows := [][]string{{"runtime", "executor", "image", "tags", "flows"}}
+				for _, r := range list {
+					rows = append(rows, []string{r.Name, r.Executor, r.Image, strings.Join(r.Tags, ","), fmt.Sprint(len(r.Flows))})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
 func newRuntimeShowCmd(e *cli.Env) *cobra.Command {
-	o := &runtimeOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "show NAME", Short: "Show a runtime and the flows that use it", Args: cobra.ExactArgs(1),
 		Long:    "Show a runtime and the flows that use it.\n\nExit codes: 0 good, 1 no such runtime, 2 usage.",
 		Example: "  refline runtime show python312",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, client *api.Client) (api.Runtime, error) {
+				return client.Runtime(ctx, args[0])
 			}
-			r, err := client.Runtime(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(r)
-			}
-			var env []string
-			for k, v := range r.Env {
-				env = append(env, k+"="+v)
-			}
-			return e.PrintFields(append([][2]string{
-				{"runtime", r.Name}, {"executor", r.Executor}, {"image", r.Image}, {"env", strings.Join(env, " ")}, {"tags", strings.Join(r.Tags, ",")},
-				{"pull", r.Pull}, {"flows", strings.Join(r.Flows, ", ")}, {"version", fmt.Sprintf("%d by %s, %s", r.Version, r.Actor, cli.Ago(r.Updated))},
-			}, podFields(r)...))
+			return cli.Ask(cmd, e, o, get, func(r api.Runtime) error {
+				var env []string
+				for k, v := range r.Env {
+					env = append(env, k+"="+v)
+				}
+				return e.PrintFields(append([][2]string{
+					{"runtime", r.Name}, {"executor", r.Executor}, {"image", r.Image}, {"env", strings.Join(env, " ")}, {"tags", strings.Join(r.Tags, ",")},
+					{"pull", r.Pull}, {"flows", strings.Join(r.Flows, ", ")}, {"version", fmt.Sprintf("%d by %s, %s", r.Version, r.Actor, cli.Ago(r.Updated))},
+				}, podFields(r)...))
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
 func newRuntimeHistoryCmd(e *cli.Env) *cobra.Command {
-	o := &runtimeOptions{}
+	o := &cli.QueryOptions{}
 	cmd := &cobra.Command{
 		Use: "history NAME", Short: "Show what a runtime was", Args: cobra.ExactArgs(1),
 		Long:    "Show the versions of a runtime, the newest first.\n\nExit codes: 0 good, 1 error, 2 usage.",
 		Example: "  refline runtime history python312",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := o.Connect(e)
-			if err != nil {
-				return err
+			get := func(ctx context.Context, client *api.Client) ([]api.Runtime, error) {
+				return client.RuntimeHistory(ctx, args[0])
 			}
-			list, err := client.RuntimeHistory(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return e.PrintJSON(list)
-			}
-			rows := [][]string{{"version", "when", "by", "executor", "image", "tags"}}
-			for _, r := range list {
-				rows = append(rows, []string{fmt.Sprint(r.Version), r.Updated.Local().Format("2006-01-02 15:04:05"), r.Actor, r.Executor, r.Image, strings.Join(r.Tags, ",")})
-			}
-			return e.PrintTable(rows)
+			return cli.Ask(cmd, e, o, get, func(list []api.Runtime) error {
+				rows := [][]string{{"version", "when", "by", "executor", "image", "tags"}}
+				for _, r := range list {
+					rows = append(rows, []string{fmt.Sprint(r.Version), r.Updated.Local().Format("2006-01-02 15:04:05"), r.Actor, r.Executor, r.Image, strings.Join(r.Tags, ",")})
+				}
+				return e.PrintTable(rows)
+			})
 		},
 	}
-	o.bind(cmd)
+	o.Bind(cmd)
 	return cmd
 }
 
