@@ -1,10 +1,18 @@
 package executor
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// DefaultServiceWait is how long to wait for a service, as on GitLab.
+const DefaultServiceWait = 30 * time.Second
+
+// DebugServices is the variable that switches on the logs of services, as on GitLab.
+const DebugServices = "CI_DEBUG_SERVICES"
 
 // HostNames are the names by which a job reaches the service: the two that GitLab
 // derives from its image, without port, tag and digest, one with __ for slashes, one
@@ -62,4 +70,19 @@ func ServicePorts(check string, exposed []string) []int {
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
+}
+
+// PortNames are ports in a message.
+func PortNames(ports []int) string {
+	var names []string
+	for _, p := range ports {
+		names = append(names, strconv.Itoa(p))
+	}
+	return "port " + strings.Join(names, " or ")
+}
+
+// Warning is what the job's log says of a problem of the service, with the end of its
+// log.
+func (s Service) Warning(problem, log string) string {
+	return fmt.Sprintf("warning: service %s (%s) %s\n%s", s.Name, strings.Join(s.HostNames(), ", "), problem, log)
 }

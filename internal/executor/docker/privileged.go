@@ -3,12 +3,14 @@ package docker
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/moby/moby/api/types/mount"
 
 	"refline/internal/errs"
+	"refline/internal/executor"
 )
 
 // isPrivileged reports whether the user gave containers of an image all rights.
@@ -67,16 +69,12 @@ func (s *sandbox) shareCertificates(ctx context.Context) error {
 	return nil
 }
 
-// variable returns a variable of a service, "" if it is not set.
-func (one *service) variable(name string) (value string) {
-	env := one.spec.Env
+// variable returns a variable of a service, also one that only its image has; "" if it
+// is not set.
+func (one *service) variable(name string) string {
+	all := executor.Service{Env: one.spec.Env}
 	if one.image.Config != nil {
-		env = append(append([]string{}, one.image.Config.Env...), env...)
+		all.Env = slices.Concat(one.image.Config.Env, one.spec.Env)
 	}
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			value = v
-		}
-	}
-	return value
+	return all.Variable(name)
 }

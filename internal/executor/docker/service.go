@@ -21,9 +21,6 @@ import (
 	"refline/internal/executor"
 )
 
-// defaultServiceWait is how long to wait for a service, as on GitLab.
-const defaultServiceWait = 30 * time.Second
-
 // service is a container beside the job's.
 type service struct {
 	spec      executor.Service
@@ -100,7 +97,7 @@ func (one *service) ports() []int {
 func (s *sandbox) awaitServices(ctx context.Context) error {
 	wait := s.spec.ServiceWait
 	if wait == 0 {
-		wait = defaultServiceWait
+		wait = executor.DefaultServiceWait
 	}
 	limit, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -110,7 +107,7 @@ func (s *sandbox) awaitServices(ctx context.Context) error {
 		group.Go(func() {
 			if problem := s.awaitService(limit, one); problem != "" {
 				one.noted = true
-				problems[i] = one.warning("may not be ready: "+problem, s.logTail(ctx, one))
+				problems[i] = one.spec.Warning("may not be ready: "+problem, s.logTail(ctx, one))
 			}
 		})
 	}
@@ -203,21 +200,13 @@ func (s *sandbox) awaitPorts(ctx context.Context, one *service, ports []int) str
 	code, err := s.conn.run(ctx, id, listenScript(ports), &out, &out, time.Nanosecond)
 	switch {
 	case ctx.Err() != nil:
-		return "nothing listens on " + portNames(ports)
+		return "nothing listens on " + executor.PortNames(ports)
 	case err != nil:
 		return err.Error()
 	case code != 0:
-		return fmt.Sprintf("%s cannot be checked: exit code %d %s", portNames(ports), code, strings.TrimSpace(out.String()))
+		return fmt.Sprintf("%s cannot be checked: exit code %d %s", executor.PortNames(ports), code, strings.TrimSpace(out.String()))
 	}
 	return ""
-}
-
-func portNames(ports []int) string {
-	var names []string
-	for _, p := range ports {
-		names = append(names, strconv.Itoa(p))
-	}
-	return "port " + strings.Join(names, " or ")
 }
 
 func (s *sandbox) awaitHealthy(ctx context.Context, one *service) string {

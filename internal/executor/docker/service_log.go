@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/moby/moby/client"
+
+	"refline/internal/executor"
 )
 
 // noteEndedServices logs which services have ended, each once, with their last
@@ -29,21 +31,14 @@ func (s *sandbox) noteEndedServices(ctx context.Context, all bool) {
 		if found.Container.State.OOMKilled {
 			why = ", out of memory"
 		}
-		note(s.spec.Log, "%s", one.warning(fmt.Sprintf("ended with exit code %d%s", code, why), s.logTail(ctx, one)))
+		note(s.spec.Log, "%s", one.spec.Warning(fmt.Sprintf("ended with exit code %d%s", code, why), s.logTail(ctx, one)))
 	}
 }
-
-func (one *service) warning(problem, log string) string {
-	return fmt.Sprintf("warning: service %s (%s) %s\n%s", one.spec.Name, strings.Join(one.names(), ", "), problem, log)
-}
-
-// debugVariable is GitLab's switch for the logs of services.
-const debugVariable = "CI_DEBUG_SERVICES"
 
 // writeServiceLogs ends services whose logs are wanted and writes these.
 func (s *sandbox) writeServiceLogs(ctx context.Context) {
 	for _, one := range s.services {
-		if one.container == "" || one.noted || one.variable(debugVariable) != "true" {
+		if one.container == "" || one.noted || one.variable(executor.DebugServices) != "true" {
 			continue
 		}
 		// The log of an ended service is complete.

@@ -74,7 +74,7 @@ func (e *Executor) startServices(ctx context.Context, spec executor.Spec) error 
 	}
 	wait := spec.ServiceWait
 	if wait == 0 {
-		wait = serviceWait
+		wait = executor.DefaultServiceWait
 	}
 	problems, failures := make([]string, len(e.services)), make([]error, len(e.services))
 	var group sync.WaitGroup
@@ -101,9 +101,6 @@ func (e *Executor) startServices(ctx context.Context, spec executor.Spec) error 
 	return context.Cause(ctx)
 }
 
-// serviceWait is how long to wait for a service, as on GitLab.
-const serviceWait = 30 * time.Second
-
 // start runs the command of a service in its container.
 func (s *service) start(ctx context.Context) error {
 	if s.executor == nil {
@@ -117,7 +114,7 @@ func (s *service) start(ctx context.Context) error {
 	if len(args) == 0 {
 		return errs.E(errs.Invalid, "neither the job nor its image says which program it starts; write entrypoint: in the service")
 	}
-	if s.spec.Variable(debugVariable) == "true" {
+	if s.spec.Variable(executor.DebugServices) == "true" {
 		s.tail.most = mostServiceLog
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -168,20 +165,12 @@ func (s *service) await(ctx context.Context, wait time.Duration) string {
 		}
 		select {
 		case <-ctx.Done():
-			return "nothing listens on " + portNames(ports)
+			return "nothing listens on " + executor.PortNames(ports)
 		case <-s.ended:
 			return "it " + s.how()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-func portNames(ports []int) string {
-	var names []string
-	for _, p := range ports {
-		names = append(names, strconv.Itoa(p))
-	}
-	return "port " + strings.Join(names, " or ")
 }
 
 // how says how a service ended. It has.
@@ -203,7 +192,7 @@ func (s *service) warning(problem string) string {
 	if s.executor == nil {
 		text = "its log is that of its container in the pod"
 	}
-	return fmt.Sprintf("warning: service %s (%s) %s\n%s", s.spec.Name, strings.Join(s.spec.HostNames(), ", "), problem, text)
+	return s.spec.Warning(problem, text)
 }
 
 // noteEnded logs which services have ended, each once, with their last lines: at the
@@ -227,9 +216,6 @@ func (e *Executor) noteEnded(log io.Writer, all bool) {
 	}
 }
 
-// debugVariable is GitLab's switch for the logs of services.
-const debugVariable = "CI_DEBUG_SERVICES"
-
 // endServices ends what startServices started, and writes the logs that are wanted.
 func (e *Executor) endServices(log io.Writer) {
 	for _, s := range e.services {
@@ -239,7 +225,7 @@ func (e *Executor) endServices(log io.Writer) {
 		s.stop()
 		<-s.ended
 		names := s.spec.HostNames()
-		if s.spec.Variable(debugVariable) == "true" && !s.noted && log != nil {
+		if s.spec.Variable(executor.DebugServices) == "true" && !s.noted && log != nil {
 			for line := range strings.Lines(s.tail.String()) {
 				fmt.Fprintf(log, "[service:%s] %s\n", names[len(names)-1], strings.TrimRight(line, "\n"))
 			}

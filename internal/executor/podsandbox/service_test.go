@@ -60,7 +60,7 @@ func withServices(t *testing.T, list ...podsandbox.Service) *podsandbox.Executor
 
 func TestServices(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // stands for what a service listens on
+	l, err := net.Listen("tcp", "127.0.0.1:0") // in place of what a service listens on
 	if err != nil {
 		t.Fatal(err)
 	}
