@@ -64,12 +64,17 @@ def _strip(traceback, whole, seen):
 
 def drop_own_frames(error):
     """Removes the frames of this package from the traceback of an exception."""
+    drop_frames(error, _own)
+
+
+def drop_frames(error, folder):
+    """Removes the frames of files below a folder from the traceback of an exception."""
     import types
 
     frames = []
     tb = error.__traceback__
     while tb is not None:
-        if not tb.tb_frame.f_code.co_filename.startswith(_own):
+        if not tb.tb_frame.f_code.co_filename.startswith(folder):
             frames.append(tb)
         tb = tb.tb_next
     last = None

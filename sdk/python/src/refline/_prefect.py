@@ -105,25 +105,17 @@ def start():
 
 
 def drop_frames(error):
-    """Leaves the frames of Prefect out of a traceback."""
+    """Leaves the frames of Prefect out of a traceback, and of what caused it."""
     module = sys.modules.get("prefect")
     if module is None or not getattr(module, "__file__", None):
         return
-    import types
+    from . import _error
 
     folder = os.path.dirname(os.path.abspath(module.__file__)) + os.sep
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        frames, tb = [], error.__traceback__
-        while tb is not None:
-            if not tb.tb_frame.f_code.co_filename.startswith(folder):
-                frames.append(tb)
-            tb = tb.tb_next
-        last = None
-        for tb in reversed(frames):
-            last = types.TracebackType(last, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
-        error.__traceback__ = last
+        _error.drop_frames(error, folder)
         error = error.__cause__ or error.__context__
 
 

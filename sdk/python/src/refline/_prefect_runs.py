@@ -62,7 +62,7 @@ class Runs:
             return seen
 
     def fold(self, key, placeholder):
-        """The flow run key is the one that a task run of the flow around it stands for."""
+        """The flow run key is the one that a task run of the flow around it represents."""
         with self.lock:
             task = self.seen.get(placeholder)
             flow = self.seen[key]
@@ -74,7 +74,7 @@ class Runs:
                 self.seen[placeholder] = flow
 
     def folded(self, key):
-        """Whether a task run only stands for a flow run."""
+        """Whether a task run only represents a flow run."""
         seen = self.seen.get(key)
         return seen is not None and seen.kind == "flow"
 
@@ -190,7 +190,7 @@ class Runs:
         self.waiting.pop(id(seen), None)
         if not seen.node.started:
             seen.node.started = 1e-9
-        self.run.stopped(seen.node, "failed", told(message, seen.traceback), reason=reason, seconds=seconds or 0.0)
+        self.run.stopped(seen.node, "failed", reported(message, seen.traceback), reason=reason, seconds=seconds or 0.0)
 
     def overdue(self, all=False):
         """Reports failures whose traceback did not come, and lines whose run did not."""
@@ -272,7 +272,7 @@ def seconds_of(text):
         return time.time()
 
 
-def told(message, traceback):
+def reported(message, traceback):
     """The exception that a state's message and a traceback are about."""
     m = re.search(r"encountered an exception[:.]? ([A-Za-z_][\w.]*)(?:: (.*)|$|\(\))", message, re.S)
     kind, text = (m.group(1), m.group(2) or "") if m else ("", message)
