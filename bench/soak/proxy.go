@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// proxy stands between runners and a server. It loses requests and answers, sends
+// proxy is between runners and a server. It loses requests and answers, sends
 // requests twice, and delays them.
 type proxy struct {
 	to    *httputil.ReverseProxy

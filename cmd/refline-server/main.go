@@ -1,5 +1,5 @@
 // Command refline-server runs the commands of refline that need what a server is made
-// of: server, runner, demo, image, runtime. refline starts it; nobody has to.
+// of: server, runner, demo, image, runtime. refline starts it.
 package main
 
 import (

@@ -33,18 +33,17 @@ var OfServer = map[string]string{
 func HandOver(e *Env, args []string) []*cobra.Command {
 	var list []*cobra.Command
 	for name, short := range OfServer {
-		there := func(*cobra.Command, []string) error { return handOver(e, args) }
 		list = append(list, &cobra.Command{
 			Use: name, Short: short, DisableFlagParsing: true,
 			PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
-			RunE:              there,
+			RunE:              func(*cobra.Command, []string) error { return handOver(e, args) },
 			ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 				_ = handOver(e, args)
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			},
 		})
-		list[len(list)-1].SetHelpFunc(func(c *cobra.Command, _ []string) {
-			if err := there(c, nil); err != nil {
+		list[len(list)-1].SetHelpFunc(func(*cobra.Command, []string) {
+			if err := handOver(e, args); err != nil {
 				e.Report(err)
 			}
 		})
@@ -54,18 +53,15 @@ func HandOver(e *Env, args []string) []*cobra.Command {
 
 // handOver puts the other program in the place of this one.
 func handOver(e *Env, args []string) error {
-	path, err := findServerProgram()
+	path, err := ServerProgram()
 	if err != nil {
 		return err
 	}
 	return replaceProcess(path, args, e)
 }
 
-// ServerProgram is the path of the other program.
-func ServerProgram() (string, error) { return findServerProgram() }
-
-// findServerProgram looks beside this program, then in PATH.
-func findServerProgram() (string, error) {
+// ServerProgram is the path of the other program: beside this one, else in PATH.
+func ServerProgram() (string, error) {
 	name := serverProgram
 	if runtime.GOOS == "windows" {
 		name += ".exe"

@@ -137,7 +137,7 @@ func (r *reader) expand(text string) (out string, left []string) {
 	return out, left
 }
 
-// template gives what stands in a value that is one template.
+// template returns what is in a value that is one template.
 func template(text string) (inner string, ok bool) {
 	m := templates().FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil || m[0] != strings.TrimSpace(text) {

@@ -139,7 +139,7 @@ func (s *Script) Names() []string {
 	return names
 }
 
-// DefaultText is the default as an input is given, if it is a literal: None is no text.
+// DefaultText is the default as an input is given, if it is a literal: None is not a text.
 func (i Input) DefaultText() (string, bool) {
 	if !i.HasDefault || len(i.Default) == 0 {
 		return "", false

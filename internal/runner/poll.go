@@ -114,7 +114,7 @@ func (r *runner) takePoll(ctx context.Context, p *poll, wait *backoff) error {
 	case p.err == errOvertaken: //nolint:errorlint // the very value
 		return nil
 	case api.ProblemCode(p.err) == api.CodeSession && p.session != r.session:
-		return nil // the other poll was told first, and there is another session by now
+		return nil // the other poll got the answer first, and there is another session by now
 	case api.ProblemCode(p.err) == api.CodeSession:
 		if r.one && r.finishing() {
 			wait.sleep(ctx) // the session ends with the result, whose answer is on its way

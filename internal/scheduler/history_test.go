@@ -231,7 +231,7 @@ func (c *client) try(at call, f func(*scheduler.Scheduler) error) callAnswer {
 	switch {
 	case errs.Is(err, errs.Conflict), errs.Is(err, errs.NotFound):
 		at.answer = answerRefused
-	case err != nil, c.one(10): // or nobody hears it
+	case err != nil, c.one(10): // or its answer is lost
 		at.answer = answerUnknown
 	default:
 		at.answer = answerOK

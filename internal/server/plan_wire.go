@@ -71,7 +71,7 @@ func (s *Server) describePlans(ctx context.Context, r store.Run, list, current [
 	return out, nil
 }
 
-// void says why nobody can approve a plan any more; "" if it can be.
+// void says why a plan cannot be approved any more; "" if it can be.
 func void(r store.Run, p store.Plan, later int64, current bool) string {
 	switch {
 	case p.Problem != "":

@@ -52,7 +52,7 @@ func runDemo(ctx context.Context, e *cli.Env, once bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	d.repo = filepath.Join(d.dir, "example")
-	s, err := openServer(ctx, e, &serverOptions{data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0", minFree: mostlyFull})
+	s, err := openServer(ctx, e, &serverOptions{data: filepath.Join(d.dir, "data"), listen: "127.0.0.1:0", minFree: defaultMinFree})
 	if err != nil {
 		return err
 	}

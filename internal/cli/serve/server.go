@@ -38,8 +38,8 @@ type serverOptions struct {
 	mail                            mailOptions
 }
 
-// mostlyFull is the default of --min-free.
-const mostlyFull = "256MiB"
+// defaultMinFree is that of --min-free.
+const defaultMinFree = "256MiB"
 
 func newServerCmd(e *cli.Env) *cobra.Command {
 	o := &serverOptions{}
@@ -85,7 +85,7 @@ Exit codes: 0 ended by a signal, 1 error, 2 usage.`,
 	f.StringSliceVar(&o.allowNet, "allow-net", nil, "network, as 10.0.0.0/8, that repositories and hooks may be in beside public ones and those of registered projects; repeatable")
 	f.BoolVar(&o.insecure, "insecure", false, "listen without TLS on an address that others reach")
 	f.BoolVar(&o.noRunner, "no-runner", false, "run no jobs here; runners are refline runner elsewhere")
-	f.StringVar(&o.minFree, "min-free", mostlyFull, "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
+	f.StringVar(&o.minFree, "min-free", defaultMinFree, "free space of the data folder's disk below which no job starts and the server is not ready; 0 turns it off")
 	o.mail.bind(cmd)
 	o.local.bind(cmd)
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "jobs of the runner here at the same time (default: the processors)")

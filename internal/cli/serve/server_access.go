@@ -99,7 +99,7 @@ Exit codes: 0 good, 1 error, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			e.Notef("%d values removed that nobody could read", lost)
+			e.Notef("%d values removed that could not be read any more", lost)
 			return nil
 		},
 	}
